@@ -1,0 +1,44 @@
+# make demo and make test are all a newcomer needs; each sets everything up by itself.
+.PHONY: setup demo test check format golden slow clean
+
+# The first Python that is new enough; override with make PYTHON=/path/to/python3.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+BIN := .venv/bin
+# mypy sees the three folders as one package through this tree of links.
+TYPES := build/types/snncompile
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt Makefile
+	@test -n "$(PYTHON)" || { echo "needs Python 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	@touch $@
+
+demo: setup
+	$(BIN)/snncompile demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+slow: setup
+	$(BIN)/python -m pytest -m slow
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	rm -rf $(TYPES) && mkdir -p $(TYPES)
+	ln -s $(CURDIR)/snncompile/* $(CURDIR)/backends $(CURDIR)/hwmodels $(TYPES)
+	cd $(TYPES)/.. && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p snncompile
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+golden: setup
+	$(BIN)/python -m pytest --update-golden
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

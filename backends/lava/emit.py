@@ -1,0 +1,376 @@
+"""Write an integer network as a folder of Lava code that stands alone.
+
+Nothing here imports Lava: the files in `processes/` and `templates/run.py` are text that is copied.
+"""
+
+from __future__ import annotations
+
+import io
+import keyword
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.errors import BackendError, UnsupportedError
+from snncompile.ir.graph import IntegerDense, IntegerNetwork, Population, Projection, Shape
+from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.neurons.readout import IntegerReadout
+
+HERE = Path(__file__).parent
+ARRAYS_FILE = "weights.npz"
+NO_MEMORY = np.asarray(4095)
+"""Lava's du of a current that is gone after one time step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Emitted:
+    """A Lava program: what its files hold."""
+
+    texts: dict[str, str]
+    """File name to content; names may have a folder, `processes/delay.py`."""
+    arrays: dict[str, NDArray[Any]]
+    """What `weights.npz` holds."""
+
+
+@dataclass(frozen=True)
+class _Process:
+    """A process that is not written down yet: its class and its parameters."""
+
+    kind: str
+    parameters: Mapping[str, NDArray[Any]]
+    reset: str = ""
+
+
+def emit(network: IntegerNetwork, title: str | None = None) -> Emitted:
+    """Return the Lava program of a network whose projections have delays of 1 or more.
+
+    Raises:
+        BackendError: a delay is 0, or a number does not fit the Lava process.
+        UnsupportedError: there is no Lava process for a kind of neuron.
+    """
+    return _Emitter(network, network.title if title is None else title).emit()
+
+
+def write(network: IntegerNetwork, folder: str | Path, title: str | None = None) -> None:
+    """Write the Lava program to a folder, which may exist; see `emit`."""
+    emitted = emit(network, title)
+    for name, text in emitted.texts.items():
+        path = Path(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    content = io.BytesIO()
+    np.savez(content, **emitted.arrays)  # type: ignore[arg-type]
+    Path(folder, ARRAYS_FILE).write_bytes(content.getvalue())
+
+
+class _Emitter:
+    """One network on its way to text."""
+
+    def __init__(self, network: IntegerNetwork, title: str) -> None:
+        self.network = network
+        self.title = " ".join(title.split())
+        self.arrays: dict[str, NDArray[Any]] = {}
+        self.taken = set(RESERVED)
+        self.source = self._variable(network.input.name)
+        self.variables = {p.name: self._variable(p.name) for p in network.populations}
+        self.processes = {p.name: _process(p) for p in network.populations}
+
+    def emit(self) -> Emitted:
+        """Return its files."""
+        populations = [self._population(p) for p in self.network.populations]
+        projections = [self._projection(p) for p in self.network.projections]
+        projections += [self._link(p) for p in _unreached(self.network)]
+        custom = {process.kind for process in self.processes.values()} - {"LIFReset"}
+        custom |= {"Delay" for p in projections if p["delay"]}
+        texts = {
+            "network.py": _template("network.py.j2").render(
+                imports=_imports(custom, {p.kind for p in self.processes.values()}),
+                input_shape=_shape(self.network.input.shape),
+                output=_quoted(self.network.output),
+                source=self.source,
+                populations=populations,
+                projections=projections,
+            ),
+            "run.py": _text("templates/run.py"),
+            "README.md": self._readme(custom),
+            "processes/__init__.py": '"""Processes that Lava does not have."""\n',
+        }
+        return Emitted(texts | {file: _text(file) for file in _files(custom)}, self.arrays)
+
+    def _readme(self, custom: set[str]) -> str:
+        output = self.network.population(self.network.output)
+        return _template("README.md.j2").render(
+            title=self.title,
+            input_shape=", ".join(map(str, self.network.input.shape)),
+            output_shape=", ".join(map(str, output.shape)),
+            output=output.name,
+            readout=not output.neuron.spikes,
+            custom=_listed(custom),
+            one_custom=len(custom) == 1,
+        )
+
+    def _population(self, population: Population) -> dict[str, Any]:
+        process, variable = self.processes[population.name], self.variables[population.name]
+        values = [
+            (name, self._number(f"{population.name}.{name}", value))
+            for name, value in process.parameters.items()
+        ]
+        if process.reset:
+            values.append(("reset", _quoted(process.reset)))
+        timing = [("reset_interval", "steps"), ("reset_offset", str(population.phase + 1))]
+        return {
+            "key": _quoted(population.name),
+            "shape": _shape(population.shape),
+            "phase": population.phase,
+            "dtype": _quoted("uint8" if population.neuron.spikes else "int32"),
+            "variable": variable,
+            "process": process.kind,
+            "arguments": [("shape", _shape((population.size,))), *values, *timing],
+            "out_port": f"{variable}.{'s_out' if population.neuron.spikes else 'v_out'}",
+        }
+
+    def _projection(self, projection: Projection) -> dict[str, Any]:
+        synapses = _checked(projection)
+        own_delay = self.network.own_delay(projection)
+        name = self._variable(f"{projection.source}_to_{projection.target}")
+        weights = self._array(f"{name}.weights", synapses.weight)
+        comment = f"{projection.source} -> {projection.target}, delay {projection.delay}."
+        delay = None
+        if projection.delay > 1 or own_delay:
+            delay = self._delay(projection, name, own_delay)
+        return self._synapses(projection.source, projection.target, comment, delay) | {
+            "variable": name,
+            "arguments": [
+                ("weights", weights),
+                ("weight_exp", synapses.exponent),
+                ("num_weight_bits", synapses.bits),
+                ("sign_mode", "SignMode.MIXED"),
+            ],
+        }
+
+    def _delay(self, projection: Projection, name: str, own_delay: int) -> dict[str, Any]:
+        arguments = {
+            "shape": _shape((self.network.end(projection.source).size,)),
+            "extra": projection.delay - 1,
+            "silent": own_delay,
+            "phase": self.network.phase(projection.target),
+            "steps": "steps",
+        }
+        return {"variable": self._variable(f"{name}_delay"), "arguments": list(arguments.items())}
+
+    def _link(self, population: Population) -> dict[str, Any]:
+        """Return synapses of weight 0 from the input: Lava runs only processes that are joined."""
+        comment = (
+            f"No spikes reach {population.name}; Lava runs it only if it is joined to the rest."
+        )
+        shape = _shape((population.size, self.network.input.size))
+        return self._synapses(self.network.input.name, population.name, comment, None) | {
+            "variable": self._variable(f"link_to_{population.name}"),
+            "arguments": [("weights", f"np.zeros({shape}, dtype=int)")],
+        }
+
+    def _synapses(self, source: str, target: str, comment: str, delay: Any) -> dict[str, Any]:
+        return {
+            "comment": comment,
+            "delay": delay,
+            "source_port": f"{self.variables.get(source, self.source)}.s_out",
+            "target_port": f"{self.variables[target]}.a_in",
+        }
+
+    def _number(self, name: str, value: NDArray[Any]) -> str:
+        """Return a number as text; numbers that differ go to the file of arrays."""
+        if (value == value.flat[0]).all():
+            return str(int(value.flat[0]))
+        return self._array(name, value)
+
+    def _array(self, name: str, value: NDArray[Any]) -> str:
+        self.arrays[name] = value
+        return f"ARRAYS[{_quoted(name)}]"
+
+    def _variable(self, name: str) -> str:
+        """Return a Python name that is not taken yet."""
+        variable, count = name, 1
+        while variable in self.taken or keyword.iskeyword(variable):
+            count += 1
+            variable = f"{name}_{count}"
+        self.taken.add(variable)
+        return variable
+
+
+RESERVED = (
+    *("np", "Path", "Dense", "LIFReset", "SignMode", "CubaLif", "Readout", "Delay", "Probe"),
+    *("SpikeSource", "ARRAYS", "INPUT_SHAPE", "OUTPUT", "POPULATIONS", "build", "len", "int"),
+    *("spikes", "steps", "probes", "outputs", "name", "path", "phase", "dtype", "port", "probe"),
+)
+"""Names that `network.py` uses itself."""
+
+
+def _cuba_lif(neuron: IntegerCubaLif) -> _Process:
+    hard = neuron.reset == "hard"
+    parameters = {
+        "du": neuron.current_decay,
+        "dv": neuron.potential_decay,
+        "vth": neuron.threshold,
+        "bias_mant": neuron.bias_mantissa,
+        "bias_exp": neuron.bias_exponent,
+    }
+    return (
+        _Process("LIFReset", parameters) if hard else _Process("CubaLif", parameters, neuron.reset)
+    )
+
+
+def _integrate_fire(neuron: IntegerIntegrateFire) -> _Process:
+    no_leak = np.asarray(0)
+    return _cuba_lif(
+        IntegerCubaLif(
+            NO_MEMORY,
+            no_leak,
+            neuron.threshold,
+            neuron.bias_mantissa,
+            neuron.bias_exponent,
+            neuron.reset,
+        )
+    )
+
+
+def _readout(neuron: IntegerReadout) -> _Process:
+    parameters = {
+        "du": neuron.current_decay,
+        "dv": neuron.potential_decay,
+        "bias_mant": neuron.bias_mantissa,
+        "bias_exp": neuron.bias_exponent,
+    }
+    return _Process("Readout", parameters)
+
+
+NEURONS: dict[type, Callable[[Any], _Process]] = {
+    IntegerCubaLif: _cuba_lif,
+    IntegerIntegrateFire: _integrate_fire,
+    IntegerReadout: _readout,
+}
+"""Which process computes which neuron."""
+
+
+def _process(population: Population) -> _Process:
+    make = NEURONS.get(type(population.neuron))
+    if make is None:
+        known = ", ".join(sorted({kind.name for kind in NEURONS}))  # type: ignore[attr-defined]
+        raise UnsupportedError(
+            f"population {population.name}: the Lava backend has no process for"
+            f" {population.neuron.kind}; it knows {known}"
+        )
+    process = make(population.neuron)
+    for name, value in process.parameters.items():
+        low, high = LIMITS[name]
+        if value.min() < low or value.max() > high:
+            worst = value.min() if value.min() < low else value.max()
+            raise BackendError(
+                f"population {population.name}: {name} {worst} is outside {low}..{high}, which is"
+                " what Lava's LIF computes with"
+            )
+    return process
+
+
+LIMITS = {
+    "du": (0, 4095),
+    "dv": (0, 4095),
+    "vth": (0, 131071),
+    "bias_mant": (-32768, 32767),
+    "bias_exp": (0, 14),
+}
+"""Lava checks no range; beyond these its integers overflow without a word (proc/lif/models.py)."""
+
+
+def _checked(projection: Projection) -> IntegerDense:
+    """Return the synapses of a projection that Lava computes as we do."""
+    where, synapses = f"projection {projection.source} -> {projection.target}", projection.synapses
+    assert isinstance(synapses, IntegerDense), "an IntegerNetwork has no others"
+    if projection.delay < 1:
+        raise BackendError(
+            f"{where}: delay {projection.delay}, but a synapse of Lava takes one time step;"
+            " compile the network first"
+        )
+    step = 2 ** (9 - synapses.bits)
+    low, high = synapses.weight.min(), synapses.weight.max()
+    if np.any(synapses.weight % step) or low < -256 or high > 255:
+        raise BackendError(
+            f"{where}: Lava would change its weights; with {synapses.bits} bits they must be"
+            f" multiples of {step} in -256..255"
+        )
+    return synapses
+
+
+def _unreached(network: IntegerNetwork) -> Iterator[Population]:
+    """Yield one population of each part of the network that nothing joins to the input."""
+    graph: nx.Graph[str] = nx.Graph()
+    graph.add_nodes_from([network.input.name, *(p.name for p in network.populations)])
+    graph.add_edges_from((p.source, p.target) for p in network.projections)
+    joined = nx.node_connected_component(graph, network.input.name)
+    for population in network.populations:
+        if population.name not in joined:
+            joined |= nx.node_connected_component(graph, population.name)
+            yield population
+
+
+def _files(custom: set[str]) -> Iterator[str]:
+    """Yield the files of the processes that are used; Lava executes every file of the folder."""
+    yield "processes/probe.py"
+    yield "processes/spike_source.py"
+    if custom - {"Delay"}:
+        yield "processes/fixed_point.py"
+    for kind in sorted(custom):
+        yield f"processes/{MODULES[kind]}.py"
+
+
+MODULES = {"CubaLif": "cuba_lif", "Delay": "delay", "Readout": "readout"}
+
+
+def _imports(custom: set[str], neurons: set[str]) -> list[str]:
+    lines = ["from lava.proc.dense.process import Dense"]
+    if "LIFReset" in neurons:
+        lines.append("from lava.proc.lif.process import LIFReset")
+    lines += ["from lava.utils.weightutils import SignMode", ""]
+    ours = {MODULES[kind]: kind for kind in custom} | {
+        "probe": "Probe",
+        "spike_source": "SpikeSource",
+    }
+    return lines + [f"from processes.{module} import {ours[module]}" for module in sorted(ours)]
+
+
+def _shape(shape: Shape) -> str:
+    """Return a tuple as Python text."""
+    return str(tuple(map(int, shape)))
+
+
+def _listed(names: set[str]) -> str:
+    """Return "`A`, `B` and `C`"."""
+    *others, last = [f"`{name}`" for name in sorted(names)] or [""]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _quoted(text: str) -> str:
+    """Return a Python string; names hold letters, digits and _ only."""
+    return f'"{text}"'
+
+
+def _text(file: str) -> str:
+    return (HERE / file).read_text(encoding="utf-8")
+
+
+@cache
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.from_string(_text(f"templates/{name}"))

@@ -1,0 +1,312 @@
+"""The environment Lava lives in: lava-nc 0.10.0 runs on Python 3.10 only, the compiler does not.
+
+The compiler never imports Lava; it starts the Python of this environment.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from uv import find_uv_bin
+
+from snncompile.errors import BackendError
+
+CONSTRAINTS = Path(__file__).parent / "constraints.txt"
+"""The packages of the environment, each with its version."""
+PYTHON, LAVA = "3.10", "0.10.0"
+MARK = "snncompile-lava.txt"
+"""File in an environment of ours: the constraints it was made from. Others are never deleted."""
+
+Say = Callable[[str], None]
+
+_IS_310 = (
+    "import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 10) else 'is Python %d.%d' % v)"
+)
+_VERSIONS = (
+    "import platform; from importlib.metadata import version;"
+    "import lava.magma.core.process.process;"
+    "print(platform.python_version(), version('lava-nc'))"
+)
+
+
+@dataclass(frozen=True)
+class LavaState:
+    """What is known about the environment."""
+
+    path: Path
+    installed: bool
+    """Whether `import lava` works in it, in the version this package was made for."""
+    python: str | None
+    lava: str | None
+    message: str
+    """One line for the user."""
+
+
+class _FailedError(Exception):
+    """A command did not work; the message says why, in one line."""
+
+
+def folder() -> Path:
+    """Return where the environment is, or will be: $SNNCOMPILE_LAVA_ENV or the user's cache."""
+    given = os.environ.get("SNNCOMPILE_LAVA_ENV")
+    return (
+        Path(given).absolute()
+        if given
+        else platformdirs.user_cache_path("snncompile") / "lava-0.10.0"
+    )
+
+
+def python() -> Path:
+    """Return the path of the environment's Python.
+
+    Raises:
+        BackendError: the environment is not installed.
+    """
+    path = _interpreter(folder())
+    if not path.is_file():
+        raise BackendError(
+            f"Lava is not installed in {folder()}; run `snncompile lava install`"
+            " (needs the network once)"
+        )
+    return path
+
+
+def check() -> LavaState:
+    """Return the state of the environment; starts its Python, which takes about a second."""
+    path = folder()
+    if not _interpreter(path).is_file():
+        message = f"Lava is not installed in {path}; run `snncompile lava install`"
+        return LavaState(path, False, None, None, message)
+    try:
+        python_version, lava_version = _run(
+            [_interpreter(path), "-E", "-s", "-c", _VERSIONS]
+        ).split()
+    except _FailedError as error:
+        message = f"Lava does not start in {path}: {error}; run `snncompile lava install`"
+        return LavaState(path, False, None, None, message)
+    right = lava_version == LAVA
+    message = f"lava-nc {lava_version} on Python {python_version} in {path}"
+    if not right:
+        message += f"; {LAVA} is needed, run `snncompile lava install`"
+    return LavaState(path, right, python_version, lava_version, message)
+
+
+def install(say: Say) -> Path:
+    """Make the environment unless it is there and works; return its folder.
+
+    It is built in a folder aside and moved in place when `import lava` works in it, so nothing
+    half-made is left. Of several at once one builds and the others wait.
+
+    Raises:
+        BackendError: there is no Python 3.10, a package cannot be had, or the folder is not ours.
+    """
+    path = folder()
+    state = check()
+    if not _is_current(state):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _only_one(path, say):
+                _build_unless_current(path, say)
+        except OSError as error:
+            reason = f"{error.filename}: {error.strerror}"
+            raise BackendError(f"cannot install Lava in {path}: {reason}") from None
+        state = check()
+    say(state.message)
+    return path
+
+
+def find_python(say: Say) -> Path:
+    """Return a Python 3.10 that really starts.
+
+    Raises:
+        BackendError: none does; the message lists what was tried and why each failed.
+    """
+    tried = []
+    given = os.environ.get("SNNCOMPILE_PYTHON310")
+    if given:
+        return _given(Path(given))
+    for where, candidates in SEARCH:
+        try:
+            for candidate in candidates(say):
+                reason = _does_not_start(candidate)
+                if reason is None:
+                    return candidate
+                tried.append(f"{candidate}: {reason}")
+        except _FailedError as error:
+            tried.append(f"{where}: {error}")
+    raise BackendError(
+        f"found no Python {PYTHON}, which Lava needs; tried {'; '.join(tried)};"
+        f" install Python {PYTHON} and set SNNCOMPILE_PYTHON310 to its path"
+    )
+
+
+def _given(path: Path) -> Path:
+    """Return the user's own choice: when it does not start, another one would be a surprise."""
+    reason = _does_not_start(path)
+    if reason is not None:
+        raise BackendError(
+            f"SNNCOMPILE_PYTHON310={path} is no Python {PYTHON} that starts: {reason}"
+        )
+    return path
+
+
+def _on_path(say: Say) -> Iterator[Path]:
+    """Yield every python3.10 on PATH, not only the first: a pyenv shim starts nothing."""
+    name = f"python{PYTHON}"
+    folders = [entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry]
+    found = [Path(entry, name) for entry in folders if Path(entry, name).is_file()]
+    if not found:
+        raise _FailedError(f"no {name}")
+    yield from dict.fromkeys(found)
+
+
+def _pyenv(say: Say) -> Iterator[Path]:
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    found = sorted(versions.glob(f"{PYTHON}.*/bin/python"), key=_patch, reverse=True)
+    if not found:
+        raise _FailedError(f"no {PYTHON}.* in {versions}")
+    yield from found
+
+
+def _patch(path: Path) -> tuple[int, str]:
+    patch = path.parts[-3].split(".")[2]
+    return (int(patch), patch) if patch.isdigit() else (-1, patch)
+
+
+def _uv_find(say: Say) -> Iterator[Path]:
+    yield Path(_uv("python", "find", "--no-project", PYTHON).strip())
+
+
+def _uv_install(say: Say) -> Iterator[Path]:
+    say(f"downloading Python {PYTHON}")
+    _uv("python", "install", PYTHON)
+    # Only its own: an interpreter that does not start, first on PATH, would end the search.
+    only_own = ("--no-project", "--python-preference", "only-managed")
+    yield Path(_uv("python", "find", *only_own, PYTHON).strip())
+
+
+SEARCH: tuple[tuple[str, Callable[[Say], Iterator[Path]]], ...] = (
+    ("PATH", _on_path),
+    ("pyenv", _pyenv),
+    ("uv python find", _uv_find),
+    ("uv python install", _uv_install),
+)
+"""Where Python 3.10 is looked for, in this order, when SNNCOMPILE_PYTHON310 does not name one."""
+
+
+def _does_not_start(candidate: Path) -> str | None:
+    try:
+        _run([candidate, "-c", _IS_310], seconds=30)
+    except _FailedError as error:
+        return str(error)
+    return None
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _is_current(state: LavaState) -> bool:
+    """Return whether an environment works and was made from these constraints, or by the user."""
+    mark = state.path / MARK
+    return state.installed and (not mark.is_file() or mark.read_bytes() == CONSTRAINTS.read_bytes())
+
+
+def _build_unless_current(path: Path, say: Say) -> None:
+    if _is_current(check()):  # another process was faster
+        return
+    if path.exists() and not (path / MARK).is_file() and not _is_empty(path):
+        raise BackendError(
+            f"{path} is there and is no Lava environment made by snncompile; remove it or set"
+            " SNNCOMPILE_LAVA_ENV to another folder"
+        )
+    _build(path, say)
+
+
+def _build(path: Path, say: Say) -> None:
+    interpreter = find_python(say)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as aside:
+        new = Path(aside, "environment")
+        try:
+            _uv(
+                "venv",
+                "--quiet",
+                "--no-project",
+                "--relocatable",
+                "--python",
+                str(interpreter),
+                str(new),
+            )
+            say(f"installing lava-nc {LAVA} for {interpreter} in {path}")
+            target = ("--python", str(_interpreter(new)))
+            _uv("pip", "install", "--quiet", *target, "--requirement", str(CONSTRAINTS))
+            _run([_interpreter(new), "-E", "-s", "-c", _VERSIONS])
+        except _FailedError as error:
+            raise BackendError(f"cannot install Lava in {path}: {error}") from None
+        (new / MARK).write_bytes(CONSTRAINTS.read_bytes())
+        if path.exists():
+            path.rename(Path(aside, "old"))
+        new.rename(path)
+
+
+@contextmanager
+def _only_one(path: Path, say: Say) -> Iterator[None]:
+    """Hold the lock of an environment. Its file stays; the system frees the lock of the dead."""
+    with open(path.parent / f".{path.name}.lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another process is installing Lava; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _interpreter(path: Path) -> Path:
+    return path / "bin" / "python"
+
+
+def _uv(*arguments: str) -> str:
+    try:
+        command = find_uv_bin()
+    except FileNotFoundError:
+        raise _FailedError("uv is not installed") from None
+    return _run([command, *arguments], seconds=1200)
+
+
+def _run(command: list[str | Path], seconds: float = 120) -> str:
+    """Return what a command prints; raise _FailedError with one line that says what went wrong."""
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | {"UV_PYTHON_INSTALL_BIN": "0"},
+        )
+    except OSError as error:
+        raise _FailedError(error.strerror or str(error)) from None
+    except subprocess.TimeoutExpired:
+        raise _FailedError(f"no answer in {seconds:g} s") from None
+    if done.returncode:
+        raise _FailedError(_reason(done.stderr) or f"exit status {done.returncode}")
+    return done.stdout
+
+
+def _reason(errors: str) -> str:
+    """Return the line that counts: the last of a traceback, else the first, and its last cause."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("warning:")]
+    if not lines or lines[0].startswith("Traceback"):
+        return lines[-1] if lines else ""
+    causes = [line for line in lines[1:] if re.match("cause|\\W*because", line, re.IGNORECASE)]
+    return " ".join([re.sub(r"^(error:|\W) *", "", lines[0]), *causes[-1:]])

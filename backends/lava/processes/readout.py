@@ -1,0 +1,62 @@
+"""Leaky integrator that sends its potential and never fires."""
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from processes.fixed_point import SHIFT, decayed, saturated, wrapped
+
+
+class Readout(AbstractProcess):
+    """LIFReset without its spike; what it sends is v.
+
+    u = wrapped(decayed(u, du + 1) + (a_in << 6))
+    v = saturated(decayed(v, dv) + u + (bias_mant << bias_exp))
+
+    u and v start at 0, and again when time_step % reset_interval == reset_offset % reset_interval.
+    """
+
+    def __init__(self, *, shape, du, dv, bias_mant, bias_exp, reset_interval, reset_offset):
+        super().__init__(reset_interval=reset_interval, reset_offset=reset_offset)
+        self.a_in = InPort(shape=shape)
+        self.v_out = OutPort(shape=shape)
+        self.u = Var(shape=shape, init=0)
+        self.v = Var(shape=shape, init=0)
+        self.du = Var(shape=shape, init=du)
+        self.dv = Var(shape=shape, init=dv)
+        self.bias_mant = Var(shape=shape, init=bias_mant)
+        self.bias_exp = Var(shape=shape, init=bias_exp)
+
+
+@implements(proc=Readout, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyReadoutModel(PyLoihiProcessModel):
+    """CPU model of Readout."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    v_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    u: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    v: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    du: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    dv: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    bias_mant: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    bias_exp: np.ndarray = LavaPyType(np.ndarray, np.int64)
+
+    def run_spk(self):
+        """Compute one time step."""
+        interval = self.proc_params["reset_interval"]
+        a_in = self.a_in.recv().astype(np.int64)
+        if self.time_step % interval == self.proc_params["reset_offset"] % interval:
+            self.u[:] = 0
+            self.v[:] = 0
+        self.u = wrapped(decayed(self.u, self.du + 1) + (a_in << SHIFT))
+        v = decayed(self.v, self.dv) + self.u
+        self.v = saturated(v + (self.bias_mant << self.bias_exp))
+        self.v_out.send(self.v)

@@ -1,0 +1,115 @@
+"""Run the network of `network.py` on Lava processes on the CPU.
+
+    python run.py --input x.npz --output out.npz [--all]
+
+x.npz holds `x` of shape (samples, steps, *input shape), 0 and 1. out.npz gets `spikes` of shape
+(samples, steps, *output shape), the potentials if the output is a readout; with --all also
+`spikes.NAME` of every population.
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import tempfile
+import threading
+import traceback
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import network
+import numpy as np
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+
+
+def read_input(path):
+    """Return x, checked."""
+    x = np.load(path, allow_pickle=False)["x"]
+    if x.ndim < 3 or 0 in x.shape or x.shape[2:] != network.INPUT_SHAPE:
+        expected = ", ".join(["samples", "steps", *map(str, network.INPUT_SHAPE)])
+        sys.exit(f"{path}: x has shape {x.shape}, expected ({expected})")
+    if not np.isin(x, (0, 1)).all():
+        sys.exit(f"{path}: x must hold 0 and 1 only")
+    return x.astype(np.uint8)
+
+
+def say(text):
+    """Print a line now."""
+    print(text, flush=True)  # noqa: T201 - a script prints
+
+
+def simulate(x, names, folder, guard):
+    """Return the outputs of the populations in `names`, each (samples, steps, *shape)."""
+    samples, steps = x.shape[:2]
+    probes = {name: str(Path(folder, f"{name}.npy")) for name in names}
+    process = network.build(x.reshape(samples * steps, -1), steps, probes)
+    process.create_runtime(run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+    finished = watch(guard)
+    chunk = max(1, samples // 50)  # samples between two lines of progress
+    for done in range(0, samples, chunk):
+        say(f"samples {done} of {samples}")
+        process.run(condition=RunSteps(num_steps=steps * (min(done + chunk, samples) - done)))
+    last = max(network.POPULATIONS[name][1] for name in names)
+    if last:  # the last sample is still on its way
+        process.run(condition=RunSteps(num_steps=last))
+    say(f"samples {samples} of {samples}")
+    finished.set()
+    process.stop()
+    shapes = {name: network.POPULATIONS[name][0] for name in names}
+    return {n: np.load(probes[n]).reshape(samples, steps, *shapes[n]) for n in names}
+
+
+def watch(guard):
+    """Until the returned event is set: when a process of the network ends, end the program.
+
+    Lava itself would wait for ever, and not say what went wrong. `guard` are files whose end is
+    the end as well.
+    """
+    finished = threading.Event()
+    children = multiprocessing.active_children()
+
+    def wait_for_the_first():
+        ended = wait([*(child.sentinel for child in children), *guard])
+        if not finished.is_set():
+            for child in children:
+                if child.sentinel in ended:
+                    error = getattr(child, "exception", None)
+                    lost = "a process of the network ended early (out of memory?)"
+                    sys.stderr.write(f"{error[1] if error else lost}\n")
+            give_up()
+
+    threading.Thread(target=wait_for_the_first, daemon=True).start()
+    return finished
+
+
+def give_up():
+    """Kill every process: after an error Lava's stop() waits for ever, and so do they."""
+    sys.stderr.flush()
+    for child in multiprocessing.active_children():
+        child.kill()
+    os._exit(1)
+
+
+def main():
+    """Read the input, run, write the output."""
+    parser = argparse.ArgumentParser(description="Run the network on Lava processes on the CPU.")
+    parser.add_argument("--input", required=True, help="npz file with x")
+    parser.add_argument("--output", required=True, help="npz file to write")
+    parser.add_argument("--all", action="store_true", help="record every population")
+    parser.add_argument("--guarded", action="store_true", help="end when standard input ends")
+    options = parser.parse_args()
+    x = read_input(options.input)
+    names = list(network.POPULATIONS) if options.all else [network.OUTPUT]
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = simulate(x, names, folder, [sys.stdin] if options.guarded else [])
+    everything = {f"spikes.{name}": array for name, array in outputs.items()}
+    np.savez(options.output, spikes=outputs[network.OUTPUT], **(everything if options.all else {}))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Exception:
+        traceback.print_exc()
+        give_up()

@@ -1,0 +1,186 @@
+"""Find a chip by name or read it from a user's YAML file.
+
+A mistake in the file is answered with the file, the line, the field and the reason, in one line.
+"""
+
+from __future__ import annotations
+
+import os
+import reprlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError
+
+from snncompile.hwmodels.schema import PROBLEM, Chip
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+Field = tuple[str, ...]
+"""Where a field stands in a chip file: keys and, in lists, positions."""
+
+MAX_BYTES = 1 << 20
+"""A chip file has some kilobytes; more is a mistake."""
+MAX_DEPTH = 20
+"""Mappings and lists inside each other; a chip file has 6."""
+
+_FOLDER = Path(__file__).parent
+_REASONS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a field of a chip file",
+    "invalid_key": "is not a field of a chip file",
+}
+
+
+class ChipError(Exception):
+    """There is no such chip, or its file is not right. The message is one line."""
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the shipped chips, sorted."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
+
+
+def load(name_or_path: str | Path) -> Chip:
+    """Return a shipped chip by its name, or the chip described by a YAML file.
+
+    A path ends in .yaml or .yml, or has a folder in it (`./mychip`).
+
+    Raises:
+        ChipError: no such chip or file, or the file is not a complete chip.
+    """
+    if _is_path(name_or_path):
+        return _read(Path(name_or_path))
+    if name_or_path not in names():
+        raise ChipError(
+            f"no chip called {str(name_or_path)!r}; known: {', '.join(names())};"
+            " or give the path of a YAML file"
+        )
+    return _read(_FOLDER / f"{name_or_path}.yaml")
+
+
+def _is_path(name_or_path: str | Path) -> bool:
+    if isinstance(name_or_path, Path):
+        return True
+    separators = [separator for separator in ("/", os.sep, os.altsep) if separator]
+    return name_or_path.endswith((".yaml", ".yml")) or any(s in name_or_path for s in separators)
+
+
+def _read(path: Path) -> Chip:
+    text = _text(path)
+    try:
+        data, lines = _parse(path, text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ChipError(_one_line(f"{path}{_yaml_reason(error, text)}")) from error
+    if not isinstance(data, dict):
+        raise ChipError(f"{path} is not a chip file: it must be a mapping that starts with `name:`")
+    try:
+        return Chip.model_validate(data)
+    except ValidationError as error:
+        raise ChipError(_one_line(f"{path}{_schema_reason(error, lines)}")) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise ChipError(f"no file {path}")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ChipError(f"{path} is larger than 1 MiB; a chip file has some kilobytes")
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ChipError(f"{path} is not a text file in UTF-8") from error
+    except OSError as error:
+        raise ChipError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _parse(path: Path, text: str) -> tuple[Any, dict[Field, int]]:
+    """Return the content and the line of every field."""
+    _check_events(path, text)
+    lines: dict[Field, int] = {}
+    for location, line in _fields(yaml.compose(text, Loader=yaml.SafeLoader), ()):
+        if location in lines:
+            where = f"{path} line {line}: {'.'.join(location)}"
+            raise ChipError(_one_line(f"{where}: is already given in line {lines[location]}"))
+        lines[location] = line
+    return yaml.safe_load(text), lines
+
+
+def _check_events(path: Path, text: str) -> None:
+    """Refuse YAML no chip needs: aliases and depth, which blow up, and tags, which can crash."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        where = f"{path} line {_line_of(event)}"
+        if getattr(event, "anchor", None):
+            raise ChipError(f"{where}: anchors (&) and aliases (*) are not allowed")
+        if getattr(event, "tag", None):
+            raise ChipError(f"{where}: tags (!) are not allowed")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ChipError(f"{where}: nested more than {MAX_DEPTH} deep")
+
+
+def _fields(node: yaml.Node | None, location: Field) -> Iterator[tuple[Field, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*location, str(key.value))
+            yield inner, _line_of(key)
+            yield from _fields(value, inner)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            inner = (*location, str(index))
+            yield inner, _line_of(value)
+            yield from _fields(value, inner)
+
+
+def _line_of(part: Any) -> int:
+    """Return the line of a YAML node or event, counted from 1."""
+    return int(part.start_mark.line) + 1
+
+
+def _yaml_reason(error: Exception, text: str) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f" line {error.problem_mark.line + 1}: {error.problem or error.context}"
+    if isinstance(error, yaml.reader.ReaderError):
+        return f" line {text.count(chr(10), 0, error.position) + 1}: {error.reason}"
+    return f": {error}"
+
+
+def _schema_reason(error: ValidationError, lines: dict[Field, int]) -> str:
+    problems = error.errors(include_url=False)
+    inside = problems[0].get("ctx", {}).get("location", ())
+    location = tuple(str(part) for part in (*problems[0]["loc"], *inside) if part != "[key]")
+    line = _line(location, lines)
+    where = f" line {line}" if line else ""
+    field = f" {'.'.join(location)}:" if location else ""
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{where}:{field} {_why(problems[0])}{more}"
+
+
+def _line(location: Field, lines: dict[Field, int]) -> int | None:
+    """Return the line of a field; of the innermost field around it if it is not in the file."""
+    while location and location not in lines:
+        location = location[:-1]
+    return lines.get(location)
+
+
+def _why(problem: ErrorDetails) -> str:
+    if problem["type"] in _REASONS:
+        return _REASONS[problem["type"]]
+    if problem["type"] == "value_error":
+        return problem["msg"].removeprefix("Value error, ")
+    reason = problem["msg"][0].lower() + problem["msg"][1:]
+    if isinstance(problem["input"], dict | list) or problem["type"] == PROBLEM:
+        return reason
+    return f"{reason}, got {reprlib.repr(problem['input'])}"
+
+
+def _one_line(text: str) -> str:
+    """Return the text without line breaks, cut where a value in the file is very long."""
+    text = " ".join(text.split())
+    return text if len(text) <= 500 else f"{text[:497]}..."

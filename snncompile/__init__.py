@@ -1,0 +1,56 @@
+"""Compile spiking neural networks for neuromorphic chips.
+
+    import snncompile
+    network = snncompile.from_torch(module, sample)      # or from_netx(path)
+    program = snncompile.compile(network, chip="loihi2", calibration=x)
+    program.run(x), program.verify(x), program.estimate(x), program.save("build")
+
+Names are imported on use: importing the package loads neither torch nor a backend.
+"""
+
+from __future__ import annotations
+
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snncompile.compiler import compile, load
+    from snncompile.errors import SnnCompileError
+    from snncompile.frontends.netx import from_netx
+    from snncompile.frontends.torch_module import from_torch
+    from snncompile.ir.graph import IntegerNetwork, Network
+    from snncompile.program import Program
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "compile": "snncompile.compiler:compile",
+    "load": "snncompile.compiler:load",
+    "SnnCompileError": "snncompile.errors:SnnCompileError",
+    "from_netx": "snncompile.frontends.netx:from_netx",
+    "from_torch": "snncompile.frontends.torch_module:from_torch",
+    "IntegerNetwork": "snncompile.ir.graph:IntegerNetwork",
+    "Network": "snncompile.ir.graph:Network",
+    "Program": "snncompile.program:Program",
+}
+
+__all__ = [
+    "IntegerNetwork",
+    "Network",
+    "Program",
+    "SnnCompileError",
+    "compile",
+    "from_netx",
+    "from_torch",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'snncompile' has no attribute {name!r}")
+    return resolve_name(_WHERE[name])
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

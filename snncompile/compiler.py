@@ -1,0 +1,122 @@
+"""From a network to a Program, and back from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import ValidationError
+
+from snncompile.errors import InputError
+from snncompile.hwmodels import load as chips
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir import folder, save
+from snncompile.ir.design import Design
+from snncompile.ir.graph import Graph, IntegerNetwork, Network
+from snncompile.options import Options
+from snncompile.passes.base import Pass
+from snncompile.passes.bounds import bounds
+from snncompile.passes.partition import Partition
+from snncompile.passes.place import Place
+from snncompile.passes.quantize import Quantize
+from snncompile.passes.retime import Retime
+from snncompile.program import PROGRAM, Program, network_hash, read_program
+from snncompile.reference.simulate import check_spikes
+
+
+def compile(
+    network: Network | IntegerNetwork,
+    *,
+    chip: str | Path | Chip,
+    calibration: ArrayLike | None = None,
+    bits: int = 8,
+    steps: int | None = None,
+) -> Program:
+    """Return the Program that computes a network on a chip.
+
+    Args:
+        network: from a frontend, or loaded from a folder.
+        chip: name of a chip, path of a chip file, or a chip.
+        calibration: spikes of shape (samples, steps, *input.shape); makes quantizing better.
+        bits: of a weight including its sign.
+        steps: time steps of one sample, which the bounds may rely on; those of the calibration
+            data if there is any, else any number.
+
+    Raises:
+        InputError: no such chip, or the calibration data has another shape.
+        QuantizeError: a number does not fit the chip's integer formats.
+        UnsupportedError: the chip lacks a neuron, or a loop is shorter than its projections.
+        FitError: a limit of the chip is exceeded; the message says by how much and what would fit.
+    """
+    if not isinstance(network, Graph):
+        raise InputError(f"compile takes a network, got {type(network).__name__}; import it first")
+    data = None if calibration is None else check_spikes(network, calibration)
+    if data is not None and steps is None:
+        steps = data.shape[1]
+    options = _options(bits, steps)
+    design = Design(network, _chip(chip), data)
+    for a_pass in pipeline(options):
+        design = a_pass(design)
+    assert isinstance(design.network, IntegerNetwork)
+    found = bounds(design.network, design.chip, options.steps)
+    return Program(
+        network=design.network,
+        mapping=design.mapping,
+        chip=design.chip,
+        options=options,
+        quantized=design.quantized,
+        bounds=found,
+        log=design.log,
+        hashes=_hashes(network, data, design.network),
+    )
+
+
+def pipeline(options: Options) -> tuple[Pass, ...]:
+    """Return the passes in the order in which they run."""
+    return (
+        Retime(),  # before quantize: calibration runs with the own delays, which retime keeps
+        Quantize(bits=options.bits, steps=options.steps),
+        Partition(),  # after quantize: memory depends on weight bits, axons on nothing later
+        Place(),
+    )
+
+
+def load(path: str | Path) -> Program | Network | IntegerNetwork:
+    """Return the Program or network that was saved to a folder.
+
+    Raises:
+        InputError: the folder holds neither.
+    """
+    path = Path(path)
+    if (path / PROGRAM).is_file():
+        return read_program(path)
+    if (path / save.NETWORK).is_file():
+        return save.read_network(path)
+    raise InputError(f"{path}: no folder with {PROGRAM} or {save.NETWORK}")
+
+
+def _options(bits: int, steps: int | None) -> Options:
+    try:
+        return Options(bits=bits, steps=steps)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{first['loc'][0]}: {first['msg']}, got {first['input']!r}") from None
+
+
+def _chip(chip: str | Path | Chip) -> Chip:
+    if isinstance(chip, Chip):
+        return chip
+    try:
+        return chips.load(chip)
+    except chips.ChipError as error:
+        raise InputError(str(error)) from None
+
+
+def _hashes(
+    source: Graph, calibration: NDArray[np.uint8] | None, network: IntegerNetwork
+) -> dict[str, str]:
+    hashes = {"source": network_hash(source), "network": network_hash(network)}
+    if calibration is not None:
+        hashes["calibration"] = folder.content_hash({}, {"x": calibration})
+    return hashes

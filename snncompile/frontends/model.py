@@ -1,0 +1,97 @@
+"""What the command line calls MODEL: a `.net` file, `file.py:function`, or a saved network."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from snncompile.errors import InputError, SnnCompileError
+from snncompile.ir import save
+from snncompile.ir.graph import IntegerNetwork, Network
+from snncompile.registry import load
+
+EXPECTED = "expected a .net file, file.py:function or the folder of a saved network"
+CHECKPOINTS = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".safetensors")
+
+
+def load_model(model: str) -> Network | IntegerNetwork:
+    """Return the network that MODEL names.
+
+    `file.py:function` is imported and called; the function returns (module, sample) or a network.
+
+    Raises:
+        InputError: there is no such file, or it is not one of the three.
+        UnsupportedError, ImportMismatchError: see the frontend that reads it.
+    """
+    path, _, function = model.rpartition(":")
+    if path.endswith(".py"):
+        return _from_function(Path(path), function)
+    if model.endswith(".py"):
+        raise InputError(f"{model}: add the function that returns (module, sample): {model}:NAME")
+    if not Path(model).exists():
+        raise InputError(f"{model}: no such file; {EXPECTED}")
+    if Path(model).is_dir():
+        return _from_folder(Path(model))
+    if Path(model).suffix in CHECKPOINTS:
+        raise InputError(
+            f"{model}: a checkpoint holds no network, only numbers, and may hold a pickle; write a"
+            " function that builds the module and loads it, and give file.py:function"
+        )
+    if Path(model).suffix != ".net":
+        raise InputError(f"{model}: not a kind of file we know; {EXPECTED}")
+    network: IntegerNetwork = load("frontends", "netx")(model)
+    return network
+
+
+def _from_folder(path: Path) -> Network | IntegerNetwork:
+    if not (path / save.NETWORK).is_file():
+        raise InputError(f"{path}: has no {save.NETWORK}; {EXPECTED}")
+    return save.read_network(path)
+
+
+def _from_function(path: Path, name: str) -> Network | IntegerNetwork:
+    module = _imported(path)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise InputError(f"{path}: has no function {name!r}")
+    made = _users(path, function)
+    if isinstance(made, Network | IntegerNetwork):
+        return made
+    if not isinstance(made, tuple) or len(made) != 2:
+        found = type(made).__name__
+        raise InputError(f"{path}:{name}: returned {found}, expected (module, sample)")
+    network: Network = load("frontends", "torch")(*made)
+    return network
+
+
+def _imported(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    module, loader = importlib.util.module_from_spec(spec), spec.loader
+    assert loader is not None
+    sys.path.insert(0, str(path.parent.resolve()))  # so that it can import its neighbours
+    try:
+        _users(path, lambda: loader.exec_module(module))
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def _users(path: Path, call: Any) -> Any:
+    """Run the user's own code; what it raises becomes one line with the place in their file."""
+    try:
+        return call()
+    except SnnCompileError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        line = next((f.lineno for f in reversed(frames) if f.filename.endswith(path.name)), None)
+        reason = (str(error).splitlines() or [""])[0]
+        where = f"{path} line {line}" if line else str(path)
+        raise InputError(f"{where}: {type(error).__name__}: {reason}") from error

@@ -1,0 +1,142 @@
+"""Where the values of a traced run come from: every value has a number, every number an origin."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Shape = tuple[int, ...]
+
+NOTHING = -1
+"""The number of values that come from neither the input nor a layer, e.g. of `torch.zeros`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """Values that came into being together; they have the numbers start, start + 1, ..."""
+
+    start: int
+    shape: Shape
+
+    @property
+    def stop(self) -> int:
+        """The first number that is not of these values."""
+        return self.start + prod(self.shape)
+
+    @property
+    def numbers(self) -> Tensor:
+        """The numbers in the shape of the values."""
+        return torch.arange(self.start, self.stop).reshape(self.shape)
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """Numbers of the values that these are computed from, as far as they are looked into."""
+        return ()
+
+
+@dataclass(frozen=True, eq=False)
+class InputValues(Values):
+    """The sample; shape (samples, steps, size)."""
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronValues(Values):
+    """Output of one call of a neuron layer; shape (samples, *shape of the layer)."""
+
+    path: str
+    call: int
+    """0 for the first call, which is the first time step."""
+    state: str | None
+    """Name of a state variable; None: the spikes."""
+
+
+@dataclass(frozen=True, eq=False)
+class LinearValues(Values):
+    """Output of one call of a linear layer; shape (..., target)."""
+
+    path: str
+    inputs: Tensor
+    """Numbers of its input, shape (rows, source)."""
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """The input."""
+        return (self.inputs,)
+
+
+@dataclass(frozen=True, eq=False)
+class SumValues(Values):
+    """Element by element sum."""
+
+    terms: tuple[Tensor, ...]
+    """Numbers of the terms, each of the shape of the sum."""
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """The terms."""
+        return self.terms
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionValues(Values):
+    """Result of a function that is not looked into."""
+
+    function: str
+    arguments: tuple[Tensor, ...]
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """The arguments that come from the input or from a layer."""
+        return self.arguments
+
+
+V = TypeVar("V", bound=Values)
+
+
+class Origins:
+    """All values of a run, in the order of their numbers."""
+
+    def __init__(self) -> None:
+        self._all: list[Values] = []
+        self._starts: list[int] = []
+
+    @property
+    def next(self) -> int:
+        """The first number that is free."""
+        return self._all[-1].stop if self._all else 0
+
+    def add(self, values: V) -> V:
+        """Remember new values, which start at `next`."""
+        if prod(values.shape):
+            self._all.append(values)
+            self._starts.append(values.start)
+        return values
+
+    def of(self, number: int) -> Values:
+        """Return the values a number belongs to."""
+        return self._all[bisect_right(self._starts, number) - 1]
+
+    def among(self, numbers: Tensor) -> list[Values]:
+        """Return all values that the numbers belong to, in order; `NOTHING` belongs to none."""
+        found = numbers[numbers >= 0]
+        starts = torch.tensor(self._starts)
+        indices = torch.searchsorted(starts, found.reshape(-1), right=True) - 1
+        return [self._all[index] for index in sorted(set(indices.tolist()))]
+
+    def behind(self, numbers: Tensor) -> Iterator[Values]:
+        """Yield the values the numbers belong to, and all those they were computed from, once."""
+        waiting, seen = list(reversed(self.among(numbers))), set()
+        while waiting:
+            values = waiting.pop()
+            if values.start in seen:
+                continue
+            seen.add(values.start)
+            yield values
+            for part in values.parts:
+                waiting.extend(reversed(self.among(part)))

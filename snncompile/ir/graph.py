@@ -1,0 +1,206 @@
+"""The network: an input, populations of neurons, and the projections that join them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snncompile.errors import InputError
+from snncompile.ir import verify
+from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Neuron
+from snncompile.registry import load
+
+if TYPE_CHECKING:
+    from snncompile.ir.result import Result
+
+Shape = tuple[int, ...]
+Progress = Callable[[int, int], None]
+"""Called with (samples done, samples in all)."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """Where the spikes come from. Named like a population, so a projection can start at it."""
+
+    name: str
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        """Number of input lines."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Neurons that share one kind; flattened in C order where a projection meets them."""
+
+    name: str
+    shape: Shape
+    neuron: Neuron
+    phase: int = 0
+    """Time step in which the population starts: its own step 0 is the network's step `phase`."""
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """All-to-all synapses, float."""
+
+    weight: NDArray[np.float64]
+    """Shape (target, source)."""
+    kind: ClassVar[str] = "dense"
+
+    def __post_init__(self) -> None:
+        """Copy and freeze the weights."""
+        object.__setattr__(self, "weight", _frozen(self.weight, np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerDense:
+    """All-to-all synapses, integer, as in Lava's fixed-point `Dense`.
+
+    The accumulated input is sum(weight * spike) * 2^exponent; a negative exponent rounds the sum
+    down (towards minus infinity), as Lava's right shift does.
+    """
+
+    weight: NDArray[np.int16]
+    """Shape (target, source), -256..255; with b bits every one is a multiple of 2^(9 - b)."""
+    exponent: int
+    bits: int
+    """Bits of a weight including its sign."""
+    kind: ClassVar[str] = "dense"
+
+    def __post_init__(self) -> None:
+        """Copy and freeze the weights; refuse what 16 bits cannot hold."""
+        weight = np.asarray(self.weight)
+        if not ((weight >= -(2**15)) & (weight < 2**15)).all() or (weight % 1).any():
+            raise InputError("weights must be whole numbers from -32768 to 32767")
+        object.__setattr__(self, "weight", _frozen(weight, np.int16))
+
+
+Synapses = Dense | IntegerDense
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Synapses from `source` to `target`.
+
+    A spike of the network's step t arrives in step t + delay. Seen from the populations, whose
+    own steps start at their phases, it arrives `Graph.own_delay` steps later.
+    """
+
+    source: str
+    target: str
+    synapses: Synapses
+    delay: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A whole network, checked when it is made. Order is meaning: names, cores and text follow it.
+
+    Raises:
+        InputError: a rule of `snncompile/ir/verify.py` does not hold.
+    """
+
+    input: Input
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    output: str
+    """Name of the population whose output is the network's."""
+    title: str = field(default="network", kw_only=True)
+    """What the user calls it; appears in reports only."""
+
+    neuron_types: ClassVar[tuple[type, ...]] = (Neuron,)
+    synapse_types: ClassVar[tuple[type, ...]] = (Dense, IntegerDense)
+    simulator: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        """Check every rule of a well-formed network."""
+        verify.check(self)
+
+    def population(self, name: str) -> Population:
+        """Return the population called `name`."""
+        return next(p for p in self.populations if p.name == name)
+
+    def end(self, name: str) -> Input | Population:
+        """Return the input or population called `name`."""
+        return self.input if name == self.input.name else self.population(name)
+
+    def phase(self, name: str) -> int:
+        """Return the phase of a population; the input's is 0."""
+        return 0 if name == self.input.name else self.population(name).phase
+
+    def own_delay(self, projection: Projection) -> int:
+        """Return the delay between the own steps of source and target, 0 or more."""
+        shift = self.phase(projection.source) - self.phase(projection.target)
+        return projection.delay + shift
+
+    def into(self, name: str) -> tuple[Projection, ...]:
+        """Return the projections that end at a population."""
+        return tuple(p for p in self.projections if p.target == name)
+
+    def out_of(self, name: str) -> tuple[Projection, ...]:
+        """Return the projections that start at a population or the input."""
+        return tuple(p for p in self.projections if p.source == name)
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of the output population."""
+        return self.population(self.output).shape
+
+    def run(self, x: ArrayLike, *, progress: Progress | None = None) -> Result:
+        """Simulate the network on input x of shape (samples, steps, *input.shape).
+
+        Raises:
+            InputError: x has another shape or values the network cannot take.
+        """
+        result: Result = load("simulators", self.simulator)(self, x, progress=progress)
+        return result
+
+    def save(self, path: str | Path) -> None:
+        """Write the network to a folder: `network.json` and `arrays.npz`."""
+        from snncompile.ir import save
+
+        save.write_network(self, Path(path))
+
+    def __str__(self) -> str:
+        """Text form; see `snncompile/ir/text.py`."""
+        from snncompile.ir import text
+
+        return text.graph_text(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Network(Graph):
+    """A float network: what a frontend imports."""
+
+    neuron_types: ClassVar[tuple[type, ...]] = (FloatNeuron,)
+    synapse_types: ClassVar[tuple[type, ...]] = (Dense,)
+    simulator: ClassVar[str] = "float"
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerNetwork(Graph):
+    """An integer network: what a chip computes. Quantize makes it, or a `.net` file holds it."""
+
+    neuron_types: ClassVar[tuple[type, ...]] = (IntegerNeuron,)
+    synapse_types: ClassVar[tuple[type, ...]] = (IntegerDense,)
+    simulator: ClassVar[str] = "integer"
+
+
+def _frozen(array: Any, dtype: type) -> NDArray[Any]:
+    frozen: NDArray[Any] = np.array(array, dtype=dtype, order="C")
+    frozen.flags.writeable = False
+    return frozen

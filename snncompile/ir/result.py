@@ -1,0 +1,36 @@
+"""What a run of a network gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snncompile.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Output of a network for a number of samples."""
+
+    spikes: NDArray[Any]
+    """Output, shape (samples, steps, *output shape): 0 or 1, or the potential of a readout."""
+
+    @property
+    def prediction(self) -> NDArray[np.int64]:
+        """Index of the largest sum of the output over time, per sample; the lowest of equals."""
+        total = self.spikes.sum(axis=1, dtype=np.float64 if self.spikes.dtype.kind == "f" else int)
+        return np.asarray(total.reshape(len(total), -1).argmax(axis=1), dtype=np.int64)
+
+    def accuracy(self, label: ArrayLike) -> float:
+        """Return the share of samples whose prediction is the label.
+
+        Raises:
+            InputError: there is not one label per sample.
+        """
+        expected = np.asarray(label)
+        if expected.shape != (len(self.spikes),):
+            raise InputError(f"label has shape {expected.shape}, expected ({len(self.spikes)},)")
+        return float((self.prediction == expected).mean())

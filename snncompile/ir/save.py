@@ -1,0 +1,210 @@
+"""Networks as files: `network.json` and `arrays.npz`; no pickle anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from snncompile.errors import InputError
+from snncompile.ir import folder
+from snncompile.ir.graph import (
+    Dense,
+    Graph,
+    Input,
+    IntegerDense,
+    IntegerNetwork,
+    Network,
+    Population,
+    Projection,
+    Synapses,
+)
+from snncompile.neurons.base import FloatNeuron, Neuron
+from snncompile.registry import load
+
+NETWORK = "network.json"
+Arrays = dict[str, NDArray[Any]]
+Size = Annotated[int, Field(ge=1, le=2**31)]
+
+
+class Record(BaseModel):
+    """A record read from a file: a key we do not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+R = TypeVar("R", bound=Record)
+
+
+class _Neuron(Record):
+    name: str
+    reset: str | None = None
+    parameters: dict[str, int | float | str]
+    """A number, or the name of an array."""
+
+
+class _Population(Record):
+    name: str
+    shape: tuple[Size, ...]
+    phase: Annotated[int, Field(ge=0, le=2**31)]
+    neuron: _Neuron
+
+
+class _Projection(Record):
+    source: str
+    target: str
+    delay: Annotated[int, Field(ge=0, le=2**31)]
+    kind: Literal["dense"]
+    weight: str
+    exponent: Annotated[int, Field(ge=-32, le=32)] | None = None
+    bits: Annotated[int, Field(ge=1, le=32)] | None = None
+
+
+class _Input(Record):
+    name: str
+    shape: tuple[Size, ...]
+
+
+class NetworkRecord(Record):
+    """What `network.json` and the network part of `program.json` hold."""
+
+    numbers: Literal["float", "integer"]
+    title: str
+    input: _Input
+    populations: tuple[_Population, ...]
+    projections: tuple[_Projection, ...]
+    output: str
+
+
+class _NetworkFile(Record):
+    format: Literal["snncompile network"]
+    version: Literal[1]
+    network: NetworkRecord
+
+
+def write_network(graph: Graph, path: Path) -> None:
+    """Write a network to a folder."""
+    record, arrays = to_record(graph)
+    head = {"format": "snncompile network", "version": 1, "network": record}
+    folder.write(path, NETWORK, head, arrays)
+
+
+def read_network(path: Path) -> Network | IntegerNetwork:
+    """Return the network of a folder.
+
+    Raises:
+        InputError: the folder does not hold a well-formed network.
+    """
+    record, arrays = folder.read(path, NETWORK)
+    return from_record(validated(_NetworkFile, record, path / NETWORK).network, arrays, path)
+
+
+def validated(kind: type[R], record: Any, where: Path) -> R:
+    """Return the record as `kind`, or an InputError that names the first wrong field."""
+    try:
+        return kind.model_validate(record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the record"
+        raise InputError(f"{where}: {field}: {first['msg']}") from None
+
+
+def to_record(graph: Graph) -> tuple[dict[str, Any], Arrays]:
+    """Return a network as JSON values and arrays."""
+    arrays: Arrays = {}
+    record = {
+        "numbers": "float" if isinstance(graph, Network) else "integer",
+        "title": graph.title,
+        "input": {"name": graph.input.name, "shape": list(graph.input.shape)},
+        "populations": [_population_record(p, arrays) for p in graph.populations],
+        "projections": [_projection_record(i, p, arrays) for i, p in enumerate(graph.projections)],
+        "output": graph.output,
+    }
+    return record, arrays
+
+
+def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network | IntegerNetwork:
+    """Return the network of a record.
+
+    Raises:
+        InputError: an array is missing, or a rule of a well-formed network is broken.
+    """
+    make = Network if record.numbers == "float" else IntegerNetwork
+    try:
+        return make(
+            Input(record.input.name, record.input.shape),
+            tuple(
+                Population(p.name, p.shape, _neuron(p.neuron, record.numbers, arrays), p.phase)
+                for p in record.populations
+            ),
+            tuple(
+                Projection(p.source, p.target, _synapses(p, arrays), p.delay)
+                for p in record.projections
+            ),
+            record.output,
+            title=record.title,
+        )
+    except KeyError as error:
+        raise InputError(f"{where}: {error.args[0]!r} is not in arrays.npz") from None
+    except (ValueError, TypeError, OverflowError, InputError) as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _population_record(population: Population, arrays: Arrays) -> dict[str, Any]:
+    neuron = population.neuron
+    parameters: dict[str, Any] = {}
+    for name in neuron.parameters():
+        value = getattr(neuron, name)
+        if value.ndim == 0:
+            parameters[name] = value.item()
+        else:
+            parameters[name] = f"{population.name}.{name}"
+            arrays[parameters[name]] = value
+    return {
+        "name": population.name,
+        "shape": list(population.shape),
+        "phase": population.phase,
+        "neuron": {
+            "name": neuron.name,
+            "reset": getattr(neuron, "reset", None),
+            "parameters": parameters,
+        },
+    }
+
+
+def _projection_record(index: int, projection: Projection, arrays: Arrays) -> dict[str, Any]:
+    synapses = projection.synapses
+    key = f"projection{index}.weight"
+    arrays[key] = synapses.weight
+    return {
+        "source": projection.source,
+        "target": projection.target,
+        "delay": projection.delay,
+        "kind": synapses.kind,
+        "weight": key,
+        "exponent": synapses.exponent if isinstance(synapses, IntegerDense) else None,
+        "bits": synapses.bits if isinstance(synapses, IntegerDense) else None,
+    }
+
+
+def _neuron(record: _Neuron, numbers: str, arrays: Arrays) -> Neuron:
+    kind: type[FloatNeuron] = load("neurons", record.name)
+    values: dict[str, Any] = {
+        name: arrays[value] if isinstance(value, str) else value
+        for name, value in record.parameters.items()
+    }
+    if record.reset is not None:
+        values["reset"] = record.reset
+    return kind(**values) if numbers == "float" else kind.integer(**values)
+
+
+def _synapses(record: _Projection, arrays: Arrays) -> Synapses:
+    weight = arrays[record.weight]
+    if record.exponent is None or record.bits is None:
+        return Dense(weight)
+    if weight.dtype != np.int16:
+        raise ValueError(f"{record.weight} has dtype {weight.dtype}, expected int16")
+    return IntegerDense(weight, record.exponent, record.bits)

@@ -1,0 +1,34 @@
+"""Networks as text: one line per fact, in a fixed order. Golden tests and `show` use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from snncompile.ir.graph import Graph, Projection
+
+
+def graph_text(graph: Graph) -> str:
+    """Return the text form of a network."""
+    lines = [f"input {graph.input.name} {shape_text(graph.input.shape)}"]
+    for p in graph.populations:
+        phase = f" phase={p.phase}" if p.phase else ""
+        lines.append(f"population {p.name} {shape_text(p.shape)} {p.neuron}{phase}")
+    lines += [_projection_text(p) for p in graph.projections]
+    return "\n".join([*lines, f"output {graph.output}"]) + "\n"
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Return `28x28`."""
+    return "x".join(map(str, shape))
+
+
+def _projection_text(projection: Projection) -> str:
+    weight = projection.synapses.weight
+    text = (
+        f"projection {projection.source} -> {projection.target} {projection.synapses.kind}"
+        f" {shape_text(weight.shape)} weight=[{weight.min():g} .. {weight.max():g}]"
+    )
+    if weight.dtype.kind == "i":
+        text += f" exponent={projection.synapses.exponent} bits={projection.synapses.bits}"  # type: ignore[union-attr]
+    return text + f" delay={projection.delay}"

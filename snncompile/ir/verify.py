@@ -1,0 +1,134 @@
+"""The rules of a well-formed network: one function per rule, one message each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import networkx as nx
+import numpy as np
+
+from snncompile.errors import InputError
+from snncompile.ir import view
+
+if TYPE_CHECKING:
+    from snncompile.ir.graph import Graph
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def check(graph: Graph) -> None:
+    """Raise InputError with the first broken rule."""
+    for rule in RULES:
+        for message in rule(graph):
+            raise InputError(message)
+
+
+def _names(graph: Graph) -> Iterator[str]:
+    names = [graph.input.name, *(p.name for p in graph.populations)]
+    for name in names:
+        if not NAME.fullmatch(name):
+            yield f"name {name!r}: use letters, digits and _, starting with a letter"
+        if names.count(name) > 1:
+            yield f"name {name!r} is used twice"
+    if graph.output not in names[1:]:
+        yield f"output {graph.output!r} is not a population; there are {', '.join(names[1:])}"
+
+
+def _shapes(graph: Graph) -> Iterator[str]:
+    shapes = {graph.input.name: graph.input.shape} | {p.name: p.shape for p in graph.populations}
+    for name, shape in shapes.items():
+        if not shape or min(shape) < 1:
+            yield f"{name}: shape {shape} holds no neurons"
+
+
+def _phases(graph: Graph) -> Iterator[str]:
+    for population in graph.populations:
+        if population.phase < 0:
+            yield f"{population.name}: phase {population.phase} is before the first time step"
+
+
+def _ends(graph: Graph) -> Iterator[str]:
+    targets = {p.name for p in graph.populations}
+    for projection in graph.projections:
+        where = f"projection {projection.source} -> {projection.target}"
+        if projection.source not in targets | {graph.input.name}:
+            yield f"{where}: there is no population {projection.source!r}"
+        if projection.target not in targets:
+            yield f"{where}: there is no population {projection.target!r}"
+
+
+def _kinds(graph: Graph) -> Iterator[str]:
+    kind = type(graph).__name__
+    for population in graph.populations:
+        if not isinstance(population.neuron, graph.neuron_types):
+            yield f"{population.name}: {type(population.neuron).__name__} has no place in {kind}"
+    for projection in graph.projections:
+        if not isinstance(projection.synapses, graph.synapse_types):
+            found = type(projection.synapses).__name__
+            where = f"projection {projection.source} -> {projection.target}"
+            yield f"{where}: {found} has no place in {kind}"
+
+
+def _parameters(graph: Graph) -> Iterator[str]:
+    for population in graph.populations:
+        for name in population.neuron.parameters():
+            shape = getattr(population.neuron, name).shape
+            if shape not in ((), (population.size,)):
+                yield (
+                    f"{population.name}: {name} has {shape[0]} values for {population.size} neurons"
+                )
+
+
+def _weights(graph: Graph) -> Iterator[str]:
+    for projection in graph.projections:
+        weight = projection.synapses.weight
+        where = f"projection {projection.source} -> {projection.target}"
+        shape = (graph.end(projection.target).size, graph.end(projection.source).size)
+        if weight.shape != shape:
+            yield f"{where}: weight has shape {weight.shape}, (target, source) is {shape}"
+        elif not np.isfinite(weight).all():
+            yield f"{where}: {np.count_nonzero(~np.isfinite(weight))} weights are not finite"
+
+
+def _spiking_sources(graph: Graph) -> Iterator[str]:
+    for projection in graph.projections:
+        source = graph.end(projection.source)
+        if source is not graph.input and not graph.population(source.name).neuron.spikes:
+            yield (
+                f"projection {projection.source} -> {projection.target}:"
+                f" {projection.source} is a readout and sends no spikes"
+            )
+
+
+def _delays(graph: Graph) -> Iterator[str]:
+    for projection in graph.projections:
+        if projection.delay < 0 or graph.own_delay(projection) < 0:
+            phases = f"{graph.phase(projection.source)} to {graph.phase(projection.target)}"
+            yield (
+                f"projection {projection.source} -> {projection.target}: delay {projection.delay}"
+                f" cannot carry spikes from phase {phases}"
+            )
+
+
+def _loops(graph: Graph) -> Iterator[str]:
+    instant = view.delays(graph, lambda projection: graph.own_delay(projection) == 0)
+    if not nx.is_directed_acyclic_graph(instant):
+        loop = [edge[0] for edge in nx.find_cycle(instant)]
+        path = " -> ".join([*loop, loop[0]])
+        yield f"loop {path} has no delay; give one of its projections a delay of 1 or more"
+
+
+RULES = (
+    _names,
+    _shapes,
+    _phases,
+    _ends,
+    _kinds,
+    _parameters,
+    _weights,
+    _spiking_sources,
+    _delays,
+    _loops,
+)

@@ -1,0 +1,171 @@
+"""What every neuron offers: a float record, an integer record, one step of each, ranges."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.neurons.fixed import STATE_LIMIT
+
+if TYPE_CHECKING:
+    from snncompile.hwmodels.schema import Formats
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+State = tuple[Any, ...]
+
+
+class Interval(NamedTuple):
+    """Lowest and highest value something can take, both included; integer arrays or numbers."""
+
+    low: Any
+    high: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Neuron(ABC):
+    """A set of neuron parameters. Each is one number, shape (), or one per neuron, shape (n,).
+
+    `step` uses operators only, so it works on numpy arrays and, after `bind`, on torch tensors.
+    """
+
+    name: ClassVar[str]
+    """Row of the neuron in the registry."""
+    states: ClassVar[tuple[str, ...]]
+    """Names of the state variables, in the order of `State`. All start at zero."""
+    spikes: ClassVar[bool] = True
+    """Whether the output is spikes (0 or 1); otherwise it is the potential."""
+
+    def __post_init__(self) -> None:
+        """Copy and freeze every array parameter; refuse what its type cannot hold."""
+        for name in self.parameters():
+            array = np.asarray(getattr(self, name))
+            if array.dtype.kind not in "biuf":
+                raise ValueError(f"{name} must be numbers")
+            if array.ndim > 1:
+                raise ValueError(f"{name} must be one number or one per neuron, got {array.shape}")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} must be finite")
+            if self._dtype is np.int64 and ((array % 1 != 0) | (np.abs(array) >= 2**62)).any():
+                raise ValueError(f"{name} must be whole numbers")
+            object.__setattr__(self, name, _frozen(array, self._dtype))
+        self._check()
+
+    _dtype: ClassVar[type]
+
+    def _check(self) -> None:  # noqa: B027  (a neuron may have no rule)
+        """Refuse parameters that make no sense. Ranges of a chip are checked elsewhere."""
+
+    @classmethod
+    def parameters(cls) -> tuple[str, ...]:
+        """Return the names of the array parameters, in order."""
+        return tuple(f.name for f in fields(cls) if f.name != "reset")
+
+    @property
+    def kind(self) -> str:
+        """Name in chip files: the registry row, and the reset where there is a choice."""
+        reset = getattr(self, "reset", None)
+        return f"{self.name}/{reset}" if reset else self.name
+
+    def bind(self, convert: Callable[[NDArray[Any]], Any]) -> Self:
+        """Return a copy whose parameters are another kind of array (torch tensors, say)."""
+        bound = copy.copy(self)
+        for name in self.parameters():
+            object.__setattr__(bound, name, convert(getattr(self, name)))
+        return bound
+
+    def __str__(self) -> str:
+        """Text form: `cuba_lif/hard current_decay=0.5 threshold=[0.9 .. 1.1]`."""
+        parts = [f"{name}={_short(getattr(self, name))}" for name in self.parameters()]
+        return " ".join([self.kind, *parts])
+
+    @abstractmethod
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next state and the output; x is the synaptic input of this time step."""
+
+
+class FloatNeuron(Neuron):
+    """Parameters and step in float64: the meaning of the source network."""
+
+    _dtype = np.float64
+    integer: ClassVar[type[IntegerNeuron]]
+    """Its integer record."""
+
+    @abstractmethod
+    def quantize(self, scale: float, formats: Formats) -> IntegerNeuron:
+        """Return the integer neuron whose u and v are `scale` times those of this one.
+
+        Raises:
+            QuantizeError: a parameter leaves the chip's range; the message says which.
+        """
+
+
+class IntegerNeuron(Neuron):
+    """Parameters and step in integers: the meaning of a Program."""
+
+    _dtype = np.int64
+
+    @abstractmethod
+    def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
+        """Return an interval that each state variable cannot leave *before* wrap and saturation.
+
+        Args:
+            x: accumulated weights of one time step, shape (n,) or (), zero included.
+            steps: time steps of one sample; None for any number.
+        """
+
+    @abstractmethod
+    def real(self) -> dict[str, Floats]:
+        """Return the float parameters these integers stand for, at scale 1, by name."""
+
+    @abstractmethod
+    def profile(self) -> dict[str, NDArray[Any]]:
+        """Return what the chip keeps in shared tables, one number per entry.
+
+        Keys are `compartment` (decays) and `threshold`; values have shape (n,) or ().
+        """
+
+
+def grown(x: Any, decay: Ints, steps: int | None) -> Floats:
+    """Return what a leaky sum of inputs x can reach: x * min(steps, 4096 / decay).
+
+    From |y[t]| <= (1 - decay/4096) |y[t-1]| + |x|, a geometric series. Infinite if nothing leaks
+    and the number of steps is not known.
+    """
+    x, decay = np.asarray(x, np.float64), np.asarray(decay)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = np.where(decay > 0, 4096.0 / decay, np.inf)
+        factor = factor if steps is None else np.minimum(factor, steps)
+        return np.where(x == 0, 0.0, x * factor)
+
+
+def current_bounds(x: Interval, decay: Ints, steps: int | None) -> Interval:
+    """Return the interval of a current that sums x * 2^6 and loses decay / 4096 in each step.
+
+    A current that can leave its width wraps to the other side; then the interval is the whole
+    width and more: it says that the current leaves, not by how much.
+    """
+    low, high = (grown(np.asarray(end) * 64.0, decay, steps) for end in x)
+    wraps = (low <= -STATE_LIMIT) | (high > STATE_LIMIT)
+    return Interval(
+        np.where(wraps, np.minimum(low, -STATE_LIMIT - 1), low),
+        np.where(wraps, np.maximum(high, STATE_LIMIT + 1), high),
+    )
+
+
+def _frozen(value: Any, dtype: type) -> NDArray[Any]:
+    array: NDArray[Any] = np.array(value, dtype=dtype)
+    array.flags.writeable = False
+    return array
+
+
+def _short(array: NDArray[Any]) -> str:
+    if array.size == 1 or array.min() == array.max():
+        return f"{array.flat[0]:g}"
+    return f"[{array.min():g} .. {array.max():g}]"

@@ -1,0 +1,83 @@
+"""Float parameters to the chip's integers: round, check the range, say which number is out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.errors import QuantizeError
+from snncompile.neurons.base import Floats, Ints
+from snncompile.neurons.fixed import DECAY_ONE
+
+if TYPE_CHECKING:
+    from snncompile.hwmodels.schema import Formats, Number
+
+
+def check_share(name: str, value: Floats) -> None:
+    """Refuse a decay outside 0..1."""
+    if not ((value >= 0) & (value <= 1)).all():
+        raise ValueError(f"{name} must be between 0 and 1, got {_first(value, 0, 1):g}")
+
+
+def check_positive(name: str, value: Floats) -> None:
+    """Refuse a number that is not above zero."""
+    if not (value > 0).all():
+        raise ValueError(f"{name} must be positive, got {value.min():g}")
+
+
+def check_exponent(name: str, value: Ints) -> None:
+    """Refuse an exponent that shifts the wrong way, or out of 64 bits."""
+    if not ((value >= 0) & (value <= 31)).all():
+        raise ValueError(f"{name} must be between 0 and 31, got {_first(value, 0, 31)}")
+
+
+def decay(share: Floats, formats: Formats, offset: int = 0) -> Ints:
+    """Return the nearest integer decay out of 4096, less `offset`, within the chip's bits.
+
+    A share of 0 with offset 1 becomes 1/4096 and a share of 1 with offset 0 becomes 4095/4096:
+    the nearest a 12-bit number gets; the report states the difference.
+    """
+    highest = (1 << limit(formats.decay_bits)) - 1
+    return np.clip(np.rint(share * DECAY_ONE).astype(np.int64) - offset, 0, highest)
+
+
+def threshold(value: Floats, formats: Formats) -> Ints:
+    """Return the mantissa: `value` / 2^6, rounded.
+
+    Raises:
+        QuantizeError: below 1 or above the chip's largest mantissa.
+    """
+    mantissa = np.rint(value / 64).astype(np.int64)
+    highest = limit(formats.threshold_mantissa)
+    if mantissa.min() < 1 or mantissa.max() > highest:
+        worst = mantissa.min() if mantissa.min() < 1 else mantissa.max()
+        raise QuantizeError(f"threshold mantissa {worst} is outside 1..{highest}")
+    return mantissa
+
+
+def bias(value: Floats, formats: Formats) -> tuple[Ints, Ints]:
+    """Return mantissa and exponent, one exponent for all neurons, the smallest that fits.
+
+    Raises:
+        QuantizeError: no exponent of the chip is large enough.
+    """
+    largest, highest = limit(formats.bias_mantissa), limit(formats.bias_exponent)
+    for exponent in range(highest + 1):
+        mantissa = np.rint(value / 2**exponent).astype(np.int64)
+        if np.abs(mantissa).max() <= largest:
+            return mantissa, np.asarray(exponent)
+    worst = float(np.abs(value).max())
+    raise QuantizeError(f"bias {worst:.0f} is above {largest} * 2^{highest}")
+
+
+def limit(number: Number) -> int:
+    """Return a limit of the number formats as an integer; the formats have no unknown ones."""
+    if number.whole is None:
+        raise QuantizeError(f"the chip file gives no value for a number format ({number.source})")
+    return number.whole
+
+
+def _first(value: NDArray[Any], low: float, high: float) -> Any:
+    return value[(value < low) | (value > high)].flat[0] if value.ndim else value[()]

@@ -1,0 +1,199 @@
+"""Current-based leaky integrate-and-fire neuron: Lava's, and the resets Lava lacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.neurons import convert
+from snncompile.neurons.base import (
+    FloatNeuron,
+    Floats,
+    IntegerNeuron,
+    Interval,
+    Ints,
+    State,
+    current_bounds,
+    grown,
+)
+from snncompile.neurons.fixed import STATE_SHIFT, decayed, saturate, scaled_bias, wrap
+
+if TYPE_CHECKING:
+    from snncompile.hwmodels.schema import Formats
+
+Reset = Literal["hard", "soft", "delayed_soft", "delayed_hard", "none"]
+"""What a spike does to the potential.
+
+hard: v = 0 at once. soft: v = v - threshold at once. delayed_soft: the threshold is subtracted in
+the next time step, after the leak (snnTorch's "subtract"). delayed_hard: the next time step ends
+at v = 0 whatever its input (snnTorch's "zero" of Synaptic). none: nothing.
+"""
+
+
+def _after_spike(v: Any, spike: Any, threshold: Any, reset: Reset) -> Any:
+    if reset == "hard":
+        return v * ~spike
+    if reset == "soft":
+        return v - threshold * spike
+    return v
+
+
+def _check_reset(reset: str) -> None:
+    if reset not in get_args(Reset):
+        raise ValueError(f"reset must be one of {', '.join(get_args(Reset))}, got {reset!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class CubaLif(FloatNeuron):
+    """Current-based leaky integrate-and-fire neuron, float.
+
+    One time step, in this order; `x` is the synaptic input that arrived in this step and `fired`
+    says whether v exceeded the threshold at the end of the last one:
+
+        u = (1 - current_decay) * u + x
+        v = (1 - potential_decay) * v + u + bias
+        v = v - threshold where fired                 # reset "delayed_soft" only
+        v = 0             where fired                 # reset "delayed_hard" only
+        spike = v > threshold
+        v = 0             where spike                 # reset "hard" only
+        v = v - threshold where spike                 # reset "soft" only
+    """
+
+    current_decay: Floats
+    """Share of the current lost in one time step, 0..1; 1: no memory in the current."""
+    potential_decay: Floats
+    """Share of the potential lost in one time step, 0..1; 0: no leak."""
+    threshold: Floats
+    """Potential above which the neuron fires, in the unit of the weights."""
+    bias: Floats = 0.0  # type: ignore[assignment]
+    """Added to v in each time step."""
+    reset: Reset = "hard"
+
+    name: ClassVar[str] = "cuba_lif"
+    states: ClassVar[tuple[str, ...]] = ("u", "v")
+
+    def _check(self) -> None:
+        _check_reset(self.reset)
+        for name in ("current_decay", "potential_decay"):
+            convert.check_share(name, getattr(self, name))
+        convert.check_positive("threshold", self.threshold)
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (u, v) and the spikes."""
+        u, v = state
+        fired = v > self.threshold
+        u = (1 - self.current_decay) * u + x
+        v = (1 - self.potential_decay) * v + u + self.bias
+        if self.reset == "delayed_soft":
+            v = v - self.threshold * fired
+        elif self.reset == "delayed_hard":
+            v = v * ~fired
+        spike = v > self.threshold
+        return (u, _after_spike(v, spike, self.threshold, self.reset)), spike
+
+    def quantize(self, scale: float, formats: Formats) -> IntegerCubaLif:
+        """Return the integer neuron; see `FloatNeuron.quantize`."""
+        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        return IntegerCubaLif(
+            convert.decay(self.current_decay, formats, offset=1),
+            convert.decay(self.potential_decay, formats),
+            convert.threshold(self.threshold * scale, formats),
+            mantissa,
+            exponent,
+            self.reset,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerCubaLif(IntegerNeuron):
+    """Current-based leaky integrate-and-fire neuron, integer.
+
+    With reset "hard" this is Lava's `LIF`, fixed point, bit for bit: the current wraps, the
+    potential saturates, decays round toward zero and a current decay of 0 still loses 1/4096.
+    The other resets are defined here, in the same arithmetic. `x` is the accumulated weights:
+
+        u = wrap(decayed(u, current_decay + 1) + (x << 6))
+        v = decayed(v, potential_decay) + u + (bias_mantissa << bias_exponent)
+        v = v - (threshold << 6) where fired          # reset "delayed_soft" only
+        v = 0                    where fired          # reset "delayed_hard" only
+        v = saturate(v)
+        spike = v > (threshold << 6)
+        v = 0                    where spike          # reset "hard" only
+        v = v - (threshold << 6) where spike          # reset "soft" only
+    """
+
+    current_decay: Ints
+    """Lava's du: (du + 1) / 4096 of the current is lost in one time step."""
+    potential_decay: Ints
+    """Lava's dv: dv / 4096 of the potential is lost in one time step."""
+    threshold: Ints
+    """Mantissa: the neuron fires when v exceeds threshold * 2^6."""
+    bias_mantissa: Ints = 0  # type: ignore[assignment]
+    bias_exponent: Ints = 0  # type: ignore[assignment]
+    reset: Reset = "hard"
+
+    name: ClassVar[str] = "cuba_lif"
+    states: ClassVar[tuple[str, ...]] = ("u", "v")
+
+    def _check(self) -> None:
+        _check_reset(self.reset)
+        convert.check_exponent("bias_exponent", self.bias_exponent)
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (u, v) and the spikes."""
+        u, v = state
+        threshold = self.threshold << STATE_SHIFT
+        fired = v > threshold
+        u = wrap(decayed(u, self.current_decay + 1) + (x << STATE_SHIFT))
+        v = decayed(v, self.potential_decay) + u
+        v = v + scaled_bias(self.bias_mantissa, self.bias_exponent)
+        if self.reset == "delayed_soft":
+            v = v - threshold * fired
+        elif self.reset == "delayed_hard":
+            v = v * ~fired
+        v = saturate(v)
+        spike = v > threshold
+        return (u, _after_spike(v, spike, threshold, self.reset)), spike
+
+    def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
+        """Return the intervals of u and v; see `IntegerNeuron.bounds`.
+
+        A hard reset leaves at most the threshold in v. A soft one takes one threshold per time
+        step away, so only a drive above the threshold can pile up. A delayed soft one can push v
+        below zero by at most one threshold, since it only follows a positive v.
+        """
+        u = current_bounds(x, self.current_decay + 1, steps)
+        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        low, high = (np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0))
+        threshold = self.threshold << STATE_SHIFT
+        lowest = grown(low, self.potential_decay, steps)
+        highest = grown(high, self.potential_decay, steps)
+        if self.reset in ("hard", "delayed_hard"):
+            highest = np.minimum(highest, threshold + high)
+        elif self.reset != "none":
+            excess = np.maximum(high - threshold, 0)
+            piled_up = grown(excess, self.potential_decay, steps)
+            highest = np.minimum(highest, threshold + high + piled_up)
+        if self.reset == "delayed_soft":
+            lowest = lowest - threshold
+        return {"u": u, "v": Interval(lowest, highest)}
+
+    def real(self) -> dict[str, Floats]:
+        """Return the float parameters these integers stand for, at scale 1."""
+        return {
+            "current_decay": (self.current_decay + 1) / 4096,
+            "potential_decay": self.potential_decay / 4096,
+            "threshold": self.threshold * 64.0,
+            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+        }
+
+    def profile(self) -> dict[str, NDArray[Any]]:
+        """Return the decays and the thresholds."""
+        both = np.broadcast_arrays(self.current_decay, self.potential_decay)
+        return {"compartment": both[0] * 4096 + both[1], "threshold": self.threshold}
+
+
+CubaLif.integer = IntegerCubaLif

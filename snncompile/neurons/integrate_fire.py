@@ -1,0 +1,136 @@
+"""Integrate-and-fire neuron: no leak, no current."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.neurons import convert
+from snncompile.neurons.base import (
+    FloatNeuron,
+    Floats,
+    IntegerNeuron,
+    Interval,
+    Ints,
+    State,
+    current_bounds,
+    grown,
+)
+from snncompile.neurons.fixed import STATE_SHIFT, saturate, scaled_bias, wrap
+
+if TYPE_CHECKING:
+    from snncompile.hwmodels.schema import Formats
+
+Reset = Literal["hard", "soft"]
+
+
+def _check_reset(reset: str) -> None:
+    if reset not in ("hard", "soft"):
+        raise ValueError(f"reset must be hard or soft, got {reset!r}")
+
+
+def _after_spike(v: Any, spike: Any, threshold: Any, reset: Reset) -> Any:
+    return v * ~spike if reset == "hard" else v - threshold * spike
+
+
+@dataclass(frozen=True, eq=False)
+class IntegrateFire(FloatNeuron):
+    """Integrate-and-fire neuron, float.
+
+    One time step, in this order; `x` is the synaptic input that arrived in this step:
+
+        v = v + x + bias
+        spike = v > threshold
+        v = 0             where spike                 # reset "hard" only
+        v = v - threshold where spike                 # reset "soft" only
+    """
+
+    threshold: Floats
+    """Potential above which the neuron fires, in the unit of the weights."""
+    bias: Floats = 0.0  # type: ignore[assignment]
+    """Added to v in each time step."""
+    reset: Reset = "soft"
+
+    name: ClassVar[str] = "integrate_fire"
+    states: ClassVar[tuple[str, ...]] = ("v",)
+
+    def _check(self) -> None:
+        _check_reset(self.reset)
+        convert.check_positive("threshold", self.threshold)
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (v,) and the spikes."""
+        v = state[0] + x + self.bias
+        spike = v > self.threshold
+        return (_after_spike(v, spike, self.threshold, self.reset),), spike
+
+    def quantize(self, scale: float, formats: Formats) -> IntegerIntegrateFire:
+        """Return the integer neuron; see `FloatNeuron.quantize`."""
+        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        threshold = convert.threshold(self.threshold * scale, formats)
+        return IntegerIntegrateFire(threshold, mantissa, exponent, self.reset)
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerIntegrateFire(IntegerNeuron):
+    """Integrate-and-fire neuron, integer.
+
+    The arithmetic of Lava's fixed-point `LIF` with du = 4095 and dv = 0, where the current has no
+    memory; with reset "hard" it is that process. `x` is the accumulated weights:
+
+        v = saturate(v + wrap(x << 6) + (bias_mantissa << bias_exponent))
+        spike = v > (threshold << 6)
+        v = 0                    where spike          # reset "hard" only
+        v = v - (threshold << 6) where spike          # reset "soft" only
+    """
+
+    threshold: Ints
+    """Mantissa: the neuron fires when v exceeds threshold * 2^6."""
+    bias_mantissa: Ints = 0  # type: ignore[assignment]
+    bias_exponent: Ints = 0  # type: ignore[assignment]
+    reset: Reset = "soft"
+
+    name: ClassVar[str] = "integrate_fire"
+    states: ClassVar[tuple[str, ...]] = ("v",)
+
+    def _check(self) -> None:
+        _check_reset(self.reset)
+        convert.check_exponent("bias_exponent", self.bias_exponent)
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (v,) and the spikes."""
+        threshold = self.threshold << STATE_SHIFT
+        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        v = saturate(state[0] + wrap(x << STATE_SHIFT) + bias)
+        spike = v > threshold
+        return (_after_spike(v, spike, threshold, self.reset),), spike
+
+    def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
+        """Return the interval of v and of the input as u; see `IntegerNeuron.bounds`."""
+        none = np.asarray(0)
+        u = current_bounds(x, np.asarray(4096), steps)
+        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
+        threshold = self.threshold << STATE_SHIFT
+        highest = threshold + high
+        if self.reset == "soft":
+            highest = highest + grown(np.maximum(high - threshold, 0), none, steps)
+        highest = np.minimum(highest, grown(high, none, steps))
+        return {"u": u, "v": Interval(grown(low, none, steps), highest)}
+
+    def real(self) -> dict[str, Floats]:
+        """Return the float parameters these integers stand for, at scale 1."""
+        return {
+            "threshold": self.threshold * 64.0,
+            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+        }
+
+    def profile(self) -> dict[str, NDArray[Any]]:
+        """Return the thresholds; there are no decays."""
+        return {"compartment": np.asarray(0), "threshold": self.threshold}
+
+
+IntegrateFire.integer = IntegerIntegrateFire

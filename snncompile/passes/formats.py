@@ -1,0 +1,77 @@
+"""Check that every number of an integer network is in the chip's ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from snncompile.errors import QuantizeError
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir.graph import IntegerDense, IntegerNetwork, Population, Projection
+from snncompile.neurons.convert import limit
+
+WIDEST = 9
+"""Bits of a stored weight; a chip's file may list more, which `IntegerDense` does not know."""
+
+
+def step(bits: int) -> int:
+    """Return the distance of two weights: 2 for 8 bits, as Lava stores signed weights times two."""
+    return 1 << (9 - bits)
+
+
+def top(bits: int) -> int:
+    """Return the largest weight of both signs: 254 for 8 bits."""
+    return ((1 << (bits - 1)) - 1) * step(bits)
+
+
+def check_bits(bits: int, chip: Chip) -> None:
+    """Refuse a number of weight bits that the chip does not have, or that holds no sign."""
+    choices = [b for b in chip.formats.weight_bits.values if 2 <= b <= WIDEST]
+    if bits not in choices:
+        known = ", ".join(map(str, choices))
+        raise QuantizeError(f"{chip.name} has no signed {bits}-bit weights; choose from {known}")
+
+
+def check(network: IntegerNetwork, chip: Chip) -> None:
+    """Raise QuantizeError for the first number outside the chip's ranges."""
+    for population in network.populations:
+        for message in _neuron(population, chip):
+            raise QuantizeError(f"population {population.name}: {message} of {chip.name}")
+    for projection in network.projections:
+        for message in _synapses(projection, chip):
+            where = f"projection {projection.source} -> {projection.target}"
+            raise QuantizeError(f"{where}: {message} of {chip.name}")
+
+
+def _neuron(population: Population, chip: Chip) -> Iterator[str]:
+    formats = chip.formats
+    decay = (1 << limit(formats.decay_bits)) - 1
+    ranges = {
+        "current_decay": (0, decay),
+        "potential_decay": (0, decay),
+        "threshold": (0, limit(formats.threshold_mantissa)),
+        "bias_mantissa": (-limit(formats.bias_mantissa), limit(formats.bias_mantissa)),
+        "bias_exponent": (0, limit(formats.bias_exponent)),
+    }
+    for name in population.neuron.parameters():
+        value, (low, high) = getattr(population.neuron, name), ranges[name]
+        if value.min() < low or value.max() > high:
+            worst = value.min() if value.min() < low else value.max()
+            yield f"{name} {worst} is outside {low}..{high}"
+
+
+def _synapses(projection: Projection, chip: Chip) -> Iterator[str]:
+    synapses, formats = projection.synapses, chip.formats
+    assert isinstance(synapses, IntegerDense)
+    low, high = formats.weight_exponent_lowest, formats.weight_exponent_highest
+    if not low <= synapses.exponent <= high:
+        yield f"weight exponent {synapses.exponent} is outside {low}..{high}"
+    choices = tuple(b for b in formats.weight_bits.values if b <= WIDEST)
+    if synapses.bits not in choices:
+        yield f"{synapses.bits}-bit weights are not among {choices}"
+    weight = synapses.weight
+    if weight.min() < -256 or weight.max() > 255:
+        yield f"weights {weight.min()}..{weight.max()} are outside -256..255"
+    if np.any(weight % step(synapses.bits)):
+        yield f"weights of {synapses.bits} bits must be multiples of {step(synapses.bits)}"

@@ -1,0 +1,282 @@
+"""Choose integer formats and make the integer network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import floor, inf, log2
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from snncompile.errors import QuantizeError
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir.design import Design
+from snncompile.ir.graph import (
+    Dense,
+    IntegerDense,
+    IntegerNetwork,
+    Network,
+    Population,
+    Projection,
+)
+from snncompile.ir.reports import QuantizedLayer
+from snncompile.neurons.base import FloatNeuron, IntegerNeuron
+from snncompile.neurons.convert import limit
+from snncompile.passes import formats
+from snncompile.passes.base import Pass
+from snncompile.passes.bounds import population_bounds
+from snncompile.reference.simulate import Trains, batches, replay
+
+CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+"""Shares of the largest weight tried as the largest one kept, where there is calibration data."""
+FINE_THRESHOLD = 64
+"""A threshold mantissa this large rounds by less than 1 %."""
+CALIBRATION_SAMPLES = 256
+"""More calibration samples than these do not change a choice among six clips."""
+
+
+@dataclass(frozen=True)
+class Quantize(Pass):
+    """Give each population one scale, under which its weights and its threshold become integers.
+
+        weight 0.31, threshold 1.0     ->      weight 254 (8 bits), threshold 819 * 2^6
+                                               scale 52,439: integer v per float v
+
+    Dynamics do not change under a common scale; only rounding differs. The scale puts the largest
+    weight at the end of its range. The exponent of the weights is the largest with which every
+    bound is proved, for a large scale makes decays and thresholds fine; where none is proved, the
+    smallest that still rounds the threshold by less than 1 %. With calibration data, cutting the
+    largest weights is tried too, and done where it makes clearly fewer spikes wrong.
+
+    Requires: nothing.
+    Ensures: an IntegerNetwork whose every number is in the chip's ranges; names, phases and delays
+    are kept. A network that came as integers is only checked.
+    """
+
+    bits: int = 8
+    """Bits of a weight including the sign."""
+    steps: int | None = None
+    """Time steps of one sample, for the bounds; None for any number."""
+
+    name: ClassVar[str] = "quantize"
+
+    def __call__(self, design: Design) -> Design:
+        """Make the network integer."""
+        if isinstance(design.network, IntegerNetwork):
+            formats.check(design.network, design.chip)
+            return self.done(design, "already integers; all numbers are in the chip's ranges")
+        formats.check_bits(self.bits, design.chip)
+        trains = _trains(design.network, design.calibration)
+        choices = [self._layer(design, p, trains) for p in design.network.populations]
+        network = IntegerNetwork(
+            design.network.input,
+            tuple(choice.population for choice in choices),
+            _in_order(design.network, [p for c in choices for p in c.projections]),
+            design.network.output,
+            title=design.network.title,
+        )
+        formats.check(network, design.chip)
+        worst = max((c.report.weight_error for c in choices), default=0.0)
+        return self.done(
+            design,
+            f"{self.bits}-bit weights, largest weight error of a layer {worst:.2%}",
+            network=network,
+            quantized=tuple(choice.report for choice in choices),
+        )
+
+    def _layer(self, design: Design, population: Population, trains: Trains | None) -> _Choice:
+        network, chip = design.network, design.chip
+        assert isinstance(network, Network)
+        clips = CLIPS if trains and network.into(population.name) else CLIPS[:1]
+        best, *others = [self._choice(network, population, chip, c, trains) for c in clips]
+        outputs = trains[population.name].numel() if trains else 0
+        for other in others:
+            if _clearly_better(other, best, outputs):
+                best = other
+        return best
+
+    def _choice(
+        self,
+        network: Network,
+        population: Population,
+        chip: Chip,
+        clip: float,
+        trains: Trains | None,
+    ) -> _Choice:
+        """Return the population with the best scale for this clip."""
+        reasons, fallback = "", None
+        for scale, exponent in self._scales(network, population, chip, clip):
+            try:
+                made = _make(network, population, chip, scale, exponent, self.bits)
+            except QuantizeError as error:
+                reasons = str(error)
+                continue
+            if all(b.holds for b in population_bounds(*made, chip, self.steps)):
+                return _Choice(*made, _report(network, population, made, scale, clip, trains))
+            if fallback is None or _threshold(made[0]) >= FINE_THRESHOLD:
+                fallback = (made, scale)
+        if fallback is None:
+            raise QuantizeError(
+                f"population {population.name}: no scale puts both weights and threshold into"
+                f" the ranges of {chip.name}: {reasons}; scale its weights and threshold alike"
+            )
+        made, scale = fallback
+        return _Choice(*made, _report(network, population, made, scale, clip, trains))
+
+    def _scales(
+        self, network: Network, population: Population, chip: Chip, clip: float
+    ) -> Iterator[tuple[float, int]]:
+        """Yield scales with the exponent of the largest weights, from large to small."""
+        largest = clip * max(
+            (float(np.abs(p.synapses.weight).max()) for p in network.into(population.name)),
+            default=0.0,
+        )
+        cap = _largest_scale(population, chip)
+        for exponent in range(chip.formats.weight_exponent_highest, -1, -1):
+            fits = formats.top(self.bits) * 64 * 2**exponent / largest if largest else inf
+            yield min(fits, cap), exponent
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    population: Population
+    projections: tuple[Projection, ...]
+    report: QuantizedLayer
+
+
+def _clearly_better(new: _Choice, old: _Choice, outputs: int) -> bool:
+    """Whether fewer outputs are wrong than chance explains: two standard deviations of a count."""
+    wrong, before = ((c.report.output_error or 0.0) * outputs for c in (new, old))
+    return bool(wrong + 2 * before**0.5 < before)
+
+
+_Made = tuple[Population, tuple[Projection, ...]]
+
+
+def _trains(network: Network, calibration: NDArray[np.uint8] | None) -> Trains | None:
+    if calibration is None:
+        return None
+    x = calibration[:CALIBRATION_SAMPLES].astype(np.float64)
+    parts = list(batches(network, x))
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _in_order(network: Network, made: list[Projection]) -> tuple[Projection, ...]:
+    """Return the projections in the order of the source network."""
+    rest = list(made)
+    ordered = []
+    for old in network.projections:
+        new = next(p for p in rest if (p.source, p.target) == (old.source, old.target))
+        rest.remove(new)
+        ordered.append(new)
+    return tuple(ordered)
+
+
+def _largest_scale(population: Population, chip: Chip) -> float:
+    """Return the largest scale whose threshold and bias are in the chip's ranges."""
+    caps = [2.0**23]
+    threshold = getattr(population.neuron, "threshold", None)
+    if threshold is not None:
+        caps.append(limit(chip.formats.threshold_mantissa) * 64 / threshold.max())
+    bias = np.abs(population.neuron.bias).max()  # type: ignore[attr-defined]
+    if bias:
+        largest = limit(chip.formats.bias_mantissa) << limit(chip.formats.bias_exponent)
+        caps.append(largest / bias)
+    return float(min(caps))
+
+
+def _make(
+    network: Network, population: Population, chip: Chip, scale: float, exponent: int, bits: int
+) -> _Made:
+    """Return the population and its projections as integers."""
+    neuron = population.neuron
+    assert isinstance(neuron, FloatNeuron)
+    new = replace(population, neuron=neuron.quantize(scale, chip.formats))
+    into = network.into(population.name)
+    return new, tuple(replace(p, synapses=_dense(p, scale, exponent, bits)) for p in into)
+
+
+def _dense(projection: Projection, scale: float, exponent: int, bits: int) -> IntegerDense:
+    """Return the weights as integers, with the smallest exponent from 0 that holds them."""
+    assert isinstance(projection.synapses, Dense)
+    weight, top, step = projection.synapses.weight, formats.top(bits), formats.step(bits)
+    largest = np.abs(weight).max() * scale / 64
+    if largest:
+        spare = floor(log2(top) + exponent - log2(largest) + 1e-9)
+        exponent = max(0, min(exponent, exponent - spare))
+    units = weight * (scale / 64 / 2**exponent / step)
+    rounded = np.clip(np.rint(units), -top // step, top // step) * step
+    return IntegerDense(rounded.astype(np.int16), exponent, bits)
+
+
+def _threshold(population: Population) -> int:
+    threshold = getattr(population.neuron, "threshold", None)
+    return FINE_THRESHOLD if threshold is None else int(threshold.min())
+
+
+def _report(
+    network: Network,
+    population: Population,
+    made: _Made,
+    scale: float,
+    clip: float,
+    trains: Trains | None,
+) -> QuantizedLayer:
+    new, projections = made
+    return QuantizedLayer(
+        population=population.name,
+        scale=scale,
+        clip=clip,
+        weight_error=_weight_error(network.into(population.name), projections, scale),
+        parameter_error=_parameter_error(population, new, scale),
+        output_error=_output_error(network, population, made, scale, trains),
+    )
+
+
+def _weight_error(
+    floats: tuple[Projection, ...], integers: tuple[Projection, ...], scale: float
+) -> float:
+    wrong = whole = 0.0
+    for old, new in zip(floats, integers, strict=True):
+        assert isinstance(new.synapses, IntegerDense)
+        unit = 64 * 2.0**new.synapses.exponent / scale
+        wrong += float(((new.synapses.weight * unit - old.synapses.weight) ** 2).sum())
+        whole += float((old.synapses.weight**2).sum())
+    return (wrong / whole) ** 0.5 if whole else 0.0
+
+
+def _parameter_error(old: Population, new: Population, scale: float) -> dict[str, float]:
+    assert isinstance(new.neuron, IntegerNeuron)
+    errors = {}
+    for name, value in new.neuron.real().items():
+        wanted = getattr(old.neuron, name)
+        if name.endswith("decay"):
+            errors[name] = float(np.abs(value - wanted).max())
+        else:
+            size = np.abs(wanted).max()
+            errors[name] = float(np.abs(value / scale - wanted).max() / size) if size else 0.0
+    return errors
+
+
+def _output_error(
+    network: Network, population: Population, made: _Made, scale: float, trains: Trains | None
+) -> float | None:
+    """Return how far the outputs differ if every source fires as in the float network."""
+    if trains is None:
+        return None
+    new, projections = made
+    arriving = [(p.synapses, network.own_delay(p), trains[p.source]) for p in projections]
+    wanted = trains[population.name]
+    got = replay(new, arriving, wanted.shape)
+    if population.neuron.spikes:
+        return float((got != wanted).double().mean())
+    return _relative(got.double() / scale, wanted)
+
+
+def _relative(got: Tensor, wanted: Tensor) -> float:
+    whole = float((wanted**2).mean())
+    return float(((got - wanted) ** 2).mean() / whole) ** 0.5 if whole else 0.0

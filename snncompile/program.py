@@ -1,0 +1,222 @@
+"""The Program: what `compile` returns, what is saved, run, verified and priced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import Field
+
+from snncompile.errors import InputError
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir import folder, save
+from snncompile.ir.graph import IntegerNetwork, Progress
+from snncompile.ir.mapping import Mapping, Site, Slice
+from snncompile.ir.reports import Bound, QuantizedLayer
+from snncompile.ir.result import Result
+from snncompile.options import Options
+from snncompile.passes.usage import CoreUsage, usage
+from snncompile.registry import load
+from snncompile.verification import Verification, compare
+
+if TYPE_CHECKING:
+    from snncompile.backends.energy.estimate import Estimate
+
+PROGRAM = "program.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """An integer network, its mapping on a chip, and how it came about.
+
+    The same network, options and calibration data give a byte-identical Program.
+    """
+
+    network: IntegerNetwork
+    mapping: Mapping
+    chip: Chip
+    options: Options
+    quantized: tuple[QuantizedLayer, ...]
+    """One entry per population; empty if the network came as integers."""
+    bounds: tuple[Bound, ...]
+    log: tuple[str, ...]
+    """What each pass did."""
+    hashes: dict[str, str]
+    """SHA-256 of the content of `source`, `calibration` (if given) and `network`."""
+
+    def run(
+        self,
+        x: ArrayLike,
+        backend: str = "reference",
+        *,
+        progress: Progress | None = None,
+        timeout_s: float | None = None,
+    ) -> Result:
+        """Return the output for spikes x of shape (samples, steps, *input.shape).
+
+        Args:
+            x: 0 and 1.
+            backend: `reference` (the integer simulator) or `lava` (real Lava processes).
+            progress: called with (samples done, samples in all).
+            timeout_s: time limit of a backend that runs in a process of its own.
+
+        Raises:
+            InputError: unknown backend, or x has another shape or other values.
+            BackendError: the backend is missing, hung or crashed.
+        """
+        result: Result = load("backends", backend).run(
+            self, x, progress=progress, timeout_s=timeout_s
+        )
+        return result
+
+    def verify(
+        self,
+        x: ArrayLike,
+        samples: int | None = 16,
+        *,
+        progress: Progress | None = None,
+        timeout_s: float | None = None,
+    ) -> Verification:
+        """Compare every output of every population in the reference and in Lava.
+
+        Args:
+            x: spikes of shape (samples, steps, *input.shape).
+            samples: only the first so many; None for all.
+            progress: called with (samples done, samples in all) of the Lava run.
+            timeout_s: time limit of the Lava run.
+        """
+        part = np.asarray(x)[:samples]
+        wanted = load("backends", "reference").trains(self.network, part)
+        got = load("backends", "lava").trains(
+            self.network, part, progress=progress, timeout_s=timeout_s
+        )
+        return compare(self.network, wanted, got)
+
+    def estimate(
+        self, x: ArrayLike, costs: str | None = None, *, progress: Progress | None = None
+    ) -> Estimate:
+        """Return energy and latency per inference, with the activity of x.
+
+        Args:
+            x: spikes of shape (samples, steps, *input.shape).
+            costs: name of a cost set of the chip; None for its default.
+            progress: called with (samples done, samples in all).
+
+        Raises:
+            InputError: the chip has no such cost set.
+        """
+        result: Estimate = load("estimators", "fast")(self, x, costs=costs, progress=progress)
+        return result
+
+    def usage(self) -> tuple[CoreUsage, ...]:
+        """Return what each core holds of each resource."""
+        return usage(self.network, self.chip, self.mapping)
+
+    def save(self, path: str | Path) -> None:
+        """Write the Program to a folder: `program.json` and `arrays.npz`, no pickle.
+
+        Raises:
+            InputError: the folder is there and holds something else, or cannot be written.
+        """
+        network, arrays = save.to_record(self.network)
+        record = {
+            "format": "snncompile program",
+            "version": 1,
+            "network": network,
+            "mapping": {
+                "slices": [vars(s) for s in self.mapping.slices],
+                "sites": [vars(s) for s in self.mapping.sites],
+            },
+            "chip": self.chip.model_dump(mode="json"),
+            "options": self.options.model_dump(mode="json"),
+            "quantized": [q.model_dump(mode="json") for q in self.quantized],
+            "bounds": [b.model_dump(mode="json") for b in self.bounds],
+            "log": list(self.log),
+            "hashes": self.hashes,
+        }
+        folder.write(Path(path), PROGRAM, record, arrays)
+
+    def __str__(self) -> str:
+        """Text form: the chip, the network, the mapping."""
+        return f"chip {self.chip.name}\n{self.network}{self.mapping}"
+
+
+class _Slice(save.Record):
+    population: str
+    start: Annotated[int, Field(ge=0)]
+    stop: Annotated[int, Field(ge=1)]
+    core: Annotated[int, Field(ge=0)]
+
+
+class _Site(save.Record):
+    core: Annotated[int, Field(ge=0)]
+    tile_x: Annotated[int, Field(ge=0)]
+    tile_y: Annotated[int, Field(ge=0)]
+
+
+class _Mapping(save.Record):
+    slices: tuple[_Slice, ...]
+    sites: tuple[_Site, ...]
+
+
+class _ProgramFile(save.Record):
+    format: Literal["snncompile program"]
+    version: Literal[1]
+    network: save.NetworkRecord
+    mapping: _Mapping
+    chip: Chip
+    options: Options
+    quantized: tuple[QuantizedLayer, ...]
+    bounds: tuple[Bound, ...]
+    log: tuple[str, ...]
+    hashes: dict[str, str]
+
+
+def read_program(path: Path) -> Program:
+    """Return the Program of a folder.
+
+    Raises:
+        InputError: the folder does not hold a well-formed Program, or its arrays are not those it
+            was saved with.
+    """
+    record, arrays = folder.read(path, PROGRAM)
+    file = save.validated(_ProgramFile, record, path / PROGRAM)
+    network = save.from_record(file.network, arrays, path)
+    if not isinstance(network, IntegerNetwork):
+        raise InputError(f"{path}: the network of a Program must be integers")
+    if network_hash(network) != file.hashes.get("network"):
+        raise InputError(f"{path}: the network was changed after it was compiled; compile it again")
+    mapping = Mapping(
+        tuple(Slice(**s.model_dump()) for s in file.mapping.slices),
+        tuple(Site(**s.model_dump()) for s in file.mapping.sites),
+    )
+    _check_mapping(path, network, mapping)
+    return Program(
+        network=network,
+        mapping=mapping,
+        chip=file.chip,
+        options=file.options,
+        quantized=file.quantized,
+        bounds=file.bounds,
+        log=file.log,
+        hashes=file.hashes,
+    )
+
+
+def network_hash(network: Any) -> str:
+    """Return the SHA-256 of a network's content."""
+    return folder.content_hash(*save.to_record(network))
+
+
+def _check_mapping(path: Path, network: IntegerNetwork, mapping: Mapping) -> None:
+    """Refuse slices that do not hold every neuron exactly once, or a core without a site."""
+    for population in network.populations:
+        ends = [0, *(s.stop for s in mapping.of(population.name))]
+        starts = [*(s.start for s in mapping.of(population.name)), population.size]
+        if ends != starts:
+            raise InputError(f"{path}: the slices of {population.name} do not hold all its neurons")
+    if {s.core for s in mapping.slices} != {s.core for s in mapping.sites}:
+        raise InputError(f"{path}: a core has no site on the mesh")

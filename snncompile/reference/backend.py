@@ -1,0 +1,46 @@
+"""The integer simulator as a backend: `run(backend="reference")`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snncompile.ir.graph import IntegerNetwork, Progress
+from snncompile.ir.result import Result
+from snncompile.reference.simulate import batches, check_spikes, run_integer
+
+if TYPE_CHECKING:
+    from snncompile.program import Program
+
+
+def run(
+    program: Program,
+    x: ArrayLike,
+    *,
+    progress: Progress | None = None,
+    timeout_s: float | None = None,
+) -> Result:
+    """Run a Program; the time limit is for backends that can hang and is not used here."""
+    return run_integer(program.network, x, progress=progress)
+
+
+def trains(
+    network: IntegerNetwork,
+    x: ArrayLike,
+    *,
+    progress: Progress | None = None,
+    timeout_s: float | None = None,
+) -> dict[str, NDArray[Any]]:
+    """Return the output of every population, shape (samples, steps, size), uint8 or int64."""
+    spikes = check_spikes(network, x)
+    parts = list(batches(network, spikes, progress=progress))
+    return {
+        p.name: _plain(np.concatenate([part[p.name].numpy() for part in parts]))
+        for p in network.populations
+    }
+
+
+def _plain(train: NDArray[Any]) -> NDArray[Any]:
+    return train.view(np.uint8) if train.dtype == np.bool_ else train

@@ -1,0 +1,223 @@
+"""Run a network: this *is* the meaning of `Network` (float) and `IntegerNetwork` (integer).
+
+Populations count time from their own phase, so a sample is computed population after population:
+one matrix product for all time steps, then the neurons step by step. Only populations in a loop
+are computed step by step together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from snncompile.errors import InputError
+from snncompile.ir import view
+from snncompile.ir.graph import (
+    Graph,
+    IntegerNetwork,
+    Network,
+    Population,
+    Progress,
+    Projection,
+    Synapses,
+)
+from snncompile.ir.result import Result
+from snncompile.neurons.base import IntegerNeuron, Neuron
+from snncompile.reference.synapses import Apply, bind
+
+MEMORY_BYTES = 256 * 2**20
+"""Memory one batch may take, roughly; more samples than that are run batch after batch."""
+
+Trains = dict[str, Tensor]
+"""Output of the input and of each population, shape (samples, steps, size)."""
+Watch = Callable[[str, int, tuple[Tensor, ...]], None]
+"""Called with (population, time step, its states) after each time step."""
+
+
+def run_float(network: Network, x: ArrayLike, *, progress: Progress | None = None) -> Result:
+    """Run a float network in float64; x may hold any finite numbers."""
+    return _run(network, check_input(network, x, np.float64), progress)
+
+
+def run_integer(
+    network: IntegerNetwork, x: ArrayLike, *, progress: Progress | None = None
+) -> Result:
+    """Run an integer network; x holds 0 and 1."""
+    return _run(network, check_spikes(network, x), progress)
+
+
+def batches(
+    network: Graph, x: NDArray[Any], *, progress: Progress | None = None, watch: Watch | None = None
+) -> Iterator[Trains]:
+    """Yield the output of every population for one batch of samples after the other.
+
+    Args:
+        network: a float or an integer network.
+        x: checked input, shape (samples, steps, *input.shape).
+        progress: called after each batch.
+        watch: called with the states after each time step.
+    """
+    samples, steps = x.shape[:2]
+    neurons = network.input.size + sum(p.size for p in network.populations)
+    size = max(1, min(512, MEMORY_BYTES // (16 * steps * neurons)))
+    runner = _Runner(network, watch)
+    for start in range(0, samples, size):
+        batch = x[start : start + size]
+        yield runner.run(torch.tensor(batch.reshape(len(batch), steps, -1)))
+        if progress:
+            progress(min(start + size, samples), samples)
+
+
+def replay(
+    population: Population, arriving: Sequence[tuple[Synapses, int, Tensor]], shape: torch.Size
+) -> Tensor:
+    """Run one population alone on given spike trains; return its output.
+
+    Args:
+        population: whose neurons to run.
+        arriving: per projection its synapses, its own delay and the source's spike train, shape
+            (samples, steps, source).
+        shape: (samples, steps, size) of the output.
+    """
+    exact = isinstance(population.neuron, IntegerNeuron)
+    drive = _silence(shape, exact)
+    for synapses, delay, train in arriving:
+        _arrive(drive, bind(synapses), delay, train)
+    outputs = [output for _, output in _steps(population.neuron.bind(torch.tensor), drive)]
+    return torch.stack(outputs, dim=1)
+
+
+def check_input(network: Graph, x: ArrayLike, dtype: type) -> NDArray[Any]:
+    """Return x as an array of shape (samples, steps, *input.shape).
+
+    Raises:
+        InputError: the shape is another, or a value is not a finite number.
+    """
+    array = _array(x)
+    shape = network.input.shape
+    expected = ", ".join(["samples", "steps", *map(str, shape)])
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"input has dtype {array.dtype}, expected numbers")
+    if array.shape[2:] != shape or array.ndim < 3 or 0 in array.shape:
+        raise InputError(f"input has shape {array.shape}, expected ({expected})")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError("input holds values that are not finite")
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def check_spikes(network: Graph, x: ArrayLike) -> NDArray[np.uint8]:
+    """Return x as 0 and 1; see `check_input`.
+
+    Raises:
+        InputError: as `check_input`, or a value other than 0 and 1.
+    """
+    array = _array(x)
+    if array.dtype.kind in "iuf" and array.size and not ((array == 0) | (array == 1)).all():
+        raise InputError(
+            f"input holds values from {array.min():g} to {array.max():g}, expected spikes: 0 or 1;"
+            " make spikes of them first (snncompile encode)"
+        )
+    return check_input(network, array, np.uint8)
+
+
+def _array(x: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(x)
+    except ValueError:  # lists of different lengths
+        raise InputError("input is not an array of numbers") from None
+
+
+def _run(network: Graph, x: NDArray[Any], progress: Progress | None) -> Result:
+    parts = [out[network.output] for out in batches(network, x, progress=progress)]
+    spikes = torch.cat(parts).numpy()
+    if spikes.dtype == np.bool_:
+        spikes = spikes.view(np.uint8)
+    return Result(spikes.reshape(*x.shape[:2], *network.output_shape))
+
+
+class _Runner:
+    """A network with its parameters as tensors, ready to run batches."""
+
+    def __init__(self, network: Graph, watch: Watch | None) -> None:
+        self.network = network
+        self.watch = watch
+        self.exact = isinstance(network, IntegerNetwork)
+        self.groups = tuple(view.groups(network))
+        self.neurons = {p.name: p.neuron.bind(torch.tensor) for p in network.populations}
+        self.synapses = {id(p): bind(p.synapses) for p in network.projections}
+
+    def run(self, x: Tensor) -> Trains:
+        trains: Trains = {self.network.input.name: x}
+        for names, loop in self.groups:
+            drive = {name: self._drive(name, trains, x) for name in names}
+            if loop:
+                self._run_loop(names, drive, trains)
+            else:
+                trains[names[0]] = self._run_population(names[0], drive[names[0]])
+        return trains
+
+    def _drive(self, name: str, trains: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Return what arrives from populations that are computed already."""
+        size = self.network.population(name).size
+        total = _silence(torch.Size((*x.shape[:2], size)), self.exact)
+        for p in self.network.into(name):
+            if p.source in trains:
+                delay = self.network.own_delay(p)
+                _arrive(total, self.synapses[id(p)], delay, trains[p.source])
+        return total
+
+    def _run_population(self, name: str, drive: Tensor) -> Tensor:
+        outputs = []
+        for step, (state, output) in enumerate(_steps(self.neurons[name], drive)):
+            outputs.append(output)
+            if self.watch:
+                self.watch(name, step, state)
+        return torch.stack(outputs, dim=1)
+
+    def _run_loop(self, names: tuple[str, ...], drive: Trains, trains: Trains) -> None:
+        """Compute populations that feed each other, time step by time step."""
+        inside = {n: [p for p in self.network.into(n) if p.source in names] for n in names}
+        state = {name: _start(self.neurons[name], drive[name]) for name in names}
+        for name in names:
+            trains[name] = torch.zeros(drive[name].shape, dtype=torch.bool)
+        for step in range(drive[names[0]].shape[1]):
+            for name in names:
+                x = drive[name][:, step]
+                for projection in inside[name]:
+                    x = x + self._arriving(projection, trains, step, x)
+                state[name], trains[name][:, step] = self.neurons[name].step(state[name], x)
+                if self.watch:
+                    self.watch(name, step, state[name])
+
+    def _arriving(self, projection: Projection, trains: Trains, step: int, like: Tensor) -> Tensor:
+        sent = step - self.network.own_delay(projection)
+        if sent < 0:
+            return torch.zeros_like(like)
+        return self.synapses[id(projection)](trains[projection.source][:, sent])
+
+
+def _silence(shape: torch.Size, exact: bool) -> Tensor:
+    return torch.zeros(shape, dtype=torch.int64 if exact else torch.float64)
+
+
+def _arrive(total: Tensor, apply: Apply, delay: int, train: Tensor) -> None:
+    """Add to `total` what a spike train brings, `delay` steps later."""
+    if delay < train.shape[1]:
+        total[:, delay:] += apply(train[:, : train.shape[1] - delay])
+
+
+def _start(neuron: Neuron, drive: Tensor) -> tuple[Tensor, ...]:
+    return tuple(torch.zeros_like(drive[:, 0]) for _ in neuron.states)
+
+
+def _steps(neuron: Neuron, drive: Tensor) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
+    """Yield (states, output) of each time step."""
+    state = _start(neuron, drive)
+    for step in range(drive.shape[1]):
+        state, output = neuron.step(state, drive[:, step])
+        yield state, output

@@ -1,0 +1,72 @@
+"""Everything that can be chosen by name, in one table each. Values are imported on use.
+
+Other packages add theirs through entry points: group `snncompile.backends`, `snncompile.frontends`
+and so on, with the same kind of value. Two owners of one name is an error that names both.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pkgutil import resolve_name
+from typing import Any
+
+from snncompile.errors import InputError
+
+TABLES: dict[str, dict[str, str]] = {
+    "neurons": {
+        "cuba_lif": "snncompile.neurons.cuba_lif:CubaLif",
+        "integrate_fire": "snncompile.neurons.integrate_fire:IntegrateFire",
+        "readout": "snncompile.neurons.readout:Readout",
+    },
+    "simulators": {
+        "float": "snncompile.reference.simulate:run_float",
+        "integer": "snncompile.reference.simulate:run_integer",
+    },
+    "frontends": {
+        "torch": "snncompile.frontends.torch_module:from_torch",
+        "netx": "snncompile.frontends.netx:from_netx",
+    },
+    "passes": {
+        "retime": "snncompile.passes.retime:Retime",
+        "quantize": "snncompile.passes.quantize:Quantize",
+        "partition": "snncompile.passes.partition:Partition",
+        "place": "snncompile.passes.place:Place",
+    },
+    "backends": {
+        "reference": "snncompile.reference.backend",
+        "lava": "snncompile.backends.lava.run",
+    },
+    "estimators": {
+        "fast": "snncompile.backends.energy.estimate:estimate",
+    },
+}
+
+
+def names(table: str) -> tuple[str, ...]:
+    """Return the known names of a table, sorted."""
+    return tuple(sorted(_rows(table)))
+
+
+def load(table: str, name: str) -> Any:
+    """Return the object called `name`.
+
+    Raises:
+        InputError: the name is not in the table; the message lists the known ones.
+    """
+    rows = _rows(table)
+    if name not in rows:
+        kind = table.removesuffix("s")
+        raise InputError(f"no {kind} called {name!r}; known: {', '.join(sorted(rows))}")
+    return resolve_name(rows[name])
+
+
+def _rows(table: str) -> dict[str, str]:
+    rows = dict(TABLES[table])
+    for point in entry_points(group=f"snncompile.{table}"):
+        if point.name in rows:
+            raise InputError(
+                f"{table}: {point.name!r} is defined by {rows[point.name]} and by {point.value};"
+                " uninstall one of the two packages"
+            )
+        rows[point.name] = point.value
+    return rows

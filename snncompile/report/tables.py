@@ -1,0 +1,259 @@
+"""What the command line shows: rich tables for people, plain values for `--json`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from snncompile.hwmodels.schema import Chip, Choices, CoreLimits, Formats, Mesh, Number
+
+if TYPE_CHECKING:
+    from snncompile.backends.energy.estimate import Estimate
+    from snncompile.program import Program
+    from snncompile.verification import Verification
+
+
+def layers(program: Program) -> list[dict[str, Any]]:
+    """Return name, neurons and cores of each population."""
+    return [
+        {
+            "name": p.name,
+            "neurons": p.size,
+            "cores": len({s.core for s in program.mapping.of(p.name)}),
+        }
+        for p in program.network.populations
+    ]
+
+
+def program_values(program: Program) -> dict[str, Any]:
+    """Return everything `show` tells, as JSON values."""
+    return {
+        "title": program.network.title,
+        "chip": program.chip.name,
+        "cores": program.mapping.cores,
+        "chips": program.mapping.chips,
+        "layers": layers(program),
+        "usage": [{"core": u.core, "slice": str(u.slice), "used": u.used} for u in program.usage()],
+        "limits": {name: getattr(program.chip.core, name).value for name in _limits()},
+        "quantized": [q.model_dump(mode="json") for q in program.quantized],
+        "bounds": [b.model_dump(mode="json") | {"holds": b.holds} for b in program.bounds],
+        "log": list(program.log),
+        "options": program.options.model_dump(mode="json"),
+        "hashes": program.hashes,
+    }
+
+
+def layer_table(program: Program) -> Table:
+    """Return one row per population: neuron, size, cores, accuracy of its integers."""
+    table = Table(title=f"{program.network.title} on {program.chip.name}", title_justify="left")
+    for name in (
+        "layer",
+        "neuron",
+        "neurons",
+        "cores",
+        "weight error",
+        "threshold error",
+        "wrong spikes",
+        "bounds",
+    ):
+        table.add_column(name, justify="left" if name in ("layer", "neuron", "bounds") else "right")
+    quantized = {q.population: q for q in program.quantized}
+    for row in layers(program):
+        q = quantized.get(row["name"])
+        table.add_row(
+            row["name"],
+            program.network.population(row["name"]).neuron.kind,
+            f"{row['neurons']:,}",
+            str(row["cores"]),
+            f"{q.weight_error:.2%}" if q else "exact",
+            f"{q.parameter_error.get('threshold', 0.0):.2%}" if q else "exact",
+            "-" if q is None or q.output_error is None else f"{q.output_error:.2%}",
+            _bounds(program, row["name"]),
+        )
+    return table
+
+
+def core_table(program: Program, most: int = 40) -> Table:
+    """Return one row per core: what it holds of each resource, and what it could hold."""
+    table = Table(title="cores: used of what a core has", title_justify="left")
+    table.add_column("core")
+    table.add_column("tile")
+    table.add_column("neurons")
+    names = _limits()
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    sites = {s.core: f"{s.tile_x},{s.tile_y}" for s in program.mapping.sites}
+    rows = program.usage()
+    for u in rows[:most]:
+        used = [_share(u.used[name], getattr(program.chip.core, name).whole) for name in names]
+        held = f"{u.slice.population}[{u.slice.start}:{u.slice.stop}]"
+        table.add_row(str(u.core), sites[u.core], held, *used)
+    if len(rows) > most:
+        table.caption = f"and {len(rows) - most} more cores; --json lists all"
+    return table
+
+
+def verification_table(found: Verification) -> Table:
+    """Return one row per population: outputs compared and differences."""
+    title = f"reference against Lava, {found.samples} samples of {found.steps} steps"
+    table = Table(title=title, title_justify="left")
+    table.add_column("layer")
+    table.add_column("outputs not zero", justify="right")
+    table.add_column("differences", justify="right")
+    for row in found.rows:
+        table.add_row(row.population, f"{row.outputs:,}", f"{row.differences:,}")
+    return table
+
+
+def verification_values(found: Verification) -> dict[str, Any]:
+    """Return a verification as JSON values."""
+    return {
+        "equal": found.equal,
+        "samples": found.samples,
+        "steps": found.steps,
+        "layers": [vars(row) for row in found.rows],
+        "first": None if found.first is None else vars(found.first),
+    }
+
+
+def estimate_values(found: Estimate) -> dict[str, Any]:
+    """Return an estimate as JSON values."""
+    return {
+        "chip": found.chip,
+        "costs": found.costs,
+        "energy_j": found.energy_j,
+        "dynamic_j": found.dynamic_j,
+        "static_j": found.static_j,
+        "latency_s": found.latency_s,
+        "samples": found.samples,
+        "steps": found.steps,
+        "rows": [vars(row) | {"energy_j": row.energy_j} for row in found.rows],
+        "missing": list(found.missing),
+        "left_out": list(found.left_out),
+        "title": found.title,
+        "note": found.note,
+    }
+
+
+def estimate_table(found: Estimate) -> Table:
+    """Return one row per layer and kind of event that occurred, and the totals."""
+    title = f"per inference on {found.chip}, cost set {found.costs}: {found.title}"
+    table = Table(title=title, title_justify="left")
+    for name in ("layer", "event", "count", "price", "energy", "source of the price"):
+        right = name in ("count", "price", "energy")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in found.rows:
+        if not row.count:
+            continue
+        static = row.event == "static power"
+        price = (
+            "unknown"
+            if row.price_j is None
+            else _watts(row.price_j)
+            if static
+            else joules(row.price_j)
+        )
+        energy = "unknown" if row.energy_j is None else joules(row.energy_j)
+        count = seconds(row.count) if static else f"{row.count:,.1f}"
+        table.add_row(row.layer, row.event, count, price, energy, row.source)
+    table.add_section()
+    table.add_row("all", "energy", "", "", joules(found.energy_j), "sum of the rows")
+    return table
+
+
+def chips_table(found: list[Chip]) -> Table:
+    """Return one row per chip."""
+    table = Table(title="chips", title_justify="left")
+    for name in ("name", "title", "cores", "compartments per core", "cost sets"):
+        table.add_column(name)
+    for chip in found:
+        compartments = chip.core.compartments.value
+        table.add_row(
+            chip.name,
+            chip.title,
+            f"{chip.mesh.cores.whole:,}",
+            "unknown" if compartments is None else f"{compartments:,.0f}",
+            ", ".join(chip.costs),
+        )
+    return table
+
+
+def chip_table(chip: Chip) -> Table:
+    """Return every limit and format of a chip with its evidence and source."""
+    table = Table(title=f"{chip.name}: {chip.title}", title_justify="left")
+    for name in ("number", "value", "unit", "evidence", "source"):
+        table.add_column(name, overflow="fold")
+    for part in (chip.mesh, chip.core, chip.formats):
+        for name in type(part).model_fields:
+            _add_number(table, chip, name, part)
+    for kind, number in chip.neurons.items():
+        _add_number(table, chip, kind, number)
+    return table
+
+
+def costs_table(chip: Chip, name: str) -> Table:
+    """Return every price of a cost set with its evidence and source."""
+    costs = chip.costs[name]
+    default = ", the default" if name == chip.default_costs else ""
+    table = Table(title=f"cost set {name}{default}: {costs.title}", title_justify="left")
+    for column in ("event", "value", "unit", "evidence", "source"):
+        table.add_column(column, overflow="fold")
+    for event, price in costs.prices.items():
+        _add_number(table, chip, event, price.energy_pj)
+        _add_number(table, chip, event, price.time_ns)
+    for entry in costs.barrier:
+        _add_number(table, chip, f"barrier sync, up to {entry.tiles} tiles", entry.time_ns)
+    _add_number(table, chip, "shortest time step", costs.step_floor_ns)
+    _add_number(table, chip, "static power", costs.static_w)
+    table.caption = costs.note
+    table.caption_justify = "left"
+    return table
+
+
+def joules(value: float) -> str:
+    """Return `5.48 uJ`."""
+    return _scaled(value, "J")
+
+
+def seconds(value: float) -> str:
+    """Return `79.4 us`."""
+    return _scaled(value, "s")
+
+
+def _watts(value: float) -> str:
+    return _scaled(value, "W")
+
+
+def _scaled(value: float, unit: str) -> str:
+    for factor, prefix in ((1, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g} {prefix}{unit}"
+    return f"{value / 1e-12:.3g} p{unit}"
+
+
+def _add_number(
+    table: Table, chip: Chip, name: str, part: Mesh | CoreLimits | Formats | Number
+) -> None:
+    number = part if isinstance(part, Number) else getattr(part, name)
+    if not isinstance(number, Number | Choices):
+        return
+    if isinstance(number, Choices):
+        value = ", ".join(map(str, number.values))
+    else:
+        value = "unknown" if number.value is None else f"{number.value:,g}"
+    table.add_row(name, value, number.unit, number.evidence, chip.sources[number.source])
+
+
+def _limits() -> list[str]:
+    return [name for name in CoreLimits.model_fields if name != "synapse_word_bits"]
+
+
+def _share(used: int, available: int | None) -> str:
+    return f"{used:,} / {'?' if available is None else format(available, ',')}"
+
+
+def _bounds(program: Program, population: str) -> str:
+    """Return `proved`, or the quantities that can leave their width."""
+    open_ones = [b.quantity for b in program.bounds if b.population == population and not b.holds]
+    return f"{', '.join(open_ones)} can leave" if open_ones else "proved"

@@ -1,0 +1,225 @@
+"""The Lava program as text. Nothing here needs Lava."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from snncompile.backends.lava.emit import NEURONS, emit, write
+from snncompile.errors import BackendError, SnnCompileError
+from snncompile.ir.graph import (
+    Input,
+    IntegerDense,
+    IntegerNetwork,
+    Population,
+    Projection,
+)
+from snncompile.neurons.base import IntegerNeuron
+from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.neurons.readout import IntegerReadout
+from snncompile.registry import TABLES
+
+
+def dense(target: int, source: int, value: int = 2, exponent: int = 0) -> IntegerDense:
+    return IntegerDense(np.full((target, source), value), exponent, 8)
+
+
+HARD = IntegerCubaLif(1023, 127, 40)
+
+
+@pytest.fixture
+def all_kinds() -> IntegerNetwork:
+    """A population of each kind, a loop, a skip, and one that nothing reaches."""
+    return IntegerNetwork(
+        Input("input", (2, 3)),
+        (
+            Population("hidden", (4,), IntegerCubaLif(1023, 127, [40, 41, 42, 43]), phase=1),
+            Population("fire", (2, 2), IntegerIntegrateFire(50, 3, 6, "hard"), phase=1),
+            Population("class", (4,), IntegerCubaLif(4095, 10, 40, reset="delayed_soft"), phase=2),
+            Population("alone", (1,), IntegerIntegrateFire(7, 100), phase=3),
+            Population("out", (2,), IntegerReadout(1023, 0), phase=3),
+        ),
+        (
+            Projection("input", "hidden", dense(4, 6), 1),
+            Projection("input", "fire", dense(4, 6, 4), 1),
+            Projection("hidden", "hidden", dense(4, 4, -2), 1),
+            Projection("hidden", "class", dense(4, 4), 1),
+            Projection("fire", "class", dense(4, 4, 6, exponent=-3), 2),
+            Projection("class", "out", dense(2, 4), 1),
+            Projection("input", "out", dense(2, 6), 3),
+            Projection("input", "out", dense(2, 6), 4),
+        ),
+        "out",
+        title='demo\n"""of all kinds',
+    )
+
+
+@pytest.fixture
+def chain() -> IntegerNetwork:
+    """Only processes of Lava's own library."""
+    return IntegerNetwork(
+        Input("input", (3,)),
+        (Population("a", (2,), HARD, phase=1), Population("b", (1,), HARD, phase=2)),
+        (Projection("input", "a", dense(2, 3), 1), Projection("a", "b", dense(1, 2), 1)),
+        "b",
+    )
+
+
+def test_network_of_all_kinds(all_kinds, golden):
+    golden(emit(all_kinds).texts["network.py"])
+
+
+def test_readme_of_all_kinds(all_kinds, golden):
+    golden(emit(all_kinds).texts["README.md"])
+
+
+def test_readme_of_a_chain(chain, golden):
+    golden(emit(chain).texts["README.md"])
+
+
+def test_emits_only_the_processes_it_needs(all_kinds, chain):
+    always = {"network.py", "run.py", "README.md", "processes/__init__.py"}
+    always |= {"processes/probe.py", "processes/spike_source.py"}
+    assert set(emit(chain).texts) == always
+    custom = {"cuba_lif", "delay", "fixed_point", "readout"}
+    assert set(emit(all_kinds).texts) == always | {f"processes/{name}.py" for name in custom}
+
+
+def test_arrays_are_the_weights_and_what_differs_between_neurons(all_kinds):
+    arrays = emit(all_kinds).arrays
+    assert set(arrays) == {
+        "hidden.vth",
+        "input_to_hidden.weights",
+        "input_to_fire.weights",
+        "hidden_to_hidden.weights",
+        "hidden_to_class.weights",
+        "fire_to_class.weights",
+        "class_to_out.weights",
+        "input_to_out.weights",
+        "input_to_out_2.weights",
+    }
+    assert arrays["hidden.vth"].tolist() == [40, 41, 42, 43]
+
+
+def test_is_pure_and_repeats_itself(all_kinds, tmp_path):
+    before = str(all_kinds)
+    first, second = emit(all_kinds), emit(all_kinds)
+    assert first.texts == second.texts
+    assert list(first.arrays) == list(second.arrays)
+    assert str(all_kinds) == before
+    write(all_kinds, tmp_path / "one")
+    write(all_kinds, tmp_path / "two")
+    files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*.*"))
+    assert len(files) == len(first.texts) + 1
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_what_is_emitted_is_python_that_does_not_know_us(all_kinds):
+    for name, text in emit(all_kinds).texts.items():
+        if name.endswith(".py"):
+            compile(text, name, "exec")
+            assert "import snncompile" not in text
+            assert "from snncompile" not in text
+
+
+def test_names_of_the_user_do_not_hide_names_of_the_program():
+    names = ["np", "Dense", "lambda", "spikes", "x", "ARRAYS", "len"]
+    populations = [Population(name, (1,), HARD, phase=1) for name in names]
+    network = IntegerNetwork(
+        Input("steps", (1,)),
+        tuple(populations),
+        tuple(Projection("steps", name, dense(1, 1), 1) for name in names),
+        "x",
+    )
+    text = emit(network).texts["network.py"]
+    assert "\n    steps_2 = SpikeSource(" in text
+    for name in set(names) - {"x"}:
+        assert f"\n    {name}_2 = LIFReset(" in text
+        assert f'"{name}": {name}_2.s_out,' in text
+    assert "\n    x = LIFReset(" in text
+
+
+def test_sizes_may_be_numbers_of_numpy():
+    one_line = Input("input", (np.int64(1),))
+    populations = (Population("out", (np.int64(1),), HARD, phase=np.int64(1)),)
+    projections = (Projection("input", "out", dense(1, 1), np.int64(1)),)
+    texts = emit(IntegerNetwork(one_line, populations, projections, "out")).texts
+    assert texts == emit(one(HARD, dense(1, 1))).texts
+
+
+def test_every_integer_neuron_has_a_process():
+    """A new neuron needs a row in the table of emit.py."""
+    assert {kind.name for kind in NEURONS} == set(TABLES["neurons"])
+
+
+class Unknown(IntegerReadout):
+    name = "unknown"
+
+
+def one(neuron: IntegerNeuron, synapses: IntegerDense, delay: int = 1) -> IntegerNetwork:
+    return IntegerNetwork(
+        Input("input", (1,)),
+        (Population("out", (1,), neuron, phase=delay),),
+        (Projection("input", "out", synapses, delay),),
+        "out",
+    )
+
+
+REFUSED = [
+    (
+        one(HARD, dense(1, 1), delay=0),
+        "projection input -> out: delay 0, but a synapse of Lava takes one time step; compile the"
+        " network first",
+    ),
+    (
+        one(HARD, dense(1, 1, 3)),
+        "projection input -> out: Lava would change its weights; with 8 bits they must be multiples"
+        " of 2 in -256..255",
+    ),
+    (
+        one(HARD, dense(1, 1, 256)),
+        "projection input -> out: Lava would change its weights; with 8 bits they must be multiples"
+        " of 2 in -256..255",
+    ),
+    (
+        one(HARD, dense(1, 1, -258)),
+        "projection input -> out: Lava would change its weights; with 8 bits they must be multiples"
+        " of 2 in -256..255",
+    ),
+    (
+        one(IntegerCubaLif(0, 0, 40, 40000), dense(1, 1)),
+        "population out: bias_mant 40000 is outside -32768..32767, which is what Lava's LIF"
+        " computes with",
+    ),
+    (
+        one(IntegerCubaLif(-1, 0, 40), dense(1, 1)),
+        "population out: du -1 is outside 0..4095, which is what Lava's LIF computes with",
+    ),
+    (
+        one(Unknown(0, 0), dense(1, 1)),
+        "population out: the Lava backend has no process for unknown; it knows cuba_lif,"
+        " integrate_fire, readout",
+    ),
+]
+
+
+@pytest.mark.parametrize("network, message", REFUSED)
+def test_refuses(network, message):
+    with pytest.raises(SnnCompileError) as error:
+        emit(network)
+    assert str(error.value) == message
+
+
+def test_a_refused_network_leaves_no_folder(tmp_path):
+    with pytest.raises(BackendError):
+        write(one(HARD, dense(1, 1), delay=0), tmp_path / "program")
+    assert not (tmp_path / "program").exists()
+
+
+def test_needs_no_lava():
+    code = "import sys, snncompile.backends.lava.run; print('lava' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

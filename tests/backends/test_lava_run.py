@@ -1,0 +1,521 @@
+"""Real Lava processes against the integer reference: every population, every time step.
+
+Networks that are about one subject are joined to one that shares only its input, so that Lava
+starts once for all of them; beyond some sixty processes starting takes longer than it saves.
+"""
+
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from snncompile.backends.lava import emit, environment
+from snncompile.backends.lava.run import run, trains
+from snncompile.errors import BackendError, InputError
+from snncompile.ir.graph import (
+    Input,
+    IntegerDense,
+    IntegerNetwork,
+    Population,
+    Projection,
+)
+from snncompile.neurons.base import IntegerNeuron
+from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.neurons.readout import IntegerReadout
+from snncompile.reference.simulate import batches
+
+LINES = 12
+"""Lines of the input."""
+SAMPLES, STEPS = 5, 12
+
+
+class Builder:
+    """Collects populations and projections; weights are drawn from `random`."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+        self.populations: list[Population] = []
+        self.projections: list[Projection] = []
+        self.groups: dict[str, list[str]] = {}
+
+    def population(self, group: str, neuron: IntegerNeuron, size: int, phase: int = 1) -> str:
+        members = self.groups.setdefault(group, [])
+        name = f"{group}_{len(members)}"
+        self.populations.append(Population(name, (size,), neuron, phase))
+        members.append(name)
+        return name
+
+    def project(self, source: str, target: str, delay: int = 1, weight=None, **format: int) -> None:
+        sizes = {p.name: p.size for p in self.populations} | {"input": LINES}
+        bits, exponent = format.get("bits", 8), format.get("exponent", 0)
+        if weight is None:
+            step = 2 ** (9 - bits)
+            low, high = -(96 // step), 160 // step + 1
+            weight = self.random.integers(low, high, (sizes[target], sizes[source])) * step
+        synapses = IntegerDense(weight, exponent, bits)
+        self.projections.append(Projection(source, target, synapses, delay))
+
+    def network(self) -> IntegerNetwork:
+        return IntegerNetwork(
+            Input("input", (3, 4)),
+            tuple(self.populations),
+            tuple(self.projections),
+            self.populations[-1].name,
+        )
+
+
+def some_neurons(random: np.random.Generator, n: int) -> list[IntegerNeuron]:
+    """Return each kind with each reset, with one number and with one number per neuron."""
+    resets = ("hard", "soft", "delayed_soft", "delayed_hard", "none")
+    neurons: list[IntegerNeuron] = []
+    for shape in ((), (n,)):
+
+        def between(low: int, high: int, shape: tuple[int, ...] = shape) -> np.ndarray:
+            return random.integers(low, high, shape)
+
+        for reset in resets:
+            neurons.append(
+                IntegerCubaLif(
+                    *(between(500, 4096), between(0, 800), between(150, 400)),
+                    *(between(-40, 60), between(0, 7), reset),
+                )
+            )
+        for reset in ("hard", "soft"):
+            threshold, bias = between(150, 400), between(-40, 60)
+            neurons.append(IntegerIntegrateFire(threshold, bias, between(0, 7), reset))
+        neurons.append(
+            IntegerReadout(between(0, 4096), between(0, 4096), between(-40, 60), between(0, 7))
+        )
+    return neurons
+
+
+def add_kinds(b: Builder) -> None:
+    for neuron in some_neurons(b.random, 8):
+        group = f"kind_{neuron.kind.replace('/', '_')}"
+        b.project("input", b.population(group, neuron, 8))
+
+
+LIF = IntegerCubaLif(2000, 200, 250)
+SOFT = IntegerIntegrateFire(200, reset="soft")
+BIASED = IntegerCubaLif(1500, 100, 90, 40, 6)
+"""Fires again and again without input: shows what leaks from one sample to the next."""
+NONE = IntegerReadout(4095, 4095)
+"""Shows the input of each time step: v is u is the sum of this step, shifted by 6."""
+
+
+def add_several_projections(b: Builder) -> None:
+    first, second = b.population("several", LIF, 4), b.population("several", SOFT, 5)
+    target = b.population("several", LIF, 6, phase=2)
+    for source in (first, second, first):
+        b.project("input", source)
+        b.project(source, target)
+    b.project("input", target, delay=2)
+    b.project("input", target, delay=2, exponent=-2)
+
+
+def add_loops(b: Builder) -> None:
+    for delay in (1, 2, 4, STEPS + 3):
+        for neuron in (LIF, BIASED):
+            name = b.population("loop", neuron, 6)
+            b.project("input", name)
+            b.project(name, name, delay)
+    first, second = b.population("loop", BIASED, 6), b.population("loop", SOFT, 5, phase=2)
+    b.project("input", first)
+    b.project(first, second, 2)
+    b.project(second, first, 3)
+
+
+def add_skips(b: Builder) -> None:
+    """Two paths of different length meet; on some the spikes are late in the source network too."""
+    for late in (0, 1, 3, STEPS):
+        first = b.population("skip", BIASED, 5)
+        second = b.population("skip", LIF, 5, phase=3)
+        b.project("input", first)
+        b.project(first, second, 2)
+        b.project("input", second, 3 + late)
+        shown = b.population("skip", NONE, 4, phase=5)
+        b.project(first, shown, 4 + late)
+        b.project(second, shown, 2)
+
+
+def add_biases(b: Builder) -> None:
+    """Neurons that fire before their phase must not be heard."""
+    for phase, late in product((1, 3, STEPS - 1, STEPS + 2), (0, 2)):
+        source = b.population("bias", BIASED, 3, phase=phase)
+        shown = b.population("bias", NONE, 4, phase=phase + 2)
+        b.project(source, shown, 2 + late)
+    alone = b.population("bias", BIASED, 3, phase=2)
+    b.project(alone, b.population("bias", NONE, 2, phase=3), 1)
+
+
+def add_weights(b: Builder) -> None:
+    """All bits, exponents and patterns of signs, with weights at both ends."""
+    patterns = [(-256, 0), (0, 255), (-256, 255), (-256, -256), (0, 0)]
+    for case, exponent in enumerate(range(-7, 8)):
+        bits = 1 + case % 8
+        step = 2 ** (9 - bits)
+        low, high = (end // step * step for end in patterns[case % len(patterns)])
+        weight = b.random.integers(low // step, high // step + 1, (4, LINES)) * step
+        weight[0], weight[1] = low, high
+        name = b.population("weights", NONE, 4)
+        b.project("input", name, weight=weight, bits=bits, exponent=exponent)
+    for pattern in patterns:
+        low, high = (end // 2 * 2 for end in pattern)
+        name = b.population("weights", NONE, 2)
+        b.project("input", name, weight=[[low] * LINES, [high] * LINES], exponent=-1)
+
+
+def add_edges(b: Builder) -> None:
+    """The numbers at which the arithmetic changes its mind; sample 0 has a spike on every line."""
+    wrap = np.zeros((6, LINES), int)
+    wrap[0, :5] = [254, 254, 254, 254, 8]  # 2^10 * 2^7 * 2^6 = 2^23 stays
+    wrap[1, :5] = [254, 254, 254, 254, 10]  # just above, wraps
+    wrap[2, :4] = -256  # -2^23 becomes +2^23
+    wrap[3, :5] = [-256, -256, -256, -256, 2]  # just inside
+    wrap[4], wrap[5] = -256, 254  # far outside: one wrap only
+    quiet = {"threshold": 131071, "reset": "none"}
+    for neuron in (
+        IntegerReadout(4095, 4095),
+        IntegerReadout(0, 0),
+        IntegerCubaLif(4095, 0, 131000),
+        IntegerCubaLif(0, 0, **quiet),
+        IntegerIntegrateFire(131000, reset="soft"),
+        IntegerIntegrateFire(131000, reset="hard"),
+    ):
+        name = b.population("edge", neuron, 6)
+        b.project("input", name, weight=wrap, exponent=7)
+    # v reaches the threshold exactly (no spike), and one weight more (spike).
+    threshold = np.zeros((2, LINES), int)
+    threshold[0, 0], threshold[1, 0] = 100, 102
+    for reset in ("hard", "soft", "delayed_soft", "delayed_hard", "none"):
+        name = b.population("edge", IntegerCubaLif(4095, 4095, 100, reset=reset), 2)
+        b.project("input", name, weight=threshold)
+    for reset in ("hard", "soft"):
+        name = b.population("edge", IntegerIntegrateFire([100, 101], reset=reset), 2)
+        b.project("input", name, weight=threshold)
+    # v ends at both limits.
+    for neuron in (
+        IntegerCubaLif(4095, 0, 131071, [32767, -32768], 8, "none"),
+        IntegerCubaLif(4095, 0, 131071, [32767, -32768], 8, "delayed_soft"),
+        IntegerCubaLif(4095, 0, 131071, [32767, -32768], 8),
+        IntegerReadout(4095, 0, [32767, -32768], 8),
+    ):
+        b.project("input", b.population("edge", neuron, 2))
+
+
+def add_random(b: Builder) -> None:
+    """A network with nothing in mind: random phases, delays, kinds and connections."""
+    neurons = some_neurons(b.random, 5)
+    for _ in range(6):
+        neuron = neurons[b.random.integers(len(neurons))]
+        b.population("random", neuron, 5, phase=int(b.random.integers(1, 5)))
+    names, phases = b.groups["random"], {p.name: p.phase for p in b.populations}
+    spiking = [p.name for p in b.populations if p.neuron.spikes]
+    for name in names:
+        b.project("input", name, phases[name] + int(b.random.integers(0, 3)))
+    for source, target in b.random.permutation(list(product(spiking, names)))[:8]:
+        shift = phases[target] - phases[source]
+        b.project(str(source), str(target), max(1, 1 + shift) + int(b.random.integers(0, 3)))
+
+
+# Subject, seed of the weights.
+PARTS = [
+    (add_kinds, 1),
+    (add_several_projections, 2),
+    (add_loops, 3),
+    (add_skips, 4),
+    (add_biases, 5),
+    (add_weights, 6),
+    (add_edges, 7),
+    *((add_random, seed) for seed in range(8, 12)),
+]
+
+
+def spikes(seed: int, samples: int, steps: int) -> np.ndarray:
+    """Return random input; in the first sample every line spikes always, in the second never."""
+    x = np.random.default_rng(seed).random((samples, steps, 3, 4)) < 0.3
+    x[:1] = 1
+    x[1:2] = 0
+    return x.astype(np.uint8)
+
+
+def reference(network: IntegerNetwork, x: np.ndarray) -> dict[str, np.ndarray]:
+    (batch,) = batches(network, x)
+    return {name: train.numpy() for name, train in batch.items()}
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("add, seed", PARTS)
+def test_lava_and_the_reference_agree(lava, add, seed):
+    builder = Builder(seed)
+    add(builder)
+    network, x = builder.network(), spikes(seed, SAMPLES, STEPS)
+    computed, expected = trains(network, x), reference(network, x)
+    assert list(computed) == [p.name for p in network.populations]
+    for population in network.populations:
+        name = population.name
+        assert computed[name].shape == (SAMPLES, STEPS, population.size)
+        assert computed[name].dtype == (np.uint8 if population.neuron.spikes else np.int64)
+        different = np.argwhere(computed[name] != expected[name])
+        assert not len(different), f"{name} differs first at {different[0]}"
+    silent = [name for name in computed if not expected[name].any()]
+    assert len(silent) < 0.3 * len(computed), f"{silent} prove nothing"
+
+
+def small(neuron: IntegerNeuron = LIF, phase: int = 1) -> IntegerNetwork:
+    builder = Builder(seed=3)
+    builder.project("input", builder.population("hidden", BIASED, 5, phase))
+    builder.project("hidden_0", builder.population("out", neuron, 4, phase + 1))
+    builder.project("hidden_0", "hidden_0")
+    return builder.network()
+
+
+@pytest.mark.lava
+def test_one_time_step_per_sample(lava):
+    network, x = small(NONE), spikes(1, samples=7, steps=1)
+    computed, expected = trains(network, x), reference(network, x)
+    assert all((computed[name] == expected[name]).all() for name in computed)
+    assert expected["hidden_0"].any()
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("neuron", [LIF, NONE])
+def test_a_run_gives_what_the_reference_gives(lava, neuron):
+    network, x = small(neuron), spikes(2, samples=4, steps=6).astype(bool)
+    seen = []
+    program = SimpleNamespace(network=network)
+    result = run(program, x, progress=lambda done, total: seen.append((done, total)))
+    expected = network.run(x)
+    assert result.spikes.dtype == expected.spikes.dtype
+    assert result.spikes.shape == expected.spikes.shape == (4, 6, 4)
+    assert (result.spikes == expected.spikes).all()
+    assert seen == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+@pytest.mark.lava
+def test_the_written_folder_runs_on_its_own(lava, tmp_path):
+    network, x = small(), spikes(4, samples=2, steps=5)
+    emit.write(network, tmp_path)
+    np.savez(tmp_path / "x.npz", x=x)
+    command = [environment.python(), "run.py", "--input", "x.npz", "--output", "y.npz"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    with np.load(tmp_path / "y.npz") as saved:
+        assert list(saved) == ["spikes"]
+        assert (saved["spikes"] == network.run(x).spikes).all()
+    np.savez(tmp_path / "x.npz", x=x[..., :2])
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "x.npz: x has shape (2, 5, 3, 2), expected (samples, steps, 3, 4)\n"
+
+
+class Watch:
+    """Sees what a run uses while it runs, to look afterwards whether it is gone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.groups: list[int] = []
+        self.memory: set[Path] = set()
+
+    def processes(self) -> list[Path]:
+        """Return the /proc folders of the processes that run; the dead do not count."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                status = (process / "stat").read_text().rpartition(")")[2].split()
+                if int(status[2]) in self.groups and status[0] != "Z":
+                    found.append(process)
+        return found
+
+    def look(self, done: int, total: int) -> None:
+        assert self.processes()
+        assert any(self.folder.iterdir())
+        for process in self.processes():
+            with contextlib.suppress(OSError):
+                files = re.findall(r"/dev/shm/\S+", (process / "maps").read_text())
+                self.memory |= set(map(Path, files))
+
+    def nothing_is_left(self) -> bool:
+        files = [*self.folder.iterdir(), *(file for file in self.memory if file.exists())]
+        return bool(self.groups) and not self.processes() and not files
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """Watch the runs of a test; their temporary folder has a short name, for it holds sockets."""
+    with tempfile.TemporaryDirectory(prefix="w-") as folder:
+        watch, start = Watch(Path(folder)), subprocess.Popen
+
+        def popen(*args, **kwargs):
+            process = start(*args, **kwargs)
+            watch.groups.append(process.pid)
+            return process
+
+        monkeypatch.setattr(subprocess, "Popen", popen)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        monkeypatch.setenv("TMPDIR", folder)
+        yield watch
+
+
+@pytest.fixture
+def sabotage(monkeypatch):
+    """Put a line into a file of the emitted program."""
+    original = emit._text
+
+    def put(file: str, before: str, line: str) -> None:
+        def text(name: str) -> str:
+            if name != file:
+                return original(name)
+            assert before in original(name)
+            return original(name).replace(before, line + before, 1)
+
+        monkeypatch.setattr(emit, "_text", text)
+
+    return put
+
+
+STEP_14 = "        if self.time_step == 14:\n            {line}\n"
+SEND = "        self.s_out.send(spikes * "
+FAILURES = [
+    ("raise ValueError('too\\nbad')", "Lava failed: ValueError: too"),
+    (
+        "import os; os.kill(os.getpid(), 9)",
+        "Lava failed: a process of the network ended early (out of memory?)",
+    ),
+]
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("line, message", FAILURES)
+def test_a_process_that_fails_is_one_message(lava, watch, sabotage, line, message):
+    sabotage("processes/delay.py", SEND, STEP_14.format(line=line))
+    with pytest.raises(BackendError) as error:
+        run(SimpleNamespace(network=small()), spikes(5, samples=4, steps=5))
+    assert str(error.value) == message
+    assert watch.nothing_is_left()
+
+
+@pytest.mark.lava
+def test_a_process_that_hangs_is_one_message(lava, watch, sabotage):
+    sabotage("processes/delay.py", SEND, STEP_14.format(line="import time; time.sleep(1000)"))
+    with pytest.raises(BackendError) as error:
+        run(
+            SimpleNamespace(network=small()),
+            spikes(5, samples=4, steps=5),
+            progress=watch.look,
+            timeout_s=6,
+        )
+    assert str(error.value) == (
+        "Lava did not finish within 6 s, it reached time step 10 of 20; allow more time or run"
+        " fewer samples"
+    )
+    assert watch.memory
+    assert watch.nothing_is_left()
+
+
+CRASHES = [
+    ("import os; os.kill(os.getpid(), 11)", "Lava failed: it was ended by SIGSEGV"),
+    ("import no_such_module", "Lava failed: ModuleNotFoundError: No module named 'no_such_module'"),
+    ("raise SystemExit(3)", "Lava failed: exit status 3"),
+    (
+        "import time; time.sleep(1000)",
+        "Lava did not finish within 1 s, it reached no step; allow more time or run fewer samples",
+    ),
+]
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("line, message", CRASHES)
+def test_a_program_that_fails_is_one_message(lava, watch, sabotage, line, message):
+    sabotage("templates/run.py", "def main():", f"{line}\n\n\n")
+    limit = 1 if "sleep" in line else None
+    with pytest.raises(BackendError) as error:
+        run(SimpleNamespace(network=small()), spikes(5, samples=2, steps=5), timeout_s=limit)
+    assert str(error.value) == message
+    assert watch.nothing_is_left()
+
+
+@pytest.mark.lava
+def test_an_interrupt_ends_every_process(lava, watch):
+    def interrupt(done: int, total: int) -> None:
+        watch.look(done, total)
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(SimpleNamespace(network=small()), spikes(5, samples=400, steps=50), progress=interrupt)
+    assert watch.memory
+    assert watch.nothing_is_left()
+
+
+ABANDON = """
+import os, runpy, signal, subprocess, sys
+from types import SimpleNamespace
+from snncompile.backends.lava.run import run
+
+names = runpy.run_path(sys.argv[1])
+start = subprocess.Popen
+
+def popen(*args, **kwargs):
+    process = start(*args, **kwargs)
+    print(process.pid, flush=True)
+    return process
+
+subprocess.Popen = popen
+x = names["spikes"](5, samples=4000, steps=50)
+die = lambda done, total: done and os.kill(os.getpid(), signal.SIGKILL)
+run(SimpleNamespace(network=names["small"]()), x, progress=die)
+"""
+
+
+@pytest.mark.lava
+def test_lava_ends_when_nobody_waits_for_it(lava, watch):
+    command = [sys.executable, "-c", ABANDON, __file__]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    watch.groups = [int(done.stdout)]
+    end = time.monotonic() + 10
+    while watch.processes() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not watch.processes()
+    assert not list(watch.folder.rglob("out.npz"))
+
+
+def test_says_when_lava_is_not_installed(monkeypatch, tmp_path):
+    monkeypatch.setenv("SNNCOMPILE_LAVA_ENV", str(tmp_path / "lava"))
+    with pytest.raises(BackendError) as error:
+        run(SimpleNamespace(network=small()), spikes(5, samples=1, steps=2))
+    assert str(error.value) == (
+        f"Lava is not installed in {tmp_path}/lava; run `snncompile lava install` (needs the"
+        " network once)"
+    )
+
+
+def test_refuses_a_network_that_is_not_compiled(monkeypatch, tmp_path):
+    network = IntegerNetwork(
+        Input("input", (2,)),
+        (Population("out", (1,), LIF),),
+        (Projection("input", "out", IntegerDense(np.ones((1, 2)) * 2, 0, 8)),),
+        "out",
+    )
+    with pytest.raises(BackendError) as error:
+        trains(network, np.zeros((1, 3, 2)))
+    assert str(error.value) == (
+        "projection input -> out: delay 0, but a synapse of Lava takes one time step; compile the"
+        " network first"
+    )
+
+
+def test_refuses_an_input_of_another_shape():
+    with pytest.raises(InputError) as error:
+        trains(small(), np.zeros((1, 3, 2)))
+    assert str(error.value) == "input has shape (1, 3, 2), expected (samples, steps, 3, 4)"

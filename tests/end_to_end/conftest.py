@@ -1,0 +1,108 @@
+"""A network, spikes for it and the command line, as a user has them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from snncompile import cli
+from snncompile.ir.graph import Dense, Input, Network, Population, Projection
+from snncompile.neurons.cuba_lif import CubaLif
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def snncompile_command(capsys, monkeypatch, tmp_path):
+    """Run the command line in an empty folder; return exit code and output."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> Done:
+        monkeypatch.setattr("sys.argv", ["snncompile", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run
+
+
+def small_network(sources: int = 12, hidden: int = 6, outputs: int = 3) -> Network:
+    rng = np.random.default_rng(7)
+    neuron = CubaLif(1.0, 0.1, 1.0, reset="delayed_soft")
+    return Network(
+        Input("input", (sources,)),
+        (Population("hidden", (hidden,), neuron), Population("output", (outputs,), neuron)),
+        (
+            Projection("input", "hidden", Dense(rng.normal(0.1, 0.5, (hidden, sources)))),
+            Projection("hidden", "output", Dense(rng.normal(0.2, 0.6, (outputs, hidden)))),
+        ),
+        "output",
+        title="small",
+    )
+
+
+@pytest.fixture
+def network() -> Network:
+    return small_network()
+
+
+@pytest.fixture
+def spikes(tmp_path) -> Path:
+    """An input file of 8 samples, 10 steps, 12 lines, with labels."""
+    rng = np.random.default_rng(3)
+    x = (rng.random((8, 10, 12)) < 0.3).astype(np.uint8)
+    path = tmp_path / "x.npz"
+    np.savez(path, x=x, label=rng.integers(0, 3, 8))
+    return path
+
+
+@pytest.fixture
+def build(network, tmp_path, spikes, snncompile_command) -> Path:
+    """The network compiled for loihi2."""
+    network.save(tmp_path / "network")
+    done = snncompile_command(
+        "compile", "network", "--chip", "loihi2", "--calibration", spikes, "-o", "build"
+    )
+    assert done.code == 0, done.err
+    return tmp_path / "build"
+
+
+@pytest.fixture
+def net_file(tmp_path):
+    """Write a lava-dl .net file with one dense layer of the given weights."""
+
+    def write(weight: np.ndarray, name: str = "network.net") -> Path:
+        path = tmp_path / name
+        with h5py.File(path, "w") as file:
+            layer = file.create_group("layer/0")
+            layer["type"] = np.array([b"dense"])
+            layer["shape"] = np.array([weight.shape[0]])
+            layer["inFeatures"], layer["outFeatures"] = weight.shape[1], weight.shape[0]
+            layer["weight"] = weight.astype(np.float32)
+            neuron = layer.create_group("neuron")
+            neuron["type"] = b"CUBA"
+            neuron["iDecay"], neuron["vDecay"], neuron["vThMant"] = 1024, 128, 80
+            neuron["refDelay"], neuron["gradedSpike"] = 1, False
+        return path
+
+    return write

@@ -1,0 +1,391 @@
+"""Import of lava-dl `.net` files: the trained ones, and files from strangers."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snncompile.errors import InputError, SnnCompileError, UnsupportedError
+from snncompile.frontends.netx import from_netx
+
+NEURON = {
+    "type": "CUBA",
+    "iDecay": 1024,
+    "vDecay": 128,
+    "vThMant": 80,
+    "refDelay": 1,
+    "gradedSpike": False,
+}
+
+
+def dense(weight, *, neuron=None, without=(), **others):
+    """Return a dense layer as lava-dl writes it, with some datasets changed or left out."""
+    weight = np.asarray(weight)
+    layer = {
+        "type": np.array([b"dense"]),
+        "shape": np.array(weight.shape[:1]),
+        "inFeatures": weight.shape[-1],
+        "outFeatures": weight.shape[0],
+        "weight": weight.astype(np.float32),
+        **others,
+        **{f"neuron/{key}": value for key, value in {**NEURON, **(neuron or {})}.items()},
+    }
+    return {name: value for name, value in layer.items() if name not in without}
+
+
+def flat(kind, *shape, **others):
+    return {"type": np.array([kind.encode()]), "shape": np.array(shape), **others}
+
+
+def write(path, *layers):
+    with h5py.File(path, "w") as file:
+        file.create_group("layer")
+        for index, layer in enumerate(layers):
+            for name, value in layer.items():
+                file[f"layer/{index}/{name}"] = value
+    return path
+
+
+@pytest.fixture
+def net(tmp_path):
+    return lambda *layers: write(tmp_path / "some.net", *layers)
+
+
+W23 = np.array([[2, -4, 254], [0, -256, 6]])
+W12 = np.array([[8, -2]])
+
+
+def test_two_layers(net, golden):
+    network = from_netx(net(dense(W23), dense(W12, neuron={"type": "LOIHI"})))
+    golden(str(network))
+    assert network.title == "some"
+    np.testing.assert_array_equal(network.projections[0].synapses.weight, W23)
+
+
+def test_input_and_flatten_pass_spikes_on(net, golden):
+    path = net(flat("input", 3, 1, 1), flat("flatten", 3, 1, 1), dense(W23))
+    golden(str(from_netx(path, title="mine")))
+
+
+def test_bias_and_a_parameter_per_neuron(net, golden):
+    layer = dense(
+        W23,
+        bias=np.array([7.0, -3.0]),
+        delay=np.zeros(2),
+        neuron={
+            "vDecay": np.array([0, 4096]),
+            "iDecay": np.array([0]),
+            "vThMant": np.array([1, 131071]),
+            "wgtExp": 0,
+            "tauRho": 0.1,
+        },
+    )
+    network = from_netx(net(layer))
+    golden(str(network))
+    assert network.populations[0].neuron.bias_mantissa.tolist() == [7, -3]
+
+
+def test_flattened_weight_is_shaped_as_netx_does(net):
+    layer = dense(W23) | {"weight": W23.ravel()}
+    weight = from_netx(net(layer)).projections[0].synapses.weight
+    np.testing.assert_array_equal(weight, W23)
+
+
+# A new case is one more entry: the layers, then the whole message.
+REFUSED = {
+    "conv": ([flat("conv", 2, 3, 4)], "type 'conv' is not known; known: dense, flatten, input"),
+    "pool": ([flat("pool", 2, 3, 4)], "type 'pool' is not known; known: dense, flatten, input"),
+    "average": (
+        [flat("average", 2)],
+        "type 'average' is not known; known: dense, flatten, input",
+    ),
+    "recurrent": (
+        [dense(W23, weight_rec=np.zeros((2, 2)))],
+        "'weight_rec' is not known; known: bias, delay, inFeatures, neuron, outFeatures, shape,"
+        " type, weight",
+    ),
+    "input with neurons": (
+        [flat("input", 3, **{"neuron/type": "CUBA"})],
+        "'neuron' is not known; known: shape, type",
+    ),
+    "complex weight": (
+        [dense(W23, without=["weight"], **{"weight/real": W23, "weight/imag": W23})],
+        "weight of parts (imag, real) is not known",
+    ),
+    "delay": (
+        [dense(W23, delay=np.array([0.0, 5.0]))],
+        "delay of up to 5 time steps is not known; train without",
+    ),
+    "neuron": (
+        [dense(W23, neuron={"type": "SDNN", "activation": "RELU"})],
+        "neuron type 'SDNN' is not known; known: CUBA, LOIHI",
+    ),
+    "graded": (
+        [dense(W23, neuron={"gradedSpike": True})],
+        "gradedSpike of 1 is not known, only 0",
+    ),
+    "refractory": (
+        [dense(W23, neuron={"refDelay": 2})],
+        "refDelay of 2 is not known, only 0 or 1",
+    ),
+    "weight exponent": (
+        [dense(W23, neuron={"wgtExp": -1})],
+        "wgtExp of -1 is not known, only 0",
+    ),
+    "normalised": (
+        [dense(W23, neuron={"weight_exp": 3})],
+        "'weight_exp' is not known; known: gradedSpike, iDecay, messageBits, refDelay, scaleRho,"
+        " tauRho, type, vDecay, vThMant, wgtExp",
+    ),
+    "theta": (
+        [dense(W23, neuron={"theta": 1.0})],
+        "'theta' is not known; known: gradedSpike, iDecay, messageBits, refDelay, scaleRho,"
+        " tauRho, type, vDecay, vThMant, wgtExp",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refuses_by_layer_and_name(net, name):
+    layers, message = REFUSED[name]
+    with pytest.raises(UnsupportedError) as error:
+        from_netx(net(*layers))
+    assert str(error.value) == f"some.net: layer 0: {message}"
+
+
+BROKEN = {
+    "no weight": (dense(W23, without=["weight"]), "weight is missing"),
+    "no neuron": ({**flat("dense", 2), "weight": W23}, "neuron is missing"),
+    "no type": ({"weight": W23}, "type is missing"),
+    "type is a number": ({"type": 3}, "type is not a string"),
+    "no threshold": (
+        dense(W23, without=["neuron/vThMant"]),
+        "vThMant is missing",
+    ),
+    "nan": (
+        dense([[np.nan, 2], [np.inf, 4]]),
+        "weight holds 2 values that are not finite",
+    ),
+    "fraction": (dense([[2, 4.5]]), "weight holds 4.5, expected whole numbers"),
+    "too large": (dense([[2, 256]]), "weight holds 256, expected -256..255"),
+    "too small": (dense([[2, -258]]), "weight holds -258, expected -256..255"),
+    "odd": (
+        dense([[2, -3]]),
+        "weight holds -3; 8-bit weights are stored times two, so they are even, and Lava would"
+        " round this one",
+    ),
+    "text": (dense(W23, inFeatures="3"), "inFeatures holds object, expected numbers"),
+    "shape": (
+        dense(W23, shape=np.array([3])),
+        "weight has shape (2, 3), expected (3, 3)",
+    ),
+    "not a matrix": (
+        dense(W23) | {"weight": W23[:, :, None]},
+        "weight has shape (2, 3, 1), expected (2, sources)",
+    ),
+    "no rows": (dense(W23, shape=np.array([0])), "shape holds 0, expected 1..2147483648"),
+    "sources": (dense(W23, inFeatures=4), "inFeatures is 4, weight has 3"),
+    "targets": (dense(W23, outFeatures=4), "outFeatures is 4, weight has 2"),
+    "two numbers": (
+        dense(W23, outFeatures=np.array([2, 2])),
+        "outFeatures has shape (2,), expected one number",
+    ),
+    "current decay": (dense(W23, neuron={"iDecay": 4097}), "iDecay holds 4097, expected 0..4096"),
+    "decay": (dense(W23, neuron={"vDecay": -1}), "vDecay holds -1, expected 0..4096"),
+    "threshold": (dense(W23, neuron={"vThMant": 0}), "vThMant holds 0, expected 1..131071"),
+    "per neuron": (
+        dense(W23, neuron={"vThMant": np.array([1, 2, 3])}),
+        "vThMant has 3 values for 2 neurons",
+    ),
+    "bias": (
+        dense(W23, bias=np.array([0, 40000])),
+        "bias holds 40000, expected -32767..32767",
+    ),
+    "half a bias": (
+        dense(W23, bias=np.array([0, 0.5])),
+        "bias holds 0.5, expected whole numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_says_what_is_wrong_in_which_layer(net, name):
+    layer, message = BROKEN[name]
+    with pytest.raises(InputError) as error:
+        from_netx(net(layer))
+    assert str(error.value) == f"some.net: layer 0: {message}"
+
+
+def test_layers_have_to_fit(net):
+    with pytest.raises(InputError) as error:
+        from_netx(net(dense(W23), dense(W23)))
+    assert str(error.value) == "some.net: layer 1: weight has shape (2, 3), expected (2, 2)"
+    with pytest.raises(InputError) as error:
+        from_netx(net(dense(W23), flat("flatten", 3, 1, 1), dense(W12)))
+    assert str(error.value) == "some.net: layer 1: shape (3, 1, 1) does not hold 2 values"
+
+
+def test_needs_dense_layers_with_the_names_0_1_2(net, tmp_path):
+    with pytest.raises(InputError, match=r"^some\.net: holds no dense layer$"):
+        from_netx(net(flat("input", 3)))
+    with h5py.File(tmp_path / "other.net", "w") as file:
+        file["x"] = 3
+    message = r"^other\.net: has no group 'layer', so it is no lava-dl network$"
+    with pytest.raises(InputError, match=message):
+        from_netx(tmp_path / "other.net")
+    with h5py.File(net(dense(W23), dense(W12)), "a") as file:
+        file.move("layer/1", "layer/first")
+    with pytest.raises(InputError, match=r"^some\.net: has a layer 'first', expected 0\.\.1$"):
+        from_netx(tmp_path / "some.net")
+
+
+@pytest.mark.parametrize("kind", ["pickle", "text", "zip", "empty"])
+def test_refuses_what_is_not_hdf5(tmp_path, kind):
+    path = tmp_path / "network.net"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("archive/data.pkl", pickle.dumps([1]))
+    else:
+        content = {"pickle": pickle.dumps({"a": 1}), "text": b"hello\n", "empty": b""}
+        path.write_bytes(content[kind])
+    with pytest.raises(InputError) as error:
+        from_netx(path)
+    assert str(error.value) == "network.net: not an HDF5 file"
+
+
+def test_refuses_a_missing_file_and_a_folder(tmp_path):
+    for path, reason in ((tmp_path / "no.net", "no such file"), (tmp_path, "is a folder")):
+        with pytest.raises(InputError) as error:
+            from_netx(path)
+        assert str(error.value) == f"{path}: {reason}"
+
+
+def test_refuses_a_file_cut_short(net):
+    path = net(dense(np.zeros((64, 64))))
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(InputError) as error:
+        from_netx(path)
+    assert str(error.value) == "some.net: the HDF5 file is cut short or damaged"
+
+
+# How a file can point to something else, or claim what it does not hold.
+def _external_link(file):
+    file["layer/0/weight"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def _soft_link(file):
+    file["layer/0/weight"] = h5py.SoftLink("/layer/0/shape")
+
+
+def _external_storage(file):
+    raw = Path(file.filename).with_name("raw")
+    raw.write_bytes(bytes(24))
+    file.create_dataset("layer/0/weight", (2, 3), "f4", external=[(str(raw), 0, 24)])
+
+
+def _virtual(file):
+    layout = h5py.VirtualLayout((2, 3), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "x", (2, 3))
+    file.create_virtual_dataset("layer/0/weight", layout)
+
+
+def _reference(file):
+    file.create_dataset("layer/0/weight", (1,), h5py.ref_dtype)
+    file["layer/0/weight"][0] = file["layer"].ref
+
+
+def _never_written(file):
+    file.create_dataset("layer/0/weight", (2, 3), "f4", chunks=(2, 3))
+
+
+def _no_shape(file):
+    file["layer/0/weight"] = h5py.Empty("f4")
+
+
+def _bomb(file):
+    weight = file.create_dataset(
+        "layer/0/weight", (2**20, 2**20), "i1", chunks=(2**10, 2**10), compression="gzip"
+    )
+    weight[0, 0] = 2
+
+
+def _named_type(file):
+    file["layer/0/weight"] = np.dtype("f4")
+
+
+TRICKS = {
+    _external_link: "weight is a link to elsewhere, which is not followed",
+    _soft_link: "weight is a link to elsewhere, which is not followed",
+    _external_storage: "weight is kept in another file, which is not read",
+    _virtual: "weight is kept in another file, which is not read",
+    _reference: "weight holds object, expected numbers",
+    _never_written: "weight holds no values",
+    _no_shape: "weight holds no values",
+    _bomb: "weight claims 1,099,511,627,776 numbers; at most 268,435,456 are read from one file",
+    _named_type: "weight is a group, expected a dataset",
+}
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_does_not_follow_tricks(net, trick):
+    path = net(dense(W23, without=["weight"]))
+    with h5py.File(path, "a") as file:
+        trick(file)
+    with pytest.raises(InputError) as error:
+        from_netx(path)
+    assert str(error.value) == f"some.net: layer 0: {TRICKS[trick]}"
+
+
+def test_all_datasets_share_one_allowance(net, monkeypatch):
+    monkeypatch.setattr("snncompile.frontends.hdf5.LARGEST_ELEMENTS", 19)
+    with pytest.raises(InputError) as error:
+        from_netx(net(dense(W23), dense(np.zeros((3, 2)))))
+    assert str(error.value) == (
+        "some.net: layer 1: weight claims 6 numbers; at most 19 are read from one file"
+    )
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_a_damaged_file_is_one_line_or_a_network(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("damaged")
+    path = write(folder / "some.net", dense(W23), dense(W12))
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans(), "cut"):
+        content = content[: data.draw(st.integers(0, len(content)), "length")]
+    else:
+        for _ in range(data.draw(st.integers(1, 4), "bytes")):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    message = ""
+    try:
+        from_netx(path)
+    except SnnCompileError as error:
+        message = str(error)
+    shutil.rmtree(folder)
+    assert not message or (message.startswith("some.net: ") and "\n" not in message)
+
+
+def test_reproduces_the_recorded_spikes_of_lava(net, shared):
+    with np.load(shared / "netx" / "dense.npz") as data:
+        weight, x, out = data["weight"], data["in"], data["out"]
+    neuron = {"iDecay": 4096, "vDecay": 415, "vThMant": 6}
+    network = from_netx(net(dense(weight, neuron=neuron)))
+    spikes = network.run(x.T[None]).spikes[0]
+    np.testing.assert_array_equal(spikes[:-1], out.T[1:])  # Lava's spikes come one step later
+    assert spikes.sum() > 1000
+
+
+@pytest.mark.parametrize("folder, shape", [("mnist", (10,)), ("oxford", (200,))])
+def test_reads_networks_that_others_trained(shared, golden, folder, shape):
+    network = from_netx(shared / "netx" / folder / "network.net")
+    golden(str(network))
+    assert network.output_shape == shape

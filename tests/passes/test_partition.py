@@ -1,0 +1,377 @@
+"""Partition: by hand on toy, each limit as the one that binds, the message if nothing fits."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import (
+    LOIHI1,
+    LOIHI2,
+    TOY,
+    alone,
+    changed,
+    design,
+    integer_chain,
+    limited,
+    random_integer_network,
+)
+
+from snncompile.errors import FitError, UnsupportedError
+from snncompile.ir.graph import Input, IntegerDense, IntegerNetwork, Population, Projection
+from snncompile.ir.mapping import Mapping, Slice
+from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.neurons.readout import IntegerReadout
+from snncompile.passes.partition import Partition, cut
+from snncompile.passes.usage import RESOURCES, limit, usage
+
+HARD = IntegerCubaLif(4095, 0, 1)
+SOFT = IntegerCubaLif(4095, 0, 1, reset="soft")
+
+
+def partitioned(network, chip=TOY):
+    return Partition()(design(network, chip))
+
+
+def sizes(network, chip=TOY) -> dict[str, list[int]]:
+    mapping = partitioned(network, chip).mapping
+    return {p.name: [s.size for s in mapping.of(p.name)] for p in network.populations}
+
+
+# Network, chip; sizes of the slices. Toy's core: 4 compartments, 64 words, 8 axons in, 16 out.
+BY_HAND = {
+    "each population has a core of its own": (integer_chain(2, 1, 1), TOY, [[1], [1]]),
+    "a full core": (integer_chain(2, 4), TOY, [[4]]),
+    "one neuron too many: spread evenly": (integer_chain(2, 5), TOY, [[2, 3]]),
+    "compartments bind": (integer_chain(2, 10), TOY, [[3, 3, 4]]),
+    "two compartments per neuron": (integer_chain(2, 4, neuron=SOFT), TOY, [[2, 2]]),
+    "an odd compartment is left over": (
+        integer_chain(2, 3, neuron=SOFT),
+        limited(TOY, compartments=5),
+        [[1, 2]],
+    ),
+    "words bind": (integer_chain(8, 4), limited(TOY, synapse_words=23), [[2, 2]]),
+    "words just fit": (integer_chain(8, 4), limited(TOY, synapse_words=32), [[4]]),
+    "words of one neuron": (integer_chain(8, 4), limited(TOY, synapse_words=15), [[1, 1, 1, 1]]),
+    "output axons bind: two targets, three cores": (
+        integer_chain(1, 4, 4, neuron=HARD),
+        limited(TOY, axons_out=2, compartments=3, cores=6),
+        [[1, 1, 1, 1], [2, 2]],
+    ),
+    "output axons just fit": (
+        integer_chain(1, 4, 4, neuron=HARD),
+        limited(TOY, axons_out=4, compartments=2, cores=8),
+        [[2, 2], [2, 2]],
+    ),
+    "input axons just fit": (integer_chain(8, 4), TOY, [[4]]),
+    "unknown limits do not bind": (
+        integer_chain(100, 30),
+        limited(TOY, synapse_words=None, axons_in=None, compartments=None),
+        [[30]],
+    ),
+    "the output has no output axons": (
+        integer_chain(1, 4),
+        limited(TOY, axons_out=1),
+        [[4]],
+    ),
+    "a loop to itself needs axons to all its cores": (
+        changed(
+            integer_chain(1, 4),
+            projections=(Projection("a", "a", IntegerDense(np.full((4, 4), 2), 0, 8), 1),),
+        ),
+        limited(TOY, axons_out=8, compartments=2),
+        [[2, 2]],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BY_HAND)
+def test_by_hand(case):
+    network, chip, wanted = BY_HAND[case]
+    assert list(sizes(network, chip).values()) == wanted
+
+
+def test_text(golden):
+    network = integer_chain(3, 5, 4, 2, neuron=HARD, title="three layers")
+    done = partitioned(network)
+    golden(f"{done.mapping}\n{done.log[0]}\n")
+
+
+def test_usage_by_hand():
+    """a: 3 + 2 neurons, each sends to b's two cores; b: 5 axons in, 5 words per neuron."""
+    network = integer_chain(3, 5, 5, neuron=SOFT)
+    chip = limited(TOY, compartments=6, cores=4)
+    done = partitioned(network, chip)
+    assert [(u.core, str(u.slice), u.used) for u in usage(network, chip, done.mapping)] == [
+        (0, "a[0:2] on core 0", used(compartments=4, synapse_words=6, axons_in=3, axons_out=4)),
+        (1, "a[2:5] on core 1", used(compartments=6, synapse_words=9, axons_in=3, axons_out=6)),
+        (2, "b[0:2] on core 2", used(compartments=4, synapse_words=10, axons_in=5, axons_out=0)),
+        (3, "b[2:5] on core 3", used(compartments=6, synapse_words=15, axons_in=5, axons_out=0)),
+    ]
+
+
+def used(**counts: int) -> dict[str, int]:
+    return counts | {"compartment_profiles": 1, "threshold_profiles": 1}
+
+
+def test_a_source_with_two_projections_takes_its_axons_once_and_its_words_twice():
+    network = integer_chain(3, 2)
+    twice = dataclasses.replace(
+        network,
+        projections=(
+            *network.projections,
+            Projection("input", "a", IntegerDense(np.full((2, 3), 4), 1, 8), 2),
+        ),
+    )
+    (found,) = usage(twice, TOY, partitioned(twice).mapping)
+    assert found.used == used(compartments=2, synapse_words=12, axons_in=3, axons_out=0)
+
+
+def test_axons_of_all_sources_and_targets_add_up():
+    """c listens to the input, a and itself; a sends to b and c."""
+    synapses = {
+        (t, s): IntegerDense(np.full((t, s), 2), 0, 8) for t in (1, 2, 3) for s in (1, 2, 3)
+    }
+    network = IntegerNetwork(
+        Input("input", (3,)),
+        (
+            Population("a", (2,), HARD, 1),
+            Population("b", (1,), HARD, 2),
+            Population("c", (3,), HARD, 2),
+        ),
+        (
+            Projection("input", "a", synapses[2, 3], 1),
+            Projection("a", "b", synapses[1, 2], 1),
+            Projection("a", "c", synapses[3, 2], 1),
+            Projection("input", "c", synapses[3, 3], 2),
+            Projection("c", "c", synapses[3, 3], 1),
+        ),
+        "b",
+    )
+    found = {u.slice.population: u.used for u in usage(network, TOY, partitioned(network).mapping)}
+    assert found["a"] == used(compartments=2, synapse_words=6, axons_in=3, axons_out=4)
+    assert found["b"] == used(compartments=1, synapse_words=2, axons_in=2, axons_out=0)
+    assert found["c"] == used(compartments=3, synapse_words=24, axons_in=8, axons_out=3)
+
+
+def test_profiles_are_counted_per_slice():
+    neuron = IntegerCubaLif([1, 1, 2, 2, 2], [0, 0, 0, 5, 6], [1, 1, 1, 1, 2])
+    network = alone(neuron, 5)
+    (found,) = usage(network, LOIHI1, partitioned(network, LOIHI1).mapping)
+    assert (found.used["compartment_profiles"], found.used["threshold_profiles"]) == (4, 2)
+
+
+@settings(max_examples=200)
+@given(
+    seed=st.integers(0, 10**9),
+    compartments=st.integers(2, 12),
+    synapse_words=st.integers(10, 200),
+    axons_in=st.integers(4, 30),
+    axons_out=st.integers(2, 60),
+    cores=st.integers(1, 40),
+)
+def test_every_neuron_once_and_no_limit_exceeded(seed, cores, **limits):
+    network = random_integer_network(seed)
+    chip = limited(TOY, cores=cores, **limits, compartment_profiles=9, threshold_profiles=9)
+    try:
+        slices = cut(network, chip)
+    except FitError:
+        return
+    placed = [(s.population, i) for s in slices for i in range(s.start, s.stop)]
+    assert placed == [(p.name, i) for p in network.populations for i in range(p.size)]
+    assert [s.core for s in slices] == list(range(len(slices)))
+    assert len(slices) <= cores
+    mapping = Mapping(slices)
+    for found in usage(network, chip, mapping):
+        for resource in RESOURCES:
+            assert found.used[resource] <= limit(chip, resource), (found, resource)
+    for population in network.populations:
+        pieces = [s.size for s in mapping.of(population.name)]
+        assert max(pieces) - min(pieces) <= 1
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10**9), compartments=st.integers(2, 6), words=st.integers(10, 100))
+def test_one_core_less_would_not_do(seed, compartments, words):
+    """Fewest cores per population, where output axons are plenty."""
+    network = random_integer_network(seed)
+    chip = limited(
+        TOY,
+        cores=60,
+        compartments=compartments,
+        synapse_words=words,
+        axons_in=100,
+        axons_out=10**6,
+        compartment_profiles=9,
+        threshold_profiles=9,
+    )
+    try:
+        mapping = Mapping(cut(network, chip))
+    except FitError:
+        return
+    for population in network.populations:
+        count = len(mapping.of(population.name))
+        if count > 1:
+            larger = -(-population.size // (count - 1))
+            per_neuron = 2 if population.neuron.kind.endswith("soft") else 1
+            sources = sum(network.end(p.source).size for p in network.into(population.name))
+            assert larger * per_neuron > compartments or larger * sources > words
+
+
+# Network, chip, whole message. A new case is one more entry.
+REFUSED = [
+    (
+        integer_chain(65, 1),
+        limited(TOY, axons_in=100),
+        "population a: needs 65 words of synaptic memory for one neuron, the chip allows 64;"
+        " on loihi1 it takes 1 core; on loihi2 it takes 1 core",
+    ),
+    (
+        integer_chain(1, 1, neuron=SOFT),
+        limited(TOY, compartments=1),
+        "population a: needs 2 compartments for one neuron, the chip allows 1;"
+        " on loihi1 it takes 1 core; on loihi2 it takes 1 core",
+    ),
+    (
+        integer_chain(1, 1, 4, neuron=HARD),
+        limited(TOY, axons_out=3, compartments=1, cores=8),
+        "population a: needs 4 output axons for one neuron, the chip allows 3;"
+        " on loihi1 it takes 2 cores; on loihi2 it takes 2 cores",
+    ),
+    (
+        integer_chain(9, 1),
+        TOY,
+        "population a: needs 9 input axons for one neuron, the chip allows 8;"
+        " on loihi1 it takes 1 core; on loihi2 it takes 1 core",
+    ),
+    (
+        integer_chain(1, 8, 9, title="digits"),
+        TOY,
+        "network digits, population b above all: needs 5 cores (a 2, b 3), the chip allows 4;"
+        " on loihi1 it takes 2 cores; on loihi2 it takes 2 cores",
+    ),
+    (
+        integer_chain(1, 16, 9, title="digits"),
+        limited(TOY, axons_in=16),
+        "network digits, population a above all: needs 7 cores (a 4, b 3), the chip allows 4;"
+        " on loihi1 it takes 2 cores; on loihi2 it takes 2 cores",
+    ),
+    (
+        alone(IntegerIntegrateFire([1, 2, 3], reset="hard"), 3),
+        TOY,
+        "population a: needs 3 threshold profiles on a core, the chip allows 2;"
+        " on loihi1 it takes 1 core; on loihi2 it takes 1 core",
+    ),
+    (
+        alone(IntegerReadout([1, 2, 3], 0), 3),
+        TOY,
+        "population a: needs 3 compartment profiles on a core, the chip allows 2;"
+        " on loihi1 it takes 1 core; on loihi2 it takes 1 core",
+    ),
+    (
+        alone(IntegerCubaLif(4095, 0, np.arange(1, 9)), 8),
+        LOIHI1,
+        "population a: needs 8 threshold profiles on a core, the chip allows 7;"
+        " on loihi2 it takes 1 core",
+    ),
+    (
+        alone(IntegerCubaLif(np.arange(32), 0, 1), 32),
+        LOIHI1,
+        "population a: needs 32 compartment profiles on a core, the chip allows 31;"
+        " on loihi2 it takes 1 core",
+    ),
+    (
+        integer_chain(4097, 1),
+        LOIHI1,
+        "population a: needs 4,097 input axons for one neuron, the chip allows 4,096;"
+        " on loihi2 it takes 1 core",
+    ),
+    (
+        integer_chain(2, 131073),
+        LOIHI1,
+        "network network, population a above all: needs 129 cores (a 129), the chip allows 128;"
+        " on loihi2 it takes 33 cores",
+    ),
+    (
+        integer_chain(16001, 1),
+        LOIHI2,
+        "population a: needs 16,001 words of synaptic memory for one neuron, the chip allows"
+        " 12,000; neither fewer weight bits nor another chip we know would do",
+    ),
+    (
+        integer_chain(4000, 25, neuron=HARD),
+        limited(LOIHI2, cores=1),
+        "network network, population a above all: needs 2 cores (a 2), the chip allows 1;"
+        " with 6-bit weights it takes 1 core; on loihi1 it takes 1 core",
+    ),
+    (
+        # 3 words per source: 24 weights of 8 bits, 48 of 4 bits (125 cores), 64 of 3 bits
+        integer_chain(4000, 6000, neuron=HARD),
+        LOIHI2,
+        "network network, population a above all: needs 250 cores (a 250), the chip allows 120;"
+        " with 3-bit weights it takes 94 cores",
+    ),
+]
+
+
+@pytest.mark.parametrize("network, chip, message", REFUSED, ids=[m[:60] for *_, m in REFUSED])
+def test_says_what_does_not_fit_and_what_would(network, chip, message):
+    with pytest.raises(FitError) as error:
+        partitioned(network, chip)
+    assert str(error.value) == message
+
+
+def test_the_numbers_of_an_error_are_attributes():
+    with pytest.raises(FitError) as error:
+        partitioned(integer_chain(9, 1))
+    found = error.value
+    assert (found.where, found.resource, found.need, found.limit) == (
+        "population a",
+        "input axons for one neuron",
+        9,
+        8,
+    )
+
+
+@pytest.mark.parametrize("reset", ["none", "delayed_hard"])
+def test_a_neuron_the_chip_lacks(reset):
+    with pytest.raises(UnsupportedError) as error:
+        partitioned(alone(IntegerCubaLif(0, 0, 1, reset=reset)), LOIHI1)
+    assert str(error.value) == (
+        f"population a: loihi1 has no neuron cuba_lif/{reset}; it has cuba_lif/delayed_soft,"
+        " cuba_lif/hard, cuba_lif/soft, integrate_fire/hard, integrate_fire/soft, readout"
+    )
+
+
+@pytest.mark.parametrize("per_neuron, reset", [(1, "hard"), (2, "soft"), (2, "delayed_soft")])
+def test_soft_resets_take_two_compartments_on_loihi1(per_neuron, reset):
+    network = integer_chain(1, 1024, neuron=IntegerCubaLif(4095, 0, 1, reset=reset))
+    assert sizes(network, LOIHI1) == {"a": [1024 // per_neuron] * per_neuron}
+    assert sizes(network, LOIHI2) == {"a": [1024]}
+
+
+def test_hints_do_not_send_to_a_chip_with_other_formats():
+    """7-bit weights are Loihi 2's alone; loihi1 would have the cores."""
+    network = integer_chain(1, 121 * 4096, bits=7, weight=4)
+    small = changed(integer_chain(9, 1), projection=0, synapses=IntegerDense([[4] * 9], 0, 7))
+    with pytest.raises(FitError) as error:
+        partitioned(small)
+    assert str(error.value).endswith("the chip allows 8; on loihi2 it takes 1 core")
+    with pytest.raises(FitError) as error:
+        partitioned(network, LOIHI2)
+    assert str(error.value).endswith("neither fewer weight bits nor another chip we know would do")
+
+
+def test_the_log():
+    assert partitioned(integer_chain(1, 5, 9, 1), limited(TOY, cores=9, axons_in=9)).log == (
+        "partition: 6 of 9 cores, most for b (3)",
+    )
+
+
+def test_the_slices_know_their_size():
+    assert Slice("a", 3, 7, 0).size == 4
+    assert str(Slice("a", 3, 7, 2)) == "a[3:7] on core 2"

@@ -1,0 +1,362 @@
+"""The simulator against plain Python in the network's own time, and against Lava's recordings."""
+
+from __future__ import annotations
+
+import numpy as np
+import plain
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import (
+    chain,
+    changed,
+    design,
+    integer_chain,
+    random_integer_network,
+    random_network,
+    spikes,
+)
+
+from snncompile.errors import InputError
+from snncompile.ir.graph import (
+    Dense,
+    Input,
+    IntegerDense,
+    IntegerNetwork,
+    Network,
+    Population,
+    Projection,
+)
+from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.neurons.integrate_fire import IntegrateFire
+from snncompile.neurons.readout import Readout
+from snncompile.passes.retime import Retime
+from snncompile.reference import simulate
+from snncompile.reference.backend import trains
+from snncompile.reference.simulate import batches, check_input, check_spikes, replay
+from snncompile.reference.synapses import bind
+
+SEEDS = st.integers(0, 10**9)
+
+
+def outputs(network, x):
+    """Return {population: (samples, steps, size)} of the simulator."""
+    parts = list(batches(network, x))
+    return {
+        p.name: torch.cat([part[p.name] for part in parts]).numpy() for p in network.populations
+    }
+
+
+def check_agreement(network, x) -> None:
+    found = outputs(network, x)
+    for sample, wanted in enumerate(plain.simulate(network, x)):
+        for name, train in wanted.items():
+            assert (found[name][sample] == train).all(), (sample, name)
+    result = network.run(x).spikes
+    last = np.stack([wanted[network.output] for wanted in plain.simulate(network, x)])
+    assert (result.reshape(last.shape) == last).all()
+    assert result.shape == (*x.shape[:2], *network.output_shape)
+
+
+@settings(max_examples=80)
+@given(seed=SEEDS, steps=st.integers(1, 8))
+def test_a_float_network_means_what_it_says(seed, steps):
+    network = random_network(seed, long_loops=False)
+    check_agreement(network, spikes(network, 2, steps, seed))
+
+
+@settings(max_examples=80)
+@given(seed=SEEDS, steps=st.integers(1, 8))
+def test_a_retimed_network_means_what_it_says(seed, steps):
+    network = Retime()(design(random_network(seed))).network
+    check_agreement(network, spikes(network, 2, steps, seed))
+
+
+@settings(max_examples=80)
+@given(seed=SEEDS, steps=st.integers(1, 8), wild=st.booleans())
+def test_an_integer_network_means_what_it_says(seed, steps, wild):
+    network = random_integer_network(seed, wild=wild)
+    check_agreement(network, spikes(network, 2, steps, seed))
+
+
+@given(seed=SEEDS)
+def test_input_of_any_size_is_summed(seed):
+    """A float network takes any numbers, not spikes only; multiples of 1/8 add up exactly."""
+    network = random_network(seed)
+    x = np.random.default_rng(seed).integers(-16, 17, (1, 4, *network.input.shape)) / 8
+    check_agreement(network, x)
+
+
+@pytest.mark.parametrize("make", [random_network, random_integer_network])
+def test_batches_do_not_change_results(make, monkeypatch):
+    network = make(5)
+    x = spikes(network, 7, 6)
+    whole = outputs(network, x)
+    per_sample = 16 * 6 * (network.input.size + sum(p.size for p in network.populations))
+    monkeypatch.setattr(simulate, "MEMORY_BYTES", 3 * per_sample)
+    seen = []
+    parts = list(batches(network, x, progress=lambda *done: seen.append(done)))
+    assert [len(part["input"]) for part in parts] == [3, 3, 1]
+    assert seen == [(3, 7), (6, 7), (7, 7)]
+    for name, train in outputs(network, x).items():
+        assert (train == whole[name]).all()
+    monkeypatch.setattr(simulate, "MEMORY_BYTES", 1)
+    assert [len(part["input"]) for part in batches(network, x)] == [1] * 7
+    one_by_one = np.concatenate([network.run(sample[None]).spikes for sample in x])
+    assert (one_by_one == network.run(x).spikes).all()
+
+
+def test_samples_start_at_zero_each():
+    network = chain(1, 1, neuron=IntegrateFire(1.0))
+    x = np.ones((3, 3, 1))
+    assert network.run(x).spikes[:, :, 0].tolist() == [[0, 1, 1]] * 3
+
+
+def test_one_step_and_one_neuron():
+    assert chain(1, 1, weight=2.0).run([[[1]]]).spikes.tolist() == [[[1]]]
+    assert integer_chain(1, 1).run([[[1]]]).spikes.tolist() == [[[1]]]
+    assert integer_chain(1, 1).run([[[0]]]).spikes.tolist() == [[[0]]]
+
+
+DTYPES = [bool, np.uint8, np.int8, np.int64, np.uint64, np.float16, np.float32, np.float64]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("make", [chain, integer_chain])
+def test_input_of_any_dtype(make, dtype):
+    network = make(3, 2, 1)
+    x = spikes(network, 2, 5)
+    found = network.run(x.astype(dtype)).spikes
+    assert found.dtype == np.uint8
+    assert (found == network.run(x).spikes).all()
+
+
+def test_input_read_only_and_not_contiguous():
+    network = changed(chain(6, 2), input=Input("input", (2, 3)))
+    x = spikes(network, 2, 8)
+    wide = np.zeros((2, 16, 3, 2), np.uint8)
+    strided = wide[:, ::2].swapaxes(2, 3)
+    strided[...] = x
+    strided.flags.writeable = False
+    before = strided.copy()
+    assert (network.run(strided).spikes == network.run(x).spikes).all()
+    assert (strided == before).all()
+    assert (network.run(torch.tensor(x)).spikes == network.run(x).spikes).all()
+    assert (network.run(x.tolist()).spikes == network.run(x).spikes).all()
+
+
+def test_the_result_owns_its_memory():
+    network = integer_chain(2, 2)
+    x = spikes(network, 1, 3)
+    first = network.run(x).spikes
+    first[...] = 7
+    assert network.run(x).spikes.max() <= 1
+
+
+# A new case is one more entry: input, the whole message.
+REFUSED_INPUT = {
+    "no time axis": (np.zeros((2, 3)), "input has shape (2, 3), expected (samples, steps, 3)"),
+    "no samples": (np.zeros((0, 4, 3)), "input has shape (0, 4, 3), expected (samples, steps, 3)"),
+    "no steps": (np.zeros((2, 0, 3)), "input has shape (2, 0, 3), expected (samples, steps, 3)"),
+    "too wide": (np.zeros((2, 4, 5)), "input has shape (2, 4, 5), expected (samples, steps, 3)"),
+    "one axis more": (
+        np.zeros((2, 4, 3, 1)),
+        "input has shape (2, 4, 3, 1), expected (samples, steps, 3)",
+    ),
+    "no array": (1, "input has shape (), expected (samples, steps, 3)"),
+    "text": ([[["a", "b", "c"]]], "input has dtype <U1, expected numbers"),
+    "objects": ([[[None, 1, 2]]], "input has dtype object, expected numbers"),
+    "complex": (np.zeros((1, 1, 3)) * 1j, "input has dtype complex128, expected numbers"),
+    "ragged": ([[[1, 0, 1]], [[1, 0]]], "input is not an array of numbers"),
+}
+NAN = np.full((1, 2, 3), np.nan)
+INF = np.array([[[0, 1, -np.inf]]])
+
+
+@pytest.mark.parametrize("case", REFUSED_INPUT)
+@pytest.mark.parametrize("make", [chain, integer_chain])
+def test_refuses_input(case, make):
+    x, message = REFUSED_INPUT[case]
+    with pytest.raises(InputError) as error:
+        make(3, 1).run(x)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("x", [NAN, INF], ids=["nan", "inf"])
+def test_a_float_network_refuses_what_is_not_finite(x):
+    with pytest.raises(InputError) as error:
+        chain(3, 1).run(x)
+    assert str(error.value) == "input holds values that are not finite"
+
+
+ENCODE = "expected spikes: 0 or 1; make spikes of them first (snncompile encode)"
+
+
+@pytest.mark.parametrize(
+    "x, message",
+    [
+        (np.array([[[0, 1, 2]]]), f"input holds values from 0 to 2, {ENCODE}"),
+        (np.array([[[0, 1, -1]]]), f"input holds values from -1 to 1, {ENCODE}"),
+        (np.array([[[0, 0.5, 0]]]), f"input holds values from 0 to 0.5, {ENCODE}"),
+        (np.array([[[0, 255, 0]]], np.uint8), f"input holds values from 0 to 255, {ENCODE}"),
+        (NAN, f"input holds values from nan to nan, {ENCODE}"),
+        (INF, f"input holds values from -inf to 1, {ENCODE}"),
+    ],
+)
+def test_an_integer_network_refuses_what_is_no_spike(x, message):
+    with pytest.raises(InputError) as error:
+        integer_chain(3, 1).run(x)
+    assert str(error.value) == message
+
+
+def test_input_of_several_axes():
+    network = changed(chain(6, 2), input=Input("input", (2, 3)))
+    with pytest.raises(InputError) as error:
+        network.run(np.zeros((1, 4, 3, 2)))
+    assert str(error.value) == "input has shape (1, 4, 3, 2), expected (samples, steps, 2, 3)"
+
+
+def test_checked_input_is_contiguous_and_typed():
+    network = chain(3, 1)
+    x = np.asfortranarray(np.ones((2, 4, 3), np.float32))
+    assert check_input(network, x, np.float64).dtype == np.float64
+    assert check_input(network, x, np.float64).flags.c_contiguous
+    assert check_spikes(network, x).dtype == np.uint8
+
+
+def test_the_shape_of_the_output_is_the_populations():
+    network = chain(3, 6)
+    shaped = changed(network, "a", shape=(3, 1, 2))
+    x = spikes(network, 2, 4, rate=0.9)
+    assert shaped.run(x).spikes.shape == (2, 4, 3, 1, 2)
+    assert (shaped.run(x).spikes.reshape(2, 4, 6) == network.run(x).spikes).all()
+
+
+def test_a_readout_gives_its_potential():
+    network = chain(2, 1, neuron=Readout(1.0, 0.5, 0.25))
+    found = network.run([[[1, 1], [0, 1], [0, 0]]]).spikes
+    assert found.dtype == np.float64
+    assert found[0, :, 0].tolist() == [2.25, 2.375, 1.4375]
+    assert integer_chain(1, 1, neuron=IntegerCubaLif(4095, 0, 1)).run([[[1]]]).spikes.dtype == (
+        np.uint8
+    )
+
+
+def test_delays_from_several_paths_add():
+    """Two projections from one source: once at once, once three steps later."""
+    network = Network(
+        Input("input", (1,)),
+        (Population("a", (1,), Readout(1.0, 1.0)),),
+        (
+            Projection("input", "a", Dense([[1.0]]), 0),
+            Projection("input", "a", Dense([[10.0]]), 3),
+            Projection("input", "a", Dense([[100.0]]), 9),  # later than the sample is long
+        ),
+        "a",
+    )
+    x = np.array([1, 1, 0, 0, 0]).reshape(1, 5, 1)
+    assert network.run(x).spikes.ravel().tolist() == [1, 1, 0, 10, 10]
+
+
+def test_a_loop_step_by_step():
+    """a excites b at once, b silences a one step later: they take turns."""
+    network = Network(
+        Input("input", (1,)),
+        (
+            Population("a", (1,), IntegrateFire(0.5, reset="hard")),
+            Population("b", (1,), IntegrateFire(0.5, reset="hard")),
+        ),
+        (
+            Projection("b", "a", Dense([[-1.0]]), 1),
+            Projection("a", "b", Dense([[1.0]]), 0),
+            Projection("input", "a", Dense([[1.0]]), 0),
+        ),
+        "b",
+    )
+    assert network.run(np.ones((1, 6, 1))).spikes.ravel().tolist() == [1, 0, 1, 0, 1, 0]
+
+
+@settings(max_examples=30)
+@given(seed=SEEDS)
+def test_replay_is_the_population_within_the_network(seed):
+    network = random_network(seed)
+    whole = next(iter(batches(network, spikes(network, 3, 6, seed).astype(float))))
+    for population in network.populations:
+        arriving = [
+            (p.synapses, network.own_delay(p), whole[p.source])
+            for p in network.into(population.name)
+        ]
+        found = replay(population, arriving, whole[population.name].shape)
+        assert (found == whole[population.name]).all()
+
+
+def test_trains_are_plain_arrays():
+    network = integer_chain(2, 3, 1)
+    found = trains(network, spikes(network, 2, 4))
+    assert {name: (t.dtype, t.shape) for name, t in found.items()} == {
+        "a": (np.uint8, (2, 4, 3)),
+        "b": (np.uint8, (2, 4, 1)),
+    }
+
+
+# Weights, exponent, what all sources together bring.
+SUMS = [
+    ([1, 2, -8], 0, -5),
+    ([1, 2, -8], 3, -40),
+    ([1, 2, -8], -1, -3),  # -2.5 rounds down
+    ([1, 2, -8], -7, -1),
+    ([1, 2, 0], -1, 1),
+    ([1, 2, 0], -7, 0),
+]
+
+
+@pytest.mark.parametrize("weight, exponent, total", SUMS)
+def test_the_exponent_shifts_the_sum_not_the_weights(weight, exponent, total):
+    apply = bind(IntegerDense([weight], exponent, 9))
+    assert apply(torch.ones(1, 3, dtype=torch.uint8)).tolist() == [[total]]
+
+
+def test_sums_are_exact_where_float32_is_not():
+    """32768 sources of 511 add up to an odd number above 2^24; float32 would lose its last bit."""
+    weight = np.full((1, 2**16 + 1), -255)
+    apply = bind(IntegerDense(weight, 0, 9))
+    ones = torch.ones(1, 2**16 + 1, dtype=torch.bool)
+    for sources in (2**16, 2**16 + 1):
+        some = ones.clone()
+        some[:, sources:] = False
+        assert apply(some).item() == -255 * sources
+
+
+def test_sums_of_extreme_weights():
+    """-2^15 has no positive counterpart in 16 bits."""
+    weight = np.array([[-(2**15)] * 600 + [1]])
+    apply = bind(IntegerDense(weight, 0, 9))
+    assert apply(torch.ones(1, 601)).item() == -600 * 2**15 + 1
+
+
+def test_a_layer_lava_recorded(shared):
+    """Input, weights, current (u >> 6) and spikes of a CUBA layer: no mismatch is allowed.
+
+    Parameters: lava-dl, tests/lava/lib/dl/netx/test_blocks.py, test_dense (vth 6, du 4095, dv 415).
+    Recorded with the step that a synapse costs: one step after ours.
+    """
+    recorded = np.load(shared / "netx" / "dense.npz")
+    network = IntegerNetwork(
+        Input("input", (200,)),
+        (Population("a", (256,), IntegerCubaLif(4095, 415, 6), phase=1),),
+        (Projection("input", "a", IntegerDense(recorded["weight"], 0, 8), 1),),
+        "a",
+    )
+    x = recorded["in"].T[None]
+    current = np.zeros(recorded["current"].shape)
+
+    def watch(population: str, step: int, states: tuple[torch.Tensor, ...]) -> None:
+        current[:, step] = states[0][0] >> 6
+
+    (found,) = batches(network, check_spikes(network, x), watch=watch)
+    got = found["a"][0].numpy().T
+    assert recorded["out"].sum() == 1826
+    assert (got[:, :-1] == recorded["out"][:, 1:]).all()
+    assert (current[:, :-1] == recorded["current"][:, 1:]).all()
+    assert (got == network.run(x).spikes[0].T).all()
