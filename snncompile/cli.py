@@ -113,6 +113,18 @@ def run(
 
 
 @app.command()
+def emit(
+    build: Build,
+    output: Annotated[Path, typer.Option("-o", "--output", help="folder to write")],
+    backend: Annotated[str, typer.Option(help="lava")] = "lava",
+    as_json: Json = False,
+) -> None:
+    """Write the Lava program: a folder that runs wherever lava-nc is, without snncompile."""
+    _program(build).emit(output, backend)
+    _say({"output": str(output), "files": sorted(p.name for p in output.iterdir())}, as_json)
+
+
+@app.command()
 def verify(
     build: Build,
     input: InputFile,

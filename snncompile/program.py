@@ -111,6 +111,15 @@ class Program:
         result: Estimate = load("estimators", "fast")(self, x, costs=costs, progress=progress)
         return result
 
+    def emit(self, path: str | Path, backend: str = "lava") -> None:
+        """Write the program of a backend to a folder that stands alone.
+
+        Raises:
+            InputError: no such backend, or the folder holds something else.
+            BackendError: the backend cannot compute a part of the network.
+        """
+        load("emitters", backend)(self.network, Path(path))
+
     def usage(self) -> tuple[CoreUsage, ...]:
         """Return what each core holds of each resource."""
         return usage(self.network, self.chip, self.mapping)
@@ -193,7 +202,8 @@ def read_program(path: Path) -> Program:
         tuple(Slice(**s.model_dump()) for s in file.mapping.slices),
         tuple(Site(**s.model_dump()) for s in file.mapping.sites),
     )
-    _check_mapping(path, network, mapping)
+    _check_slices(path, network, mapping)
+    _check_sites(path, mapping, file.chip)
     return Program(
         network=network,
         mapping=mapping,
@@ -211,12 +221,30 @@ def network_hash(network: Any) -> str:
     return folder.content_hash(*save.to_record(network))
 
 
-def _check_mapping(path: Path, network: IntegerNetwork, mapping: Mapping) -> None:
-    """Refuse slices that do not hold every neuron exactly once, or a core without a site."""
+def _check_slices(path: Path, network: IntegerNetwork, mapping: Mapping) -> None:
+    """Refuse slices that do not hold every neuron exactly once."""
+    names = {p.name for p in network.populations}
+    for s in mapping.slices:
+        if s.population not in names:
+            raise InputError(f"{path}: a slice is of a population {s.population!r} not there")
     for population in network.populations:
         ends = [0, *(s.stop for s in mapping.of(population.name))]
         starts = [*(s.start for s in mapping.of(population.name)), population.size]
-        if ends != starts:
+        if ends != starts or sorted(set(ends)) != ends:
             raise InputError(f"{path}: the slices of {population.name} do not hold all its neurons")
-    if {s.core for s in mapping.slices} != {s.core for s in mapping.sites}:
-        raise InputError(f"{path}: a core has no site on the mesh")
+
+
+def _check_sites(path: Path, mapping: Mapping, chip: Chip) -> None:
+    """Refuse cores that are not counted from 0, or without exactly one site on the mesh."""
+    cores = list(range(mapping.cores))
+    if sorted({s.core for s in mapping.slices}) != cores:
+        raise InputError(f"{path}: the cores are not counted from 0 without gaps")
+    if sorted(s.core for s in mapping.sites) != cores:
+        raise InputError(f"{path}: not every core has one site on the mesh")
+    columns, rows = chip.mesh.tile_columns.whole or 0, chip.mesh.tile_rows.whole or 0
+    for s in mapping.sites:
+        if s.tile_x >= columns or s.tile_y >= rows:
+            raise InputError(
+                f"{path}: core {s.core} is at tile {s.tile_x},{s.tile_y},"
+                f" the mesh has {columns} x {rows} tiles"
+            )

@@ -36,6 +36,9 @@ TABLES: dict[str, dict[str, str]] = {
         "reference": "snncompile.reference.backend",
         "lava": "snncompile.backends.lava.run",
     },
+    "emitters": {
+        "lava": "snncompile.backends.lava.emit:write",
+    },
     "estimators": {
         "fast": "snncompile.backends.energy.estimate:estimate",
     },

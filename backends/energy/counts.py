@@ -110,7 +110,7 @@ def _arriving(program: Program, p: Projection, sent: Sent) -> Any:
     delay = program.network.own_delay(p)
     spikes: Count = np.sum([part for _, part in sent[p.source]], axis=0)
     late = np.zeros_like(spikes)
-    late[:, delay:] = spikes[:, : spikes.shape[1] - delay]
+    late[:, delay:] = spikes[:, : max(0, spikes.shape[1] - delay)]
     return late
 
 

@@ -145,7 +145,7 @@ class _Ledger:
     def _busy_ns(self, core: CoreCounts) -> NDArray[np.float64]:
         """Return how long the core works in each step: its events one after the other."""
         parts = [
-            core.events[event] * self._time_ns(event, price)
+            core.events[event] * self._time_ns(event, price, core)
             for event, price in self.costs.prices.items()
             if event not in HOPS
         ]
@@ -154,7 +154,7 @@ class _Ledger:
     def _route_ns(self, core: CoreCounts) -> NDArray[np.float64]:
         """Return the time of the longest route that a message of the core takes in each step."""
         longest = np.zeros(core.events["spike"].shape)
-        times = {hop: self._time_ns(hop, self.costs.prices.get(hop)) for hop in HOPS}  # type: ignore[call-overload]
+        times = {hop: self._time_ns(hop, self.costs.prices.get(hop), core) for hop in HOPS}  # type: ignore[call-overload]
         for (columns, rows), messages in core.routes.items():
             time = columns * times["hop_east_west"] + rows * times["hop_north_south"]
             longest = np.maximum(longest, (messages > 0) * time)
@@ -169,9 +169,10 @@ class _Ledger:
             self.untimed.add("barrier sync")
         return entry.time_ns.value or 0.0
 
-    def _time_ns(self, event: str, price: Price | None) -> float:
+    def _time_ns(self, event: str, price: Price | None, core: CoreCounts) -> float:
         if price is None or price.time_ns.value is None:
-            self.untimed.add(event)
+            if core.events[event].any():
+                self.untimed.add(event)
             return 0.0
         return price.time_ns.value
 

@@ -5,7 +5,6 @@ Nothing here imports Lava: the files in `processes/` and `templates/run.py` are 
 
 from __future__ import annotations
 
-import io
 import keyword
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.errors import BackendError, UnsupportedError
+from snncompile.ir.arrays import write_npz
+from snncompile.ir.folder import written_aside
 from snncompile.ir.graph import IntegerDense, IntegerNetwork, Population, Projection, Shape
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
@@ -60,15 +61,18 @@ def emit(network: IntegerNetwork, title: str | None = None) -> Emitted:
 
 
 def write(network: IntegerNetwork, folder: str | Path, title: str | None = None) -> None:
-    """Write the Lava program to a folder, which may exist; see `emit`."""
+    """Write the Lava program to a folder; one that was written before is replaced.
+
+    Raises:
+        InputError: the folder holds something else, or cannot be written.
+        BackendError: see `emit`.
+    """
     emitted = emit(network, title)
-    for name, text in emitted.texts.items():
-        path = Path(folder, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    content = io.BytesIO()
-    np.savez(content, **emitted.arrays)  # type: ignore[arg-type]
-    Path(folder, ARRAYS_FILE).write_bytes(content.getvalue())
+    with written_aside(Path(folder), (ARRAYS_FILE,)) as new:
+        for name, text in emitted.texts.items():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            (new / name).write_text(text, encoding="utf-8")
+        write_npz(new / ARRAYS_FILE, emitted.arrays)
 
 
 class _Emitter:

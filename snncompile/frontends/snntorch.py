@@ -39,7 +39,7 @@ RESETS: dict[tuple[str, str, bool], Reset] = {
 }
 
 MECHANISMS = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
-"""Name of the method a layer computes with -> its reset mechanism."""
+"""Method a layer computes with -> its reset mechanism, in the order of `reset_mechanism_val`."""
 
 
 def knows(module: nn.Module) -> bool:
@@ -154,16 +154,13 @@ def _mechanism(module: Any, where: str) -> str:
     Assigning `reset_mechanism`, or loading it with a state dict, does not change the method the
     layer was made with.
     """
-    said = str(module.reset_mechanism)
-    loaded = list(MECHANISMS.values())[int(module.reset_mechanism_val)]
-    method = getattr(getattr(module, "state_function", None), "__name__", "")
-    made = MECHANISMS.get(method, said)
-    for other in (said, loaded):
-        if other != made:
-            raise UnsupportedError(
-                f"{where}: reset_mechanism was changed to {other!r} after the layer was made with"
-                f" {made!r}, which it still computes with; make a new layer"
-            )
+    said = list(MECHANISMS.values())[int(module.reset_mechanism_val)]
+    made = MECHANISMS[module.state_function.__name__]
+    if said != made:
+        raise UnsupportedError(
+            f"{where}: reset_mechanism was changed to {said!r} after the layer was made with"
+            f" {made!r}, which it still computes with; make a new layer"
+        )
     return made
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -117,10 +116,6 @@ class Origins:
             self._all.append(values)
             self._starts.append(values.start)
         return values
-
-    def of(self, number: int) -> Values:
-        """Return the values a number belongs to."""
-        return self._all[bisect_right(self._starts, number) - 1]
 
     def among(self, numbers: Tensor) -> list[Values]:
         """Return all values that the numbers belong to, in order; `NOTHING` belongs to none."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import lzma
+import struct
+import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -20,7 +23,33 @@ MAX_BYTES = 16 * 2**30
 PLAIN = "biuf"
 """Kinds of dtype that are read: bool, integers, floats."""
 
-Header = tuple[tuple[int, ...], np.dtype[Any]]
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,  # damaged bzip2 data, offsets outside of the file
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What `zipfile` raises on a file that is not one of its own."""
+DAMAGED_HEADER = (
+    IndexError,
+    KeyError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+)
+"""What `numpy.lib.format` raises on a header that is not one of its own."""
+
+Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
 Check = Callable[[str, tuple[int, ...], np.dtype[Any]], None]
 """Called with (name, shape, dtype) of each array before its memory is taken; may raise."""
 
@@ -38,16 +67,24 @@ def read_npz(path: Path, check: Check | None = None) -> dict[str, NDArray[Any]]:
         InputError: not an npz file, damaged, an array of objects, or one that is too large.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return {
-                info.filename.removesuffix(".npy"): _read_member(path, archive, info, check)
-                for info in archive.infolist()
-            }
+        with path.open("rb") as file:
+            return _read_archive(path, file, check)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder, expected an .npz file") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _read_archive(path: Path, file: IO[bytes], check: Check | None) -> dict[str, NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return {
+                info.filename.removesuffix(".npy"): _read_member(path, archive, info, check)
+                for info in archive.infolist()
+            }
+    except DAMAGED:
         raise InputError(f"{path}: not a readable .npz file (numpy.savez writes one)") from None
 
 
@@ -55,27 +92,32 @@ def _read_member(
     path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, check: Check | None
 ) -> NDArray[Any]:
     name = info.filename.removesuffix(".npy")
+    where = f"{path}: {repr(name)[1:-1]}"  # a name may hold line breaks
     with archive.open(info) as member:
-        shape, dtype = _header(path, name, member)
+        shape, columns, dtype = _header(where, member)
+        start = member.tell()
     if dtype.kind not in PLAIN:
-        raise InputError(f"{path}: {name} has dtype {dtype}, expected numbers")
+        raise InputError(f"{where} has dtype {dtype}, expected numbers")
     need = prod(shape) * dtype.itemsize
-    if need > MAX_BYTES or not need <= info.file_size <= need + 2**16:
-        raise InputError(f"{path}: {name} claims shape {shape}, the file does not hold that")
+    if min(shape, default=0) < 0 or need > MAX_BYTES or info.file_size != start + need:
+        raise InputError(f"{where} claims shape {shape}, the file does not hold that")
     if check:
         check(name, shape, dtype)
     data = archive.read(info)
-    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    return np.ndarray(shape, dtype, data, start, order="F" if columns else "C").copy()
 
 
-def _header(path: Path, name: str, member: IO[bytes]) -> Header:
+def _header(where: str, member: IO[bytes]) -> Header:
+    """Return shape, whether columns come first, and dtype."""
     try:
         version = np.lib.format.read_magic(member)
         read = {
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
-        shape, _, dtype = read(member)
-    except (ValueError, KeyError):
-        raise InputError(f"{path}: {name} is not an array of numbers") from None
-    return shape, dtype
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy's advice on headers of Python 2
+            shape, columns, dtype = read(member)
+    except DAMAGED_HEADER:
+        raise InputError(f"{where} is not an array of numbers") from None
+    return tuple(int(n) for n in shape), columns, dtype

@@ -29,7 +29,8 @@ def written_aside(path: Path, marks: tuple[str, ...]) -> Iterator[Path]:
     An older result at `path` is replaced; any other content is left alone.
 
     Raises:
-        InputError: `path` is a file, or a folder that holds none of the files `marks`.
+        InputError: `path` is a file, or a folder that holds anything but an older result, which one
+            of the files `marks` tells; or it cannot be written.
     """
     path = Path(os.path.abspath(path))
     if path.is_file() or (path.is_dir() and any(path.iterdir()) and not _is_ours(path, marks)):
@@ -43,9 +44,9 @@ def written_aside(path: Path, marks: tuple[str, ...]) -> Iterator[Path]:
         new = aside / "new"
         new.mkdir()
         yield new
-        if path.exists():
-            path.rename(aside / "old")
-        new.rename(path)
+        _swap(new, path, aside / "old")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -64,6 +65,8 @@ def file_aside(path: Path) -> Iterator[Path]:
     try:
         yield aside / path.name
         (aside / path.name).replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -91,6 +94,8 @@ def read(path: Path, name: str) -> tuple[Any, dict[str, NDArray[Any]]]:
         raise InputError(f"{file}: no such file") from None
     except (ValueError, RecursionError):
         raise InputError(f"{file}: not valid JSON") from None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
     return record, read_npz(path / ARRAYS)
 
 
@@ -104,5 +109,19 @@ def content_hash(record: Any, arrays: Mapping[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
+def _swap(new: Path, path: Path, old: Path) -> None:
+    """Put `new` in the place of `path`; if that fails, what was there stays."""
+    if path.exists():
+        path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
+
+
 def _is_ours(path: Path, marks: tuple[str, ...]) -> bool:
-    return any((path / mark).is_file() for mark in marks)
+    """Whether a folder holds a result and nothing else, which would be lost with it."""
+    names = {entry.name for entry in path.iterdir()}
+    return any((path / mark).is_file() for mark in marks) and names <= {*marks, ARRAYS}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -109,7 +111,8 @@ def validated(kind: type[R], record: Any, where: Path) -> R:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the record"
-        raise InputError(f"{where}: {field}: {first['msg']}") from None
+        reason = f"{field}: {first['msg']}"
+        raise InputError(f"{where}: {_one_line(reason)}") from None
 
 
 def to_record(graph: Graph) -> tuple[dict[str, Any], Arrays]:
@@ -134,10 +137,10 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
     """
     make = Network if record.numbers == "float" else IntegerNetwork
     try:
-        return make(
+        network = make(
             Input(record.input.name, record.input.shape),
             tuple(
-                Population(p.name, p.shape, _neuron(p.neuron, record.numbers, arrays), p.phase)
+                Population(p.name, p.shape, _neuron(p, record.numbers, arrays), p.phase)
                 for p in record.populations
             ),
             tuple(
@@ -150,7 +153,9 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
     except KeyError as error:
         raise InputError(f"{where}: {error.args[0]!r} is not in arrays.npz") from None
     except (ValueError, TypeError, OverflowError, InputError) as error:
-        raise InputError(f"{where}: {error}") from None
+        raise InputError(f"{where}: {_one_line(str(error))}") from None
+    _check_all_used(record, arrays, where)
+    return network
 
 
 def _population_record(population: Population, arrays: Arrays) -> dict[str, Any]:
@@ -190,15 +195,39 @@ def _projection_record(index: int, projection: Projection, arrays: Arrays) -> di
     }
 
 
-def _neuron(record: _Neuron, numbers: str, arrays: Arrays) -> Neuron:
+def _neuron(population: _Population, numbers: str, arrays: Arrays) -> Neuron:
+    record = population.neuron
     kind: type[FloatNeuron] = load("neurons", record.name)
+    make = kind if numbers == "float" else kind.integer
     values: dict[str, Any] = {
         name: arrays[value] if isinstance(value, str) else value
         for name, value in record.parameters.items()
     }
     if record.reset is not None:
         values["reset"] = record.reset
-    return kind(**values) if numbers == "float" else kind.integer(**values)
+    try:
+        _check_names(record.name, make, values)
+        return make(**values)
+    except ValueError as error:
+        raise InputError(f"{population.name}: {error}") from None
+
+
+def _check_names(name: str, kind: type[Neuron], values: Collection[str]) -> None:
+    known = {field.name: field.default for field in fields(kind)}
+    for value in values:
+        if value not in known:
+            raise ValueError(f"{name} has no parameter {value!r}; it has {', '.join(known)}")
+    for value, default in known.items():
+        if default is MISSING and value not in values:
+            raise ValueError(f"{name} needs {value}")
+
+
+def _check_all_used(record: NetworkRecord, arrays: Arrays, where: Path) -> None:
+    used = {p.weight for p in record.projections}
+    for population in record.populations:
+        used |= {v for v in population.neuron.parameters.values() if isinstance(v, str)}
+    for name in sorted(arrays.keys() - used):
+        raise InputError(f"{where}: arrays.npz holds {name!r}, which no part of it uses")
 
 
 def _synapses(record: _Projection, arrays: Arrays) -> Synapses:
@@ -208,3 +237,8 @@ def _synapses(record: _Projection, arrays: Arrays) -> Synapses:
     if weight.dtype != np.int16:
         raise ValueError(f"{record.weight} has dtype {weight.dtype}, expected int16")
     return IntegerDense(weight, record.exponent, record.bits)
+
+
+def _one_line(text: str) -> str:
+    """Return the text without line breaks, which names in a file may hold."""
+    return " ".join(text.split())

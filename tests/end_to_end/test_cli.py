@@ -161,6 +161,15 @@ def test_verify_and_run_on_lava(spikes, snncompile_command):
     assert lava.json["accuracy"] == reference.json["accuracy"]
 
 
+def test_emit_writes_a_folder_that_names_no_snncompile_import(build, snncompile_command):
+    done = snncompile_command("emit", "build", "-o", "lava", "--json")
+    assert done.code == 0, done.err
+    assert done.json["files"] == ["README.md", "network.py", "processes", "run.py", "weights.npz"]
+    code = "".join(path.read_text() for path in Path("lava").rglob("*.py"))
+    assert "import snncompile" not in code
+    assert "from snncompile" not in code
+
+
 @pytest.fixture
 def mistakes(build, spikes, net_file, tmp_path):
     """Files with which a user, or a stranger, can go wrong."""
@@ -229,6 +238,10 @@ MISTAKES = {
     ),
     "foreign folder": (
         ("compile", "network", "--chip", "loihi2", "-o", "taken"),
+        "{tmp}/taken: is there already and is not a result of ours; choose another",
+    ),
+    "emit over other things": (
+        ("emit", "build", "-o", "taken"),
         "{tmp}/taken: is there already and is not a result of ours; choose another",
     ),
     "no build": (

@@ -140,6 +140,10 @@ REFUSED = {
         [dense(W23, neuron={"wgtExp": -1})],
         "wgtExp of -1 is not known, only 0",
     ),
+    "messages": (
+        [dense(W23, neuron={"messageBits": 8})],
+        "messageBits of 8 is not known, only 0",
+    ),
     "normalised": (
         [dense(W23, neuron={"weight_exp": 3})],
         "'weight_exp' is not known; known: gradedSpike, iDecay, messageBits, refDelay, scaleRho,"
@@ -165,6 +169,7 @@ BROKEN = {
     "no weight": (dense(W23, without=["weight"]), "weight is missing"),
     "no neuron": ({**flat("dense", 2), "weight": W23}, "neuron is missing"),
     "no type": ({"weight": W23}, "type is missing"),
+    "long type": ({"type": np.array([b"dense"], "S100")}, "type is not a string"),
     "type is a number": ({"type": 3}, "type is not a string"),
     "no threshold": (
         dense(W23, without=["neuron/vThMant"]),
@@ -224,6 +229,12 @@ def test_says_what_is_wrong_in_which_layer(net, name):
     assert str(error.value) == f"some.net: layer 0: {message}"
 
 
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="no wider float here")
+def test_refuses_numbers_that_are_too_wide(net):
+    with pytest.raises(InputError, match=r"weight holds float128, expected numbers$"):
+        from_netx(net(dense(W23) | {"weight": W23.astype(np.longdouble)}))
+
+
 def test_layers_have_to_fit(net):
     with pytest.raises(InputError) as error:
         from_netx(net(dense(W23), dense(W23)))
@@ -245,6 +256,12 @@ def test_needs_dense_layers_with_the_names_0_1_2(net, tmp_path):
         file.move("layer/1", "layer/first")
     with pytest.raises(InputError, match=r"^some\.net: has a layer 'first', expected 0\.\.1$"):
         from_netx(tmp_path / "some.net")
+
+
+def test_refuses_endless_layers(net, monkeypatch):
+    monkeypatch.setattr("snncompile.frontends.netx.MOST_LAYERS", 1)
+    with pytest.raises(InputError, match=r"^some\.net: has 2 layers, at most 1 are read$"):
+        from_netx(net(dense(W23), dense(W12)))
 
 
 @pytest.mark.parametrize("kind", ["pickle", "text", "zip", "empty"])

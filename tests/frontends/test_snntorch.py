@@ -142,6 +142,11 @@ def test_a_synaptic_layer_without_memory_has_a_bias():
     assert len(from_torch(net, drive(3, 20, 1)).populations) == 1
 
 
+def test_a_bias_of_neurons_of_which_one_has_memory():
+    net = _with_bias("Synaptic", [0.5, -0.25], alpha=torch.tensor([0.0, 0.5]))
+    assert len(from_torch(net, drive(3, 20, 1)).populations) == 2
+
+
 def _with_bias(kind, bias, **parameters):
     linear = nn.Linear(1, 2)
     with torch.no_grad():

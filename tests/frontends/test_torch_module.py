@@ -265,7 +265,19 @@ def _keywords(m, x):
     return m.lif2(input_=m.fc2(input=m.lif1(m.fc1(x.flatten(1)))))
 
 
+def _filled(m, x):
+    flat = torch.zeros(len(x), 6)
+    flat[:, :3] = x[:, 0]
+    flat[:, 3:] = x[:, 1]
+    other = flat.float()
+    other = other.view(-1, 6).type_as(flat).contiguous()
+    noise = other.double()
+    noise[:, 0] = 0
+    return m.lif2(m.fc2(m.lif1(m.fc1(other))))
+
+
 ACCEPTED = [
+    _filled,
     _views,
     _dropout,
     _columns,
@@ -342,7 +354,21 @@ def _bernoulli(m, x):
 
 
 def _cast(m, x):
-    return m.lif2(m.fc2(m.lif1(m.fc1(x.flatten(1)).long().float())))
+    return m.lif2(m.fc2(m.lif1(m.fc1(x.flatten(1)).to(torch.int64).float())))
+
+
+def _broadcast(m, x):
+    current = m.fc1(x.flatten(1))
+    return m.lif1(current + current[:, :1])
+
+
+def _scaled_sum(m, x):
+    current = m.fc1(x.flatten(1))
+    return m.lif1(torch.add(current, m.fc2(current), alpha=2))
+
+
+def _switched_on(m, x):
+    return m.lif1(m.drop.train()(m.fc1(x.flatten(1))))
 
 
 def _training(m, x):
@@ -371,6 +397,10 @@ def _two_ends(m, x):
 class Remembers(Between):
     count = 0
     last = None
+
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(0.9)
 
 
 def _delayed(m, x):
@@ -405,7 +435,10 @@ BETWEEN = {
     _mean_of_two: f"torch.maximum between fc2 and lif1 and lif2 is not known{ONLY}",
     _functional: f"torch.nn.functional.linear between lif1 and lif2 is not known{ONLY}",
     _bernoulli: f"torch.bernoulli between the input and fc1 is not known{ONLY}",
-    _cast: f"torch.Tensor.long between fc1 and lif1 is not known{ONLY}",
+    _cast: f"torch.Tensor.to between fc1 and lif1 is not known{ONLY}",
+    _broadcast: f"torch.Tensor.add between fc1 and lif1 is not known{ONLY}",
+    _scaled_sum: f"torch.add between fc1 and fc2 and lif1 is not known{ONLY}",
+    _switched_on: f"Dropout between fc1 and lif1 is not known{ONLY}",
     _training: f"torch.nn.functional.dropout between lif1 and fc2 is not known{ONLY}",
     _part: "lif1 reads the values of fc2 only in part, which is not known",
     _reversed_input: "fc1 reads the values of the input in another order, which is not known",
@@ -501,6 +534,14 @@ def test_refuses_unknown_layers_by_name(name):
     with pytest.raises(UnsupportedError) as error:
         from_torch(UNKNOWN[name], spikes(2, 3, 3))
     assert str(error.value) == f"{name} is not known; known: {KNOWN}"
+
+
+def test_a_layer_may_have_two_names():
+    net = with_forward(_views)
+    net.also = nn.ModuleList([net.fc1, net.lif2])
+    assert str(from_torch(net, spikes(5, 9, 2, 3))) == str(
+        from_torch(with_forward(_views), spikes(5, 9, 2, 3))
+    )
 
 
 def test_unknown_layers_that_are_not_used_do_not_matter():
@@ -689,7 +730,14 @@ def snapshot(module):
     }
 
 
-@pytest.mark.parametrize("net", [First, Step, lambda: with_forward(_skip)])
+def _random(m, x):
+    torch.rand(3)
+    return _skip(m, x)
+
+
+@pytest.mark.parametrize(
+    "net", [First, Step, lambda: with_forward(_random), lambda: with_forward(_skip)]
+)
 @pytest.mark.parametrize("training", [True, False])
 def test_leaves_the_module_and_the_random_numbers_as_they_were(net, training):
     module = net().train(training)
@@ -719,6 +767,14 @@ def test_half_trained_states_do_not_matter():
     assert not module[1].mem.is_leaf
     assert str(from_torch(module, x)) == clean
     assert not module[1].mem.is_leaf
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_module_on_a_gpu_is_run_on_the_cpu():
+    module, x = First(), spikes(2, 5, 3)
+    expected = str(from_torch(module, x))
+    assert str(from_torch(module.cuda(), torch.tensor(x).cuda())) == expected
+    assert module.fc1.weight.is_cuda
 
 
 # Names and shapes.
@@ -899,6 +955,31 @@ def test_rounding_of_the_module_is_mentioned(caplog):
         " rounding",
         "Sequential: imported with time='step'",
     ]
+
+
+def test_the_sample_is_what_the_module_makes_of_it(caplog):
+    """In float32 this input is the threshold, in float64 a little more."""
+    caplog.set_level(logging.INFO, "snncompile")
+    from_torch(leaky(threshold=0.1), np.full((1, 1, 1), 0.1000000016))
+    assert caplog.messages == [
+        "Leaky: no spike on the sample, so nothing was verified; give a livelier sample",
+        "Leaky: imported with time='step'",
+    ]
+
+
+def test_potentials_are_not_counted_as_rounded(caplog):
+    caplog.set_level(logging.INFO, "snncompile")
+    from_torch(Answer(lambda spk, mem: mem), spikes(4, 20, 3) * 0.1)
+    assert caplog.messages == ["Answer: imported with time='first'"]
+
+
+def test_potentials_that_overflow_are_no_match():
+    module = Answer(lambda spk, mem: mem).double()
+    with torch.no_grad():
+        module.fc2.weight.fill_(1e308)
+        module.fc1.bias.fill_(1e3)
+    with pytest.raises(ImportMismatchError, match=r"the module's potential is inf"):
+        from_torch(module, spikes(4, 20, 3))
 
 
 def test_a_silent_sample_is_mentioned(caplog):
