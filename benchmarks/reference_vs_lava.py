@@ -20,25 +20,27 @@ from snncompile.backends.lava import environment
 from snncompile.backends.lava.run import run
 from snncompile.ir.graph import (
     Input,
-    IntegerDense,
     IntegerNetwork,
     Population,
     Projection,
 )
 from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.synapses.dense import integer_dense
 
 
-def random_network(sizes: tuple[int, ...] = (784, 128, 64, 10)) -> IntegerNetwork:
-    """Return a chain of populations in which each layer fires about as much as the one before."""
+def random_network(
+    sizes: tuple[int, ...] = (784, 128, 64, 10), firing: float = 18
+) -> IntegerNetwork:
+    """Return a chain of populations; the larger `firing`, the rarer spikes are."""
     random = np.random.default_rng(0)
     names = ["input", *(f"layer{i}" for i in range(1, len(sizes)))]
     populations, projections = [], []
     for layer in range(1, len(sizes)):
-        threshold = int(18 * np.sqrt(sizes[layer - 1]))
+        threshold = int(firing * np.sqrt(sizes[layer - 1]))
         neuron = IntegerCubaLif(np.array(1023), np.array(255), np.array(threshold))
         populations.append(Population(names[layer], (sizes[layer],), neuron, phase=layer))
         weight = random.integers(-64, 65, (sizes[layer], sizes[layer - 1]), np.int16) * 2
-        synapses = IntegerDense(weight, 0, 8)
+        synapses = integer_dense(weight, 0, 8)
         projections.append(Projection(names[layer - 1], names[layer], synapses, 1))
     return IntegerNetwork(
         Input("input", sizes[:1]), tuple(populations), tuple(projections), names[-1]

@@ -172,6 +172,8 @@ class Formats(_Record):
     bias_exponent: Whole
     delay: Whole
     """Largest extra delay of a synapse, on top of the one step every synapse takes."""
+    refractory: Whole
+    """Longest refractory period of `refractory_lif`: silent steps after a spike."""
     state_bits: Count
     """Width of u and v including the sign."""
     accumulator_bits: Count

@@ -30,7 +30,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Compile spiking neural networks for neuromorphic chips, run, verify and price them.",
 )
-lava_app = typer.Typer(no_args_is_help=True, help="The environment in which Lava runs.")
+lava_app = typer.Typer(
+    no_args_is_help=True,
+    help="The environment in which Lava runs. SNNCOMPILE_LAVA_ENV says where it is (else in the"
+    " user's cache folder), SNNCOMPILE_PYTHON310 which Python 3.10 it is made with (else found).",
+)
 app.add_typer(lava_app, name="lava")
 
 WIDE = 160

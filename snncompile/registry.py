@@ -14,9 +14,20 @@ from snncompile.errors import InputError
 
 TABLES: dict[str, dict[str, str]] = {
     "neurons": {
+        "adaptive_lif": "snncompile.neurons.adaptive_lif:AdaptiveLif",
+        "bistable_fire": "snncompile.neurons.bistable_fire:BistableFire",
         "cuba_lif": "snncompile.neurons.cuba_lif:CubaLif",
         "integrate_fire": "snncompile.neurons.integrate_fire:IntegrateFire",
+        "refractory_lif": "snncompile.neurons.refractory_lif:RefractoryLif",
+        "signed_integrate_fire": ("snncompile.neurons.signed_integrate_fire:SignedIntegrateFire"),
+        "ternary_lif": "snncompile.neurons.ternary_lif:TernaryLif",
         "readout": "snncompile.neurons.readout:Readout",
+    },
+    "wirings": {
+        "dense": "snncompile.synapses.dense:Dense",
+        "convolution": "snncompile.synapses.convolution:Convolution",
+        "sparse": "snncompile.synapses.sparse:Sparse",
+        "scale": "snncompile.synapses.scale:Scale",
     },
     "simulators": {
         "float": "snncompile.reference.simulate:run_float",

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [  # each may import itself and what stands above it
     {"hwmodels"},
     {"errors", "registry", "options"},
-    {"ir", "neurons"},
+    {"ir", "neurons", "synapses"},
     {"reference"},
     {"passes", "frontends"},
     {"verification", "program"},

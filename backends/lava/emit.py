@@ -20,13 +20,23 @@ from numpy.typing import NDArray
 from snncompile.errors import BackendError, UnsupportedError
 from snncompile.ir.arrays import write_npz
 from snncompile.ir.folder import written_aside
-from snncompile.ir.graph import IntegerDense, IntegerNetwork, Population, Projection, Shape
+from snncompile.ir.graph import IntegerNetwork, Population, Projection, Shape
+from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
+from snncompile.neurons.bistable_fire import IntegerBistableFire
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
+from snncompile.neurons.refractory_lif import IntegerRefractoryLif
+from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
+from snncompile.neurons.ternary_lif import IntegerTernaryLif
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense
 
 HERE = Path(__file__).parent
 ARRAYS_FILE = "weights.npz"
+MESSAGE_BITS = 24
+"""Any number above 0 makes Lava multiply by the payload; nothing is cut off."""
 NO_MEMORY = np.asarray(4095)
 """Lava's du of a current that is gone after one time step."""
 
@@ -92,11 +102,13 @@ class _Emitter:
         populations = [self._population(p) for p in self.network.populations]
         projections = [self._projection(p) for p in self.network.projections]
         projections += [self._link(p) for p in _unreached(self.network)]
+        synapses = {p["process"] for p in projections}
         custom = {process.kind for process in self.processes.values()} - {"LIFReset"}
         custom |= {"Delay" for p in projections if p["delay"]}
         texts = {
             "network.py": _template("network.py.j2").render(
-                imports=_imports(custom, {p.kind for p in self.processes.values()}),
+                imports=_imports(custom, {p.kind for p in self.processes.values()} | synapses),
+                sparse=self._has_sparse(),
                 input_shape=_shape(self.network.input.shape),
                 output=_quoted(self.network.output),
                 source=self.source,
@@ -109,16 +121,24 @@ class _Emitter:
         }
         return Emitted(texts | {file: _text(file) for file in _files(custom)}, self.arrays)
 
+    def _has_sparse(self) -> bool:
+        return any(not isinstance(p.synapses.wiring, Dense) for p in self.network.projections)
+
     def _readme(self, custom: set[str]) -> str:
         output = self.network.population(self.network.output)
+        wirings = [p.synapses.wiring for p in self.network.projections]
         return _template("README.md.j2").render(
             title=self.title,
             input_shape=", ".join(map(str, self.network.input.shape)),
             output_shape=", ".join(map(str, output.shape)),
             output=output.name,
             readout=not output.neuron.spikes,
+            signed=output.neuron.payload.low < 0,
             custom=_listed(custom),
             one_custom=len(custom) == 1,
+            sparse=self._has_sparse(),
+            unrolled=any(isinstance(wiring, Convolution) for wiring in wirings),
+            own_rules=_listed(custom - {"CubaLif", "Delay", "Readout"}),
         )
 
     def _population(self, population: Population) -> dict[str, Any]:
@@ -134,7 +154,7 @@ class _Emitter:
             "key": _quoted(population.name),
             "shape": _shape(population.shape),
             "phase": population.phase,
-            "dtype": _quoted("uint8" if population.neuron.spikes else "int32"),
+            "dtype": _quoted(_dtype(population)),
             "variable": variable,
             "process": process.kind,
             "arguments": [("shape", _shape((population.size,))), *values, *timing],
@@ -145,20 +165,41 @@ class _Emitter:
         synapses = _checked(projection)
         own_delay = self.network.own_delay(projection)
         name = self._variable(f"{projection.source}_to_{projection.target}")
-        weights = self._array(f"{name}.weights", synapses.weight)
+        process, weights = self._weights(name, synapses)
         comment = f"{projection.source} -> {projection.target}, delay {projection.delay}."
         delay = None
         if projection.delay > 1 or own_delay:
             delay = self._delay(projection, name, own_delay)
         return self._synapses(projection.source, projection.target, comment, delay) | {
             "variable": name,
+            "process": process,
             "arguments": [
                 ("weights", weights),
                 ("weight_exp", synapses.exponent),
                 ("num_weight_bits", synapses.bits),
                 ("sign_mode", "SignMode.MIXED"),
+                *self._message(projection),
             ],
         }
+
+    def _weights(self, name: str, synapses: IntegerSynapses) -> tuple[str, str]:
+        """Return the class of the process and its weights as text.
+
+        What is not dense is unrolled to a sparse matrix. Lava's own Conv knows no weight exponent.
+        """
+        if isinstance(synapses.wiring, Dense):
+            return "Dense", self._array(f"{name}.weights", synapses.weight)
+        matrix = synapses.wiring.matrix(synapses.weight)
+        matrix.sort_indices()
+        self.arrays[f"{name}.data"] = matrix.data
+        for part in ("indices", "indptr"):
+            self.arrays[f"{name}.{part}"] = getattr(matrix, part).astype(np.int32)
+        return "Sparse", f"sparse({_quoted(name)}, {_shape(matrix.shape)})"
+
+    def _message(self, projection: Projection) -> list[tuple[str, int]]:
+        """Return how Dense reads a payload; without message bits every spike counts as 1."""
+        payload = self.network.payload(projection.source)
+        return [] if payload == (0, 1) else [("num_message_bits", MESSAGE_BITS)]
 
     def _delay(self, projection: Projection, name: str, own_delay: int) -> dict[str, Any]:
         arguments = {
@@ -171,14 +212,15 @@ class _Emitter:
         return {"variable": self._variable(f"{name}_delay"), "arguments": list(arguments.items())}
 
     def _link(self, population: Population) -> dict[str, Any]:
-        """Return synapses of weight 0 from the input: Lava runs only processes that are joined."""
+        """Return a projection without synapses: Lava runs only processes that are joined."""
         comment = (
             f"No spikes reach {population.name}; Lava runs it only if it is joined to the rest."
         )
         shape = _shape((population.size, self.network.input.size))
         return self._synapses(self.network.input.name, population.name, comment, None) | {
             "variable": self._variable(f"link_to_{population.name}"),
-            "arguments": [("weights", f"np.zeros({shape}, dtype=int)")],
+            "process": "Sparse",
+            "arguments": [("weights", f"csr_matrix({shape}, dtype=np.int16)")],
         }
 
     def _synapses(self, source: str, target: str, comment: str, delay: Any) -> dict[str, Any]:
@@ -210,7 +252,9 @@ class _Emitter:
 
 
 RESERVED = (
-    *("np", "Path", "Dense", "LIFReset", "SignMode", "CubaLif", "Readout", "Delay", "Probe"),
+    *("np", "Path", "csr_matrix", "sparse", "Dense", "Sparse", "LIFReset", "SignMode"),
+    *("CubaLif", "Readout", "Delay", "Probe"),
+    *("RefractoryLif", "SignedIntegrateFire", "TernaryLif", "AdaptiveLif", "BistableFire"),
     *("SpikeSource", "ARRAYS", "INPUT_SHAPE", "OUTPUT", "POPULATIONS", "build", "len", "int"),
     *("spikes", "steps", "probes", "outputs", "name", "path", "phase", "dtype", "port", "probe"),
 )
@@ -255,10 +299,73 @@ def _readout(neuron: IntegerReadout) -> _Process:
     return _Process("Readout", parameters)
 
 
+def _refractory_lif(neuron: IntegerRefractoryLif) -> _Process:
+    parameters = {
+        "du": neuron.current_decay,
+        "dv": neuron.potential_decay,
+        "vth": neuron.threshold,
+        "refractory": neuron.refractory,
+        "bias_mant": neuron.bias_mantissa,
+        "bias_exp": neuron.bias_exponent,
+    }
+    return _Process("RefractoryLif", parameters)
+
+
+def _signed_integrate_fire(neuron: IntegerSignedIntegrateFire) -> _Process:
+    parameters = {
+        "vth": neuron.threshold,
+        "vth_lo": neuron.negative_threshold,
+        "bias_mant": neuron.bias_mantissa,
+        "bias_exp": neuron.bias_exponent,
+    }
+    return _Process("SignedIntegrateFire", parameters)
+
+
+def _ternary_lif(neuron: IntegerTernaryLif) -> _Process:
+    parameters = {
+        "du": neuron.current_decay,
+        "dv": neuron.potential_decay,
+        "vth": neuron.threshold,
+        "vth_lo": neuron.negative_threshold,
+        "bias_mant": neuron.bias_mantissa,
+        "bias_exp": neuron.bias_exponent,
+    }
+    return _Process("TernaryLif", parameters)
+
+
+def _adaptive_lif(neuron: IntegerAdaptiveLif) -> _Process:
+    parameters = {
+        "du": neuron.current_decay,
+        "dv": neuron.potential_decay,
+        "vth": neuron.threshold,
+        "dt": neuron.threshold_decay,
+        "step": neuron.threshold_step,
+        "bias_mant": neuron.bias_mantissa,
+        "bias_exp": neuron.bias_exponent,
+    }
+    return _Process("AdaptiveLif", parameters, neuron.reset)
+
+
+def _bistable_fire(neuron: IntegerBistableFire) -> _Process:
+    parameters = {
+        "vth": neuron.threshold,
+        "window": neuron.window,
+        "onset": neuron.start,  # a Lava model has a method called start
+        "bias_mant": neuron.bias_mantissa,
+        "bias_exp": neuron.bias_exponent,
+    }
+    return _Process("BistableFire", parameters)
+
+
 NEURONS: dict[type, Callable[[Any], _Process]] = {
+    IntegerAdaptiveLif: _adaptive_lif,
+    IntegerBistableFire: _bistable_fire,
     IntegerCubaLif: _cuba_lif,
     IntegerIntegrateFire: _integrate_fire,
     IntegerReadout: _readout,
+    IntegerRefractoryLif: _refractory_lif,
+    IntegerSignedIntegrateFire: _signed_integrate_fire,
+    IntegerTernaryLif: _ternary_lif,
 }
 """Which process computes which neuron."""
 
@@ -287,29 +394,41 @@ LIMITS = {
     "du": (0, 4095),
     "dv": (0, 4095),
     "vth": (0, 131071),
+    "vth_lo": (-131071, 0),
+    "dt": (0, 4095),
+    "step": (0, 131071),
+    "refractory": (0, 2**31 - 1),
+    "window": (1, 2**31 - 1),
+    "onset": (0, 2**31 - 1),
     "bias_mant": (-32768, 32767),
     "bias_exp": (0, 14),
 }
 """Lava checks no range; beyond these its integers overflow without a word (proc/lif/models.py)."""
 
 
-def _checked(projection: Projection) -> IntegerDense:
+def _checked(projection: Projection) -> IntegerSynapses:
     """Return the synapses of a projection that Lava computes as we do."""
     where, synapses = f"projection {projection.source} -> {projection.target}", projection.synapses
-    assert isinstance(synapses, IntegerDense), "an IntegerNetwork has no others"
+    assert isinstance(synapses, IntegerSynapses), "an IntegerNetwork has no others"
     if projection.delay < 1:
         raise BackendError(
             f"{where}: delay {projection.delay}, but a synapse of Lava takes one time step;"
             " compile the network first"
         )
     step = 2 ** (9 - synapses.bits)
-    low, high = synapses.weight.min(), synapses.weight.max()
+    low, high = synapses.weight.min(initial=0), synapses.weight.max(initial=0)
     if np.any(synapses.weight % step) or low < -256 or high > 255:
         raise BackendError(
             f"{where}: Lava would change its weights; with {synapses.bits} bits they must be"
             f" multiples of {step} in -256..255"
         )
     return synapses
+
+
+def _dtype(population: Population) -> str:
+    """Return the type in which an output is recorded; 0 and 1 take one byte."""
+    neuron = population.neuron
+    return "uint8" if neuron.spikes and neuron.payload == (0, 1) else "int32"
 
 
 def _unreached(network: IntegerNetwork) -> Iterator[Population]:
@@ -334,14 +453,28 @@ def _files(custom: set[str]) -> Iterator[str]:
         yield f"processes/{MODULES[kind]}.py"
 
 
-MODULES = {"CubaLif": "cuba_lif", "Delay": "delay", "Readout": "readout"}
+MODULES = {
+    "AdaptiveLif": "adaptive_lif",
+    "BistableFire": "bistable_fire",
+    "CubaLif": "cuba_lif",
+    "Delay": "delay",
+    "Readout": "readout",
+    "RefractoryLif": "refractory_lif",
+    "SignedIntegrateFire": "signed_integrate_fire",
+    "TernaryLif": "ternary_lif",
+}
 
 
-def _imports(custom: set[str], neurons: set[str]) -> list[str]:
-    lines = ["from lava.proc.dense.process import Dense"]
-    if "LIFReset" in neurons:
-        lines.append("from lava.proc.lif.process import LIFReset")
-    lines += ["from lava.utils.weightutils import SignMode", ""]
+LIBRARY = {"Dense": "dense", "LIFReset": "lif", "Sparse": "sparse"}
+"""Lava's own processes and the packages they are in."""
+
+
+def _imports(custom: set[str], used: set[str]) -> list[str]:
+    lines = [f"from lava.proc.{LIBRARY[k]}.process import {k}" for k in sorted(used & set(LIBRARY))]
+    lines += ["from lava.utils.weightutils import SignMode"]
+    if "Sparse" in used:
+        lines.append("from scipy.sparse import csr_matrix")
+    lines.append("")
     ours = {MODULES[kind]: kind for kind in custom} | {
         "probe": "Probe",
         "spike_source": "SpikeSource",

@@ -102,13 +102,13 @@ def _widened(output: NDArray[Any]) -> NDArray[Any]:
 def _limit(network: IntegerNetwork, samples: int, steps: int) -> float:
     """Return seconds: a minute and ten times what Lava takes on a slow machine.
 
-    It takes 0.1 to 0.4 ms per time step and process (benchmarks/reference_vs_lava.py), 2 ns more
-    per weight, and up to half a minute to start 500 processes.
+    It takes 0.1 to 0.4 ms per time step and process (benchmarks/reference_vs_lava.py), up to
+    8 ns more per synapse, and up to half a minute to start 500 processes.
     """
     processes = 2 + 2 * len(network.populations) + 2 * len(network.projections)
-    weights = sum(p.synapses.weight.size for p in network.projections)
+    synapses = sum(p.synapses.wiring.synapses for p in network.projections)
     last = max(p.phase for p in network.populations)
-    return 60 + processes + (samples * steps + last) * (4e-3 * processes + 2e-8 * weights)
+    return 60 + processes + (samples * steps + last) * (4e-3 * processes + 1e-7 * synapses)
 
 
 class _Lava:

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends.hdf5 import Group, opened
-from snncompile.ir.graph import Input, IntegerDense, IntegerNetwork, Population, Projection, Shape
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection, Shape
 from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.dense import integer_dense
 
 BIAS_EXPONENT = 6
 """netx gives every LIF process bias_exp = 6."""
@@ -52,7 +54,7 @@ class _Layer:
     """One dense layer with its neurons."""
 
     name: str
-    synapses: IntegerDense
+    synapses: IntegerSynapses
     neuron: IntegerCubaLif
 
     @property
@@ -152,7 +154,7 @@ def _dense(group: Group, size: int | None) -> _Layer:
     neuron = _neuron(group, len(weight))
     _check_delay(group)
     name = f"layer_{group.where.rpartition(' ')[2]}"
-    return _Layer(name, IntegerDense(weight.astype(np.int16), exponent=0, bits=8), neuron)
+    return _Layer(name, integer_dense(weight.astype(np.int16), exponent=0, bits=8), neuron)
 
 
 def _shape(group: Group) -> Shape:

@@ -7,24 +7,20 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
+import torch
 
 from snncompile.errors import UnsupportedError
 from snncompile.frontends import torch_layers
-from snncompile.frontends.torch_graph import (
-    INPUT,
-    Drive,
-    LayerGraph,
-    NeuronLayer,
-    Plus,
-    Source,
-    Through,
-)
-from snncompile.ir.graph import Dense, Input, Network, Population, Projection, Shape
-from snncompile.neurons.base import FloatNeuron, Floats
+from snncompile.frontends.torch_graph import Drive, LayerGraph, NeuronLayer, Plus, Source
+from snncompile.frontends.torch_linear import LINEAR
+from snncompile.ir.graph import Input, Network, Population, Projection, Shape
+from snncompile.neurons.base import FloatNeuron, Floats, Interval
 from snncompile.neurons.integrate_fire import IntegrateFire
-
-LARGEST_IDENTITY = 4096
-"""Neurons that may be fed one to one, without a linear layer: that takes a dense unit matrix."""
+from snncompile.reference.synapses import bind
+from snncompile.synapses.base import Synapses
+from snncompile.synapses.compose import composed, merged
+from snncompile.synapses.dense import dense
+from snncompile.synapses.scale import Scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +33,20 @@ class Imported:
 
 
 @dataclass(frozen=True, eq=False)
-class _Affine:
-    """A drive multiplied out: sum of weights[source] @ spikes of source, plus bias."""
+class _Term:
+    """What one source brings to a drive."""
 
-    weights: dict[str | None, Floats | None]
-    """None for one to one."""
-    bias: Floats | None = None
+    source: str | None
+    synapses: Synapses
+
+
+@dataclass(frozen=True, eq=False)
+class _Sum:
+    """A drive multiplied out: the sum of its terms, plus a bias."""
+
+    terms: tuple[_Term, ...]
+    bias: Floats
+    """One per target neuron."""
 
 
 def build(layers: LayerGraph, shape: Shape, title: str) -> Imported:
@@ -81,17 +85,14 @@ def _population(
     dynamics = library.translate(layer.module, layer.path, layer.shape)
     name, size = names[layer.path], prod(layer.shape)
     drive = _multiplied_out(layers, layer.drive, size)
-    projections = [
-        Projection(names[source], name, Dense(_weights(matrix, size, source, layer.path)))
-        for source, matrix in drive.weights.items()
-    ]
-    bias = np.zeros(size) if drive.bias is None else drive.bias
+    projections = [Projection(names[term.source], name, term.synapses) for term in drive.terms]
+    bias = drive.bias
     populations = []
     none = np.asarray(0.0)
     if bias.any() and not dynamics.bias_on_potential:
         source = _unused(f"{name}_bias", names)
         populations.append(Population(source, (1,), _every_step()))
-        projections.append(Projection(source, name, Dense(bias[:, None])))
+        projections.append(Projection(source, name, dense(bias[:, None])))
         bias = none
     readout = layer.path == layers.output and layers.returns_only_potential
     make = dynamics.readout if readout and dynamics.reset == "none" else dynamics.neuron
@@ -108,45 +109,44 @@ def _every_step() -> FloatNeuron:
     return IntegrateFire(np.asarray(1.0), np.asarray(2.0), "hard")
 
 
-def _weights(matrix: Floats | None, size: int, source: str | None, path: str) -> Floats:
-    if matrix is not None:
-        return matrix
-    if size > LARGEST_IDENTITY:
-        raise UnsupportedError(
-            f"{path} is fed by {source or INPUT} without a linear layer between; that is known up"
-            f" to {LARGEST_IDENTITY:,} neurons, here are {size:,}"
-        )
-    return np.eye(size)
-
-
-def _multiplied_out(layers: LayerGraph, drive: Drive, size: int) -> _Affine:
+def _multiplied_out(layers: LayerGraph, drive: Drive, size: int) -> _Sum:
     """Return a drive of `size` values without linear layers in a row and without sums."""
     if isinstance(drive, Source):
-        return _Affine({drive.path: None})
+        one_to_one = Synapses(Scale(size), np.asarray(1.0))
+        return _Sum((_Term(drive.path, one_to_one),), np.zeros(size))
     if isinstance(drive, Plus):
-        return _summed([_multiplied_out(layers, term, size) for term in drive.terms], size)
-    assert isinstance(drive, Through)
+        return _summed([_multiplied_out(layers, term, size) for term in drive.terms])
     module = layers.linear[drive.path]
-    weight, bias = torch_layers.LINEAR[type(module)](module)
-    inner = _multiplied_out(layers, drive.of, weight.shape[1])
-    weights: dict[str | None, Floats | None] = {
-        source: weight if matrix is None else weight @ matrix
-        for source, matrix in inner.weights.items()
-    }
-    return _Affine(weights, bias if inner.bias is None else weight @ inner.bias + bias)
+    layer = LINEAR[type(module)].translate(module, drive.path, drive.shape)
+    inner = _multiplied_out(layers, drive.of, layer.synapses.wiring.sources)
+    try:
+        terms = [_Term(t.source, composed(layer.synapses, t.synapses)) for t in inner.terms]
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{drive.path}: {error}") from None
+    return _Sum(tuple(terms), _applied(layer.synapses, inner.bias) + layer.bias)
 
 
-def _summed(terms: list[_Affine], size: int) -> _Affine:
-    weights: dict[str | None, Floats | None] = {}
-    bias = np.zeros(size)
-    for term in terms:
-        bias = bias if term.bias is None else bias + term.bias
-        for source, matrix in term.weights.items():
-            if source in weights:
-                both = (np.eye(size) if m is None else m for m in (weights[source], matrix))
-                matrix = np.add(*both)
-            weights[source] = matrix
-    return _Affine(weights, bias)
+def _applied(synapses: Synapses, bias: Floats) -> Floats:
+    """Return what a constant becomes; padding makes it differ from neuron to neuron."""
+    if not bias.any():
+        return np.zeros(synapses.wiring.targets)
+    apply = bind(synapses, Interval(0, 1))
+    result: Floats = apply(torch.tensor(bias)).numpy()
+    return result
+
+
+def _summed(sums: list[_Sum]) -> _Sum:
+    """Return one sum; what comes from the same source is one term if it keeps its structure."""
+    terms: list[_Term] = []
+    for new in (term for one in sums for term in one.terms):
+        for i, old in enumerate(terms):
+            both = merged(old.synapses, new.synapses) if old.source == new.source else None
+            if both is not None:
+                terms[i] = _Term(old.source, both)
+                break
+        else:
+            terms.append(new)
+    return _Sum(tuple(terms), np.sum([one.bias for one in sums], axis=0))
 
 
 def _names(layers: LayerGraph) -> dict[str | None, str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
 from snncompile.errors import UnsupportedError
+from snncompile.frontends import torch_layers
 from snncompile.frontends.torch_trace import Trace
 from snncompile.frontends.torch_values import (
     FunctionValues,
@@ -20,6 +22,8 @@ from snncompile.frontends.torch_values import (
     Values,
 )
 
+REMEDIES = {"rows": "nn.Flatten", "images": "nn.Unflatten"}
+"""What gives a linear layer one row or image per sample."""
 INPUT = "the input"
 """What messages call the sample."""
 
@@ -41,6 +45,8 @@ class Through:
 
     path: str
     of: Drive
+    shape: Shape
+    """Shape of one sample of the drive."""
 
     def __str__(self) -> str:
         return f"{self.path}({self.of})"
@@ -168,11 +174,7 @@ class _Reader:
         """
         values = self._one_origin(numbers, reader)
         if isinstance(values, FunctionValues):
-            origins = " and ".join(self._nearest_layers(values)) or "values made in forward"
-            raise UnsupportedError(
-                f"{values.function} between {origins} and {reader} is not known; known are"
-                " functions that only reshape or select, and + of two layers"
-            )
+            raise self._unknown_function(values, reader)
         if isinstance(values, SumValues):
             return self._plus(values, numbers, reader)
         if isinstance(values, LinearValues):
@@ -184,6 +186,14 @@ class _Reader:
         assert isinstance(values, InputValues)
         self._check_input(values, numbers, reader)
         return Source(None)
+
+    def _unknown_function(self, values: FunctionValues, reader: str) -> UnsupportedError:
+        origins = " and ".join(self._nearest_layers(values)) or "values made in forward"
+        instead = torch_layers.instead_of(values.function) or (
+            "known are functions that only reshape or select, average pooling, and + of two layers"
+        )
+        what = f"{values.function} between {origins} and {reader}"
+        return UnsupportedError(f"{what} is not known; {instead}")
 
     def _one_origin(self, numbers: Tensor, reader: str) -> Values:
         found = self.trace.origins.among(numbers)
@@ -209,17 +219,20 @@ class _Reader:
 
     def _through(self, values: LinearValues, numbers: Tensor, reader: str) -> Drive:
         """Follow a linear layer, one row of whose input belongs to each sample."""
-        width = values.shape[-1]
+        width = prod(values.target_shape)
         rows = (numbers - values.start) // width
         if not torch.equal(rows, rows[:, :1].expand_as(rows)):
             count = len(set(rows[0].tolist()))
+            what = "images" if len(values.source_shape) > 1 else "rows"
             raise UnsupportedError(
-                f"{values.path} acts on {count} rows per sample and time step; a linear layer has"
-                " to take all values of a sample as one row, use nn.Flatten before it"
+                f"{values.path} acts on {count} {what} per sample and time step; a linear layer has"
+                f" to take all values of a sample as one {what[:-1]}, use {REMEDIES[what]} before"
+                " it"
             )
         expected = values.start + rows[:, :1] * width + torch.arange(width)
         self._check_whole(numbers, expected, values.path, reader)
-        return Through(values.path, self.drive(values.inputs[rows[:, 0]], values.path))
+        drive = self.drive(values.inputs[rows[:, 0]], values.path)
+        return Through(values.path, drive, values.source_shape)
 
     def _check_step(self, values: NeuronValues, reader: str) -> None:
         if values.state:

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Literal
 
-import numpy as np
 from torch import nn
 from torch.overrides import resolve_name
 
 from snncompile.frontends import snntorch
-from snncompile.neurons.base import Floats
+from snncompile.frontends.torch_linear import LINEAR
 
 Role = Literal["linear", "same", "neuron", "inside", "unknown"]
-"""linear: weights and bias. same: changes no value, at most the shape. neuron: a neuron layer.
+"""linear: synapses and bias. same: changes no value, at most the shape. neuron: a neuron layer.
 inside: holds other modules or the user's own code, so the trace looks inside."""
 
-
-def _linear(module: Any) -> tuple[Floats, Floats]:
-    weight = module.weight.detach().cpu().double().numpy()
-    if module.bias is None:
-        return weight, np.zeros(len(weight))
-    return weight, module.bias.detach().cpu().double().numpy()
-
-
-LINEAR: dict[type[nn.Module], Callable[[Any], tuple[Floats, Floats]]] = {nn.Linear: _linear}
-"""Layer -> its weights, shape (target, source), and bias, shape (target,), as float64."""
 
 SAME: frozenset[type[nn.Module]] = frozenset(
     {
@@ -105,12 +95,27 @@ CASTS = frozenset(["float", "double", "half", "bfloat16", "to", "type", "type_as
 ADDS = frozenset(["add", "__add__", "__radd__", "add_", "__iadd__"])
 """Functions that may add the outputs of two layers."""
 
+MAX_POOLS = re.compile(r"(adaptive)?_?max_?pool([12])d(_with_indices)?", re.IGNORECASE)
+"""Layers and functions that take a maximum."""
+
 
 def known() -> str:
     """Return the names of all known layers."""
     layers = sorted(cls.__name__ for cls in [*LINEAR, *SAME])
     neurons = sorted(name for library in NEURON_LIBRARIES for name in library.NEURONS)
     return ", ".join([*layers, *neurons])
+
+
+def instead_of(name: str) -> str:
+    """Return what to use instead of a layer or function that is not known; empty if unclear."""
+    found = MAX_POOLS.fullmatch(name.rpartition(".")[2])
+    if not found:
+        return ""
+    average = f"nn.{'Adaptive' if found[1] else ''}AvgPool{found[2]}d"
+    return (
+        f"a maximum is no weighted sum of spikes: use average pooling ({average}) or a stride of"
+        " the convolution before it, and train with it"
+    )
 
 
 def known_neurons() -> str:

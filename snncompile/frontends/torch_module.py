@@ -47,7 +47,8 @@ def from_torch(
     with the network, neuron by neuron and step by step, both in float64.
 
     Args:
-        module: linear layers and snnTorch neurons in any `nn.Module`; its own hooks run too.
+        module: linear layers, convolutions, average pools, batch norms and snnTorch neurons in any
+            `nn.Module`; its own hooks run too.
         sample: typical input, shape (samples, steps, *shape); a few samples are enough.
         time: how the module takes its time axis: "step" (called once per time step with
             (samples, *shape)), "first" (steps, samples, *shape), "second" (samples, steps,

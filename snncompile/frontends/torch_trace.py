@@ -5,7 +5,7 @@ called between them are seen by a `TorchFunctionMode`. Every value that comes fr
 from a layer has a number, so a tensor has a second tensor of numbers beside it:
 
     x[t].flatten(1)         does the same to the numbers
-    fc(x)                   makes new numbers, which know the numbers of x
+    fc(x), avg_pool2d(x)    makes new numbers, which know the numbers of x
     torch.relu(x)           makes new numbers too, of values that are not looked into
 
 Nothing is judged here; `torch_graph.py` reads the network out of it.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 from snncompile.errors import UnsupportedError
 from snncompile.frontends import torch_layers
 from snncompile.frontends.torch_arguments import drive_and_states, mapped, tensors
+from snncompile.frontends.torch_linear import FUNCTIONS, sample_axes
 from snncompile.frontends.torch_values import (
     NOTHING,
     FunctionValues,
@@ -107,9 +109,9 @@ class Trace(TorchFunctionMode):
             module.register_forward_hook(_named(after, name), with_kwargs=True)
 
     def _refuse(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
-        raise UnsupportedError(
-            f"{name}: {type(module).__name__} is not known; known: {torch_layers.known()}"
-        )
+        kind = type(module).__name__
+        instead = torch_layers.instead_of(kind) or f"known: {torch_layers.known()}"
+        raise UnsupportedError(f"{name}: {kind} is not known; {instead}")
 
     def _enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         self._depth += 1
@@ -122,12 +124,22 @@ class Trace(TorchFunctionMode):
         self._inside.append(self.numbers(drive))
 
     def _leave_linear(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
-        inputs = self._inside.pop()
-        shape, start = tuple(out.shape), self.origins.next
-        values = LinearValues(start, shape, name, inputs.reshape(-1, inputs.shape[-1]))
+        self._hand_in_linear(out, name, self._inside.pop())
+        self._depth -= 1
+
+    def _hand_in_linear(self, out: Tensor, name: str, inputs: Tensor) -> None:
+        axes = sample_axes(self.modules[name], inputs.ndim)
+        source, target = inputs.shape[inputs.ndim - axes :], out.shape[out.ndim - axes :]
+        values = LinearValues(
+            self.origins.next,
+            tuple(out.shape),
+            name,
+            inputs.reshape(-1, prod(source)),
+            tuple(source),
+            tuple(target),
+        )
         self.linear_calls.append(self.origins.add(values))
         self.hand_in(out, values.numbers)
-        self._depth -= 1
 
     def _leave_same(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         numbers = self._inside.pop()
@@ -184,10 +196,21 @@ class Trace(TorchFunctionMode):
             terms = tuple(self.numbers(term) for term in args)
             values = SumValues(self.origins.next, tuple(result.shape), terms)
             self.hand_in(result, self.origins.add(values).numbers)
+        elif short in FUNCTIONS:
+            self._linear_function(short, args, kwargs, result)
         else:
             given = tuple(self.numbers(t) for t in tensors((args, kwargs)) if self._knows(t))
             for tensor in tensors(result):
                 self._hand_in_function(tensor, name, given)
+
+    def _linear_function(self, short: str, args: Any, kwargs: Any, result: Tensor) -> None:
+        """Note a function as the layer that has the same arguments; they are its name."""
+        given = list(args) or [kwargs["input"]]
+        options = {key: value for key, value in kwargs.items() if key != "input"}
+        words = [*map(str, given[1:]), *(f"{key}={value}" for key, value in options.items())]
+        name = f"{short}({', '.join(words)})"
+        self.modules.setdefault(name, FUNCTIONS[short](*given[1:], **options))
+        self._hand_in_linear(result, name, self.numbers(given[0]))
 
     def _keeps_values(
         self, func: Callable[..., Any], short: str, args: Any, kwargs: Any, result: Any

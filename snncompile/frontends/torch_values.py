@@ -57,11 +57,15 @@ class NeuronValues(Values):
 
 @dataclass(frozen=True, eq=False)
 class LinearValues(Values):
-    """Output of one call of a linear layer; shape (..., target)."""
+    """Output of one call of a linear layer; shape (..., *target_shape)."""
 
     path: str
     inputs: Tensor
     """Numbers of its input, shape (rows, source)."""
+    source_shape: Shape
+    """Shape of one row of the input."""
+    target_shape: Shape
+    """Shape of one row of the output."""
 
     @property
     def parts(self) -> tuple[Tensor, ...]:

@@ -6,15 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from snncompile.errors import InputError
 from snncompile.ir import verify
-from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Neuron
+from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, Neuron
 from snncompile.registry import load
+from snncompile.synapses.base import IntegerSynapses, Synapses
 
 if TYPE_CHECKING:
     from snncompile.ir.result import Result
@@ -54,45 +53,6 @@ class Population:
 
 
 @dataclass(frozen=True, eq=False)
-class Dense:
-    """All-to-all synapses, float."""
-
-    weight: NDArray[np.float64]
-    """Shape (target, source)."""
-    kind: ClassVar[str] = "dense"
-
-    def __post_init__(self) -> None:
-        """Copy and freeze the weights."""
-        object.__setattr__(self, "weight", _frozen(self.weight, np.float64))
-
-
-@dataclass(frozen=True, eq=False)
-class IntegerDense:
-    """All-to-all synapses, integer, as in Lava's fixed-point `Dense`.
-
-    The accumulated input is sum(weight * spike) * 2^exponent; a negative exponent rounds the sum
-    down (towards minus infinity), as Lava's right shift does.
-    """
-
-    weight: NDArray[np.int16]
-    """Shape (target, source), -256..255; with b bits every one is a multiple of 2^(9 - b)."""
-    exponent: int
-    bits: int
-    """Bits of a weight including its sign."""
-    kind: ClassVar[str] = "dense"
-
-    def __post_init__(self) -> None:
-        """Copy and freeze the weights; refuse what 16 bits cannot hold."""
-        weight = np.asarray(self.weight)
-        if not ((weight >= -(2**15)) & (weight < 2**15)).all() or (weight % 1).any():
-            raise InputError("weights must be whole numbers from -32768 to 32767")
-        object.__setattr__(self, "weight", _frozen(weight, np.int16))
-
-
-Synapses = Dense | IntegerDense
-
-
-@dataclass(frozen=True, eq=False)
 class Projection:
     """Synapses from `source` to `target`.
 
@@ -102,7 +62,7 @@ class Projection:
 
     source: str
     target: str
-    synapses: Synapses
+    synapses: Synapses | IntegerSynapses
     delay: int = 0
 
 
@@ -123,7 +83,7 @@ class Graph:
     """What the user calls it; appears in reports only."""
 
     neuron_types: ClassVar[tuple[type, ...]] = (Neuron,)
-    synapse_types: ClassVar[tuple[type, ...]] = (Dense, IntegerDense)
+    synapse_types: ClassVar[tuple[type, ...]] = (Synapses, IntegerSynapses)
     simulator: ClassVar[str]
 
     def __post_init__(self) -> None:
@@ -141,6 +101,10 @@ class Graph:
     def phase(self, name: str) -> int:
         """Return the phase of a population; the input's is 0."""
         return 0 if name == self.input.name else self.population(name).phase
+
+    def payload(self, name: str) -> Interval:
+        """Return the smallest and largest value that a population or the input can send."""
+        return Interval(0, 1) if name == self.input.name else self.population(name).neuron.payload
 
     def own_delay(self, projection: Projection) -> int:
         """Return the delay between the own steps of source and target, 0 or more."""
@@ -187,7 +151,7 @@ class Network(Graph):
     """A float network: what a frontend imports."""
 
     neuron_types: ClassVar[tuple[type, ...]] = (FloatNeuron,)
-    synapse_types: ClassVar[tuple[type, ...]] = (Dense,)
+    synapse_types: ClassVar[tuple[type, ...]] = (Synapses,)
     simulator: ClassVar[str] = "float"
 
 
@@ -196,11 +160,5 @@ class IntegerNetwork(Graph):
     """An integer network: what a chip computes. Quantize makes it, or a `.net` file holds it."""
 
     neuron_types: ClassVar[tuple[type, ...]] = (IntegerNeuron,)
-    synapse_types: ClassVar[tuple[type, ...]] = (IntegerDense,)
+    synapse_types: ClassVar[tuple[type, ...]] = (IntegerSynapses,)
     simulator: ClassVar[str] = "integer"
-
-
-def _frozen(array: Any, dtype: type) -> NDArray[Any]:
-    frozen: NDArray[Any] = np.array(array, dtype=dtype, order="C")
-    frozen.flags.writeable = False
-    return frozen

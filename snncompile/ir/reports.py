@@ -28,11 +28,15 @@ class QuantizedLayer(_Report):
     readout the root mean square error over that of the potential); None without such data."""
 
 
+Quantity = Literal["accumulator", "u", "v", "sent", "raised"]
+
+
 class Bound(_Report):
     """What one quantity of one population can reach, and whether its width holds that."""
 
     population: str
-    quantity: Literal["accumulator", "u", "v"]
+    quantity: Quantity
+    """The accumulator or a state variable."""
     low: float | None
     high: float | None
     """Extremes over all neurons, inputs and time steps; None: without limit."""
@@ -60,7 +64,7 @@ class Bound(_Report):
             return f"{self.population}: {self.quantity} reaches {reach}; the width is not known"
         if self.holds:
             return f"{self.population}: {self.quantity} stays within {reach} of {self.limit:,}"
-        effect = {"u": "wraps", "v": "saturates", "accumulator": "overflows"}[self.quantity]
+        effect = {"u": "wraps", "v": "saturates"}.get(self.quantity, "overflows")
         return (
             f"{self.population}: {self.quantity} can reach {reach}, the width holds {self.limit:,}:"
             f" neuron {self.neuron} {effect} if all its sources of one sign spike in every step"

@@ -16,7 +16,8 @@ class Result:
     """Output of a network for a number of samples."""
 
     spikes: NDArray[Any]
-    """Output, shape (samples, steps, *output shape): 0 or 1, or the potential of a readout."""
+    """Output, shape (samples, steps, *output shape): 0 or 1, other integers
+    where the neurons' spikes carry a payload, or the potential of a readout."""
 
     @property
     def prediction(self) -> NDArray[np.int64]:

@@ -14,18 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from snncompile.errors import InputError
 from snncompile.ir import folder
 from snncompile.ir.graph import (
-    Dense,
     Graph,
     Input,
-    IntegerDense,
     IntegerNetwork,
     Network,
     Population,
     Projection,
-    Synapses,
 )
 from snncompile.neurons.base import FloatNeuron, Neuron
 from snncompile.registry import load
+from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
 
 NETWORK = "network.json"
 Arrays = dict[str, NDArray[Any]]
@@ -55,11 +53,17 @@ class _Population(Record):
     neuron: _Neuron
 
 
+class _Wiring(Record):
+    kind: str
+    parameters: dict[str, bool | int | tuple[int, ...] | str]
+    """A number, some numbers, or the name of an array."""
+
+
 class _Projection(Record):
     source: str
     target: str
     delay: Annotated[int, Field(ge=0, le=2**31)]
-    kind: Literal["dense"]
+    wiring: _Wiring
     weight: str
     exponent: Annotated[int, Field(ge=-32, le=32)] | None = None
     bits: Annotated[int, Field(ge=1, le=32)] | None = None
@@ -188,10 +192,10 @@ def _projection_record(index: int, projection: Projection, arrays: Arrays) -> di
         "source": projection.source,
         "target": projection.target,
         "delay": projection.delay,
-        "kind": synapses.kind,
+        "wiring": _wiring_record(f"projection{index}", synapses.wiring, arrays),
         "weight": key,
-        "exponent": synapses.exponent if isinstance(synapses, IntegerDense) else None,
-        "bits": synapses.bits if isinstance(synapses, IntegerDense) else None,
+        "exponent": synapses.exponent if isinstance(synapses, IntegerSynapses) else None,
+        "bits": synapses.bits if isinstance(synapses, IntegerSynapses) else None,
     }
 
 
@@ -224,19 +228,39 @@ def _check_names(name: str, kind: type[Neuron], values: Collection[str]) -> None
 
 def _check_all_used(record: NetworkRecord, arrays: Arrays, where: Path) -> None:
     used = {p.weight for p in record.projections}
+    for projection in record.projections:
+        used |= {v for v in projection.wiring.parameters.values() if isinstance(v, str)}
     for population in record.populations:
         used |= {v for v in population.neuron.parameters.values() if isinstance(v, str)}
     for name in sorted(arrays.keys() - used):
         raise InputError(f"{where}: arrays.npz holds {name!r}, which no part of it uses")
 
 
-def _synapses(record: _Projection, arrays: Arrays) -> Synapses:
+def _wiring_record(key: str, wiring: Wiring, arrays: Arrays) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for field in fields(wiring):
+        value = getattr(wiring, field.name)
+        if isinstance(value, np.ndarray):
+            arrays[f"{key}.{field.name}"] = value
+            value = f"{key}.{field.name}"
+        parameters[field.name] = list(value) if isinstance(value, tuple) else value
+    return {"kind": wiring.kind, "parameters": parameters}
+
+
+def _synapses(record: _Projection, arrays: Arrays) -> Synapses | IntegerSynapses:
     weight = arrays[record.weight]
+    kind: type[Wiring] = load("wirings", record.wiring.kind)
+    wiring = kind(
+        **{
+            name: arrays[value] if isinstance(value, str) else value
+            for name, value in record.wiring.parameters.items()
+        }
+    )
     if record.exponent is None or record.bits is None:
-        return Dense(weight)
+        return Synapses(wiring, weight)
     if weight.dtype != np.int16:
         raise ValueError(f"{record.weight} has dtype {weight.dtype}, expected int16")
-    return IntegerDense(weight, record.exponent, record.bits)
+    return IntegerSynapses(wiring, weight, record.exponent, record.bits)
 
 
 def _one_line(text: str) -> str:

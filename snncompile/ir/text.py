@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from snncompile.synapses.base import IntegerSynapses
+
 if TYPE_CHECKING:
     from snncompile.ir.graph import Graph, Projection
 
@@ -25,10 +27,10 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 def _projection_text(projection: Projection) -> str:
     weight = projection.synapses.weight
-    text = (
-        f"projection {projection.source} -> {projection.target} {projection.synapses.kind}"
-        f" {shape_text(weight.shape)} weight=[{weight.min():g} .. {weight.max():g}]"
-    )
-    if weight.dtype.kind == "i":
-        text += f" exponent={projection.synapses.exponent} bits={projection.synapses.bits}"  # type: ignore[union-attr]
+    synapses = projection.synapses
+    text = f"projection {projection.source} -> {projection.target} {synapses.wiring}"
+    if weight.size:
+        text += f" weight=[{weight.min():g} .. {weight.max():g}]"
+    if isinstance(synapses, IntegerSynapses):
+        text += f" exponent={synapses.exponent} bits={synapses.bits}"
     return text + f" delay={projection.delay}"

@@ -83,11 +83,12 @@ def _parameters(graph: Graph) -> Iterator[str]:
 
 def _weights(graph: Graph) -> Iterator[str]:
     for projection in graph.projections:
-        weight = projection.synapses.weight
+        weight, wiring = projection.synapses.weight, projection.synapses.wiring
         where = f"projection {projection.source} -> {projection.target}"
-        shape = (graph.end(projection.target).size, graph.end(projection.source).size)
-        if weight.shape != shape:
-            yield f"{where}: weight has shape {weight.shape}, (target, source) is {shape}"
+        ends = (graph.end(projection.target).size, graph.end(projection.source).size)
+        if (wiring.targets, wiring.sources) != ends:
+            joins = (wiring.targets, wiring.sources)
+            yield f"{where}: weights join (target, source) {joins}, the populations have {ends}"
         elif not np.isfinite(weight).all():
             yield f"{where}: {np.count_nonzero(~np.isfinite(weight))} weights are not finite"
 

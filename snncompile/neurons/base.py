@@ -40,7 +40,9 @@ class Neuron(ABC):
     states: ClassVar[tuple[str, ...]]
     """Names of the state variables, in the order of `State`. All start at zero."""
     spikes: ClassVar[bool] = True
-    """Whether the output is spikes (0 or 1); otherwise it is the potential."""
+    """Whether the output is spikes; otherwise it is the potential."""
+    payload: ClassVar[Interval] = Interval(0, 1)
+    """Smallest and largest value a spike can carry."""
 
     def __post_init__(self) -> None:
         """Copy and freeze every array parameter; refuse what its type cannot hold."""

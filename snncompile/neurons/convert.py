@@ -27,6 +27,25 @@ def check_positive(name: str, value: Floats) -> None:
         raise ValueError(f"{name} must be positive, got {value.min():g}")
 
 
+def check_not_positive(name: str, value: Floats | Ints) -> None:
+    """Refuse a number above zero."""
+    if not (value <= 0).all():
+        raise ValueError(f"{name} must not be positive, got {value.max():g}")
+
+
+def check_not_negative(name: str, value: Floats | Ints) -> None:
+    """Refuse a number below zero."""
+    if not (value >= 0).all():
+        raise ValueError(f"{name} must not be negative, got {value.min():g}")
+
+
+def check_steps(name: str, value: Floats | Ints, lowest: int = 0) -> None:
+    """Refuse a number of time steps that is not whole, or too small."""
+    if not ((value >= lowest) & (value % 1 == 0)).all():
+        wrong = value[(value < lowest) | (value % 1 != 0)].flat[0] if value.ndim else value[()]
+        raise ValueError(f"{name} must be a whole number from {lowest}, got {wrong:g}")
+
+
 def check_exponent(name: str, value: Ints) -> None:
     """Refuse an exponent that shifts the wrong way, or out of 64 bits."""
     if not ((value >= 0) & (value <= 31)).all():
@@ -55,6 +74,33 @@ def threshold(value: Floats, formats: Formats) -> Ints:
         worst = mantissa.min() if mantissa.min() < 1 else mantissa.max()
         raise QuantizeError(f"threshold mantissa {worst} is outside 1..{highest}")
     return mantissa
+
+
+def mantissa(name: str, value: Floats, formats: Formats, sign: int = 1) -> Ints:
+    """Return `value` / 2^6, rounded, of a number that is 0 or of the given sign.
+
+    Raises:
+        QuantizeError: beyond the chip's largest mantissa of a threshold.
+    """
+    mantissa = np.rint(value / 64).astype(np.int64)
+    highest = limit(formats.threshold_mantissa)
+    if np.abs(mantissa).max() > highest:
+        worst = mantissa.flat[np.abs(mantissa).argmax()]
+        low, high = sorted((0, sign * highest))
+        raise QuantizeError(f"{name} mantissa {worst} is outside {low}..{high}")
+    return mantissa
+
+
+def refractory(value: Floats, formats: Formats) -> Ints:
+    """Return a refractory period in time steps.
+
+    Raises:
+        QuantizeError: longer than the chip can wait.
+    """
+    highest = limit(formats.refractory)
+    if value.max() > highest:
+        raise QuantizeError(f"refractory {value.max():g} is outside 0..{highest}")
+    return value.astype(np.int64)
 
 
 def bias(value: Floats, formats: Formats) -> tuple[Ints, Ints]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import IntegerDense, IntegerNetwork, Population, Projection
-from snncompile.ir.reports import Bound
+from snncompile.ir.graph import IntegerNetwork, Population
+from snncompile.ir.reports import Bound, Quantity
 from snncompile.neurons.base import IntegerNeuron, Interval
 from snncompile.neurons.fixed import STATE_LIMIT
+from snncompile.synapses.base import IntegerSynapses
+
+Arriving = Sequence[tuple[IntegerSynapses, Interval]]
+"""Synapses that end at a population, each with the smallest and largest payload of its source."""
 
 
 def bounds(network: IntegerNetwork, chip: Chip, steps: int | None) -> tuple[Bound, ...]:
@@ -29,45 +35,57 @@ def bounds(network: IntegerNetwork, chip: Chip, steps: int | None) -> tuple[Boun
     return tuple(
         bound
         for population in network.populations
-        for bound in population_bounds(population, network.into(population.name), chip, steps)
+        for bound in population_bounds(population, _arriving(network, population), chip, steps)
     )
 
 
 def population_bounds(
-    population: Population, into: Sequence[Projection], chip: Chip, steps: int | None
+    population: Population, arriving: Arriving, chip: Chip, steps: int | None
 ) -> tuple[Bound, ...]:
     """Return the bounds of one population: accumulator, then its states in order."""
     name, neuron = population.name, population.neuron
     assert isinstance(neuron, IntegerNeuron)
-    x = accumulator(population.size, into)
+    x = accumulator(population.size, arriving)
     bits = chip.formats.accumulator_bits.whole
     accumulators = (1 << (bits - 1)) - 1 if bits else None
     found = [_bound(name, "accumulator", x, accumulators)]
     for state, interval in neuron.bounds(x, steps).items():
-        quantity: Literal["u", "v"] = "u" if state == "u" else "v"
-        found.append(_bound(name, quantity, interval, STATE_LIMIT - 1))
+        found.append(_bound(name, cast(Quantity, state), interval, STATE_LIMIT - 1))
     return tuple(found)
 
 
-def accumulator(size: int, into: Sequence[Projection]) -> Interval:
+def accumulator(size: int, arriving: Arriving) -> Interval:
     """Return the lowest and highest accumulated weights of each neuron in one time step, (n,)."""
     low, high = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    for projection in into:
-        synapses = projection.synapses
-        assert isinstance(synapses, IntegerDense)
-        weight = synapses.weight.astype(np.int64)
-        low += _shifted(np.minimum(weight, 0).sum(axis=1), synapses.exponent)
-        high += _shifted(np.maximum(weight, 0).sum(axis=1), synapses.exponent)
+    for synapses, payload in arriving:
+        matrix = synapses.wiring.matrix(synapses.weight.astype(np.int64))
+        negative, positive = (_sums(matrix, part) for part in (np.minimum, np.maximum))
+        lowest = negative * payload.high + positive * payload.low
+        highest = positive * payload.high + negative * payload.low
+        low += _shifted(lowest, synapses.exponent)
+        high += _shifted(highest, synapses.exponent)
     return Interval(low, high)
+
+
+def _arriving(network: IntegerNetwork, population: Population) -> Arriving:
+    found = []
+    for projection in network.into(population.name):
+        assert isinstance(projection.synapses, IntegerSynapses)
+        found.append((projection.synapses, network.payload(projection.source)))
+    return found
+
+
+def _sums(matrix: csr_array, part: np.ufunc) -> NDArray[np.int64]:
+    """Return the sums of the negative (np.minimum) or positive (np.maximum) weights per target."""
+    signed = csr_array((part(matrix.data, 0), matrix.indices, matrix.indptr), shape=matrix.shape)
+    return np.asarray(signed.sum(axis=1))
 
 
 def _shifted(total: Any, exponent: int) -> Any:
     return total << exponent if exponent >= 0 else total >> -exponent
 
 
-def _bound(
-    population: str, quantity: Literal["accumulator", "u", "v"], x: Interval, limit: int | None
-) -> Bound:
+def _bound(population: str, quantity: Quantity, x: Interval, limit: int | None) -> Bound:
     low, high = np.atleast_1d(*np.broadcast_arrays(x.low, x.high))
     return Bound(
         population=population,

@@ -8,11 +8,14 @@ import numpy as np
 
 from snncompile.errors import QuantizeError
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import IntegerDense, IntegerNetwork, Population, Projection
+from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.convert import limit
+from snncompile.synapses.base import IntegerSynapses
 
+STEPS = ("window", "start")
+"""Parameters that count time steps in a program of the neuron's own; no chip states a limit."""
 WIDEST = 9
-"""Bits of a stored weight; a chip's file may list more, which `IntegerDense` does not know."""
+"""Bits of a stored weight; a chip's file may list more, which integer synapses do not know."""
 
 
 def step(bits: int) -> int:
@@ -51,10 +54,16 @@ def _neuron(population: Population, chip: Chip) -> Iterator[str]:
         "current_decay": (0, decay),
         "potential_decay": (0, decay),
         "threshold": (0, limit(formats.threshold_mantissa)),
+        "threshold_decay": (0, decay),
+        "threshold_step": (0, limit(formats.threshold_mantissa)),
+        "negative_threshold": (-limit(formats.threshold_mantissa), 0),
+        "refractory": (0, limit(formats.refractory)),
         "bias_mantissa": (-limit(formats.bias_mantissa), limit(formats.bias_mantissa)),
         "bias_exponent": (0, limit(formats.bias_exponent)),
     }
     for name in population.neuron.parameters():
+        if name in STEPS:
+            continue
         value, (low, high) = getattr(population.neuron, name), ranges[name]
         if value.min() < low or value.max() > high:
             worst = value.min() if value.min() < low else value.max()
@@ -63,7 +72,7 @@ def _neuron(population: Population, chip: Chip) -> Iterator[str]:
 
 def _synapses(projection: Projection, chip: Chip) -> Iterator[str]:
     synapses, formats = projection.synapses, chip.formats
-    assert isinstance(synapses, IntegerDense)
+    assert isinstance(synapses, IntegerSynapses)
     low, high = formats.weight_exponent_lowest, formats.weight_exponent_highest
     if not low <= synapses.exponent <= high:
         yield f"weight exponent {synapses.exponent} is outside {low}..{high}"
@@ -71,6 +80,8 @@ def _synapses(projection: Projection, chip: Chip) -> Iterator[str]:
     if synapses.bits not in choices:
         yield f"{synapses.bits}-bit weights are not among {choices}"
     weight = synapses.weight
+    if not weight.size:
+        return
     if weight.min() < -256 or weight.max() > 255:
         yield f"weights {weight.min()}..{weight.max()} are outside -256..255"
     if np.any(weight % step(synapses.bits)):

@@ -7,6 +7,9 @@ from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from snncompile.errors import FitError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
@@ -14,7 +17,9 @@ from snncompile.ir.graph import IntegerNetwork, Population
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes import remedies
 from snncompile.passes.base import Pass
-from snncompile.passes.usage import RESOURCES, limit, slice_usage
+from snncompile.passes.usage import RESOURCES, destinations, limit, slice_usage
+
+Ints = NDArray[np.int64]
 
 PER_NEURON = ("compartments", "synapse_words", "axons_in", "axons_out")
 """Resources of which a smaller slice takes no more; those of one neuron must fit in any case."""
@@ -27,8 +32,10 @@ class Partition(Pass):
         population hidden 6, core of 4     ->      hidden[0:3] on core 0
                                                    hidden[3:6] on core 1
 
-    A neuron needs one output axon per core of its targets, so the number of cores is repeated from
-    the output back to the input until it no longer grows.
+    A slice is a range of the flattened neurons, for convolutions too. A neuron needs one output
+    axon per core that it has synapses on, so the number of cores is repeated from the output back
+    to the input until it no longer grows. Every synapse is stored: memory that shares the kernels
+    of a convolution, which Loihi 1 and 2 have, is not used yet.
 
     Requires: an integer network.
     Ensures: every neuron is in exactly one slice; no slice exceeds a known limit of the core.
@@ -59,18 +66,23 @@ def cut(network: IntegerNetwork, chip: Chip) -> tuple[Slice, ...]:
     """
     cores = dict.fromkeys((p.name for p in network.populations), 1)
     while True:
-        need = {p.name: _cores_for(network, chip, p, cores) for p in network.populations}
+        slices = {p.name: _even(p, cores[p.name], 0) for p in network.populations}
+        axons = {p.name: destinations(network, p.name, slices) for p in network.populations}
+        need = {
+            p.name: _cores_for(network, chip, p, cores[p.name], axons[p.name])
+            for p in network.populations
+        }
         if sum(need.values()) > _cores(chip):
             raise _too_many(network, chip, need)
         if need == cores:
             break
-        cores = {name: max(cores[name], need[name]) for name in cores}
-    slices: list[Slice] = []
+        cores = need
+    placed: list[Slice] = []
     for population in network.populations:
-        slices += _even(population, cores[population.name], len(slices))
-    for s in slices:
-        _check(network, chip, s, cores)
-    return tuple(slices)
+        placed += _even(population, cores[population.name], len(placed))
+    for s in placed:
+        _check(network, chip, s, axons[s.population])
+    return tuple(placed)
 
 
 def _cores(chip: Chip) -> int:
@@ -78,22 +90,30 @@ def _cores(chip: Chip) -> int:
 
 
 def _cores_for(
-    network: IntegerNetwork, chip: Chip, population: Population, cores: Map[str, int]
+    network: IntegerNetwork, chip: Chip, population: Population, least: int, axons: Ints
 ) -> int:
-    """Return the fewest cores that hold a population: those of the largest slice that fits."""
+    """Return the fewest cores, `least` or more, that hold a population in slices of one size.
 
-    def fits(size: int) -> str | None:
-        used = slice_usage(network, chip, population.name, 0, size, cores)
-        return _exceeded(chip, used, PER_NEURON)
+    Beyond the cores of the chip, where it is only told, the number is an estimate.
+    """
+
+    def exceeded(s: Slice) -> str | None:
+        return _exceeded(chip, slice_usage(network, chip, s, axons), PER_NEURON)
 
     low, high = 0, population.size
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (low, middle - 1) if fits(middle) else (middle, high)
+        one = Slice(population.name, 0, middle, 0)
+        low, high = (low, middle - 1) if exceeded(one) else (middle, high)
     if low == 0:
-        used = slice_usage(network, chip, population.name, 0, 1, cores)
-        raise _fit_error(chip, f"population {population.name}", fits(1) or "", used)
-    return max(-(-population.size // low), cores[population.name])
+        _check(network, chip, Slice(population.name, 0, 1, 0), axons)
+    count = max(population.size // (low + 1) + 1, least)  # the first slice fits
+    # Slices differ in what reaches them and what they reach: the first one is no measure for all.
+    while count < population.size and any(map(exceeded, _even(population, count, 0))):
+        count += 1
+        if count > _cores(chip):
+            return max(count, -(-population.size // low))
+    return count
 
 
 def _exceeded(chip: Chip, used: Map[str, int], resources: tuple[str, ...]) -> str | None:
@@ -111,8 +131,8 @@ def _even(population: Population, count: int, core: int) -> list[Slice]:
     return [Slice(population.name, ends[i], ends[i + 1], core + i) for i in range(count)]
 
 
-def _check(network: IntegerNetwork, chip: Chip, s: Slice, cores: Map[str, int]) -> None:
-    used = slice_usage(network, chip, s.population, s.start, s.stop, cores)
+def _check(network: IntegerNetwork, chip: Chip, s: Slice, axons: Ints) -> None:
+    used = slice_usage(network, chip, s, axons)
     resource = _exceeded(chip, used, tuple(RESOURCES))
     if resource:
         raise _fit_error(chip, f"population {s.population}", resource, used)

@@ -16,8 +16,6 @@ from snncompile.errors import QuantizeError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import (
-    Dense,
-    IntegerDense,
     IntegerNetwork,
     Network,
     Population,
@@ -30,6 +28,8 @@ from snncompile.passes import formats
 from snncompile.passes.base import Pass
 from snncompile.passes.bounds import population_bounds
 from snncompile.reference.simulate import Trains, batches, replay
+from snncompile.reference.synapses import bind
+from snncompile.synapses.base import IntegerSynapses, Synapses
 
 CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 """Shares of the largest weight tried as the largest one kept, where there is calibration data."""
@@ -115,7 +115,7 @@ class Quantize(Pass):
             except QuantizeError as error:
                 reasons = str(error)
                 continue
-            if all(b.holds for b in population_bounds(*made, chip, self.steps)):
+            if _proved(network, made, chip, self.steps):
                 return _Choice(*made, _report(network, population, made, scale, clip, trains))
             if fallback is None or _threshold(made[0]) >= FINE_THRESHOLD:
                 fallback = (made, scale)
@@ -131,14 +131,13 @@ class Quantize(Pass):
         self, network: Network, population: Population, chip: Chip, clip: float
     ) -> Iterator[tuple[float, int]]:
         """Yield scales with the exponent of the largest weights, from large to small."""
-        largest = clip * max(
-            (float(np.abs(p.synapses.weight).max()) for p in network.into(population.name)),
-            default=0.0,
-        )
+        weights = [p.synapses.weight for p in network.into(population.name)]
+        largest = clip * max((float(np.abs(w).max(initial=0.0)) for w in weights), default=0.0)
         cap = _largest_scale(population, chip)
         for exponent in range(chip.formats.weight_exponent_highest, -1, -1):
             fits = formats.top(self.bits) * 64 * 2**exponent / largest if largest else inf
-            yield min(fits, cap), exponent
+            if fits <= cap or exponent == 0:  # a scale in between would leave weight bits unused
+                yield min(fits, cap), exponent
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,13 +178,14 @@ def _in_order(network: Network, made: list[Projection]) -> tuple[Projection, ...
 def _largest_scale(population: Population, chip: Chip) -> float:
     """Return the largest scale whose threshold and bias are in the chip's ranges."""
     caps = [2.0**23]
-    threshold = getattr(population.neuron, "threshold", None)
-    if threshold is not None:
-        caps.append(limit(chip.formats.threshold_mantissa) * 64 / threshold.max())
+    for name in ("threshold", "negative_threshold", "threshold_step"):
+        largest = np.abs(getattr(population.neuron, name, 0.0)).max()
+        if largest:
+            caps.append(limit(chip.formats.threshold_mantissa) * 64 / largest)
     bias = np.abs(population.neuron.bias).max()  # type: ignore[attr-defined]
     if bias:
-        largest = limit(chip.formats.bias_mantissa) << limit(chip.formats.bias_exponent)
-        caps.append(largest / bias)
+        highest = limit(chip.formats.bias_mantissa) << limit(chip.formats.bias_exponent)
+        caps.append(highest / bias)
     return float(min(caps))
 
 
@@ -197,20 +197,27 @@ def _make(
     assert isinstance(neuron, FloatNeuron)
     new = replace(population, neuron=neuron.quantize(scale, chip.formats))
     into = network.into(population.name)
-    return new, tuple(replace(p, synapses=_dense(p, scale, exponent, bits)) for p in into)
+    return new, tuple(replace(p, synapses=_integer(p, scale, exponent, bits)) for p in into)
 
 
-def _dense(projection: Projection, scale: float, exponent: int, bits: int) -> IntegerDense:
+def _integer(projection: Projection, scale: float, exponent: int, bits: int) -> IntegerSynapses:
     """Return the weights as integers, with the smallest exponent from 0 that holds them."""
-    assert isinstance(projection.synapses, Dense)
+    assert isinstance(projection.synapses, Synapses)
     weight, top, step = projection.synapses.weight, formats.top(bits), formats.step(bits)
-    largest = np.abs(weight).max() * scale / 64
+    largest = np.abs(weight).max(initial=0.0) * scale / 64
     if largest:
         spare = floor(log2(top) + exponent - log2(largest) + 1e-9)
         exponent = max(0, min(exponent, exponent - spare))
     units = weight * (scale / 64 / 2**exponent / step)
     rounded = np.clip(np.rint(units), -top // step, top // step) * step
-    return IntegerDense(rounded.astype(np.int16), exponent, bits)
+    integers = rounded.astype(np.int16)
+    return IntegerSynapses(projection.synapses.wiring, integers, exponent, bits)
+
+
+def _proved(network: Network, made: _Made, chip: Chip, steps: int | None) -> bool:
+    population, projections = made
+    arriving = [(p.synapses, network.payload(p.source)) for p in projections]
+    return all(b.holds for b in population_bounds(population, arriving, chip, steps))  # type: ignore[arg-type]
 
 
 def _threshold(population: Population) -> int:
@@ -242,7 +249,7 @@ def _weight_error(
 ) -> float:
     wrong = whole = 0.0
     for old, new in zip(floats, integers, strict=True):
-        assert isinstance(new.synapses, IntegerDense)
+        assert isinstance(new.synapses, IntegerSynapses)
         unit = 64 * 2.0**new.synapses.exponent / scale
         wrong += float(((new.synapses.weight * unit - old.synapses.weight) ** 2).sum())
         whole += float((old.synapses.weight**2).sum())
@@ -269,7 +276,10 @@ def _output_error(
     if trains is None:
         return None
     new, projections = made
-    arriving = [(p.synapses, network.own_delay(p), trains[p.source]) for p in projections]
+    arriving = [
+        (bind(p.synapses, network.payload(p.source)), network.own_delay(p), trains[p.source])
+        for p in projections
+    ]
     wanted = trains[population.name]
     got = replay(new, arriving, wanted.shape)
     if population.neuron.spikes:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from snncompile.errors import FitError, QuantizeError, SnnCompileError
 from snncompile.hwmodels import load as chips
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import IntegerDense, IntegerNetwork
+from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Slice
 from snncompile.passes import formats
+from snncompile.synapses.base import IntegerSynapses
 
 Cut = Callable[[IntegerNetwork, Chip], tuple[Slice, ...]]
 OTHER_BITS = (6, 5, 4, 3, 2)
@@ -57,7 +58,7 @@ def _with_bits(network: IntegerNetwork, bits: int) -> IntegerNetwork | None:
     """Return the network with fewer weight bits; None if it has no more than that already."""
     projections = []
     for p in network.projections:
-        assert isinstance(p.synapses, IntegerDense)
+        assert isinstance(p.synapses, IntegerSynapses)
         fewer = replace(p.synapses, bits=min(bits, p.synapses.bits))
         projections.append(replace(p, synapses=fewer))
     if all(p.synapses.bits <= bits for p in network.projections):  # type: ignore[union-attr]

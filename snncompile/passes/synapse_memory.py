@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from snncompile.hwmodels.schema import Chip
 
 ENTRY_SYNAPSES = 60
@@ -14,18 +17,20 @@ DELAY_BITS = 6
 """Loihi 1: bits of a synapse's delay, where its format has one."""
 
 
-def words(chip: Chip, sources: int, targets: int, bits: int, delayed: bool) -> int:
-    """Return the words of dense synapses: every weight is stored, zero weights too.
+def words(chip: Chip, fan_out: NDArray[np.int64], bits: int, delayed: bool) -> int:
+    """Return the words of the rows of all sources; every synapse is stored, of weight zero too.
 
     Args:
         chip: gives the encoding and the width of a word.
-        sources: neurons whose spikes arrive.
-        targets: neurons of the slice.
+        fan_out: synapses of each source to the slice; a source without any has no row.
         bits: of a weight including its sign.
         delayed: whether the synapses have an extra delay.
     """
     width = chip.core.synapse_word_bits.whole or 64
-    return sources * ROWS[chip.encoding](targets, bits, delayed, width)
+    row = ROWS[chip.encoding]
+    sizes, rows = np.unique(fan_out[fan_out > 0], return_counts=True)
+    pairs = zip(sizes.tolist(), rows.tolist(), strict=True)
+    return sum(count * row(size, bits, delayed, width) for size, count in pairs)
 
 
 def _one_word(targets: int, bits: int, delayed: bool, width: int) -> int:

@@ -1,18 +1,25 @@
-"""Analysis: what a slice takes of each resource of its core, and what the core has."""
+"""Analysis: what a slice takes of each resource of its core, and what the core has.
+
+Every synapse is stored: a convolution takes the memory of its unrolled weights, on every chip. That
+the cores of Loihi 1 and 2 can share kernels between neurons is not used yet.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping as Map
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snncompile.errors import UnsupportedError
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import IntegerDense, IntegerNetwork, Population
+from snncompile.ir.graph import IntegerNetwork, Population
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.neurons.base import IntegerNeuron
 from snncompile.passes.synapse_memory import words
+from snncompile.synapses.base import IntegerSynapses
 
 RESOURCES = {
     "compartments": "compartments",
@@ -37,40 +44,66 @@ class CoreUsage:
 
 def usage(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> tuple[CoreUsage, ...]:
     """Return the usage of every core, in order."""
-    cores = {p.name: len({s.core for s in mapping.of(p.name)}) for p in network.populations}
+    slices = {p.name: mapping.of(p.name) for p in network.populations}
+    axons = {p.name: destinations(network, p.name, slices) for p in network.populations}
     return tuple(
-        CoreUsage(s.core, s, slice_usage(network, chip, s.population, s.start, s.stop, cores))
+        CoreUsage(s.core, s, slice_usage(network, chip, s, axons[s.population]))
         for s in mapping.slices
     )
 
 
+def reach(network: IntegerNetwork, source: str, s: Slice) -> NDArray[np.bool_]:
+    """Return which neurons of a source have a synapse to a slice."""
+    reached = np.zeros(network.end(source).size, np.bool_)
+    for p in network.out_of(source):
+        if p.target == s.population:
+            reached |= p.synapses.wiring.fan_out(s.start, s.stop) > 0
+    return reached
+
+
+def destinations(
+    network: IntegerNetwork, name: str, slices: Map[str, Sequence[Slice]]
+) -> NDArray[np.int64]:
+    """Return on how many cores each neuron of a population has synapses.
+
+    Args:
+        network: the integer network.
+        name: the population.
+        slices: the slices of each population, one per core.
+    """
+    count = np.zeros(network.population(name).size, np.int64)
+    for target in dict.fromkeys(p.target for p in network.out_of(name)):
+        for s in slices[target]:
+            count += reach(network, name, s)
+    return count
+
+
 def slice_usage(
-    network: IntegerNetwork, chip: Chip, name: str, start: int, stop: int, cores: Map[str, int]
+    network: IntegerNetwork, chip: Chip, s: Slice, axons: NDArray[np.int64]
 ) -> dict[str, int]:
-    """Return what neurons [start, stop) of a population take on a core of their own.
+    """Return what a slice takes on a core of its own.
 
     Args:
         network: the integer network.
         chip: whose encoding and compartments count.
-        name: the population.
-        start: first neuron.
-        stop: one after the last neuron.
-        cores: number of cores of each population; a spiking neuron sends to each core of a target.
+        s: the slice.
+        axons: output axons of each neuron of the population, one per core it has synapses on; see
+            `destinations`.
     """
-    population = network.population(name)
-    size = stop - start
-    into = [(p, network.end(p.source).size) for p in network.into(name)]
-    destinations = sum(cores[target] for target in {p.target for p in network.out_of(name)})
+    population = network.population(s.population)
     memory = 0
-    for p, sources in into:
-        assert isinstance(p.synapses, IntegerDense)
-        memory += words(chip, sources, size, p.synapses.bits, p.delay > 1)
+    reached: dict[str, NDArray[np.int64]] = {}
+    for p in network.into(s.population):
+        assert isinstance(p.synapses, IntegerSynapses)
+        fan_out = p.synapses.wiring.fan_out(s.start, s.stop)
+        memory += words(chip, fan_out, p.synapses.bits, p.delay > 1)
+        reached[p.source] = reached.get(p.source, 0) + fan_out
     return {
-        "compartments": size * compartments_per_neuron(chip, population),
+        "compartments": s.size * compartments_per_neuron(chip, population),
         "synapse_words": memory,
-        "axons_in": sum({p.source: sources for p, sources in into}.values()),
-        "axons_out": size * destinations,
-        **_profiles(population, start, stop),
+        "axons_in": sum(int(np.count_nonzero(fan_out)) for fan_out in reached.values()),
+        "axons_out": int(axons[s.start : s.stop].sum()),
+        **_profiles(population, s.start, s.stop),
     }
 
 

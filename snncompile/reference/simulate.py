@@ -2,7 +2,8 @@
 
 Populations count time from their own phase, so a sample is computed population after population:
 one matrix product for all time steps, then the neurons step by step. Only populations in a loop
-are computed step by step together.
+are computed step by step together. Where much is to be done, integer populations take the compiled
+way (`compiled.py`), with the same results.
 """
 
 from __future__ import annotations
@@ -24,14 +25,17 @@ from snncompile.ir.graph import (
     Population,
     Progress,
     Projection,
-    Synapses,
 )
 from snncompile.ir.result import Result
 from snncompile.neurons.base import IntegerNeuron, Neuron
-from snncompile.reference.synapses import Apply, bind
+from snncompile.reference import compiled
+from snncompile.reference.synapses import Apply, arriving_bound, bind
 
 MEMORY_BYTES = 256 * 2**20
 """Memory one batch may take, roughly; more samples than that are run batch after batch."""
+COMPILE_FROM = 2**22
+"""Neurons times time steps times samples from which loading the compiled way takes less time than
+it saves."""
 
 Trains = dict[str, Tensor]
 """Output of the input and of each population, shape (samples, steps, size)."""
@@ -64,8 +68,8 @@ def batches(
     """
     samples, steps = x.shape[:2]
     neurons = network.input.size + sum(p.size for p in network.populations)
-    size = max(1, min(512, MEMORY_BYTES // (16 * steps * neurons)))
-    runner = _Runner(network, watch)
+    runner = _Runner(network, watch, fast=samples * steps * neurons >= COMPILE_FROM)
+    size = max(1, min(512, MEMORY_BYTES // (steps * runner.bytes)))
     for start in range(0, samples, size):
         batch = x[start : start + size]
         yield runner.run(torch.tensor(batch.reshape(len(batch), steps, -1)))
@@ -74,20 +78,20 @@ def batches(
 
 
 def replay(
-    population: Population, arriving: Sequence[tuple[Synapses, int, Tensor]], shape: torch.Size
+    population: Population, arriving: Sequence[tuple[Apply, int, Tensor]], shape: torch.Size
 ) -> Tensor:
     """Run one population alone on given spike trains; return its output.
 
     Args:
         population: whose neurons to run.
-        arriving: per projection its synapses, its own delay and the source's spike train, shape
-            (samples, steps, source).
+        arriving: per projection its bound synapses, its own delay and the source's spike train,
+            shape (samples, steps, source).
         shape: (samples, steps, size) of the output.
     """
     exact = isinstance(population.neuron, IntegerNeuron)
     drive = _silence(shape, exact)
-    for synapses, delay, train in arriving:
-        _arrive(drive, bind(synapses), delay, train)
+    for apply, delay, train in arriving:
+        _arrive(drive, apply, delay, train)
     outputs = [output for _, output in _steps(population.neuron.bind(torch.tensor), drive)]
     return torch.stack(outputs, dim=1)
 
@@ -117,12 +121,18 @@ def check_spikes(network: Graph, x: ArrayLike) -> NDArray[np.uint8]:
         InputError: as `check_input`, or a value other than 0 and 1.
     """
     array = _array(x)
-    if array.dtype.kind in "iuf" and array.size and not ((array == 0) | (array == 1)).all():
+    if array.dtype.kind in "iuf" and array.size and not _is_binary(array):
         raise InputError(
             f"input holds values from {array.min():g} to {array.max():g}, expected spikes: 0 or 1;"
             " make spikes of them first (snncompile encode)"
         )
     return check_input(network, array, np.uint8)
+
+
+def _is_binary(array: NDArray[Any]) -> bool:
+    """Whether all values are 0 or 1; sample by sample, for the input may be most of the memory."""
+    samples = array.reshape(1) if array.ndim == 0 else array
+    return all(((part == 0) | (part == 1)).all() for part in samples)
 
 
 def _array(x: ArrayLike) -> NDArray[Any]:
@@ -143,22 +153,53 @@ def _run(network: Graph, x: NDArray[Any], progress: Progress | None) -> Result:
 class _Runner:
     """A network with its parameters as tensors, ready to run batches."""
 
-    def __init__(self, network: Graph, watch: Watch | None) -> None:
+    def __init__(self, network: Graph, watch: Watch | None, *, fast: bool) -> None:
         self.network = network
         self.watch = watch
         self.exact = isinstance(network, IntegerNetwork)
         self.groups = tuple(view.groups(network))
         self.neurons = {p.name: p.neuron.bind(torch.tensor) for p in network.populations}
-        self.synapses = {id(p): bind(p.synapses) for p in network.projections}
+        self.synapses = {
+            id(p): bind(p.synapses, network.payload(p.source)) for p in network.projections
+        }
+        self.fast: dict[str, compiled.RunNeurons] = {}
+        self.events: dict[int, compiled.Events] = {}
+        if fast and self.exact and not watch:
+            self._compile()
+        self.bytes = (1 if self.fast else 16) * network.input.size + sum(
+            self._bytes(p) for p in network.populations
+        )
+        """Memory per sample and time step."""
+
+    def _compile(self) -> None:
+        """Find the populations that can take the compiled way."""
+        for names, loop in self.groups:
+            population = self.network.population(names[0])
+            into = self.network.into(names[0])
+            sources = [(p.synapses, self.network.payload(p.source)) for p in into]
+            if loop or sum(arriving_bound(*source) for source in sources) >= 2**31:
+                continue
+            run = compiled.bind_neuron(population.neuron, population.size)
+            if run:
+                self.fast[population.name] = run
+                events = [compiled.bind_events(*source) for source in sources]
+                self.events |= {id(p): e for p, e in zip(into, events, strict=True) if e}
+
+    def _bytes(self, population: Population) -> int:
+        if population.name not in self.fast:
+            return 16 * population.size
+        return (1 if population.neuron.spikes else 8) * population.size
 
     def run(self, x: Tensor) -> Trains:
         trains: Trains = {self.network.input.name: x}
         for names, loop in self.groups:
-            drive = {name: self._drive(name, trains, x) for name in names}
             if loop:
-                self._run_loop(names, drive, trains)
+                self._run_loop(names, {n: self._drive(n, trains, x) for n in names}, trains)
+            elif names[0] in self.fast:
+                trains[names[0]] = self._run_compiled(names[0], trains)
             else:
-                trains[names[0]] = self._run_population(names[0], drive[names[0]])
+                drive = self._drive(names[0], trains, x)
+                trains[names[0]] = self._run_population(names[0], drive)
         return trains
 
     def _drive(self, name: str, trains: Mapping[str, Tensor], x: Tensor) -> Tensor:
@@ -170,6 +211,27 @@ class _Runner:
                 delay = self.network.own_delay(p)
                 _arrive(total, self.synapses[id(p)], delay, trains[p.source])
         return total
+
+    def _run_compiled(self, name: str, trains: Mapping[str, Tensor]) -> Tensor:
+        population = self.network.population(name)
+        arriving = [
+            compiled.Arriving(
+                self.synapses[id(p)],
+                self.events.get(id(p)),
+                self.network.own_delay(p),
+                trains[p.source],
+            )
+            for p in self.network.into(name)
+        ]
+
+        def by_step(part: slice) -> Tensor:
+            some = [(a.apply, a.delay, a.train[part]) for a in arriving]
+            return replay(population, some, output[part].shape)
+
+        shape = (*trains[self.network.input.name].shape[:2], population.size)
+        output = torch.empty(shape, dtype=torch.bool if population.neuron.spikes else torch.int64)
+        compiled.run(self.fast[name], arriving, output, by_step)
+        return output
 
     def _run_population(self, name: str, drive: Tensor) -> Tensor:
         outputs = []
@@ -184,7 +246,7 @@ class _Runner:
         inside = {n: [p for p in self.network.into(n) if p.source in names] for n in names}
         state = {name: _start(self.neurons[name], drive[name]) for name in names}
         for name in names:
-            trains[name] = torch.zeros(drive[name].shape, dtype=torch.bool)
+            trains[name] = torch.zeros(drive[name].shape, dtype=_output_type(self.neurons[name]))
         for step in range(drive[names[0]].shape[1]):
             for name in names:
                 x = drive[name][:, step]
@@ -209,6 +271,11 @@ def _arrive(total: Tensor, apply: Apply, delay: int, train: Tensor) -> None:
     """Add to `total` what a spike train brings, `delay` steps later."""
     if delay < train.shape[1]:
         total[:, delay:] += apply(train[:, : train.shape[1] - delay])
+
+
+def _output_type(neuron: Neuron) -> torch.dtype:
+    """Return what a spiking neuron sends: bool, or integers where a spike can be more than 1."""
+    return torch.bool if neuron.payload == (0, 1) else torch.int64
 
 
 def _start(neuron: Neuron, drive: Tensor) -> tuple[Tensor, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
+import differential
 import numpy as np
 import plain
 import pytest
@@ -15,6 +16,7 @@ from networks import (
     LOIHI2,
     TOY,
     changed,
+    formatted,
     integer_chain,
     limited,
     random_integer_network,
@@ -25,11 +27,15 @@ import snncompile
 from snncompile.backends.energy.counts import count, network_steps
 from snncompile.errors import InputError
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import IntegerDense, Projection
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Mapping, Site
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.reference import simulate
 from snncompile.reference.simulate import batches, check_spikes
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.dense import integer_dense
+from snncompile.synapses.scale import Scale
+from snncompile.synapses.sparse import Sparse
 
 NANO = 1e-9
 PICO = 1e-12
@@ -377,12 +383,6 @@ def wide_chip(compartments: int) -> Chip:
     )
 
 
-def single(network):
-    """Return the network without second projections between the same two populations."""
-    first = {(p.source, p.target): p for p in reversed(network.projections)}
-    return dataclasses.replace(network, projections=tuple(first.values()))
-
-
 def brute_force(program, x):
     """Return {core: [events of each network step]} and [messages by route], spike by spike."""
     network, mapping = program.network, program.mapping
@@ -390,59 +390,92 @@ def brute_force(program, x):
     steps = len(x[0]) + max(p.phase for p in network.populations)
     found = {s.core: [Counter() for _ in range(steps)] for s in mapping.slices}
     routes = [Counter() for _ in range(steps)]
-    for p in network.projections:
-        end = network.phase(p.target) + len(x[0])
-        for own, row in enumerate(trains[p.source]):
-            now = own + network.phase(p.source) + p.delay
-            for s in mapping.of(p.target) if now < end else ():
-                found[s.core][now]["message_in"] += int(row.sum())
-                found[s.core][now]["synaptic_op"] += int(row.sum()) * s.size
+    hit = {s.core: [set() for _ in range(steps)] for s in mapping.slices}
+    for name, own, i in spikes_of(network, trains):
+        now = network.phase(name) + own
+        if name != "input":
+            (home,) = (s for s in mapping.of(name) if s.start <= i < s.stop)
+            found[home.core][now]["spike"] += 1
+        for s in mapping.slices:
+            arriving = arrivals(network, name, i, s)
+            if arriving and name != "input":
+                send(program, home, s, found[home.core][now], routes[now])
+            end = network.phase(s.population) + len(x[0])
+            due = sorted((now + delay, neuron) for delay, neuron in arriving if now + delay < end)
+            receive(due, found[s.core], hit[s.core])
     for s in mapping.slices:
-        kind = network.population(s.population).neuron.kind
-        for events in found[s.core]:
-            updates(events, s.size * TOY.neurons[kind].whole)
-        if kind != "readout":
-            for own, row in enumerate(trains[s.population]):
-                now = own + network.phase(s.population)
-                spread(
-                    program, s, int(row[s.start : s.stop].sum()), found[s.core][now], routes[now]
-                )
+        each = TOY.neurons[network.population(s.population).neuron.kind].whole
+        for events, neurons in zip(found[s.core], hit[s.core], strict=True):
+            updates(events, s.size * each, len(neurons) * each)
     return found, routes
 
 
-def updates(events, compartments: int) -> None:
-    reached = events["message_in"] > 0
+def receive(due, events, hit) -> None:
+    """Count what one spike does to a slice: one message, and each synapse when it is due."""
+    for step, _ in due[:1]:
+        events[step]["message_in"] += 1
+    for step, neuron in due:
+        events[step]["synaptic_op"] += 1
+        hit[step].add(neuron)
+
+
+def updates(events, compartments: int, active: int) -> None:
     events["neuron_mapped"] = compartments
-    events["neuron_active"] = events["neuron_updated"] = reached * compartments
-    events["neuron_inactive"] = (not reached) * compartments
+    events["neuron_active"] = events["neuron_updated"] = active
+    events["neuron_inactive"] = compartments - active
 
 
-def spread(program, s, fired: int, events, route) -> None:
-    """Count the messages of so many spikes: one to each core of each target."""
+def spikes_of(network, trains):
+    """Yield (sender, own step, neuron) of each spike."""
+    for name, train in trains.items():
+        if name == "input" or network.population(name).neuron.spikes:
+            for own, i in np.argwhere(train).tolist():
+                yield name, own, i
+
+
+def arrivals(network, name: str, i: int, s):
+    """Return (delay, neuron) of each synapse that a neuron has to a slice."""
+    found = []
+    for p in network.projections:
+        if (p.source, p.target) == (name, s.population):
+            wiring = p.synapses.wiring
+            reached = wiring.matrix(np.ones(wiring.weight_shape)).toarray()[s.start : s.stop, i]
+            found += [(p.delay, int(t)) for t in np.flatnonzero(reached)]
+    return found
+
+
+def send(program, home, s, events, route) -> None:
+    """Count a message from one slice to another."""
     site = {site.core: site for site in program.mapping.sites}
-    events["spike"] = fired
-    for target in {p.target for p in program.network.out_of(s.population)}:
-        for other in program.mapping.of(target):
-            send(events, route, site[s.core], site[other.core], fired)
-
-
-def send(events, route, a, b, messages: int) -> None:
+    a, b = site[home.core], site[s.core]
     columns, rows = abs(a.tile_x - b.tile_x), abs(a.tile_y - b.tile_y)
-    events["message_out"] += messages
-    events["message_within_tile"] += messages * (columns == rows == 0)
-    events["hop_east_west"] += messages * columns
-    events["hop_north_south"] += messages * rows
-    if messages:
-        route[columns, rows] += messages
+    events["message_out"] += 1
+    events["message_within_tile"] += columns == rows == 0
+    events["hop_east_west"] += columns
+    events["hop_north_south"] += rows
+    route[columns, rows] += 1
 
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10**9), steps=st.integers(1, 7), compartments=st.integers(2, 5))
 def test_every_count_of_every_core_and_step(seed, steps, compartments):
-    network = single(random_integer_network(seed, wild=False))
+    network = random_integer_network(seed, wild=False)
     assume(sum(p.size for p in network.populations) <= 20)
     program = snncompile.compile(network, chip=wide_chip(compartments))
-    x = spikes(network, 1, steps, seed)
+    agrees_with_brute_force(program, spikes(network, 1, steps, seed))
+
+
+@settings(max_examples=25)
+@given(number=st.integers(0, 10**9), steps=st.integers(1, 4), compartments=st.integers(8, 30))
+def test_every_count_with_every_wiring(number, steps, compartments):
+    network = differential.network(5, number, (2, 4, 6), steps)
+    assume(sum(p.size for p in network.populations) <= 100)
+    chip = formatted(wide_chip(compartments), weight_bits=range(1, 9), delay=63)
+    program = snncompile.compile(network, chip=chip)
+    agrees_with_brute_force(program, spikes(network, 1, steps, number, rate=0.2))
+
+
+def agrees_with_brute_force(program, x) -> None:
     found, routes = brute_force(program, x)
     (trains,) = batches(program.network, check_spikes(program.network, x))
     cores = list(count(program, trains))
@@ -476,11 +509,57 @@ def test_a_loop_sends_messages_to_its_own_core():
     network = changed(
         integer_chain(1, 2),
         projections=(
-            Projection("input", "a", IntegerDense([[4], [0]], 0, 8), 1),
-            Projection("a", "a", IntegerDense([[0, 4], [4, 0]], 0, 8), 1),
+            Projection("input", "a", integer_dense([[4], [0]], 0, 8), 1),
+            Projection("a", "a", integer_dense([[0, 4], [4, 0]], 0, 8), 1),
         ),
     )
     program = snncompile.compile(network, chip=TOY)
     found = {r.event: r.count for r in program.estimate([[[1], [0], [0]]]).rows}
     assert found["message_within_tile"] == 3  # one neuron fires in each step, in turns
     assert found["synaptic_op"] == 2 * (1 + 2)
+
+
+def test_sparse_synapses_by_hand():
+    """Input 0 reaches neurons 0 and 1, input 1 neuron 3, input 2 nothing; cores of 2 neurons."""
+    wiring = Sparse(np.array([0, 1, 3]), np.array([0, 0, 1]), 4, 3)
+    diagonal = IntegerSynapses(Scale(4), np.array(2), 0, 8)
+    fire = IntegerCubaLif(4095, 0, 1)
+    network = IntegerNetwork(
+        Input("input", (3,)),
+        (Population("a", (4,), fire, 1), Population("b", (4,), fire, 2)),
+        (
+            Projection("input", "a", IntegerSynapses(wiring, [2, 0, 2], 0, 8), 1),
+            Projection("a", "b", diagonal, 1),
+        ),
+        "b",
+    )
+    program = snncompile.compile(network, chip=limited(TOY, compartments=2))
+    assert [u.used["axons_out"] for u in program.usage()] == [2, 2, 0, 0]
+    assert [u.used["axons_in"] for u in program.usage()] == [1, 1, 2, 2]
+    (trains,) = batches(program.network, np.ones((1, 1, 3), np.uint8))
+    assert trains["a"].tolist() == [[[1, 0, 0, 1]]]  # neuron 1 is reached by a weight of zero
+    first, second, third, fourth = (
+        {event: counts[0].tolist() for event, counts in core.events.items()}
+        for core in count(program, trains)
+    )
+    assert (first["synaptic_op"], second["synaptic_op"]) == ([0, 2, 0], [0, 1, 0])
+    assert (first["message_in"], second["message_in"]) == ([0, 1, 0], [0, 1, 0])
+    assert (first["neuron_active"], second["neuron_active"]) == ([0, 2, 0], [0, 1, 0])
+    assert (first["message_out"], second["message_out"]) == ([0, 1, 0], [0, 1, 0])
+    for core in (third, fourth):
+        assert core["message_in"] == core["synaptic_op"] == core["neuron_active"] == [0, 0, 1]
+
+
+def test_two_projections_from_one_source_are_one_message():
+    """It comes with the shorter delay; the synapses of the other are read when they are due."""
+    network = changed(
+        integer_chain(1, 1),
+        projections=tuple(
+            Projection("input", "a", integer_dense([[2]], 0, 8), delay) for delay in (3, 1)
+        ),
+    )
+    program = snncompile.compile(network, chip=TOY)
+    (trains,) = batches(program.network, np.array([[[1], [0], [0], [0]]], np.uint8))
+    (core,) = count(program, trains)
+    assert core.events["message_in"].tolist() == [[0, 1, 0, 0, 0]]
+    assert core.events["synaptic_op"].tolist() == [[0, 1, 0, 1, 0]]

@@ -8,22 +8,22 @@ import pytest
 
 from snncompile.backends.lava.emit import NEURONS, emit, write
 from snncompile.errors import BackendError, SnnCompileError
-from snncompile.ir.graph import (
-    Input,
-    IntegerDense,
-    IntegerNetwork,
-    Population,
-    Projection,
-)
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import IntegerNeuron
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
+from snncompile.neurons.ternary_lif import IntegerTernaryLif
 from snncompile.registry import TABLES
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import integer_dense
+from snncompile.synapses.scale import Scale
+from snncompile.synapses.sparse import Sparse
 
 
-def dense(target: int, source: int, value: int = 2, exponent: int = 0) -> IntegerDense:
-    return IntegerDense(np.full((target, source), value), exponent, 8)
+def made(target: int, source: int, value: int = 2, exponent: int = 0) -> IntegerSynapses:
+    return integer_dense(np.full((target, source), value), exponent, 8)
 
 
 HARD = IntegerCubaLif(1023, 127, 40)
@@ -42,14 +42,14 @@ def all_kinds() -> IntegerNetwork:
             Population("out", (2,), IntegerReadout(1023, 0), phase=3),
         ),
         (
-            Projection("input", "hidden", dense(4, 6), 1),
-            Projection("input", "fire", dense(4, 6, 4), 1),
-            Projection("hidden", "hidden", dense(4, 4, -2), 1),
-            Projection("hidden", "class", dense(4, 4), 1),
-            Projection("fire", "class", dense(4, 4, 6, exponent=-3), 2),
-            Projection("class", "out", dense(2, 4), 1),
-            Projection("input", "out", dense(2, 6), 3),
-            Projection("input", "out", dense(2, 6), 4),
+            Projection("input", "hidden", made(4, 6), 1),
+            Projection("input", "fire", made(4, 6, 4), 1),
+            Projection("hidden", "hidden", made(4, 4, -2), 1),
+            Projection("hidden", "class", made(4, 4), 1),
+            Projection("fire", "class", made(4, 4, 6, exponent=-3), 2),
+            Projection("class", "out", made(2, 4), 1),
+            Projection("input", "out", made(2, 6), 3),
+            Projection("input", "out", made(2, 6), 4),
         ),
         "out",
         title='demo\n"""of all kinds',
@@ -62,7 +62,7 @@ def chain() -> IntegerNetwork:
     return IntegerNetwork(
         Input("input", (3,)),
         (Population("a", (2,), HARD, phase=1), Population("b", (1,), HARD, phase=2)),
-        (Projection("input", "a", dense(2, 3), 1), Projection("a", "b", dense(1, 2), 1)),
+        (Projection("input", "a", made(2, 3), 1), Projection("a", "b", made(1, 2), 1)),
         "b",
     )
 
@@ -77,6 +77,93 @@ def test_readme_of_all_kinds(all_kinds, golden):
 
 def test_readme_of_a_chain(chain, golden):
     golden(emit(chain).texts["README.md"])
+
+
+@pytest.fixture
+def all_wirings() -> IntegerNetwork:
+    """A projection of each kind of wiring, and one without any synapse."""
+    kernels = Convolution((2, 2, 3), 2, (1, 2), (1, 1), (0, 0), (1, 1), 2)
+    wirings = {
+        "conv": (kernels, np.array([2, 4, 6, 8]).reshape(2, 1, 1, 2)),
+        "some": (Sparse(np.array([2, 0, 0]), np.array([3, 11, 0]), 3, 12), np.array([2, 0, -4])),
+        "none": (Sparse(np.array([], int), np.array([], int), 1, 12), np.array([], int)),
+        "scaled": (Scale(12), np.array(-6)),
+    }
+    return IntegerNetwork(
+        Input("input", (2, 2, 3)),
+        (
+            *(Population(name, (w.targets,), HARD, phase=1) for name, (w, _) in wirings.items()),
+            Population("out", (1,), HARD, phase=2),
+        ),
+        (
+            *(
+                Projection("input", name, IntegerSynapses(wiring, weight, -1, 8), 1)
+                for name, (wiring, weight) in wirings.items()
+            ),
+            Projection("scaled", "out", made(1, 12), 1),
+        ),
+        "out",
+    )
+
+
+def test_network_of_all_wirings(all_wirings, golden):
+    golden(emit(all_wirings).texts["network.py"])
+
+
+def test_readme_of_all_wirings(all_wirings, golden):
+    golden(emit(all_wirings).texts["README.md"])
+
+
+def test_sparse_matrices_are_stored_in_three_arrays(all_wirings):
+    arrays = emit(all_wirings).arrays
+    parts = {"data", "indices", "indptr"}
+    names = ["input_to_conv", "input_to_some", "input_to_none", "input_to_scaled"]
+    assert set(arrays) == {f"{n}.{part}" for n in names for part in parts} | {
+        "scaled_to_out.weights"
+    }
+
+    def stored(name: str) -> list[list[int]]:
+        return [arrays[f"{name}.{part}"].tolist() for part in ("data", "indices", "indptr")]
+
+    assert stored("input_to_some") == [[-4, 0, 2], [0, 11, 3], [0, 2, 2, 3]]
+    assert stored("input_to_none") == [[], [], [0, 0]]
+    assert stored("input_to_scaled") == [[-6] * 12, [*range(12)], [*range(13)]]
+    # channel 0: 2 x[0] + 4 x[1], channel 1: 6 x[6] + 8 x[7]
+    data, indices, ends = stored("input_to_conv")
+    assert data == [2, 4] * 4 + [6, 8] * 4
+    assert indices == [0, 1, 1, 2, 3, 4, 4, 5, 6, 7, 7, 8, 9, 10, 10, 11]
+    assert ends == [*range(0, 17, 2)]
+    kinds = {name.rpartition(".")[2]: str(array.dtype) for name, array in arrays.items()}
+    assert kinds == {"data": "int16", "indices": "int32", "indptr": "int32", "weights": "int16"}
+
+
+def test_what_a_spike_with_a_sign_needs():
+    signed = IntegerTernaryLif(4095, 0, 9, [-9, -8])
+    network = IntegerNetwork(
+        Input("input", (2,)),
+        (
+            Population("a", (2,), signed, phase=1),
+            Population("b", (1,), HARD, phase=2),
+            Population("c", (2,), signed, phase=2),
+        ),
+        (
+            Projection("input", "a", made(2, 2), 1),
+            Projection("a", "b", made(1, 2), 1),
+            Projection("a", "c", made(2, 2), 3),
+            Projection("b", "c", made(2, 1), 1),
+        ),
+        "c",
+    )
+    emitted = emit(network)
+    text = emitted.texts["network.py"]
+    assert text.count("num_message_bits=24") == 2  # what a sends
+    assert '"a": ((2,), 1, "int32"),' in text
+    assert '"b": ((1,), 2, "uint8"),' in text
+    assert "processes/ternary_lif.py" in emitted.texts
+    assert emitted.arrays["a.vth_lo"].tolist() == [-9, -8]
+    readme = emitted.texts["README.md"]
+    assert "(samples, steps, 2): -1, 0 and 1." in readme
+    assert "The equations of `TernaryLif` are in `processes/`." in readme
 
 
 def test_emits_only_the_processes_it_needs(all_kinds, chain):
@@ -126,12 +213,12 @@ def test_what_is_emitted_is_python_that_does_not_know_us(all_kinds):
 
 
 def test_names_of_the_user_do_not_hide_names_of_the_program():
-    names = ["np", "Dense", "lambda", "spikes", "x", "ARRAYS", "len"]
+    names = ["np", "sparse", "csr_matrix", "Dense", "lambda", "spikes", "x", "ARRAYS", "len"]
     populations = [Population(name, (1,), HARD, phase=1) for name in names]
     network = IntegerNetwork(
         Input("steps", (1,)),
         tuple(populations),
-        tuple(Projection("steps", name, dense(1, 1), 1) for name in names),
+        tuple(Projection("steps", name, made(1, 1), 1) for name in names),
         "x",
     )
     text = emit(network).texts["network.py"]
@@ -145,9 +232,9 @@ def test_names_of_the_user_do_not_hide_names_of_the_program():
 def test_sizes_may_be_numbers_of_numpy():
     one_line = Input("input", (np.int64(1),))
     populations = (Population("out", (np.int64(1),), HARD, phase=np.int64(1)),)
-    projections = (Projection("input", "out", dense(1, 1), np.int64(1)),)
+    projections = (Projection("input", "out", made(1, 1), np.int64(1)),)
     texts = emit(IntegerNetwork(one_line, populations, projections, "out")).texts
-    assert texts == emit(one(HARD, dense(1, 1))).texts
+    assert texts == emit(one(HARD, made(1, 1))).texts
 
 
 def test_every_integer_neuron_has_a_process():
@@ -159,7 +246,7 @@ class Unknown(IntegerReadout):
     name = "unknown"
 
 
-def one(neuron: IntegerNeuron, synapses: IntegerDense, delay: int = 1) -> IntegerNetwork:
+def one(neuron: IntegerNeuron, synapses: IntegerSynapses, delay: int = 1) -> IntegerNetwork:
     return IntegerNetwork(
         Input("input", (1,)),
         (Population("out", (1,), neuron, phase=delay),),
@@ -170,38 +257,50 @@ def one(neuron: IntegerNeuron, synapses: IntegerDense, delay: int = 1) -> Intege
 
 REFUSED = [
     (
-        one(HARD, dense(1, 1), delay=0),
+        one(HARD, made(1, 1), delay=0),
         "projection input -> out: delay 0, but a synapse of Lava takes one time step; compile the"
         " network first",
     ),
     (
-        one(HARD, dense(1, 1, 3)),
+        one(HARD, made(1, 1, 3)),
         "projection input -> out: Lava would change its weights; with 8 bits they must be multiples"
         " of 2 in -256..255",
     ),
     (
-        one(HARD, dense(1, 1, 256)),
+        one(HARD, made(1, 1, 256)),
         "projection input -> out: Lava would change its weights; with 8 bits they must be multiples"
         " of 2 in -256..255",
     ),
     (
-        one(HARD, dense(1, 1, -258)),
+        one(HARD, made(1, 1, -258)),
         "projection input -> out: Lava would change its weights; with 8 bits they must be multiples"
         " of 2 in -256..255",
     ),
     (
-        one(IntegerCubaLif(0, 0, 40, 40000), dense(1, 1)),
+        one(HARD, IntegerSynapses(Scale(1), np.array(4), 0, 6)),
+        "projection input -> out: Lava would change its weights; with 6 bits they must be multiples"
+        " of 8 in -256..255",
+    ),
+    (
+        one(
+            HARD, IntegerSynapses(Convolution((1, 1), 1, *[(1,)] * 2, (0,), (1,)), [[[256]]], 0, 8)
+        ),
+        "projection input -> out: Lava would change its weights; with 8 bits they must be multiples"
+        " of 2 in -256..255",
+    ),
+    (
+        one(IntegerCubaLif(0, 0, 40, 40000), made(1, 1)),
         "population out: bias_mant 40000 is outside -32768..32767, which is what Lava's LIF"
         " computes with",
     ),
     (
-        one(IntegerCubaLif(-1, 0, 40), dense(1, 1)),
+        one(IntegerCubaLif(-1, 0, 40), made(1, 1)),
         "population out: du -1 is outside 0..4095, which is what Lava's LIF computes with",
     ),
     (
-        one(Unknown(0, 0), dense(1, 1)),
-        "population out: the Lava backend has no process for unknown; it knows cuba_lif,"
-        " integrate_fire, readout",
+        one(Unknown(0, 0), made(1, 1)),
+        "population out: the Lava backend has no process for unknown; it knows "
+        + ", ".join(sorted(TABLES["neurons"])),
     ),
 ]
 
@@ -215,7 +314,7 @@ def test_refuses(network, message):
 
 def test_a_refused_network_leaves_no_folder(tmp_path):
     with pytest.raises(BackendError):
-        write(one(HARD, dense(1, 1), delay=0), tmp_path / "program")
+        write(one(HARD, made(1, 1), delay=0), tmp_path / "program")
     assert not (tmp_path / "program").exists()
 
 

@@ -21,18 +21,17 @@ import pytest
 from snncompile.backends.lava import emit, environment
 from snncompile.backends.lava.run import run, trains
 from snncompile.errors import BackendError, InputError
-from snncompile.ir.graph import (
-    Input,
-    IntegerDense,
-    IntegerNetwork,
-    Population,
-    Projection,
-)
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import IntegerNeuron
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.reference.simulate import batches
+from snncompile.synapses.base import IntegerSynapses, Wiring
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import integer_dense
+from snncompile.synapses.scale import Scale
+from snncompile.synapses.sparse import Sparse
 
 LINES = 12
 """Lines of the input."""
@@ -55,6 +54,13 @@ class Builder:
         members.append(name)
         return name
 
+    def wire(self, target: str, wiring: Wiring, exponent: int = 0, source: str = "input") -> None:
+        """Join two populations by any wiring, with weights of 8 bits at both ends and between."""
+        weight = self.random.integers(-128, 128, wiring.weight_shape) * 2
+        weight.flat[:2] = [-256, 254][: weight.size]
+        synapses = IntegerSynapses(wiring, weight, exponent, 8)
+        self.projections.append(Projection(source, target, synapses, 1))
+
     def project(self, source: str, target: str, delay: int = 1, weight=None, **format: int) -> None:
         sizes = {p.name: p.size for p in self.populations} | {"input": LINES}
         bits, exponent = format.get("bits", 8), format.get("exponent", 0)
@@ -62,7 +68,7 @@ class Builder:
             step = 2 ** (9 - bits)
             low, high = -(96 // step), 160 // step + 1
             weight = self.random.integers(low, high, (sizes[target], sizes[source])) * step
-        synapses = IntegerDense(weight, exponent, bits)
+        synapses = integer_dense(weight, exponent, bits)
         self.projections.append(Projection(source, target, synapses, delay))
 
     def network(self) -> IntegerNetwork:
@@ -175,6 +181,45 @@ def add_weights(b: Builder) -> None:
         b.project("input", name, weight=[[low] * LINES, [high] * LINES], exponent=-1)
 
 
+def add_wirings(b: Builder) -> None:
+    """Each wiring by itself, then all of them into one population."""
+    nowhere = np.array([], int)
+    wirings = [
+        Convolution((3, 4), 2, (3,), (1,), (1,), (1,)),
+        Convolution((1, 12), 3, (4,), (3,), (2,), (3,)),
+        Convolution((1, 3, 4), 2, (3, 2), (2, 1), (1, 2), (1, 3)),
+        Convolution((4, 1, 3), 8, (1, 3), (1, 1), (0, 1), (1, 1), groups=4),
+        Convolution((2, 3, 2), 2, (1, 1), (1, 1), (0, 0), (1, 1), groups=2),
+        Sparse(np.array([4, 0, 4, 2]), np.array([0, 11, 5, 0]), 5, LINES),
+        Sparse(nowhere, nowhere, 3, LINES),
+        Sparse(np.array([1]), np.array([7]), 2, LINES),
+        Scale(LINES),
+        Scale(LINES, per_neuron=True),
+    ]
+    for exponent in (0, 4, -3):
+        for wiring in wirings:
+            b.wire(b.population("wirings", NONE, wiring.targets), wiring, exponent)
+    together = b.population("wirings", NONE, LINES)
+    for wiring in wirings:
+        if wiring.targets == LINES:
+            b.wire(together, wiring)
+    b.project("input", together)
+
+
+def add_residuals(b: Builder) -> None:
+    """Two blocks of convolutions with an identity around them, as in a ResNet."""
+    same = Convolution((3, 2, 2), 3, (3, 3), (1, 1), (1, 1), (1, 1))
+    last = "input"
+    for phase in (1, 3):
+        first = b.population("residual", LIF, LINES, phase)
+        second = b.population("residual", SOFT, LINES, phase + 1)
+        b.wire(first, same, source=last)
+        b.wire(second, same, source=first)
+        synapses = IntegerSynapses(Scale(LINES), np.array(128), 1, 8)
+        b.projections.append(Projection(last, second, synapses, 2))
+        last = second
+
+
 def add_edges(b: Builder) -> None:
     """The numbers at which the arithmetic changes its mind; sample 0 has a spike on every line."""
     wrap = np.zeros((6, LINES), int)
@@ -237,6 +282,8 @@ PARTS = [
     (add_biases, 5),
     (add_weights, 6),
     (add_edges, 7),
+    (add_wirings, 12),
+    (add_residuals, 13),
     *((add_random, seed) for seed in range(8, 12)),
 ]
 
@@ -504,7 +551,7 @@ def test_refuses_a_network_that_is_not_compiled(monkeypatch, tmp_path):
     network = IntegerNetwork(
         Input("input", (2,)),
         (Population("out", (1,), LIF),),
-        (Projection("input", "out", IntegerDense(np.ones((1, 2)) * 2, 0, 8)),),
+        (Projection("input", "out", integer_dense(np.ones((1, 2)) * 2, 0, 8)),),
         "out",
     )
     with pytest.raises(BackendError) as error:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from snncompile import cli
-from snncompile.ir.graph import Dense, Input, Network, Population, Projection
+from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.cuba_lif import CubaLif
+from snncompile.synapses.dense import dense
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def small_network(sources: int = 12, hidden: int = 6, outputs: int = 3) -> Netwo
         Input("input", (sources,)),
         (Population("hidden", (hidden,), neuron), Population("output", (outputs,), neuron)),
         (
-            Projection("input", "hidden", Dense(rng.normal(0.1, 0.5, (hidden, sources)))),
-            Projection("hidden", "output", Dense(rng.normal(0.2, 0.6, (outputs, hidden)))),
+            Projection("input", "hidden", dense(rng.normal(0.1, 0.5, (hidden, sources)))),
+            Projection("hidden", "output", dense(rng.normal(0.2, 0.6, (outputs, hidden)))),
         ),
         "output",
         title="small",

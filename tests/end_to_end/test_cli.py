@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from snncompile.synapses.dense import dense
+
 
 def test_compile_writes_a_program_and_shows_it(build, snncompile_command, golden):
     assert sorted(p.name for p in build.iterdir()) == ["arrays.npz", "program.json"]
@@ -327,14 +329,14 @@ def test_a_mistake_with_json_is_json_too(snncompile_command):
 
 
 def test_a_network_too_large_for_loihi1_says_what_would_fit(snncompile_command, tmp_path):
-    from snncompile.ir.graph import Dense, Input, Network, Population, Projection
+    from snncompile.ir.graph import Input, Network, Population, Projection
     from snncompile.neurons.cuba_lif import CubaLif
 
     sources, neurons = 5000, 40
     Network(
         Input("input", (sources,)),
         (Population("wide", (neurons,), CubaLif(1.0, 0.1, 1.0)),),
-        (Projection("input", "wide", Dense(np.ones((neurons, sources)))),),
+        (Projection("input", "wide", dense(np.ones((neurons, sources)))),),
         "wide",
         title="wide",
     ).save(tmp_path / "wide")

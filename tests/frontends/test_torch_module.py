@@ -15,15 +15,17 @@ from hypothesis import strategies as st
 from torch import nn
 
 from snncompile.errors import ImportMismatchError, InputError, SnnCompileError, UnsupportedError
-from snncompile.frontends import torch_build, torch_layers
+from snncompile.frontends import torch_linear
 from snncompile.frontends.torch_module import from_torch
+from snncompile.synapses.dense import dense
 
 snn = pytest.importorskip("snntorch")
 utils = pytest.importorskip("snntorch.utils")
 
 KNOWN = (
-    "AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, Flatten, Identity, Linear, Unflatten,"
-    " Leaky, Synaptic"
+    "AdaptiveAvgPool1d, AdaptiveAvgPool2d, AlphaDropout, AvgPool1d, AvgPool2d, BatchNorm1d,"
+    " BatchNorm2d, Conv1d, Conv2d, Dropout, Dropout1d, Dropout2d, Dropout3d, Flatten, Identity,"
+    " Linear, Unflatten, Leaky, Synaptic"
 )
 
 
@@ -427,7 +429,7 @@ def _sum_over_time(m, x):
     return m.lif1(m.last)
 
 
-ONLY = "; known are functions that only reshape or select, and + of two layers"
+ONLY = "; known are functions that only reshape or select, average pooling, and + of two layers"
 
 BETWEEN = {
     _relu: f"torch.relu between fc1 and lif1 is not known{ONLY}",
@@ -513,15 +515,15 @@ def scripted(layer):
 
 
 UNKNOWN = {
-    "layer1.pool: MaxPool1d": named(layer1=named(pool=nn.MaxPool1d(2)), lif=leaky()),
-    "0: Conv1d": nn.Sequential(nn.Conv1d(3, 2, 1), leaky()),
-    "1: BatchNorm1d": nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), leaky()),
+    "layer1.up: Upsample": named(layer1=named(up=nn.Upsample(2)), lif=leaky()),
+    "0: Conv3d": nn.Sequential(nn.Conv3d(3, 2, 1), leaky()),
+    "1: LayerNorm": nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3), leaky()),
     "1: ReLU": nn.Sequential(nn.Linear(3, 3), nn.ReLU(), leaky()),
     "0: Swish": nn.Sequential(Swish(3, 3), leaky()),
     "0: Louder": nn.Sequential(Louder(0.5, init_hidden=True), leaky()),
     "0: RLeaky": nn.Sequential(snn.RLeaky(0.5, linear_features=3, init_hidden=True)),
     "0: Lapicque": nn.Sequential(snn.Lapicque(0.5, init_hidden=True)),
-    "MaxPool1d: MaxPool1d": nn.MaxPool1d(2),
+    "ConvTranspose1d: ConvTranspose1d": nn.ConvTranspose1d(3, 3, 2),
     "1: RecursiveScriptModule": nn.Sequential(leaky(), scripted(nn.Linear(3, 3))),
     "0: ParametrizedLinear": nn.Sequential(
         nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)), leaky()
@@ -546,7 +548,7 @@ def test_a_layer_may_have_two_names():
 
 def test_unknown_layers_that_are_not_used_do_not_matter():
     net = with_forward(_views)
-    net.spare = nn.Conv2d(1, 1, 1)
+    net.spare = nn.Conv3d(1, 1, 1)
     from_torch(net, spikes(2, 5, 2, 3))
 
 
@@ -817,14 +819,10 @@ def test_shapes_of_more_dimensions_stay(golden):
     assert network.output_shape == (2, 3)
 
 
-def test_no_unit_matrix_of_any_size(monkeypatch):
-    monkeypatch.setattr(torch_build, "LARGEST_IDENTITY", 3)
-    with pytest.raises(UnsupportedError) as error:
-        from_torch(leaky(), spikes(3, 9, 4))
-    assert str(error.value) == (
-        "Leaky is fed by the input without a linear layer between; that is known up to 3 neurons,"
-        " here are 4"
-    )
+def test_neurons_fed_one_to_one_take_one_synapse_each():
+    network = from_torch(leaky(), spikes(2, 3, 10_000))
+    assert str(network.projections[0].synapses.wiring) == "scale 10000x10000"
+    assert network.projections[0].synapses.weight.tolist() == 1
 
 
 # Readouts.
@@ -871,19 +869,28 @@ def test_a_potential_that_is_returned_and_not_its_spikes_is_a_readout(kind, resu
 
 
 # Verification.
-def _other_bias(layer):
-    return layer.weight.detach().double().numpy(), np.zeros(layer.out_features)
+def _affine(weight, bias):
+    return torch_linear.Affine(dense(weight), np.asarray(bias))
 
 
-def _other_order(layer):
+def _other_bias(layer, where, shape):
+    return _affine(layer.weight.detach().double().numpy(), np.zeros(layer.out_features))
+
+
+def _other_order(layer, where, shape):
     weight, bias = layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()
-    return weight[::-1], bias[::-1]
+    return _affine(weight[::-1], bias[::-1])
+
+
+def _always(weight, bias):
+    """Return a row of the table that translates every linear layer alike."""
+    return torch_linear.Row(1, lambda *_: _affine(weight, bias))
 
 
 @pytest.mark.parametrize("wrong", [_other_bias, _other_order])
 @pytest.mark.parametrize("module", [First(), Answer(lambda spk, mem: mem)])
 def test_a_wrong_translation_is_caught(monkeypatch, module, wrong):
-    monkeypatch.setitem(torch_layers.LINEAR, nn.Linear, wrong)
+    monkeypatch.setitem(torch_linear.LINEAR, nn.Linear, torch_linear.Row(1, wrong))
     with pytest.raises(ImportMismatchError, match=r"^lif1: sample \d+, time step \d+, neuron \d+"):
         from_torch(module, spikes(4, 20, 3))
 
@@ -899,7 +906,7 @@ def test_says_where_the_first_difference_is(monkeypatch):
     module = _twofold()
     x = np.array([[[0], [0]], [[0], [1]]])
     assert from_torch(module, x).run(x).spikes.tolist() == x.tolist()
-    monkeypatch.setitem(torch_layers.LINEAR, nn.Linear, lambda _: (np.ones((1, 1)), np.zeros(1)))
+    monkeypatch.setitem(torch_linear.LINEAR, nn.Linear, _always([[1]], [0]))
     with pytest.raises(ImportMismatchError) as error:
         from_torch(module, x)
     assert str(error.value) == (
@@ -910,7 +917,7 @@ def test_says_where_the_first_difference_is(monkeypatch):
 
 def test_samples_are_counted_through_all_batches(monkeypatch):
     monkeypatch.setattr("snncompile.frontends.torch_verify.MEMORY_BYTES", 1)
-    monkeypatch.setitem(torch_layers.LINEAR, nn.Linear, lambda _: (np.ones((1, 1)), np.zeros(1)))
+    monkeypatch.setitem(torch_linear.LINEAR, nn.Linear, _always([[1]], [0]))
     with pytest.raises(ImportMismatchError, match="layer_1: sample 2, time step 0, neuron 0:"):
         from_torch(_twofold(), np.array([[[0]], [[0]], [[1]]]))
 
@@ -929,8 +936,8 @@ def test_a_readout_is_compared_by_its_potential(monkeypatch):
     with torch.no_grad():
         module.fc1.bias.fill_(0.5)
     assert from_torch(module, x).run(x).spikes.tolist() == [[[0.5, 0.5, 0.5, 0.5]]]
-    weights = np.ones((4, 3)), np.array([0.5, 0.5 + 1e-9, 0.5 + 1e-11, 0.5])
-    monkeypatch.setitem(torch_layers.LINEAR, nn.Linear, lambda _: weights)
+    wrong = _always(np.ones((4, 3)), [0.5, 0.5 + 1e-9, 0.5 + 1e-11, 0.5])
+    monkeypatch.setitem(torch_linear.LINEAR, nn.Linear, wrong)
     with pytest.raises(ImportMismatchError) as error:
         from_torch(module, x)
     assert str(error.value) == (

@@ -10,18 +10,11 @@ import numpy as np
 from snncompile.hwmodels import load as chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
-from snncompile.ir.graph import (
-    Dense,
-    Input,
-    IntegerDense,
-    IntegerNetwork,
-    Network,
-    Population,
-    Projection,
-)
+from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
 from snncompile.neurons.readout import IntegerReadout, Readout
+from snncompile.synapses.dense import dense, integer_dense
 
 NAMES = "abcdefghijklmnopqrstuvwxyz"
 RESETS = ("hard", "soft", "delayed_soft", "delayed_hard", "none")
@@ -34,7 +27,7 @@ LOIHI2 = chips.load("loihi2")
 def chain(*sizes: int, neuron=None, weight=1.0, delay: int = 0, title: str = "network") -> Network:
     """Return input -> a -> b ..., all-to-all with equal weights; `sizes` starts with the input."""
     neuron = neuron or CubaLif(1.0, 0.0, 1.0)
-    return _chain(Network, sizes, neuron, lambda shape: Dense(np.full(shape, weight)), delay, title)
+    return _chain(Network, sizes, neuron, lambda shape: dense(np.full(shape, weight)), delay, title)
 
 
 def integer_chain(
@@ -50,7 +43,7 @@ def integer_chain(
     neuron = neuron or IntegerCubaLif(4095, 0, 1)
 
     def synapses(shape):
-        return IntegerDense(np.full(shape, weight), exponent, bits)
+        return integer_dense(np.full(shape, weight), exponent, bits)
 
     return _chain(IntegerNetwork, sizes, neuron, synapses, delay, title)
 
@@ -74,9 +67,9 @@ def alone(neuron, size: int = 1, weight=None, *, sources: int = 1):
     integer = hasattr(neuron, "bias_mantissa")
     shape = (size, sources)
     if integer:
-        synapses = IntegerDense(np.full(shape, 2) if weight is None else weight, 0, 8)
+        synapses = integer_dense(np.full(shape, 2) if weight is None else weight, 0, 8)
     else:
-        synapses = Dense(np.ones(shape) if weight is None else weight)
+        synapses = dense(np.ones(shape) if weight is None else weight)
     make = IntegerNetwork if integer else Network
     return make(
         Input("input", (sources,)),
@@ -173,14 +166,14 @@ def random_integer_network(seed: int, *, loops: bool = True, wild: bool = True) 
     rng = np.random.default_rng([seed, 2])
 
     def neuron(rng, size: int, last: bool):
-        return _integer_neuron(rng, size, last, wild)
+        return integer_neuron(rng, size, last, wild)
 
     def synapses(rng, shape):
         bits = int(rng.choice([2, 3, 4, 5, 6, 8]))
         weight = (
             rng.integers(rng.choice([-256, -80]), 255, shape) // 2 ** (9 - bits) * 2 ** (9 - bits)
         )
-        return IntegerDense(weight, int(rng.choice(EXPONENTS if wild else EXPONENTS[:5])), bits)
+        return integer_dense(weight, int(rng.choice(EXPONENTS if wild else EXPONENTS[:5])), bits)
 
     made = _random(rng, neuron, synapses, IntegerNetwork, loops, True)
     return Retime()(design(made)).network
@@ -240,10 +233,10 @@ def _float_neuron(rng, size: int, last: bool):
 
 
 def _float_synapses(rng, shape):
-    return Dense(np.rint(rng.normal(0.3, 0.7, shape) * 64) / 64)
+    return dense(np.rint(rng.normal(0.3, 0.7, shape) * 64) / 64)
 
 
-def _integer_neuron(rng, size: int, last: bool, wild: bool):
+def integer_neuron(rng, size: int, last: bool, wild: bool):
     def some(low: int, high: int):
         return rng.integers(low, high + 1, size if rng.random() < 0.5 else ())
 

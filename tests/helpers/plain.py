@@ -125,7 +125,8 @@ def _drive(network, population, sent, now: int):
         if not 0 <= row < len(sent[projection.source]):
             continue
         spikes = sent[projection.source][row]
-        weight = projection.synapses.weight.tolist()
+        synapses = projection.synapses
+        weight = synapses.wiring.matrix(synapses.weight).toarray().tolist()
         for i in range(population.size):
             total = sum(w * s for w, s in zip(weight[i], spikes, strict=True) if s)
             exponent = getattr(projection.synapses, "exponent", 0)

@@ -62,6 +62,13 @@ def test_same_arrays_same_bytes(tmp_path):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+def test_compressed_is_smaller(tmp_path):
+    for name, compress in (("large", False), ("small", True)):
+        write_npz(tmp_path / name, {"x": np.zeros(10**5)}, compress=compress)
+    large, small = ((tmp_path / f"{name}.npz").stat().st_size for name in ("large", "small"))
+    assert small < 10**4 < large
+
+
 def test_objects_are_not_written(tmp_path):
     with pytest.raises(ValueError, match="pickle"):
         write_npz(tmp_path / "a.npz", {"x": np.array([object()])})

@@ -26,10 +26,12 @@ from networks import (
 import snncompile
 from snncompile.errors import InputError
 from snncompile.ir.arrays import read_npz, write_npz
-from snncompile.ir.graph import Dense, IntegerNetwork, Network
+from snncompile.ir.graph import IntegerNetwork, Network
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.readout import Readout
 from snncompile.program import Program
+from snncompile.registry import names
+from snncompile.synapses.dense import dense
 
 
 def files(path: Path) -> dict[str, str]:
@@ -72,7 +74,7 @@ def test_an_integer_network_is_read_back_exactly(seed, tmp_path_factory):
 
 def test_numbers_that_have_no_short_decimal(tmp_path):
     neuron = CubaLif(0.1, 1 / 3, 5e-324, 1e300)
-    network = changed(alone(neuron, weight=[[np.pi]]), projection=0, synapses=Dense([[-1 / 7]]))
+    network = changed(alone(neuron, weight=[[np.pi]]), projection=0, synapses=dense([[-1 / 7]]))
     check_round_trip(network, tmp_path)
 
 
@@ -206,7 +208,7 @@ EDITED = {
     "unknown neuron": (
         (*POPULATION, "neuron", "name"),
         "izhikevich",
-        ": no neuron called 'izhikevich'; known: cuba_lif, integrate_fire, readout",
+        f": no neuron called 'izhikevich'; known: {', '.join(names('neurons'))}",
     ),
     "reset": (
         (*POPULATION, "neuron", "reset"),
@@ -270,12 +272,12 @@ EDITED = {
     "no exponent": (
         (*PROJECTION, "exponent"),
         None,
-        ": projection input -> a: Dense has no place in IntegerNetwork",
+        ": projection input -> a: Synapses has no place in IntegerNetwork",
     ),
     "kind": (
-        (*PROJECTION, "kind"),
+        (*PROJECTION, "wiring", "kind"),
         "conv",
-        "/network.json: network.projections.0.kind: Input should be 'dense'",
+        ": no wiring called 'conv'; known: convolution, dense, scale, sparse",
     ),
     "weight": ((*PROJECTION, "weight"), "w\nx", ": 'w\\nx' is not in arrays.npz"),
     "a vector as weight": (
@@ -312,7 +314,7 @@ ARRAYS = {
     "transposed": (
         W,
         np.full((2, 3), 2, np.int16),
-        ": projection input -> a: weight has shape (2, 3), (target, source) is (2, 2)",
+        ": dense weights have shape (2, 3), expected (2, 2)",
     ),
     "half a threshold": (
         "a.threshold",
@@ -407,7 +409,8 @@ PROGRAMS = {
     "a bound of nothing": (
         ("bounds", 0, "quantity"),
         "w",
-        "/program.json: bounds.0.quantity: Input should be 'accumulator', 'u' or 'v'",
+        "/program.json: bounds.0.quantity: Input should be 'accumulator', 'u', 'v', 'sent' or"
+        " 'raised'",
     ),
     "hash gone": (
         ("hashes",),
@@ -471,6 +474,11 @@ PROGRAMS = {
         SITES,
         [*AT, AT[1] | {"core": 7}],
         ": not every core has one site on the mesh",
+    ),
+    "a site below the mesh": (
+        (*SITES, 0, "tile_y"),
+        1,
+        ": core 0 is at tile 0,1, the mesh has 2 x 1 tiles",
     ),
     "a site beside the mesh": (
         (*SITES, 1, "tile_x"),

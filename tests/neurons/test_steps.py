@@ -102,6 +102,16 @@ CUBA_LIF = {
         [4, 0, 0, 0, 0],
         [(256, 256, 1), (0, 192, 1), (0, 128, 1), (0, 64, 0), (0, 64, 0)],
     ),
+    "delayed_soft: v at the threshold has not fired": (
+        IntegerCubaLif(4095, 0, 2, reset="delayed_soft"),
+        [2, 0, 1],
+        [(128, 128, 0), (0, 128, 0), (64, 192, 1)],
+    ),
+    "delayed_hard: v at the threshold has not fired": (
+        IntegerCubaLif(4095, 0, 2, reset="delayed_hard"),
+        [2, 0, 1],
+        [(128, 128, 0), (0, 128, 0), (64, 192, 1)],
+    ),
     "delayed_hard: the input of the next step is lost": (
         IntegerCubaLif(4095, 0, 2, reset="delayed_hard"),
         [3, 3, 3, 1],
@@ -213,6 +223,16 @@ FLOAT = {
         CubaLif(1.0, 0.0, 1.0, bias=0.25, reset="delayed_hard"),
         [1.0, 5.0, 1.0],
         [(1.0, 1.25, 1), (5.0, 0.0, 0), (1.0, 1.25, 1)],
+    ),
+    "delayed_soft: v at the threshold has not fired": (
+        CubaLif(1.0, 0.0, 1.0, reset="delayed_soft"),
+        [1.0, 0.0, 0.5],
+        [(1.0, 1.0, 0), (0.0, 1.0, 0), (0.5, 1.5, 1)],
+    ),
+    "delayed_hard: v at the threshold has not fired": (
+        CubaLif(1.0, 0.0, 1.0, reset="delayed_hard"),
+        [1.0, 0.0, 0.5],
+        [(1.0, 1.0, 0), (0.0, 1.0, 0), (0.5, 1.5, 1)],
     ),
     "none": (CubaLif(1.0, 0.0, 1.0, reset="none"), [1.5, 0.0], [(1.5, 1.5, 1), (0.0, 1.5, 1)]),
     "integrate_fire soft": (

@@ -19,7 +19,6 @@ from networks import (
     spikes,
 )
 
-from snncompile.ir.graph import IntegerDense
 from snncompile.ir.reports import Bound
 from snncompile.neurons.base import Interval
 from snncompile.neurons.cuba_lif import IntegerCubaLif
@@ -27,6 +26,7 @@ from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.passes.bounds import accumulator, bounds
 from snncompile.reference.simulate import batches
+from snncompile.synapses.dense import integer_dense
 
 HALF = 2**23
 
@@ -182,17 +182,14 @@ def test_the_accumulator_reaches_its_bound_exactly(seed):
     rng = np.random.default_rng(seed)
     size, sources = (int(n) for n in rng.integers(1, 5, 2))
     weight = rng.integers(-128, 128, (size, sources)) * 2
-    network = alone(IntegerCubaLif(4095, 0, 1), size, weight, sources=sources)
     for exponent in range(-7, 8):
-        projection = changed(
-            network, projection=0, synapses=IntegerDense(weight, exponent, 8)
-        ).projections
-        x = accumulator(size, projection)
+        arriving = [(integer_dense(weight, exponent, 8), Interval(0, 1))]
+        x = accumulator(size, arriving)
         for i in range(size):
             for end, sign in ((x.low, -1), (x.high, 1)):
                 total = sum(int(w) for w in weight[i] if w * sign > 0)
                 assert end[i] == (total * 2.0**exponent) // 1
-    assert accumulator(size, projection * 2).high.tolist() == (2 * x.high).tolist()
+    assert accumulator(size, arriving * 2).high.tolist() == (2 * x.high).tolist()
 
 
 def interval(low: int, high: int):
@@ -293,6 +290,27 @@ EXACT = {
         ((0, 192), (-128, 384)),
         ([], [3], None, None),
     ),
+    "cuba_lif, soft: only the excess piles up": (
+        "cuba_lif/soft",
+        {"current_decay": 4095, "potential_decay": 0, "threshold": 2},
+        (0, 3, 4),
+        ((0, 192), (0, 128 + 192 + 4 * 64)),
+        ([], [3], [], None),
+    ),
+    "cuba_lif, soft, a drive of the threshold does not pile up": (
+        "cuba_lif/soft",
+        {"current_decay": 4095, "potential_decay": 0, "threshold": 3},
+        (0, 3, None),
+        ((0, 192), (0, 384)),
+        ([], [3], [], [3, 3]),
+    ),
+    "cuba_lif, delayed_soft: only the excess piles up": (
+        "cuba_lif/delayed_soft",
+        {"current_decay": 4095, "potential_decay": 0, "threshold": 2},
+        (-1, 3, 9),
+        ((-64, 192), (-9 * 64 - 128, 128 + 192 + 9 * 64)),
+        ([-1], [3], None, None),
+    ),
     "a readout adds up": (
         "readout",
         {"current_decay": 4095, "potential_decay": 0, "bias_mantissa": 5},
@@ -357,7 +375,7 @@ def test_report(golden):
     """Accumulator with a width (toy) and without a known one (loihi2); every way to say it."""
     network = integer_chain(3, 2, 1, neuron=IntegerCubaLif(4095, 0, 3), weight=-254)
     readout = changed(network, "b", neuron=IntegerReadout(0, 0))
-    strong = changed(network, projection=0, synapses=IntegerDense(np.full((2, 3), 254), 13, 8))
+    strong = changed(network, projection=0, synapses=integer_dense(np.full((2, 3), 254), 13, 8))
     lines = []
     for title, made_, chip, steps in (
         ("any number of steps", network, TOY, None),

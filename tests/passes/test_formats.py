@@ -7,18 +7,20 @@ import pytest
 from networks import LOIHI2, TOY, alone, changed, design, formatted, integer_chain
 
 from snncompile.errors import QuantizeError
-from snncompile.ir.graph import IntegerDense
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.passes import formats
 from snncompile.passes.quantize import Quantize
+from snncompile.synapses.dense import integer_dense
 
 GOOD = integer_chain(2, 3, 1)
 
 
 def weights(weight, exponent: int = 0, bits: int = 8):
-    return changed(integer_chain(1, 1), projection=0, synapses=IntegerDense(weight, exponent, bits))
+    return changed(
+        integer_chain(1, 1), projection=0, synapses=integer_dense(weight, exponent, bits)
+    )
 
 
 # A new case is one more entry: network, chip, whole message.
@@ -94,7 +96,7 @@ REFUSED = [
         "projection input -> a: weights 256..256 are outside -256..255 of toy",
     ),
     (
-        changed(integer_chain(2, 1), projection=0, synapses=IntegerDense([[-258, 2]], 0, 8)),
+        changed(integer_chain(2, 1), projection=0, synapses=integer_dense([[-258, 2]], 0, 8)),
         TOY,
         "projection input -> a: weights -258..2 are outside -256..255 of toy",
     ),
@@ -147,6 +149,10 @@ def test_takes_the_edges(network):
     assert done.network is network
     assert done.quantized == ()
     assert done.log == ("quantize: already integers; all numbers are in the chip's ranges",)
+
+
+def test_takes_the_largest_weight_of_nine_bits():
+    formats.check(weights([[255]], 0, 9), formatted(TOY, weight_bits=[9]))
 
 
 @pytest.mark.parametrize(

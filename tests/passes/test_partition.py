@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
+import differential
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,13 +23,18 @@ from networks import (
 )
 
 from snncompile.errors import FitError, UnsupportedError
-from snncompile.ir.graph import Input, IntegerDense, IntegerNetwork, Population, Projection
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.passes.partition import Partition, cut
 from snncompile.passes.usage import RESOURCES, limit, usage
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense, integer_dense
+from snncompile.synapses.scale import Scale
+from snncompile.synapses.sparse import Sparse
 
 HARD = IntegerCubaLif(4095, 0, 1)
 SOFT = IntegerCubaLif(4095, 0, 1, reset="soft")
@@ -81,7 +88,7 @@ BY_HAND = {
     "a loop to itself needs axons to all its cores": (
         changed(
             integer_chain(1, 4),
-            projections=(Projection("a", "a", IntegerDense(np.full((4, 4), 2), 0, 8), 1),),
+            projections=(Projection("a", "a", integer_dense(np.full((4, 4), 2), 0, 8), 1),),
         ),
         limited(TOY, axons_out=8, compartments=2),
         [[2, 2]],
@@ -124,7 +131,7 @@ def test_a_source_with_two_projections_takes_its_axons_once_and_its_words_twice(
         network,
         projections=(
             *network.projections,
-            Projection("input", "a", IntegerDense(np.full((2, 3), 4), 1, 8), 2),
+            Projection("input", "a", integer_dense(np.full((2, 3), 4), 1, 8), 2),
         ),
     )
     (found,) = usage(twice, TOY, partitioned(twice).mapping)
@@ -134,7 +141,7 @@ def test_a_source_with_two_projections_takes_its_axons_once_and_its_words_twice(
 def test_axons_of_all_sources_and_targets_add_up():
     """c listens to the input, a and itself; a sends to b and c."""
     synapses = {
-        (t, s): IntegerDense(np.full((t, s), 2), 0, 8) for t in (1, 2, 3) for s in (1, 2, 3)
+        (t, s): integer_dense(np.full((t, s), 2), 0, 8) for t in (1, 2, 3) for s in (1, 2, 3)
     }
     network = IntegerNetwork(
         Input("input", (3,)),
@@ -158,6 +165,88 @@ def test_axons_of_all_sources_and_targets_add_up():
     assert found["c"] == used(compartments=3, synapse_words=24, axons_in=8, axons_out=3)
 
 
+def joined(wiring, weight=2, *, more=None, bits: int = 8) -> IntegerNetwork:
+    """Return input -> a, and a -> b of the same size by `more`."""
+    w = IntegerSynapses(wiring, np.full(wiring.weight_shape, weight), 0, bits)
+    populations = [Population("a", (wiring.targets,), HARD, 1)]
+    projections = [Projection("input", "a", w, 1)]
+    if more is not None:
+        populations.append(Population("b", (more.targets,), HARD, 2))
+        synapses = IntegerSynapses(more, np.full(more.weight_shape, weight), 0, bits)
+        projections.append(Projection("a", "b", synapses, 1))
+    ends = Input("input", (wiring.sources,))
+    return IntegerNetwork(ends, tuple(populations), tuple(projections), populations[-1].name)
+
+
+def test_a_neuron_takes_an_output_axon_per_core_it_has_synapses_on():
+    """a feeds b one to one: one axon each; a dense b of two cores would take two."""
+    network = joined(Dense(8, 1), more=Scale(8))
+    found = [u.used for u in usage(network, TOY, partitioned(network).mapping)]
+    assert [u["axons_out"] for u in found] == [4, 4, 0, 0]
+    assert [u["axons_in"] for u in found] == [1, 1, 4, 4]
+    assert [u["synapse_words"] for u in found] == [4, 4, 4, 4]
+    found = usage(
+        dense_twice := joined(Dense(8, 1), more=Dense(8, 8)), TOY, cut_in_two(dense_twice)
+    )
+    assert [u.used["axons_out"] for u in found] == [8, 8, 0, 0]
+
+
+def cut_in_two(network) -> Mapping:
+    return Mapping(
+        tuple(
+            Slice(p.name, p.size * half // 2, p.size * (half + 1) // 2, 2 * i + half)
+            for i, p in enumerate(network.populations)
+            for half in (0, 1)
+        )
+    )
+
+
+def test_a_convolution_by_hand():
+    """Kernel 3, padding 1 over 6 neurons on two cores: neurons 2 and 3 reach both, the rest one."""
+    wiring = Convolution((1, 6), 1, (3,), (1,), (1,), (1,))
+    network = joined(wiring, more=wiring)
+    chip = limited(TOY, compartments=3)
+    found = [u.used for u in usage(network, chip, partitioned(network, chip).mapping)]
+    assert [u["axons_out"] for u in found] == [3 + 1, 1 + 3, 0, 0]
+    assert [u["axons_in"] for u in found] == [4, 4, 4, 4]
+    assert [u["synapse_words"] for u in found] == [2 + 3 + 3, 3 + 3 + 2, 8, 8]
+
+
+def test_neurons_without_synapses_take_nothing():
+    nothing = Sparse(np.array([], int), np.array([], int), 4, 4)
+    network = joined(nothing, more=nothing)
+    for found in usage(network, TOY, partitioned(network).mapping):
+        assert found.used == used(compartments=4, synapse_words=0, axons_in=0, axons_out=0)
+
+
+def test_the_middle_may_need_more_than_the_ends():
+    """The first slice is no measure: here the fourth neuron alone has a full core of synapses."""
+    target, source = np.array([0, 1, 2, *[3] * 8]), np.array([0, 0, 0, *range(8)])
+    network = joined(Sparse(target, source, 4, 8))
+    assert sizes(network, limited(TOY, synapse_words=8)) == {"a": [1, 1, 1, 1]}
+    assert sizes(network, limited(TOY, synapse_words=9)) == {"a": [2, 2]}
+    with pytest.raises(FitError) as error:
+        partitioned(network, limited(TOY, synapse_words=7))
+    assert "needs 8 words of synaptic memory" in str(error.value)
+
+
+# Chip, cores of one layer, cores of two (None: too many).
+RESNET_LAYERS = [(LOIHI2, 43, 86), (LOIHI1, 87, None)]
+
+
+@pytest.mark.parametrize("chip, one, two", RESNET_LAYERS, ids=["loihi2", "loihi1"])
+def test_layers_of_a_resnet_are_cut_in_seconds(chip, one, two):
+    wiring = Convolution((16, 32, 32), 16, (3, 3), (1, 1), (1, 1), (1, 1))
+    start = time.monotonic()
+    assert len(cut(joined(wiring), chip)) == one
+    if two:
+        assert len(cut(joined(wiring, more=wiring), chip)) == two
+    else:
+        with pytest.raises(FitError):
+            cut(joined(wiring, more=wiring), chip)
+    assert time.monotonic() - start < 10  # 0.2 s on two slow cores
+
+
 def test_profiles_are_counted_per_slice():
     neuron = IntegerCubaLif([1, 1, 2, 2, 2], [0, 0, 0, 5, 6], [1, 1, 1, 1, 2])
     network = alone(neuron, 5)
@@ -175,8 +264,9 @@ def test_profiles_are_counted_per_slice():
     cores=st.integers(1, 40),
 )
 def test_every_neuron_once_and_no_limit_exceeded(seed, cores, **limits):
-    network = random_integer_network(seed)
-    chip = limited(TOY, cores=cores, **limits, compartment_profiles=9, threshold_profiles=9)
+    everything = differential.network(seed, 1, (12,), 3)
+    network = random_integer_network(seed) if seed % 2 else everything
+    chip = limited(TOY, cores=cores, **limits, compartment_profiles=99, threshold_profiles=99)
     try:
         slices = cut(network, chip)
     except FitError:
@@ -342,8 +432,8 @@ def test_a_neuron_the_chip_lacks(reset):
     with pytest.raises(UnsupportedError) as error:
         partitioned(alone(IntegerCubaLif(0, 0, 1, reset=reset)), LOIHI1)
     assert str(error.value) == (
-        f"population a: loihi1 has no neuron cuba_lif/{reset}; it has cuba_lif/delayed_soft,"
-        " cuba_lif/hard, cuba_lif/soft, integrate_fire/hard, integrate_fire/soft, readout"
+        f"population a: loihi1 has no neuron cuba_lif/{reset}; it has "
+        + ", ".join(sorted(LOIHI1.neurons))
     )
 
 
@@ -357,13 +447,36 @@ def test_soft_resets_take_two_compartments_on_loihi1(per_neuron, reset):
 def test_hints_do_not_send_to_a_chip_with_other_formats():
     """7-bit weights are Loihi 2's alone; loihi1 would have the cores."""
     network = integer_chain(1, 121 * 4096, bits=7, weight=4)
-    small = changed(integer_chain(9, 1), projection=0, synapses=IntegerDense([[4] * 9], 0, 7))
+    small = changed(integer_chain(9, 1), projection=0, synapses=integer_dense([[4] * 9], 0, 7))
     with pytest.raises(FitError) as error:
         partitioned(small)
     assert str(error.value).endswith("the chip allows 8; on loihi2 it takes 1 core")
     with pytest.raises(FitError) as error:
         partitioned(network, LOIHI2)
     assert str(error.value).endswith("neither fewer weight bits nor another chip we know would do")
+
+
+# 3 words per source fit: 192 bits, so 24 neurons of 8 bits, 32 of 6 ...
+@pytest.mark.parametrize("neurons, bits", [(25, 6), (33, 5), (39, 4), (49, 3), (65, 2)])
+def test_the_most_bits_with_which_it_fits(neurons, bits):
+    with pytest.raises(FitError) as error:
+        partitioned(integer_chain(4000, neurons), limited(LOIHI2, cores=1))
+    assert f"the chip allows 1; with {bits}-bit weights it takes 1 core;" in str(error.value)
+
+
+def test_two_cores_are_cores():
+    with pytest.raises(FitError) as error:
+        partitioned(integer_chain(4000, 49), limited(LOIHI2, cores=2))
+    assert "with 6-bit weights it takes 2 cores;" in str(error.value)
+
+
+def test_delays_take_memory_on_loihi1():
+    """A delay of 1 is what every synapse takes; more is stored with each synapse."""
+    for delay, bits in ((1, 8), (2, 8 + 6), (3, 8 + 6)):
+        network = changed(integer_chain(10, 4), projection=0, delay=delay)
+        (found,) = usage(network, LOIHI1, partitioned(network, LOIHI1).mapping)
+        row = 10 + 4 * bits + 6  # 48 or 72 bits
+        assert found.used["synapse_words"] == 10 * -(-row // 64)
 
 
 def test_the_log():

@@ -22,10 +22,11 @@ from networks import (
 )
 
 from snncompile.errors import FitError, UnsupportedError
-from snncompile.ir.graph import Dense, Input, Network, Population, Projection
+from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.passes.retime import Retime
 from snncompile.reference.simulate import batches
+from snncompile.synapses.dense import dense
 
 SEEDS = st.integers(0, 10**9)
 
@@ -35,7 +36,7 @@ def net(*projections: tuple[str, str, int], output: str = "b", names: str = "ab"
     return Network(
         Input("input", (1,)),
         tuple(Population(name, (1,), IntegrateFire(1.0, 0.5)) for name in names),
-        tuple(Projection(s, t, Dense([[1.0]]), delay) for s, t, delay in projections),
+        tuple(Projection(s, t, dense([[1.0]]), delay) for s, t, delay in projections),
         output,
     )
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import LOIHI1, LOIHI2, TOY, limited
 
-from snncompile.passes.synapse_memory import words
+from snncompile.passes.synapse_memory import words as words_of
+
+
+def words(chip, sources: int, targets: int, bits: int, delayed: bool) -> int:
+    """Words of dense synapses."""
+    return words_of(chip, np.full(sources, targets), bits, delayed)
+
 
 # Sources, targets, bits, delayed; words. Loihi 1: an entry of n synapses has
 # 10 + n * (bits + 6 if delayed) + index bits; 60 synapses per entry at most.

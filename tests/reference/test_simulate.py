@@ -19,15 +19,8 @@ from networks import (
 )
 
 from snncompile.errors import InputError
-from snncompile.ir.graph import (
-    Dense,
-    Input,
-    IntegerDense,
-    IntegerNetwork,
-    Network,
-    Population,
-    Projection,
-)
+from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
+from snncompile.neurons.base import Interval
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.readout import Readout
@@ -36,7 +29,13 @@ from snncompile.reference import simulate
 from snncompile.reference.backend import trains
 from snncompile.reference.simulate import batches, check_input, check_spikes, replay
 from snncompile.reference.synapses import bind
+from snncompile.synapses.base import IntegerSynapses, Synapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense, dense, integer_dense
+from snncompile.synapses.scale import Scale
+from snncompile.synapses.sparse import Sparse
 
+BINARY = Interval(0, 1)
 SEEDS = st.integers(0, 10**9)
 
 
@@ -249,9 +248,9 @@ def test_delays_from_several_paths_add():
         Input("input", (1,)),
         (Population("a", (1,), Readout(1.0, 1.0)),),
         (
-            Projection("input", "a", Dense([[1.0]]), 0),
-            Projection("input", "a", Dense([[10.0]]), 3),
-            Projection("input", "a", Dense([[100.0]]), 9),  # later than the sample is long
+            Projection("input", "a", dense([[1.0]]), 0),
+            Projection("input", "a", dense([[10.0]]), 3),
+            Projection("input", "a", dense([[100.0]]), 9),  # later than the sample is long
         ),
         "a",
     )
@@ -268,9 +267,9 @@ def test_a_loop_step_by_step():
             Population("b", (1,), IntegrateFire(0.5, reset="hard")),
         ),
         (
-            Projection("b", "a", Dense([[-1.0]]), 1),
-            Projection("a", "b", Dense([[1.0]]), 0),
-            Projection("input", "a", Dense([[1.0]]), 0),
+            Projection("b", "a", dense([[-1.0]]), 1),
+            Projection("a", "b", dense([[1.0]]), 0),
+            Projection("input", "a", dense([[1.0]]), 0),
         ),
         "b",
     )
@@ -284,11 +283,34 @@ def test_replay_is_the_population_within_the_network(seed):
     whole = next(iter(batches(network, spikes(network, 3, 6, seed).astype(float))))
     for population in network.populations:
         arriving = [
-            (p.synapses, network.own_delay(p), whole[p.source])
+            (bind(p.synapses, BINARY), network.own_delay(p), whole[p.source])
             for p in network.into(population.name)
         ]
         found = replay(population, arriving, whole[population.name].shape)
         assert (found == whole[population.name]).all()
+
+
+@settings(max_examples=30)
+@given(seed=SEEDS)
+def test_watch_sees_every_population_in_every_step(seed):
+    """In loops, too; the states are those after the step: a readout's v is its output."""
+    network, seen = random_network(seed), {}
+    x = spikes(network, 2, 4, seed).astype(float)
+
+    def watch(population: str, step: int, states: tuple[torch.Tensor, ...]) -> None:
+        seen[population, step] = [s.clone() for s in states]
+
+    (found,) = batches(network, x, watch=watch)
+    assert seen.keys() == {(p.name, t) for p in network.populations for t in range(4)}
+    for p in network.populations:
+        for t in range(4):
+            states = seen[p.name, t]
+            assert [s.shape for s in states] == [(2, p.size)] * len(p.neuron.states)
+            if not p.neuron.spikes:
+                assert torch.equal(states[1], found[p.name][:, t])
+            elif p.neuron.kind.endswith(("hard", "none")) and "delayed" not in p.neuron.kind:
+                threshold = torch.tensor(p.neuron.threshold)
+                assert not (p.neuron.reset == "hard" and (states[-1] > threshold).any())
 
 
 def test_trains_are_plain_arrays():
@@ -313,14 +335,14 @@ SUMS = [
 
 @pytest.mark.parametrize("weight, exponent, total", SUMS)
 def test_the_exponent_shifts_the_sum_not_the_weights(weight, exponent, total):
-    apply = bind(IntegerDense([weight], exponent, 9))
+    apply = bind(integer_dense([weight], exponent, 9), BINARY)
     assert apply(torch.ones(1, 3, dtype=torch.uint8)).tolist() == [[total]]
 
 
 def test_sums_are_exact_where_float32_is_not():
     """32768 sources of 511 add up to an odd number above 2^24; float32 would lose its last bit."""
     weight = np.full((1, 2**16 + 1), -255)
-    apply = bind(IntegerDense(weight, 0, 9))
+    apply = bind(integer_dense(weight, 0, 9), BINARY)
     ones = torch.ones(1, 2**16 + 1, dtype=torch.bool)
     for sources in (2**16, 2**16 + 1):
         some = ones.clone()
@@ -331,7 +353,7 @@ def test_sums_are_exact_where_float32_is_not():
 def test_sums_of_extreme_weights():
     """-2^15 has no positive counterpart in 16 bits."""
     weight = np.array([[-(2**15)] * 600 + [1]])
-    apply = bind(IntegerDense(weight, 0, 9))
+    apply = bind(integer_dense(weight, 0, 9), BINARY)
     assert apply(torch.ones(1, 601)).item() == -600 * 2**15 + 1
 
 
@@ -345,7 +367,7 @@ def test_a_layer_lava_recorded(shared):
     network = IntegerNetwork(
         Input("input", (200,)),
         (Population("a", (256,), IntegerCubaLif(4095, 415, 6), phase=1),),
-        (Projection("input", "a", IntegerDense(recorded["weight"], 0, 8), 1),),
+        (Projection("input", "a", integer_dense(recorded["weight"], 0, 8), 1),),
         "a",
     )
     x = recorded["in"].T[None]
@@ -360,3 +382,37 @@ def test_a_layer_lava_recorded(shared):
     assert (got[:, :-1] == recorded["out"][:, 1:]).all()
     assert (current[:, :-1] == recorded["current"][:, 1:]).all()
     assert (got == network.run(x).spikes[0].T).all()
+
+
+WIRINGS = {
+    "conv2d": Convolution((4, 7, 6), 6, (3, 2), (2, 1), (1, 0), (1, 2), groups=2),
+    "depthwise": Convolution((3, 5, 5), 3, (2, 2), (2, 2), (0, 0), (1, 1), groups=3),
+    "conv1d": Convolution((2, 9), 5, (4,), (3,), (2,), (1,)),
+    "one pixel": Convolution((1, 1, 1), 1, (1, 1), (1, 1), (0, 0), (1, 1)),
+    "dense": Dense(5, 7),
+    "sparse": Sparse([0, 2, 2, 1], [3, 0, 3, 1], 3, 4),
+    "no synapse": Sparse([], [], 3, 4),
+    "identity": Scale(6),
+    "scale": Scale(6, per_neuron=True),
+}
+
+
+@pytest.mark.parametrize("wiring", WIRINGS.values(), ids=WIRINGS)
+def test_every_wiring_computes_its_matrix(wiring):
+    """The unrolled matrix is what partition and Lava see; the simulator never unrolls."""
+    rng = np.random.default_rng(1)
+    weight = rng.integers(-128, 128, wiring.weight_shape) * 2
+    x = rng.integers(-3, 4, (2, 5, wiring.sources))
+    wanted = x @ wiring.matrix(weight).toarray().T
+    assert wiring.matrix(weight).shape == (wiring.targets, wiring.sources)
+    floats = bind(Synapses(wiring, weight), BINARY)(torch.tensor(x))
+    integers = bind(IntegerSynapses(wiring, weight, 0, 8), Interval(-3, 3))(torch.tensor(x))
+    assert floats.tolist() == wanted.tolist()
+    assert integers.tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("wiring", WIRINGS.values(), ids=WIRINGS)
+def test_fan_out_counts_the_synapses_of_each_source(wiring):
+    ones = wiring.matrix(np.ones(wiring.weight_shape)).toarray()
+    assert wiring.fan_out(0, wiring.targets).tolist() == ones.sum(axis=0).tolist()
+    assert wiring.fan_out(1, wiring.targets).tolist() == ones[1:].sum(axis=0).tolist()

@@ -1,0 +1,95 @@
+"""Current-based LIF whose threshold grows with every spike; Lava's ATRLIF never resets v."""
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from processes.fixed_point import SHIFT, decayed, saturated, wrapped
+
+
+class AdaptiveLif(AbstractProcess):
+    """LIFReset whose threshold grows by `step` at a spike and decays back.
+
+    raised = decayed(raised, dt)
+    u = wrapped(decayed(u, du + 1) + (a_in << 6))
+    v = saturated(decayed(v, dv) + u + (bias_mant << bias_exp))
+    s_out = v > (vth << 6) + raised
+    v = 0                          where s_out    # reset "hard"
+    v = v - ((vth << 6) + raised)  where s_out    # reset "soft"
+    raised = saturated(raised + (step << 6)) where s_out
+
+    States start at 0, and again when time_step % reset_interval == reset_offset % reset_interval.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape,
+        du,
+        dv,
+        vth,
+        dt,
+        step,
+        bias_mant,
+        bias_exp,
+        reset,
+        reset_interval,
+        reset_offset,
+    ):
+        super().__init__(reset=reset, reset_interval=reset_interval, reset_offset=reset_offset)
+        self.a_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
+        self.u = Var(shape=shape, init=0)
+        self.v = Var(shape=shape, init=0)
+        self.raised = Var(shape=shape, init=0)
+        self.du = Var(shape=shape, init=du)
+        self.dv = Var(shape=shape, init=dv)
+        self.vth = Var(shape=shape, init=vth)
+        self.dt = Var(shape=shape, init=dt)
+        self.step = Var(shape=shape, init=step)
+        self.bias_mant = Var(shape=shape, init=bias_mant)
+        self.bias_exp = Var(shape=shape, init=bias_exp)
+
+
+@implements(proc=AdaptiveLif, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyAdaptiveLifModel(PyLoihiProcessModel):
+    """CPU model of AdaptiveLif."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    u: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    v: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    raised: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    du: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    dv: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    vth: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    dt: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    step: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    bias_mant: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    bias_exp: np.ndarray = LavaPyType(np.ndarray, np.int64)
+
+    def run_spk(self):
+        """Compute one time step."""
+        interval = self.proc_params["reset_interval"]
+        a_in = self.a_in.recv().astype(np.int64)
+        if self.time_step % interval == self.proc_params["reset_offset"] % interval:
+            self.u[:] = 0
+            self.v[:] = 0
+            self.raised[:] = 0
+        raised = decayed(self.raised, self.dt)
+        self.u = wrapped(decayed(self.u, self.du + 1) + (a_in << SHIFT))
+        v = decayed(self.v, self.dv) + self.u
+        v = saturated(v + (self.bias_mant << self.bias_exp))
+        limit = (self.vth << SHIFT) + raised
+        spike = v > limit
+        self.v = v * ~spike if self.proc_params["reset"] == "hard" else v - limit * spike
+        self.raised = saturated(raised + (self.step << SHIFT) * spike)
+        self.s_out.send(spike)

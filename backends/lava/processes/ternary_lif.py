@@ -1,0 +1,73 @@
+"""Lava's TernaryLIF with a reset between samples and thresholds per neuron."""
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from processes.fixed_point import SHIFT, decayed, saturated, wrapped
+
+
+class TernaryLif(AbstractProcess):
+    """Send 1 above a threshold and -1 below another; both set v to 0.
+
+    u = wrapped(decayed(u, du + 1) + (a_in << 6))
+    v = saturated(decayed(v, dv) + u + (bias_mant << bias_exp))
+    s_out = 1     where v > (vth << 6)
+    s_out = -1    where v < (vth_lo << 6)
+    v = 0         where s_out is not 0
+
+    u and v start at 0, and again when time_step % reset_interval == reset_offset % reset_interval.
+    """
+
+    def __init__(
+        self, *, shape, du, dv, vth, vth_lo, bias_mant, bias_exp, reset_interval, reset_offset
+    ):
+        super().__init__(reset_interval=reset_interval, reset_offset=reset_offset)
+        self.a_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
+        self.u = Var(shape=shape, init=0)
+        self.v = Var(shape=shape, init=0)
+        self.du = Var(shape=shape, init=du)
+        self.dv = Var(shape=shape, init=dv)
+        self.vth = Var(shape=shape, init=vth)
+        self.vth_lo = Var(shape=shape, init=vth_lo)
+        self.bias_mant = Var(shape=shape, init=bias_mant)
+        self.bias_exp = Var(shape=shape, init=bias_exp)
+
+
+@implements(proc=TernaryLif, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyTernaryLifModel(PyLoihiProcessModel):
+    """CPU model of TernaryLif."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    u: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    v: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    du: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    dv: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    vth: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    vth_lo: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    bias_mant: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    bias_exp: np.ndarray = LavaPyType(np.ndarray, np.int64)
+
+    def run_spk(self):
+        """Compute one time step."""
+        interval = self.proc_params["reset_interval"]
+        a_in = self.a_in.recv().astype(np.int64)
+        if self.time_step % interval == self.proc_params["reset_offset"] % interval:
+            self.u[:] = 0
+            self.v[:] = 0
+        self.u = wrapped(decayed(self.u, self.du + 1) + (a_in << SHIFT))
+        v = decayed(self.v, self.dv) + self.u
+        v = saturated(v + (self.bias_mant << self.bias_exp))
+        spike = (v > self.vth << SHIFT).astype(np.int64) - (v < self.vth_lo << SHIFT)
+        self.v = v * (spike == 0)
+        self.s_out.send(spike)

@@ -1,0 +1,190 @@
+"""Linear layers of torch: one row per class says what it does, as synapses and a bias."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import floor, frexp, ldexp, prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor, nn
+
+from snncompile.errors import UnsupportedError
+from snncompile.neurons.base import Floats
+from snncompile.synapses.base import Synapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import dense
+from snncompile.synapses.scale import Scale
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """What a layer does to one sample: its synapses, then plus a bias."""
+
+    synapses: Synapses
+    bias: Floats
+    """One per target neuron."""
+
+
+class Row(NamedTuple):
+    """What is known about a class of layers."""
+
+    axes: int | None
+    """Axes of one sample, the last ones of the input; None: all but the first."""
+    translate: Callable[[Any, str, Shape], Affine]
+    """From the layer, its path for messages and the shape of one sample."""
+
+
+def _linear(module: Any, where: str, shape: Shape) -> Affine:
+    weight = _floats(module.weight)
+    return Affine(dense(weight), _bias(module, len(weight)))
+
+
+def _bias(module: Any, size: int) -> Floats:
+    return np.zeros(size) if module.bias is None else _floats(module.bias)
+
+
+def _floats(tensor: Tensor) -> Floats:
+    return tensor.detach().cpu().double().numpy()
+
+
+def _convolution(module: Any, where: str, shape: Shape) -> Affine:
+    kind = type(module).__name__
+    if module.padding_mode != "zeros":
+        raise UnsupportedError(
+            f"{where}: {kind} with padding_mode={module.padding_mode!r} is not known; use 'zeros'"
+        )
+    wiring = Convolution(
+        source_shape=shape,
+        channels=module.out_channels,
+        kernel=module.kernel_size,
+        stride=module.stride,
+        padding=_padding(module, where),
+        dilation=module.dilation,
+        groups=module.groups,
+    )
+    bias = np.repeat(_bias(module, module.out_channels), prod(wiring.target_shape[1:]))
+    return Affine(Synapses(wiring, _floats(module.weight)), bias)
+
+
+def _padding(module: Any, where: str) -> Shape:
+    """Return the zeros at both ends of each axis."""
+    if module.padding == "valid":
+        return (0,) * len(module.kernel_size)
+    if module.padding != "same":
+        return tuple(module.padding)
+    axes = zip(module.dilation, module.kernel_size, strict=True)
+    total = [dilation * (kernel - 1) for dilation, kernel in axes]
+    if any(zeros % 2 for zeros in total):
+        raise UnsupportedError(
+            f"{where}: {type(module).__name__} with padding='same' pads one end more than the other"
+            f" for kernel {tuple(module.kernel_size)}; use an odd kernel, or padding as a number"
+        )
+    return tuple(zeros // 2 for zeros in total)
+
+
+def _average(module: Any, where: str, shape: Shape) -> Affine:
+    kind, space = type(module).__name__, len(shape) - 1
+    padding = _per_axis(module.padding, space)
+    if module.ceil_mode:
+        raise UnsupportedError(
+            f"{where}: {kind} with ceil_mode=True is not known; use padding or another kernel"
+        )
+    if any(padding) and not module.count_include_pad:
+        raise UnsupportedError(
+            f"{where}: {kind} with padding and count_include_pad=False is not known; use"
+            " count_include_pad=True"
+        )
+    kernel = _per_axis(module.kernel_size, space)
+    stride = _per_axis(module.stride, space)
+    divisor = getattr(module, "divisor_override", None) or prod(kernel)
+    return _pooling(shape, kernel, stride, padding, divisor)
+
+
+def _adaptive_average(module: Any, where: str, shape: Shape) -> Affine:
+    space = shape[1:]
+    sizes = _per_axis(module.output_size, len(space))
+    targets = tuple(n if size is None else size for n, size in zip(space, sizes, strict=True))
+    if any(size % target for size, target in zip(space, targets, strict=True)):
+        raise UnsupportedError(
+            f"{where}: {type(module).__name__} from {_times(space)} to {_times(targets)} averages"
+            " over windows of different sizes; use a size that divides the input's"
+        )
+    kernel = tuple(size // target for size, target in zip(space, targets, strict=True))
+    return _pooling(shape, kernel, kernel, (0,) * len(space), prod(kernel))
+
+
+def _per_axis(value: Any, axes: int) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (value,) * axes
+
+
+def _times(values: Shape) -> str:
+    return "x".join(map(str, values))
+
+
+def _pooling(shape: Shape, kernel: Shape, stride: Shape, padding: Shape, divisor: int) -> Affine:
+    """Return a depthwise convolution of equal weights."""
+    channels = shape[0]
+    dilation = (1,) * len(kernel)
+    wiring = Convolution(shape, channels, kernel, stride, padding, dilation, channels)
+    weight = np.full(wiring.weight_shape, _share(divisor))
+    return Affine(Synapses(wiring, weight), np.zeros(wiring.targets))
+
+
+def _share(divisor: int) -> float:
+    """Return 1 / divisor, rounded down to 40 bits.
+
+    Sums of it are exact in any order and a full window gives 1 at most, as in torch, which divides
+    the sum. Nine times the nearest number to 1/9 may be more than 1, and than a threshold of 1.
+    """
+    mantissa, exponent = frexp(1 / divisor)
+    return ldexp(floor(ldexp(mantissa, 40)), exponent - 40)
+
+
+def _batch_norm(module: Any, where: str, shape: Shape) -> Affine:
+    if module.running_mean is None:
+        raise UnsupportedError(
+            f"{where}: {type(module).__name__} without running statistics normalizes by the batch,"
+            " which a chip does not see; use track_running_stats=True"
+        )
+    mean, variance = _floats(module.running_mean), _floats(module.running_var)
+    scale = 1 / np.sqrt(variance + module.eps)
+    if module.weight is not None:
+        scale = scale * _floats(module.weight)
+    bias = -mean * scale
+    if module.bias is not None:
+        bias = bias + _floats(module.bias)
+    space = prod(shape[1:])
+    wiring = Scale(prod(shape), per_neuron=True)
+    return Affine(Synapses(wiring, np.repeat(scale, space)), np.repeat(bias, space))
+
+
+LINEAR: dict[type[nn.Module], Row] = {
+    nn.Linear: Row(1, _linear),
+    nn.Conv1d: Row(2, _convolution),
+    nn.Conv2d: Row(3, _convolution),
+    nn.AvgPool1d: Row(2, _average),
+    nn.AvgPool2d: Row(3, _average),
+    nn.AdaptiveAvgPool1d: Row(2, _adaptive_average),
+    nn.AdaptiveAvgPool2d: Row(3, _adaptive_average),
+    nn.BatchNorm1d: Row(None, _batch_norm),
+    nn.BatchNorm2d: Row(None, _batch_norm),
+}
+"""Layer -> its row. The average pools with `divisor_override=1` are sum pools."""
+
+FUNCTIONS: dict[str, type[nn.Module]] = {
+    "avg_pool1d": nn.AvgPool1d,
+    "avg_pool2d": nn.AvgPool2d,
+    "adaptive_avg_pool1d": nn.AdaptiveAvgPool1d,
+    "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
+}
+"""Function without weights of its own -> the layer with the same arguments."""
+
+
+def sample_axes(module: nn.Module, axes: int) -> int:
+    """Return how many of the last axes of an input are one sample of a linear layer."""
+    own = LINEAR[type(module)].axes
+    return axes - 1 if own is None else own

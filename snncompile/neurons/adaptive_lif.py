@@ -1,0 +1,201 @@
+"""Current-based leaky integrate-and-fire neuron whose threshold grows with every spike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.neurons import convert
+from snncompile.neurons.base import (
+    FloatNeuron,
+    Floats,
+    IntegerNeuron,
+    Interval,
+    Ints,
+    State,
+    current_bounds,
+    grown,
+)
+from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, decayed, saturate, scaled_bias, wrap
+
+if TYPE_CHECKING:
+    from snncompile.hwmodels.schema import Formats
+
+Reset = Literal["hard", "soft"]
+
+
+def _check_reset(reset: str) -> None:
+    if reset not in ("hard", "soft"):
+        raise ValueError(f"reset must be hard or soft, got {reset!r}")
+
+
+def _after_spike(v: Any, spike: Any, limit: Any, reset: Reset) -> Any:
+    return v * ~spike if reset == "hard" else v - limit * spike
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptiveLif(FloatNeuron):
+    """Current-based leaky integrate-and-fire neuron with an adaptive threshold, float.
+
+    `raised` is how far the threshold is above its resting value. One time step, in this order; `x`
+    is the synaptic input that arrived in this step:
+
+        raised = (1 - threshold_decay) * raised
+        u = (1 - current_decay) * u + x
+        v = (1 - potential_decay) * v + u + bias
+        spike = v > threshold + raised
+        v = 0                        where spike      # reset "hard" only
+        v = v - (threshold + raised) where spike      # reset "soft" only
+        raised = raised + threshold_step where spike
+    """
+
+    current_decay: Floats
+    """Share of the current lost in one time step, 0..1; 1: no memory in the current."""
+    potential_decay: Floats
+    """Share of the potential lost in one time step, 0..1; 0: no leak."""
+    threshold: Floats
+    """Potential above which a rested neuron fires, in the unit of the weights."""
+    threshold_decay: Floats
+    """Share of the rise lost in one time step, 0..1."""
+    threshold_step: Floats
+    """What a spike adds to the threshold, in the unit of the weights; 0 or more."""
+    bias: Floats = 0.0  # type: ignore[assignment]
+    """Added to v in each time step."""
+    reset: Reset = "hard"
+
+    name: ClassVar[str] = "adaptive_lif"
+    states: ClassVar[tuple[str, ...]] = ("u", "v", "raised")
+
+    def _check(self) -> None:
+        _check_reset(self.reset)
+        for name in ("current_decay", "potential_decay", "threshold_decay"):
+            convert.check_share(name, getattr(self, name))
+        convert.check_positive("threshold", self.threshold)
+        convert.check_not_negative("threshold_step", self.threshold_step)
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (u, v, raised) and the spikes."""
+        u, v, raised = state
+        raised = (1 - self.threshold_decay) * raised
+        u = (1 - self.current_decay) * u + x
+        v = (1 - self.potential_decay) * v + u + self.bias
+        limit = self.threshold + raised
+        spike = v > limit
+        raised = raised + self.threshold_step * spike
+        return (u, _after_spike(v, spike, limit, self.reset), raised), spike
+
+    def quantize(self, scale: float, formats: Formats) -> IntegerAdaptiveLif:
+        """Return the integer neuron; see `FloatNeuron.quantize`."""
+        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        return IntegerAdaptiveLif(
+            convert.decay(self.current_decay, formats, offset=1),
+            convert.decay(self.potential_decay, formats),
+            convert.threshold(self.threshold * scale, formats),
+            convert.decay(self.threshold_decay, formats),
+            convert.mantissa("threshold_step", self.threshold_step * scale, formats),
+            mantissa,
+            exponent,
+            self.reset,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerAdaptiveLif(IntegerNeuron):
+    """Current-based leaky integrate-and-fire neuron with an adaptive threshold, integer.
+
+    The arithmetic of Lava's fixed-point `LIF`; the rise decays and saturates like a potential.
+    (Lava's `ATRLIF` is another neuron: it never resets v, and its decays are whole or nothing.)
+    `x` is the accumulated weights:
+
+        raised = decayed(raised, threshold_decay)
+        u = wrap(decayed(u, current_decay + 1) + (x << 6))
+        v = saturate(decayed(v, potential_decay) + u + (bias_mantissa << bias_exponent))
+        spike = v > (threshold << 6) + raised
+        v = 0                               where spike   # reset "hard" only
+        v = v - ((threshold << 6) + raised) where spike   # reset "soft" only
+        raised = saturate(raised + (threshold_step << 6)) where spike
+    """
+
+    current_decay: Ints
+    """Lava's du: (du + 1) / 4096 of the current is lost in one time step."""
+    potential_decay: Ints
+    """Lava's dv: dv / 4096 of the potential is lost in one time step."""
+    threshold: Ints
+    """Mantissa: a rested neuron fires when v exceeds threshold * 2^6."""
+    threshold_decay: Ints
+    """threshold_decay / 4096 of the rise is lost in one time step."""
+    threshold_step: Ints
+    """Mantissa, 0 or more: a spike adds threshold_step * 2^6 to the threshold."""
+    bias_mantissa: Ints = 0  # type: ignore[assignment]
+    bias_exponent: Ints = 0  # type: ignore[assignment]
+    reset: Reset = "hard"
+
+    name: ClassVar[str] = "adaptive_lif"
+    states: ClassVar[tuple[str, ...]] = ("u", "v", "raised")
+
+    def _check(self) -> None:
+        _check_reset(self.reset)
+        convert.check_exponent("bias_exponent", self.bias_exponent)
+        convert.check_not_negative("threshold_step", self.threshold_step)
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (u, v, raised) and the spikes."""
+        u, v, raised = state
+        raised = decayed(raised, self.threshold_decay)
+        u = wrap(decayed(u, self.current_decay + 1) + (x << STATE_SHIFT))
+        v = decayed(v, self.potential_decay) + u
+        v = saturate(v + scaled_bias(self.bias_mantissa, self.bias_exponent))
+        limit = (self.threshold << STATE_SHIFT) + raised
+        spike = v > limit
+        raised = saturate(raised + (self.threshold_step << STATE_SHIFT) * spike)
+        return (u, _after_spike(v, spike, limit, self.reset), raised), spike
+
+    def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
+        """Return the intervals of u, v and raised; see `IntegerNeuron.bounds`.
+
+        What stays in v after a step is at most the highest threshold, and with a soft reset what
+        the drive exceeds the lowest threshold by, added up.
+        """
+        u = current_bounds(x, self.current_decay + 1, steps)
+        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
+        raised = grown(self.threshold_step << STATE_SHIFT, self.threshold_decay, steps)
+        threshold = np.maximum(self.threshold, 0) << STATE_SHIFT
+        highest = threshold + np.minimum(raised, STATE_LIMIT - 1) + high
+        if self.reset == "soft":
+            excess = np.maximum(high - threshold, 0)
+            highest = highest + grown(excess, self.potential_decay, steps)
+        highest = np.minimum(highest, grown(high, self.potential_decay, steps))
+        return {
+            "u": u,
+            "v": Interval(grown(low, self.potential_decay, steps), highest),
+            "raised": Interval(np.asarray(0), raised),
+        }
+
+    def real(self) -> dict[str, Floats]:
+        """Return the float parameters these integers stand for, at scale 1."""
+        return {
+            "current_decay": (self.current_decay + 1) / 4096,
+            "potential_decay": self.potential_decay / 4096,
+            "threshold": self.threshold * 64.0,
+            "threshold_decay": self.threshold_decay / 4096,
+            "threshold_step": self.threshold_step * 64.0,
+            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+        }
+
+    def profile(self) -> dict[str, NDArray[Any]]:
+        """Return the decays, and the thresholds with their steps."""
+        du, dv, dt = np.broadcast_arrays(
+            self.current_decay, self.potential_decay, self.threshold_decay
+        )
+        threshold, step = np.broadcast_arrays(self.threshold, self.threshold_step)
+        return {
+            "compartment": (du * 4096 + dv) * 4096 + dt,
+            "threshold": threshold * 2**18 + step,
+        }
+
+
+AdaptiveLif.integer = IntegerAdaptiveLif

@@ -1,0 +1,159 @@
+"""Integrate-and-fire neuron in two states: it first only listens, then only fires."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.neurons import convert
+from snncompile.neurons.base import (
+    FloatNeuron,
+    Floats,
+    IntegerNeuron,
+    Interval,
+    Ints,
+    State,
+    current_bounds,
+)
+from snncompile.neurons.fixed import STATE_SHIFT, saturate, scaled_bias, wrap
+
+if TYPE_CHECKING:
+    from snncompile.hwmodels.schema import Formats
+
+
+@dataclass(frozen=True, eq=False)
+class BistableFire(FloatNeuron):
+    """Bistable integrate-and-fire neuron with soft reset, rate version, float.
+
+    From its own step `start` on it goes through cycles of 2 * `window` steps, one cycle for each
+    input that is shown. In the first half it receives and is silent; in the second it emits what
+    has come together, at most one spike per step, and takes no input. So no spike is sent before
+    the whole input is known. One time step, in this order; `x` is the synaptic input that arrived
+    in this step:
+
+        position = (clock - start) modulo (2 * window)
+        receiving = clock >= start and position < window
+        emitting  = clock >= start and position >= window
+        v = 0                where receiving and position == 0
+        v = v + x + bias     where receiving
+        spike = emitting and v > threshold
+        v = v - threshold    where spike
+        clock = clock + 1
+
+    Half a threshold to start from, which rounds the number of spikes to the nearest, is a bias of
+    threshold / (2 * window). A layer behind another has a `start` that is `window` steps later.
+    """
+
+    threshold: Floats
+    """Potential above which the neuron fires, in the unit of the weights."""
+    window: Floats
+    """Time steps of each state, 1 or more."""
+    start: Floats = 0.0  # type: ignore[assignment]
+    """Own time step in which the first cycle begins; before, input is lost."""
+    bias: Floats = 0.0  # type: ignore[assignment]
+    """Added to v in each time step of receiving."""
+
+    name: ClassVar[str] = "bistable_fire"
+    states: ClassVar[tuple[str, ...]] = ("v", "clock")
+
+    def _check(self) -> None:
+        convert.check_positive("threshold", self.threshold)
+        convert.check_steps("window", self.window, 1)
+        convert.check_steps("start", self.start)
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (v, clock) and the spikes."""
+        v, clock = state
+        position = (clock - self.start) % (2 * self.window)
+        awake = clock >= self.start
+        receiving = awake & (position < self.window)
+        v = v * ~(receiving & (position == 0)) + (x + self.bias) * receiving
+        spike = awake & (position >= self.window) & (v > self.threshold)
+        return (v - self.threshold * spike, clock + 1), spike
+
+    def quantize(self, scale: float, formats: Formats) -> IntegerBistableFire:
+        """Return the integer neuron; see `FloatNeuron.quantize`."""
+        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        return IntegerBistableFire(
+            convert.threshold(self.threshold * scale, formats),
+            self.window.astype(np.int64),
+            self.start.astype(np.int64),
+            mantissa,
+            exponent,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerBistableFire(IntegerNeuron):
+    """Bistable integrate-and-fire neuron with soft reset, rate version, integer.
+
+    The arithmetic of `IntegerIntegrateFire`; `x` is the accumulated weights:
+
+        position = (clock - start) modulo (2 * window)
+        receiving = clock >= start and position < window
+        emitting  = clock >= start and position >= window
+        arrived = wrap(x << 6) + (bias_mantissa << bias_exponent)
+        v = 0                        where receiving and position == 0
+        v = saturate(v + arrived)    where receiving
+        spike = emitting and v > (threshold << 6)
+        v = v - (threshold << 6)     where spike
+        clock = clock + 1
+    """
+
+    threshold: Ints
+    """Mantissa: the neuron fires when v exceeds threshold * 2^6."""
+    window: Ints
+    """Time steps of each state, 1 or more."""
+    start: Ints = 0  # type: ignore[assignment]
+    """Own time step in which the first cycle begins."""
+    bias_mantissa: Ints = 0  # type: ignore[assignment]
+    bias_exponent: Ints = 0  # type: ignore[assignment]
+
+    name: ClassVar[str] = "bistable_fire"
+    states: ClassVar[tuple[str, ...]] = ("v", "clock")
+
+    def _check(self) -> None:
+        convert.check_exponent("bias_exponent", self.bias_exponent)
+        convert.check_steps("window", self.window, 1)
+        convert.check_steps("start", self.start)
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (v, clock) and the spikes."""
+        v, clock = state
+        threshold = self.threshold << STATE_SHIFT
+        position = (clock - self.start) % (2 * self.window)
+        awake = clock >= self.start
+        receiving = awake & (position < self.window)
+        arrived = wrap(x << STATE_SHIFT) + scaled_bias(self.bias_mantissa, self.bias_exponent)
+        v = saturate(v * ~(receiving & (position == 0)) + arrived * receiving)
+        spike = awake & (position >= self.window) & (v > threshold)
+        return (v - threshold * spike, clock + 1), spike
+
+    def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
+        """Return the intervals of v and of the input as u; see `IntegerNeuron.bounds`.
+
+        v adds up over the steps of one window; firing brings it toward zero.
+        """
+        u = current_bounds(x, np.asarray(4096), steps)
+        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
+        count = self.window if steps is None else np.minimum(self.window, steps)
+        return {"u": u, "v": Interval(low * count, high * count)}
+
+    def real(self) -> dict[str, Floats]:
+        """Return the float parameters these integers stand for; steps have no scale."""
+        return {
+            "threshold": self.threshold * 64.0,
+            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+        }
+
+    def profile(self) -> dict[str, NDArray[Any]]:
+        """Return windows with starts, and the thresholds."""
+        window, start = np.broadcast_arrays(self.window, self.start)
+        return {"compartment": window * 2**31 + start, "threshold": self.threshold}
+
+
+BistableFire.integer = IntegerBistableFire

@@ -1,0 +1,161 @@
+"""Current-based leaky integrate-and-fire neuron with two thresholds: it sends -1, 0 or 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.neurons import convert
+from snncompile.neurons.base import (
+    FloatNeuron,
+    Floats,
+    IntegerNeuron,
+    Interval,
+    Ints,
+    State,
+    current_bounds,
+    grown,
+)
+from snncompile.neurons.fixed import STATE_SHIFT, decayed, saturate, scaled_bias, wrap
+
+if TYPE_CHECKING:
+    from snncompile.hwmodels.schema import Formats
+
+
+@dataclass(frozen=True, eq=False)
+class TernaryLif(FloatNeuron):
+    """Current-based leaky integrate-and-fire neuron with a positive and a negative spike, float.
+
+    One time step, in this order; `x` is the synaptic input that arrived in this step:
+
+        u = (1 - current_decay) * u + x
+        v = (1 - potential_decay) * v + u + bias
+        spike = +1   where v > threshold
+        spike = -1   where v < negative_threshold
+        spike = 0    elsewhere
+        v = 0        where spike is not 0
+    """
+
+    current_decay: Floats
+    """Share of the current lost in one time step, 0..1; 1: no memory in the current."""
+    potential_decay: Floats
+    """Share of the potential lost in one time step, 0..1; 0: no leak."""
+    threshold: Floats
+    """Potential above which the neuron sends 1, in the unit of the weights."""
+    negative_threshold: Floats
+    """Potential below which the neuron sends -1; 0 or less."""
+    bias: Floats = 0.0  # type: ignore[assignment]
+    """Added to v in each time step."""
+
+    name: ClassVar[str] = "ternary_lif"
+    states: ClassVar[tuple[str, ...]] = ("u", "v")
+    payload: ClassVar[Interval] = Interval(-1, 1)
+
+    def _check(self) -> None:
+        for name in ("current_decay", "potential_decay"):
+            convert.check_share(name, getattr(self, name))
+        convert.check_positive("threshold", self.threshold)
+        convert.check_not_positive("negative_threshold", self.negative_threshold)
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (u, v) and the spikes, -1, 0 or 1."""
+        u, v = state
+        u = (1 - self.current_decay) * u + x
+        v = (1 - self.potential_decay) * v + u + self.bias
+        spike = (v > self.threshold) * 1 - (v < self.negative_threshold) * 1
+        return (u, v * (spike == 0)), spike
+
+    def quantize(self, scale: float, formats: Formats) -> IntegerTernaryLif:
+        """Return the integer neuron; see `FloatNeuron.quantize`."""
+        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        negative = self.negative_threshold * scale
+        return IntegerTernaryLif(
+            convert.decay(self.current_decay, formats, offset=1),
+            convert.decay(self.potential_decay, formats),
+            convert.threshold(self.threshold * scale, formats),
+            convert.mantissa("negative_threshold", negative, formats, sign=-1),
+            mantissa,
+            exponent,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerTernaryLif(IntegerNeuron):
+    """Current-based leaky integrate-and-fire neuron with positive and negative spikes, integer.
+
+    Lava's fixed-point `TernaryLIF`, bit for bit, for a negative threshold of 0 or less. `x` is the
+    accumulated weights:
+
+        u = wrap(decayed(u, current_decay + 1) + (x << 6))
+        v = saturate(decayed(v, potential_decay) + u + (bias_mantissa << bias_exponent))
+        spike = +1   where v > (threshold << 6)
+        spike = -1   where v < (negative_threshold << 6)
+        spike = 0    elsewhere
+        v = 0        where spike is not 0
+    """
+
+    current_decay: Ints
+    """Lava's du: (du + 1) / 4096 of the current is lost in one time step."""
+    potential_decay: Ints
+    """Lava's dv: dv / 4096 of the potential is lost in one time step."""
+    threshold: Ints
+    """Mantissa, Lava's vth_hi: the neuron sends 1 when v exceeds threshold * 2^6."""
+    negative_threshold: Ints
+    """Mantissa, Lava's vth_lo: it sends -1 when v is below negative_threshold * 2^6."""
+    bias_mantissa: Ints = 0  # type: ignore[assignment]
+    bias_exponent: Ints = 0  # type: ignore[assignment]
+
+    name: ClassVar[str] = "ternary_lif"
+    states: ClassVar[tuple[str, ...]] = ("u", "v")
+    payload: ClassVar[Interval] = Interval(-1, 1)
+
+    def _check(self) -> None:
+        convert.check_exponent("bias_exponent", self.bias_exponent)
+        convert.check_not_positive("negative_threshold", self.negative_threshold)
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (u, v) and the spikes, -1, 0 or 1."""
+        u, v = state
+        u = wrap(decayed(u, self.current_decay + 1) + (x << STATE_SHIFT))
+        v = decayed(v, self.potential_decay) + u
+        v = saturate(v + scaled_bias(self.bias_mantissa, self.bias_exponent))
+        positive = v > (self.threshold << STATE_SHIFT)
+        negative = v < (self.negative_threshold << STATE_SHIFT)
+        spike = positive * 1 - negative * 1
+        return (u, v * (spike == 0)), spike
+
+    def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
+        """Return the intervals of u and v; see `IntegerNeuron.bounds`.
+
+        What stays in v after a step lies between the two thresholds.
+        """
+        u = current_bounds(x, self.current_decay + 1, steps)
+        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
+        positive = np.maximum(self.threshold, 0) << STATE_SHIFT
+        negative = self.negative_threshold << STATE_SHIFT
+        lowest = np.maximum(grown(low, self.potential_decay, steps), negative + low)
+        highest = np.minimum(grown(high, self.potential_decay, steps), positive + high)
+        return {"u": u, "v": Interval(lowest, highest)}
+
+    def real(self) -> dict[str, Floats]:
+        """Return the float parameters these integers stand for, at scale 1."""
+        return {
+            "current_decay": (self.current_decay + 1) / 4096,
+            "potential_decay": self.potential_decay / 4096,
+            "threshold": self.threshold * 64.0,
+            "negative_threshold": self.negative_threshold * 64.0,
+            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+        }
+
+    def profile(self) -> dict[str, NDArray[Any]]:
+        """Return the decays, and the pairs of thresholds."""
+        du, dv = np.broadcast_arrays(self.current_decay, self.potential_decay)
+        high, low = np.broadcast_arrays(self.threshold, self.negative_threshold)
+        return {"compartment": du * 4096 + dv, "threshold": high * 2**18 - low}
+
+
+TernaryLif.integer = IntegerTernaryLif

@@ -1,0 +1,118 @@
+"""What every kind of wiring offers: which source neuron reaches which target by which weight."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from snncompile.errors import InputError
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Wiring(ABC):
+    """Geometry of a projection; the weights are kept beside it, as floats or as integers."""
+
+    kind: ClassVar[str]
+    """Row of the wiring in the registry."""
+
+    @property
+    @abstractmethod
+    def sources(self) -> int:
+        """Number of source neurons."""
+
+    @property
+    @abstractmethod
+    def targets(self) -> int:
+        """Number of target neurons."""
+
+    @property
+    @abstractmethod
+    def weight_shape(self) -> Shape:
+        """Shape of the array of weights."""
+
+    def __str__(self) -> str:
+        """Text form: `dense 10x64`, targets by sources unless a wiring has more to tell."""
+        return f"{self.kind} {self.targets}x{self.sources}"
+
+    @cached_property
+    def pattern(self) -> csr_array:
+        """Which synapses there are: a matrix of ones of shape (target, source)."""
+        return self.matrix(np.ones(self.weight_shape, np.int8))
+
+    @property
+    def synapses(self) -> int:
+        """Number of synapses, those of weight zero too."""
+        return len(self.pattern.indices)
+
+    def fan_out(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Return how many synapses each source has to the targets [start, stop)."""
+        first, last = self.pattern.indptr[start], self.pattern.indptr[stop]
+        return np.bincount(self.pattern.indices[first:last], minlength=self.sources)
+
+    @abstractmethod
+    def matrix(self, weight: NDArray[Any]) -> csr_array:
+        """Return the weights as a sparse matrix of shape (target, source).
+
+        A weight of zero is a synapse too and is kept as an explicit zero.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """Wiring with float weights."""
+
+    wiring: Wiring
+    weight: NDArray[np.float64]
+    """Shape `wiring.weight_shape`."""
+
+    def __post_init__(self) -> None:
+        """Copy and freeze the weights; check their shape."""
+        object.__setattr__(self, "weight", frozen(self.weight, np.float64))
+        check_shape(self.wiring, self.weight)
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerSynapses:
+    """Wiring with integer weights, as in Lava's fixed-point `Dense`.
+
+    The accumulated input is sum(weight * spike) * 2^exponent; a negative exponent rounds the sum
+    down (towards minus infinity), as Lava's right shift does.
+    """
+
+    wiring: Wiring
+    weight: NDArray[np.int16]
+    """Shape `wiring.weight_shape`, -256..255; with b bits all are multiples of 2^(9 - b)."""
+    exponent: int
+    bits: int
+    """Bits of a weight including its sign."""
+
+    def __post_init__(self) -> None:
+        """Copy and freeze the weights; check their shape, refuse what 16 bits cannot hold."""
+        weight = np.asarray(self.weight)
+        if not ((weight >= -(2**15)) & (weight < 2**15)).all() or (weight % 1).any():
+            raise InputError("weights must be whole numbers from -32768 to 32767")
+        object.__setattr__(self, "weight", frozen(weight, np.int16))
+        check_shape(self.wiring, self.weight)
+
+
+def check_shape(wiring: Wiring, weight: NDArray[Any]) -> None:
+    """Refuse weights of another shape than the wiring's."""
+    if weight.shape != wiring.weight_shape:
+        raise ValueError(
+            f"{wiring.kind} weights have shape {weight.shape}, expected {wiring.weight_shape}"
+        )
+
+
+def frozen(array: Any, dtype: type) -> NDArray[Any]:
+    """Return a read-only copy in C order."""
+    copied: NDArray[Any] = np.array(array, dtype=dtype, order="C")
+    copied.flags.writeable = False
+    return copied

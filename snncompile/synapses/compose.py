@@ -1,0 +1,230 @@
+"""Two linear maps made one, in a row or side by side; structure is kept where it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from math import gcd, prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from snncompile.errors import UnsupportedError
+from snncompile.synapses.base import Shape, Synapses, Wiring
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense, dense
+from snncompile.synapses.scale import Scale
+from snncompile.synapses.sparse import Sparse
+
+LARGEST = 2**26
+"""Synapses that a composition without structure may have: 512 MiB of weights."""
+
+Floats = NDArray[np.float64]
+
+
+def composed(outer: Synapses, inner: Synapses) -> Synapses:
+    """Return synapses that do what `inner` and then `outer` do.
+
+        scale, X              ->  X, its weights scaled (a convolution: if one scale per channel)
+        convolution twice     ->  convolution, if the outer one has no padding
+        dense with anything   ->  dense
+        any other two         ->  sparse
+
+    Raises:
+        UnsupportedError: the last two would have more than `LARGEST` synapses.
+    """
+    assert outer.wiring.sources == inner.wiring.targets
+    if isinstance(inner.wiring, Scale):
+        scaled = SCALED_SOURCES[type(outer.wiring)](outer.wiring, outer.weight, inner.weight)
+    elif isinstance(outer.wiring, Scale):
+        scaled = SCALED_TARGETS[type(inner.wiring)](inner.wiring, inner.weight, outer.weight)
+    else:
+        scaled = None
+    if scaled is not None:
+        return scaled
+    first, second = inner.wiring, outer.wiring
+    if not (isinstance(first, Convolution) and isinstance(second, Convolution)):
+        return _product(outer, inner)
+    if any(second.padding):
+        return _product(outer, inner)
+    return _convolutions(second, outer.weight, first, inner.weight)
+
+
+def merged(one: Synapses, other: Synapses) -> Synapses | None:
+    """Return synapses that do what both do side by side, or None if that takes two projections."""
+    if isinstance(other.wiring, Dense):
+        one, other = other, one
+    a, b = one.wiring, other.wiring
+    if isinstance(a, Dense):
+        added = other.weight if isinstance(b, Dense) else b.matrix(other.weight).toarray()
+        return dense(one.weight + added)
+    if isinstance(a, Scale) and isinstance(b, Scale):
+        return _scale(a.size, one.weight + other.weight)
+    if isinstance(a, Convolution) and isinstance(b, Convolution) and _geometry(a) == _geometry(b):
+        return Synapses(a, one.weight + other.weight)
+    return None
+
+
+def _geometry(wiring: Convolution) -> tuple[Any, ...]:
+    return tuple(getattr(wiring, field.name) for field in fields(wiring))
+
+
+def _scale(size: int, weight: Floats) -> Synapses:
+    return Synapses(Scale(size, per_neuron=weight.ndim == 1), weight)
+
+
+# Scaled sources or targets: `factor` is one number or one per neuron. None: it has no such form.
+_Scaled = Callable[[Any, Floats, Floats], Synapses | None]
+
+
+def _scaled_scale(wiring: Scale, weight: Floats, factor: Floats) -> Synapses:
+    return _scale(wiring.size, weight * factor)
+
+
+def _dense_sources(wiring: Dense, weight: Floats, factor: Floats) -> Synapses:
+    return Synapses(wiring, weight * factor)
+
+
+def _dense_targets(wiring: Dense, weight: Floats, factor: Floats) -> Synapses:
+    return Synapses(wiring, weight * (factor[:, None] if factor.ndim else factor))
+
+
+def _sparse_sources(wiring: Sparse, weight: Floats, factor: Floats) -> Synapses:
+    return Synapses(wiring, weight * (factor[wiring.source] if factor.ndim else factor))
+
+
+def _sparse_targets(wiring: Sparse, weight: Floats, factor: Floats) -> Synapses:
+    return Synapses(wiring, weight * (factor[wiring.target] if factor.ndim else factor))
+
+
+def _convolution_sources(wiring: Convolution, weight: Floats, factor: Floats) -> Synapses | None:
+    per_channel = _per_channel(factor, wiring.source_shape[0])
+    if per_channel is None:
+        return None
+    group = np.repeat(np.arange(wiring.groups), wiring.channels // wiring.groups)
+    of_output = per_channel.reshape(wiring.groups, -1)[group]
+    return Synapses(wiring, weight * of_output.reshape(*of_output.shape, *_ones(wiring)))
+
+
+def _convolution_targets(wiring: Convolution, weight: Floats, factor: Floats) -> Synapses | None:
+    per_channel = _per_channel(factor, wiring.channels)
+    if per_channel is None:
+        return None
+    return Synapses(wiring, weight * per_channel.reshape(-1, 1, *_ones(wiring)))
+
+
+def _ones(wiring: Convolution) -> Shape:
+    return (1,) * len(wiring.kernel)
+
+
+def _per_channel(factor: Floats, channels: int) -> Floats | None:
+    """Return one factor per channel, or None if they differ within a channel."""
+    if not factor.ndim:
+        return np.full(channels, factor)
+    rows = factor.reshape(channels, -1)
+    return rows[:, 0] if (rows == rows[:, :1]).all() else None
+
+
+SCALED_SOURCES: dict[type[Wiring], _Scaled] = {
+    Scale: _scaled_scale,
+    Dense: _dense_sources,
+    Sparse: _sparse_sources,
+    Convolution: _convolution_sources,
+}
+SCALED_TARGETS: dict[type[Wiring], _Scaled] = {
+    Scale: _scaled_scale,
+    Dense: _dense_targets,
+    Sparse: _sparse_targets,
+    Convolution: _convolution_targets,
+}
+
+
+def _convolutions(second: Convolution, w2: Floats, first: Convolution, w1: Floats) -> Synapses:
+    """Return one convolution: tap j of the second on tap i of the first reads j * far + i * near.
+
+    That holds as long as the second sees only what the first made, and no padding.
+    """
+    groups = gcd(first.groups, second.groups)
+    near = first.dilation
+    far = tuple(d * s for d, s in zip(second.dilation, first.stride, strict=True))
+    lengths = tuple(zip(first.kernel, near, second.kernel, far, strict=True))
+    dilation = tuple(_common_step(*axis) for axis in lengths)
+    reach = [(k1 - 1) * d1 + (k2 - 1) * d2 for k1, d1, k2, d2 in lengths]
+    wiring = Convolution(
+        source_shape=first.source_shape,
+        channels=second.channels,
+        kernel=tuple(r // d + 1 for r, d in zip(reach, dilation, strict=True)),
+        stride=tuple(a * b for a, b in zip(first.stride, second.stride, strict=True)),
+        padding=first.padding,
+        dilation=dilation,
+        groups=groups,
+    )
+    # Axes: group, output channel in it, source channel in it, *kernel.
+    one, two = _in_groups(first, w1, groups), _in_groups(second, w2, groups)
+    weight = np.zeros((groups, two.shape[1], one.shape[2], *wiring.kernel))
+    for tap in np.ndindex(*second.kernel):
+        places = tuple(
+            slice(j * f // d, j * f // d + (k - 1) * n // d + 1, max(n // d, 1))
+            for j, f, d, k, n in zip(tap, far, dilation, first.kernel, near, strict=True)
+        )
+        block = np.einsum("gom,gmc...->goc...", two[(..., *tap)], one)
+        weight[(slice(None), slice(None), slice(None), *places)] += block
+    return Synapses(wiring, weight.reshape(wiring.weight_shape))
+
+
+def _common_step(k1: int, near: int, k2: int, far: int) -> int:
+    """Return the largest dilation that reaches all taps; 1 if there is one tap."""
+    return gcd(near if k1 > 1 else 0, far if k2 > 1 else 0) or 1
+
+
+def _in_groups(wiring: Convolution, weight: Floats, groups: int) -> Floats:
+    """Return the weights with fewer groups, as (group, output channel, source channel, *kernel)."""
+    outputs, inner = weight.shape[:2]
+    wide = wiring.source_shape[0] // groups
+    result = np.zeros((outputs, wide, *wiring.kernel))
+    for output in range(outputs):
+        start = output // (outputs // wiring.groups) * inner % wide
+        result[output, start : start + inner] = weight[output]
+    return result.reshape(groups, outputs // groups, wide, *wiring.kernel)
+
+
+def _product(outer: Synapses, inner: Synapses) -> Synapses:
+    _check_size(outer.wiring, inner.wiring)
+    if isinstance(outer.wiring, Dense):
+        if isinstance(inner.wiring, Dense):
+            return dense(outer.weight @ inner.weight)
+        return dense((inner.wiring.matrix(inner.weight).T @ outer.weight.T).T)
+    left = outer.wiring.matrix(outer.weight)
+    if isinstance(inner.wiring, Dense):
+        return dense(left @ inner.weight)
+    return _sparse(csr_array(left @ inner.wiring.matrix(inner.weight)))
+
+
+def _sparse(matrix: csr_array) -> Synapses:
+    matrix.sum_duplicates()
+    places = matrix.tocoo()
+    wiring = Sparse(places.row, places.col, *matrix.shape)
+    return Synapses(wiring, places.data)
+
+
+def _check_size(outer: Wiring, inner: Wiring) -> None:
+    most = min(inner.sources, _fan_in(outer) * _fan_in(inner))
+    synapses = max(
+        outer.targets * most, inner.targets * _fan_in(inner), outer.targets * _fan_in(outer)
+    )
+    if synapses > LARGEST:
+        raise UnsupportedError(
+            f"{outer} after {inner} takes up to {synapses:,} synapses as one projection, more than"
+            f" {LARGEST:,}; put a neuron layer between them"
+        )
+
+
+def _fan_in(wiring: Wiring) -> int:
+    """Return the most synapses of one target neuron."""
+    if isinstance(wiring, Dense):
+        return wiring.source
+    if isinstance(wiring, Convolution):
+        return prod(wiring.weight_shape[1:])
+    return int(np.diff(wiring.pattern.indptr).max(initial=0))

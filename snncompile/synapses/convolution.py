@@ -1,0 +1,133 @@
+"""Convolution over one or two space axes, as `torch.nn.Conv1d` and `Conv2d` compute it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+
+from snncompile.synapses.base import Shape, Wiring
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(Wiring):
+    """Shared kernels that slide over the source; sum pooling is a depthwise one of equal weights.
+
+    Neurons are flattened in C order of (channels, *space). As in torch it is a cross-correlation:
+
+        out[o, y] = sum over c, k of weight[o, c, k] * in[group of o, c, y * stride + k * dilation
+                                                          - padding]
+    """
+
+    source_shape: Shape
+    """(channels, *space), one or two space axes."""
+    channels: int
+    """Output channels."""
+    kernel: Shape
+    stride: Shape
+    padding: Shape
+    """Zeros added at both ends of each space axis."""
+    dilation: Shape
+    groups: int = 1
+
+    kind: ClassVar[str] = "convolution"
+
+    def __post_init__(self) -> None:
+        """Refuse a geometry that makes no sense."""
+        space = len(self.source_shape) - 1
+        per_axis = (self.kernel, self.stride, self.padding, self.dilation)
+        if space not in (1, 2) or any(len(values) != space for values in per_axis):
+            raise ValueError(
+                f"convolution of source {self.source_shape} with kernel {self.kernel}: one value"
+                " per space axis is needed, for one or two axes"
+            )
+        least = (*self.kernel, *self.stride, *self.dilation, self.groups, self.channels)
+        if min(least) < 1 or min(self.padding) < 0:
+            raise ValueError(
+                "convolution: kernel, stride, dilation, groups start at 1, padding at 0"
+            )
+        if self.source_shape[0] % self.groups or self.channels % self.groups:
+            raise ValueError(
+                f"convolution: {self.groups} groups do not divide {self.source_shape[0]} source and"
+                f" {self.channels} target channels"
+            )
+        if min(self.target_shape) < 1:
+            raise ValueError(
+                f"convolution: kernel {self.kernel} is larger than source {self.source_shape}"
+            )
+
+    @property
+    def target_shape(self) -> Shape:
+        """(channels, *space) of the target."""
+        axes = zip(
+            self.source_shape[1:],
+            self.kernel,
+            self.stride,
+            self.padding,
+            self.dilation,
+            strict=True,
+        )
+        space = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
+        return (self.channels, *space)
+
+    @property
+    def sources(self) -> int:
+        """Number of source neurons."""
+        return prod(self.source_shape)
+
+    @property
+    def targets(self) -> int:
+        """Number of target neurons."""
+        return prod(self.target_shape)
+
+    @property
+    def weight_shape(self) -> Shape:
+        """(output channels, source channels per group, *kernel)."""
+        return (self.channels, self.source_shape[0] // self.groups, *self.kernel)
+
+    def __str__(self) -> str:
+        """Text form: `convolution 3x32x32 -> 16x30x30 kernel=3x3`; what is 1 or 0 is left out."""
+        text = f"convolution {_times(self.source_shape)} -> {_times(self.target_shape)}"
+        parts = {
+            "kernel": (self.kernel, None),
+            "stride": (self.stride, 1),
+            "padding": (self.padding, 0),
+            "dilation": (self.dilation, 1),
+            "groups": ((self.groups,), 1),
+        }
+        for name, (values, usual) in parts.items():
+            if set(values) != {usual}:
+                text += f" {name}={_times(values)}"
+        return text
+
+    def matrix(self, weight: NDArray[Any]) -> csr_array:
+        """Return the unrolled weights; a synapse into the padding is none."""
+        per_group = self.channels // self.groups
+        # Axes: output channel, source channel in its group, *kernel, *target space.
+        out, inner = np.arange(self.channels), np.arange(self.weight_shape[1])
+        grid = np.ix_(
+            out, inner, *map(np.arange, self.kernel), *map(np.arange, self.target_shape[1:])
+        )
+        space = len(self.kernel)
+        source: NDArray[np.int64] = (grid[0] // per_group) * len(inner) + grid[1]
+        target: NDArray[np.int64] = grid[0]
+        inside: NDArray[np.bool_] = np.asarray(True)
+        for axis, length in enumerate(self.source_shape[1:]):
+            kernel, place = grid[2 + axis], grid[2 + space + axis]
+            at = place * self.stride[axis] + kernel * self.dilation[axis] - self.padding[axis]
+            inside = inside & (at >= 0) & (at < length)
+            source = source * length + at
+            target = target * self.target_shape[1 + axis] + place
+        shape = np.broadcast_shapes(source.shape, target.shape, inside.shape)
+        kept = np.broadcast_to(inside, shape)
+        values = np.broadcast_to(weight.reshape(weight.shape + (1,) * space), shape)[kept]
+        places = (np.broadcast_to(target, shape)[kept], np.broadcast_to(source, shape)[kept])
+        return csr_array(coo_array((values, places), shape=(self.targets, self.sources)))
+
+
+def _times(values: Shape) -> str:
+    return "x".join(map(str, values))

@@ -1,0 +1,70 @@
+"""All-to-all wiring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
+
+from snncompile.synapses.base import IntegerSynapses, Shape, Synapses, Wiring
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Wiring):
+    """Every source neuron reaches every target neuron; weights of shape (target, source)."""
+
+    target: int
+    source: int
+
+    kind: ClassVar[str] = "dense"
+
+    @property
+    def sources(self) -> int:
+        """Number of source neurons."""
+        return self.source
+
+    @property
+    def targets(self) -> int:
+        """Number of target neurons."""
+        return self.target
+
+    @property
+    def weight_shape(self) -> Shape:
+        """(target, source)."""
+        return (self.target, self.source)
+
+    @property
+    def synapses(self) -> int:
+        """Number of synapses."""
+        return self.target * self.source
+
+    def fan_out(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Return how many synapses each source has to the targets [start, stop)."""
+        return np.full(self.source, stop - start)
+
+    def matrix(self, weight: NDArray[Any]) -> csr_array:
+        """Return the weights as a sparse matrix that keeps its zeros."""
+        indices = np.tile(np.arange(self.source, dtype=np.int32), self.target)
+        ends = np.arange(self.target + 1) * self.source
+        return csr_array((weight.ravel(), indices, ends), shape=self.weight_shape)
+
+
+def dense(weight: ArrayLike) -> Synapses:
+    """Return float synapses between all pairs; weight of shape (target, source)."""
+    array = np.asarray(weight, np.float64)
+    return Synapses(_wiring(array), array)
+
+
+def integer_dense(weight: ArrayLike, exponent: int, bits: int) -> IntegerSynapses:
+    """Return integer synapses between all pairs; weight of shape (target, source)."""
+    array = np.asarray(weight)
+    return IntegerSynapses(_wiring(array), array, exponent, bits)
+
+
+def _wiring(weight: NDArray[Any]) -> Dense:
+    if weight.ndim != 2:
+        raise ValueError(f"dense weights have shape {weight.shape}, expected (target, source)")
+    return Dense(*weight.shape)

@@ -1,0 +1,43 @@
+"""One-to-one wiring: an identity, or a scale per neuron. Residual connections use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from snncompile.synapses.base import Shape, Wiring
+
+
+@dataclass(frozen=True, eq=False)
+class Scale(Wiring):
+    """Source neuron i reaches target neuron i alone; one weight for all, or one per neuron."""
+
+    size: int
+    per_neuron: bool = False
+
+    kind: ClassVar[str] = "scale"
+
+    @property
+    def sources(self) -> int:
+        """Number of source neurons."""
+        return self.size
+
+    @property
+    def targets(self) -> int:
+        """Number of target neurons."""
+        return self.size
+
+    @property
+    def weight_shape(self) -> Shape:
+        """(neurons,), or () for one weight."""
+        return (self.size,) if self.per_neuron else ()
+
+    def matrix(self, weight: NDArray[Any]) -> csr_array:
+        """Return the weights as a diagonal matrix."""
+        diagonal = np.broadcast_to(weight, (self.size,)).copy()
+        index = np.arange(self.size)
+        return csr_array((diagonal, index, np.arange(self.size + 1)), shape=(self.size, self.size))

@@ -1,0 +1,115 @@
+"""Neurons that Lava lacks, on their own processes: equal to the reference, sample after sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from snncompile.backends.lava.run import trains
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
+from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
+from snncompile.neurons.base import IntegerNeuron
+from snncompile.neurons.bistable_fire import IntegerBistableFire
+from snncompile.neurons.readout import IntegerReadout
+from snncompile.neurons.refractory_lif import IntegerRefractoryLif
+from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
+from snncompile.neurons.ternary_lif import IntegerTernaryLif
+from snncompile.reference.simulate import batches
+from snncompile.synapses.dense import integer_dense
+
+LINES, SIZE, SAMPLES, STEPS = 12, 6, 5, 24
+NONE = IntegerReadout(4095, 4095)
+"""Shows the input of each time step."""
+
+
+def refractory_lif(some) -> IntegerNeuron:
+    decays = some(1500, 4096), some(0, 800)
+    return IntegerRefractoryLif(*decays, some(50, 200), some(0, 6), some(-40, 60), some(0, 5))
+
+
+def signed_integrate_fire(some) -> IntegerNeuron:
+    thresholds = some(80, 200), some(-100, 1)
+    return IntegerSignedIntegrateFire(*thresholds, some(-40, 60), some(0, 5))
+
+
+def ternary_lif(some) -> IntegerNeuron:
+    decays, thresholds = (some(1500, 4096), some(0, 800)), (some(50, 200), some(-100, 1))
+    return IntegerTernaryLif(*decays, *thresholds, some(-40, 60), some(0, 5))
+
+
+def adaptive_lif(reset: str):
+    def make(some) -> IntegerNeuron:
+        decays, raising = (some(1500, 4096), some(0, 800)), (some(50, 900), some(0, 80))
+        bias = some(-40, 60), some(0, 5)
+        return IntegerAdaptiveLif(*decays, some(50, 200), *raising, *bias, reset)
+
+    return make
+
+
+def bistable_fire(some) -> IntegerNeuron:
+    cycle = some(2, 6), some(0, 4)
+    return IntegerBistableFire(some(50, 200), *cycle, some(-40, 60), some(0, 5))
+
+
+KINDS = {
+    "adaptive_lif/hard": adaptive_lif("hard"),
+    "adaptive_lif/soft": adaptive_lif("soft"),
+    "bistable_fire": bistable_fire,
+    "refractory_lif": refractory_lif,
+    "signed_integrate_fire": signed_integrate_fire,
+    "ternary_lif": ternary_lif,
+}
+
+
+def network(make, seed: int) -> IntegerNetwork:
+    """Return populations with one number and one per neuron, heard late, in loops and in chains.
+
+    The last one has an input that wraps u and drives v to its limits.
+    """
+    random = np.random.default_rng(seed)
+    populations, projections = [], []
+
+    def weight(targets: int, sources: int):
+        return random.integers(-60, 80, (targets, sources)) * 2
+
+    def project(source: str, target: str, delay: int, matrix, exponent: int = 0) -> None:
+        projections.append(Projection(source, target, integer_dense(matrix, exponent, 8), delay))
+
+    for case, shape in enumerate(((), (SIZE,), (SIZE,), (SIZE,))):
+
+        def some(low: int, high: int, shape: tuple[int, ...] = shape) -> np.ndarray:
+            return random.integers(low, high, shape)
+
+        name = f"kind_{case}"
+        populations.append(Population(name, (SIZE,), make(some), phase=1))
+        project("input", name, 1, weight(SIZE, LINES), 7 if case == 3 else 0)
+        populations.append(Population(f"shown_{case}", (4,), NONE, phase=2))
+        project(name, f"shown_{case}", 1 + case, weight(4, SIZE), -1)
+    project("kind_1", "kind_1", 2, weight(SIZE, SIZE))
+    project("kind_2", "kind_1", 1, weight(SIZE, SIZE))
+    # Starts late: what the first layer does in its own first steps must arrive in these.
+    populations.append(Population("second", (SIZE,), make(some), phase=3))
+    project("kind_0", "second", 2, weight(SIZE, SIZE))
+    project("kind_2", "second", 5, weight(SIZE, SIZE))
+    return IntegerNetwork(
+        Input("input", (LINES,)), tuple(populations), tuple(projections), "second"
+    )
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("kind", KINDS)
+def test_lava_and_the_reference_agree(lava, kind):
+    made = network(KINDS[kind], seed=len(kind))
+    x = np.random.default_rng(3).random((SAMPLES, STEPS, LINES)) < 0.3
+    x[0], x[1] = 1, 0
+    computed = trains(made, x)
+    (batch,) = batches(made, x.astype(np.uint8))
+    for population in made.populations:
+        expected = batch[population.name].numpy()
+        different = np.argwhere(computed[population.name] != expected)
+        assert not len(different), f"{population.name} differs first at {different[0]}"
+        assert computed[population.name].min() == expected.min()
+        if population.neuron.spikes:
+            found = set(np.unique(expected).tolist())
+            low, high = population.neuron.payload
+            assert found == set(range(low, high + 1)), f"{population.name} proves nothing"
