@@ -6,7 +6,7 @@ Nothing here imports Lava: the files in `processes/` and `templates/run.py` are 
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,18 +17,11 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.errors import BackendError, UnsupportedError
+from snncompile.backends.lava.neurons import process_of
+from snncompile.errors import BackendError
 from snncompile.ir.arrays import write_npz
 from snncompile.ir.folder import written_aside
 from snncompile.ir.graph import IntegerNetwork, Population, Projection, Shape
-from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
-from snncompile.neurons.bistable_fire import IntegerBistableFire
-from snncompile.neurons.cuba_lif import IntegerCubaLif
-from snncompile.neurons.integrate_fire import IntegerIntegrateFire
-from snncompile.neurons.readout import IntegerReadout
-from snncompile.neurons.refractory_lif import IntegerRefractoryLif
-from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
-from snncompile.neurons.ternary_lif import IntegerTernaryLif
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -37,8 +30,6 @@ HERE = Path(__file__).parent
 ARRAYS_FILE = "weights.npz"
 MESSAGE_BITS = 24
 """Any number above 0 makes Lava multiply by the payload; nothing is cut off."""
-NO_MEMORY = np.asarray(4095)
-"""Lava's du of a current that is gone after one time step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +40,6 @@ class Emitted:
     """File name to content; names may have a folder, `processes/delay.py`."""
     arrays: dict[str, NDArray[Any]]
     """What `weights.npz` holds."""
-
-
-@dataclass(frozen=True)
-class _Process:
-    """A process that is not written down yet: its class and its parameters."""
-
-    kind: str
-    parameters: Mapping[str, NDArray[Any]]
-    reset: str = ""
 
 
 def emit(network: IntegerNetwork, title: str | None = None) -> Emitted:
@@ -95,7 +77,7 @@ class _Emitter:
         self.taken = set(RESERVED)
         self.source = self._variable(network.input.name)
         self.variables = {p.name: self._variable(p.name) for p in network.populations}
-        self.processes = {p.name: _process(p) for p in network.populations}
+        self.processes = {p.name: process_of(p) for p in network.populations}
 
     def emit(self) -> Emitted:
         """Return its files."""
@@ -259,151 +241,6 @@ RESERVED = (
     *("spikes", "steps", "probes", "outputs", "name", "path", "phase", "dtype", "port", "probe"),
 )
 """Names that `network.py` uses itself."""
-
-
-def _cuba_lif(neuron: IntegerCubaLif) -> _Process:
-    hard = neuron.reset == "hard"
-    parameters = {
-        "du": neuron.current_decay,
-        "dv": neuron.potential_decay,
-        "vth": neuron.threshold,
-        "bias_mant": neuron.bias_mantissa,
-        "bias_exp": neuron.bias_exponent,
-    }
-    return (
-        _Process("LIFReset", parameters) if hard else _Process("CubaLif", parameters, neuron.reset)
-    )
-
-
-def _integrate_fire(neuron: IntegerIntegrateFire) -> _Process:
-    no_leak = np.asarray(0)
-    return _cuba_lif(
-        IntegerCubaLif(
-            NO_MEMORY,
-            no_leak,
-            neuron.threshold,
-            neuron.bias_mantissa,
-            neuron.bias_exponent,
-            neuron.reset,
-        )
-    )
-
-
-def _readout(neuron: IntegerReadout) -> _Process:
-    parameters = {
-        "du": neuron.current_decay,
-        "dv": neuron.potential_decay,
-        "bias_mant": neuron.bias_mantissa,
-        "bias_exp": neuron.bias_exponent,
-    }
-    return _Process("Readout", parameters)
-
-
-def _refractory_lif(neuron: IntegerRefractoryLif) -> _Process:
-    parameters = {
-        "du": neuron.current_decay,
-        "dv": neuron.potential_decay,
-        "vth": neuron.threshold,
-        "refractory": neuron.refractory,
-        "bias_mant": neuron.bias_mantissa,
-        "bias_exp": neuron.bias_exponent,
-    }
-    return _Process("RefractoryLif", parameters)
-
-
-def _signed_integrate_fire(neuron: IntegerSignedIntegrateFire) -> _Process:
-    parameters = {
-        "vth": neuron.threshold,
-        "vth_lo": neuron.negative_threshold,
-        "bias_mant": neuron.bias_mantissa,
-        "bias_exp": neuron.bias_exponent,
-    }
-    return _Process("SignedIntegrateFire", parameters)
-
-
-def _ternary_lif(neuron: IntegerTernaryLif) -> _Process:
-    parameters = {
-        "du": neuron.current_decay,
-        "dv": neuron.potential_decay,
-        "vth": neuron.threshold,
-        "vth_lo": neuron.negative_threshold,
-        "bias_mant": neuron.bias_mantissa,
-        "bias_exp": neuron.bias_exponent,
-    }
-    return _Process("TernaryLif", parameters)
-
-
-def _adaptive_lif(neuron: IntegerAdaptiveLif) -> _Process:
-    parameters = {
-        "du": neuron.current_decay,
-        "dv": neuron.potential_decay,
-        "vth": neuron.threshold,
-        "dt": neuron.threshold_decay,
-        "step": neuron.threshold_step,
-        "bias_mant": neuron.bias_mantissa,
-        "bias_exp": neuron.bias_exponent,
-    }
-    return _Process("AdaptiveLif", parameters, neuron.reset)
-
-
-def _bistable_fire(neuron: IntegerBistableFire) -> _Process:
-    parameters = {
-        "vth": neuron.threshold,
-        "window": neuron.window,
-        "onset": neuron.start,  # a Lava model has a method called start
-        "bias_mant": neuron.bias_mantissa,
-        "bias_exp": neuron.bias_exponent,
-    }
-    return _Process("BistableFire", parameters)
-
-
-NEURONS: dict[type, Callable[[Any], _Process]] = {
-    IntegerAdaptiveLif: _adaptive_lif,
-    IntegerBistableFire: _bistable_fire,
-    IntegerCubaLif: _cuba_lif,
-    IntegerIntegrateFire: _integrate_fire,
-    IntegerReadout: _readout,
-    IntegerRefractoryLif: _refractory_lif,
-    IntegerSignedIntegrateFire: _signed_integrate_fire,
-    IntegerTernaryLif: _ternary_lif,
-}
-"""Which process computes which neuron."""
-
-
-def _process(population: Population) -> _Process:
-    make = NEURONS.get(type(population.neuron))
-    if make is None:
-        known = ", ".join(sorted({kind.name for kind in NEURONS}))  # type: ignore[attr-defined]
-        raise UnsupportedError(
-            f"population {population.name}: the Lava backend has no process for"
-            f" {population.neuron.kind}; it knows {known}"
-        )
-    process = make(population.neuron)
-    for name, value in process.parameters.items():
-        low, high = LIMITS[name]
-        if value.min() < low or value.max() > high:
-            worst = value.min() if value.min() < low else value.max()
-            raise BackendError(
-                f"population {population.name}: {name} {worst} is outside {low}..{high}, which is"
-                " what Lava's LIF computes with"
-            )
-    return process
-
-
-LIMITS = {
-    "du": (0, 4095),
-    "dv": (0, 4095),
-    "vth": (0, 131071),
-    "vth_lo": (-131071, 0),
-    "dt": (0, 4095),
-    "step": (0, 131071),
-    "refractory": (0, 2**31 - 1),
-    "window": (1, 2**31 - 1),
-    "onset": (0, 2**31 - 1),
-    "bias_mant": (-32768, 32767),
-    "bias_exp": (0, 14),
-}
-"""Lava checks no range; beyond these its integers overflow without a word (proc/lif/models.py)."""
 
 
 def _checked(projection: Projection) -> IntegerSynapses:
