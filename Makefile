@@ -5,6 +5,9 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
+# Libraries that tests compare with. Installed alone: they ask for torchvision, torchaudio and
+# samna, which no test needs and which would bring another torch.
+LIBRARIES := spikingjelly norse sinabs
 # mypy sees the three folders as one package through this tree of links.
 TYPES := build/types/snncompile
 
@@ -15,6 +18,7 @@ setup: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps $(LIBRARIES)
 	@touch $@
 
 demo: setup
