@@ -133,22 +133,34 @@ def verify(
     build: Build,
     input: InputFile,
     samples: Annotated[int, typer.Option(help="compare only the first so many", min=1)] = 16,
+    model: Annotated[
+        str | None, typer.Option(help="file.py:function it was compiled from, to run its library")
+    ] = None,
+    lava: Annotated[bool, typer.Option(help="run Lava too")] = True,
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """Compare every output of every layer in the reference and in Lava; exit 1 if one differs."""
-    from snncompile.report.tables import verification_table, verification_values
+    """Compare source library, float network, reference and Lava, output by output.
+
+    Exit 1 if outputs differ that are promised to be equal: library and float, reference and Lava.
+    """
+    from snncompile.frontends.model import load_native
+    from snncompile.report.verification import comparison_table, verification_values
     from snncompile.spikes import read_spikes
 
     program = _program(build)
     spikes = read_spikes(input, program.network)
+    native = load_native(model) if model else None
     with _progress("lava") as report:
-        found = program.verify(spikes.x, samples, progress=report, timeout_s=timeout)
+        found = program.verify(
+            spikes.x, samples, model=native, lava=lava, progress=report, timeout_s=timeout
+        )
     if as_json:
         _print_json(verification_values(found))
     else:
-        out.print(verification_table(found))
-        out.print("equal" if found.equal else f"first difference: {found.first}")
+        out.print(comparison_table(found))
+        for comparison in found.comparisons:
+            out.print(str(comparison), markup=False, soft_wrap=True)
     if not found.equal:
         raise typer.Exit(1)
 

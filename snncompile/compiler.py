@@ -69,6 +69,7 @@ def compile(
         bounds=found,
         log=design.log,
         hashes=_hashes(network, data, design.network),
+        source=network if isinstance(network, Network) else None,
     )
 
 

@@ -16,7 +16,7 @@ from snncompile.program import Program
 from snncompile.registry import load
 from snncompile.report.tables import estimate_values, joules, program_values, seconds
 from snncompile.spikes import encode
-from snncompile.verification import Verification, compare
+from snncompile.verification import Verification, verification
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,10 +57,11 @@ class Demo:
         agree = "agree in every spike" if self.verification.equal else "DIFFER"
         shares = ", ".join(f"{name} {value:.1%}" for name, value in self.accuracy.items())
         first = "" if self.verification.first is None else f"\nfirst: {self.verification.first}"
-        spikes = sum(row.outputs for row in self.verification.rows)
+        spikes = sum(layer.outputs for layer in self.verification.activity)
         return (
             f"accuracy on {self.verification.samples} test digits: {shares}\n"
-            f"reference and Lava {agree} ({spikes:,} spikes compared){first}\n"
+            f"snnTorch and float network, reference and Lava {agree} ({spikes:,} spikes)"
+            f"{first}\n"
             f"one inference: {joules(self.estimate.energy_j)}, {seconds(self.estimate.latency_s)}"
             f" for {self.estimate.steps} time steps (cost set {self.estimate.costs})\n"
             f"{self.estimate.note}"
@@ -93,7 +94,13 @@ def run(say: Say) -> Demo:
         "integer": _accuracy(wanted[program.network.output], truth),
         "lava": _accuracy(got[program.network.output], truth),
     }
-    found = compare(program.network, wanted, got)
+    runs = {
+        "library": load("natives", "torch")(module, test, network),
+        "float": load("backends", "reference").trains(network, test),
+        "integer": wanted,
+        "lava": got,
+    }
+    found = verification(program.network, runs, {}, {})
     return Demo(program, found, program.estimate(test), accuracy)
 
 

@@ -13,19 +13,21 @@ from pydantic import Field
 from snncompile.errors import InputError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir import folder, save
-from snncompile.ir.graph import IntegerNetwork, Progress
+from snncompile.ir.graph import IntegerNetwork, Network, Progress
 from snncompile.ir.mapping import Mapping, Site, Slice
 from snncompile.ir.reports import Bound, QuantizedLayer
 from snncompile.ir.result import Result
 from snncompile.options import Options
 from snncompile.passes.usage import CoreUsage, usage
 from snncompile.registry import load
-from snncompile.verification import Verification, compare
+from snncompile.verification import Verification, verification
 
 if TYPE_CHECKING:
     from snncompile.backends.energy.estimate import Estimate
 
 PROGRAM = "program.json"
+SOURCE = "source/"
+"""What the arrays of the source network are called, before their names; no population is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,8 @@ class Program:
     """What each pass did."""
     hashes: dict[str, str]
     """SHA-256 of the content of `source`, `calibration` (if given) and `network`."""
+    source: Network | None = None
+    """The float network it was compiled from; None if that came as integers."""
 
     def run(
         self,
@@ -77,23 +81,56 @@ class Program:
         x: ArrayLike,
         samples: int | None = 16,
         *,
+        model: Any = None,
+        lava: bool = True,
         progress: Progress | None = None,
         timeout_s: float | None = None,
     ) -> Verification:
-        """Compare every output of every population in the reference and in Lava.
+        """Compare every output of every population in up to four runs of the network.
+
+        The integer reference and Lava promise equal outputs, and so do the library a model was
+        made with and the float network; between float and integer the loss is told.
 
         Args:
             x: spikes of shape (samples, steps, *input.shape).
             samples: only the first so many; None for all.
+            model: the torch module that the network was imported from; runs in its own library.
+            lava: whether to run Lava.
             progress: called with (samples done, samples in all) of the Lava run.
             timeout_s: time limit of the Lava run.
+
+        Raises:
+            InputError: the model is another one, or x is not what the network takes.
+            BackendError: Lava is missing, hung or crashed.
         """
         part = np.asarray(x)[:samples]
-        wanted = load("backends", "reference").trains(self.network, part)
-        got = load("backends", "lava").trains(
-            self.network, part, progress=progress, timeout_s=timeout_s
-        )
-        return compare(self.network, wanted, got)
+        backends = {"integer": load("backends", "reference"), "lava": load("backends", "lava")}
+        runs = {"integer": backends["integer"].trains(self.network, part)}
+        missing = self._missing(model, lava)
+        if "float" not in missing:
+            runs["float"] = backends["integer"].trains(self.source, part)
+        if "library" not in missing:
+            runs["library"] = load("natives", "torch")(model, part, self.source)
+        if "lava" not in missing:
+            runs["lava"] = backends["lava"].trains(
+                self.network, part, progress=progress, timeout_s=timeout_s
+            )
+        scales = {layer.population: layer.scale for layer in self.quantized}
+        return verification(self.network, runs, missing, scales)
+
+    def _missing(self, model: Any, lava: bool) -> dict[str, str]:
+        """Return which runs of a verification there are not, and why."""
+        missing = {}
+        if self.source is None:
+            if model is not None:
+                raise InputError(
+                    "this Program was compiled from integers, which no library runs; verify it"
+                    " without a model"
+                )
+            missing["float"] = missing["library"] = "the network came as integers"
+        elif model is None:
+            missing["library"] = "no model was given"
+        return missing if lava else missing | {"lava": "Lava was left out"}
 
     def estimate(
         self, x: ArrayLike, costs: str | None = None, *, progress: Progress | None = None
@@ -131,6 +168,10 @@ class Program:
             InputError: the folder is there and holds something else, or cannot be written.
         """
         network, arrays = save.to_record(self.network)
+        source = None
+        if self.source is not None:
+            source, of_source = save.to_record(self.source)
+            arrays |= {SOURCE + name: array for name, array in of_source.items()}
         record = {
             "format": "snncompile program",
             "version": 1,
@@ -145,6 +186,7 @@ class Program:
             "bounds": [b.model_dump(mode="json") for b in self.bounds],
             "log": list(self.log),
             "hashes": self.hashes,
+            "source": source,
         }
         folder.write(Path(path), PROGRAM, record, arrays)
 
@@ -182,6 +224,7 @@ class _ProgramFile(save.Record):
     bounds: tuple[Bound, ...]
     log: tuple[str, ...]
     hashes: dict[str, str]
+    source: save.NetworkRecord | None
 
 
 def read_program(path: Path) -> Program:
@@ -193,6 +236,7 @@ def read_program(path: Path) -> Program:
     """
     record, arrays = folder.read(path, PROGRAM)
     file = save.validated(_ProgramFile, record, path / PROGRAM)
+    of_source = {name: arrays.pop(name) for name in list(arrays) if name.startswith(SOURCE)}
     network = save.from_record(file.network, arrays, path)
     if not isinstance(network, IntegerNetwork):
         raise InputError(f"{path}: the network of a Program must be integers")
@@ -213,7 +257,19 @@ def read_program(path: Path) -> Program:
         bounds=file.bounds,
         log=file.log,
         hashes=file.hashes,
+        source=_source(file, of_source, path),
     )
+
+
+def _source(file: _ProgramFile, arrays: save.Arrays, path: Path) -> Network | None:
+    """Return the float network of a Program's file."""
+    if file.source is None:
+        return None
+    arrays = {name.removeprefix(SOURCE): array for name, array in arrays.items()}
+    network = save.from_record(file.source, arrays, path)
+    if not isinstance(network, Network) or network_hash(network) != file.hashes.get("source"):
+        raise InputError(f"{path}: the source network was changed after it was compiled")
+    return network
 
 
 def network_hash(network: Any) -> str:

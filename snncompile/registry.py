@@ -37,6 +37,9 @@ TABLES: dict[str, dict[str, str]] = {
         "torch": "snncompile.frontends.torch_module:from_torch",
         "netx": "snncompile.frontends.netx:from_netx",
     },
+    "natives": {
+        "torch": "snncompile.frontends.torch_native:trains",
+    },
     "passes": {
         "retime": "snncompile.passes.retime:Retime",
         "quantize": "snncompile.passes.quantize:Quantize",

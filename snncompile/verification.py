@@ -1,4 +1,8 @@
-"""Compare two runs of one network, output by output."""
+"""Compare the four runs of one network: source library, float network, integer reference, Lava.
+
+The source library and the float network promise the same outputs, and so do the integer reference
+and Lava. Between float and integer, rounding lies: there the loss is told, not refused.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.ir.graph import IntegerNetwork
+from snncompile.ir.graph import Graph
+from snncompile.neurons.base import Neuron
 
 Trains = Mapping[str, NDArray[Any]]
+"""Output of each population, shape (samples, steps, size)."""
+
+PAIRS = (("library", "float", True), ("float", "integer", False), ("integer", "lava", True))
+"""Two runs that are compared, and whether equal outputs are promised."""
+TITLES = {
+    "library": "the source library",
+    "float": "the float network",
+    "integer": "the reference",
+    "lava": "Lava",
+}
+POTENTIAL_TOLERANCE = 1e-9
+"""Largest difference of float potentials, relative to the largest one: float64 sums in another
+order keep more digits than that."""
 
 
 @dataclass(frozen=True)
@@ -23,58 +41,201 @@ class Difference:
     """Own time step of the population."""
     population: str
     neuron: int
-    reference: int
-    lava: int
+    first: str
+    """Which run; a key of `TITLES`."""
+    first_value: float
+    second: str
+    second_value: float
 
     def __str__(self) -> str:
         """Where the two runs part."""
         return (
-            f"sample {self.sample}, step {self.step}, population {self.population},"
-            f" neuron {self.neuron}: the reference gives {self.reference}, Lava {self.lava}"
+            f"sample {self.sample}, step {self.step}, population {self.population}, neuron"
+            f" {self.neuron}: {TITLES[self.first]} gives {self.first_value:.10g},"
+            f" {TITLES[self.second]} {self.second_value:.10g}"
         )
 
 
 @dataclass(frozen=True)
-class Row:
-    """Agreement of one population."""
+class Agreement:
+    """How far two runs agree on one population."""
 
     population: str
     outputs: int
-    """Outputs that are not zero in the reference: spikes, or potentials of a readout."""
-    differences: int
+    """Outputs compared: samples times steps times neurons."""
+    differences: int | None
+    """Outputs that are not the same; None for rounded potentials, of which hardly any is."""
+    rate_error: float | None
+    """Sum over neurons and samples of the difference of their rates (for a readout: of all
+    potentials), over the sum of the rates of the first run; None where that is zero and the
+    second is not."""
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of the outputs that are the same; None if they were not counted."""
+        return None if self.differences is None else 1 - self.differences / self.outputs
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs of the network, population by population."""
+
+    first: str
+    second: str
+    promised: bool
+    """Whether equal outputs are promised."""
+    rows: tuple[Agreement, ...] = ()
+    difference: Difference | None = None
+    """The earliest one."""
+    missing: str = ""
+    """Why nothing was compared; empty if it was."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether every output was compared and is the same."""
+        return not self.missing and self.difference is None
+
+    @property
+    def broken(self) -> bool:
+        """Whether outputs differ that are promised to be the same."""
+        return self.promised and self.difference is not None
+
+    def __str__(self) -> str:
+        """One line: equal, how far from it and where first, or why nothing was compared."""
+        names = f"{TITLES[self.first]} and {TITLES[self.second]}"
+        if self.missing:
+            return f"{names}: not compared, {self.missing}"
+        if self.difference is None:
+            return f"{names}: equal"
+        counted = [(row.differences, row.outputs) for row in self.rows if row.differences]
+        wrong = sum(differences for differences, _ in counted)
+        share = wrong / sum(row.outputs for row in self.rows if row.differences is not None)
+        why = "" if self.promised else " by rounding"
+        return f"{names}: {share:.3%} of outputs differ{why}; first difference: {self.difference}"
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What the neurons of one population do in the reference."""
+
+    population: str
+    neurons: int
+    outputs: int
+    """Outputs that are not zero: spikes, or potentials of a readout."""
+    rate: float | None
+    """Share of outputs that are spikes; None for a readout, like the next two."""
+    dead: int | None
+    """Neurons that never fire."""
+    saturated: int | None
+    """Neurons that fire in every time step."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """Result of a comparison: what was compared, and the first difference."""
+    """What each population does, and how far the runs agree."""
 
     samples: int
     steps: int
-    rows: tuple[Row, ...]
-    first: Difference | None
+    activity: tuple[Activity, ...]
+    comparisons: tuple[Comparison, ...]
+    """One per entry of `PAIRS`."""
 
     @property
     def equal(self) -> bool:
-        """Whether every output of every population is the same."""
-        return self.first is None
+        """Whether every promise that was looked at is kept."""
+        return not any(c.broken for c in self.comparisons)
+
+    @property
+    def first(self) -> Difference | None:
+        """The first difference of the first promise that is broken."""
+        return next((c.difference for c in self.comparisons if c.broken), None)
+
+    def comparison(self, first: str, second: str) -> Comparison:
+        """Return the comparison of two runs, `integer` and `lava` for example."""
+        return next(c for c in self.comparisons if (c.first, c.second) == (first, second))
 
 
-def compare(network: IntegerNetwork, wanted: Trains, got: Trains) -> Verification:
-    """Compare the outputs of all populations, each of shape (samples, steps, size).
+def verification(
+    network: Graph,
+    runs: Mapping[str, Trains],
+    missing: Mapping[str, str],
+    scales: Mapping[str, float],
+) -> Verification:
+    """Return how far runs agree.
 
-    The first difference is the one of the earliest sample, then of the earliest step of the
-    network, then of the first population in order.
+    Args:
+        network: the integer network; gives the order and phases of the populations.
+        runs: outputs by run, `integer` at least. A population that a run does not have, one that
+            the compiler added for example, is left out of its comparisons.
+        missing: why there is no such run, for the others.
+        scales: integer potential per float potential of each readout.
     """
+    integer = runs["integer"]
+    comparisons = []
+    for first, second, promised in PAIRS:
+        why = missing.get(first) or missing.get(second) or ""
+        if why:
+            comparisons.append(Comparison(first, second, promised, missing=why))
+        else:
+            comparisons.append(_comparison(network, runs, (first, second, promised), scales))
+    samples, steps = integer[network.output].shape[:2]
+    activity = tuple(
+        _activity(p.name, integer[p.name], p.neuron.spikes) for p in network.populations
+    )
+    return Verification(samples, steps, activity, tuple(comparisons))
+
+
+def _comparison(
+    network: Graph,
+    runs: Mapping[str, Trains],
+    pair: tuple[str, str, bool],
+    scales: Mapping[str, float],
+) -> Comparison:
+    first, second, promised = pair
     rows, found = [], []
-    for order, population in enumerate(network.populations):
-        a, b = wanted[population.name], got[population.name]
-        places = np.argwhere(a != b)
-        rows.append(Row(population.name, int(np.count_nonzero(a)), len(places)))
-        if len(places):
-            sample, step, neuron = (int(i) for i in places[0])
-            values = int(a[sample, step, neuron]), int(b[sample, step, neuron])
-            difference = Difference(sample, step, population.name, neuron, *values)
-            found.append(((sample, step + population.phase, order), difference))
-    first = min(found, key=lambda pair: pair[0])[1] if found else None
-    samples, steps = wanted[network.output].shape[:2]
-    return Verification(samples, steps, tuple(rows), first)
+    for order, p in enumerate(network.populations):
+        if p.name not in runs[first] or p.name not in runs[second]:
+            continue
+        a, b = runs[first][p.name], runs[second][p.name]
+        if not promised and not p.neuron.spikes:
+            rows.append(Agreement(p.name, a.size, None, _apart(a, b / scales.get(p.name, 1.0))))
+            continue
+        wrong = _wrong(a, b)
+        rows.append(
+            Agreement(p.name, a.size, int(np.count_nonzero(wrong)), _rates_apart(a, b, p.neuron))
+        )
+        if rows[-1].differences:
+            sample, step, neuron = (int(i) for i in np.argwhere(wrong)[0])
+            values = first, a[sample, step, neuron].item(), second, b[sample, step, neuron].item()
+            difference = Difference(sample, step, p.name, neuron, *values)
+            found.append(((sample, step + p.phase, order), difference))
+    earliest = min(found, key=lambda entry: entry[0])[1] if found else None
+    return Comparison(first, second, promised, tuple(rows), earliest)
+
+
+def _wrong(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which outputs are not the same; two floats are if they are close enough."""
+    if "f" not in (a.dtype.kind, b.dtype.kind):
+        return np.asarray(a != b)
+    return np.asarray(np.abs(a - b) > POTENTIAL_TOLERANCE * np.abs(a).max(initial=0))
+
+
+def _rates_apart(a: NDArray[Any], b: NDArray[Any], neuron: Neuron) -> float | None:
+    if not neuron.spikes:
+        return _apart(a, b)
+    return _apart(*(x.sum(axis=1, dtype=np.float64) for x in (a, b)))
+
+
+def _apart(a: NDArray[Any], b: NDArray[Any]) -> float | None:
+    whole, apart = float(np.abs(a).sum()), float(np.abs(b - a).sum())
+    return apart / whole if whole else None if apart else 0.0
+
+
+def _activity(name: str, train: NDArray[Any], spikes: bool) -> Activity:
+    fired = train != 0
+    outputs = int(np.count_nonzero(fired))
+    if not spikes:
+        return Activity(name, train.shape[2], outputs, None, None, None)
+    dead = int(np.count_nonzero(~fired.any(axis=(0, 1))))
+    saturated = int(np.count_nonzero(fired.all(axis=(0, 1))))
+    return Activity(name, train.shape[2], outputs, outputs / fired.size, dead, saturated)

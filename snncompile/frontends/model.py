@@ -47,6 +47,22 @@ def load_model(model: str) -> Network | IntegerNetwork:
     return network
 
 
+def load_native(model: str) -> Any:
+    """Return the torch module that `file.py:function` makes, to be run by its own library.
+
+    Raises:
+        InputError: MODEL names something else, which no library here can run.
+    """
+    path, _, function = model.rpartition(":")
+    if not path.endswith(".py"):
+        raise InputError(f"{model}: only a torch module can run by itself; give file.py:function")
+    made = _made(Path(path), function)
+    if not isinstance(made, tuple) or len(made) != 2:
+        found = type(made).__name__
+        raise InputError(f"{model}: returned {found}, expected (module, sample)")
+    return made[0]
+
+
 def _from_folder(path: Path) -> Network | IntegerNetwork:
     if not (path / save.NETWORK).is_file():
         raise InputError(f"{path}: has no {save.NETWORK}; {EXPECTED}")
@@ -54,11 +70,7 @@ def _from_folder(path: Path) -> Network | IntegerNetwork:
 
 
 def _from_function(path: Path, name: str) -> Network | IntegerNetwork:
-    module = _imported(path)
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise InputError(f"{path}: has no function {name!r}")
-    made = _users(path, function)
+    made = _made(path, name)
     if isinstance(made, Network | IntegerNetwork):
         return made
     if not isinstance(made, tuple) or len(made) != 2:
@@ -66,6 +78,14 @@ def _from_function(path: Path, name: str) -> Network | IntegerNetwork:
         raise InputError(f"{path}:{name}: returned {found}, expected (module, sample)")
     network: Network = load("frontends", "torch")(*made)
     return network
+
+
+def _made(path: Path, name: str) -> Any:
+    """Return what a function of the user's file returns."""
+    function = getattr(_imported(path), name, None)
+    if not callable(function):
+        raise InputError(f"{path}: has no function {name!r}")
+    return _users(path, function)
 
 
 def _imported(path: Path) -> ModuleType:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from snncompile.errors import InputError, SnnCompileError, UnsupportedError
 from snncompile.frontends import torch_graph, torch_layers
-from snncompile.frontends.torch_build import build
+from snncompile.frontends.torch_build import Imported, build
 from snncompile.frontends.torch_graph import LayerGraph
 from snncompile.frontends.torch_run import (
     LAYOUTS,
@@ -60,17 +60,23 @@ def from_torch(
         UnsupportedError: the module uses a layer, a function or a feature that is not known.
         ImportMismatchError: the network does not spike as the module does.
     """
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        x, layout, imported = read(module, sample, time, title)
+        verify(module, x, layout, imported)
+    LOG.info("%s: imported with time=%r", imported.network.title, layout)
+    return imported.network
+
+
+def read(
+    module: nn.Module, sample: ArrayLike | Tensor, time: str, title: str | None
+) -> tuple[Tensor, Time, Imported]:
+    """Return the sample in float64, the time layout and the network, not verified."""
     check_module(module)
     x = torch.tensor(check_sample(sample)).to(own_dtype(module)).double()
     if time != "auto" and time not in LAYOUTS:
         raise InputError(f"no time layout {time!r}; known: auto, {', '.join(LAYOUTS)}")
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        probe = _probe(x).to(own_dtype(module))
-        layout, layers = _capture(module, probe, time)
-        imported = build(layers, tuple(x.shape[2:]), title or type(module).__name__)
-        verify(module, x, layout, imported)
-    LOG.info("%s: imported with time=%r", imported.network.title, layout)
-    return imported.network
+    layout, layers = _capture(module, _probe(x).to(own_dtype(module)), time)
+    return x, layout, build(layers, tuple(x.shape[2:]), title or type(module).__name__)
 
 
 def _probe(x: Tensor) -> Tensor:

@@ -56,12 +56,12 @@ def verify(module: nn.Module, x: Tensor, time: Time, imported: Imported) -> None
         ImportMismatchError: the first layer, sample, time step and neuron that differ.
     """
     counts = {name: _Counts() for name in imported.paths}
-    for start, batch in _batches(x, imported):
-        exact = _run(module, batch, time, imported, torch.float64, keep_precision=True)
+    for start, batch in batches(x, imported):
+        exact = run_module(module, batch, time, imported, torch.float64, keep_precision=True)
         ours = _simulate(imported, batch)
         for name in imported.paths:
             _compare(imported.network.population(name), exact[name], ours[name], start)
-        own = _run(module, batch, time, imported, own_dtype(module))
+        own = run_module(module, batch, time, imported, own_dtype(module))
         for name, count in counts.items():
             count.add(exact[name], own[name])
     for name, count in counts.items():
@@ -85,7 +85,7 @@ class _Counts:
         self.rounded += int((own != exact).sum())
 
 
-def _batches(x: Tensor, imported: Imported) -> Iterator[tuple[int, Tensor]]:
+def batches(x: Tensor, imported: Imported) -> Iterator[tuple[int, Tensor]]:
     """Yield (first sample, batch)."""
     neurons = imported.network.input.size + sum(p.size for p in imported.network.populations)
     size = max(1, MEMORY_BYTES // (32 * x.shape[1] * neurons))
@@ -98,7 +98,7 @@ def _simulate(imported: Imported, x: Tensor) -> Record:
     return {name: torch.cat([part[name] for part in parts]).double() for name in imported.paths}
 
 
-def _run(
+def run_module(
     module: nn.Module,
     x: Tensor,
     time: Time,

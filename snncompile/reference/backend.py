@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snncompile.ir.graph import IntegerNetwork, Progress
+from snncompile.ir.graph import Graph, Progress
 from snncompile.ir.result import Result
 from snncompile.reference.simulate import batches, check_spikes, run_integer
 
@@ -27,13 +27,23 @@ def run(
 
 
 def trains(
-    network: IntegerNetwork,
+    network: Graph,
     x: ArrayLike,
     *,
     progress: Progress | None = None,
     timeout_s: float | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Return the output of every population, shape (samples, steps, size), uint8 or int64."""
+    """Return the output of every population, shape (samples, steps, size).
+
+    Args:
+        network: an integer network, or a float one on the same spikes.
+        x: spikes of shape (samples, steps, *input.shape).
+        progress: called with (samples done, samples in all).
+        timeout_s: not used here.
+
+    Returns:
+        uint8 or int64 per population; potentials of a float network are float64.
+    """
     spikes = check_spikes(network, x)
     parts = list(batches(network, spikes, progress=progress))
     return {

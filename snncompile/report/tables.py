@@ -11,7 +11,6 @@ from snncompile.hwmodels.schema import Chip, Choices, CoreLimits, Formats, Mesh,
 if TYPE_CHECKING:
     from snncompile.backends.energy.estimate import Estimate
     from snncompile.program import Program
-    from snncompile.verification import Verification
 
 
 def layers(program: Program) -> list[dict[str, Any]]:
@@ -92,29 +91,6 @@ def core_table(program: Program, most: int = 40) -> Table:
     if len(rows) > most:
         table.caption = f"and {len(rows) - most} more cores; --json lists all"
     return table
-
-
-def verification_table(found: Verification) -> Table:
-    """Return one row per population: outputs compared and differences."""
-    title = f"reference against Lava, {found.samples} samples of {found.steps} steps"
-    table = Table(title=title, title_justify="left")
-    table.add_column("layer")
-    table.add_column("outputs not zero", justify="right")
-    table.add_column("differences", justify="right")
-    for row in found.rows:
-        table.add_row(row.population, f"{row.outputs:,}", f"{row.differences:,}")
-    return table
-
-
-def verification_values(found: Verification) -> dict[str, Any]:
-    """Return a verification as JSON values."""
-    return {
-        "equal": found.equal,
-        "samples": found.samples,
-        "steps": found.steps,
-        "layers": [vars(row) for row in found.rows],
-        "first": None if found.first is None else vars(found.first),
-    }
 
 
 def estimate_values(found: Estimate) -> dict[str, Any]:

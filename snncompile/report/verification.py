@@ -1,0 +1,70 @@
+"""What the command line shows of a verification."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from snncompile.verification import Agreement, Comparison, Verification
+
+HEADS = {
+    ("library", "float"): "library = float",
+    ("float", "integer"): "float ~ integer",
+    ("integer", "lava"): "integer = Lava",
+}
+"""Column of a comparison; = where equal outputs are promised."""
+
+
+def comparison_table(found: Verification) -> Table:
+    """Return one row per population: what it does, how far the runs agree on it."""
+    title = f"{found.samples} samples of {found.steps} steps"
+    table = Table(title=title, title_justify="left")
+    table.add_column("layer")
+    for name in ("neurons", "rate", "dead", "saturated", *HEADS.values(), "rate error"):
+        table.add_column(name, justify="right")
+    for layer in found.activity:
+        agree = [_agreement(c, layer.population) for c in found.comparisons]
+        error = _row(found.comparison("float", "integer"), layer.population)
+        table.add_row(
+            layer.population,
+            f"{layer.neurons:,}",
+            "-" if layer.rate is None else f"{layer.rate:.2%}",
+            _count(layer.dead, layer.neurons),
+            _count(layer.saturated, layer.neurons),
+            *agree,
+            "-" if error is None or error.rate_error is None else f"{error.rate_error:.2%}",
+        )
+    return table
+
+
+def verification_values(found: Verification) -> dict[str, Any]:
+    """Return a verification as JSON values."""
+    return {
+        "equal": found.equal,
+        "samples": found.samples,
+        "steps": found.steps,
+        "layers": [asdict(layer) for layer in found.activity],
+        "comparisons": [asdict(c) | {"equal": c.equal} for c in found.comparisons],
+        "first": None if found.first is None else asdict(found.first),
+    }
+
+
+def _count(count: int | None, neurons: int) -> str:
+    """Return a number of neurons, or `all`."""
+    if count is None:
+        return "-"
+    return "all" if count == neurons else f"{count:,}"
+
+
+def _row(comparison: Comparison, population: str) -> Agreement | None:
+    return next((row for row in comparison.rows if row.population == population), None)
+
+
+def _agreement(comparison: Comparison, population: str) -> str:
+    """Return `equal`, the share of equal outputs, or `-` if they were not compared."""
+    row = _row(comparison, population)
+    if row is None or row.agreement is None:
+        return "-"
+    return "equal" if row.differences == 0 else f"{row.agreement:.2%}"
