@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -177,8 +179,8 @@ class Program:
             "version": 1,
             "network": network,
             "mapping": {
-                "slices": [vars(s) for s in self.mapping.slices],
-                "sites": [vars(s) for s in self.mapping.sites],
+                "slices": [asdict(s) for s in self.mapping.slices],
+                "sites": [asdict(s) for s in self.mapping.sites],
             },
             "chip": self.chip.model_dump(mode="json"),
             "options": self.options.model_dump(mode="json"),
@@ -195,17 +197,23 @@ class Program:
         return f"chip {self.chip.name}\n{self.network}{self.mapping}"
 
 
+_Index = Annotated[int, Field(ge=0, le=2**31)]
+
+
 class _Slice(save.Record):
     population: str
-    start: Annotated[int, Field(ge=0)]
-    stop: Annotated[int, Field(ge=1)]
-    core: Annotated[int, Field(ge=0)]
+    shape: tuple[_Index, ...]
+    start: tuple[_Index, ...]
+    stop: tuple[_Index, ...]
+    core: _Index
+    members: tuple[_Index, ...]
 
 
 class _Site(save.Record):
-    core: Annotated[int, Field(ge=0)]
-    tile_x: Annotated[int, Field(ge=0)]
-    tile_y: Annotated[int, Field(ge=0)]
+    core: _Index
+    tile_x: _Index
+    tile_y: _Index
+    chip: _Index
 
 
 class _Mapping(save.Record):
@@ -284,10 +292,27 @@ def _check_slices(path: Path, network: IntegerNetwork, mapping: Mapping) -> None
         if s.population not in names:
             raise InputError(f"{path}: a slice is of a population {s.population!r} not there")
     for population in network.populations:
-        ends = [0, *(s.stop for s in mapping.of(population.name))]
-        starts = [*(s.start for s in mapping.of(population.name)), population.size]
-        if ends != starts or sorted(set(ends)) != ends:
-            raise InputError(f"{path}: the slices of {population.name} do not hold all its neurons")
+        slices = mapping.of(population.name)
+        count = np.zeros(population.size, np.int32)
+        for s in slices:
+            if not _is_part(s, population.size):
+                raise InputError(f"{path}: {s.where} is no part of {population.name}")
+            count[s.neurons()] += 1
+        if (count != 1).any():
+            raise InputError(
+                f"{path}: the slices of {population.name} do not hold each neuron once"
+            )
+
+
+def _is_part(s: Slice, size: int) -> bool:
+    """Whether a slice is a box of a shape of so many neurons, or lists some of them in order."""
+    if s.members:
+        ordered = all(a < b for a, b in pairwise(s.members))
+        return ordered and s.members[-1] < size and not (s.shape or s.start or s.stop)
+    if not len(s.shape) == len(s.start) == len(s.stop) or prod(s.shape) != size or not s.shape:
+        return False
+    axes = zip(s.start, s.stop, s.shape, strict=True)
+    return all(start < stop <= length for start, stop, length in axes)
 
 
 def _check_sites(path: Path, mapping: Mapping, chip: Chip) -> None:

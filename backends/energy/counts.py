@@ -60,7 +60,9 @@ def count(program: Program, trains: dict[str, Tensor]) -> Iterator[CoreCounts]:
     """
     network = program.network
     spikes = {name: (train != 0).numpy() for name, train in trains.items()}
-    spikes |= {p.name: spikes[p.name][..., :0] for p in network.populations if not p.neuron.spikes}
+    spikes |= {
+        p.name: np.zeros_like(spikes[p.name]) for p in network.populations if not p.neuron.spikes
+    }
     arrivals = {p.name: _arrivals(program, p.name, spikes) for p in network.populations}
     reached = {p.name: _reached(program, p.name) for p in network.populations}
     for s in program.mapping.slices:
@@ -93,14 +95,14 @@ def _arrivals(program: Program, name: str, spikes: dict[str, Bools]) -> dict[Sli
     for p in sorted(network.into(name), key=network.own_delay):
         late = _late(spikes[p.source], network.own_delay(p))
         wiring = p.synapses.wiring
-        fan_out = np.stack([wiring.fan_out(s.start, s.stop) for s in slices], axis=1)
+        fan_out = np.stack([wiring.fan_out(s.neurons()) for s in slices], axis=1)
         synapses += _sums(late, fan_out)
         messages += _sums(late, (fan_out > 0) & ~heard.get(p.source, np.False_))
         heard[p.source] = (fan_out > 0) | heard.get(p.source, np.False_)
         ones = bind(Synapses(wiring, np.ones(wiring.weight_shape)), Interval(0, 1))
         touched |= ones(torch.from_numpy(late)).numpy() > 0
     return {
-        s: _Arrivals(synapses[..., i], messages[..., i], touched[..., s.start : s.stop].sum(axis=2))
+        s: _Arrivals(synapses[..., i], messages[..., i], touched[..., s.neurons()].sum(axis=2))
         for i, s in enumerate(slices)
     }
 
@@ -135,7 +137,7 @@ def _core(
 
     each = compartments_per_neuron(program.chip, network.population(s.population))
     active = placed(arrivals.neurons) * each
-    fired = placed(spikes[..., s.start : s.stop].sum(axis=2))
+    fired = placed(spikes[..., s.neurons()].sum(axis=2))
     routes = {route: placed(messages) for route, messages in sent.items()}
     none = np.zeros_like(fired)
     events = {
@@ -154,21 +156,23 @@ def _core(
     return CoreCounts(s, events, routes)
 
 
-def _reached(program: Program, name: str) -> dict[Slice, Bools]:
-    """Return which neurons of a population have a synapse to each slice of its targets."""
-    targets = {p.target for p in program.network.out_of(name)}
-    slices = [s for s in program.mapping.slices if s.population in targets]
-    return {s: reach(program.network, name, s) for s in slices}
+def _reached(program: Program, name: str) -> dict[int, Bools]:
+    """Return which neurons of a population have a synapse to each core of its targets."""
+    found: dict[int, Bools] = {}
+    for target in dict.fromkeys(p.target for p in program.network.out_of(name)):
+        for s in program.mapping.of(target):
+            found[s.core] = found.get(s.core, False) | reach(program.network, name, s)
+    return found
 
 
-def _routes(program: Program, s: Slice, spikes: Bools, reached: dict[Slice, Bools]) -> Routes:
+def _routes(program: Program, s: Slice, spikes: Bools, reached: dict[int, Bools]) -> Routes:
     """Return the messages of a slice in its own steps, by the distance they travel."""
     sites = {site.core: site for site in program.mapping.sites}
     axons: dict[tuple[int, int], Any] = {}
-    for other, sources in reached.items():
-        distance = _distance(sites[s.core], sites[other.core])
-        axons[distance] = axons.get(distance, 0) + sources[s.start : s.stop].astype(np.int64)
-    own = spikes[..., s.start : s.stop]
+    for core, sources in reached.items():
+        distance = _distance(sites[s.core], sites[core])
+        axons[distance] = axons.get(distance, 0) + s.cut(sources).astype(np.int64)
+    own = spikes[..., s.neurons()]
     return {distance: _sums(own, each[:, None])[..., 0] for distance, each in axons.items()}
 
 

@@ -111,7 +111,10 @@ class _Ledger:
         for core in cores:
             for event in self.costs.prices:
                 self.counts[core.slice.population, event] += int(core.events[event].sum())
-        busy = np.max([self._busy_ns(core) for core in cores], axis=0)
+        work: dict[int, NDArray[np.float64]] = {}
+        for core in cores:
+            work[core.slice.core] = work.get(core.slice.core, 0.0) + self._busy_ns(core)
+        busy = np.max(list(work.values()), axis=0)
         route = np.max([self._route_ns(core) for core in cores], axis=0)
         step = busy + route + self._barrier_ns()
         self.seconds += float(np.maximum(step, self.costs.step_floor_ns.value or 0.0).sum()) * 1e-9

@@ -103,10 +103,10 @@ def _cores_for(
     low, high = 0, population.size
     while low < high:
         middle = (low + high + 1) // 2
-        one = Slice(population.name, 0, middle, 0)
+        one = Slice.flat(population, 0, middle, 0)
         low, high = (low, middle - 1) if exceeded(one) else (middle, high)
     if low == 0:
-        _check(network, chip, Slice(population.name, 0, 1, 0), axons)
+        _check(network, chip, Slice.flat(population, 0, 1, 0), axons)
     count = max(population.size // (low + 1) + 1, least)  # the first slice fits
     # Slices differ in what reaches them and what they reach: the first one is no measure for all.
     while count < population.size and any(map(exceeded, _even(population, count, 0))):
@@ -128,7 +128,7 @@ def _exceeded(chip: Chip, used: Map[str, int], resources: tuple[str, ...]) -> st
 def _even(population: Population, count: int, core: int) -> list[Slice]:
     """Return `count` slices whose sizes differ by at most one, on the cores from `core` on."""
     ends = [population.size * i // count for i in range(count + 1)]
-    return [Slice(population.name, ends[i], ends[i + 1], core + i) for i in range(count)]
+    return [Slice.flat(population, ends[i], ends[i + 1], core + i) for i in range(count)]
 
 
 def _check(network: IntegerNetwork, chip: Chip, s: Slice, axons: Ints) -> None:

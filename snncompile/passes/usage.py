@@ -57,7 +57,7 @@ def reach(network: IntegerNetwork, source: str, s: Slice) -> NDArray[np.bool_]:
     reached = np.zeros(network.end(source).size, np.bool_)
     for p in network.out_of(source):
         if p.target == s.population:
-            reached |= p.synapses.wiring.fan_out(s.start, s.stop) > 0
+            reached |= p.synapses.wiring.fan_out(s.neurons()) > 0
     return reached
 
 
@@ -95,15 +95,15 @@ def slice_usage(
     reached: dict[str, NDArray[np.int64]] = {}
     for p in network.into(s.population):
         assert isinstance(p.synapses, IntegerSynapses)
-        fan_out = p.synapses.wiring.fan_out(s.start, s.stop)
+        fan_out = p.synapses.wiring.fan_out(s.neurons())
         memory += words(chip, fan_out, p.synapses.bits, p.delay > 1)
         reached[p.source] = reached.get(p.source, 0) + fan_out
     return {
         "compartments": s.size * compartments_per_neuron(chip, population),
         "synapse_words": memory,
         "axons_in": sum(int(np.count_nonzero(fan_out)) for fan_out in reached.values()),
-        "axons_out": int(axons[s.start : s.stop].sum()),
-        **_profiles(population, s.start, s.stop),
+        "axons_out": int(axons[s.neurons()].sum()),
+        **_profiles(population, s),
     }
 
 
@@ -128,11 +128,11 @@ def compartments_per_neuron(chip: Chip, population: Population) -> int:
     return chip.neurons[kind].whole or 1
 
 
-def _profiles(population: Population, start: int, stop: int) -> dict[str, int]:
+def _profiles(population: Population, s: Slice) -> dict[str, int]:
     neuron = population.neuron
     assert isinstance(neuron, IntegerNeuron)
     counts = {}
     for table, value in neuron.profile().items():
-        part = value if value.ndim == 0 else value[start:stop]
+        part = value if value.ndim == 0 else s.cut(value)
         counts[f"{table}_profiles"] = len(np.unique(part))
     return counts

@@ -82,12 +82,15 @@ def core_table(program: Program, most: int = 40) -> Table:
     names = _limits()
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
-    sites = {s.core: f"{s.tile_x},{s.tile_y}" for s in program.mapping.sites}
+    many = program.mapping.chips > 1
+    sites = {
+        s.core: f"{s.tile_x},{s.tile_y}" + f" of chip {s.chip}" * many
+        for s in program.mapping.sites
+    }
     rows = program.usage()
     for u in rows[:most]:
         used = [_share(u.used[name], getattr(program.chip.core, name).whole) for name in names]
-        held = f"{u.slice.population}[{u.slice.start}:{u.slice.stop}]"
-        table.add_row(str(u.core), sites[u.core], held, *used)
+        table.add_row(str(u.core), sites[u.core], u.slice.where, *used)
     if len(rows) > most:
         table.caption = f"and {len(rows) - most} more cores; --json lists all"
     return table

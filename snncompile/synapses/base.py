@@ -52,10 +52,9 @@ class Wiring(ABC):
         """Number of synapses, those of weight zero too."""
         return len(self.pattern.indices)
 
-    def fan_out(self, start: int, stop: int) -> NDArray[np.int64]:
-        """Return how many synapses each source has to the targets [start, stop)."""
-        first, last = self.pattern.indptr[start], self.pattern.indptr[stop]
-        return np.bincount(self.pattern.indices[first:last], minlength=self.sources)
+    def fan_out(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many synapses each source has to some target neurons."""
+        return np.bincount(self.pattern[targets].indices, minlength=self.sources)
 
     @abstractmethod
     def matrix(self, weight: NDArray[Any]) -> csr_array:

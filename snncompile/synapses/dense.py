@@ -41,9 +41,9 @@ class Dense(Wiring):
         """Number of synapses."""
         return self.target * self.source
 
-    def fan_out(self, start: int, stop: int) -> NDArray[np.int64]:
-        """Return how many synapses each source has to the targets [start, stop)."""
-        return np.full(self.source, stop - start)
+    def fan_out(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many synapses each source has to some target neurons."""
+        return np.full(self.source, len(targets))
 
     def matrix(self, weight: NDArray[Any]) -> csr_array:
         """Return the weights as a sparse matrix that keeps its zeros."""

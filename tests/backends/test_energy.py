@@ -394,7 +394,7 @@ def brute_force(program, x):
     for name, own, i in spikes_of(network, trains):
         now = network.phase(name) + own
         if name != "input":
-            (home,) = (s for s in mapping.of(name) if s.start <= i < s.stop)
+            (home,) = (s for s in mapping.of(name) if i in s.neurons())
             found[home.core][now]["spike"] += 1
         for s in mapping.slices:
             arriving = arrivals(network, name, i, s)
@@ -439,7 +439,7 @@ def arrivals(network, name: str, i: int, s):
     for p in network.projections:
         if (p.source, p.target) == (name, s.population):
             wiring = p.synapses.wiring
-            reached = wiring.matrix(np.ones(wiring.weight_shape)).toarray()[s.start : s.stop, i]
+            reached = wiring.matrix(np.ones(wiring.weight_shape)).toarray()[s.neurons(), i]
             found += [(p.delay, int(t)) for t in np.flatnonzero(reached)]
     return found
 

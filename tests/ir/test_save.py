@@ -387,9 +387,11 @@ def build(program, tmp_path) -> Path:
 
 
 SLICES, SITES = ("mapping", "slices"), ("mapping", "sites")
-A, B = ({"population": "a", "start": 0, "stop": 4, "core": 0},
-        {"population": "b", "start": 0, "stop": 2, "core": 1})  # fmt: skip
-AT = [{"core": 0, "tile_x": 0, "tile_y": 0}, {"core": 1, "tile_x": 0, "tile_y": 0}]
+A = {"population": "a", "shape": [4], "start": [0], "stop": [4], "core": 0, "members": []}
+B = {"population": "b", "shape": [2], "start": [0], "stop": [2], "core": 1, "members": []}
+LISTED = {"shape": [], "start": [], "stop": []}
+AT = [{"core": 0, "tile_x": 0, "tile_y": 0, "chip": 0},
+      {"core": 1, "tile_x": 0, "tile_y": 0, "chip": 0}]  # fmt: skip
 
 PROGRAMS = {
     "format": (
@@ -429,29 +431,48 @@ PROGRAMS = {
     ),
     "a neuron on no core": (
         SLICES,
-        [A | {"stop": 3}, B],
-        ": the slices of a do not hold all its neurons",
+        [A | {"stop": [3]}, B],
+        ": the slices of a do not hold each neuron once",
     ),
     "a neuron on two cores": (
         SLICES,
-        [A, A | {"start": 3}, B],
-        ": the slices of a do not hold all its neurons",
+        [A, A | {"start": [3]}, B],
+        ": the slices of a do not hold each neuron once",
     ),
     "a gap": (
         SLICES,
-        [A | {"stop": 1}, A | {"start": 2}, B],
-        ": the slices of a do not hold all its neurons",
+        [A | {"stop": [1]}, A | {"start": [2]}, B],
+        ": the slices of a do not hold each neuron once",
     ),
-    "no slice": (SLICES, [A], ": the slices of b do not hold all its neurons"),
+    "no slice": (SLICES, [A], ": the slices of b do not hold each neuron once"),
     "a neuron that is not there": (
         SLICES,
-        [A | {"stop": 5}, B],
-        ": the slices of a do not hold all its neurons",
+        [A | {"stop": [5]}, B],
+        ": a[0:5] is no part of a",
+    ),
+    "a box of another shape": (SLICES, [A | {"shape": [5]}, B], ": a[0:4] is no part of a"),
+    "a box without axes": (SLICES, [A | LISTED, B], ": a[] is no part of a"),
+    "neurons out of order": (
+        SLICES,
+        [A | LISTED | {"members": [0, 1, 3, 2]}, B],
+        ": a[4 neurons] is no part of a",
+    ),
+    "a listed neuron that is not there": (
+        SLICES,
+        [A | LISTED | {"members": [0, 1, 2, 4]}, B],
+        ": a[4 neurons] is no part of a",
+    ),
+    "a list and a box": (SLICES, [A | {"members": [0, 1, 2, 3]}, B], ": a[4 neurons] is no part"
+                                                                    " of a"),
+    "a listed neuron left out": (
+        SLICES,
+        [A | LISTED | {"members": [0, 1, 3]}, B],
+        ": the slices of a do not hold each neuron once",
     ),
     "an empty slice": (
         SLICES,
-        [A | {"stop": 2}, A | {"start": 2, "stop": 2}, A | {"start": 2}, B],
-        ": the slices of a do not hold all its neurons",
+        [A | {"stop": [2]}, A | {"start": [2], "stop": [2]}, A | {"start": [2]}, B],
+        ": a[2:2] is no part of a",
     ),
     "a population that is not there": (
         SLICES,

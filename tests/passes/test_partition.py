@@ -194,7 +194,7 @@ def test_a_neuron_takes_an_output_axon_per_core_it_has_synapses_on():
 def cut_in_two(network) -> Mapping:
     return Mapping(
         tuple(
-            Slice(p.name, p.size * half // 2, p.size * (half + 1) // 2, 2 * i + half)
+            Slice.flat(p, p.size * half // 2, p.size * (half + 1) // 2, 2 * i + half)
             for i, p in enumerate(network.populations)
             for half in (0, 1)
         )
@@ -271,7 +271,7 @@ def test_every_neuron_once_and_no_limit_exceeded(seed, cores, **limits):
         slices = cut(network, chip)
     except FitError:
         return
-    placed = [(s.population, i) for s in slices for i in range(s.start, s.stop)]
+    placed = [(s.population, i) for s in slices for i in s.neurons()]
     assert placed == [(p.name, i) for p in network.populations for i in range(p.size)]
     assert [s.core for s in slices] == list(range(len(slices)))
     assert len(slices) <= cores
@@ -486,5 +486,6 @@ def test_the_log():
 
 
 def test_the_slices_know_their_size():
-    assert Slice("a", 3, 7, 0).size == 4
-    assert str(Slice("a", 3, 7, 2)) == "a[3:7] on core 2"
+    a = integer_chain(1, 9).population("a")
+    assert Slice.flat(a, 3, 7, 0).size == 4
+    assert str(Slice.flat(a, 3, 7, 2)) == "a[3:7] on core 2"

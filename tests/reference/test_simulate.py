@@ -414,5 +414,5 @@ def test_every_wiring_computes_its_matrix(wiring):
 @pytest.mark.parametrize("wiring", WIRINGS.values(), ids=WIRINGS)
 def test_fan_out_counts_the_synapses_of_each_source(wiring):
     ones = wiring.matrix(np.ones(wiring.weight_shape)).toarray()
-    assert wiring.fan_out(0, wiring.targets).tolist() == ones.sum(axis=0).tolist()
-    assert wiring.fan_out(1, wiring.targets).tolist() == ones[1:].sum(axis=0).tolist()
+    assert wiring.fan_out(np.arange(wiring.targets)).tolist() == ones.sum(axis=0).tolist()
+    assert wiring.fan_out(np.arange(1, wiring.targets)).tolist() == ones[1:].sum(axis=0).tolist()
