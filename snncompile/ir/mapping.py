@@ -62,7 +62,8 @@ class Slice:
     def cut(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the values of the slice's neurons, shape (size,), from those of all, (n,)."""
         if self.members:
-            return values[np.array(self.members)]
+            listed: NDArray[Any] = values[np.array(self.members)]
+            return listed
         box = tuple(slice(a, b) for a, b in zip(self.start, self.stop, strict=True))
         found: NDArray[Any] = values.reshape(self.shape)[box]
         return found.reshape(-1)
