@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import networkx as nx
 
-from snncompile.errors import FitError, UnsupportedError
+from snncompile.errors import UnsupportedError
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, Population
 from snncompile.passes.base import Pass
+from snncompile.passes.relays import relayed
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,11 @@ class Retime(Pass):
     input; the projection's delay on the chip is that sum. A population that nothing feeds starts as
     late as its targets allow. Spikes are those of the source network, shifted by the phase.
 
+    Where a delay is longer than the chip's, relay populations pass the spikes on; see `relays.py`.
+
     Requires: nothing.
-    Ensures: every delay is 1 or more; own delays are unchanged, so are all spikes.
+    Ensures: every delay is 1 or more and no longer than the chip's; own delays are unchanged, so
+    are all spikes.
     """
 
     name: ClassVar[str] = "retime"
@@ -40,7 +44,6 @@ class Retime(Pass):
             id(p): network.own_delay(p) + phases[p.target] - phases[p.source]
             for p in network.projections
         }
-        _check_delays(design, delays)
         populations = tuple(replace(p, phase=phases[p.name]) for p in network.populations)
         projections = tuple(replace(p, delay=delays[id(p)]) for p in network.projections)
         retimed = replace(network, populations=populations, projections=projections)
@@ -49,7 +52,11 @@ class Retime(Pass):
         longest = max(delays.values(), default=1)
         if longest > 1:
             what += f", longest delay {longest}"
-        return self.done(design, what, network=retimed)
+        complete = relayed(retimed, design.chip)
+        relays = [p for p in complete.populations if p.name not in phases]
+        if relays:
+            what += f", {sum(p.size for p in relays):,} relay neurons in {len(relays)} populations"
+        return self.done(design, what, network=complete)
 
 
 def _earliest(network: Graph) -> dict[str, int]:
@@ -95,16 +102,3 @@ def _latest(network: Graph, population: Population, phases: dict[str, int]) -> i
         (phases[p.target] + network.own_delay(p) - 1 for p in network.out_of(population.name)),
         default=phases[population.name],
     )
-
-
-def _check_delays(design: Design, delays: dict[int, int]) -> None:
-    limit = design.chip.formats.delay.whole
-    for p in design.network.projections:
-        if limit is not None and delays[id(p)] - 1 > limit:
-            raise FitError(
-                where=f"projection {p.source} -> {p.target}",
-                resource="steps of extra delay",
-                need=delays[id(p)] - 1,
-                limit=limit,
-                hint="shorten the path it skips, or pass its spikes on through a population",
-            )

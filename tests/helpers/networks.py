@@ -79,6 +79,16 @@ def alone(neuron, size: int = 1, weight=None, *, sources: int = 1):
     )
 
 
+def joined(*projections: tuple[str, str, int], output: str = "b", names: str = "ab") -> Network:
+    """Return single neurons a, b ... joined as told: (source, target, delay)."""
+    return Network(
+        Input("input", (1,)),
+        tuple(Population(name, (1,), IntegrateFire(1.0, 0.5)) for name in names),
+        tuple(Projection(s, t, dense([[1.0]]), delay) for s, t, delay in projections),
+        output,
+    )
+
+
 def changed(network, population: str | None = None, projection: int | None = None, **changes):
     """Return the network with fields of one population, one projection or itself replaced."""
     if population is not None:

@@ -16,101 +16,89 @@ from networks import (
     changed,
     design,
     formatted,
+    joined,
     random_integer_network,
     random_network,
     spikes,
 )
 
-from snncompile.errors import FitError, UnsupportedError
-from snncompile.ir.graph import Input, Network, Population, Projection
-from snncompile.neurons.integrate_fire import IntegrateFire
+from snncompile.errors import UnsupportedError
 from snncompile.passes.retime import Retime
 from snncompile.reference.simulate import batches
-from snncompile.synapses.dense import dense
 
 SEEDS = st.integers(0, 10**9)
-
-
-def net(*projections: tuple[str, str, int], output: str = "b", names: str = "ab") -> Network:
-    """Return single neurons a, b ... joined as told: (source, target, delay)."""
-    return Network(
-        Input("input", (1,)),
-        tuple(Population(name, (1,), IntegrateFire(1.0, 0.5)) for name in names),
-        tuple(Projection(s, t, dense([[1.0]]), delay) for s, t, delay in projections),
-        output,
-    )
 
 
 # Projections (source, target, own delay); phases, delays on the chip, the line in the log.
 RETIMED = {
     "chain": (
-        net(("input", "a", 0), ("a", "b", 0)),
+        joined(("input", "a", 0), ("a", "b", 0)),
         {"a": 1, "b": 2},
         [1, 1],
         "retime: b starts in step 2 of 2",
     ),
     "skip": (
-        net(("input", "a", 0), ("a", "b", 0), ("input", "b", 0)),
+        joined(("input", "a", 0), ("a", "b", 0), ("input", "b", 0)),
         {"a": 1, "b": 2},
         [1, 1, 2],
         "retime: b starts in step 2 of 2, longest delay 2",
     ),
     "delays of one are there already": (
-        net(("input", "a", 1), ("a", "b", 1)),
+        joined(("input", "a", 1), ("a", "b", 1)),
         {"a": 0, "b": 0},
         [1, 1],
         "retime: b starts in step 0 of 0",
     ),
     "an own delay is kept": (
-        net(("input", "a", 3), ("a", "b", 0), ("input", "b", 2)),
+        joined(("input", "a", 3), ("a", "b", 0), ("input", "b", 2)),
         {"a": 0, "b": 1},
         [3, 1, 3],
         "retime: b starts in step 1 of 1, longest delay 3",
     ),
     "two delays from one source": (
-        net(("input", "a", 2), ("input", "a", 0), ("a", "b", 0)),
+        joined(("input", "a", 2), ("input", "a", 0), ("a", "b", 0)),
         {"a": 1, "b": 2},
         [3, 1, 1],
         "retime: b starts in step 2 of 2, longest delay 3",
     ),
     "a loop with a delay of its length": (
-        net(("input", "a", 0), ("a", "b", 0), ("b", "a", 2)),
+        joined(("input", "a", 0), ("a", "b", 0), ("b", "a", 2)),
         {"a": 1, "b": 2},
         [1, 1, 1],
         "retime: b starts in step 2 of 2",
     ),
     "a loop to itself": (
-        net(("input", "a", 0), ("a", "a", 1), ("a", "b", 0)),
+        joined(("input", "a", 0), ("a", "a", 1), ("a", "b", 0)),
         {"a": 1, "b": 2},
         [1, 1, 1],
         "retime: b starts in step 2 of 2",
     ),
     "a loop that starts late": (
-        net(("a", "b", 1), ("b", "a", 1), ("input", "b", 0)),
+        joined(("a", "b", 1), ("b", "a", 1), ("input", "b", 0)),
         {"a": 1, "b": 1},
         [1, 1, 1],
         "retime: b starts in step 1 of 1",
     ),
     "a population that nothing feeds starts late": (
-        net(("input", "a", 0), ("a", "b", 0), ("c", "b", 0), names="abc"),
+        joined(("input", "a", 0), ("a", "b", 0), ("c", "b", 0), names="abc"),
         {"a": 1, "b": 2, "c": 1},
         [1, 1, 1],
         "retime: b starts in step 2 of 2",
     ),
     "as late as its earliest target allows": (
-        net(("input", "a", 0), ("a", "b", 0), ("c", "b", 0), ("c", "a", 0), names="abc"),
+        joined(("input", "a", 0), ("a", "b", 0), ("c", "b", 0), ("c", "a", 0), names="abc"),
         {"a": 1, "b": 2, "c": 0},
         [1, 1, 2, 1],
         "retime: b starts in step 2 of 2, longest delay 2",
     ),
     "nothing fed, nothing sent": (
-        net(("input", "a", 0), output="a"),
+        joined(("input", "a", 0), output="a"),
         {"a": 1, "b": 0},
         [1],
         "retime: a starts in step 1 of 1",
     ),
     "no projections at all": (
-        net(output="a", names="a"),
+        joined(output="a", names="a"),
         {"a": 0},
         [],
         "retime: a starts in step 0 of 0",
@@ -249,7 +237,7 @@ TOO_SHORT = [
 @pytest.mark.parametrize("projections, message", TOO_SHORT)
 def test_a_loop_that_is_too_short(projections, message):
     with pytest.raises(UnsupportedError) as error:
-        Retime()(design(net(*projections, names="abc")))
+        Retime()(design(joined(*projections, names="abc")))
     loop, rest = str(error.value).split(" has a delay")
     wanted, same = message.split(" has a delay")
     assert rest == same
@@ -265,30 +253,23 @@ def rotated(names: list[str]) -> list[str]:
 
 
 def test_a_delay_the_chip_does_not_have():
-    """62 steps on top of the one that every synapse takes."""
-    fits = net(("input", "a", 63), ("a", "b", 0))
+    """62 steps on top of the one that every synapse takes; see `test_relays.py`."""
+    fits = joined(("input", "a", 63), ("a", "b", 0))
     assert Retime()(design(fits)).network.projections[0].delay == 63
-    with pytest.raises(FitError) as error:
-        Retime()(design(net(("input", "a", 64), ("a", "b", 0))))
-    assert str(error.value) == (
-        "projection input -> a: needs 63 steps of extra delay, the chip allows 62;"
-        " shorten the path it skips, or pass its spikes on through a population"
-    )
-    assert (error.value.need, error.value.limit) == (63, 62)
+    far = joined(("input", "a", 64), ("a", "b", 0))
+    assert [p.name for p in Retime()(design(far)).network.populations] == ["input_relay", "a", "b"]
 
 
 def test_a_chip_without_a_known_limit_takes_any_delay():
-    far = net(("input", "a", 1000), ("a", "b", 0))
+    far = joined(("input", "a", 1000), ("a", "b", 0))
     assert Retime()(design(far, formatted(TOY, delay=None))).network.projections[0].delay == 1000
 
 
-def test_a_chip_without_extra_delay_refuses_a_skip():
+def test_a_chip_without_extra_delay_relays_a_skip():
     skip = RETIMED["skip"][0]
-    with pytest.raises(FitError) as error:
-        Retime()(design(skip, formatted(TOY, delay=0)))
-    assert str(error.value).startswith("projection input -> b: needs 1 steps of extra delay, ")
-    plain = chain(1, 1, 1)
-    assert Retime()(design(plain, formatted(TOY, delay=0))).network.projections[1].delay == 1
+    found = Retime()(design(skip, formatted(TOY, delay=0))).network
+    assert [p.name for p in found.populations] == ["input_relay", "a", "b"]
+    assert {p.delay for p in found.projections} == {1}
 
 
 def test_phases_given_before_count_as_part_of_the_delay():
