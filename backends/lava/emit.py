@@ -22,6 +22,7 @@ from snncompile.errors import BackendError
 from snncompile.ir.arrays import write_npz
 from snncompile.ir.folder import written_aside
 from snncompile.ir.graph import IntegerNetwork, Population, Projection, Shape
+from snncompile.neurons.base import BINARY, Interval
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -92,6 +93,7 @@ class _Emitter:
                 imports=_imports(custom, {p.kind for p in self.processes.values()} | synapses),
                 sparse=self._has_sparse(),
                 input_shape=_shape(self.network.input.shape),
+                payload=_shape(self.network.input.payload),
                 output=_quoted(self.network.output),
                 source=self.source,
                 populations=populations,
@@ -112,10 +114,12 @@ class _Emitter:
         return _template("README.md.j2").render(
             title=self.title,
             input_shape=", ".join(map(str, self.network.input.shape)),
+            input_values=_values(self.network.input.payload),
             output_shape=", ".join(map(str, output.shape)),
             output=output.name,
             readout=not output.neuron.spikes,
-            signed=output.neuron.payload.low < 0,
+            graded=output.neuron.payload != BINARY,
+            output_values=_values(output.neuron.payload),
             custom=_listed(custom),
             one_custom=len(custom) == 1,
             sparse=self._has_sparse(),
@@ -152,7 +156,8 @@ class _Emitter:
         delay = None
         if projection.delay > 1 or own_delay:
             delay = self._delay(projection, name, own_delay)
-        return self._synapses(projection.source, projection.target, comment, delay) | {
+        ends = projection.source, projection.target
+        return self._synapses(*ends, comment, delay, projection.port) | {
             "variable": name,
             "process": process,
             "arguments": [
@@ -181,7 +186,7 @@ class _Emitter:
     def _message(self, projection: Projection) -> list[tuple[str, int]]:
         """Return how Dense reads a payload; without message bits every spike counts as 1."""
         payload = self.network.payload(projection.source)
-        return [] if payload == (0, 1) else [("num_message_bits", MESSAGE_BITS)]
+        return [] if payload == BINARY else [("num_message_bits", MESSAGE_BITS)]
 
     def _delay(self, projection: Projection, name: str, own_delay: int) -> dict[str, Any]:
         arguments = {
@@ -205,12 +210,16 @@ class _Emitter:
             "arguments": [("weights", f"csr_matrix({shape}, dtype=np.int16)")],
         }
 
-    def _synapses(self, source: str, target: str, comment: str, delay: Any) -> dict[str, Any]:
+    def _synapses(
+        self, source: str, target: str, comment: str, delay: Any, port: str | None = None
+    ) -> dict[str, Any]:
+        ports = self.network.population(target).neuron.ports
+        into = f"{port or ports[0]}_in" if ports else "a_in"
         return {
             "comment": comment,
             "delay": delay,
             "source_port": f"{self.variables.get(source, self.source)}.s_out",
-            "target_port": f"{self.variables[target]}.a_in",
+            "target_port": f"{self.variables[target]}.{into}",
         }
 
     def _number(self, name: str, value: NDArray[Any]) -> str:
@@ -237,7 +246,17 @@ RESERVED = (
     *("np", "Path", "csr_matrix", "sparse", "Dense", "Sparse", "LIFReset", "SignMode"),
     *("CubaLif", "Readout", "Delay", "Probe"),
     *("RefractoryLif", "SignedIntegrateFire", "TernaryLif", "AdaptiveLif", "BistableFire"),
-    *("SpikeSource", "ARRAYS", "INPUT_SHAPE", "OUTPUT", "POPULATIONS", "build", "len", "int"),
+    *(
+        "SpikeSource",
+        "ARRAYS",
+        "INPUT_SHAPE",
+        "PAYLOAD",
+        "OUTPUT",
+        "POPULATIONS",
+        "build",
+        "len",
+        "int",
+    ),
     *("spikes", "steps", "probes", "outputs", "name", "path", "phase", "dtype", "port", "probe"),
 )
 """Names that `network.py` uses itself."""
@@ -265,7 +284,7 @@ def _checked(projection: Projection) -> IntegerSynapses:
 def _dtype(population: Population) -> str:
     """Return the type in which an output is recorded; 0 and 1 take one byte."""
     neuron = population.neuron
-    return "uint8" if neuron.spikes and neuron.payload == (0, 1) else "int32"
+    return "uint8" if neuron.spikes and neuron.payload == BINARY else "int32"
 
 
 def _unreached(network: IntegerNetwork) -> Iterator[Population]:
@@ -322,6 +341,15 @@ def _imports(custom: set[str], used: set[str]) -> list[str]:
 def _shape(shape: Shape) -> str:
     """Return a tuple as Python text."""
     return str(tuple(map(int, shape)))
+
+
+def _values(payload: Interval) -> str:
+    """Return which values a spike has: "0 and 1"."""
+    low, high = payload
+    if high - low > 2:
+        return f"whole numbers from {low} to {high}"
+    *others, last = map(str, range(low, high + 1))
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _listed(names: set[str]) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from snncompile.errors import BackendError, UnsupportedError
 from snncompile.ir.graph import Population
 from snncompile.neurons.base import Neuron
+from snncompile.neurons.fixed import STATE_LIMIT
 
 PROCESSES = {
     "adaptive_lif/hard": "AdaptiveLif",
@@ -31,6 +32,9 @@ PROCESSES = {
 }
 """Neuron kind to process: LIFReset is Lava's own, the others are in `processes/`."""
 
+NO_INITIAL = {"LIFReset": "CubaLif"}
+"""Processes of Lava's that start at v = 0 only, and ours that compute the same from elsewhere."""
+
 WITH_RESET = ("AdaptiveLif", "CubaLif")
 """Processes that take the reset as a parameter."""
 
@@ -46,6 +50,7 @@ NAMES = {
     "start": "onset",  # a Lava model has a method called start
     "bias_mantissa": "bias_mant",
     "bias_exponent": "bias_exp",
+    "initial": "initial",
 }
 """Our parameter to the process's."""
 
@@ -61,6 +66,7 @@ LIMITS = {
     "onset": (0, 2**31 - 1),
     "bias_mant": (-32768, 32767),
     "bias_exp": (0, 14),
+    "initial": (1 - STATE_LIMIT, STATE_LIMIT - 1),
 }
 """Lava checks no range; beyond these its integers overflow without a word (proc/lif/models.py)."""
 
@@ -92,6 +98,8 @@ def process_of(population: Population) -> Process:
             f"population {population.name}: the Lava backend has no process for {neuron.kind};"
             f" it knows {known}"
         )
+    if neuron.initial.any():
+        kind = NO_INITIAL.get(kind, kind)
     parameters = _parameters(neuron)
     for name, value in parameters.items():
         low, high = LIMITS[name]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.hwmodels.schema import Chip
@@ -19,7 +19,7 @@ class Design:
 
     network: Network | IntegerNetwork
     chip: Chip
-    calibration: NDArray[np.uint8] | None = None
+    calibration: NDArray[Any] | None = None
     """Spikes of shape (samples, steps, *input.shape), or None."""
     quantized: tuple[QuantizedLayer, ...] = ()
     """Filled by `quantize`; empty if the network came as integers."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from numpy.typing import ArrayLike
 
 from snncompile.ir import verify
-from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, Neuron
+from snncompile.neurons.base import BINARY, FloatNeuron, IntegerNeuron, Interval, Neuron
 from snncompile.registry import load
 from snncompile.synapses.base import IntegerSynapses, Synapses
 
@@ -29,6 +29,8 @@ class Input:
 
     name: str
     shape: Shape
+    payload: Interval = BINARY
+    """Lowest and highest whole number a line can carry in an integer network; 0 is among them."""
 
     @property
     def size(self) -> int:
@@ -64,6 +66,8 @@ class Projection:
     target: str
     synapses: Synapses | IntegerSynapses
     delay: int = 0
+    port: str | None = None
+    """Which input of the target's neurons it feeds; None where they have only one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +108,14 @@ class Graph:
 
     def payload(self, name: str) -> Interval:
         """Return the smallest and largest value that a population or the input can send."""
-        return Interval(0, 1) if name == self.input.name else self.population(name).neuron.payload
+        return (
+            self.input.payload if name == self.input.name else self.population(name).neuron.payload
+        )
+
+    def port(self, projection: Projection) -> int:
+        """Return the place among the target's inputs of the one that a projection feeds."""
+        ports = self.population(projection.target).neuron.ports
+        return 0 if projection.port is None else ports.index(projection.port)
 
     def own_delay(self, projection: Projection) -> int:
         """Return the delay between the own steps of source and target, 0 or more."""

@@ -21,7 +21,7 @@ from snncompile.ir.graph import (
     Population,
     Projection,
 )
-from snncompile.neurons.base import FloatNeuron, Neuron
+from snncompile.neurons.base import BINARY, FloatNeuron, Interval, Neuron
 from snncompile.registry import load
 from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
 
@@ -67,11 +67,13 @@ class _Projection(Record):
     weight: str
     exponent: Annotated[int, Field(ge=-32, le=32)] | None = None
     bits: Annotated[int, Field(ge=1, le=32)] | None = None
+    port: str | None = None
 
 
 class _Input(Record):
     name: str
     shape: tuple[Size, ...]
+    payload: tuple[int, int] = tuple(BINARY)
 
 
 class NetworkRecord(Record):
@@ -125,7 +127,7 @@ def to_record(graph: Graph) -> tuple[dict[str, Any], Arrays]:
     record = {
         "numbers": "float" if isinstance(graph, Network) else "integer",
         "title": graph.title,
-        "input": {"name": graph.input.name, "shape": list(graph.input.shape)},
+        "input": _input_record(graph.input),
         "populations": [_population_record(p, arrays) for p in graph.populations],
         "projections": [_projection_record(i, p, arrays) for i, p in enumerate(graph.projections)],
         "output": graph.output,
@@ -142,13 +144,13 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
     make = Network if record.numbers == "float" else IntegerNetwork
     try:
         network = make(
-            Input(record.input.name, record.input.shape),
+            Input(record.input.name, record.input.shape, Interval(*record.input.payload)),
             tuple(
                 Population(p.name, p.shape, _neuron(p, record.numbers, arrays), p.phase)
                 for p in record.populations
             ),
             tuple(
-                Projection(p.source, p.target, _synapses(p, arrays), p.delay)
+                Projection(p.source, p.target, _synapses(p, arrays), p.delay, p.port)
                 for p in record.projections
             ),
             record.output,
@@ -160,6 +162,12 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
         raise InputError(f"{where}: {_one_line(str(error))}") from None
     _check_all_used(record, arrays, where)
     return network
+
+
+def _input_record(source: Input) -> dict[str, Any]:
+    record = {"name": source.name, "shape": list(source.shape)}
+    low, high = source.payload
+    return record if (low, high) == BINARY else record | {"payload": [int(low), int(high)]}
 
 
 def _population_record(population: Population, arrays: Arrays) -> dict[str, Any]:
@@ -196,6 +204,7 @@ def _projection_record(index: int, projection: Projection, arrays: Arrays) -> di
         "weight": key,
         "exponent": synapses.exponent if isinstance(synapses, IntegerSynapses) else None,
         "bits": synapses.bits if isinstance(synapses, IntegerSynapses) else None,
+        **({} if projection.port is None else {"port": projection.port}),
     }
 
 
@@ -217,7 +226,8 @@ def _neuron(population: _Population, numbers: str, arrays: Arrays) -> Neuron:
 
 
 def _check_names(name: str, kind: type[Neuron], values: Collection[str]) -> None:
-    known = {field.name: field.default for field in fields(kind)}
+    first, *others = fields(kind)  # `initial` of the base class, which is shown last
+    known = {field.name: field.default for field in (*others, first)}
     for value in values:
         if value not in known:
             raise ValueError(f"{name} has no parameter {value!r}; it has {', '.join(known)}")

@@ -12,12 +12,17 @@ if TYPE_CHECKING:
 
 def graph_text(graph: Graph) -> str:
     """Return the text form of a network."""
-    lines = [f"input {graph.input.name} {shape_text(graph.input.shape)}"]
+    lines = [f"input {graph.input.name} {shape_text(graph.input.shape)}{_payload(graph)}"]
     for p in graph.populations:
         phase = f" phase={p.phase}" if p.phase else ""
         lines.append(f"population {p.name} {shape_text(p.shape)} {p.neuron}{phase}")
     lines += [_projection_text(p) for p in graph.projections]
     return "\n".join([*lines, f"output {graph.output}"]) + "\n"
+
+
+def _payload(graph: Graph) -> str:
+    low, high = graph.input.payload
+    return "" if (low, high) == (0, 1) else f" payload={low}..{high}"
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
@@ -28,7 +33,8 @@ def shape_text(shape: tuple[int, ...]) -> str:
 def _projection_text(projection: Projection) -> str:
     weight = projection.synapses.weight
     synapses = projection.synapses
-    text = f"projection {projection.source} -> {projection.target} {synapses.wiring}"
+    port = "" if projection.port is None else f".{projection.port}"
+    text = f"projection {projection.source} -> {projection.target}{port} {synapses.wiring}"
     if weight.size:
         text += f" weight=[{weight.min():g} .. {weight.max():g}]"
     if isinstance(synapses, IntegerSynapses):

@@ -14,7 +14,10 @@ from snncompile.ir import view
 
 if TYPE_CHECKING:
     from snncompile.ir.graph import Graph
+    from snncompile.neurons.base import Neuron
 
+LARGEST_PAYLOAD = 2**23 - 1
+"""Sums of graded spikes stay exact: 2^23 * 2^8 of a weight * 2^20 sources are below 2^53."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -103,6 +106,29 @@ def _spiking_sources(graph: Graph) -> Iterator[str]:
             )
 
 
+def _payloads(graph: Graph) -> Iterator[str]:
+    low, high = graph.input.payload
+    if not (low % 1 == 0 and high % 1 == 0 and low <= 0 <= high):
+        yield f"{graph.input.name}: payload {low}..{high} must be whole numbers around 0"
+    elif max(-low, high) > LARGEST_PAYLOAD:
+        yield f"{graph.input.name}: payload {low}..{high} is beyond +-{LARGEST_PAYLOAD}"
+
+
+def _ports(graph: Graph) -> Iterator[str]:
+    for projection in graph.projections:
+        where = f"projection {projection.source} -> {projection.target}"
+        neuron = graph.population(projection.target).neuron
+        if projection.port is None and neuron.ports:
+            yield f"{where}: {neuron.name} has several inputs; set port to one of {_or(neuron)}"
+        elif projection.port is not None and projection.port not in neuron.ports:
+            has = f"it has {_or(neuron)}" if neuron.ports else "it has only one"
+            yield f"{where}: {neuron.name} has no input {projection.port!r}; {has}"
+
+
+def _or(neuron: Neuron) -> str:
+    return ", ".join(neuron.ports)
+
+
 def _delays(graph: Graph) -> Iterator[str]:
     for projection in graph.projections:
         if projection.delay < 0 or graph.own_delay(projection) < 0:
@@ -130,6 +156,8 @@ RULES = (
     _parameters,
     _weights,
     _spiking_sources,
+    _payloads,
+    _ports,
     _delays,
     _loops,
 )

@@ -16,6 +16,7 @@ from snncompile.neurons.base import (
     Interval,
     Ints,
     State,
+    beyond,
     current_bounds,
     grown,
 )
@@ -99,6 +100,7 @@ class AdaptiveLif(FloatNeuron):
             mantissa,
             exponent,
             self.reset,
+            initial=convert.initial(self.initial * scale),
         )
 
 
@@ -156,22 +158,24 @@ class IntegerAdaptiveLif(IntegerNeuron):
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u, v and raised; see `IntegerNeuron.bounds`.
 
-        What stays in v after a step is at most the highest threshold, and with a soft reset what
-        the drive exceeds the lowest threshold by, added up.
+        What stays in v after a step is at most the highest threshold or the initial potential, and
+        with a soft reset what the drive exceeds the lowest threshold by, added up.
         """
         u = current_bounds(x, self.current_decay + 1, steps)
         bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         raised = grown(self.threshold_step << STATE_SHIFT, self.threshold_decay, steps)
         threshold = np.maximum(self.threshold, 0) << STATE_SHIFT
-        highest = threshold + np.minimum(raised, STATE_LIMIT - 1) + high
+        highest = np.maximum(threshold + np.minimum(raised, STATE_LIMIT - 1), self.initial) + high
         if self.reset == "soft":
             excess = np.maximum(high - threshold, 0)
             highest = highest + grown(excess, self.potential_decay, steps)
-        highest = np.minimum(highest, grown(high, self.potential_decay, steps))
+        decay = self.potential_decay
+        summed = Interval(grown(low, decay, steps), grown(high, decay, steps))
+        lowest, most = beyond(self.initial, summed)
         return {
             "u": u,
-            "v": Interval(grown(low, self.potential_decay, steps), highest),
+            "v": Interval(lowest, np.minimum(highest, most)),
             "raised": Interval(np.asarray(0), raised),
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -28,6 +28,10 @@ class Interval(NamedTuple):
     high: Any
 
 
+BINARY = Interval(0, 1)
+"""What plain spikes carry: none, or one."""
+
+
 @dataclass(frozen=True, eq=False)
 class Neuron(ABC):
     """A set of neuron parameters. Each is one number, shape (), or one per neuron, shape (n,).
@@ -35,18 +39,28 @@ class Neuron(ABC):
     `step` uses operators only, so it works on numpy arrays and, after `bind`, on torch tensors.
     """
 
+    initial: Any = field(default=0, kw_only=True)
+    """Potential (the state `potential`) at the start of every sample; other states start at 0."""
+
     name: ClassVar[str]
     """Row of the neuron in the registry."""
     states: ClassVar[tuple[str, ...]]
-    """Names of the state variables, in the order of `State`. All start at zero."""
+    """Names of the state variables, in the order of `State`."""
+    potential: ClassVar[str] = "v"
+    """The state that starts at `initial`."""
+    ports: ClassVar[tuple[str, ...]] = ()
+    """Names of the inputs, where a neuron has several."""
     spikes: ClassVar[bool] = True
     """Whether the output is spikes; otherwise it is the potential."""
-    payload: ClassVar[Interval] = Interval(0, 1)
-    """Smallest and largest value a spike can carry."""
+
+    @property
+    def payload(self) -> Interval:
+        """Smallest and largest value a spike can carry; 0 is among them."""
+        return BINARY
 
     def __post_init__(self) -> None:
         """Copy and freeze every array parameter; refuse what its type cannot hold."""
-        for name in self.parameters():
+        for name in self._arrays():
             array = np.asarray(getattr(self, name))
             if array.dtype.kind not in "biuf":
                 raise ValueError(f"{name} must be numbers")
@@ -57,6 +71,9 @@ class Neuron(ABC):
             if self._dtype is np.int64 and ((array % 1 != 0) | (np.abs(array) >= 2**62)).any():
                 raise ValueError(f"{name} must be whole numbers")
             object.__setattr__(self, name, _frozen(array, self._dtype))
+        if self._dtype is np.int64 and (np.abs(self.initial) >= STATE_LIMIT).any():
+            worst = self.initial.flat[np.abs(self.initial).argmax()]
+            raise ValueError(f"initial must be within +-{STATE_LIMIT - 1}, got {worst}")
         self._check()
 
     _dtype: ClassVar[type]
@@ -64,10 +81,15 @@ class Neuron(ABC):
     def _check(self) -> None:  # noqa: B027  (a neuron may have no rule)
         """Refuse parameters that make no sense. Ranges of a chip are checked elsewhere."""
 
+    def parameters(self) -> tuple[str, ...]:
+        """Return the names of the array parameters in order; last `initial`, where it is not 0."""
+        names = self._arrays()
+        return names if np.any(self.initial) else names[:-1]
+
     @classmethod
-    def parameters(cls) -> tuple[str, ...]:
-        """Return the names of the array parameters, in order."""
-        return tuple(f.name for f in fields(cls) if f.name != "reset")
+    def _arrays(cls) -> tuple[str, ...]:
+        names = (f.name for f in fields(cls) if f.name not in ("reset", "initial"))
+        return (*names, "initial")
 
     @property
     def kind(self) -> str:
@@ -78,9 +100,15 @@ class Neuron(ABC):
     def bind(self, convert: Callable[[NDArray[Any]], Any]) -> Self:
         """Return a copy whose parameters are another kind of array (torch tensors, say)."""
         bound = copy.copy(self)
-        for name in self.parameters():
+        for name in self._arrays():
             object.__setattr__(bound, name, convert(getattr(self, name)))
         return bound
+
+    def begin(self, zero: Any) -> State:
+        """Return the states before the first time step of a sample; `zero`: 0 per neuron."""
+        return tuple(
+            zero + self.initial if name == self.potential else zero for name in self.states
+        )
 
     def __str__(self) -> str:
         """Text form: `cuba_lif/hard current_decay=0.5 threshold=[0.9 .. 1.1]`."""
@@ -89,7 +117,13 @@ class Neuron(ABC):
 
     @abstractmethod
     def step(self, state: State, x: Any) -> tuple[State, Any]:
-        """Return the next state and the output; x is the synaptic input of this time step."""
+        """Return the next state and the output.
+
+        Args:
+            state: of the last time step, or of `begin`.
+            x: the synaptic input of this time step, shape (..., n); of a neuron with `ports` one
+                after the other, shape (ports, ..., n).
+        """
 
 
 class FloatNeuron(Neuron):
@@ -118,7 +152,8 @@ class IntegerNeuron(Neuron):
         """Return an interval that each state variable cannot leave *before* wrap and saturation.
 
         Args:
-            x: accumulated weights of one time step, shape (n,) or (), zero included.
+            x: accumulated weights of one time step, shape (n,) or (), zero included; shape
+                (ports, n) of a neuron with `ports`.
             steps: time steps of one sample; None for any number.
         """
 
@@ -159,6 +194,14 @@ def current_bounds(x: Interval, decay: Ints, steps: int | None) -> Interval:
         np.where(wraps, np.minimum(low, -STATE_LIMIT - 1), low),
         np.where(wraps, np.maximum(high, STATE_LIMIT + 1), high),
     )
+
+
+def beyond(initial: Ints, interval: Interval) -> Interval:
+    """Return an interval that starts at 0, for a sum that starts at `initial` instead.
+
+    What is left of the start has its sign and at most its size.
+    """
+    return Interval(interval.low + np.minimum(initial, 0), interval.high + np.maximum(initial, 0))
 
 
 def _frozen(value: Any, dtype: type) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from snncompile.neurons.base import (
     Interval,
     Ints,
     State,
+    beyond,
     current_bounds,
 )
 from snncompile.neurons.fixed import STATE_SHIFT, saturate, scaled_bias, wrap
@@ -37,14 +38,14 @@ class BistableFire(FloatNeuron):
         position = (clock - start) modulo (2 * window)
         receiving = clock >= start and position < window
         emitting  = clock >= start and position >= window
-        v = 0                where receiving and position == 0
+        v = initial          where receiving and position == 0
         v = v + x + bias     where receiving
         spike = emitting and v > threshold
         v = v - threshold    where spike
         clock = clock + 1
 
-    Half a threshold to start from, which rounds the number of spikes to the nearest, is a bias of
-    threshold / (2 * window). A layer behind another has a `start` that is `window` steps later.
+    Every cycle starts at the initial potential; half a threshold rounds the number of spikes to the
+    nearest. A layer behind another has a `start` that is `window` steps later.
     """
 
     threshold: Floats
@@ -70,7 +71,8 @@ class BistableFire(FloatNeuron):
         position = (clock - self.start) % (2 * self.window)
         awake = clock >= self.start
         receiving = awake & (position < self.window)
-        v = v * ~(receiving & (position == 0)) + (x + self.bias) * receiving
+        first = receiving & (position == 0)
+        v = v * ~first + self.initial * first + (x + self.bias) * receiving
         spike = awake & (position >= self.window) & (v > self.threshold)
         return (v - self.threshold * spike, clock + 1), spike
 
@@ -83,6 +85,7 @@ class BistableFire(FloatNeuron):
             self.start.astype(np.int64),
             mantissa,
             exponent,
+            initial=convert.initial(self.initial * scale),
         )
 
 
@@ -96,7 +99,7 @@ class IntegerBistableFire(IntegerNeuron):
         receiving = clock >= start and position < window
         emitting  = clock >= start and position >= window
         arrived = wrap(x << 6) + (bias_mantissa << bias_exponent)
-        v = 0                        where receiving and position == 0
+        v = initial                  where receiving and position == 0
         v = saturate(v + arrived)    where receiving
         spike = emitting and v > (threshold << 6)
         v = v - (threshold << 6)     where spike
@@ -128,7 +131,8 @@ class IntegerBistableFire(IntegerNeuron):
         awake = clock >= self.start
         receiving = awake & (position < self.window)
         arrived = wrap(x << STATE_SHIFT) + scaled_bias(self.bias_mantissa, self.bias_exponent)
-        v = saturate(v * ~(receiving & (position == 0)) + arrived * receiving)
+        first = receiving & (position == 0)
+        v = saturate(v * ~first + self.initial * first + arrived * receiving)
         spike = awake & (position >= self.window) & (v > threshold)
         return (v - threshold * spike, clock + 1), spike
 
@@ -141,7 +145,7 @@ class IntegerBistableFire(IntegerNeuron):
         bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         count = self.window if steps is None else np.minimum(self.window, steps)
-        return {"u": u, "v": Interval(low * count, high * count)}
+        return {"u": u, "v": beyond(self.initial, Interval(low * count, high * count))}
 
     def real(self) -> dict[str, Floats]:
         """Return the float parameters these integers stand for; steps have no scale."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from snncompile.errors import QuantizeError
 from snncompile.neurons.base import Floats, Ints
-from snncompile.neurons.fixed import DECAY_ONE
+from snncompile.neurons.fixed import DECAY_ONE, STATE_LIMIT
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats, Number
@@ -116,6 +116,19 @@ def bias(value: Floats, formats: Formats) -> tuple[Ints, Ints]:
             return mantissa, np.asarray(exponent)
     worst = float(np.abs(value).max())
     raise QuantizeError(f"bias {worst:.0f} is above {largest} * 2^{highest}")
+
+
+def initial(value: Floats) -> Ints:
+    """Return an initial potential, rounded.
+
+    Raises:
+        QuantizeError: beyond what a potential can hold.
+    """
+    rounded = np.rint(value)
+    if np.abs(rounded).max() >= STATE_LIMIT:
+        worst = rounded.flat[np.abs(rounded).argmax()]
+        raise QuantizeError(f"initial {worst:.0f} is outside +-{STATE_LIMIT - 1}")
+    return rounded.astype(np.int64)
 
 
 def limit(number: Number) -> int:

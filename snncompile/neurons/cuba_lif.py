@@ -16,6 +16,7 @@ from snncompile.neurons.base import (
     Interval,
     Ints,
     State,
+    beyond,
     current_bounds,
     grown,
 )
@@ -104,6 +105,7 @@ class CubaLif(FloatNeuron):
             mantissa,
             exponent,
             self.reset,
+            initial=convert.initial(self.initial * scale),
         )
 
 
@@ -161,22 +163,23 @@ class IntegerCubaLif(IntegerNeuron):
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u and v; see `IntegerNeuron.bounds`.
 
-        A hard reset leaves at most the threshold in v. A soft one takes one threshold per time
-        step away, so only a drive above the threshold can pile up. A delayed soft one can push v
-        below zero by at most one threshold, since it only follows a positive v.
+        A hard reset leaves at most the threshold in v, or the initial potential. A soft one takes
+        one threshold per time step away, so only a drive above the threshold can pile up. A delayed
+        soft one can push v below zero by at most one threshold, since it only follows a positive v.
         """
         u = current_bounds(x, self.current_decay + 1, steps)
         bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
         low, high = (np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0))
         threshold = self.threshold << STATE_SHIFT
-        lowest = grown(low, self.potential_decay, steps)
-        highest = grown(high, self.potential_decay, steps)
+        decay = self.potential_decay
+        summed = Interval(grown(low, decay, steps), grown(high, decay, steps))
+        lowest, highest = beyond(self.initial, summed)
+        kept = np.maximum(threshold, self.initial)
         if self.reset in ("hard", "delayed_hard"):
-            highest = np.minimum(highest, threshold + high)
+            highest = np.minimum(highest, kept + high)
         elif self.reset != "none":
             excess = np.maximum(high - threshold, 0)
-            piled_up = grown(excess, self.potential_decay, steps)
-            highest = np.minimum(highest, threshold + high + piled_up)
+            highest = np.minimum(highest, kept + high + grown(excess, decay, steps))
         if self.reset == "delayed_soft":
             lowest = lowest - threshold
         return {"u": u, "v": Interval(lowest, highest)}

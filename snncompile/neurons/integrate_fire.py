@@ -16,6 +16,7 @@ from snncompile.neurons.base import (
     Interval,
     Ints,
     State,
+    beyond,
     current_bounds,
     grown,
 )
@@ -71,7 +72,8 @@ class IntegrateFire(FloatNeuron):
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         mantissa, exponent = convert.bias(self.bias * scale, formats)
         threshold = convert.threshold(self.threshold * scale, formats)
-        return IntegerIntegrateFire(threshold, mantissa, exponent, self.reset)
+        initial = convert.initial(self.initial * scale)
+        return IntegerIntegrateFire(threshold, mantissa, exponent, self.reset, initial=initial)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,11 +117,13 @@ class IntegerIntegrateFire(IntegerNeuron):
         bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         threshold = self.threshold << STATE_SHIFT
-        highest = threshold + high
+        lowest, most = beyond(
+            self.initial, Interval(grown(low, none, steps), grown(high, none, steps))
+        )
+        highest = np.maximum(threshold, self.initial) + high
         if self.reset == "soft":
             highest = highest + grown(np.maximum(high - threshold, 0), none, steps)
-        highest = np.minimum(highest, grown(high, none, steps))
-        return {"u": u, "v": Interval(grown(low, none, steps), highest)}
+        return {"u": u, "v": Interval(lowest, np.minimum(highest, most))}
 
     def real(self) -> dict[str, Floats]:
         """Return the float parameters these integers stand for, at scale 1."""

@@ -16,6 +16,7 @@ from snncompile.neurons.base import (
     Interval,
     Ints,
     State,
+    beyond,
     current_bounds,
     grown,
 )
@@ -66,6 +67,7 @@ class Readout(FloatNeuron):
             convert.decay(self.potential_decay, formats),
             mantissa,
             exponent,
+            initial=convert.initial(self.initial * scale),
         )
 
 
@@ -106,7 +108,8 @@ class IntegerReadout(IntegerNeuron):
         bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         decay = self.potential_decay
-        return {"u": u, "v": Interval(grown(low, decay, steps), grown(high, decay, steps))}
+        v = Interval(grown(low, decay, steps), grown(high, decay, steps))
+        return {"u": u, "v": beyond(self.initial, v)}
 
     def real(self) -> dict[str, Floats]:
         """Return the float parameters these integers stand for, at scale 1."""

@@ -16,6 +16,7 @@ from snncompile.neurons.base import (
     Interval,
     Ints,
     State,
+    beyond,
     current_bounds,
     grown,
 )
@@ -83,6 +84,7 @@ class RefractoryLif(FloatNeuron):
             convert.refractory(self.refractory, formats),
             mantissa,
             exponent,
+            initial=convert.initial(self.initial * scale),
         )
 
 
@@ -134,14 +136,18 @@ class IntegerRefractoryLif(IntegerNeuron):
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u and v; see `IntegerNeuron.bounds`.
 
-        At most the threshold stays in v after a step, and 0 is not below what any drive reaches.
+        At most the threshold stays in v after a step, or the initial potential, and 0 is not below
+        what any drive reaches.
         """
         u = current_bounds(x, self.current_decay + 1, steps)
         bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         threshold = np.maximum(self.threshold, 0) << STATE_SHIFT
-        highest = np.minimum(grown(high, self.potential_decay, steps), threshold + high)
-        return {"u": u, "v": Interval(grown(low, self.potential_decay, steps), highest)}
+        decay = self.potential_decay
+        summed = Interval(grown(low, decay, steps), grown(high, decay, steps))
+        lowest, highest = beyond(self.initial, summed)
+        highest = np.minimum(highest, np.maximum(threshold, self.initial) + high)
+        return {"u": u, "v": Interval(lowest, highest)}
 
     def real(self) -> dict[str, Floats]:
         """Return the float parameters these integers stand for; the period has no scale."""

@@ -16,6 +16,7 @@ from snncompile.neurons.base import (
     Interval,
     Ints,
     State,
+    beyond,
     current_bounds,
     grown,
 )
@@ -50,7 +51,11 @@ class SignedIntegrateFire(FloatNeuron):
 
     name: ClassVar[str] = "signed_integrate_fire"
     states: ClassVar[tuple[str, ...]] = ("v", "sent")
-    payload: ClassVar[Interval] = Interval(-1, 1)
+
+    @property
+    def payload(self) -> Interval:
+        """A negative, no or a positive spike."""
+        return Interval(-1, 1)
 
     def _check(self) -> None:
         convert.check_positive("threshold", self.threshold)
@@ -73,6 +78,7 @@ class SignedIntegrateFire(FloatNeuron):
             convert.mantissa("negative_threshold", negative, formats, sign=-1),
             mantissa,
             exponent,
+            initial=convert.initial(self.initial * scale),
         )
 
 
@@ -99,7 +105,11 @@ class IntegerSignedIntegrateFire(IntegerNeuron):
 
     name: ClassVar[str] = "signed_integrate_fire"
     states: ClassVar[tuple[str, ...]] = ("v", "sent")
-    payload: ClassVar[Interval] = Interval(-1, 1)
+
+    @property
+    def payload(self) -> Interval:
+        """A negative, no or a positive spike."""
+        return Interval(-1, 1)
 
     def _check(self) -> None:
         convert.check_exponent("bias_exponent", self.bias_exponent)
@@ -126,12 +136,15 @@ class IntegerSignedIntegrateFire(IntegerNeuron):
         bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         threshold = np.maximum(self.threshold, 0) << STATE_SHIFT
-        highest = threshold + high + grown(np.maximum(high - threshold, 0), none, steps)
-        highest = np.minimum(highest, grown(high, none, steps))
+        lowest, most = beyond(
+            self.initial, Interval(grown(low, none, steps), grown(high, none, steps))
+        )
+        kept = np.maximum(threshold, self.initial)
+        highest = kept + high + grown(np.maximum(high - threshold, 0), none, steps)
         sent = np.asarray(np.inf if steps is None else steps)
         return {
             "u": u,
-            "v": Interval(grown(low, none, steps), highest),
+            "v": Interval(lowest, np.minimum(highest, most)),
             "sent": Interval(np.asarray(0), sent),
         }
 

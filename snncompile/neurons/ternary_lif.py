@@ -16,6 +16,7 @@ from snncompile.neurons.base import (
     Interval,
     Ints,
     State,
+    beyond,
     current_bounds,
     grown,
 )
@@ -52,7 +53,11 @@ class TernaryLif(FloatNeuron):
 
     name: ClassVar[str] = "ternary_lif"
     states: ClassVar[tuple[str, ...]] = ("u", "v")
-    payload: ClassVar[Interval] = Interval(-1, 1)
+
+    @property
+    def payload(self) -> Interval:
+        """A negative, no or a positive spike."""
+        return Interval(-1, 1)
 
     def _check(self) -> None:
         for name in ("current_decay", "potential_decay"):
@@ -79,6 +84,7 @@ class TernaryLif(FloatNeuron):
             convert.mantissa("negative_threshold", negative, formats, sign=-1),
             mantissa,
             exponent,
+            initial=convert.initial(self.initial * scale),
         )
 
 
@@ -110,7 +116,11 @@ class IntegerTernaryLif(IntegerNeuron):
 
     name: ClassVar[str] = "ternary_lif"
     states: ClassVar[tuple[str, ...]] = ("u", "v")
-    payload: ClassVar[Interval] = Interval(-1, 1)
+
+    @property
+    def payload(self) -> Interval:
+        """A negative, no or a positive spike."""
+        return Interval(-1, 1)
 
     def _check(self) -> None:
         convert.check_exponent("bias_exponent", self.bias_exponent)
@@ -130,15 +140,19 @@ class IntegerTernaryLif(IntegerNeuron):
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u and v; see `IntegerNeuron.bounds`.
 
-        What stays in v after a step lies between the two thresholds.
+        What stays in v after a step lies between the two thresholds, or it is what is left of the
+        initial potential.
         """
         u = current_bounds(x, self.current_decay + 1, steps)
         bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         positive = np.maximum(self.threshold, 0) << STATE_SHIFT
         negative = self.negative_threshold << STATE_SHIFT
-        lowest = np.maximum(grown(low, self.potential_decay, steps), negative + low)
-        highest = np.minimum(grown(high, self.potential_decay, steps), positive + high)
+        decay = self.potential_decay
+        summed = Interval(grown(low, decay, steps), grown(high, decay, steps))
+        lowest, highest = beyond(self.initial, summed)
+        lowest = np.maximum(lowest, np.minimum(negative, self.initial) + low)
+        highest = np.minimum(highest, np.maximum(positive, self.initial) + high)
         return {"u": u, "v": Interval(lowest, highest)}
 
     def real(self) -> dict[str, Floats]:

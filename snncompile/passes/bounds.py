@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import IntegerNetwork, Population
+from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection
 from snncompile.ir.reports import Bound, Quantity
 from snncompile.neurons.base import IntegerNeuron, Interval
 from snncompile.neurons.fixed import STATE_LIMIT
@@ -35,17 +35,31 @@ def bounds(network: IntegerNetwork, chip: Chip, steps: int | None) -> tuple[Boun
     return tuple(
         bound
         for population in network.populations
-        for bound in population_bounds(population, _arriving(network, population), chip, steps)
+        for bound in population_bounds(
+            population,
+            arriving(network, population.name, network.into(population.name)),
+            chip,
+            steps,
+        )
     )
 
 
 def population_bounds(
-    population: Population, arriving: Arriving, chip: Chip, steps: int | None
+    population: Population, arriving: Sequence[Arriving], chip: Chip, steps: int | None
 ) -> tuple[Bound, ...]:
-    """Return the bounds of one population: accumulator, then its states in order."""
+    """Return the bounds of one population: accumulator, then its states in order.
+
+    Args:
+        population: whose bounds.
+        arriving: what ends at each input of its neurons; see `arriving`.
+        chip, steps: see `bounds`.
+    """
     name, neuron = population.name, population.neuron
     assert isinstance(neuron, IntegerNeuron)
-    x = accumulator(population.size, arriving)
+    parts = [accumulator(population.size, part) for part in arriving]
+    x = Interval(np.stack([p.low for p in parts]), np.stack([p.high for p in parts]))
+    if not neuron.ports:
+        x = Interval(x.low[0], x.high[0])
     bits = chip.formats.accumulator_bits.whole
     accumulators = (1 << (bits - 1)) - 1 if bits else None
     found = [_bound(name, "accumulator", x, accumulators)]
@@ -67,12 +81,23 @@ def accumulator(size: int, arriving: Arriving) -> Interval:
     return Interval(low, high)
 
 
-def _arriving(network: IntegerNetwork, population: Population) -> Arriving:
-    found = []
-    for projection in network.into(population.name):
-        assert isinstance(projection.synapses, IntegerSynapses)
-        found.append((projection.synapses, network.payload(projection.source)))
-    return found
+def arriving(graph: Graph, name: str, projections: Sequence[Projection]) -> list[Arriving]:
+    """Return what integer projections bring to each input of the neurons of a population.
+
+    Args:
+        graph: gives payloads and ports; the source network while the integer one is being made.
+        name: of the population.
+        projections: all that end at it, with integer synapses.
+    """
+    ports = range(max(1, len(graph.population(name).neuron.ports)))
+    return [
+        [
+            (p.synapses, graph.payload(p.source))
+            for p in projections
+            if graph.port(p) == port and isinstance(p.synapses, IntegerSynapses)
+        ]
+        for port in ports
+    ]
 
 
 def _sums(matrix: csr_array, part: np.ufunc) -> NDArray[np.int64]:
@@ -93,7 +118,7 @@ def _bound(population: str, quantity: Quantity, x: Interval, limit: int | None) 
         low=_known(low.min()),
         high=_known(high.max()),
         limit=limit,
-        neuron=int(np.maximum(-low, high).argmax()),
+        neuron=int(np.maximum(-low, high).argmax()) % low.shape[-1],
     )
 
 

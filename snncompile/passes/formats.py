@@ -50,6 +50,7 @@ def check(network: IntegerNetwork, chip: Chip) -> None:
 def _neuron(population: Population, chip: Chip) -> Iterator[str]:
     formats = chip.formats
     decay = (1 << limit(formats.decay_bits)) - 1
+    state = (1 << (limit(formats.state_bits) - 1)) - 1
     ranges = {
         "current_decay": (0, decay),
         "potential_decay": (0, decay),
@@ -60,6 +61,7 @@ def _neuron(population: Population, chip: Chip) -> Iterator[str]:
         "refractory": (0, limit(formats.refractory)),
         "bias_mantissa": (-limit(formats.bias_mantissa), limit(formats.bias_mantissa)),
         "bias_exponent": (0, limit(formats.bias_exponent)),
+        "initial": (-state, state),
     }
     for name in population.neuron.parameters():
         if name in STEPS:

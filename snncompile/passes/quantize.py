@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import floor, inf, log2
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -24,9 +24,10 @@ from snncompile.ir.graph import (
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron
 from snncompile.neurons.convert import limit
+from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.passes import formats
 from snncompile.passes.base import Pass
-from snncompile.passes.bounds import population_bounds
+from snncompile.passes.bounds import arriving, population_bounds
 from snncompile.reference.simulate import Trains, batches, replay
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import IntegerSynapses, Synapses
@@ -156,7 +157,7 @@ def _clearly_better(new: _Choice, old: _Choice, outputs: int) -> bool:
 _Made = tuple[Population, tuple[Projection, ...]]
 
 
-def _trains(network: Network, calibration: NDArray[np.uint8] | None) -> Trains | None:
+def _trains(network: Network, calibration: NDArray[Any] | None) -> Trains | None:
     if calibration is None:
         return None
     x = calibration[:CALIBRATION_SAMPLES].astype(np.float64)
@@ -178,6 +179,9 @@ def _in_order(network: Network, made: list[Projection]) -> tuple[Projection, ...
 def _largest_scale(population: Population, chip: Chip) -> float:
     """Return the largest scale whose threshold and bias are in the chip's ranges."""
     caps = [2.0**23]
+    initial = np.abs(population.neuron.initial).max()
+    if initial:
+        caps.append((STATE_LIMIT - 1) / initial)
     for name in ("threshold", "negative_threshold", "threshold_step"):
         largest = np.abs(getattr(population.neuron, name, 0.0)).max()
         if largest:
@@ -216,8 +220,8 @@ def _integer(projection: Projection, scale: float, exponent: int, bits: int) -> 
 
 def _proved(network: Network, made: _Made, chip: Chip, steps: int | None) -> bool:
     population, projections = made
-    arriving = [(p.synapses, network.payload(p.source)) for p in projections]
-    return all(b.holds for b in population_bounds(population, arriving, chip, steps))  # type: ignore[arg-type]
+    brought = arriving(network, population.name, projections)
+    return all(b.holds for b in population_bounds(population, brought, chip, steps))
 
 
 def _threshold(population: Population) -> int:
@@ -276,12 +280,17 @@ def _output_error(
     if trains is None:
         return None
     new, projections = made
-    arriving = [
-        (bind(p.synapses, network.payload(p.source)), network.own_delay(p), trains[p.source])
+    brought = [
+        (
+            network.port(p),
+            bind(p.synapses, network.payload(p.source)),
+            network.own_delay(p),
+            trains[p.source],
+        )
         for p in projections
     ]
     wanted = trains[population.name]
-    got = replay(new, arriving, wanted.shape)
+    got = replay(new, brought, wanted.shape)
     if population.neuron.spikes:
         return float((got != wanted).double().mean())
     return _relative(got.double() / scale, wanted)

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from snncompile.neurons.base import Interval, Neuron
+from snncompile.neurons.base import BINARY, Interval, Neuron
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, scaled_bias
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
@@ -69,7 +69,7 @@ def _lif(neuron: Any, decay_u: Any, decay_v: Any, size: int) -> RunNeurons | Non
     values = DECAY_ONE - decay_u, DECAY_ONE - decay_v, neuron.threshold << STATE_SHIFT, bias
     if not _fit(*values):
         return None
-    parameters = [_each(value, size) for value in values]
+    parameters = [_each(value, size) for value in (*values, neuron.initial)]
     reset: int = getattr(_kernels(), neuron.reset.upper())
     kernel = _kernels().cuba_lif
     return lambda drive, out: bool(kernel(drive, out, *parameters, reset))
@@ -80,7 +80,7 @@ def _readout(neuron: Any, size: int) -> RunNeurons | None:
     keep_u, keep_v = DECAY_ONE - neuron.current_decay - 1, DECAY_ONE - neuron.potential_decay
     if not _fit(keep_u, keep_v, np.asarray(0), bias):
         return None
-    parameters = [_each(value, size) for value in (keep_u, keep_v, bias)]
+    parameters = [_each(value, size) for value in (keep_u, keep_v, bias, neuron.initial)]
     kernel = _kernels().readout
     return lambda drive, out: bool(kernel(drive, out, *parameters))
 
@@ -117,7 +117,7 @@ class Events(Protocol):
 
 def bind_events(synapses: Synapses | IntegerSynapses, payload: Interval) -> Events | None:
     """Return the synapses spike by spike, or None where there is no kernel or 32 bits are short."""
-    if not isinstance(synapses, IntegerSynapses) or tuple(payload) != (0, 1):
+    if not isinstance(synapses, IntegerSynapses) or payload != BINARY:
         return None
     if synapses.exponent < -31 or arriving_bound(synapses, payload) >= 2**31:
         return None

@@ -71,6 +71,7 @@ def cuba_lif(  # noqa: C901  (one loop per kind of reset, or it is not vectorise
     keep_v: Array,
     threshold: Array,
     bias: Array,
+    initial: Array,
     reset: int,
 ) -> bool:
     """Run current-based neurons over all time steps; see `IntegerCubaLif`.
@@ -81,6 +82,7 @@ def cuba_lif(  # noqa: C901  (one loop per kind of reset, or it is not vectorise
         keep_u, keep_v: what is kept of u and v, 0..4096; shape (n,), int32 like the rest.
         threshold: of v; magnitude below 2^29 like the bias.
         bias: added to v.
+        initial: v at the start of every sample, within its 24 bits.
         reset: HARD and so on.
 
     Returns:
@@ -93,7 +95,7 @@ def cuba_lif(  # noqa: C901  (one loop per kind of reset, or it is not vectorise
         for start in range(0, size, BLOCK):
             stop = min(start + BLOCK, size)
             u[:] = 0
-            v[:] = 0
+            v[: stop - start] = initial[start:stop]
             ku, kv = keep_u[start:stop], keep_v[start:stop]
             limit, extra = threshold[start:stop], bias[start:stop]
             for step in range(steps):
@@ -127,14 +129,16 @@ def cuba_lif(  # noqa: C901  (one loop per kind of reset, or it is not vectorise
 
 
 @_compile
-def readout(drive: Array, out: Array, keep_u: Array, keep_v: Array, bias: Array) -> bool:
+def readout(
+    drive: Array, out: Array, keep_u: Array, keep_v: Array, bias: Array, initial: Array
+) -> bool:
     """Run readouts over all time steps; see `IntegerReadout` and `cuba_lif`. `out` is int64."""
     samples, steps, size = drive.shape
     u, v = np.empty(size, np.int32), np.empty(size, np.int32)
     left = np.int32(0)
     for sample in range(samples):
         u[:] = 0
-        v[:] = 0
+        v[:] = initial
         for step in range(steps):
             row, potential = drive[sample, step], out[sample, step]
             for i in range(size):

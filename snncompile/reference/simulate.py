@@ -27,7 +27,7 @@ from snncompile.ir.graph import (
     Projection,
 )
 from snncompile.ir.result import Result
-from snncompile.neurons.base import IntegerNeuron, Neuron
+from snncompile.neurons.base import BINARY, IntegerNeuron, Interval, Neuron
 from snncompile.reference import compiled
 from snncompile.reference.synapses import Apply, arriving_bound, bind
 
@@ -51,7 +51,7 @@ def run_float(network: Network, x: ArrayLike, *, progress: Progress | None = Non
 def run_integer(
     network: IntegerNetwork, x: ArrayLike, *, progress: Progress | None = None
 ) -> Result:
-    """Run an integer network; x holds 0 and 1."""
+    """Run an integer network; x holds what `Input.payload` says: 0 and 1 unless it is graded."""
     return _run(network, check_spikes(network, x), progress)
 
 
@@ -77,21 +77,22 @@ def batches(
             progress(min(start + size, samples), samples)
 
 
-def replay(
-    population: Population, arriving: Sequence[tuple[Apply, int, Tensor]], shape: torch.Size
-) -> Tensor:
+Arrived = tuple[int, Apply, int, Tensor]
+"""Place of the port, bound synapses, own delay and the source's train (samples, steps, source)."""
+
+
+def replay(population: Population, arriving: Sequence[Arrived], shape: torch.Size) -> Tensor:
     """Run one population alone on given spike trains; return its output.
 
     Args:
         population: whose neurons to run.
-        arriving: per projection its bound synapses, its own delay and the source's spike train,
-            shape (samples, steps, source).
+        arriving: what each projection brings.
         shape: (samples, steps, size) of the output.
     """
     exact = isinstance(population.neuron, IntegerNeuron)
-    drive = _silence(shape, exact)
-    for apply, delay, train in arriving:
-        _arrive(drive, apply, delay, train)
+    drive = _silence(population.neuron, shape, exact)
+    for port, apply, delay, train in arriving:
+        _arrive(_of_port(population.neuron, drive, port), apply, delay, train)
     outputs = [output for _, output in _steps(population.neuron.bind(torch.tensor), drive)]
     return torch.stack(outputs, dim=1)
 
@@ -114,25 +115,30 @@ def check_input(network: Graph, x: ArrayLike, dtype: type) -> NDArray[Any]:
     return np.ascontiguousarray(array, dtype=dtype)
 
 
-def check_spikes(network: Graph, x: ArrayLike) -> NDArray[np.uint8]:
-    """Return x as 0 and 1; see `check_input`.
+def check_spikes(network: Graph, x: ArrayLike) -> NDArray[Any]:
+    """Return x as whole numbers within `Input.payload`: uint8 if that is 0 and 1, else int32.
 
     Raises:
-        InputError: as `check_input`, or a value other than 0 and 1.
+        InputError: as `check_input`, or a value outside of the payload.
     """
-    array = _array(x)
-    if array.dtype.kind in "iuf" and array.size and not _is_binary(array):
+    array, payload = _array(x), network.input.payload
+    if array.dtype.kind in "iuf" and array.size and not _is_within(array, payload):
+        hint = "0 or 1; make spikes of them first (snncompile encode)"
+        if payload != BINARY:
+            hint = f"whole numbers from {payload.low} to {payload.high}"
         raise InputError(
-            f"input holds values from {array.min():g} to {array.max():g}, expected spikes: 0 or 1;"
-            " make spikes of them first (snncompile encode)"
+            f"input holds values from {array.min():g} to {array.max():g}, expected spikes: {hint}"
         )
-    return check_input(network, array, np.uint8)
+    return check_input(network, array, np.uint8 if payload == BINARY else np.int32)
 
 
-def _is_binary(array: NDArray[Any]) -> bool:
-    """Whether all values are 0 or 1; sample by sample, for the input may be most of the memory."""
+def _is_within(array: NDArray[Any], payload: Interval) -> bool:
+    """Whether all values are whole and in the interval; sample by sample, which takes no memory."""
     samples = array.reshape(1) if array.ndim == 0 else array
-    return all(((part == 0) | (part == 1)).all() for part in samples)
+    return all(
+        ((part >= payload.low) & (part <= payload.high) & (part == np.rint(part))).all()
+        for part in samples
+    )
 
 
 def _array(x: ArrayLike) -> NDArray[Any]:
@@ -166,9 +172,8 @@ class _Runner:
         self.events: dict[int, compiled.Events] = {}
         if fast and self.exact and not watch:
             self._compile()
-        self.bytes = (1 if self.fast else 16) * network.input.size + sum(
-            self._bytes(p) for p in network.populations
-        )
+        kept = 1 if self.fast and network.input.payload == BINARY else 16
+        self.bytes = kept * network.input.size + sum(self._bytes(p) for p in network.populations)
         """Memory per sample and time step."""
 
     def _compile(self) -> None:
@@ -187,7 +192,7 @@ class _Runner:
 
     def _bytes(self, population: Population) -> int:
         if population.name not in self.fast:
-            return 16 * population.size
+            return 16 * population.size * max(1, len(population.neuron.ports))
         return (1 if population.neuron.spikes else 8) * population.size
 
     def run(self, x: Tensor) -> Trains:
@@ -205,11 +210,13 @@ class _Runner:
     def _drive(self, name: str, trains: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Return what arrives from populations that are computed already."""
         size = self.network.population(name).size
-        total = _silence(torch.Size((*x.shape[:2], size)), self.exact)
+        neuron = self.network.population(name).neuron
+        total = _silence(neuron, torch.Size((*x.shape[:2], size)), self.exact)
         for p in self.network.into(name):
             if p.source in trains:
+                part = _of_port(neuron, total, self.network.port(p))
                 delay = self.network.own_delay(p)
-                _arrive(total, self.synapses[id(p)], delay, trains[p.source])
+                _arrive(part, self.synapses[id(p)], delay, trains[p.source])
         return total
 
     def _run_compiled(self, name: str, trains: Mapping[str, Tensor]) -> Tensor:
@@ -225,7 +232,7 @@ class _Runner:
         ]
 
         def by_step(part: slice) -> Tensor:
-            some = [(a.apply, a.delay, a.train[part]) for a in arriving]
+            some = [(0, a.apply, a.delay, a.train[part]) for a in arriving]
             return replay(population, some, output[part].shape)
 
         shape = (*trains[self.network.input.name].shape[:2], population.size)
@@ -246,12 +253,14 @@ class _Runner:
         inside = {n: [p for p in self.network.into(n) if p.source in names] for n in names}
         state = {name: _start(self.neurons[name], drive[name]) for name in names}
         for name in names:
-            trains[name] = torch.zeros(drive[name].shape, dtype=_output_type(self.neurons[name]))
-        for step in range(drive[names[0]].shape[1]):
+            shape = drive[name].shape[-3:]
+            trains[name] = torch.zeros(shape, dtype=_output_type(self.neurons[name]))
+        for step in range(drive[names[0]].shape[-2]):
             for name in names:
-                x = drive[name][:, step]
+                x = drive[name][..., step, :]
                 for projection in inside[name]:
-                    x = x + self._arriving(projection, trains, step, x)
+                    part = _of_port(self.neurons[name], x, self.network.port(projection))
+                    part += self._arriving(projection, trains, step, part)
                 state[name], trains[name][:, step] = self.neurons[name].step(state[name], x)
                 if self.watch:
                     self.watch(name, step, state[name])
@@ -263,8 +272,15 @@ class _Runner:
         return self.synapses[id(projection)](trains[projection.source][:, sent])
 
 
-def _silence(shape: torch.Size, exact: bool) -> Tensor:
-    return torch.zeros(shape, dtype=torch.int64 if exact else torch.float64)
+def _silence(neuron: Neuron, shape: torch.Size, exact: bool) -> Tensor:
+    """Return no input, shape (samples, steps, n); of a neuron with ports (ports, samples, ...)."""
+    ports = (len(neuron.ports),) if neuron.ports else ()
+    return torch.zeros((*ports, *shape), dtype=torch.int64 if exact else torch.float64)
+
+
+def _of_port(neuron: Neuron, drive: Tensor, port: int) -> Tensor:
+    """Return the part of the input that goes to one port."""
+    return drive[port] if neuron.ports else drive
 
 
 def _arrive(total: Tensor, apply: Apply, delay: int, train: Tensor) -> None:
@@ -275,16 +291,16 @@ def _arrive(total: Tensor, apply: Apply, delay: int, train: Tensor) -> None:
 
 def _output_type(neuron: Neuron) -> torch.dtype:
     """Return what a spiking neuron sends: bool, or integers where a spike can be more than 1."""
-    return torch.bool if neuron.payload == (0, 1) else torch.int64
+    return torch.bool if neuron.payload == BINARY else torch.int64
 
 
 def _start(neuron: Neuron, drive: Tensor) -> tuple[Tensor, ...]:
-    return tuple(torch.zeros_like(drive[:, 0]) for _ in neuron.states)
+    return neuron.begin(torch.zeros_like(_of_port(neuron, drive, 0)[:, 0]))
 
 
 def _steps(neuron: Neuron, drive: Tensor) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
     """Yield (states, output) of each time step."""
     state = _start(neuron, drive)
-    for step in range(drive.shape[1]):
-        state, output = neuron.step(state, drive[:, step])
+    for step in range(drive.shape[-2]):
+        state, output = neuron.step(state, drive[..., step, :])
         yield state, output

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from snncompile.backends.lava.run import trains
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
-from snncompile.neurons.base import IntegerNeuron
+from snncompile.neurons.base import IntegerNeuron, Interval
 from snncompile.neurons.bistable_fire import IntegerBistableFire
+from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.neurons.refractory_lif import IntegerRefractoryLif
 from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
 from snncompile.neurons.ternary_lif import IntegerTernaryLif
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import batches, check_spikes
 from snncompile.synapses.dense import integer_dense
 
 LINES, SIZE, SAMPLES, STEPS = 12, 6, 5, 24
@@ -113,3 +117,35 @@ def test_lava_and_the_reference_agree(lava, kind):
             found = set(np.unique(expected).tolist())
             low, high = population.neuron.payload
             assert found == set(range(low, high + 1)), f"{population.name} proves nothing"
+
+
+@pytest.mark.lava
+def test_initial_potentials_and_graded_input(lava):
+    """Also of LIFReset's neurons, which Lava cannot start elsewhere than at 0."""
+    rng = np.random.default_rng(5)
+
+    def some(low: int, high: int):
+        return rng.integers(low, high, SIZE)
+
+    neurons = [
+        IntegerCubaLif(some(0, 4096), some(0, 900), some(50, 200), initial=some(-9000, 20000)),
+        IntegerIntegrateFire(some(50, 200), reset="hard", initial=some(-9000, 20000)),
+        *(replace(make(some), initial=some(-9000, 20000)) for make in KINDS.values()),
+        IntegerReadout(some(0, 4096), some(0, 4096), initial=some(-9000, 20000)),
+    ]
+    names = "abcdefghijklmnop"[: len(neurons)]
+    made = IntegerNetwork(
+        Input("input", (LINES,), Interval(-5, 200)),
+        tuple(Population(n, (SIZE,), neuron, 1) for n, neuron in zip(names, neurons, strict=True)),
+        tuple(
+            Projection("input", n, integer_dense(rng.integers(-20, 20, (SIZE, LINES)) * 2, 0, 8), 1)
+            for n in names
+        ),
+        "a",
+    )
+    x = rng.integers(-5, 201, (SAMPLES, 7, LINES)) * (rng.random((SAMPLES, 7, LINES)) < 0.4)
+    computed = trains(made, x)
+    (batch,) = batches(made, check_spikes(made, x))
+    for name in names:
+        assert (computed[name] == batch[name].numpy()).all(), name
+        assert len(np.unique(computed[name])) > 1

@@ -25,12 +25,14 @@ THRESHOLD = st.integers(0, 131071) | st.integers(0, 3) | st.just(131071)
 BIAS = {
     "bias_mantissa": st.integers(-4095, 4095) | st.just(0),
     "bias_exponent": st.integers(0, 7),
+    "initial": STATE,
 }
 SIZE = st.integers(0, 5) | st.integers(0, 4000) | st.sampled_from([0, 64, 2**11, 2**15, 2**17])
 """How far the input of a step goes, for bounds."""
 SMALL_BIAS = {
     "bias_mantissa": st.sampled_from([0, 4095, -4095]) | st.integers(-300, 300),
     "bias_exponent": st.integers(0, 7),
+    "initial": st.just(0) | st.integers(-2000, 2000) | STATE,
 }
 FINITE = st.floats(-8, 8) | st.sampled_from([0.0, 1.0, 0.5])
 NOISE = st.lists(st.integers(0, 10**6), min_size=24, max_size=24)
@@ -77,7 +79,7 @@ def never_leaves_its_bounds(neuron, plain_step, p, low, high, steps, known, nois
     found = neuron.bounds(x, steps if known else None)
     leaves = found["u"].low <= -HALF or found["u"].high > HALF
     for drive in _adversaries(neuron, plain_step, p, -low, high, steps, noise[:steps]):
-        state = (0,) * len(neuron.states)
+        state = beginning(neuron)
         for x in drive:
             state, _, reached = plain_step(p, state, x)
             assert reached.keys() == found.keys()
@@ -86,6 +88,11 @@ def never_leaves_its_bounds(neuron, plain_step, p, low, high, steps, known, nois
                     assert found[name].low <= value <= found[name].high, (name, drive)
                 elif value <= -HALF or value > HALF:
                     assert max(-found[name].low, found[name].high) > TOP
+
+
+def beginning(neuron) -> tuple[int, ...]:
+    """Return the states of one neuron before the first time step."""
+    return tuple(int(state) for state in neuron.begin(np.int64(0)))
 
 
 def _adversaries(neuron, plain_step, p, low, high, steps, noise) -> Iterator[list[int]]:
@@ -107,7 +114,7 @@ def _adversaries(neuron, plain_step, p, low, high, steps, noise) -> Iterator[lis
         lambda v: max(low, min(high, (threshold - v) // 64)) if v < threshold else high,
         lambda v: low if v < 0 else max(low, -v // 64),  # down to zero, then below
     ):
-        state, drive = (0,) * len(neuron.states), []
+        state, drive = beginning(neuron), []
         for _ in range(steps):
             drive.append(choose(state[place]))
             state = plain_step(p, state, drive[-1])[0]
@@ -124,8 +131,7 @@ def integers_are_floats_times_scale(exact, formats, drive, unscaled: tuple[str, 
         unscaled: states that count, which no scale multiplies.
     """
     integer = exact.quantize(2.0**12, formats)
-    floats = tuple(np.zeros(1) for _ in exact.states)
-    ints = tuple(np.zeros(1, np.int64) for _ in exact.states)
+    floats, ints = exact.begin(np.zeros(1)), integer.begin(np.zeros(1, np.int64))
     scales = [1 if name in unscaled else 2**12 for name in exact.states]
     for x in drive:
         floats, one = exact.step(floats, np.array([float(x)]))

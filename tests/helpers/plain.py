@@ -89,7 +89,7 @@ def _sample(network, x):
     steps, last = len(x), max(p.phase for p in network.populations)
     sent = {network.input.name: x.tolist()}
     sent |= {p.name: [] for p in network.populations}
-    states = {p.name: [(0,) * len(p.neuron.states)] * p.size for p in network.populations}
+    states = {p.name: [_beginning(p.neuron, i) for i in range(p.size)] for p in network.populations}
     order = _order(network)
     for now in range(steps + last):
         for population in order:
@@ -102,6 +102,12 @@ def _sample(network, x):
                 states[population.name] = [state for state, _ in stepped]
                 sent[population.name].append([output for _, output in stepped])
     return {p.name: np.array(sent[p.name]) for p in network.populations}
+
+
+def _beginning(neuron, index: int):
+    initial = neuron.initial
+    v = (initial if initial.ndim == 0 else initial[index]).item()
+    return tuple(v if name == "v" else 0 for name in neuron.states)
 
 
 def _order(network):

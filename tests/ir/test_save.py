@@ -169,7 +169,7 @@ EDITED = {
         ("network", "numbers"),
         "float",
         ": a: cuba_lif has no parameter 'bias_mantissa'; it has current_decay, potential_decay,"
-        " threshold, bias, reset",
+        " threshold, bias, reset, initial",
     ),
     "name": (
         (*POPULATION, "name"),
@@ -219,13 +219,13 @@ EDITED = {
         (*POPULATION, "neuron", "name"),
         "readout",
         ": a: readout has no parameter 'threshold'; it has current_decay, potential_decay,"
-        " bias_mantissa, bias_exponent",
+        " bias_mantissa, bias_exponent, initial",
     ),
     "unknown parameter": (
         (*PARAMETERS, "tau\n"),
         1,
         ": a: cuba_lif has no parameter 'tau\\n'; it has current_decay, potential_decay, threshold,"
-        " bias_mantissa, bias_exponent, reset",
+        " bias_mantissa, bias_exponent, reset, initial",
     ),
     "missing parameter": ((*PARAMETERS, "threshold"), ..., ": a: cuba_lif needs threshold"),
     "a parameter of text": (

@@ -65,7 +65,7 @@ def plain_step(p, state, x):
     if clock >= p["start"]:
         if position < p["window"]:
             bias = p["bias_mantissa"] * 2 ** p["bias_exponent"]
-            raw_v = (v if position else 0) + plain.wrapped(64 * x) + bias
+            raw_v = (v if position else p["initial"]) + plain.wrapped(64 * x) + bias
             v = plain.saturated(raw_v)
         elif v > 64 * p["threshold"]:
             v, spike = v - 64 * p["threshold"], True
@@ -77,7 +77,7 @@ def plain_float_step(p, state, x):
     position, spike = (clock - p["start"]) % (2 * p["window"]), False
     if clock >= p["start"]:
         if position < p["window"]:
-            v = (v if position else 0.0) + (x + p["bias"])
+            v = (v if position else p["initial"]) + (x + p["bias"])
         elif v > p["threshold"]:
             v, spike = v - p["threshold"], True
     return (v, clock + 1), spike, {}
@@ -106,6 +106,7 @@ def test_integer_step_is_the_docstring(p, start, drive):
             "window": st.integers(1, 3).map(float),
             "start": st.integers(0, 3).map(float),
             "bias": laws.FINITE,
+            "initial": laws.FINITE,
         }
     ),
     drive=st.lists(laws.FINITE, min_size=1, max_size=12),

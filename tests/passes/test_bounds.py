@@ -38,7 +38,7 @@ def peaks(kind: str, p, drive):
     threshold = 64 * p.get("threshold", 0)
     if name == "integrate_fire":
         p = p | {"current_decay": 4095, "potential_decay": 0}
-    state, us, vs = (0, 0), [0], [0]
+    state, us, vs = (0, p.get("initial", 0)), [0], [p.get("initial", 0)]
     for x in drive:
         u, v = state
         us.append(plain.decayed(u, p["current_decay"] + 1) + 64 * x)
@@ -58,13 +58,13 @@ KINDS += ["integrate_fire/hard", "integrate_fire/soft", "readout"]
 
 def made(kind: str, p):
     name, _, reset = kind.partition("/")
-    bias = p["bias_mantissa"], p["bias_exponent"]
+    bias, initial = (p["bias_mantissa"], p["bias_exponent"]), p.get("initial", 0)
     if name == "integrate_fire":
-        return IntegerIntegrateFire(p["threshold"], *bias, reset)
+        return IntegerIntegrateFire(p["threshold"], *bias, reset, initial=initial)
     decays = p["current_decay"], p["potential_decay"]
     if name == "readout":
-        return IntegerReadout(*decays, *bias)
-    return IntegerCubaLif(*decays, p["threshold"], *bias, reset)
+        return IntegerReadout(*decays, *bias, initial=initial)
+    return IntegerCubaLif(*decays, p["threshold"], *bias, reset, initial=initial)
 
 
 def adversaries(kind: str, p, low: int, high: int, steps: int, noise):
@@ -90,7 +90,8 @@ def adversaries(kind: str, p, low: int, high: int, steps: int, noise):
 
 def adaptive(kind: str, p, choose, steps: int):
     """Return a drive that creeps up to the threshold, or goes down after a spike."""
-    state, drive = ((0,) if kind.startswith("integrate") else (0, 0)), []
+    v = p.get("initial", 0)
+    state, drive = ((v,) if kind.startswith("integrate") else (0, v)), []
     for _ in range(steps):
         drive.append(choose(state[-1]))
         state, _ = plain.integer_step(kind, p, state, drive[-1])
@@ -106,6 +107,7 @@ PARAMETERS = st.fixed_dictionaries(
         "threshold": st.sampled_from([0, 1, 2, 131071]) | st.integers(0, 5000),
         "bias_mantissa": st.sampled_from([0, 4095, -4095]) | st.integers(-300, 300),
         "bias_exponent": st.integers(0, 7),
+        "initial": st.just(0) | st.integers(-9000, 9000) | st.integers(1 - HALF, HALF - 1),
     }
 )
 

@@ -283,7 +283,7 @@ def test_replay_is_the_population_within_the_network(seed):
     whole = next(iter(batches(network, spikes(network, 3, 6, seed).astype(float))))
     for population in network.populations:
         arriving = [
-            (bind(p.synapses, BINARY), network.own_delay(p), whole[p.source])
+            (0, bind(p.synapses, BINARY), network.own_delay(p), whole[p.source])
             for p in network.into(population.name)
         ]
         found = replay(population, arriving, whole[population.name].shape)

@@ -24,7 +24,8 @@ class AdaptiveLif(AbstractProcess):
     v = v - ((vth << 6) + raised)  where s_out    # reset "soft"
     raised = saturated(raised + (step << 6)) where s_out
 
-    States start at 0, and again when time_step % reset_interval == reset_offset % reset_interval.
+    v starts at `initial` and what else it keeps at 0, in the first time step and again when
+    time_step % reset_interval == reset_offset % reset_interval.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class AdaptiveLif(AbstractProcess):
         reset,
         reset_interval,
         reset_offset,
+        initial=0,
     ):
         super().__init__(reset=reset, reset_interval=reset_interval, reset_offset=reset_offset)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
         self.u = Var(shape=shape, init=0)
-        self.v = Var(shape=shape, init=0)
+        self.v = Var(shape=shape, init=initial)
+        self.initial = Var(shape=shape, init=initial)
         self.raised = Var(shape=shape, init=0)
         self.du = Var(shape=shape, init=du)
         self.dv = Var(shape=shape, init=dv)
@@ -67,6 +70,7 @@ class PyAdaptiveLifModel(PyLoihiProcessModel):
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     u: np.ndarray = LavaPyType(np.ndarray, np.int64)
     v: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    initial: np.ndarray = LavaPyType(np.ndarray, np.int64)
     raised: np.ndarray = LavaPyType(np.ndarray, np.int64)
     du: np.ndarray = LavaPyType(np.ndarray, np.int64)
     dv: np.ndarray = LavaPyType(np.ndarray, np.int64)
@@ -82,7 +86,7 @@ class PyAdaptiveLifModel(PyLoihiProcessModel):
         a_in = self.a_in.recv().astype(np.int64)
         if self.time_step % interval == self.proc_params["reset_offset"] % interval:
             self.u[:] = 0
-            self.v[:] = 0
+            self.v[:] = self.initial
             self.raised[:] = 0
         raised = decayed(self.raised, self.dt)
         self.u = wrapped(decayed(self.u, self.du + 1) + (a_in << SHIFT))

@@ -19,22 +19,34 @@ class BistableFire(AbstractProcess):
     position = (clock - onset) % (2 * window)
     receiving = clock >= onset and position < window
     emitting = clock >= onset and position >= window
-    v = 0                          where receiving and position == 0
+    v = initial                    where receiving and position == 0
     v = saturated(v + wrapped(a_in << 6) + (bias_mant << bias_exp)) where receiving
     s_out = emitting and v > (vth << 6)
     v = v - (vth << 6)             where s_out
     clock = clock + 1
 
-    States start at 0, and again when time_step % reset_interval == reset_offset % reset_interval.
+    v starts at `initial` and what else it keeps at 0, in the first time step and again when
+    time_step % reset_interval == reset_offset % reset_interval.
     """
 
     def __init__(
-        self, *, shape, vth, window, onset, bias_mant, bias_exp, reset_interval, reset_offset
+        self,
+        *,
+        shape,
+        vth,
+        window,
+        onset,
+        bias_mant,
+        bias_exp,
+        reset_interval,
+        reset_offset,
+        initial=0,
     ):
         super().__init__(reset_interval=reset_interval, reset_offset=reset_offset)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
-        self.v = Var(shape=shape, init=0)
+        self.v = Var(shape=shape, init=initial)
+        self.initial = Var(shape=shape, init=initial)
         self.clock = Var(shape=shape, init=0)
         self.vth = Var(shape=shape, init=vth)
         self.window = Var(shape=shape, init=window)
@@ -52,6 +64,7 @@ class PyBistableFireModel(PyLoihiProcessModel):
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     v: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    initial: np.ndarray = LavaPyType(np.ndarray, np.int64)
     clock: np.ndarray = LavaPyType(np.ndarray, np.int64)
     vth: np.ndarray = LavaPyType(np.ndarray, np.int64)
     window: np.ndarray = LavaPyType(np.ndarray, np.int64)
@@ -64,13 +77,13 @@ class PyBistableFireModel(PyLoihiProcessModel):
         interval = self.proc_params["reset_interval"]
         a_in = self.a_in.recv().astype(np.int64)
         if self.time_step % interval == self.proc_params["reset_offset"] % interval:
-            self.v[:] = 0
+            self.v[:] = self.initial
             self.clock[:] = 0
         awake = self.clock >= self.onset
         position = (self.clock - self.onset) % (2 * self.window)
         receiving = awake & (position < self.window)
         emitting = awake & (position >= self.window)
-        v = np.where(receiving & (position == 0), 0, self.v)
+        v = np.where(receiving & (position == 0), self.initial, self.v)
         arrived = wrapped(a_in << SHIFT) + (self.bias_mant << self.bias_exp)
         v = np.where(receiving, saturated(v + arrived), v)
         spike = emitting & (v > self.vth << SHIFT)

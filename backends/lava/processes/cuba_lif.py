@@ -14,7 +14,7 @@ from processes.fixed_point import SHIFT, decayed, saturated, wrapped
 
 
 class CubaLif(AbstractProcess):
-    """LIFReset with another reset after a spike.
+    """LIFReset with another reset after a spike, or another start.
 
     u = wrapped(decayed(u, du + 1) + (a_in << 6))
     v = decayed(v, dv) + u + (bias_mant << bias_exp)
@@ -22,19 +22,33 @@ class CubaLif(AbstractProcess):
     v = 0              where fired    # reset "delayed_hard"
     v = saturated(v)
     s_out = v > (vth << 6)
-    v = v - (vth << 6) where s_out    # reset "soft"; reset "none" does nothing
+    v = v - (vth << 6) where s_out    # reset "soft"
+    v = 0              where s_out    # reset "hard"; reset "none" does nothing
 
-    u and v start at 0, and again when time_step % reset_interval == reset_offset % reset_interval.
+    u starts at 0 and v at `initial`, in the first time step and again when
+    time_step % reset_interval == reset_offset % reset_interval.
     """
 
     def __init__(
-        self, *, shape, du, dv, vth, bias_mant, bias_exp, reset, reset_interval, reset_offset
+        self,
+        *,
+        shape,
+        du,
+        dv,
+        vth,
+        bias_mant,
+        bias_exp,
+        reset,
+        reset_interval,
+        reset_offset,
+        initial=0,
     ):
         super().__init__(reset=reset, reset_interval=reset_interval, reset_offset=reset_offset)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
         self.u = Var(shape=shape, init=0)
-        self.v = Var(shape=shape, init=0)
+        self.v = Var(shape=shape, init=initial)
+        self.initial = Var(shape=shape, init=initial)
         self.du = Var(shape=shape, init=du)
         self.dv = Var(shape=shape, init=dv)
         self.vth = Var(shape=shape, init=vth)
@@ -52,6 +66,7 @@ class PyCubaLifModel(PyLoihiProcessModel):
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     u: np.ndarray = LavaPyType(np.ndarray, np.int64)
     v: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    initial: np.ndarray = LavaPyType(np.ndarray, np.int64)
     du: np.ndarray = LavaPyType(np.ndarray, np.int64)
     dv: np.ndarray = LavaPyType(np.ndarray, np.int64)
     vth: np.ndarray = LavaPyType(np.ndarray, np.int64)
@@ -65,7 +80,7 @@ class PyCubaLifModel(PyLoihiProcessModel):
         a_in = self.a_in.recv().astype(np.int64)
         if self.time_step % interval == self.proc_params["reset_offset"] % interval:
             self.u[:] = 0
-            self.v[:] = 0
+            self.v[:] = self.initial
         vth = self.vth << SHIFT
         fired = self.v > vth
         self.u = wrapped(decayed(self.u, self.du + 1) + (a_in << SHIFT))
@@ -78,5 +93,7 @@ class PyCubaLifModel(PyLoihiProcessModel):
         spike = v > vth
         if reset == "soft":
             v = v - vth * spike
+        elif reset == "hard":
+            v = v * ~spike
         self.v = v
         self.s_out.send(spike)

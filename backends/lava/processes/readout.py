@@ -19,15 +19,19 @@ class Readout(AbstractProcess):
     u = wrapped(decayed(u, du + 1) + (a_in << 6))
     v = saturated(decayed(v, dv) + u + (bias_mant << bias_exp))
 
-    u and v start at 0, and again when time_step % reset_interval == reset_offset % reset_interval.
+    u starts at 0 and v at `initial`, in the first time step and again when
+    time_step % reset_interval == reset_offset % reset_interval.
     """
 
-    def __init__(self, *, shape, du, dv, bias_mant, bias_exp, reset_interval, reset_offset):
+    def __init__(
+        self, *, shape, du, dv, bias_mant, bias_exp, reset_interval, reset_offset, initial=0
+    ):
         super().__init__(reset_interval=reset_interval, reset_offset=reset_offset)
         self.a_in = InPort(shape=shape)
         self.v_out = OutPort(shape=shape)
         self.u = Var(shape=shape, init=0)
-        self.v = Var(shape=shape, init=0)
+        self.v = Var(shape=shape, init=initial)
+        self.initial = Var(shape=shape, init=initial)
         self.du = Var(shape=shape, init=du)
         self.dv = Var(shape=shape, init=dv)
         self.bias_mant = Var(shape=shape, init=bias_mant)
@@ -44,6 +48,7 @@ class PyReadoutModel(PyLoihiProcessModel):
     v_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     u: np.ndarray = LavaPyType(np.ndarray, np.int64)
     v: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    initial: np.ndarray = LavaPyType(np.ndarray, np.int64)
     du: np.ndarray = LavaPyType(np.ndarray, np.int64)
     dv: np.ndarray = LavaPyType(np.ndarray, np.int64)
     bias_mant: np.ndarray = LavaPyType(np.ndarray, np.int64)
@@ -55,7 +60,7 @@ class PyReadoutModel(PyLoihiProcessModel):
         a_in = self.a_in.recv().astype(np.int64)
         if self.time_step % interval == self.proc_params["reset_offset"] % interval:
             self.u[:] = 0
-            self.v[:] = 0
+            self.v[:] = self.initial
         self.u = wrapped(decayed(self.u, self.du + 1) + (a_in << SHIFT))
         v = decayed(self.v, self.dv) + self.u
         self.v = saturated(v + (self.bias_mant << self.bias_exp))

@@ -24,17 +24,30 @@ class RefractoryLif(AbstractProcess):
     wait = max(wait - 1, 0)
     wait = refractory     where s_out
 
-    States start at 0, and again when time_step % reset_interval == reset_offset % reset_interval.
+    v starts at `initial` and what else it keeps at 0, in the first time step and again when
+    time_step % reset_interval == reset_offset % reset_interval.
     """
 
     def __init__(
-        self, *, shape, du, dv, vth, refractory, bias_mant, bias_exp, reset_interval, reset_offset
+        self,
+        *,
+        shape,
+        du,
+        dv,
+        vth,
+        refractory,
+        bias_mant,
+        bias_exp,
+        reset_interval,
+        reset_offset,
+        initial=0,
     ):
         super().__init__(reset_interval=reset_interval, reset_offset=reset_offset)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
         self.u = Var(shape=shape, init=0)
-        self.v = Var(shape=shape, init=0)
+        self.v = Var(shape=shape, init=initial)
+        self.initial = Var(shape=shape, init=initial)
         self.wait = Var(shape=shape, init=0)
         self.du = Var(shape=shape, init=du)
         self.dv = Var(shape=shape, init=dv)
@@ -54,6 +67,7 @@ class PyRefractoryLifModel(PyLoihiProcessModel):
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     u: np.ndarray = LavaPyType(np.ndarray, np.int64)
     v: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    initial: np.ndarray = LavaPyType(np.ndarray, np.int64)
     wait: np.ndarray = LavaPyType(np.ndarray, np.int64)
     du: np.ndarray = LavaPyType(np.ndarray, np.int64)
     dv: np.ndarray = LavaPyType(np.ndarray, np.int64)
@@ -68,7 +82,7 @@ class PyRefractoryLifModel(PyLoihiProcessModel):
         a_in = self.a_in.recv().astype(np.int64)
         if self.time_step % interval == self.proc_params["reset_offset"] % interval:
             self.u[:] = 0
-            self.v[:] = 0
+            self.v[:] = self.initial
             self.wait[:] = 0
         ready = self.wait == 0
         self.u = wrapped(decayed(self.u, self.du + 1) + (a_in << SHIFT))

@@ -22,14 +22,18 @@ class SignedIntegrateFire(AbstractProcess):
     v = v - (vth << 6) * s_out
     sent = sent + s_out
 
-    States start at 0, and again when time_step % reset_interval == reset_offset % reset_interval.
+    v starts at `initial` and what else it keeps at 0, in the first time step and again when
+    time_step % reset_interval == reset_offset % reset_interval.
     """
 
-    def __init__(self, *, shape, vth, vth_lo, bias_mant, bias_exp, reset_interval, reset_offset):
+    def __init__(
+        self, *, shape, vth, vth_lo, bias_mant, bias_exp, reset_interval, reset_offset, initial=0
+    ):
         super().__init__(reset_interval=reset_interval, reset_offset=reset_offset)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
-        self.v = Var(shape=shape, init=0)
+        self.v = Var(shape=shape, init=initial)
+        self.initial = Var(shape=shape, init=initial)
         self.sent = Var(shape=shape, init=0)
         self.vth = Var(shape=shape, init=vth)
         self.vth_lo = Var(shape=shape, init=vth_lo)
@@ -46,6 +50,7 @@ class PySignedIntegrateFireModel(PyLoihiProcessModel):
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     v: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    initial: np.ndarray = LavaPyType(np.ndarray, np.int64)
     sent: np.ndarray = LavaPyType(np.ndarray, np.int64)
     vth: np.ndarray = LavaPyType(np.ndarray, np.int64)
     vth_lo: np.ndarray = LavaPyType(np.ndarray, np.int64)
@@ -57,7 +62,7 @@ class PySignedIntegrateFireModel(PyLoihiProcessModel):
         interval = self.proc_params["reset_interval"]
         a_in = self.a_in.recv().astype(np.int64)
         if self.time_step % interval == self.proc_params["reset_offset"] % interval:
-            self.v[:] = 0
+            self.v[:] = self.initial
             self.sent[:] = 0
         v = self.v + wrapped(a_in << SHIFT)
         v = saturated(v + (self.bias_mant << self.bias_exp))

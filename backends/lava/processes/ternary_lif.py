@@ -22,17 +22,30 @@ class TernaryLif(AbstractProcess):
     s_out = -1    where v < (vth_lo << 6)
     v = 0         where s_out is not 0
 
-    u and v start at 0, and again when time_step % reset_interval == reset_offset % reset_interval.
+    u starts at 0 and v at `initial`, in the first time step and again when
+    time_step % reset_interval == reset_offset % reset_interval.
     """
 
     def __init__(
-        self, *, shape, du, dv, vth, vth_lo, bias_mant, bias_exp, reset_interval, reset_offset
+        self,
+        *,
+        shape,
+        du,
+        dv,
+        vth,
+        vth_lo,
+        bias_mant,
+        bias_exp,
+        reset_interval,
+        reset_offset,
+        initial=0,
     ):
         super().__init__(reset_interval=reset_interval, reset_offset=reset_offset)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
         self.u = Var(shape=shape, init=0)
-        self.v = Var(shape=shape, init=0)
+        self.v = Var(shape=shape, init=initial)
+        self.initial = Var(shape=shape, init=initial)
         self.du = Var(shape=shape, init=du)
         self.dv = Var(shape=shape, init=dv)
         self.vth = Var(shape=shape, init=vth)
@@ -51,6 +64,7 @@ class PyTernaryLifModel(PyLoihiProcessModel):
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     u: np.ndarray = LavaPyType(np.ndarray, np.int64)
     v: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    initial: np.ndarray = LavaPyType(np.ndarray, np.int64)
     du: np.ndarray = LavaPyType(np.ndarray, np.int64)
     dv: np.ndarray = LavaPyType(np.ndarray, np.int64)
     vth: np.ndarray = LavaPyType(np.ndarray, np.int64)
@@ -64,7 +78,7 @@ class PyTernaryLifModel(PyLoihiProcessModel):
         a_in = self.a_in.recv().astype(np.int64)
         if self.time_step % interval == self.proc_params["reset_offset"] % interval:
             self.u[:] = 0
-            self.v[:] = 0
+            self.v[:] = self.initial
         self.u = wrapped(decayed(self.u, self.du + 1) + (a_in << SHIFT))
         v = decayed(self.v, self.dv) + self.u
         v = saturated(v + (self.bias_mant << self.bias_exp))

@@ -2,7 +2,8 @@
 
     python run.py --input x.npz --output out.npz [--all]
 
-x.npz holds `x` of shape (samples, steps, *input shape), 0 and 1. out.npz gets `spikes` of shape
+x.npz holds `x` of shape (samples, steps, *input shape): 0 and 1, or whole numbers within the
+PAYLOAD of network.py. out.npz gets `spikes` of shape
 (samples, steps, *output shape), the potentials if the output is a readout; with --all also
 `spikes.NAME` of every population.
 """
@@ -29,9 +30,11 @@ def read_input(path):
     if x.ndim < 3 or 0 in x.shape or x.shape[2:] != network.INPUT_SHAPE:
         expected = ", ".join(["samples", "steps", *map(str, network.INPUT_SHAPE)])
         sys.exit(f"{path}: x has shape {x.shape}, expected ({expected})")
-    if not np.isin(x, (0, 1)).all():
-        sys.exit(f"{path}: x must hold 0 and 1 only")
-    return x.astype(np.uint8)
+    low, high = network.PAYLOAD
+    if not ((x >= low) & (x <= high) & (x == np.rint(x))).all():
+        what = "0 and 1 only" if (low, high) == (0, 1) else f"whole numbers from {low} to {high}"
+        sys.exit(f"{path}: x must hold {what}")
+    return x.astype(np.uint8 if (low, high) == (0, 1) else np.int32)
 
 
 def say(text):
