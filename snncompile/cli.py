@@ -67,6 +67,7 @@ def compile_command(
     calibration: Annotated[Path | None, typer.Option(help="npz with spikes x")] = None,
     bits: Annotated[int, typer.Option(help="bits of a weight")] = 8,
     steps: Annotated[int | None, typer.Option(help="time steps of one sample")] = None,
+    prune: Annotated[bool, typer.Option(help="drop neurons that change no output")] = True,
     as_json: Json = False,
 ) -> None:
     """Compile MODEL for a chip and write the Program to a folder."""
@@ -76,7 +77,7 @@ def compile_command(
 
     network = load_model(model)
     data = read_spikes(calibration, network).x if calibration else None
-    program = compile(network, chip=chip, calibration=data, bits=bits, steps=steps)
+    program = compile(network, chip=chip, calibration=data, bits=bits, steps=steps, prune=prune)
     program.save(output)
     _show(program, as_json)
 
