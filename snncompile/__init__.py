@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from snncompile.compiler import compile, load
     from snncompile.errors import SnnCompileError
     from snncompile.frontends.netx import from_netx
+    from snncompile.frontends.nir import from_nir
     from snncompile.frontends.torch_module import from_torch
     from snncompile.ir.graph import IntegerNetwork, Network
     from snncompile.program import Program
@@ -28,6 +29,7 @@ _WHERE = {
     "load": "snncompile.compiler:load",
     "SnnCompileError": "snncompile.errors:SnnCompileError",
     "from_netx": "snncompile.frontends.netx:from_netx",
+    "from_nir": "snncompile.frontends.nir:from_nir",
     "from_torch": "snncompile.frontends.torch_module:from_torch",
     "IntegerNetwork": "snncompile.ir.graph:IntegerNetwork",
     "Network": "snncompile.ir.graph:Network",
@@ -41,6 +43,7 @@ __all__ = [
     "SnnCompileError",
     "compile",
     "from_netx",
+    "from_nir",
     "from_torch",
     "load",
 ]

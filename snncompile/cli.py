@@ -61,23 +61,29 @@ def main() -> None:
 
 @app.command("compile")
 def compile_command(
-    model: Annotated[str, typer.Argument(help=".net file, file.py:function, or saved network")],
+    model: Annotated[
+        str, typer.Argument(help=".net or .nir file, file.py:function, or saved network")
+    ],
     chip: Annotated[str, typer.Option(help="name of a chip, or path of a chip file")],
     output: Annotated[Path, typer.Option("-o", "--output", help="folder to write")],
     calibration: Annotated[Path | None, typer.Option(help="npz with spikes x")] = None,
     bits: Annotated[int, typer.Option(help="bits of a weight")] = 8,
     steps: Annotated[int | None, typer.Option(help="time steps of one sample")] = None,
-    prune: Annotated[bool, typer.Option(help="drop neurons that change no output")] = True,
+    assume: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE where a .nir file is silent: reset=soft, dt=1e-3, ..."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compile MODEL for a chip and write the Program to a folder."""
     from snncompile.compiler import compile
     from snncompile.frontends.model import load_model
+    from snncompile.frontends.nir_assumptions import from_words
     from snncompile.spikes import read_spikes
 
-    network = load_model(model)
+    network = load_model(model, from_words(assume) if assume else None)
     data = read_spikes(calibration, network).x if calibration else None
-    program = compile(network, chip=chip, calibration=data, bits=bits, steps=steps, prune=prune)
+    program = compile(network, chip=chip, calibration=data, bits=bits, steps=steps)
     program.save(output)
     _show(program, as_json)
 

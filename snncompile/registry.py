@@ -36,6 +36,7 @@ TABLES: dict[str, dict[str, str]] = {
     "frontends": {
         "torch": "snncompile.frontends.torch_module:from_torch",
         "netx": "snncompile.frontends.netx:from_netx",
+        "nir": "snncompile.frontends.nir:from_nir",
     },
     "natives": {
         "torch": "snncompile.frontends.torch_native:trains",
@@ -43,7 +44,6 @@ TABLES: dict[str, dict[str, str]] = {
     "passes": {
         "retime": "snncompile.passes.retime:Retime",
         "quantize": "snncompile.passes.quantize:Quantize",
-        "prune": "snncompile.passes.prune:Prune",
         "partition": "snncompile.passes.partition:Partition",
         "place": "snncompile.passes.place:Place",
     },

@@ -91,18 +91,35 @@ class Group:
             text = value.decode("ascii") if isinstance(value, bytes) else str(value)
         return text[:LONGEST_TEXT]
 
+    def holds_text(self, name: str) -> bool:
+        """Return whether `name` is a dataset of strings."""
+        found = self._get(name)
+        known = isinstance(found, h5py.Dataset) and h5py.check_string_dtype(found.dtype)
+        return bool(known)
+
+    def holds_numbers(self, name: str) -> bool:
+        """Return whether `name` is a dataset of numbers."""
+        found = self._get(name)
+        return isinstance(found, h5py.Dataset) and found.dtype.kind in "biuf"
+
+    def pairs(self, name: str) -> list[tuple[str, str]]:
+        """Return the rows of an array of strings of shape (n, 2); none if it holds nothing."""
+        if self.holds_numbers(name) and not self._get(name).size:
+            return []  # h5py writes an empty list as numbers
+        dataset = self._dataset(name)
+        if not self.holds_text(name) or dataset.ndim != 2 or dataset.shape[1] != 2:
+            raise InputError(f"{self.where}: {name} is not a list of pairs of names")
+        self._take(name, dataset.size)
+        with self._reading(name):
+            rows = [[str(n, "utf-8") for n in row] for row in dataset[()].tolist()]
+        return [(source, target) for source, target in rows]
+
     def numbers(self, name: str) -> NDArray[Any]:
         """Return an array of finite numbers."""
         dataset = self._dataset(name)
         if dataset.dtype.kind not in "biuf" or dataset.dtype.itemsize > 8:
             raise InputError(f"{self.where}: {name} holds {dataset.dtype}, expected numbers")
-        size = prod(dataset.shape)
-        if size > self._allowance.left:
-            raise InputError(
-                f"{self.where}: {name} claims {size:,} numbers; at most"
-                f" {LARGEST_ELEMENTS:,} are read from one file"
-            )
-        self._allowance.left -= size
+        self._take(name, prod(dataset.shape))
         with self._reading(name):
             array = np.asarray(dataset[()])
         wrong = np.count_nonzero(~np.isfinite(array)) if array.dtype.kind == "f" else 0
@@ -128,6 +145,15 @@ class Group:
         if array.size != 1:
             raise InputError(f"{self.where}: {name} has shape {array.shape}, expected one number")
         return int(array.reshape(-1)[0])
+
+    def _take(self, name: str, size: int) -> None:
+        """Use up some of the allowance."""
+        if size > self._allowance.left:
+            raise InputError(
+                f"{self.where}: {name} claims {size:,} numbers; at most"
+                f" {LARGEST_ELEMENTS:,} are read from one file"
+            )
+        self._allowance.left -= size
 
     def _dataset(self, name: str) -> Any:
         found = self._get(name)

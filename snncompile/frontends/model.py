@@ -1,10 +1,11 @@
-"""What the command line calls MODEL: a `.net` file, `file.py:function`, or a saved network."""
+"""What the command line calls MODEL: a file, `file.py:function`, or a saved network."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,19 +15,27 @@ from snncompile.ir import save
 from snncompile.ir.graph import IntegerNetwork, Network
 from snncompile.registry import load
 
-EXPECTED = "expected a .net file, file.py:function or the folder of a saved network"
+EXPECTED = "expected a .net or .nir file, file.py:function or the folder of a saved network"
+FILES = {".net": "netx", ".nir": "nir"}
+"""End of a file's name -> the frontend that reads it."""
 CHECKPOINTS = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".safetensors")
 
 
-def load_model(model: str) -> Network | IntegerNetwork:
+def load_model(model: str, assume: Mapping[str, Any] | None = None) -> Network | IntegerNetwork:
     """Return the network that MODEL names.
 
     `file.py:function` is imported and called; the function returns (module, sample) or a network.
 
+    Args:
+        model: what the user typed.
+        assume: what to assume where a .nir file says nothing; arguments of `from_nir`.
+
     Raises:
-        InputError: there is no such file, or it is not one of the three.
+        InputError: there is no such file, or it is not one of the four.
         UnsupportedError, ImportMismatchError: see the frontend that reads it.
     """
+    if assume and not model.endswith(".nir"):
+        raise InputError(f"{model}: only a .nir file leaves something to assume")
     path, _, function = model.rpartition(":")
     if path.endswith(".py"):
         return _from_function(Path(path), function)
@@ -41,9 +50,10 @@ def load_model(model: str) -> Network | IntegerNetwork:
             f"{model}: a checkpoint holds no network, only numbers, and may hold a pickle; write a"
             " function that builds the module and loads it, and give file.py:function"
         )
-    if Path(model).suffix != ".net":
+    if Path(model).suffix not in FILES:
         raise InputError(f"{model}: not a kind of file we know; {EXPECTED}")
-    network: IntegerNetwork = load("frontends", "netx")(model)
+    read = load("frontends", FILES[Path(model).suffix])
+    network: Network | IntegerNetwork = read(model, **(assume or {}))
     return network
 
 

@@ -130,11 +130,11 @@ def _pooling(shape: Shape, kernel: Shape, stride: Shape, padding: Shape, divisor
     channels = shape[0]
     dilation = (1,) * len(kernel)
     wiring = Convolution(shape, channels, kernel, stride, padding, dilation, channels)
-    weight = np.full(wiring.weight_shape, _share(divisor))
+    weight = np.full(wiring.weight_shape, share(divisor))
     return Affine(Synapses(wiring, weight), np.zeros(wiring.targets))
 
 
-def _share(divisor: int) -> float:
+def share(divisor: int) -> float:
     """Return 1 / divisor, rounded down to 40 bits.
 
     Sums of it are exact in any order and a full window gives 1 at most, as in torch, which divides

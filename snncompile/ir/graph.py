@@ -85,6 +85,8 @@ class Graph:
     """Name of the population whose output is the network's."""
     title: str = field(default="network", kw_only=True)
     """What the user calls it; appears in reports only."""
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
+    """What had to be assumed when it was imported, one line each; appears in reports only."""
 
     neuron_types: ClassVar[tuple[type, ...]] = (Neuron,)
     synapse_types: ClassVar[tuple[type, ...]] = (Synapses, IntegerSynapses)

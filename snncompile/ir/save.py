@@ -81,6 +81,7 @@ class NetworkRecord(Record):
 
     numbers: Literal["float", "integer"]
     title: str
+    notes: tuple[str, ...] = ()
     input: _Input
     populations: tuple[_Population, ...]
     projections: tuple[_Projection, ...]
@@ -127,6 +128,7 @@ def to_record(graph: Graph) -> tuple[dict[str, Any], Arrays]:
     record = {
         "numbers": "float" if isinstance(graph, Network) else "integer",
         "title": graph.title,
+        **({"notes": list(graph.notes)} if graph.notes else {}),
         "input": _input_record(graph.input),
         "populations": [_population_record(p, arrays) for p in graph.populations],
         "projections": [_projection_record(i, p, arrays) for i, p in enumerate(graph.projections)],
@@ -155,6 +157,7 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
             ),
             record.output,
             title=record.title,
+            notes=record.notes,
         )
     except KeyError as error:
         raise InputError(f"{where}: {error.args[0]!r} is not in arrays.npz") from None

@@ -257,7 +257,7 @@ def mistakes(build, spikes, net_file, tmp_path):
     (tmp_path / "half" / "program.json").write_text('{"format": "snncompile prog')
 
 
-NET = "expected a .net file, file.py:function or the folder of a saved network"
+NET = "expected a .net or .nir file, file.py:function or the folder of a saved network"
 COMPILE = ("--chip", "loihi2", "-o", "out")
 # A new case is one more entry: the words of the command, then the whole message.
 MISTAKES = {
