@@ -18,10 +18,12 @@ TABLES: dict[str, dict[str, str]] = {
         "bistable_fire": "snncompile.neurons.bistable_fire:BistableFire",
         "cuba_lif": "snncompile.neurons.cuba_lif:CubaLif",
         "integrate_fire": "snncompile.neurons.integrate_fire:IntegrateFire",
+        "phase_fire": "snncompile.neurons.phase_fire:PhaseFire",
         "refractory_lif": "snncompile.neurons.refractory_lif:RefractoryLif",
         "signed_integrate_fire": ("snncompile.neurons.signed_integrate_fire:SignedIntegrateFire"),
         "ternary_lif": "snncompile.neurons.ternary_lif:TernaryLif",
         "readout": "snncompile.neurons.readout:Readout",
+        "window_readout": "snncompile.neurons.window_readout:WindowReadout",
     },
     "wirings": {
         "dense": "snncompile.synapses.dense:Dense",

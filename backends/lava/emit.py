@@ -246,6 +246,7 @@ RESERVED = (
     *("np", "Path", "csr_matrix", "sparse", "Dense", "Sparse", "LIFReset", "SignMode"),
     *("CubaLif", "Readout", "Delay", "Probe"),
     *("RefractoryLif", "SignedIntegrateFire", "TernaryLif", "AdaptiveLif", "BistableFire"),
+    *("PhaseFire", "WindowReadout"),
     *(
         "SpikeSource",
         "ARRAYS",
@@ -314,10 +315,12 @@ MODULES = {
     "BistableFire": "bistable_fire",
     "CubaLif": "cuba_lif",
     "Delay": "delay",
+    "PhaseFire": "phase_fire",
     "Readout": "readout",
     "RefractoryLif": "refractory_lif",
     "SignedIntegrateFire": "signed_integrate_fire",
     "TernaryLif": "ternary_lif",
+    "WindowReadout": "window_readout",
 }
 
 

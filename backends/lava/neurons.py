@@ -25,10 +25,12 @@ PROCESSES = {
     "cuba_lif/none": "CubaLif",
     "integrate_fire/hard": "LIFReset",
     "integrate_fire/soft": "CubaLif",
+    "phase_fire": "PhaseFire",
     "readout": "Readout",
     "refractory_lif": "RefractoryLif",
     "signed_integrate_fire": "SignedIntegrateFire",
     "ternary_lif": "TernaryLif",
+    "window_readout": "WindowReadout",
 }
 """Neuron kind to process: LIFReset is Lava's own, the others are in `processes/`."""
 
@@ -48,6 +50,7 @@ NAMES = {
     "refractory": "refractory",
     "window": "window",
     "start": "onset",  # a Lava model has a method called start
+    "doubling": "doubling",
     "bias_mantissa": "bias_mant",
     "bias_exponent": "bias_exp",
     "initial": "initial",
@@ -64,6 +67,7 @@ LIMITS = {
     "refractory": (0, 2**31 - 1),
     "window": (1, 2**31 - 1),
     "onset": (0, 2**31 - 1),
+    "doubling": (0, 1),
     "bias_mant": (-32768, 32767),
     "bias_exp": (0, 14),
     "initial": (1 - STATE_LIMIT, STATE_LIMIT - 1),

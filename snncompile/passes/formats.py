@@ -12,8 +12,8 @@ from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.convert import limit
 from snncompile.synapses.base import IntegerSynapses
 
-STEPS = ("window", "start")
-"""Parameters that count time steps in a program of the neuron's own; no chip states a limit."""
+STEPS = ("window", "start", "doubling")
+"""Parameters of a program of the neuron's own, most count time steps; no chip states a limit."""
 WIDEST = 9
 """Bits of a stored weight; a chip's file may list more, which integer synapses do not know."""
 

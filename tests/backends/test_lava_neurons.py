@@ -14,10 +14,12 @@ from snncompile.neurons.base import IntegerNeuron, Interval
 from snncompile.neurons.bistable_fire import IntegerBistableFire
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.neurons.phase_fire import IntegerPhaseFire
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.neurons.refractory_lif import IntegerRefractoryLif
 from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
 from snncompile.neurons.ternary_lif import IntegerTernaryLif
+from snncompile.neurons.window_readout import IntegerWindowReadout
 from snncompile.reference.simulate import batches, check_spikes
 from snncompile.synapses.dense import integer_dense
 
@@ -55,10 +57,16 @@ def bistable_fire(some) -> IntegerNeuron:
     return IntegerBistableFire(some(50, 200), *cycle, some(-40, 60), some(0, 5))
 
 
+def phase_fire(some) -> IntegerNeuron:
+    cycle = some(2, 6), some(0, 4)
+    return IntegerPhaseFire(some(50, 200), *cycle, some(-40, 60), some(0, 5))
+
+
 KINDS = {
     "adaptive_lif/hard": adaptive_lif("hard"),
     "adaptive_lif/soft": adaptive_lif("soft"),
     "bistable_fire": bistable_fire,
+    "phase_fire": phase_fire,
     "refractory_lif": refractory_lif,
     "signed_integrate_fire": signed_integrate_fire,
     "ternary_lif": ternary_lif,
@@ -132,6 +140,8 @@ def test_initial_potentials_and_graded_input(lava):
         IntegerIntegrateFire(some(50, 200), reset="hard", initial=some(-9000, 20000)),
         *(replace(make(some), initial=some(-9000, 20000)) for make in KINDS.values()),
         IntegerReadout(some(0, 4096), some(0, 4096), initial=some(-9000, 20000)),
+        IntegerWindowReadout(some(1, 4), some(0, 4), 0, some(-40, 60), initial=some(-99, 99)),
+        IntegerWindowReadout(some(2, 4), some(0, 4), 1, some(-40, 60), initial=some(-99, 99)),
     ]
     names = "abcdefghijklmnop"[: len(neurons)]
     made = IntegerNetwork(

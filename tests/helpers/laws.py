@@ -121,7 +121,9 @@ def _adversaries(neuron, plain_step, p, low, high, steps, noise) -> Iterator[lis
         yield drive
 
 
-def integers_are_floats_times_scale(exact, formats, drive, unscaled: tuple[str, ...] = ()) -> None:
+def integers_are_floats_times_scale(
+    exact, formats, drive, unscaled: tuple[str, ...] = (), output: int = 1
+) -> None:
     """Compare float and integer steps; with scale 2^12 ten halvings leave no remainder.
 
     Args:
@@ -129,6 +131,7 @@ def integers_are_floats_times_scale(exact, formats, drive, unscaled: tuple[str, 
         formats: of the chip.
         drive: whole numbers.
         unscaled: states that count, which no scale multiplies.
+        output: what the output is multiplied by; 1 for spikes.
     """
     integer = exact.quantize(2.0**12, formats)
     floats, ints = exact.begin(np.zeros(1)), integer.begin(np.zeros(1, np.int64))
@@ -138,4 +141,4 @@ def integers_are_floats_times_scale(exact, formats, drive, unscaled: tuple[str, 
         ints, other = integer.step(ints, np.array([x * 64]))  # u of 64 * 64 per unit
         wanted = [f.item() * scale for f, scale in zip(floats, scales, strict=True)]
         assert [i.item() for i in ints] == wanted
-        assert other.item() == one.item()
+        assert other.item() == one.item() * output

@@ -239,6 +239,7 @@ def test_neurons_loihi1_cannot_build():
         "adaptive_lif/hard",
         "adaptive_lif/soft",
         "bistable_fire",
+        "phase_fire",
         "signed_integrate_fire",
         "ternary_lif",
     }
