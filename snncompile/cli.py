@@ -69,6 +69,7 @@ def compile_command(
     calibration: Annotated[Path | None, typer.Option(help="npz with spikes x")] = None,
     bits: Annotated[int, typer.Option(help="bits of a weight")] = 8,
     steps: Annotated[int | None, typer.Option(help="time steps of one sample")] = None,
+    prune: Annotated[bool, typer.Option(help="drop neurons that change no output")] = True,
     assume: Annotated[
         list[str] | None,
         typer.Option(help="NAME=VALUE where a .nir file is silent: reset=soft, dt=1e-3, ..."),
@@ -83,7 +84,7 @@ def compile_command(
 
     network = load_model(model, from_words(assume) if assume else None)
     data = read_spikes(calibration, network).x if calibration else None
-    program = compile(network, chip=chip, calibration=data, bits=bits, steps=steps)
+    program = compile(network, chip=chip, calibration=data, bits=bits, steps=steps, prune=prune)
     program.save(output)
     _show(program, as_json)
 

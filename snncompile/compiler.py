@@ -19,6 +19,7 @@ from snncompile.passes.base import Pass
 from snncompile.passes.bounds import bounds
 from snncompile.passes.partition import Partition
 from snncompile.passes.place import Place
+from snncompile.passes.prune import Prune
 from snncompile.passes.quantize import Quantize
 from snncompile.passes.retime import Retime
 from snncompile.program import PROGRAM, Program, network_hash, read_program
@@ -32,6 +33,7 @@ def compile(
     calibration: ArrayLike | None = None,
     bits: int = 8,
     steps: int | None = None,
+    prune: bool = True,
 ) -> Program:
     """Return the Program that computes a network on a chip.
 
@@ -42,6 +44,7 @@ def compile(
         bits: of a weight including its sign.
         steps: time steps of one sample, which the bounds may rely on; those of the calibration
             data if there is any, else any number.
+        prune: whether neurons that cannot change any output are dropped.
 
     Raises:
         InputError: no such chip, or the calibration data has another shape.
@@ -54,7 +57,7 @@ def compile(
     data = None if calibration is None else check_spikes(network, calibration)
     if data is not None and steps is None:
         steps = data.shape[1]
-    options = _options(bits, steps)
+    options = _options(bits, steps, prune)
     design = Design(network, _chip(chip), data, log=network.notes)
     for a_pass in pipeline(options):
         design = a_pass(design)
@@ -70,6 +73,7 @@ def compile(
         log=design.log,
         hashes=_hashes(network, data, design.network),
         source=network if isinstance(network, Network) else None,
+        kept=design.kept,
     )
 
 
@@ -78,6 +82,7 @@ def pipeline(options: Options) -> tuple[Pass, ...]:
     return (
         Retime(),  # before quantize: calibration runs with the own delays, which retime keeps
         Quantize(bits=options.bits, steps=options.steps),
+        Prune(on=options.prune),  # after quantize, which rounds weights to zero
         Partition(),  # after quantize: memory depends on weight bits, axons on nothing later
         Place(),
     )
@@ -97,9 +102,9 @@ def load(path: str | Path) -> Program | Network | IntegerNetwork:
     raise InputError(f"{path}: no folder with {PROGRAM} or {save.NETWORK}")
 
 
-def _options(bits: int, steps: int | None) -> Options:
+def _options(bits: int, steps: int | None, prune: bool) -> Options:
     try:
-        return Options(bits=bits, steps=steps)
+        return Options(bits=bits, steps=steps, prune=prune)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"{first['loc'][0]}: {first['msg']}, got {first['input']!r}") from None

@@ -14,5 +14,7 @@ class Options(BaseModel):
 
     bits: Annotated[int, Field(ge=1, le=32)] = 8
     """Bits of a weight including its sign."""
+    prune: bool = True
+    """Whether neurons that cannot change any output are dropped."""
     steps: Annotated[int, Field(ge=1)] | None = None
     """Time steps of one sample, which the bounds may rely on; None for any number."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from snncompile.errors import InputError
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from snncompile.backends.energy.estimate import Estimate
 
 PROGRAM = "program.json"
-SOURCE = "source/"
-"""What the arrays of the source network are called, before their names; no population is."""
+SOURCE, KEPT = "source/", "kept/"
+"""What arrays of the source network, and of the neurons left, are called before their names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,8 @@ class Program:
     """SHA-256 of the content of `source`, `calibration` (if given) and `network`."""
     source: Network | None = None
     """The float network it was compiled from; None if that came as integers."""
+    kept: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    """Which flattened neurons of the source are left, for populations that are smaller now."""
 
     def run(
         self,
@@ -110,15 +112,22 @@ class Program:
         runs = {"integer": backends["integer"].trains(self.network, part)}
         missing = self._missing(model, lava)
         if "float" not in missing:
-            runs["float"] = backends["integer"].trains(self.source, part)
+            runs["float"] = self._left(backends["integer"].trains(self.source, part))
         if "library" not in missing:
-            runs["library"] = load("natives", "torch")(model, part, self.source)
+            runs["library"] = self._left(load("natives", "torch")(model, part, self.source))
         if "lava" not in missing:
             runs["lava"] = backends["lava"].trains(
                 self.network, part, progress=progress, timeout_s=timeout_s
             )
         scales = {layer.population: layer.scale for layer in self.quantized}
         return verification(self.network, runs, missing, scales)
+
+    def _left(self, trains: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return what the neurons send that are still there."""
+        return {
+            name: train[..., self.kept[name]] if name in self.kept else train
+            for name, train in trains.items()
+        }
 
     def _missing(self, model: Any, lava: bool) -> dict[str, str]:
         """Return which runs of a verification there are not, and why."""
@@ -174,6 +183,7 @@ class Program:
         if self.source is not None:
             source, of_source = save.to_record(self.source)
             arrays |= {SOURCE + name: array for name, array in of_source.items()}
+        arrays |= {KEPT + name: neurons for name, neurons in self.kept.items()}
         record = {
             "format": "snncompile program",
             "version": 1,
@@ -244,7 +254,7 @@ def read_program(path: Path) -> Program:
     """
     record, arrays = folder.read(path, PROGRAM)
     file = save.validated(_ProgramFile, record, path / PROGRAM)
-    of_source = {name: arrays.pop(name) for name in list(arrays) if name.startswith(SOURCE)}
+    of_source, kept = _split_off(arrays, SOURCE), _split_off(arrays, KEPT)
     network = save.from_record(file.network, arrays, path)
     if not isinstance(network, IntegerNetwork):
         raise InputError(f"{path}: the network of a Program must be integers")
@@ -256,6 +266,7 @@ def read_program(path: Path) -> Program:
     )
     _check_slices(path, network, mapping)
     _check_sites(path, mapping, file.chip)
+    _check_kept(path, network, kept)
     return Program(
         network=network,
         mapping=mapping,
@@ -266,14 +277,29 @@ def read_program(path: Path) -> Program:
         log=file.log,
         hashes=file.hashes,
         source=_source(file, of_source, path),
+        kept=kept,
     )
+
+
+def _split_off(arrays: save.Arrays, mark: str) -> save.Arrays:
+    """Take the arrays that have a mark before their names out, and the mark off."""
+    marked = [name for name in arrays if name.startswith(mark)]
+    return {name.removeprefix(mark): arrays.pop(name) for name in marked}
+
+
+def _check_kept(path: Path, network: IntegerNetwork, kept: save.Arrays) -> None:
+    """Refuse numbers of neurons that are not one per neuron, in rising order."""
+    sizes = {p.name: p.size for p in network.populations}
+    for name, neurons in kept.items():
+        rising = neurons.dtype == np.int64 and neurons.ndim == 1 and (np.diff(neurons) > 0).all()
+        if not rising or len(neurons) != sizes.get(name, 0) or neurons.min(initial=0) < 0:
+            raise InputError(f"{path}: {KEPT}{name} does not number the neurons of {name}")
 
 
 def _source(file: _ProgramFile, arrays: save.Arrays, path: Path) -> Network | None:
     """Return the float network of a Program's file."""
     if file.source is None:
         return None
-    arrays = {name.removeprefix(SOURCE): array for name, array in arrays.items()}
     network = save.from_record(file.source, arrays, path)
     if not isinstance(network, Network) or network_hash(network) != file.hashes.get("source"):
         raise InputError(f"{path}: the source network was changed after it was compiled")

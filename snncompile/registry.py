@@ -46,6 +46,7 @@ TABLES: dict[str, dict[str, str]] = {
     "passes": {
         "retime": "snncompile.passes.retime:Retime",
         "quantize": "snncompile.passes.quantize:Quantize",
+        "prune": "snncompile.passes.prune:Prune",
         "partition": "snncompile.passes.partition:Partition",
         "place": "snncompile.passes.place:Place",
     },

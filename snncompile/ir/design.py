@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.hwmodels.schema import Chip
@@ -23,6 +24,8 @@ class Design:
     """Spikes of shape (samples, steps, *input.shape), or None."""
     quantized: tuple[QuantizedLayer, ...] = ()
     """Filled by `quantize`; empty if the network came as integers."""
+    kept: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    """Filled by `prune`: which flattened neurons are left, of populations that are smaller now."""
     mapping: Mapping = field(default_factory=Mapping)
     """Slices filled by `partition`, sites by `place`."""
     log: tuple[str, ...] = ()

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection
 from snncompile.ir.reports import Bound, Quantity
 from snncompile.neurons.base import IntegerNeuron, Interval
 from snncompile.neurons.fixed import STATE_LIMIT
+from snncompile.reference.synapses import sums
 from snncompile.synapses.base import IntegerSynapses
 
 Arriving = Sequence[tuple[IntegerSynapses, Interval]]
@@ -72,10 +71,11 @@ def accumulator(size: int, arriving: Arriving) -> Interval:
     """Return the lowest and highest accumulated weights of each neuron in one time step, (n,)."""
     low, high = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for synapses, payload in arriving:
-        matrix = synapses.wiring.matrix(synapses.weight.astype(np.int64))
-        negative, positive = (_sums(matrix, part) for part in (np.minimum, np.maximum))
-        lowest = negative * payload.high + positive * payload.low
-        highest = positive * payload.high + negative * payload.low
+        wiring, weight = synapses.wiring, synapses.weight.astype(np.int64)
+        positive, negative = np.maximum(weight, 0), np.minimum(weight, 0)
+        most, least = (np.full(wiring.sources, int(end)) for end in (payload.high, payload.low))
+        lowest = sums(wiring, negative, most) + sums(wiring, positive, least)
+        highest = sums(wiring, positive, most) + sums(wiring, negative, least)
         low += _shifted(lowest, synapses.exponent)
         high += _shifted(highest, synapses.exponent)
     return Interval(low, high)
@@ -98,12 +98,6 @@ def arriving(graph: Graph, name: str, projections: Sequence[Projection]) -> list
         ]
         for port in ports
     ]
-
-
-def _sums(matrix: csr_array, part: np.ufunc) -> NDArray[np.int64]:
-    """Return the sums of the negative (np.minimum) or positive (np.maximum) weights per target."""
-    signed = csr_array((part(matrix.data, 0), matrix.indices, matrix.indptr), shape=matrix.shape)
-    return np.asarray(signed.sum(axis=1))
 
 
 def _shifted(total: Any, exponent: int) -> Any:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from snncompile.neurons.base import Interval
-from snncompile.synapses.base import IntegerSynapses, Synapses
+from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
@@ -18,7 +19,11 @@ from snncompile.synapses.sparse import Sparse
 
 Apply = Callable[[Tensor], Tensor]
 EXACT_FLOAT32 = 2**24
-"""Sums of integers up to here are exact in float32; in float64 up to 2^53."""
+"""Integers up to here are exact in float32, and so are their sums if no part of one exceeds it."""
+EXACT_FLOAT64 = 2**53
+"""The same in float64."""
+PART_BITS = 16
+"""Of a payload whose sums float64 does not hold: 2^15 * 2^16 for each of 2^22 sources it does."""
 
 
 def bind(synapses: Synapses | IntegerSynapses, payload: Interval) -> Apply:
@@ -34,9 +39,12 @@ def bind(synapses: Synapses | IntegerSynapses, payload: Interval) -> Apply:
 
 
 def _integer(synapses: IntegerSynapses, payload: Interval) -> Apply:
-    """Sum in float32 where that is exact, else in float64 (exact: sums stay below 2^53)."""
-    dtype = torch.float32 if largest_sum(synapses, payload) < EXACT_FLOAT32 else torch.float64
+    """Sum in the fastest type that is exact: float32, float64, or float64 in two parts."""
+    largest = largest_sum(synapses, payload)
+    dtype = torch.float32 if largest <= EXACT_FLOAT32 else torch.float64
     apply = _bind(synapses.wiring, torch.tensor(synapses.weight).to(dtype))
+    if largest > EXACT_FLOAT64:
+        apply = _in_parts(apply)
     exponent = synapses.exponent
     narrow = arriving_bound(synapses, payload) < 2**31
     whole = torch.int32 if narrow and exponent > -32 else torch.int64
@@ -50,14 +58,53 @@ def _integer(synapses: IntegerSynapses, payload: Interval) -> Apply:
     return accumulate
 
 
-def largest_sum(synapses: IntegerSynapses, payload: Interval) -> int:
-    """Return a bound of what weights and payloads can add up to in one target."""
-    weight = np.abs(synapses.weight.astype(np.int64))
+def _in_parts(apply: Apply) -> Apply:
+    """Return the function that adds up high and low bits of long payloads by themselves."""
+
+    def parts(spikes: Tensor) -> Tensor:
+        high, low = spikes >> PART_BITS, spikes & ((1 << PART_BITS) - 1)
+        return (apply(high).to(torch.int64) << PART_BITS) + apply(low).to(torch.int64)
+
+    return parts
+
+
+def sums(wiring: Wiring, weight: NDArray[Any], sources: NDArray[Any]) -> NDArray[np.int64]:
+    """Return what each target gets if source i sends `sources[i]`, shape (target,), exactly.
+
+    A convolution is computed as one, not unrolled.
+
+    Args:
+        wiring: of the weights.
+        weight: integers, shape `wiring.weight_shape`.
+        sources: integers, shape (source,).
+    """
+    largest = int(np.abs(weight).max(initial=0)) * int(np.abs(sources).max(initial=0))
+    if largest * wiring.sources >= EXACT_FLOAT64:
+        whole: NDArray[np.int64] = wiring.matrix(weight.astype(np.int64)) @ sources.astype(np.int64)
+        return whole
+    apply = _bind(wiring, torch.tensor(weight, dtype=torch.float64))
+    return apply(torch.tensor(sources)).numpy().astype(np.int64)
+
+
+def extremes(synapses: IntegerSynapses, payload: Interval) -> Interval:
+    """Return what one target's sum lies between if all its sources are there; arrays of integers.
+
+    Every partial sum lies there too, in whatever order it is added up: 0 is among the payloads.
+    Per output channel of a convolution, whose targets at the border have fewer sources.
+    """
+    weight = synapses.weight.astype(np.int64)
+    ends = np.stack([weight * int(payload.low), weight * int(payload.high)])
+    low, high = np.minimum(ends.min(axis=0), 0), np.maximum(ends.max(axis=0), 0)
     if isinstance(synapses.wiring, Dense | Convolution):  # the first axis is the target's
-        sums = weight.reshape(len(weight), -1).sum(axis=1)
-    else:
-        sums = np.asarray(synapses.wiring.matrix(weight).sum(axis=1))
-    return int(sums.max(initial=0)) * max(-int(payload.low), int(payload.high))
+        return Interval(*(part.reshape(len(part), -1).sum(axis=1) for part in (low, high)))
+    matrix = synapses.wiring.matrix
+    return Interval(*(np.asarray(matrix(part).sum(axis=1)) for part in (low, high)))
+
+
+def largest_sum(synapses: IntegerSynapses, payload: Interval) -> int:
+    """Return a magnitude that no sum of weights times payloads exceeds, nor a part of it."""
+    low, high = extremes(synapses, payload)
+    return max(-int(low.min(initial=0)), int(high.max(initial=0)))
 
 
 def arriving_bound(synapses: Synapses | IntegerSynapses, payload: Interval) -> int:

@@ -533,7 +533,7 @@ def test_sparse_synapses_by_hand():
         ),
         "b",
     )
-    program = snncompile.compile(network, chip=limited(TOY, compartments=2))
+    program = snncompile.compile(network, chip=limited(TOY, compartments=2), prune=False)
     assert [u.used["axons_out"] for u in program.usage()] == [2, 2, 0, 0]
     assert [u.used["axons_in"] for u in program.usage()] == [1, 1, 2, 2]
     (trains,) = batches(program.network, np.ones((1, 1, 3), np.uint8))
