@@ -43,6 +43,9 @@ TABLES: dict[str, dict[str, str]] = {
     "natives": {
         "torch": "snncompile.frontends.torch_native:trains",
     },
+    "torch_libraries": {
+        "snntorch": "snncompile.frontends.snntorch:LIBRARY",
+    },
     "passes": {
         "retime": "snncompile.passes.retime:Retime",
         "quantize": "snncompile.passes.quantize:Quantize",

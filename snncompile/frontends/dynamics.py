@@ -9,29 +9,84 @@ import numpy as np
 from snncompile.neurons.base import FloatNeuron, Floats
 from snncompile.neurons.cuba_lif import CubaLif, Reset
 from snncompile.neurons.readout import Readout
-
-ALWAYS = np.asarray(1.0)
-"""Current decay of a neuron without memory in its current."""
+from snncompile.synapses.base import Synapses
 
 
 @dataclass(frozen=True, eq=False)
-class Dynamics:
-    """Dynamics of one neuron layer; each parameter is one number or one per neuron."""
+class Affine:
+    """A linear map and a bias: what a linear layer does to one sample."""
 
-    current_decay: Floats
+    synapses: Synapses
+    bias: Floats
+    """One per target neuron."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dynamics:
+    """Dynamics of one neuron layer; each parameter is one number or one per neuron.
+
+    One time step, in this order; `x` is the input of this step, `s` the layer's own spikes of the
+    step before:
+
+        u = (1 - current_decay) * u + x + recurrent(s)
+        v = (1 - potential_decay) * v + gain * u + constant
+        spike = v > threshold (or v >= threshold), and the reset of `CubaLif`
+    """
+
     potential_decay: Floats
+    current_decay: Floats = 1.0  # type: ignore[assignment]
+    """1: the current has no memory."""
     threshold: Floats
     reset: Reset
+    gain: Floats = 1.0  # type: ignore[assignment]
+    """What the potential gets of the current; positive."""
+    constant: Floats = 0.0  # type: ignore[assignment]
+    initial: Floats = 0.0  # type: ignore[assignment]
+    """Potential at the start of a sample."""
+    fires_at_threshold: bool = False
+    """Whether a potential equal to the threshold fires.
+
+    In float64 v >= t is v > t', where t' is the largest number below t.
+    """
+    recurrent: Affine | None = None
+    """What the layer's own spikes bring one step later; its bias acts from step 0 on."""
+    input: Affine | None = None
+    """Weights that the layer itself applies to its input."""
+    spikes: bool = True
+    """Whether the output is spikes; otherwise it is the potential."""
 
     @property
     def bias_on_potential(self) -> bool:
         """Whether the current has no memory, so that a constant drive acts like a bias."""
-        return bool((self.current_decay == 1).all())
+        return bool((np.asarray(self.current_decay) == 1).all())
 
-    def neuron(self, bias: Floats) -> CubaLif:
-        """Return the neuron; `bias` is added to its potential."""
-        return CubaLif(self.current_decay, self.potential_decay, self.threshold, bias, self.reset)
+    def neuron(self, bias: Floats) -> FloatNeuron:
+        """Return the neuron; `bias` is added to its current, which then has no memory.
+
+        Its potential is 1 / gain times the library's: the weights stay as they are.
+        """
+        threshold = self.threshold / self.gain
+        if self.fires_at_threshold:
+            threshold = np.nextafter(threshold, -np.inf)
+        constant = bias + self.constant / self.gain
+        return CubaLif(
+            self.current_decay,
+            self.potential_decay,
+            threshold,
+            constant,
+            self.reset,
+            **self._initial(self.gain),
+        )
 
     def readout(self, bias: Floats) -> FloatNeuron:
-        """Return the readout of a layer that never resets and whose potential is the answer."""
-        return Readout(self.current_decay, self.potential_decay, bias)
+        """Return the readout of a layer that never resets and whose potential is the answer.
+
+        Its potential is the library's; what drives it has to be multiplied by `gain`.
+        """
+        constant = bias * self.gain + self.constant
+        return Readout(
+            self.current_decay, self.potential_decay, constant, **self._initial(np.asarray(1.0))
+        )
+
+    def _initial(self, gain: Floats) -> dict[str, Floats]:
+        return {"initial": self.initial / gain} if np.any(self.initial) else {}

@@ -6,8 +6,10 @@ The library fires when mem > threshold. By default a spike resets in the *next* 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,83 +17,127 @@ import torch
 from torch import Tensor, nn
 
 from snncompile.errors import UnsupportedError
-from snncompile.frontends.dynamics import ALWAYS, Dynamics
+from snncompile.frontends.dynamics import Affine, Dynamics
+from snncompile.frontends.library import Library, Shape, Translate
+from snncompile.frontends.torch_linear import LINEAR
 from snncompile.neurons.base import Floats
 from snncompile.neurons.cuba_lif import Reset
+from snncompile.synapses.base import Synapses
+from snncompile.synapses.scale import Scale
 
-Shape = tuple[int, ...]
-
-RESETS: dict[tuple[str, str, bool], Reset] = {
-    # (class, reset_mechanism, reset_delay) -> ours.
-    # Leaky computes mem = beta * mem + input - reset * threshold.
-    ("Leaky", "subtract", True): "delayed_soft",
+EARLY: dict[tuple[str, bool], Reset] = {
+    # (reset_mechanism, reset_delay) -> ours; mem = beta * mem + input - reset * threshold.
+    ("subtract", True): "delayed_soft",
     # It clears mem before the leak and the input: as good as clearing it right after the spike.
-    ("Leaky", "zero", True): "hard",
-    ("Leaky", "zero", False): "hard",
-    ("Leaky", "none", True): "none",
-    ("Leaky", "none", False): "none",
-    ("Synaptic", "subtract", True): "delayed_soft",
-    # It clears mem *after* the leak and the current: the whole time step after a spike is lost.
-    ("Synaptic", "zero", True): "delayed_hard",
-    ("Synaptic", "zero", False): "hard",
-    ("Synaptic", "none", True): "none",
-    ("Synaptic", "none", False): "none",
+    ("zero", True): "hard",
+    ("zero", False): "hard",
+    ("none", True): "none",
+    ("none", False): "none",
+}
+LATE: dict[tuple[str, bool], Reset] = {
+    **EARLY,
+    # It clears mem *after* the leak and the input: the whole time step after a spike is lost.
+    ("zero", True): "delayed_hard",
+}
+NAMES = ("subtract", "zero", "none")
+RESETS: dict[str, dict[tuple[str, bool], Reset]] = {
+    "Leaky": EARLY,
+    "Synaptic": LATE,
+    "RLeaky": LATE,
+    # Its reset_delay=False changes numbers that nothing reads afterwards.
+    "RSynaptic": {(name, delay): LATE[name, True] for name in NAMES for delay in (True, False)},
+    "Lapicque": LATE,
 }
 
 MECHANISMS = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
 """Method a layer computes with -> its reset mechanism, in the order of `reset_mechanism_val`."""
 
-
-def knows(module: nn.Module) -> bool:
-    """Return whether the module is a neuron layer of snnTorch that can be translated."""
-    return type(module).__module__.split(".")[0] == "snntorch" and type(module).__name__ in NEURONS
+STATES = ("spk", "syn", "mem")
+"""Own spikes of a recurrent layer, current and potential."""
 
 
-def reset(module: Any) -> None:
-    """Put the hidden state back to zero."""
-    module.reset_mem()
+@dataclass(frozen=True, eq=False)
+class SnnTorch(Library):
+    """Its layers keep their state themselves and return it; what is handed in replaces it."""
+
+    def reset(self, module: Any) -> None:
+        """Put the hidden state back to zero."""
+        module.reset_mem()
+
+    def states(self, module: Any) -> dict[str, Tensor]:
+        """Return the state after the last call, by the name of the argument that hands it in."""
+        return {name: getattr(module, name) for name in STATES if hasattr(module, name)}
+
+    def keep_precision(self, module: Any) -> None:
+        """Make the spikes as precise as the potential: the spike functions return float32.
+
+        Otherwise `reset * threshold` is rounded to float32 in a float64 module.
+        """
+        fire = module.spike_grad
+        module.spike_grad = lambda potential: fire(potential).to(potential.dtype)
+
+    @contextmanager
+    def isolated(self, runner: nn.Module) -> Iterator[None]:
+        """Let what acts on all layers of the process, such as `utils.reset`, act on a copy."""
+        layers = [layer for layer in runner.modules() if self.knows(layer)]
+        owners = {
+            cls for layer in layers for cls in type(layer).__mro__ if "instances" in vars(cls)
+        }
+        before = {owner: vars(owner)["instances"] for owner in owners}
+        for owner in owners:
+            owner.instances = layers  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            for owner, instances in before.items():
+                owner.instances = instances  # type: ignore[attr-defined]
 
 
-@contextmanager
-def isolated(runner: nn.Module) -> Iterator[None]:
-    """Let what acts on all layers of the process, such as `utils.reset`, act on a copy's only."""
-    layers = [layer for layer in runner.modules() if knows(layer)]
-    owners = {cls for layer in layers for cls in type(layer).__mro__ if "instances" in vars(cls)}
-    before = {owner: vars(owner)["instances"] for owner in owners}
-    for owner in owners:
-        owner.instances = layers  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        for owner, instances in before.items():
-            owner.instances = instances  # type: ignore[attr-defined]
+def _leaky(module: Any, where: str, shape: Shape) -> Dynamics:
+    decay = _decay(module, "beta", where, shape)
+    return _dynamics(module, where, shape, potential_decay=decay)
 
 
-def states(module: Any) -> dict[str, Tensor]:
-    """Return the state after the last call, by the name of the argument that hands it in."""
-    return {name: getattr(module, name) for name in ("syn", "mem") if hasattr(module, name)}
+def _synaptic(module: Any, where: str, shape: Shape) -> Dynamics:
+    decay, current = (_decay(module, name, where, shape) for name in ("beta", "alpha"))
+    return _dynamics(module, where, shape, potential_decay=decay, current_decay=current)
 
 
-def keep_precision(module: Any) -> None:
-    """Make the spikes as precise as the potential: the library's spike functions return float32.
-
-    Otherwise `reset * threshold` is rounded to float32 in a float64 module.
-    """
-    fire = module.spike_grad
-    module.spike_grad = lambda potential: fire(potential).to(potential.dtype)
+def _recurrent_leaky(module: Any, where: str, shape: Shape) -> Dynamics:
+    decay, recurrent = _decay(module, "beta", where, shape), _recurrent(module, where, shape)
+    return _dynamics(module, where, shape, potential_decay=decay, recurrent=recurrent)
 
 
-def translate(module: Any, where: str, shape: Shape) -> Dynamics:
-    """Return the dynamics of a layer whose neurons have the given shape.
+def _recurrent_synaptic(module: Any, where: str, shape: Shape) -> Dynamics:
+    decay, current = (_decay(module, name, where, shape) for name in ("beta", "alpha"))
+    return _dynamics(
+        module,
+        where,
+        shape,
+        potential_decay=decay,
+        current_decay=current,
+        recurrent=_recurrent(module, where, shape),
+    )
 
-    Raises:
-        UnsupportedError: a feature has no counterpart; the message names layer and feature.
-    """
+
+def _lapicque(module: Any, where: str, shape: Shape) -> Dynamics:
+    """mem = (1 - dt / RC) mem + (dt / C) x, as the library computes it."""
+    r, c, dt = (_parameter(module, name, where, shape) for name in ("R", "C", "time_step"))
+    decay, gain = dt / (r * c), r * (1 / (r * c)) * dt
+    if not ((decay >= 0) & (decay <= 1)).all():
+        raise UnsupportedError(
+            f"{where}: Lapicque loses {decay.max():g} times its potential in a time step; use a"
+            " time_step of R * C or less"
+        )
+    return _dynamics(module, where, shape, potential_decay=decay, gain=gain)
+
+
+def _dynamics(module: Any, where: str, shape: Shape, **own: Any) -> Dynamics:
     _refuse_features(module, where)
     _check_spike_function(module, where, shape)
-    name = type(module).__name__
-    mechanism, delayed = _mechanism(module, where), bool(getattr(module, "reset_delay", True))
-    if (name, mechanism, delayed) not in RESETS:
+    name, mechanism = type(module).__name__, _mechanism(module, where)
+    delayed = bool(getattr(module, "reset_delay", True))
+    if (mechanism, delayed) not in RESETS[name]:
         raise UnsupportedError(
             f"{where}: {name} with reset_mechanism={mechanism!r} and reset_delay={delayed} is not"
             f" known; use reset_delay={not delayed}"
@@ -99,24 +145,17 @@ def translate(module: Any, where: str, shape: Shape) -> Dynamics:
     threshold = _parameter(module, "threshold", where, shape)
     if not (threshold > 0).all():
         raise UnsupportedError(f"{where}: threshold must be positive, got {threshold.min():g}")
-    return Dynamics(
-        current_decay=NEURONS[name](module, where, shape),
-        potential_decay=_decay(module, "beta", where, shape),
-        threshold=threshold,
-        reset=RESETS[name, mechanism, delayed],
-    )
+    return Dynamics(threshold=threshold, reset=RESETS[name][mechanism, delayed], **own)
 
 
-def _leaky(module: Any, where: str, shape: Shape) -> Floats:
-    return ALWAYS
-
-
-def _synaptic(module: Any, where: str, shape: Shape) -> Floats:
-    return _decay(module, "alpha", where, shape)
-
-
-NEURONS: dict[str, Callable[[Any, str, Shape], Floats]] = {"Leaky": _leaky, "Synaptic": _synaptic}
-"""Name of the class -> its current decay."""
+def _recurrent(module: Any, where: str, shape: Shape) -> Affine:
+    """Return what the layer's own spikes bring: a linear layer, a convolution, or V per neuron."""
+    inner = module.recurrent
+    if row := LINEAR.get(type(inner)):
+        return row.translate(inner, f"{where}.recurrent", shape)
+    weight = _parameter(inner, "V", where, shape)
+    wiring = Scale(prod(shape), per_neuron=weight.ndim == 1)
+    return Affine(Synapses(wiring, weight), np.zeros(1))
 
 
 def _refuse_features(module: Any, where: str) -> None:
@@ -185,3 +224,14 @@ def _parameter(module: Any, name: str, where: str, shape: Shape) -> Floats:
 
 def _short(value: Tensor) -> str:
     return f"{value.item():g}" if value.numel() == 1 else f"one of {value.numel()} values"
+
+
+NEURONS: dict[str, Translate] = {
+    "Leaky": _leaky,
+    "Synaptic": _synaptic,
+    "RLeaky": _recurrent_leaky,
+    "RSynaptic": _recurrent_synaptic,
+    "Lapicque": _lapicque,
+}
+
+LIBRARY = SnnTorch(package="snntorch", neurons=NEURONS, potential="mem")

@@ -34,8 +34,6 @@ def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return value
 
 
-def drive_and_states(module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, dict[str, Tensor]]:
-    """Return the first argument of a layer, and the other tensors it is given by their names."""
-    given = inspect.signature(module.forward).bind(*args, **kwargs).arguments
-    (_, drive), *others = given.items()
-    return drive, {name: value for name, value in others if isinstance(value, Tensor)}
+def first_argument(module: nn.Module, args: Any, kwargs: Any) -> Any:
+    """Return what a layer is called with first."""
+    return next(iter(inspect.signature(module.forward).bind(*args, **kwargs).arguments.values()))

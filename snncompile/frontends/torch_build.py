@@ -5,22 +5,29 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import prod
+from typing import Literal
 
 import numpy as np
-import torch
 
-from snncompile.errors import UnsupportedError
 from snncompile.frontends import torch_layers
-from snncompile.frontends.torch_graph import Drive, LayerGraph, NeuronLayer, Plus, Source
-from snncompile.frontends.torch_linear import LINEAR
+from snncompile.frontends.dynamics import Affine, Dynamics
+from snncompile.frontends.torch_drive import Source
+from snncompile.frontends.torch_graph import LayerGraph, NeuronLayer, Rows
+from snncompile.frontends.torch_multiply import Sum, Term, applied, multiplied_out, scaled, through
 from snncompile.ir.graph import Input, Network, Population, Projection, Shape
-from snncompile.neurons.base import FloatNeuron, Floats, Interval
+from snncompile.neurons.base import FloatNeuron, Floats
 from snncompile.neurons.integrate_fire import IntegrateFire
-from snncompile.reference.synapses import bind
-from snncompile.synapses.base import Synapses
-from snncompile.synapses.compose import composed, merged
 from snncompile.synapses.dense import dense
-from snncompile.synapses.scale import Scale
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a population comes from, and what of it has to be equal."""
+
+    path: str
+    """Neuron layer of the module, or the linear layer that ends it."""
+    compared: Literal["output", "state"] | Rows
+    """The output of the neuron layer, its potential, or the result of the linear layer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,25 +35,8 @@ class Imported:
     """A network and where its populations come from."""
 
     network: Network
-    paths: dict[str, str]
-    """Population -> neuron layer of the module."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Term:
-    """What one source brings to a drive."""
-
-    source: str | None
-    synapses: Synapses
-
-
-@dataclass(frozen=True, eq=False)
-class _Sum:
-    """A drive multiplied out: the sum of its terms, plus a bias."""
-
-    terms: tuple[_Term, ...]
-    bias: Floats
-    """One per target neuron."""
+    origins: dict[str, Origin]
+    """Population -> what it was in the module. A population that makes a bias has none."""
 
 
 def build(layers: LayerGraph, shape: Shape, title: str) -> Imported:
@@ -63,8 +53,13 @@ def build(layers: LayerGraph, shape: Shape, title: str) -> Imported:
     names = _names(layers)
     populations: list[Population] = []
     projections: list[Projection] = []
+    origins: dict[str, Origin] = {}
     for layer in layers.neurons:
-        more, arriving = _population(layers, layer, names)
+        name = names[layer.path]
+        dynamics = _dynamics(layer)
+        origins[name] = Origin(layer.path, _compared(layers, layer, dynamics))
+        drive = _drive(layers, layer, dynamics, readout=origins[name].compared != "output")
+        more, arriving = _population(layer, dynamics, drive, origins[name], names)
         populations += more
         projections += arriving
     network = Network(
@@ -74,30 +69,72 @@ def build(layers: LayerGraph, shape: Shape, title: str) -> Imported:
         output=names[layers.output],
         title=title,
     )
-    return Imported(network, {names[layer.path]: layer.path for layer in layers.neurons})
+    return Imported(network, origins)
+
+
+def _dynamics(layer: NeuronLayer) -> Dynamics:
+    if layer.rows:  # its potential is what arrives in the same time step
+        one = np.asarray(1.0)
+        return Dynamics(potential_decay=one, threshold=one, reset="none", spikes=False)
+    library = torch_layers.neuron_library(layer.module)
+    return library.translate(layer.module, layer.path, layer.shape)
+
+
+def _compared(
+    layers: LayerGraph, layer: NeuronLayer, dynamics: Dynamics
+) -> Literal["output", "state"] | Rows:
+    """Return what the population's output is; a potential that is returned is a readout."""
+    if layer.rows:
+        return layer.rows
+    if layer.path != layers.output or not dynamics.spikes:
+        return "output"
+    potential = torch_layers.neuron_library(layer.module).potential
+    readout = layers.returns_only(potential) and dynamics.reset == "none"
+    return "state" if readout else "output"
+
+
+def _drive(layers: LayerGraph, layer: NeuronLayer, dynamics: Dynamics, *, readout: bool) -> Sum:
+    """Return what arrives at the neurons of a layer."""
+    size = prod(layer.shape)
+    inner = size if dynamics.input is None else dynamics.input.synapses.wiring.sources
+    total = multiplied_out(layers, layer.drive, inner)
+    if dynamics.input:
+        total = through(dynamics.input, total, layer.path)
+    if dynamics.recurrent:
+        own = (Term(Source(layer.path, 1), dynamics.recurrent.synapses),)
+        total = Sum((*total.terms, *own), total.bias + dynamics.recurrent.bias)
+    if readout or not dynamics.spikes:
+        total = scaled(total, np.asarray(dynamics.gain))
+    return total
 
 
 def _population(
-    layers: LayerGraph, layer: NeuronLayer, names: dict[str | None, str]
+    layer: NeuronLayer,
+    dynamics: Dynamics,
+    drive: Sum,
+    origin: Origin,
+    names: dict[str | None, str],
 ) -> tuple[list[Population], list[Projection]]:
     """Return the population of a neuron layer, with what drives it."""
-    library = torch_layers.library(layer.module)
-    dynamics = library.translate(layer.module, layer.path, layer.shape)
-    name, size = names[layer.path], prod(layer.shape)
-    drive = _multiplied_out(layers, layer.drive, size)
-    projections = [Projection(names[term.source], name, term.synapses) for term in drive.terms]
-    bias = drive.bias
-    populations = []
-    none = np.asarray(0.0)
+    name = names[layer.path]
+    projections = [
+        Projection(names[term.source.path], name, term.synapses, term.source.delay)
+        for term in drive.terms
+    ]
+    bias, populations = drive.bias, []
     if bias.any() and not dynamics.bias_on_potential:
         source = _unused(f"{name}_bias", names)
         populations.append(Population(source, (1,), _every_step()))
         projections.append(Projection(source, name, dense(bias[:, None])))
-        bias = none
-    readout = layer.path == layers.output and layers.returns_only_potential
-    make = dynamics.readout if readout and dynamics.reset == "none" else dynamics.neuron
-    populations.append(Population(name, layer.shape, make(bias if bias.any() else none)))
+        bias = np.zeros(1)
+    spikes = dynamics.spikes and origin.compared == "output"
+    make = dynamics.neuron if spikes else dynamics.readout
+    populations.append(Population(name, layer.shape, make(_short(bias))))
     return populations, projections
+
+
+def _short(bias: Floats) -> Floats:
+    return bias if bias.any() else np.asarray(0.0)
 
 
 def _every_step() -> FloatNeuron:
@@ -107,46 +144,6 @@ def _every_step() -> FloatNeuron:
     its current.
     """
     return IntegrateFire(np.asarray(1.0), np.asarray(2.0), "hard")
-
-
-def _multiplied_out(layers: LayerGraph, drive: Drive, size: int) -> _Sum:
-    """Return a drive of `size` values without linear layers in a row and without sums."""
-    if isinstance(drive, Source):
-        one_to_one = Synapses(Scale(size), np.asarray(1.0))
-        return _Sum((_Term(drive.path, one_to_one),), np.zeros(size))
-    if isinstance(drive, Plus):
-        return _summed([_multiplied_out(layers, term, size) for term in drive.terms])
-    module = layers.linear[drive.path]
-    layer = LINEAR[type(module)].translate(module, drive.path, drive.shape)
-    inner = _multiplied_out(layers, drive.of, layer.synapses.wiring.sources)
-    try:
-        terms = [_Term(t.source, composed(layer.synapses, t.synapses)) for t in inner.terms]
-    except UnsupportedError as error:
-        raise UnsupportedError(f"{drive.path}: {error}") from None
-    return _Sum(tuple(terms), _applied(layer.synapses, inner.bias) + layer.bias)
-
-
-def _applied(synapses: Synapses, bias: Floats) -> Floats:
-    """Return what a constant becomes; padding makes it differ from neuron to neuron."""
-    if not bias.any():
-        return np.zeros(synapses.wiring.targets)
-    apply = bind(synapses, Interval(0, 1))
-    result: Floats = apply(torch.tensor(bias)).numpy()
-    return result
-
-
-def _summed(sums: list[_Sum]) -> _Sum:
-    """Return one sum; what comes from the same source is one term if it keeps its structure."""
-    terms: list[_Term] = []
-    for new in (term for one in sums for term in one.terms):
-        for i, old in enumerate(terms):
-            both = merged(old.synapses, new.synapses) if old.source == new.source else None
-            if both is not None:
-                terms[i] = _Term(old.source, both)
-                break
-        else:
-            terms.append(new)
-    return _Sum(tuple(terms), np.sum([one.bias for one in sums], axis=0))
 
 
 def _names(layers: LayerGraph) -> dict[str | None, str]:
@@ -166,3 +163,6 @@ def _unused(name: str, names: dict[str | None, str]) -> str:
         number += 1
         result = f"{name}_{number}"
     return result
+
+
+__all__ = ["Affine", "Imported", "Origin", "applied", "build"]

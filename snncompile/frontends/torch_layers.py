@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from types import ModuleType
+from functools import cache
 from typing import Any, Literal
 
 from torch import nn
 from torch.overrides import resolve_name
 
-from snncompile.frontends import snntorch
-from snncompile.frontends.torch_linear import LINEAR
+from snncompile import registry
+from snncompile.frontends.library import Library
+from snncompile.frontends.torch_linear import LINEAR, Row
 
 Role = Literal["linear", "same", "neuron", "inside", "unknown"]
 """linear: synapses and bias. same: changes no value, at most the shape. neuron: a neuron layer.
@@ -35,11 +36,9 @@ CONTAINERS: frozenset[type[nn.Module]] = frozenset(
     {nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict}
 )
 
-NEURON_LIBRARIES: tuple[ModuleType, ...] = (snntorch,)
-"""Each has `knows`, `reset`, `isolated`, `states`, `keep_precision` and `translate`."""
-
-PACKAGES = frozenset({"torch", "torchvision", "snntorch", "spikingjelly", "norse", "sinabs"})
-"""Classes of these packages are known by name or refused; all others are the user's own code."""
+PACKAGES = frozenset({"torch", "torchvision"})
+"""Classes of these packages and of the libraries are known by name or refused; all others are the
+user's own code."""
 
 MOVES = frozenset(
     [
@@ -92,22 +91,47 @@ MOVES = frozenset(
 CASTS = frozenset(["float", "double", "half", "bfloat16", "to", "type", "type_as", "cpu"])
 """Functions that keep every value, if the result is a floating-point tensor."""
 
-ADDS = frozenset(["add", "__add__", "__radd__", "add_", "__iadd__"])
-"""Functions that may add the outputs of two layers."""
+CREATES = frozenset(
+    [
+        "zeros_like",
+        "ones_like",
+        "full_like",
+        "empty_like",
+        "rand_like",
+        "randn_like",
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "new_empty",
+    ]
+)
+"""Functions that take no more of a tensor than its shape and type."""
 
 MAX_POOLS = re.compile(r"(adaptive)?_?max_?pool([12])d(_with_indices)?", re.IGNORECASE)
 """Layers and functions that take a maximum."""
 
 
-def known() -> str:
-    """Return the names of all known layers."""
-    layers = sorted(cls.__name__ for cls in [*LINEAR, *SAME])
-    neurons = sorted(name for library in NEURON_LIBRARIES for name in library.NEURONS)
-    return ", ".join([*layers, *neurons])
+@cache
+def libraries() -> tuple[Library, ...]:
+    """Return the known libraries, as the registry lists them."""
+    table = "torch_libraries"
+    return tuple(registry.load(table, name) for name in registry.names(table))
+
+
+def known(module: nn.Module) -> str:
+    """Return the names of the known layers of the library that a module's class descends from."""
+    packages = [cls.__module__.split(".")[0] for cls in type(module).__mro__]
+    for library in libraries():
+        if library.package in packages:
+            return ", ".join(sorted([*library.neurons, *library.linear, *library.same]))
+    return ", ".join(sorted(cls.__name__ for cls in [*LINEAR, *SAME]))
 
 
 def instead_of(name: str) -> str:
     """Return what to use instead of a layer or function that is not known; empty if unclear."""
+    for library in libraries():
+        if name in library.instead:
+            return library.instead[name]
     found = MAX_POOLS.fullmatch(name.rpartition(".")[2])
     if not found:
         return ""
@@ -118,30 +142,57 @@ def instead_of(name: str) -> str:
     )
 
 
-def known_neurons() -> str:
-    """Return the names of all known neuron layers, each with its library."""
-    return ", ".join(
-        f"{library.__name__.rpartition('.')[2]}.{name}"
-        for library in NEURON_LIBRARIES
-        for name in sorted(library.NEURONS)
-    )
+def known_libraries() -> str:
+    """Return the names of all known libraries."""
+    return ", ".join(library.package for library in libraries())
 
 
 def role(module: nn.Module) -> Role:
     """Return what a module is to the trace. Subclasses of known layers are not known."""
-    if type(module) in LINEAR:
+    owner, name = library(module), type(module).__name__
+    if linear(module) is not None:
         return "linear"
-    if type(module) in SAME:
+    if type(module) in SAME or (owner and name in owner.same):
         return "same"
-    if library(module) is not None:
+    if owner and owner.knows(module):
         return "neuron"
-    ancestors = [cls for cls in type(module).__mro__ if cls.__module__.split(".")[0] in PACKAGES]
-    return "inside" if CONTAINERS.issuperset(ancestors) else "unknown"
+    if owner and name in owner.containers:
+        return "inside"
+    return "inside" if all(map(_may_be_inside, type(module).__mro__)) else "unknown"
 
 
-def library(module: nn.Module) -> Any:
-    """Return the row of `NEURON_LIBRARIES` that knows the module, or None."""
-    return next((row for row in NEURON_LIBRARIES if row.knows(module)), None)
+def _may_be_inside(ancestor: type) -> bool:
+    package = ancestor.__module__.split(".")[0]
+    for library in libraries():
+        if library.package == package:
+            return ancestor.__name__ in library.containers
+    return package not in PACKAGES or ancestor in CONTAINERS
+
+
+def library(module: nn.Module) -> Library | None:
+    """Return the library that owns the module's class, if it is a known one."""
+    return next((library for library in libraries() if library.owns(module)), None)
+
+
+def neuron_library(module: nn.Module) -> Library:
+    """Return the library of a neuron layer."""
+    owner = library(module)
+    assert owner is not None
+    return owner
+
+
+def linear(module: nn.Module) -> Row | None:
+    """Return what is known about a linear layer; None if it is none."""
+    owner = library(module)
+    return owner.linear.get(type(module).__name__) if owner else LINEAR.get(type(module))
+
+
+def sample_axes(module: nn.Module, axes: int) -> int:
+    """Return how many of the last axes of an input are one sample of a linear layer."""
+    row, owner = linear(module), library(module)
+    assert row is not None
+    own = owner.linear_axes(module, axes) if owner and row.axes is None else row.axes
+    return axes - 1 if own is None else own
 
 
 def function_name(function: Callable[..., Any]) -> str:

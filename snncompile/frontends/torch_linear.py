@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import floor, frexp, ldexp, prod
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from snncompile.errors import UnsupportedError
+from snncompile.frontends.dynamics import Affine
 from snncompile.neurons.base import Floats
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
@@ -18,15 +18,6 @@ from snncompile.synapses.dense import dense
 from snncompile.synapses.scale import Scale
 
 Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Affine:
-    """What a layer does to one sample: its synapses, then plus a bias."""
-
-    synapses: Synapses
-    bias: Floats
-    """One per target neuron."""
 
 
 class Row(NamedTuple):
@@ -175,7 +166,7 @@ LINEAR: dict[type[nn.Module], Row] = {
 }
 """Layer -> its row. The average pools with `divisor_override=1` are sum pools."""
 
-FUNCTIONS: dict[str, type[nn.Module]] = {
+POOLS: dict[str, type[nn.Module]] = {
     "avg_pool1d": nn.AvgPool1d,
     "avg_pool2d": nn.AvgPool2d,
     "adaptive_avg_pool1d": nn.AdaptiveAvgPool1d,
@@ -184,7 +175,47 @@ FUNCTIONS: dict[str, type[nn.Module]] = {
 """Function without weights of its own -> the layer with the same arguments."""
 
 
-def sample_axes(module: nn.Module, axes: int) -> int:
-    """Return how many of the last axes of an input are one sample of a linear layer."""
-    own = LINEAR[type(module)].axes
-    return axes - 1 if own is None else own
+class Called(NamedTuple):
+    """A function that was called, as the layer that does the same."""
+
+    name: str
+    """The function and its arguments, as messages show them."""
+    module: nn.Module
+    drive: Tensor
+
+
+def as_layer(function: str, args: Any, kwargs: Any) -> Called | None:
+    """Return a call of an average, a sum or a pool as a layer, or None if it is none of these."""
+    given = list(args) or [kwargs["input"]] if "input" in kwargs or args else []
+    options = {key: value for key, value in kwargs.items() if key != "input"}
+    if function in POOLS:
+        module: nn.Module | None = POOLS[function](*given[1:], **options)
+    elif function in ("mean", "sum") and isinstance(given[0], Tensor):
+        module = _over_space(function, given[0], given[1:], options)
+    else:
+        module = None
+    if module is None:
+        return None
+    words = [*map(str, given[1:]), *(f"{key}={value}" for key, value in options.items())]
+    return Called(f"{function}({', '.join(words)})", module, given[0])
+
+
+def _over_space(function: str, x: Tensor, args: list[Any], options: Any) -> nn.Module | None:
+    """Return the pool for a mean or sum over the one or two space axes behind the channels."""
+    dims = args[0] if args else options.get("dim")
+    dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
+    space = sorted(dim % x.ndim for dim in dims)
+    if space != list(range(x.ndim - len(space), x.ndim)) or len(space) not in (1, 2):
+        return None
+    if x.ndim < len(space) + 2:  # no sample and channel before them: time, or all neurons
+        return None
+    sizes = tuple(x.shape[axis] for axis in space)
+    if len(space) == 1:
+        return nn.AvgPool1d(sizes) if function == "mean" else _sums(nn.AvgPool1d(sizes))
+    divisor = None if function == "mean" else 1
+    return nn.AvgPool2d(sizes, divisor_override=divisor)
+
+
+def _sums(pool: Any) -> nn.Module:
+    pool.divisor_override = 1
+    return pool  # type: ignore[no-any-return]

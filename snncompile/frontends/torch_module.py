@@ -13,20 +13,19 @@ from torch import Tensor, nn
 
 from snncompile.errors import InputError, SnnCompileError, UnsupportedError
 from snncompile.frontends import torch_graph, torch_layers
+from snncompile.frontends.library import Time
 from snncompile.frontends.torch_build import Imported, build
 from snncompile.frontends.torch_graph import LayerGraph
 from snncompile.frontends.torch_run import (
-    LAYOUTS,
-    Time,
     call,
     cast_inputs,
     check_module,
     check_sample,
-    inputs,
     one_line,
     own_dtype,
     working_copy,
 )
+from snncompile.frontends.torch_time import LAYOUTS, inputs
 from snncompile.frontends.torch_trace import Trace
 from snncompile.frontends.torch_verify import verify
 from snncompile.ir.graph import Network
@@ -47,12 +46,12 @@ def from_torch(
     with the network, neuron by neuron and step by step, both in float64.
 
     Args:
-        module: linear layers, convolutions, average pools, batch norms and snnTorch neurons in any
-            `nn.Module`; its own hooks run too.
+        module: layers and neurons of the known libraries, or our own (`snncompile.training`), in
+            any `nn.Module`; its own hooks run too.
         sample: typical input, shape (samples, steps, *shape); a few samples are enough.
         time: how the module takes its time axis: "step" (called once per time step with
             (samples, *shape)), "first" (steps, samples, *shape), "second" (samples, steps,
-            *shape); "auto" tries them in this order.
+            *shape), "folded" (samples * steps, *shape); "auto" tries them in this order.
         title: name of the network in reports; the name of the class if not given.
 
     Raises:
@@ -116,16 +115,18 @@ def _capture(module: nn.Module, probe: Tensor, time: str) -> tuple[Time, LayerGr
     text = "; ".join(f"{layout!r}: {reason}" for layout, reason in reasons.items())
     if len(reasons) > 1 and len(set(reasons.values())) == 1:
         text = f"{', '.join(map(repr, reasons))}: {reasons['step']}"
+    if any(reason.startswith("RuntimeError: shape '[") for reason in reasons.values()):
+        text += "; if forward holds a number of samples, take it from the input: x.shape[0]"
     shape = f"{probe.shape[0]} samples of {probe.shape[1]} time steps"
     raise InputError(f"{name} does not run on {shape}; tried time={text}")
 
 
 def _run(module: nn.Module, probe: Tensor, layout: Time) -> _Attempt:
     """Run a copy of the module and see whether each neuron layer was called once per step."""
-    runner = working_copy(module)
-    trace = Trace(runner, type(module).__name__)
-    cast_inputs(runner, own_dtype(module))
     samples, steps = probe.shape[:2]
+    runner = working_copy(module, samples, steps)
+    trace = Trace(runner, type(module).__name__, samples)
+    cast_inputs(runner, own_dtype(module))
     numbers = trace.new_input((samples, steps, probe[0, 0].numel())).numbers.reshape(probe.shape)
     outputs: list[Any] = []
     try:
@@ -137,33 +138,35 @@ def _run(module: nn.Module, probe: Tensor, layout: Time) -> _Attempt:
         raise
     except Exception as error:
         return _Attempt(trace, [], misfit=one_line(error))
-    misfit = next(_misfits(trace, samples, steps), "") or trace.state_problem
-    repeated = next(_repeated(trace, samples, steps), "") if misfit else ""
+    misfit = next(_misfits(trace, steps), "") or trace.state_problem
+    repeated = next(_repeated(trace, steps), "") if misfit else ""
     return _Attempt(trace, list(trace.returned(outputs)), misfit, repeated)
 
 
-def _misfits(trace: Trace, samples: int, steps: int) -> Iterator[str]:
+def _misfits(trace: Trace, steps: int) -> Iterator[str]:
     if not trace.has_neurons:
+        known = torch_layers.known_libraries()
         yield (
-            f"it holds no neuron layer (known: {torch_layers.known_neurons()}); layers in a plain"
-            " list are not seen, use nn.ModuleList"
+            f"it holds no neuron layer of a known library ({known}); layers in a plain list are not"
+            " seen, use nn.ModuleList"
         )
-    elif not trace.calls:
+    elif not trace.calls and not trace.misfits:
         yield "no neuron layer was called"
+    for path, shape in trace.misfits.items():
+        yield f"{path} gets input of shape {shape}"
     for path, calls in trace.calls.items():
-        shape = tuple(calls[0].drive.shape)
-        if shape[:1] != (samples,):
-            yield f"{path} gets input of shape {shape}"
-        elif len(calls) != steps:
-            yield f"{path} is called {len(calls)} times"
+        if len(calls) != steps:
+            yield f"{path} is called {_times(len(calls))}"
 
 
-def _repeated(trace: Trace, samples: int, steps: int) -> Iterator[str]:
+def _repeated(trace: Trace, steps: int) -> Iterator[str]:
     """Yield the layers that get whole samples, but several times per step, if all fit otherwise."""
-    shapes = [tuple(call.drive.shape) for calls in trace.calls.values() for call in calls]
     counts = {path: len(calls) for path, calls in trace.calls.items()}
-    whole = all(shape[:1] == (samples,) for shape in shapes)
-    if whole and all(count % steps == 0 for count in counts.values()):
+    if not trace.misfits and all(count % steps == 0 for count in counts.values()):
         for path, count in counts.items():
             if count > steps:
-                yield f"{path} is called {count // steps} times"
+                yield f"{path} is called {_times(count // steps)}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -1,4 +1,4 @@
-"""Check what the user gives, copy the module, and lay out time as it wants. It is not touched."""
+"""Check what the user gives, and copy the module; it is not touched."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,15 +15,8 @@ from torch import Tensor, nn
 
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends import torch_layers
+from snncompile.frontends.library import Library
 from snncompile.frontends.torch_arguments import mapped
-
-Time = Literal["step", "first", "second"]
-LAYOUTS: dict[Time, str] = {
-    "step": "called once per time step with (samples, *shape)",
-    "first": "called with (steps, samples, *shape)",
-    "second": "called with (samples, steps, *shape)",
-}
-"""How a module takes its time axis."""
 
 
 def check_module(module: Any) -> None:
@@ -93,8 +86,8 @@ def own_dtype(module: nn.Module) -> torch.dtype:
     return next((t.dtype for t in tensors if t.is_floating_point()), torch.float32)
 
 
-def working_copy(module: nn.Module) -> nn.Module:
-    """Return a copy for one run: on the CPU, in eval mode, hidden states at zero.
+def working_copy(module: nn.Module, samples: int, steps: int) -> nn.Module:
+    """Return a copy for one run of so many samples: on the CPU, in eval mode, states at the start.
 
     States that still hang on a gradient graph cannot be deep-copied, so they are cut off first;
     `Module.cpu` would not find tensors that are plain attributes.
@@ -113,10 +106,17 @@ def working_copy(module: nn.Module) -> nn.Module:
         name = type(module).__name__
         raise InputError(f"{name} cannot be copied, {one_line(error)}") from error
     result = result.cpu().eval()
-    for inner in result.modules():
-        if library := torch_layers.library(inner):
-            library.reset(inner)
+    for layer, library in _neuron_layers(result):
+        library.reset(layer)
+        library.prepare(layer, samples, steps)
     return result
+
+
+def _neuron_layers(module: nn.Module) -> Iterator[tuple[nn.Module, Library]]:
+    for inner in module.modules():
+        library = torch_layers.library(inner)
+        if library and library.knows(inner):
+            yield inner, library
 
 
 def _all_tensors(value: Any) -> Iterator[Tensor]:
@@ -147,18 +147,9 @@ def cast_inputs(runner: nn.Module, dtype: torch.dtype) -> None:
 def call(runner: nn.Module, x: Tensor) -> Any:
     """Run a copy once and return its result; the user's own layers are not touched."""
     with ExitStack() as stack:
-        for library in torch_layers.NEURON_LIBRARIES:
+        for library in torch_layers.libraries():
             stack.enter_context(library.isolated(runner))
         return runner(x)
-
-
-def inputs(x: Tensor, time: Time) -> list[Tensor]:
-    """Return what the module is called with, call after call, for x (samples, steps, *shape)."""
-    if time == "step":
-        return [x[:, step].clone() for step in range(x.shape[1])]
-    if time == "first":
-        return [x.transpose(0, 1).clone(memory_format=torch.contiguous_format)]
-    return [x.clone()]
 
 
 def one_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ from a layer has a number, so a tensor has a second tensor of numbers beside it:
 
     x[t].flatten(1)         does the same to the numbers
     fc(x), avg_pool2d(x)    makes new numbers, which know the numbers of x
+    a + 0.5 * b             makes new numbers, which know those of a and b and the factors
     torch.relu(x)           makes new numbers too, of values that are not looked into
 
 Nothing is judged here; `torch_graph.py` reads the network out of it.
@@ -23,39 +24,42 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from snncompile.errors import UnsupportedError
-from snncompile.frontends import torch_layers
-from snncompile.frontends.torch_arguments import drive_and_states, mapped, tensors
-from snncompile.frontends.torch_linear import FUNCTIONS, sample_axes
+from snncompile.frontends import torch_layers, torch_sums
+from snncompile.frontends.library import Shape
+from snncompile.frontends.torch_arguments import first_argument, mapped, tensors
+from snncompile.frontends.torch_linear import as_layer
+from snncompile.frontends.torch_time import by_step, fits, joined
 from snncompile.frontends.torch_values import (
-    NOTHING,
     FunctionValues,
     InputValues,
     LinearValues,
     NeuronValues,
     Origins,
-    Shape,
     SumValues,
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a neuron layer."""
+    """One time step of a neuron layer."""
 
     drive: Tensor
     """Numbers of the input, shape (samples, *shape of the layer)."""
 
 
 class Trace(TorchFunctionMode):
-    """Watches a module from `with Trace(module) as trace:` on; use it for one run."""
+    """Watches a module from `with Trace(module, title, samples) as trace:` on, for one run."""
 
-    def __init__(self, module: nn.Module, title: str) -> None:
+    def __init__(self, module: nn.Module, title: str, samples: int) -> None:
         super().__init__()
+        self.samples = samples
         self.origins = Origins()
         self.modules: dict[str, nn.Module] = {}
         """Known layers by path, in the order of the module tree."""
         self.calls: dict[str, list[Call]] = {}
-        """Calls of each neuron layer, in the order of the first call."""
+        """Time steps of each neuron layer, in the order of the first call."""
+        self.misfits: dict[str, Shape] = {}
+        """Neuron layers whose input cannot hold the samples, with its shape."""
         self.linear_calls: list[LinearValues] = []
         self.state_problem = ""
         """The first neuron layer whose state does not go from one call to the next, and why."""
@@ -83,7 +87,7 @@ class Trace(TorchFunctionMode):
     def numbers(self, tensor: Tensor) -> Tensor:
         """Return the numbers of a tensor's values."""
         known = self._numbers.get(id(tensor))
-        return torch.full(tensor.shape, NOTHING) if known is None else known
+        return torch_sums.unknown(tensor) if known is None else known
 
     def _knows(self, tensor: Tensor) -> bool:
         return id(tensor) in self._numbers
@@ -110,12 +114,14 @@ class Trace(TorchFunctionMode):
 
     def _refuse(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         kind = type(module).__name__
-        instead = torch_layers.instead_of(kind) or f"known: {torch_layers.known()}"
+        instead = torch_layers.instead_of(kind) or f"known: {torch_layers.known(module)}"
         raise UnsupportedError(f"{name}: {kind} is not known; {instead}")
 
     def _enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
+        self._push(name, first_argument(module, args, kwargs))
+
+    def _push(self, name: str, drive: Any) -> None:
         self._depth += 1
-        drive, _ = drive_and_states(module, args, kwargs)
         if not isinstance(drive, Tensor):
             raise UnsupportedError(
                 f"{name}: gets a {type(drive).__name__} where one tensor is expected; in"
@@ -128,8 +134,8 @@ class Trace(TorchFunctionMode):
         self._depth -= 1
 
     def _hand_in_linear(self, out: Tensor, name: str, inputs: Tensor) -> None:
-        axes = sample_axes(self.modules[name], inputs.ndim)
-        source, target = inputs.shape[inputs.ndim - axes :], out.shape[out.ndim - axes :]
+        axes = torch_layers.sample_axes(self.modules[name], inputs.ndim)
+        source, target = inputs.shape[inputs.ndim - axes :], out.shape[inputs.ndim - axes :]
         values = LinearValues(
             self.origins.next,
             tuple(out.shape),
@@ -143,7 +149,7 @@ class Trace(TorchFunctionMode):
 
     def _leave_same(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         numbers = self._inside.pop()
-        drive, _ = drive_and_states(module, args, kwargs)
+        drive = first_argument(module, args, kwargs)
         if torch.equal(out.reshape(-1), drive.reshape(-1)):
             self.hand_in(out, numbers.reshape(out.shape))
         else:  # a dropout that the module switches on itself
@@ -151,25 +157,40 @@ class Trace(TorchFunctionMode):
         self._depth -= 1
 
     def _enter_neuron(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
-        self._enter(name, module, args, kwargs)
-        _, given = drive_and_states(module, args, kwargs)
-        hidden = torch_layers.library(module).states(module)
-        for state, value in {**hidden, **given}.items():
+        library = torch_layers.neuron_library(module)
+        drive, given = library.given(module, args, kwargs)
+        self._push(name, drive)
+        for state, value in {**library.states(module), **given}.items():
             before = self._states.get(name, {}).get(state)
-            problem = _state_problem(name, state, value, before)
+            start = library.starts_at(module, state)
+            problem = _state_problem(name, state, value, before, start)
             self.state_problem = self.state_problem or problem
 
     def _leave_neuron(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
-        calls = self.calls.setdefault(name, [])
-        states = torch_layers.library(module).states(module)
-        spikes = out if isinstance(out, Tensor) else out[0]
-        for state, tensor in [(None, spikes), *states.items()]:
-            start, shape = self.origins.next, tuple(tensor.shape)
-            values = NeuronValues(start, shape, name, len(calls), state)
-            self.hand_in(tensor, self.origins.add(values).numbers)
-        calls.append(Call(self._inside.pop()))
-        self._states[name] = states
         self._depth -= 1
+        library = torch_layers.neuron_library(module)
+        (output, states), drive = library.left(module, out), self._inside.pop()
+        time = library.time(module)
+        if not fits(tuple(drive.shape), time, self.samples):
+            self.misfits.setdefault(name, tuple(drive.shape))
+            self._hand_in_function(output, name, (drive,))
+            return
+        calls = self.calls.setdefault(name, [])
+        steps = []
+        for step in by_step(drive, time, self.samples):
+            shape = tuple(by_step(output, time, self.samples)[0].shape)
+            steps.append(self._new_output(name, None, shape))
+            calls.append(Call(step))
+        for state, tensor in states.items():
+            self.hand_in(tensor, self._new_output(name, state, tuple(tensor.shape)))
+        self.hand_in(output, joined(steps, time))  # last: the spikes may be a state too
+        self._states[name] = states
+
+    def _new_output(self, name: str, state: str | None, shape: Shape) -> Tensor:
+        """Return numbers of new values of a neuron layer: spikes, or the state after them."""
+        step = len(self.calls[name]) - (state is not None)
+        values = NeuronValues(self.origins.next, shape, name, step, state)
+        return self.origins.add(values).numbers
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
@@ -184,6 +205,8 @@ class Trace(TorchFunctionMode):
     def _note(self, func: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> None:
         name = torch_layers.function_name(func)
         short = name.rpartition(".")[2]
+        if short in torch_layers.CREATES:
+            return
         if short == "__setitem__":
             self._set_item(*args)
         elif short in torch_layers.MOVES and "out" not in kwargs:
@@ -192,25 +215,22 @@ class Trace(TorchFunctionMode):
                 self.hand_in(tensor, numbers)
         elif self._keeps_values(func, short, args, kwargs, result):
             self.hand_in(result, self.numbers(args[0] if args else kwargs["input"]))
-        elif short in torch_layers.ADDS and self._adds_layers(args, kwargs):
-            terms = tuple(self.numbers(term) for term in args)
+        else:
+            self._compute(name, args, kwargs, result)
+
+    def _compute(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Note a function that makes new values: a weighted sum, a pool, or one not looked into."""
+        short = name.rpartition(".")[2]
+        if terms := torch_sums.terms(short, args, kwargs, result, self.numbers):
             values = SumValues(self.origins.next, tuple(result.shape), terms)
             self.hand_in(result, self.origins.add(values).numbers)
-        elif short in FUNCTIONS:
-            self._linear_function(short, args, kwargs, result)
+        elif layer := as_layer(short, args, kwargs):
+            self.modules.setdefault(layer.name, layer.module)
+            self._hand_in_linear(result, layer.name, self.numbers(layer.drive))
         else:
             given = tuple(self.numbers(t) for t in tensors((args, kwargs)) if self._knows(t))
             for tensor in tensors(result):
                 self._hand_in_function(tensor, name, given)
-
-    def _linear_function(self, short: str, args: Any, kwargs: Any, result: Tensor) -> None:
-        """Note a function as the layer that has the same arguments; they are its name."""
-        given = list(args) or [kwargs["input"]]
-        options = {key: value for key, value in kwargs.items() if key != "input"}
-        words = [*map(str, given[1:]), *(f"{key}={value}" for key, value in options.items())]
-        name = f"{short}({', '.join(words)})"
-        self.modules.setdefault(name, FUNCTIONS[short](*given[1:], **options))
-        self._hand_in_linear(result, name, self.numbers(given[0]))
 
     def _keeps_values(
         self, func: Callable[..., Any], short: str, args: Any, kwargs: Any, result: Any
@@ -220,10 +240,6 @@ class Trace(TorchFunctionMode):
         cast = short in torch_layers.CASTS and result.is_floating_point()
         return cast or torch_layers.changes_nothing(func, args, kwargs)
 
-    def _adds_layers(self, args: Any, kwargs: Any) -> bool:
-        both = all(isinstance(term, Tensor) and self._knows(term) for term in args)
-        return both and len(args) == 2 and args[0].shape == args[1].shape and not kwargs
-
     def _as_numbers(self, tensor: Tensor) -> Tensor:
         """Return numbers for values, and anything that may be an index as it is."""
         if self._knows(tensor) or tensor.is_floating_point():
@@ -232,7 +248,7 @@ class Trace(TorchFunctionMode):
 
     def _set_item(self, target: Tensor, index: Any, value: Any) -> None:
         numbers = self.numbers(target).clone()
-        numbers[index] = self.numbers(value) if isinstance(value, Tensor) else NOTHING
+        numbers[index] = self.numbers(torch.as_tensor(value))
         self.hand_in(target, numbers)
 
     def _hand_in_function(self, tensor: Tensor, name: str, arguments: tuple[Tensor, ...]) -> None:
@@ -248,11 +264,13 @@ def _named(hook: Callable[..., None], name: str) -> Callable[..., None]:
     return lambda *args: hook(name, *args)
 
 
-def _state_problem(name: str, state: str, value: Tensor, before: Tensor | None) -> str:
+def _state_problem(
+    name: str, state: str, value: Tensor, before: Tensor | None, start: float
+) -> str:
     if before is None:
-        if bool((value == 0).all()):
+        if bool((value == start).all()):
             return ""
-        return f"{name} starts with {state} other than zero"
+        return f"{name} starts with {state} other than {'zero' if start == 0 else start}"
     if before.shape == value.shape and torch.equal(before.to(value.dtype), value):
         return ""
     return f"{name} is not given the {state} of the time step before; keep it in the module"

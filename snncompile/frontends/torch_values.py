@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from torch import Tensor
 Shape = tuple[int, ...]
 
 NOTHING = -1
+"""The number of values that come from neither the input nor a layer, and are not all zero."""
+ZERO = -2
 """The number of values that come from neither the input nor a layer, e.g. of `torch.zeros`."""
 
 
@@ -73,17 +75,25 @@ class LinearValues(Values):
         return (self.inputs,)
 
 
+class Term(NamedTuple):
+    """One summand of a weighted sum."""
+
+    numbers: Tensor
+    """Of the shape of the sum."""
+    factor: Tensor
+    """Of the shape of the sum, or of shape ()."""
+
+
 @dataclass(frozen=True, eq=False)
 class SumValues(Values):
-    """Element by element sum."""
+    """Element by element, the sum of terms, each times a factor."""
 
-    terms: tuple[Tensor, ...]
-    """Numbers of the terms, each of the shape of the sum."""
+    terms: tuple[Term, ...]
 
     @property
     def parts(self) -> tuple[Tensor, ...]:
         """The terms."""
-        return self.terms
+        return tuple(term.numbers for term in self.terms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +132,8 @@ class Origins:
         return values
 
     def among(self, numbers: Tensor) -> list[Values]:
-        """Return all values that the numbers belong to, in order; `NOTHING` belongs to none."""
+        """Return all values that the numbers belong to, in order; `NOTHING` and `ZERO` belong
+        to none."""
         found = numbers[numbers >= 0]
         starts = torch.tensor(self._starts)
         indices = torch.searchsorted(starts, found.reshape(-1), right=True) - 1

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from snncompile.errors import ImportMismatchError, InputError
 from snncompile.frontends import torch_layers
-from snncompile.frontends.torch_build import Imported
+from snncompile.frontends.library import Time
+from snncompile.frontends.torch_build import Imported, Origin
 from snncompile.frontends.torch_run import (
-    Time,
     call,
     cast_inputs,
-    inputs,
     one_line,
     own_dtype,
     working_copy,
 )
+from snncompile.frontends.torch_time import by_step, inputs
 from snncompile.ir.graph import Population
 from snncompile.reference import simulate
 
@@ -55,11 +56,11 @@ def verify(module: nn.Module, x: Tensor, time: Time, imported: Imported) -> None
     Raises:
         ImportMismatchError: the first layer, sample, time step and neuron that differ.
     """
-    counts = {name: _Counts() for name in imported.paths}
+    counts = {name: _Counts() for name in imported.origins}
     for start, batch in batches(x, imported):
         exact = run_module(module, batch, time, imported, torch.float64, keep_precision=True)
         ours = _simulate(imported, batch)
-        for name in imported.paths:
+        for name in imported.origins:
             _compare(imported.network.population(name), exact[name], ours[name], start)
         own = run_module(module, batch, time, imported, own_dtype(module))
         for name, count in counts.items():
@@ -95,7 +96,7 @@ def batches(x: Tensor, imported: Imported) -> Iterator[tuple[int, Tensor]]:
 
 def _simulate(imported: Imported, x: Tensor) -> Record:
     parts = list(simulate.batches(imported.network, x.numpy()))
-    return {name: torch.cat([part[name] for part in parts]).double() for name in imported.paths}
+    return {name: torch.cat([part[name] for part in parts]).double() for name in imported.origins}
 
 
 def run_module(
@@ -108,33 +109,56 @@ def run_module(
     keep_precision: bool = False,
 ) -> Record:
     """Return what the neuron layers of the module do when it computes in the given type."""
-    runner = working_copy(module).to(dtype)
+    samples, steps = x.shape[:2]
+    runner = working_copy(module, samples, steps).to(dtype)
     cast_inputs(runner, dtype)
-    recorded: dict[str, list[Tensor]] = {name: [] for name in imported.paths}
-    for name, path in imported.paths.items():
-        layer = _layer(runner, path)
-        _record(layer, recorded[name], imported.network.population(name))
-        if keep_precision:
-            torch_layers.library(layer).keep_precision(layer)
+    if keep_precision:
+        for layer in runner.modules():
+            library = torch_layers.library(layer)
+            if library and library.knows(layer):
+                library.keep_precision(layer)
+    recorded: dict[str, list[Tensor]] = {name: [] for name in imported.origins}
+    for name, origin in imported.origins.items():
+        layer = _layer(runner, origin.path)
+        layer.register_forward_hook(_recorder(origin, recorded[name], samples))
     try:
         for part in inputs(x.to(dtype), time):
             call(runner, part)
     except Exception as error:
         what = f"{type(module).__name__} cannot run the sample in {dtype}"
         raise InputError(f"{what}, {one_line(error)}") from error
-    return {name: torch.stack(steps, 1) for name, steps in recorded.items()}
+    return {
+        name: _in_time(recorded[name], origin, (samples, steps))
+        for name, origin in imported.origins.items()
+    }
 
 
-def _record(layer: nn.Module, steps: list[Tensor], population: Population) -> None:
-    """Append what the layer does in each call: its spikes, or its potential if it is a readout."""
-    library = torch_layers.library(layer)
+def _recorder(origin: Origin, record: list[Tensor], samples: int) -> Callable[..., None]:
+    """Return the hook that appends what is compared: time steps, or rows of a linear layer."""
 
-    def hook(module: nn.Module, args: object, out: Tensor | tuple[Tensor, ...]) -> None:
-        spikes = out if isinstance(out, Tensor) else out[0]
-        output = spikes if population.neuron.spikes else library.states(module)["mem"]
-        steps.append(output.reshape(len(output), -1).double())
+    def hook(module: nn.Module, args: object, out: Any) -> None:
+        if origin.compared in ("steps", "samples"):
+            record.append(out)
+            return
+        library = torch_layers.neuron_library(module)
+        output, states = library.left(module, out)
+        if origin.compared == "state":
+            record.append(states[library.potential].clone())
+        else:
+            record.extend(by_step(output.clone(), library.time(module), samples))
 
-    layer.register_forward_hook(hook)
+    return hook
+
+
+def _in_time(record: list[Tensor], origin: Origin, shape: tuple[int, int]) -> Tensor:
+    """Return what was recorded, float64, shape (samples, steps, size)."""
+    samples, steps = shape
+    if origin.compared == "samples":
+        return torch.cat(record).double().reshape(samples, steps, -1)
+    if origin.compared == "steps":
+        rows = torch.cat([out.reshape(-1, out.shape[-1]) for out in record])
+        return rows.double().reshape(steps, samples, -1).transpose(0, 1)
+    return torch.stack([out.reshape(samples, -1).double() for out in record], 1)
 
 
 def _layer(runner: nn.Module, path: str) -> nn.Module:

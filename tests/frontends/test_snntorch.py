@@ -25,8 +25,14 @@ MECHANISMS = ("subtract", "zero", "none")
 def neuron(kind, mechanism, delayed, **parameters):
     """Return a layer of snnTorch that keeps its own state."""
     options = {"reset_mechanism": mechanism, "reset_delay": delayed, "init_hidden": True}
-    decays = {"beta": 0.75, **({"alpha": 0.5} if kind == "Synaptic" else {})}
-    return getattr(snn, kind)(**{**decays, **options, **parameters})
+    own = {"beta": 0.75, **({"alpha": 0.5} if "Synaptic" in kind else {})}
+    if kind.startswith("R"):
+        own |= {"all_to_all": False, "V": 0.5}
+    if kind == "Lapicque":
+        del options["reset_delay"], own["beta"]
+        own |= {"R": 2.0, "C": 2.0}
+        parameters.pop("beta", None)
+    return getattr(snn, kind)(**{**own, **options, **parameters})
 
 
 def exact_spikes(layer, x):
@@ -42,25 +48,33 @@ def drive(*shape, seed=0):
     return np.random.default_rng(seed).normal(0.4, 1.0, shape)
 
 
-KNOWN = list(itertools.product(("Leaky", "Synaptic"), MECHANISMS, (True, False)))
+ROWS = [
+    (kind, mechanism, delayed)
+    for kind, resets in snntorch.RESETS.items()
+    for mechanism, delayed in resets
+    if delayed or kind not in ("Lapicque", "RSynaptic")  # the first has no such option
+]
 
 
-@pytest.mark.parametrize("kind, mechanism, delayed", snntorch.RESETS)
+@pytest.mark.parametrize("kind, mechanism, delayed", ROWS)
 @pytest.mark.parametrize("beta", [0.0, 0.25, 1.0, 1.5, -1.0])
 def test_every_reset_spikes_as_the_library(kind, mechanism, delayed, beta):
     x = drive(20, 50, 4).astype(np.float32)
     layer = neuron(kind, mechanism, delayed, beta=beta, threshold=0.75)
     network = from_torch(layer, x)
-    assert network.populations[0].neuron.reset == snntorch.RESETS[kind, mechanism, delayed]
+    assert network.populations[0].neuron.reset == snntorch.RESETS[kind][mechanism, delayed]
     expected = exact_spikes(layer, x)
     np.testing.assert_array_equal(network.run(x).spikes, expected)
     assert 100 < expected.sum() < x.size
 
 
 def test_all_resets_are_translated_or_refused():
-    refused = set(KNOWN) - set(snntorch.RESETS)
-    assert refused == {("Leaky", "subtract", False), ("Synaptic", "subtract", False)}
-    for kind, mechanism, delayed in refused:
+    everything = set(itertools.product(snntorch.RESETS, MECHANISMS, (True, False)))
+    refused = everything - {(kind, *row) for kind, rows in snntorch.RESETS.items() for row in rows}
+    own = {("Lapicque", "subtract", False)}
+    kinds = ("Leaky", "Synaptic", "RLeaky")
+    assert refused - own == {(kind, "subtract", False) for kind in kinds}
+    for kind, mechanism, delayed in sorted(refused - own):
         with pytest.raises(UnsupportedError) as error:
             from_torch(nn.Sequential(neuron(kind, mechanism, delayed)), drive(2, 3, 4))
         assert str(error.value) == (
@@ -69,15 +83,15 @@ def test_all_resets_are_translated_or_refused():
         )
 
 
-@pytest.mark.parametrize("kind, mechanism, delayed", snntorch.RESETS)
+@pytest.mark.parametrize("kind, mechanism, delayed", ROWS)
 def test_another_reset_would_be_noticed(monkeypatch, kind, mechanism, delayed):
     """Every other reset of ours gives other spikes, so none of the rows is there by luck."""
-    key = (kind, mechanism, delayed)
-    right = snntorch.RESETS[key]
+    right = snntorch.RESETS[kind][mechanism, delayed]
     for wrong in {"hard", "soft", "delayed_soft", "delayed_hard", "none"} - {right}:
-        monkeypatch.setitem(snntorch.RESETS, key, wrong)
+        row = snntorch.RESETS[kind] | {(mechanism, delayed): wrong}
+        monkeypatch.setitem(snntorch.RESETS, kind, row)
         with pytest.raises(ImportMismatchError):
-            from_torch(neuron(*key), drive(20, 50, 4) + 0.8)
+            from_torch(neuron(kind, mechanism, delayed), drive(20, 50, 4) + 0.8)
 
 
 @pytest.mark.parametrize("name, change", [("beta", 0.01), ("alpha", 0.01), ("threshold", 0.01)])
@@ -266,9 +280,9 @@ def test_an_error_of_the_library_is_said_once():
     with pytest.raises(InputError) as error:
         from_torch(neuron("Leaky", "zero", True, spike_grad=surrogate.LSO()), drive(2, 3, 4))
     assert str(error.value) == (
-        "Leaky does not run on 2 samples of 3 time steps; tried time='step', 'first', 'second':"
-        " TypeError: StochasticSpikeOperator.forward() missing 1 required positional argument:"
-        " 'variance'"
+        "Leaky does not run on 2 samples of 3 time steps; tried time='step', 'first', 'second',"
+        " 'folded': TypeError: StochasticSpikeOperator.forward() missing 1 required positional"
+        " argument: 'variance'"
     )
 
 
@@ -319,7 +333,8 @@ class Spiking(nn.Module):
                 x = layer(x)
                 continue
             state = states[index]
-            x, *states[index] = layer(x, *(state if isinstance(state, tuple | list) else [state]))
+            out = layer(x, *(state if isinstance(state, tuple | list) else [state]))
+            x, states[index] = out[0], out if hasattr(layer, "spk") else out[1:]
         return x
 
 
@@ -333,16 +348,28 @@ def parameter(draw, low, high, size):
 
 
 @st.composite
+def recurrences(draw, size):
+    """Draw how the spikes of a layer come back to it."""
+    if draw(st.booleans()):
+        return {"all_to_all": True, "V": 1.0, "linear_features": size}
+    return {"all_to_all": False, "V": draw(parameter(-1.0, 1.0, size))}
+
+
+@st.composite
 def neurons(draw, size):
     """Draw a neuron layer."""
-    kind, mechanism, delayed = draw(st.sampled_from(list(snntorch.RESETS)))
+    kind, mechanism, delayed = draw(st.sampled_from(ROWS))
     parameters = {
         "beta": draw(parameter(-0.5, 1.5, size)),
         "threshold": draw(parameter(0.25, 2.0, size)),
         "learn_beta": draw(st.booleans()),
         "learn_threshold": draw(st.booleans()),
     }
-    if kind == "Synaptic":
+    if kind == "Lapicque":
+        parameters = {"threshold": parameters["threshold"], "R": 1.0, "C": draw(st.floats(1, 9))}
+    if kind.startswith("R"):
+        parameters |= draw(recurrences(size))
+    if "Synaptic" in kind:
         parameters |= {"alpha": draw(parameter(0.0, 1.0, size)), "learn_alpha": draw(st.booleans())}
     return neuron(kind, mechanism, delayed, **parameters)
 

@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from snncompile.errors import InputError, UnsupportedError
-from snncompile.frontends.torch_linear import FUNCTIONS, LINEAR, sample_axes
+from snncompile.frontends.torch_layers import sample_axes
+from snncompile.frontends.torch_linear import LINEAR, POOLS
 from snncompile.frontends.torch_module import from_torch
 from snncompile.neurons.base import Interval
 from snncompile.reference.synapses import bind
@@ -109,7 +110,7 @@ def test_a_layer_is_its_synapses_and_bias(layer, shape):
 
 def test_every_row_is_tested():
     assert {type(layer) for layer, _ in ALONE} == set(LINEAR)
-    assert {FUNCTIONS[f.__name__] for f, *_ in CALLS} == set(FUNCTIONS.values())
+    assert {POOLS[f.__name__] for f, *_ in CALLS} == set(POOLS.values())
 
 
 # Functions that are layers without weights; the arguments any way round.
@@ -426,7 +427,9 @@ class Around(nn.Module):
 
 A_MAXIMUM = "a maximum is no weighted sum of spikes: use average pooling (nn.{}) or a stride of the"
 A_MAXIMUM += " convolution before it, and train with it"
-ONLY = "known are functions that only reshape or select, average pooling, and + of two layers"
+ONLY = (
+    "known are functions that only reshape or select, average pooling, sums of layers and factors"
+)
 BETWEEN = {
     _functional_pool: (
         "torch.nn.functional.max_pool2d between conv and lif is not known; "
@@ -445,7 +448,8 @@ BETWEEN = {
     ),
     _functional_norm: f"torch.nn.functional.batch_norm between conv and lif is not known; {ONLY}",
     _columns_as_images: (
-        "lif reads the values of avg_pool2d((1, 2)) only in part, which is not known"
+        "lif reads the values of avg_pool2d((1, 2)) mixed between samples, which is not known; keep"
+        " the samples in an axis of their own, and take its length from the input"
     ),
     _two_images: (
         "conv acts on 2 images per sample and time step; a linear layer has to take all values of"
@@ -456,8 +460,8 @@ BETWEEN = {
         " sample as one row, use nn.Flatten before it"
     ),
     _not_the_end: (
-        "avg_pool2d(2) is not followed by a neuron layer; end with one, for example snntorch.Leaky"
-        " with reset_mechanism='none' and its potential as the result"
+        "avg_pool2d(2) is not followed by a neuron layer and does not act on each time step; end"
+        " with a neuron layer, or with a linear layer for each time step"
     ),
 }
 
