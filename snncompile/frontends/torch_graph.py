@@ -151,12 +151,12 @@ def _last_linear(trace: Trace, path: str) -> NeuronLayer:
             f"{path} is not followed by a neuron layer and does not act on each time step; end with"
             " a neuron layer, or with a linear layer for each time step"
         )
-    first, order = calls[0], inputs.unflatten(0, (steps, trace.samples))
+    first, order = calls[0], inputs.reshape(steps, trace.samples, -1)
     shape = first.target_shape
     try:
         drive, rows = _folded(trace, path, list(order)), "steps"
     except UnsupportedError:
-        order = inputs.unflatten(0, (trace.samples, steps)).transpose(0, 1)
+        order = inputs.reshape(trace.samples, steps, -1).transpose(0, 1)
         drive, rows = _folded(trace, path, list(order)), "samples"
     through = Through(path, drive, first.source_shape)
     return NeuronLayer(path, trace.modules[path], shape, through, rows)  # type: ignore[arg-type]

@@ -52,5 +52,5 @@ def by_step(tensor: Tensor, time: Time, samples: int) -> tuple[Tensor, ...]:
     if time == "first":
         return tensor.unbind(0)
     if time == "folded":
-        tensor = tensor.unflatten(0, (samples, -1))
+        tensor = tensor.reshape(samples, len(tensor) // samples, *tensor.shape[1:])
     return tensor.unbind(1)
