@@ -6,8 +6,10 @@ A mistake in the file is answered with the file, the line, the field and the rea
 from __future__ import annotations
 
 import os
+import re
 import reprlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,8 @@ MAX_DEPTH = 20
 """Mappings and lists inside each other; a chip file has 6."""
 
 _FOLDER = Path(__file__).parent
+_BOARD = re.compile(r"(?P<chip>.{2,}):(?P<board>[A-Za-z0-9_-]+)")
+"""A chip and a board; one letter and a colon are a drive of Windows."""
 _REASONS = {
     "missing": "is missing",
     "extra_forbidden": "is not a field of a chip file",
@@ -47,11 +51,15 @@ def names() -> tuple[str, ...]:
 def load(name_or_path: str | Path) -> Chip:
     """Return a shipped chip by its name, or the chip described by a YAML file.
 
-    A path ends in .yaml or .yml, or has a folder in it (`./mychip`).
+    A path ends in .yaml or .yml, or has a folder in it (`./mychip`). After either, `:board` names
+    a system of several such chips (`loihi2:hala-point`).
 
     Raises:
-        ChipError: no such chip or file, or the file is not a complete chip.
+        ChipError: no such chip, file or board, or the file is not a complete chip.
     """
+    found = _BOARD.fullmatch(name_or_path) if isinstance(name_or_path, str) else None
+    if found:
+        return _on_board(load(found["chip"]), found["board"])
     if _is_path(name_or_path):
         return _read(Path(name_or_path))
     if name_or_path not in names():
@@ -59,7 +67,19 @@ def load(name_or_path: str | Path) -> Chip:
             f"no chip called {str(name_or_path)!r}; known: {', '.join(names())};"
             " or give the path of a YAML file"
         )
-    return _read(_FOLDER / f"{name_or_path}.yaml")
+    return _shipped(name_or_path)
+
+
+@cache
+def _shipped(name: str) -> Chip:
+    return _read(_FOLDER / f"{name}.yaml")
+
+
+def _on_board(chip: Chip, board: str) -> Chip:
+    if board not in chip.boards:
+        known = ", ".join(chip.boards) or "no boards"
+        raise ChipError(f"{chip.name} has no board called {board!r}; known: {known}")
+    return chip.model_copy(update={"board": board})
 
 
 def _is_path(name_or_path: str | Path) -> bool:

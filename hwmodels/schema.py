@@ -6,22 +6,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
-Evidence = Literal["primary", "quoted", "derived", "assumed", "made up", "unknown"]
-"""How we know a number.
+from snncompile.hwmodels.limits import (
+    AxonEntries,
+    Board,
+    ByteMemory,
+    CoreLimits,
+    Crossbar,
+    KernelCores,
+    LayerLimits,
+    Mesh,
+    RowMemory,
+    WeightRam,
+)
+from snncompile.hwmodels.records import (
+    PROBLEM,
+    Choices,
+    Count,
+    Known,
+    Location,
+    Nanoseconds,
+    Number,
+    Picojoules,
+    Record,
+    Watts,
+    Whole,
+    located,
+    numbers,
+    problem,
+)
 
-primary: read in an original artefact (source, log, data sheet); quoted: a text that quotes the
-original; derived: computed from such numbers; assumed: a stand-in, said so; made up: a chip for
-tests; unknown: not public, the value is null.
+__all__ = ["PROBLEM", "Chip", "Choices", "CoreLimits", "Mesh", "Number", "numbers"]
+
+Encoding = Literal[
+    "one_word",
+    "loihi1",
+    "packed_rows",
+    "crossbar",
+    "kernels",
+    "layers",
+    "weight_ram",
+    "bytes",
+]
+"""How synapses are stored and counted.
+
+The first three are words in a memory, one function each in `snncompile/passes/synapse_memory.py`;
+the others have rules of their own, one file each in `snncompile/passes/fit/`.
 """
 
-Encoding = Literal["one_word", "loihi1", "packed_rows"]
-"""How synaptic memory is counted; one function each in `snncompile/passes/synapse_memory.py`."""
+SECTIONS: dict[str, str] = {
+    "loihi1": "rows",
+    "crossbar": "crossbar",
+    "kernels": "kernels",
+    "layers": "layers",
+    "weight_ram": "weight_ram",
+    "bytes": "memory",
+}
+"""Section of a chip file that an encoding needs."""
 
 Event = Literal[
     "synaptic_op",
@@ -39,124 +84,7 @@ Event = Literal[
 """What the estimator can count; see `backends/energy/counts.py` for the meaning of each."""
 
 
-Location = tuple[int | str, ...]
-"""Where a field stands in a record: names and, in lists, positions."""
-
-PROBLEM = "chip_problem"
-"""Type of the errors that `_problem` makes."""
-
-
-def _problem(location: Location, reason: str) -> PydanticCustomError:
-    """Return an error at a field further inside, which a plain ValueError cannot name."""
-    return PydanticCustomError(PROBLEM, "{reason}", {"location": location, "reason": reason})
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Number(_Record):
-    """One number about hardware, and why we believe it."""
-
-    value: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
-    unit: str = Field(min_length=1)
-    evidence: Evidence
-    source: str
-    """A key of `Chip.sources`."""
-
-    @model_validator(mode="after")
-    def _unknown_is_null(self) -> Self:
-        if (self.value is None) != (self.evidence == "unknown"):
-            raise ValueError("a number is null exactly when its evidence is unknown")
-        return self
-
-    @property
-    def whole(self) -> int | None:
-        """The value as an integer; None if unknown."""
-        return None if self.value is None else int(self.value)
-
-
-def _whole(number: Number) -> Number:
-    if number.value is not None and number.value != int(number.value):
-        raise ValueError(f"must be a whole number, got {number.value:g}")
-    return number
-
-
-def _at_least_one(number: Number) -> Number:
-    if number.value == 0:
-        raise ValueError("must be at least 1; a number nobody published is null")
-    return number
-
-
-def _known(number: Number) -> Number:
-    if number.value is None:
-        raise ValueError("must be known")
-    return number
-
-
-def _in_unit(unit: str) -> AfterValidator:
-    def check(number: Number) -> Number:
-        if number.unit != unit:
-            raise ValueError(f"the unit must be {unit}, got {number.unit!r}")
-        return number
-
-    return AfterValidator(check)
-
-
-Whole = Annotated[Number, AfterValidator(_whole)]
-Count = Annotated[Number, AfterValidator(_whole), AfterValidator(_at_least_one)]
-Known = Annotated[Count, AfterValidator(_known)]
-Picojoules = Annotated[Number, _in_unit("pJ")]
-Nanoseconds = Annotated[Number, _in_unit("ns")]
-Watts = Annotated[Number, _in_unit("W")]
-
-
-class Choices(_Record):
-    """A number that can take only some values."""
-
-    values: Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
-    unit: str = Field(min_length=1)
-    evidence: Evidence
-    source: str
-
-
-class Mesh(_Record):
-    """Tiles in columns and rows; each tile is a router and its cores."""
-
-    tile_columns: Known
-    tile_rows: Known
-    cores_per_tile: Known
-    cores: Known
-    """Cores a program may use; fewer than the mesh holds where some are reserved."""
-
-    @model_validator(mode="after")
-    def _cores_exist(self) -> Self:
-        parts = (self.tile_columns, self.tile_rows, self.cores_per_tile, self.cores)
-        columns, rows, per_tile, cores = (part.whole or 0 for part in parts)
-        if not 0 < cores <= columns * rows * per_tile:
-            raise ValueError(f"{cores} cores do not fit {columns} x {rows} tiles of {per_tile}")
-        return self
-
-
-class CoreLimits(_Record):
-    """What one core can hold."""
-
-    compartments: Count
-    """Places that hold one neuron's state."""
-    synapse_words: Count
-    """Words of synaptic memory."""
-    synapse_word_bits: Count
-    axons_in: Count
-    """Source neurons the core can listen to."""
-    axons_out: Count
-    """Entries (source neuron, destination core) the core can send to."""
-    compartment_profiles: Count
-    """Different decays of one core."""
-    threshold_profiles: Count
-    """Different thresholds of one core."""
-
-
-class Formats(_Record):
+class Formats(Record):
     """Widths and ranges of the chip's integers (meaning: `snncompile/neurons/fixed.py`)."""
 
     weight_bits: Choices
@@ -183,25 +111,25 @@ class Formats(_Record):
     def _exponents_in_order(self) -> Self:
         if self.weight_exponent_lowest > self.weight_exponent_highest:
             reason = f"is above weight_exponent_highest, {self.weight_exponent_highest}"
-            raise _problem(("weight_exponent_lowest",), reason)
+            raise problem(("weight_exponent_lowest",), reason)
         return self
 
 
-class Price(_Record):
+class Price(Record):
     """Cost of one event. An energy or time nobody published is null and is reported as missing."""
 
     energy_pj: Picojoules
     time_ns: Nanoseconds
 
 
-class Barrier(_Record):
+class Barrier(Record):
     """Barrier sync of a chip with so many tiles in use; in between, the next larger entry holds."""
 
     tiles: Annotated[int, Field(gt=0)]
     time_ns: Nanoseconds
 
 
-class CostSet(_Record):
+class CostSet(Record):
     """Prices from one origin. Sets are never mixed."""
 
     title: str
@@ -217,11 +145,11 @@ class CostSet(_Record):
     def _barrier_grows(self) -> Self:
         tiles = [entry.tiles for entry in self.barrier]
         if tiles != sorted(set(tiles)):
-            raise _problem(("barrier",), f"the tiles must grow, got {tiles}")
+            raise problem(("barrier",), f"the tiles must grow, got {tiles}")
         return self
 
 
-class Chip(_Record):
+class Chip(Record):
     """One chip: limits the compiler meets, formats it quantizes to, prices it adds up."""
 
     name: str = Field(pattern=r"^[a-z0-9_-]+$")
@@ -232,8 +160,20 @@ class Chip(_Record):
     """Short name -> paper, file, table or page."""
     mesh: Mesh
     core: CoreLimits
+    boards: dict[str, Board] = Field(default={})
+    """Systems of several chips, by name; see `board`."""
+    board: str | None = None
+    """The system that is meant (`loihi2:hala-point`); None for one chip."""
     encoding: Encoding
     encoding_source: str
+    rows: RowMemory | None = None
+    crossbar: Crossbar | None = None
+    kernels: KernelCores | None = None
+    layers: LayerLimits | None = None
+    weight_ram: WeightRam | None = None
+    memory: ByteMemory | None = None
+    axon_entries: AxonEntries | None = None
+    """None: each axon is one entry."""
     formats: Formats
     neurons: dict[str, Known]
     """Compartments one neuron takes, by neuron kind; a kind that is not listed cannot be built."""
@@ -244,12 +184,41 @@ class Chip(_Record):
     def _keys_exist(self) -> Self:
         if self.default_costs not in self.costs:
             reason = f"{self.default_costs!r} is not one of the costs: {', '.join(self.costs)}"
-            raise _problem(("default_costs",), reason)
+            raise problem(("default_costs",), reason)
         for location, source in self._used_sources():
             if source not in self.sources:
                 reason = f"{source!r} is not one of the sources: {', '.join(self.sources)}"
-                raise _problem(location, reason)
+                raise problem(location, reason)
         return self
+
+    @model_validator(mode="after")
+    def _section_of_its_encoding(self) -> Self:
+        need = SECTIONS.get(self.encoding)
+        for section in SECTIONS.values():
+            given = getattr(self, section) is not None
+            if given and section != need:
+                raise problem((section,), f"belongs to another encoding than {self.encoding!r}")
+            if not given and section == need:
+                raise problem(("encoding",), f"{self.encoding!r} needs the section {section}")
+        return self
+
+    @model_validator(mode="after")
+    def _board_exists(self) -> Self:
+        if self.board is not None and self.board not in self.boards:
+            known = ", ".join(self.boards) or "none"
+            raise problem(("board",), f"{self.board!r} is not one of the boards: {known}")
+        return self
+
+    @property
+    def sections(self) -> tuple[Record, ...]:
+        """The limits of its encoding and of its axons, where the file gives any."""
+        parts = (*(getattr(self, name) for name in SECTIONS.values()), self.axon_entries)
+        return tuple(part for part in parts if part is not None)
+
+    @property
+    def chips(self) -> int:
+        """Number of chips a program may use: those of the board, else one."""
+        return 1 if self.board is None else self.boards[self.board].chips.whole or 1
 
     @model_validator(mode="after")
     def _barriers_reach_all_tiles(self) -> Self:
@@ -258,32 +227,13 @@ class Chip(_Record):
             last = costs.barrier[-1].tiles
             if last < tiles:
                 reason = f"ends at {last} of {tiles} tiles"
-                raise _problem(("costs", name, "barrier"), reason)
+                raise problem(("costs", name, "barrier"), reason)
         return self
 
     def _used_sources(self) -> Iterator[tuple[Location, str]]:
         yield ("encoding_source",), self.encoding_source
+        if self.rows is not None:
+            yield ("rows", "kinds_source"), self.rows.kinds_source
         yield ("formats", "weight_exponent_source"), self.formats.weight_exponent_source
-        for location, number in _numbers(self, ()):
+        for location, number in located(self, ()):
             yield (*location, "source"), number.source
-
-
-def numbers(record: BaseModel) -> list[Number | Choices]:
-    """Return every sourced number in a record, in the order of its fields."""
-    return [number for _, number in _numbers(record, ())]
-
-
-def _numbers(part: Any, location: Location) -> Iterator[tuple[Location, Number | Choices]]:
-    if isinstance(part, Number | Choices):
-        yield location, part
-        return
-    for name, value in _inside(part):
-        yield from _numbers(value, (*location, name))
-
-
-def _inside(part: Any) -> Iterable[tuple[int | str, Any]]:
-    if isinstance(part, BaseModel):
-        return part
-    if isinstance(part, dict):
-        return part.items()
-    return enumerate(part) if isinstance(part, tuple) else ()

@@ -10,13 +10,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.errors import FitError
+from snncompile.errors import FitError, UnsupportedError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork, Population
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes import remedies
 from snncompile.passes.base import Pass
+from snncompile.passes.synapse_memory import ROWS
 from snncompile.passes.usage import RESOURCES, destinations, limit, slice_usage
 
 Ints = NDArray[np.int64]
@@ -64,6 +65,8 @@ def cut(network: IntegerNetwork, chip: Chip) -> tuple[Slice, ...]:
             there are too few cores.
         UnsupportedError: the chip lacks a neuron.
     """
+    if chip.encoding not in ROWS:
+        raise UnsupportedError(f"{chip.name} stores synapses as {chip.encoding}: no partition yet")
     cores = dict.fromkeys((p.name for p in network.populations), 1)
     while True:
         slices = {p.name: _even(p, cores[p.name], 0) for p in network.populations}

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from snncompile.hwmodels.schema import Chip, Choices, CoreLimits, Formats, Mesh, Number
+from snncompile.hwmodels.records import Choices, Number, located
+from snncompile.hwmodels.schema import Chip
+from snncompile.passes.usage import RESOURCES
 
 if TYPE_CHECKING:
     from snncompile.backends.energy.estimate import Estimate
@@ -163,11 +165,12 @@ def chip_table(chip: Chip) -> Table:
     table = Table(title=f"{chip.name}: {chip.title}", title_justify="left")
     for name in ("number", "value", "unit", "evidence", "source"):
         table.add_column(name, overflow="fold")
-    for part in (chip.mesh, chip.core, chip.formats):
-        for name in type(part).model_fields:
-            _add_number(table, chip, name, part)
-    for kind, number in chip.neurons.items():
-        _add_number(table, chip, kind, number)
+    for part in (chip.mesh, chip.core, *chip.sections, chip.formats, chip.neurons):
+        for place, number in located(part, ()):
+            _add_number(table, chip, ".".join(map(str, place)), number)
+    for name, board in chip.boards.items():
+        for place, number in located(board, ()):
+            _add_number(table, chip, f"board {name}: {'.'.join(map(str, place))}", number)
     return table
 
 
@@ -211,21 +214,17 @@ def _scaled(value: float, unit: str) -> str:
     return f"{value / 1e-12:.3g} p{unit}"
 
 
-def _add_number(
-    table: Table, chip: Chip, name: str, part: Mesh | CoreLimits | Formats | Number
-) -> None:
-    number = part if isinstance(part, Number) else getattr(part, name)
-    if not isinstance(number, Number | Choices):
-        return
+def _add_number(table: Table, chip: Chip, name: str, number: Number | Choices) -> None:
     if isinstance(number, Choices):
         value = ", ".join(map(str, number.values))
     else:
-        value = "unknown" if number.value is None else f"{number.value:,g}"
+        none = number.evidence if number.evidence == "no limit" else "unknown"
+        value = none if number.value is None else f"{number.value:,g}"
     table.add_row(name, value, number.unit, number.evidence, chip.sources[number.source])
 
 
 def _limits() -> list[str]:
-    return [name for name in CoreLimits.model_fields if name != "synapse_word_bits"]
+    return list(RESOURCES)
 
 
 def _share(used: int, available: int | None) -> str:

@@ -118,7 +118,14 @@ def test_chips_lists_them_and_shows_one(snncompile_command):
     assert [c["name"] for c in snncompile_command("chips", "--json").json["chips"]] == [
         "loihi1",
         "loihi2",
+        "odin",
+        "paicore2",
+        "speck2",
+        "spinnaker1",
+        "spinnaker2",
         "toy",
+        "truenorth",
+        "xylo-audio2",
     ]
     assert snncompile_command("chips", "toy", "--json").json["core"]["compartments"]["value"] == 4
     assert "made up" in snncompile_command("chips", "toy").out
@@ -263,7 +270,8 @@ COMPILE = ("--chip", "loihi2", "-o", "out")
 MISTAKES = {
     "unknown chip": (
         ("compile", "network", "--chip", "loihi9", "-o", "out"),
-        "no chip called 'loihi9'; known: loihi1, loihi2, toy; or give the path of a YAML file",
+        "no chip called 'loihi9'; known: loihi1, loihi2, odin, paicore2, speck2, spinnaker1,"
+        " spinnaker2, toy, truenorth, xylo-audio2; or give the path of a YAML file",
     ),
     "no model": (("compile", "nothing.net", *COMPILE), f"nothing.net: no such file; {NET}"),
     "checkpoint": (

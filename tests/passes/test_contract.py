@@ -205,7 +205,8 @@ COMPILE_REFUSED = [
     ),
     (
         {"chip": "loihi9"},
-        "no chip called 'loihi9'; known: loihi1, loihi2, toy; or give the path of a YAML file",
+        "no chip called 'loihi9'; known: loihi1, loihi2, odin, paicore2, speck2, spinnaker1,"
+        " spinnaker2, toy, truenorth, xylo-audio2; or give the path of a YAML file",
     ),
 ]
 

@@ -1,0 +1,192 @@
+"""Limits of a chip: its mesh and boards, what one core holds, and how its synapses are stored.
+
+A kind of limit that a chip does not have is left out of its file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from snncompile.hwmodels.records import Choices, Count, Known, KnownWhole, Record, problem
+
+RowKind = Literal["sparse", "run_length", "dense1", "dense2"]
+"""Ways to write a row of synapses; see `snncompile/passes/encode.py`."""
+
+
+class Mesh(Record):
+    """Tiles in columns and rows; each tile is a router and its cores."""
+
+    tile_columns: Known
+    tile_rows: Known
+    cores_per_tile: Known
+    cores: Known
+    """Cores a program may use; fewer than the mesh holds where some are reserved."""
+
+    @model_validator(mode="after")
+    def _cores_exist(self) -> Self:
+        parts = (self.tile_columns, self.tile_rows, self.cores_per_tile, self.cores)
+        columns, rows, per_tile, cores = (part.whole or 0 for part in parts)
+        if not 0 < cores <= columns * rows * per_tile:
+            raise ValueError(f"{cores} cores do not fit {columns} x {rows} tiles of {per_tile}")
+        return self
+
+
+class Board(Record):
+    """Several chips that can be bought as one system."""
+
+    title: str
+    chips: Known
+    columns: Count
+    """Chips side by side; null where the arrangement is not public."""
+    rows: Count
+
+    @model_validator(mode="after")
+    def _chips_have_a_place(self) -> Self:
+        chips, columns, rows = self.chips.whole or 0, self.columns.whole, self.rows.whole
+        if columns and rows and chips > columns * rows:
+            raise problem(("chips",), f"{chips} chips do not fit {columns} x {rows} places")
+        return self
+
+
+class CoreLimits(Record):
+    """What one core can hold; of cores of different size the largest."""
+
+    compartments: Count
+    """Places that hold one neuron's state."""
+    synapse_words: Count
+    """Words of synaptic memory."""
+    synapse_word_bits: Count
+    axons_in: Count
+    """Source neurons the core can listen to."""
+    axons_out: Count
+    """Entries (source neuron, destination core) the core can send to."""
+    compartment_profiles: Count
+    """Different decays of one core."""
+    threshold_profiles: Count
+    """Different thresholds of one core."""
+    neuron_groups: Count | None = None
+    """Different neuron models of one core."""
+
+
+class AxonEntries(Record):
+    """Entries of `axons_out` that one axon takes, by its kind."""
+
+    discrete: Known
+    """Serves one source neuron."""
+    population: Known
+    """Serves all neurons of a source group whose rows lie side by side."""
+    other_chip: KnownWhole
+    """More, where the destination is on another chip."""
+
+
+class RowMemory(Record):
+    """Rows of synapses in entries of a common format: encoding `loihi1`."""
+
+    kinds: Annotated[tuple[RowKind, ...], Field(min_length=1)]
+    kinds_source: str
+    entry_synapses: Known
+    """Synapses of one entry at most."""
+    entry_head_bits: KnownWhole
+    index_bits_lowest: KnownWhole
+    index_bits_highest: Known
+    skip_bits_lowest: KnownWhole
+    skip_bits_highest: Known
+    delay_bits: KnownWhole
+    """Bits of a synapse's own delay, where it has one."""
+    spare_bits: KnownWhole
+    """A row that ends on a word, or up to so many bits before its end, takes one more."""
+    row_words: Known
+    """Words of one row at most."""
+    formats: Known
+    """Different synapse formats of one core."""
+    destination_groups: Known
+    """Groups of neurons that share rows through different bases, interleaved on one core."""
+
+
+class Crossbar(Record):
+    """Every axon of a core meets every neuron of it: encoding `crossbar`."""
+
+    axons: Known
+    neurons: Known
+    synapse_bits: Known
+    """Bits of the magnitude at each crossing; 1: there is a synapse or there is none."""
+    sign: Literal["type", "source"]
+    """Who gives a synapse its sign: the neuron's weight for the axon's type, or the source."""
+    axon_types: Known
+    """Types an axon can have; each neuron has one weight per type."""
+    type_weight_bits: Count | None = None
+    """Bits of the weight for a type, including its sign."""
+    destinations: Count
+    """Cores that one neuron can send to."""
+    inputs_are_neurons: bool = False
+    """Whether an input line takes the place of a neuron, because axon i is neuron i's."""
+
+
+class KernelCores(Record):
+    """One convolution layer per core, cores of different size: encoding `kernels`."""
+
+    kernel_words: Choices
+    """Words of kernel memory of each core."""
+    neuron_words: Choices
+    """Words of neuron memory of each core."""
+    kernel: Known
+    """Largest side of a kernel."""
+    strides: Choices
+    pools: Choices
+    """Sides of the sum pooling behind a layer."""
+    destinations: Known
+    """Layers that one layer can send to."""
+
+    @model_validator(mode="after")
+    def _one_of_each_per_core(self) -> Self:
+        kernels, neurons = len(self.kernel_words.values), len(self.neuron_words.values)
+        if kernels != neurons:
+            raise problem(
+                ("neuron_words", "values"), f"{neurons} values, but {kernels} cores have kernels"
+            )
+        return self
+
+
+class LayerLimits(Record):
+    """One network of input, hidden and output neurons on the whole chip: encoding `layers`."""
+
+    inputs: Known
+    hidden: Known
+    outputs: Known
+    fan_out: Known
+    """Neurons that an input line or a hidden neuron can reach."""
+    input_spikes: Known
+    """Spikes of an input line, a hidden and an output neuron in one time step at most."""
+    hidden_spikes: Known
+    output_spikes: Known
+
+
+class WeightRam(Record):
+    """Lines of weight bits, one or more per neuron: encoding `weight_ram`."""
+
+    lines: Known
+    """Lines of a core: neurons of it, if one line each is enough."""
+    line_bits: Known
+    """Bits of a line: fan-in times weight bits, if one line is enough."""
+    extension: Known
+    """Lines that one neuron can take at most; a power of two."""
+
+
+class ByteMemory(Record):
+    """Programs on ordinary processors with a data memory of their own: encoding `bytes`."""
+
+    data_bytes: Count
+    """Data memory of one core."""
+    neuron_bytes: Count
+    """State and parameters of a neuron."""
+    input_bytes: Count
+    """Buffer of a neuron for what arrives in later steps, one of each sign."""
+    buffered_steps: Count
+    """Steps that the buffer of a neuron covers."""
+    shared_bytes: Count
+    """Memory of the chip for the synapses of all cores."""
+    synapse_bytes: Count
+    router_entries: Count
+    """Routes of a chip; a slice of a population that sends spikes takes one."""
