@@ -45,6 +45,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "torch_libraries": {
         "snntorch": "snncompile.frontends.snntorch:LIBRARY",
+        "spikingjelly": "snncompile.frontends.spikingjelly:LIBRARY",
     },
     "passes": {
         "retime": "snncompile.passes.retime:Retime",

@@ -88,6 +88,11 @@ class Library:
         """Return whether a module's class itself, not an ancestor of it, is the library's."""
         return type(module).__module__.split(".")[0] == self.package
 
+    def descends(self, module: nn.Module) -> bool:
+        """Return whether a module's class is the library's or descends from one of it."""
+        packages = (cls.__module__.split(".")[0] for cls in type(module).__mro__)
+        return self.package in packages
+
     def knows(self, module: nn.Module) -> bool:
         """Return whether the module is a neuron layer that can be translated."""
         return self.owns(module) and type(module).__name__ in self.neurons
@@ -109,10 +114,16 @@ class Library:
         return None
 
     def reset(self, module: Any) -> None:
-        """Put the state that a layer keeps back to what a new sample starts with."""
+        """Put the state that a module keeps back to what a new sample starts with.
+
+        Called with every module whose class descends from one of the library.
+        """
 
     def prepare(self, module: Any, samples: int, steps: int) -> None:
-        """Adapt a layer of a copy to the number of samples and time steps of the next run."""
+        """Adapt a module of a copy to the number of samples and time steps of the next run.
+
+        Called with every module whose class descends from one of the library.
+        """
 
     def keep_precision(self, module: Any) -> None:
         """Make a layer of a float64 copy compute in float64 throughout."""

@@ -62,7 +62,8 @@ class SnnTorch(Library):
 
     def reset(self, module: Any) -> None:
         """Put the hidden state back to zero."""
-        module.reset_mem()
+        if hasattr(module, "reset_mem"):
+            module.reset_mem()
 
     def states(self, module: Any) -> dict[str, Tensor]:
         """Return the state after the last call, by the name of the argument that hands it in."""

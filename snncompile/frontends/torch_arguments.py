@@ -35,5 +35,8 @@ def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def first_argument(module: nn.Module, args: Any, kwargs: Any) -> Any:
-    """Return what a layer is called with first."""
-    return next(iter(inspect.signature(module.forward).bind(*args, **kwargs).arguments.values()))
+    """Return what a layer is called with first; a `forward` may take `*args`."""
+    if args:
+        return args[0]
+    first = next(iter(inspect.signature(module.forward).parameters))
+    return kwargs.get(first, next(iter(kwargs.values())))

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends import torch_layers
-from snncompile.frontends.library import Library
 from snncompile.frontends.torch_arguments import mapped
 
 
@@ -106,17 +105,12 @@ def working_copy(module: nn.Module, samples: int, steps: int) -> nn.Module:
         name = type(module).__name__
         raise InputError(f"{name} cannot be copied, {one_line(error)}") from error
     result = result.cpu().eval()
-    for layer, library in _neuron_layers(result):
-        library.reset(layer)
-        library.prepare(layer, samples, steps)
+    for inner in result.modules():
+        for library in torch_layers.libraries():
+            if library.descends(inner):
+                library.reset(inner)
+                library.prepare(inner, samples, steps)
     return result
-
-
-def _neuron_layers(module: nn.Module) -> Iterator[tuple[nn.Module, Library]]:
-    for inner in module.modules():
-        library = torch_layers.library(inner)
-        if library and library.knows(inner):
-            yield inner, library
 
 
 def _all_tensors(value: Any) -> Iterator[Tensor]:
