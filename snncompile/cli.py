@@ -70,6 +70,10 @@ def compile_command(
     bits: Annotated[int, typer.Option(help="bits of a weight")] = 8,
     steps: Annotated[int | None, typer.Option(help="time steps of one sample")] = None,
     prune: Annotated[bool, typer.Option(help="drop neurons that change no output")] = True,
+    rules: Annotated[str, typer.Option(help="free, or nxtf to cut as Intel's compiler")] = "free",
+    encoding: Annotated[
+        str | None, typer.Option(help="with nxtf: sparse, run_length, dense1, dense2")
+    ] = None,
     assume: Annotated[
         list[str] | None,
         typer.Option(help="NAME=VALUE where a .nir file is silent: reset=soft, dt=1e-3, ..."),
@@ -84,7 +88,16 @@ def compile_command(
 
     network = load_model(model, from_words(assume) if assume else None)
     data = read_spikes(calibration, network).x if calibration else None
-    program = compile(network, chip=chip, calibration=data, bits=bits, steps=steps, prune=prune)
+    program = compile(
+        network,
+        chip=chip,
+        calibration=data,
+        bits=bits,
+        steps=steps,
+        prune=prune,
+        rules=rules,
+        encoding=encoding,
+    )
     program.save(output)
     _show(program, as_json)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +18,7 @@ from snncompile.ir.graph import Graph, IntegerNetwork, Network
 from snncompile.options import Options
 from snncompile.passes.base import Pass
 from snncompile.passes.bounds import bounds
+from snncompile.passes.nxtf import PartitionNxtf
 from snncompile.passes.partition import Partition
 from snncompile.passes.place import Place
 from snncompile.passes.prune import Prune
@@ -34,6 +36,8 @@ def compile(
     bits: int = 8,
     steps: int | None = None,
     prune: bool = True,
+    rules: str = "free",
+    encoding: str | None = None,
 ) -> Program:
     """Return the Program that computes a network on a chip.
 
@@ -45,6 +49,8 @@ def compile(
         steps: time steps of one sample, which the bounds may rely on; those of the calibration
             data if there is any, else any number.
         prune: whether neurons that cannot change any output are dropped.
+        rules: how the network is cut: "free", or "nxtf" as Intel's own compiler for Loihi 1 does.
+        encoding: of all rows under rules nxtf: "sparse", "run_length", "dense1" or "dense2".
 
     Raises:
         InputError: no such chip, or the calibration data has another shape.
@@ -57,7 +63,7 @@ def compile(
     data = None if calibration is None else check_spikes(network, calibration)
     if data is not None and steps is None:
         steps = data.shape[1]
-    options = _options(bits, steps, prune)
+    options = _options(bits=bits, steps=steps, prune=prune, rules=rules, encoding=encoding)
     design = Design(network, _chip(chip), data, log=network.notes)
     for a_pass in pipeline(options):
         design = a_pass(design)
@@ -83,9 +89,15 @@ def pipeline(options: Options) -> tuple[Pass, ...]:
         Retime(),  # before quantize: calibration runs with the own delays, which retime keeps
         Quantize(bits=options.bits, steps=options.steps),
         Prune(on=options.prune),  # after quantize, which rounds weights to zero
-        Partition(),  # after quantize: memory depends on weight bits, axons on nothing later
+        _partition(options),  # after quantize: memory depends on weight bits
         Place(),
     )
+
+
+def _partition(options: Options) -> Pass:
+    if options.rules == "nxtf":
+        return PartitionNxtf(options.encoding or "sparse")
+    return Partition()
 
 
 def load(path: str | Path) -> Program | Network | IntegerNetwork:
@@ -102,11 +114,13 @@ def load(path: str | Path) -> Program | Network | IntegerNetwork:
     raise InputError(f"{path}: no folder with {PROGRAM} or {save.NETWORK}")
 
 
-def _options(bits: int, steps: int | None, prune: bool) -> Options:
+def _options(**values: Any) -> Options:
     try:
-        return Options(bits=bits, steps=steps, prune=prune)
+        return Options(**values)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            raise InputError(first["msg"].removeprefix("Value error, ")) from None
         raise InputError(f"{first['loc'][0]}: {first['msg']}, got {first['input']!r}") from None
 
 

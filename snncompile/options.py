@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Options(BaseModel):
@@ -18,3 +18,13 @@ class Options(BaseModel):
     """Whether neurons that cannot change any output are dropped."""
     steps: Annotated[int, Field(ge=1)] | None = None
     """Time steps of one sample, which the bounds may rely on; None for any number."""
+    rules: Literal["free", "nxtf"] = "free"
+    """How the network is cut: freely, or as Intel's own compiler for Loihi 1 does."""
+    encoding: Literal["sparse", "run_length", "dense1", "dense2"] | None = None
+    """Encoding of all rows under rules `nxtf`; None for sparse, which is Intel's default."""
+
+    @model_validator(mode="after")
+    def _encoding_needs_its_rules(self) -> Self:
+        if self.encoding is not None and self.rules == "free":
+            raise ValueError("encoding is chosen for you under rules free; give rules nxtf too")
+        return self

@@ -30,9 +30,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from snncompile.hwmodels.schema import Chip
+from snncompile.passes.encode_formats import Format, merged
+
 Ints = NDArray[np.int64]
-Format = tuple[int, int, int, int, int]
-"""(part, index bits, skip bits, weight bits, sign): what entries of one format have in common."""
+
 
 KINDS = ("sparse", "run_length", "dense1", "dense2")
 MIXED, POSITIVE, NEGATIVE = 1, 2, 3
@@ -67,6 +69,24 @@ class RowRules:
 
 
 LOIHI1_ROWS = RowRules()
+
+
+def row_rules(chip: Chip) -> RowRules:
+    """Return the numbers of a chip's row memory."""
+    rows, core = chip.rows, chip.core
+    assert rows is not None
+    return RowRules(
+        entry_synapses=rows.entry_synapses.whole or 0,
+        head_bits=rows.entry_head_bits.whole or 0,
+        index_bits=(rows.index_bits_lowest.whole or 0, rows.index_bits_highest.whole or 0),
+        skip_bits=(rows.skip_bits_lowest.whole or 0, rows.skip_bits_highest.whole or 0),
+        weight_bits=chip.formats.weight_bits.values,
+        delay_bits=rows.delay_bits.whole or 0,
+        word_bits=core.synapse_word_bits.whole or 64,
+        spare_bits=rows.spare_bits.whole or 0,
+        row_words=rows.row_words.whole or 0,
+        formats=rows.formats.whole or 0,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -353,37 +373,3 @@ def _widened(table: Ints, limit: int) -> tuple[tuple[Format, ...], Ints, Ints]:
     formats, where = merged([tuple(map(int, row)) for row in table[place]], limit)
     chosen = np.array(formats)[np.array(where)[of_entry]]
     return tuple(formats), chosen[:, 1], chosen[:, 2]
-
-
-def merged(formats: list[Any], limit: int) -> tuple[list[Format], list[int]]:
-    """Return the formats that are left when there may be `limit`, and where each one went.
-
-    The two that are nearest become one that holds both: of their bits (index, skip, weight) as
-    vectors a, b the distance is |a - b|^2 / |a + b|^2, so that long ones are merged rather than
-    short ones. Part and sign must be equal. Of equal distances the first is taken.
-
-    Args:
-        formats: different ones, sorted.
-        limit: to get down to, if part and sign allow it.
-    """
-    left: list[Format] = list(formats)
-    where = list(range(len(left)))
-    while len(left) > limit:
-        pairs = [(i, j) for i in range(len(left)) for j in range(i) if _alike(left[i], left[j])]
-        if not pairs:
-            break
-        second, first = min(pairs, key=lambda pair: _distance(left[pair[0]], left[pair[1]]))
-        wide = np.maximum(left[first], left[second])
-        left[first] = tuple(map(int, wide))  # type: ignore[assignment]
-        del left[second]
-        where = [first if w == second else w - (w > second) for w in where]
-    return left, where
-
-
-def _alike(one: Format, other: Format) -> bool:
-    return one[0] == other[0] and one[4] == other[4]
-
-
-def _distance(one: Format, other: Format) -> float:
-    pairs = list(zip(one[1:4], other[1:4], strict=True))
-    return float(sum((a - b) ** 2 for a, b in pairs) / sum((a + b) ** 2 for a, b in pairs))

@@ -20,10 +20,10 @@ from snncompile.passes.encode import (
     encodings,
     formats_of,
     kernel_words,
-    merged,
     packed_words,
     stored_bits,
 )
+from snncompile.passes.encode_formats import merged
 
 UNMERGED = replace(LOIHI1_ROWS, formats=10**6)
 

@@ -1,0 +1,84 @@
+"""Cores and words of our mapping beside published ones.
+
+    python benchmarks/mapping_vs_published.py
+
+Intel's rules: the MNIST network and a perceptron on `loihi1`, cut as NxTF does, one encoding for
+all rows. Weights are random: encodings other than sparse depend on where the signs are, and seed 0
+gives the published words to the last one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from published import mlp, mnist_cnn
+from rich.console import Console
+from rich.table import Table
+
+from snncompile.hwmodels import load as chips
+from snncompile.ir.graph import IntegerNetwork
+from snncompile.passes.nxtf import partition_nxtf
+
+
+@dataclass(frozen=True)
+class Row:
+    """One published result and ours."""
+
+    network: str
+    rules: str
+    published_cores: str
+    our_cores: str
+    published_words: str = ""
+    our_words: str = ""
+
+    @property
+    def same(self) -> str:
+        """`yes` where all that was published is met exactly."""
+        cores = self.published_cores == self.our_cores
+        words = self.published_words in ("", self.our_words)
+        return "yes" if cores and words else "no"
+
+
+# Encoding; cores of the input and of the layers, words of the layers.
+NXTF_MNIST = (
+    ("sparse", "16 = 1/4/7/3/1", "21,708 / 92,544 / 46,080 / 3,072"),
+    ("run_length", "13 = 1/3/5/3/1", "7,986 / 78,880 / 41,517 / 3,072"),
+    ("dense2", "19 = 1/3/10/4/1", "18,612 / 132,900 / 32,172 / 3,072"),
+)
+
+
+def nxtf_rows() -> list[Row]:
+    """Return the rows under Intel's rules."""
+    rows = [nxtf_row(mnist_cnn(), encoding, cores, words) for encoding, cores, words in NXTF_MNIST]
+    return [*rows, nxtf_row(mlp(784, 128, 10), "sparse", "4 = 1/2/1", "")]
+
+
+def nxtf_row(network: IntegerNetwork, encoding: str, cores: str, words: str) -> Row:
+    """Return one row under Intel's rules."""
+    layers = partition_nxtf(network, chips.load("loihi1"), encoding)
+    counts = [len(cut.cores) for cut in layers]
+    ours = f"{sum(counts)} = {'/'.join(map(str, counts))}"
+    our_words = " / ".join(f"{cut.words:,}" for cut in layers[1:])
+    return Row(f"{network.title}, loihi1", f"nxtf, {encoding}", cores, ours, words, our_words)
+
+
+def main() -> None:
+    """Print the table."""
+    table = Table(title="mapping: published and ours", title_justify="left")
+    for name in ("network", "rules", "cores", "ours", "words per layer", "ours", "equal"):
+        table.add_column(name, overflow="fold")
+    for row in nxtf_rows():
+        table.add_row(
+            row.network,
+            row.rules,
+            row.published_cores,
+            row.our_cores,
+            row.published_words,
+            row.our_words,
+            row.same,
+        )
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    main()

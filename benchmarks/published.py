@@ -1,0 +1,53 @@
+"""Networks whose mapping others have published, with random weights."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import integer_dense
+
+MNIST_CNN = ((16, 5, 2), (32, 3, 1), (64, 3, 2), (10, 4, 1))
+"""Channels, kernel and stride of each convolution; the input is 1 x 28 x 28."""
+
+
+def mnist_cnn(reset: str = "hard", seed: int = 0) -> IntegerNetwork:
+    """Return Intel's MNIST network, 8-bit weights, none of them zero.
+
+    Dense encodings depend on where the signs are; with seed 0 they take the published words.
+    """
+    rng = np.random.default_rng(seed)
+    populations, projections = [], []
+    name, shape = "input", (1, 28, 28)
+    for i, (channels, side, stride) in enumerate(MNIST_CNN, 1):
+        size = (side, side, shape[0], channels)
+        weight = 2 * rng.integers(1, 128, size) * rng.choice([-1, 1], size)
+        wiring = Convolution(shape, channels, (side, side), (stride, stride), (0, 0), (1, 1))
+        synapses = IntegerSynapses(wiring, weight.transpose(3, 2, 0, 1), 0, 8)
+        neuron = IntegerIntegrateFire(300, 0, 0, reset)
+        populations.append(Population(f"conv{i}", wiring.target_shape, neuron, phase=i))
+        projections.append(Projection(name, f"conv{i}", synapses, 1))
+        name, shape = f"conv{i}", wiring.target_shape
+    parts = (tuple(populations), tuple(projections))
+    return IntegerNetwork(Input("input", (1, 28, 28)), *parts, name, title="MNIST CNN")
+
+
+def mlp(*sizes: int, reset: str = "hard", seed: int = 0) -> IntegerNetwork:
+    """Return dense layers of these sizes, the input's first; 8-bit weights, none of them zero."""
+    rng = np.random.default_rng(seed)
+    populations, projections = [], []
+    for i, (sources, targets) in enumerate(pairwise(sizes), 1):
+        size = (targets, sources)
+        weight = 2 * rng.integers(1, 128, size) * rng.choice([-1, 1], size)
+        neuron = IntegerIntegrateFire(300, 0, 0, reset)
+        populations.append(Population(f"dense{i}", (targets,), neuron, phase=i))
+        before = f"dense{i - 1}" if i > 1 else "input"
+        projections.append(Projection(before, f"dense{i}", integer_dense(weight, 0, 8), 1))
+    parts = (tuple(populations), tuple(projections))
+    title = "-".join(map(str, sizes))
+    return IntegerNetwork(Input("input", sizes[:1]), *parts, populations[-1].name, title=title)
