@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from snncompile.hwmodels.costs import CostSet
 from snncompile.hwmodels.limits import (
     AxonEntries,
     Board,
@@ -29,11 +30,8 @@ from snncompile.hwmodels.records import (
     Count,
     Known,
     Location,
-    Nanoseconds,
     Number,
-    Picojoules,
     Record,
-    Watts,
     Whole,
     located,
     numbers,
@@ -68,21 +66,6 @@ SECTIONS: dict[str, str] = {
 }
 """Section of a chip file that an encoding needs."""
 
-Event = Literal[
-    "synaptic_op",
-    "neuron_active",
-    "neuron_inactive",
-    "neuron_mapped",
-    "neuron_updated",
-    "spike",
-    "message_within_tile",
-    "message_out",
-    "message_in",
-    "hop_east_west",
-    "hop_north_south",
-]
-"""What the estimator can count; see `backends/energy/counts.py` for the meaning of each."""
-
 
 class Formats(Record):
     """Widths and ranges of the chip's integers (meaning: `snncompile/neurons/fixed.py`)."""
@@ -112,40 +95,6 @@ class Formats(Record):
         if self.weight_exponent_lowest > self.weight_exponent_highest:
             reason = f"is above weight_exponent_highest, {self.weight_exponent_highest}"
             raise problem(("weight_exponent_lowest",), reason)
-        return self
-
-
-class Price(Record):
-    """Cost of one event. An energy or time nobody published is null and is reported as missing."""
-
-    energy_pj: Picojoules
-    time_ns: Nanoseconds
-
-
-class Barrier(Record):
-    """Barrier sync of a chip with so many tiles in use; in between, the next larger entry holds."""
-
-    tiles: Annotated[int, Field(gt=0)]
-    time_ns: Nanoseconds
-
-
-class CostSet(Record):
-    """Prices from one origin. Sets are never mixed."""
-
-    title: str
-    note: str
-    prices: dict[Event, Price]
-    barrier: Annotated[tuple[Barrier, ...], Field(min_length=1)]
-    step_floor_ns: Nanoseconds
-    """Shortest possible time step."""
-    static_w: Watts
-    """Power of one chip in use that no event accounts for."""
-
-    @model_validator(mode="after")
-    def _barrier_grows(self) -> Self:
-        tiles = [entry.tiles for entry in self.barrier]
-        if tiles != sorted(set(tiles)):
-            raise problem(("barrier",), f"the tiles must grow, got {tiles}")
         return self
 
 

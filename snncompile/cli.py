@@ -45,6 +45,8 @@ err = Console(stderr=True)
 Build = Annotated[Path, typer.Argument(help="folder of a compiled Program")]
 InputFile = Annotated[Path, typer.Option("--input", help="npz with x (samples, steps, ...), label")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+Model = Annotated[str, typer.Option(help="fast (closed form) or cycle (every message)")]
+Costs = Annotated[str | None, typer.Option(help="cost set; see `chips NAME`")]
 Timeout = Annotated[float | None, typer.Option(help="seconds that the Lava run may take", min=1)]
 
 
@@ -190,30 +192,69 @@ def verify(
 def estimate(
     build: Build,
     input: InputFile,
-    costs: Annotated[str | None, typer.Option(help="cost set; see `chips NAME`")] = None,
+    model: Model = "fast",
+    costs: Costs = None,
+    trace: Annotated[Path | None, typer.Option(help="JSON for Perfetto, first sample")] = None,
+    csv: Annotated[Path | None, typer.Option(help="events by step and core, and steps")] = None,
+    parquet: Annotated[Path | None, typer.Option(help="the same as Parquet")] = None,
+    baseline: Annotated[bool, typer.Option("--baseline", help="compare with an ANN")] = False,
     as_json: Json = False,
 ) -> None:
     """Estimate energy and latency per inference, with the activity of the input."""
-    from snncompile.report import tables
+    from snncompile.backends.energy import baseline as arithmetic
+    from snncompile.backends.energy import export
+    from snncompile.backends.energy import trace as perfetto
+    from snncompile.report import estimates
     from snncompile.spikes import read_spikes
 
     program = _program(build)
     spikes = read_spikes(input, program.network)
     with _progress("reference") as report:
-        found = program.estimate(spikes.x, costs, progress=report)
+        found = program.estimate(spikes.x, costs, model=model, progress=report)
+    if trace:
+        steps = perfetto.write(trace, program, spikes.x, costs=costs)
+        err.print(f"{trace}: {steps} of {found.steps} time steps", markup=False)
+    for path in filter(None, (csv, parquet)):
+        for written in export.write(path, found, "parquet" if path is parquet else "csv"):
+            err.print(f"{written}", markup=False)
+    rows = arithmetic.baseline(program, found)
     if as_json:
-        _print_json(tables.estimate_values(found))
+        _print_json(estimates.estimate_values(found) | estimates.baseline_values(rows))
         return
-    out.print(tables.estimate_table(found))
-    out.print(
-        f"energy {tables.joules(found.energy_j)} (dynamic {tables.joules(found.dynamic_j)}, static"
-        f" {tables.joules(found.static_j)}), latency {tables.seconds(found.latency_s)} for"
-        f" {found.steps} time steps, mean of {found.samples} samples"
-    )
-    for what in found.missing:
-        out.print(f"missing in these totals: {what}")
-    out.print(f"left out: {', '.join(found.left_out)}")
-    out.print(f"note: {found.note}")
+    out.print(estimates.estimate_table(found))
+    if baseline:
+        out.print(estimates.baseline_table(rows, arithmetic.SOURCE))
+    for line in estimates.estimate_lines(found):
+        out.print(line, markup=False)
+
+
+@app.command()
+def compare(
+    a: Build,
+    b: Build,
+    input: InputFile,
+    model: Model = "fast",
+    costs: Costs = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the estimates of two Programs for the same input."""
+    from snncompile.report import estimates
+    from snncompile.spikes import read_spikes
+
+    programs = (_program(a), _program(b))
+    found = []
+    for program in programs:
+        spikes = read_spikes(input, program.network)
+        with _progress("reference") as report:
+            found.append(program.estimate(spikes.x, costs, model=model, progress=report))
+    rows = estimates.comparison(programs, (found[0], found[1]))
+    if as_json:
+        _print_json({"a": str(a), "b": str(b), "rows": rows})
+        return
+    out.print(estimates.comparison_table((str(a), str(b)), rows))
+    for side, each in zip((a, b), found, strict=True):
+        missing = f"; missing: {', '.join(each.missing)}" if each.missing else ""
+        out.print(f"{side}: {each.chip}, cost set {each.costs}{missing}", markup=False)
 
 
 @app.command()
@@ -264,7 +305,7 @@ def encode(
 def demo(as_json: Json = False) -> None:
     """Train a small network on handwritten digits, compile, run and verify it, price it."""
     from snncompile import demo as the_demo
-    from snncompile.report import tables
+    from snncompile.report import estimates, tables
 
     found = the_demo.run(lambda text: err.print(text, markup=False, highlight=False))
     if as_json:
@@ -272,7 +313,7 @@ def demo(as_json: Json = False) -> None:
     else:
         out.print(tables.layer_table(found.program))
         out.print(tables.core_table(found.program))
-        out.print(tables.estimate_table(found.estimate))
+        out.print(estimates.estimate_table(found.estimate))
         out.print(found.summary())
     if not found.verification.equal:
         raise typer.Exit(1)

@@ -14,14 +14,16 @@ from snncompile.errors import InputError
 from snncompile.frontends.torch_module import from_torch
 from snncompile.program import Program
 from snncompile.registry import load
-from snncompile.report.tables import estimate_values, joules, program_values, seconds
+from snncompile.report.estimates import estimate_values
+from snncompile.report.tables import program_values
+from snncompile.report.units import joules, seconds
 from snncompile.spikes import encode
 from snncompile.verification import Verification, verification
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from snncompile.backends.energy.estimate import Estimate
+    from snncompile.backends.energy.result import Estimate
 
 STEPS = 24
 HIDDEN = 128

@@ -25,7 +25,7 @@ from snncompile.registry import load
 from snncompile.verification import Verification, verification
 
 if TYPE_CHECKING:
-    from snncompile.backends.energy.estimate import Estimate
+    from snncompile.backends.energy.result import Estimate
 
 PROGRAM = "program.json"
 SOURCE, KEPT = "source/", "kept/"
@@ -144,19 +144,32 @@ class Program:
         return missing if lava else missing | {"lava": "Lava was left out"}
 
     def estimate(
-        self, x: ArrayLike, costs: str | None = None, *, progress: Progress | None = None
+        self,
+        x: ArrayLike,
+        costs: str | None = None,
+        *,
+        model: str = "fast",
+        rules: Literal["chip", "sanafe"] = "chip",
+        progress: Progress | None = None,
     ) -> Estimate:
         """Return energy and latency per inference, with the activity of x.
 
         Args:
             x: spikes of shape (samples, steps, *input.shape).
             costs: name of a cost set of the chip; None for its default.
+            model: `fast` (closed form, a lower bound of the time) or `cycle` (follows every
+                message through cores, queues and links).
+            rules: `chip`, or `sanafe` for SANA-FE's account of a step: its simple one with the
+                model `fast`, its detailed one with `cycle`.
             progress: called with (samples done, samples in all).
 
         Raises:
-            InputError: the chip has no such cost set.
+            InputError: the chip has no such cost set, or there is no such model.
+            FitError: SANA-FE's rules need more cores for the input than are free.
         """
-        result: Estimate = load("estimators", "fast")(self, x, costs=costs, progress=progress)
+        result: Estimate = load("estimators", model)(
+            self, x, costs=costs, rules=rules, progress=progress
+        )
         return result
 
     def emit(self, path: str | Path, backend: str = "lava") -> None:

@@ -62,7 +62,8 @@ TABLES: dict[str, dict[str, str]] = {
         "lava": "snncompile.backends.lava.emit:write",
     },
     "estimators": {
-        "fast": "snncompile.backends.energy.estimate:estimate",
+        "fast": "snncompile.backends.energy.estimate:fast",
+        "cycle": "snncompile.backends.energy.estimate:cycle",
     },
 }
 

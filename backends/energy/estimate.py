@@ -1,189 +1,246 @@
-"""Energy and latency per inference in closed form: counts x price, and the slowest core per step.
+"""Energy and latency per inference: counts x price, and the time of each step.
 
-One sample at a time. A time step lasts as long as its busiest core works through its events, plus
-the longest route a message takes, plus barrier sync; at least the chip's step floor. Energy is one
-row per layer and kind of event; the total is the sum of the rows.
+Energy is one row per layer and kind of event; the total is the sum of the rows. Two models of time:
+`fast`, a lower bound in closed form (the work of the busiest half of a core or link, plus barrier
+sync), and `cycle`, which follows every message through cores, queues and links. A step is never
+shorter than the chip's floor.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snncompile.backends.energy.counts import CoreCounts, count, network_steps
-from snncompile.errors import InputError
-from snncompile.hwmodels.schema import CostSet, Number, Price
+from snncompile.backends.energy.activity import Activity, network_steps, record
+from snncompile.backends.energy.costs import Costs, resolve
+from snncompile.backends.energy.counts import (
+    Counts,
+    Machine,
+    chip_machine,
+    count,
+    sanafe_machine,
+)
+from snncompile.backends.energy.cycle import follow
+from snncompile.backends.energy.events import EVENTS
+from snncompile.backends.energy.result import Estimate, Range, Row, Steps
+from snncompile.backends.energy.timing import Rules, Work, barrier_ns, bound_names, bounds, work
 from snncompile.ir.graph import Progress
 from snncompile.program import Program
-from snncompile.reference.simulate import batches, check_spikes
+from snncompile.reference.simulate import check_spikes
 
-HOPS = ("hop_east_west", "hop_north_south")
-LEFT_OUT = (
-    "host input and output",
-    "queues on the links of the mesh",
-    "loading the program",
-)
-"""What no cost set of the closed form prices."""
+Model = Literal["fast", "cycle"]
 
 
-@dataclass(frozen=True)
-class Row:
-    """One kind of event of one layer, per inference (mean over the samples)."""
-
-    layer: str
-    event: str
-    count: float
-    """Events; seconds for static power."""
-    price_j: float | None
-    """Joules per event, watts for static power; None: the cost set does not know."""
-    source: str
-    """Evidence and origin of the price."""
-
-    @property
-    def energy_j(self) -> float | None:
-        """Count times price, in joules; None without a price."""
-        return None if self.price_j is None else self.count * self.price_j
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What one inference costs, and where every number comes from."""
-
-    chip: str
-    costs: str
-    """Name of the cost set."""
-    title: str
-    note: str
-    samples: int
-    steps: int
-    """Time steps from the first input to the last output of one sample."""
-    latency_s: float
-    rows: tuple[Row, ...]
-    missing: tuple[str, ...]
-    """Events that occurred and have no price or time, which the totals therefore lack."""
-    left_out: tuple[str, ...] = LEFT_OUT
-
-    @property
-    def energy_j(self) -> float:
-        """Energy per inference: the sum of the rows that have a price."""
-        return self.dynamic_j + self.static_j
-
-    @property
-    def dynamic_j(self) -> float:
-        """Energy of the events."""
-        return sum(r.energy_j or 0.0 for r in self.rows if r.event != "static power")
-
-    @property
-    def static_j(self) -> float:
-        """Power times time of the chips in use."""
-        return sum(r.energy_j or 0.0 for r in self.rows if r.event == "static power")
-
-
-def estimate(
-    program: Program, x: ArrayLike, *, costs: str | None = None, progress: Progress | None = None
+def fast(
+    program: Program,
+    x: ArrayLike,
+    *,
+    costs: str | None = None,
+    rules: Rules = "chip",
+    progress: Progress | None = None,
 ) -> Estimate:
-    """Return the estimate for the activity that spikes x cause; see `Program.estimate`."""
-    name = costs or program.chip.default_costs
-    if name not in program.chip.costs:
-        known = ", ".join(program.chip.costs)
-        raise InputError(f"{program.chip.name} has no cost set {name!r}; it has {known}")
+    """Return the estimate in closed form; see `Program.estimate`."""
+    return _estimate(program, x, "fast", costs, rules, progress)
+
+
+def cycle(
+    program: Program,
+    x: ArrayLike,
+    *,
+    costs: str | None = None,
+    rules: Rules = "chip",
+    progress: Progress | None = None,
+) -> Estimate:
+    """Return the estimate that follows every message; see `Program.estimate`."""
+    return _estimate(program, x, "cycle", costs, rules, progress)
+
+
+def machine_for(program: Program, rules: Rules) -> Machine:
+    """Return the machine that the rules see."""
+    return sanafe_machine(program) if rules == "sanafe" else chip_machine(program)
+
+
+def _estimate(
+    program: Program,
+    x: ArrayLike,
+    model: Model,
+    costs: str | None,
+    rules: Rules,
+    progress: Progress | None,
+) -> Estimate:
+    chosen = resolve(program.chip, costs)
     spikes = check_spikes(program.network, x)
-    ledger = _Ledger(program, program.chip.costs[name])
-    for trains in batches(program.network, spikes, progress=progress):
-        ledger.add(list(count(program, trains)))
-    return ledger.close(name, len(spikes), network_steps(program, spikes.shape[1]))
+    ledger = Ledger(machine_for(program, rules), chosen, model, rules)
+    updates = rules == "sanafe" or any("neuron_updated" in s.prices for s in ledger.sets.values())
+    for activity in record(program.network, spikes, updates=updates, progress=progress):
+        ledger.add(activity)
+    return ledger.close(network_steps(program.network, spikes.shape[1]))
 
 
-class _Ledger:
+class Ledger:
     """Sums counts and time over batches; only here, where all samples must come together."""
 
-    def __init__(self, program: Program, costs: CostSet) -> None:
-        self.program, self.costs = program, costs
-        self.counts: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self.untimed: set[str] = set()
-        self.seconds = 0.0
+    def __init__(self, machine: Machine, costs: Costs, model: Model, rules: Rules) -> None:
+        self.machine, self.costs, self.model, self.rules = machine, costs, model, rules
+        self.sets = machine.program.chip.costs
+        self.counts: NDArray[np.int64] | int = 0
+        self.seconds: list[NDArray[np.float64]] = []
+        self.bound: list[NDArray[np.int64]] = []
+        self.others: defaultdict[str, float] = defaultdict(float)
+        self.busy = np.zeros(machine.layout.cores)
 
-    def add(self, cores: list[CoreCounts]) -> None:
+    def add(self, activity: Activity) -> None:
         """Add one batch of samples."""
-        for core in cores:
-            for event in self.costs.prices:
-                self.counts[core.slice.population, event] += int(core.events[event].sum())
-        work: dict[int, NDArray[np.float64]] = {}
-        for core in cores:
-            work[core.slice.core] = work.get(core.slice.core, 0.0) + self._busy_ns(core)
-        busy = np.max(list(work.values()), axis=0)
-        route = np.max([self._route_ns(core) for core in cores], axis=0)
-        step = busy + route + self._barrier_ns()
-        self.seconds += float(np.maximum(step, self.costs.step_floor_ns.value or 0.0).sum()) * 1e-9
+        counts = count(self.machine, activity)
+        shape = (activity.samples, activity.steps)
+        self.counts = self.counts + counts.events.reshape(*shape, *counts.events.shape[1:]).sum(0)
+        done = work(self.machine, self.costs, counts)
+        step = self._step_ns(self.costs, done, activity)
+        self.busy += np.maximum(done.sending, done.receiving).sum(axis=0) * 1e-9
+        barrier = barrier_ns(self.machine, self.costs, self.rules) or 0.0
+        floor = self.costs.set.step_floor_ns.value or 0.0
+        self.bound.append(bounds(done, barrier, floor, step).reshape(shape))
+        self.seconds.append(step.reshape(shape) * 1e-9)
+        self._add_others(counts, float(self._closed(self.costs, done).sum()))
 
-    def close(self, name: str, samples: int, steps: int) -> Estimate:
+    def _step_ns(self, costs: Costs, done: Work, activity: Activity) -> NDArray[np.float64]:
+        if self.model == "fast":
+            return self._closed(costs, done)
+        longest = follow(self.machine, costs, activity, self.rules)
+        return self._whole(costs, longest)
+
+    def _closed(self, costs: Costs, done: Work) -> NDArray[np.float64]:
+        """Return the time of each step in closed form; SANA-FE leaves the links out."""
+        halves = (done.sending, done.receiving)
+        cores = np.max([half.max(axis=1, initial=0.0) for half in halves], axis=0)
+        return self._whole(costs, cores if self.rules == "sanafe" else done.longest)
+
+    def _whole(self, costs: Costs, longest: NDArray[np.float64]) -> NDArray[np.float64]:
+        step = longest + (barrier_ns(self.machine, costs, self.rules) or 0.0)
+        return np.maximum(step, costs.set.step_floor_ns.value or 0.0)
+
+    def _add_others(self, counts: Counts, own: float) -> None:
+        """Add the time by every cost set of the chip, in closed form, for the range."""
+        for name in self.sets:
+            if name == self.costs.name:
+                self.others[name] += own
+                continue
+            other = resolve(self.costs.chip, name)
+            self.others[name] += float(self._closed(other, work(self.machine, other, counts)).sum())
+
+    def close(self, steps: int) -> Estimate:
         """Return the means over all samples."""
-        latency = self.seconds / samples
-        rows = [
-            _row(layer, event, total / samples, self.costs.prices[event].energy_pj, self.program)  # type: ignore[index]
-            for (layer, event), total in self.counts.items()
-        ]
-        chips = self.program.mapping.chips
-        static = self.costs.static_w
-        watts = None if static.value is None else static.value * chips
-        rows.append(Row("chip", "static power", latency, watts, _origin(static, self.program)))
-        unpriced = {r.event for r in rows if r.price_j is None and r.count}
-        missing = [f"energy of {event}" for event in sorted(unpriced)]
-        missing += [f"time of {event}" for event in sorted(self.untimed)]
+        seconds, bound = np.concatenate(self.seconds), np.concatenate(self.bound)
+        samples, latency = len(seconds), float(seconds.sum(axis=1).mean())
+        means = np.asarray(self.counts) / samples
+        rows = tuple(_rows(self.machine, self.costs, means, latency))
+        names = bound_names(self.machine)
+        found = Counter(bound.ravel().tolist()).most_common()
+        cores = self.busy[: len(self.machine.program.mapping.sites)]
         return Estimate(
-            chip=self.program.chip.name,
-            costs=name,
-            title=self.costs.title,
-            note=self.costs.note,
+            chip=self.costs.chip.name,
+            model=self.model,
+            rules=self.rules,
+            costs=self.costs.name,
+            title=self.costs.set.title,
+            note=self.costs.set.note,
             samples=samples,
             steps=steps,
             latency_s=latency,
-            rows=tuple(rows),
-            missing=tuple(missing),
+            rows=rows,
+            missing=self._missing(rows, means),
+            range=self._range(means, latency),
+            utilisation=float(cores.mean() / seconds.sum()) if len(cores) else 0.0,
+            bounds={names[i]: times / bound.size for i, times in found},
+            by_step=Steps(
+                parts=self.machine.layout.parts,
+                events=EVENTS,
+                counts=means,
+                energy_pj=self.costs.energy_pj,
+                time_ns=self.costs.time_ns,
+                seconds=seconds,
+                bound=bound,
+                bound_names=names,
+            ),
         )
 
-    def _busy_ns(self, core: CoreCounts) -> NDArray[np.float64]:
-        """Return how long the core works in each step: its events one after the other."""
-        parts = [
-            core.events[event] * self._time_ns(event, price, core)
-            for event, price in self.costs.prices.items()
-            if event not in HOPS
-        ]
-        return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
+    def _missing(self, rows: tuple[Row, ...], means: NDArray[np.float64]) -> tuple[str, ...]:
+        unpriced = sorted({r.event for r in rows if r.price_j is None and r.count})
+        occurred = means.sum(axis=(0, 1)) > 0
+        untimed = {self.costs.labels[i] for i in np.flatnonzero(self.costs.untimed & occurred)}
+        if barrier_ns(self.machine, self.costs, self.rules) is None:
+            untimed.add("barrier sync")
+        return (
+            *(f"energy of {event}" for event in unpriced),
+            *(f"time of {event}" for event in sorted(filter(None, untimed))),
+        )
 
-    def _route_ns(self, core: CoreCounts) -> NDArray[np.float64]:
-        """Return the time of the longest route that a message of the core takes in each step."""
-        longest = np.zeros(core.events["spike"].shape)
-        times = {hop: self._time_ns(hop, self.costs.prices.get(hop), core) for hop in HOPS}  # type: ignore[call-overload]
-        for (columns, rows), messages in core.routes.items():
-            time = columns * times["hop_east_west"] + rows * times["hop_north_south"]
-            longest = np.maximum(longest, (messages > 0) * time)
-        return longest
-
-    def _barrier_ns(self) -> float:
-        """Return the barrier time of the next larger entry; of the last beyond the table."""
-        table = sorted(self.costs.barrier, key=lambda entry: entry.tiles)
-        tiles = self.program.mapping.tiles
-        entry = next((b for b in table if b.tiles >= tiles), table[-1])
-        if entry.time_ns.value is None:
-            self.untimed.add("barrier sync")
-        return entry.time_ns.value or 0.0
-
-    def _time_ns(self, event: str, price: Price | None, core: CoreCounts) -> float:
-        if price is None or price.time_ns.value is None:
-            if core.events[event].any():
-                self.untimed.add(event)
-            return 0.0
-        return price.time_ns.value
-
-
-def _row(layer: str, event: str, count: float, price: Number, program: Program) -> Row:
-    joules = None if price.value is None else price.value * 1e-12
-    return Row(layer, event, count, joules, _origin(price, program))
+    def _range(self, means: NDArray[np.float64], latency: float) -> Range:
+        """Return the range from the spread of the chip's cost sets and the set's own error."""
+        own = self.others[self.costs.name] or 1.0
+        energies, latencies, because = [], [], []
+        for name in self.sets:
+            time = latency * self.others[name] / own
+            rows = _rows(self.machine, resolve(self.costs.chip, name), means, time)
+            energies.append(sum(r.energy_j or 0.0 for r in rows))
+            latencies.append(time)
+        if len(self.sets) > 1:
+            because.append(f"the cost sets {', '.join(self.sets)}")
+        at = list(self.sets).index(self.costs.name)
+        for values, error, what in (
+            (energies, self.costs.set.energy_error, "energy"),
+            (latencies, self.costs.set.latency_error, "latency"),
+        ):
+            if error is not None and error.value is not None:
+                values += [values[at] * (1 - error.value), values[at] * (1 + error.value)]
+                because.append(f"{error.value:.0%} error of {what} published for {self.costs.name}")
+        return Range(
+            (min(energies), max(energies)), (min(latencies), max(latencies)), tuple(because)
+        )
 
 
-def _origin(number: Number, program: Program) -> str:
-    return f"{number.evidence}: {program.chip.sources[number.source]}"
+def _rows(machine: Machine, costs: Costs, means: NDArray[np.float64], latency: float) -> list[Row]:
+    layers, names = machine.layout.parts, machine.layout.names
+    totals: dict[tuple[str, str], float] = {}
+    for layer in names:
+        of_layer = means[:, [p.layer == layer for p in layers]].sum(axis=(0, 1))
+        for column, label in enumerate(costs.labels):
+            if label is not None and (of_layer[column] or _belongs(layer, names, label)):
+                key = (layer, label)
+                totals[key] = totals.get(key, 0.0) + float(of_layer[column])
+    rows = [_row(layer, event, total, costs) for (layer, event), total in totals.items()]
+    return rows + _chip_rows(machine, costs, len(means), latency)
+
+
+def _belongs(layer: str, names: tuple[str, ...], label: str) -> bool:
+    """Whether a layer shows an event that did not occur: not the input, and no overheads."""
+    return (
+        layer != names[0]
+        and label != "chip_crossing"
+        and not label.startswith(("host_", "synaptic_op_"))
+    )
+
+
+def _row(layer: str, event: str, total: float, costs: Costs) -> Row:
+    price = costs.price(event)
+    number = price.energy_pj if price else None
+    joules = None if number is None or number.value is None else number.value * 1e-12
+    return Row(layer, event, total, joules, costs.origin(number))
+
+
+def _chip_rows(machine: Machine, costs: Costs, steps: int, latency: float) -> list[Row]:
+    """Return the rows of the chip as a whole: barrier sync and static power."""
+    chips = machine.program.mapping.chips
+    barrier, static = costs.set.barrier_energy_pj, costs.set.static_w
+    joules = None if barrier is None or barrier.value is None else barrier.value * 1e-12
+    watts = None if static.value is None else static.value * chips
+    return [
+        Row("chip", "barrier sync", float(steps * chips), joules, costs.origin(barrier)),
+        Row("chip", "static power", latency, watts, costs.origin(static)),
+    ]
+
+
+__all__ = ["Estimate", "Ledger", "Row", "cycle", "fast"]

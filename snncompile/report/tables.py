@@ -11,7 +11,6 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.passes.usage import RESOURCES
 
 if TYPE_CHECKING:
-    from snncompile.backends.energy.estimate import Estimate
     from snncompile.program import Program
 
 
@@ -98,51 +97,6 @@ def core_table(program: Program, most: int = 40) -> Table:
     return table
 
 
-def estimate_values(found: Estimate) -> dict[str, Any]:
-    """Return an estimate as JSON values."""
-    return {
-        "chip": found.chip,
-        "costs": found.costs,
-        "energy_j": found.energy_j,
-        "dynamic_j": found.dynamic_j,
-        "static_j": found.static_j,
-        "latency_s": found.latency_s,
-        "samples": found.samples,
-        "steps": found.steps,
-        "rows": [vars(row) | {"energy_j": row.energy_j} for row in found.rows],
-        "missing": list(found.missing),
-        "left_out": list(found.left_out),
-        "title": found.title,
-        "note": found.note,
-    }
-
-
-def estimate_table(found: Estimate) -> Table:
-    """Return one row per layer and kind of event that occurred, and the totals."""
-    title = f"per inference on {found.chip}, cost set {found.costs}: {found.title}"
-    table = Table(title=title, title_justify="left")
-    for name in ("layer", "event", "count", "price", "energy", "source of the price"):
-        right = name in ("count", "price", "energy")
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
-    for row in found.rows:
-        if not row.count:
-            continue
-        static = row.event == "static power"
-        price = (
-            "unknown"
-            if row.price_j is None
-            else _watts(row.price_j)
-            if static
-            else joules(row.price_j)
-        )
-        energy = "unknown" if row.energy_j is None else joules(row.energy_j)
-        count = seconds(row.count) if static else f"{row.count:,.1f}"
-        table.add_row(row.layer, row.event, count, price, energy, row.source)
-    table.add_section()
-    table.add_row("all", "energy", "", "", joules(found.energy_j), "sum of the rows")
-    return table
-
-
 def chips_table(found: list[Chip]) -> Table:
     """Return one row per chip."""
     table = Table(title="chips", title_justify="left")
@@ -188,30 +142,19 @@ def costs_table(chip: Chip, name: str) -> Table:
         _add_number(table, chip, f"barrier sync, up to {entry.tiles} tiles", entry.time_ns)
     _add_number(table, chip, "shortest time step", costs.step_floor_ns)
     _add_number(table, chip, "static power", costs.static_w)
+    for system in costs.barrier_chips:
+        _add_number(table, chip, f"barrier sync, up to {system.chips} chips", system.time_ns)
+    for name, number in (
+        ("barrier sync", costs.barrier_energy_pj),
+        ("messages a link or core holds", costs.link_buffer),
+        ("published error of the energies", costs.energy_error),
+        ("published error of the times", costs.latency_error),
+    ):
+        if number is not None:
+            _add_number(table, chip, name, number)
     table.caption = costs.note
     table.caption_justify = "left"
     return table
-
-
-def joules(value: float) -> str:
-    """Return `5.48 uJ`."""
-    return _scaled(value, "J")
-
-
-def seconds(value: float) -> str:
-    """Return `79.4 us`."""
-    return _scaled(value, "s")
-
-
-def _watts(value: float) -> str:
-    return _scaled(value, "W")
-
-
-def _scaled(value: float, unit: str) -> str:
-    for factor, prefix in ((1, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
-        if abs(value) >= factor:
-            return f"{value / factor:.3g} {prefix}{unit}"
-    return f"{value / 1e-12:.3g} p{unit}"
 
 
 def _add_number(table: Table, chip: Chip, name: str, number: Number | Choices) -> None:

@@ -46,20 +46,64 @@ def test_run_without_labels_tells_no_accuracy(build, spikes, snncompile_command)
     )
 
 
-def test_estimate_json_adds_up(build, spikes, snncompile_command):
-    found = snncompile_command("estimate", "build", "--input", spikes, "--json").json
-    assert found["energy_j"] == pytest.approx(sum(row["energy_j"] for row in found["rows"]))
+@pytest.mark.parametrize("model", ["fast", "cycle"])
+def test_estimate_json_adds_up(model, build, spikes, snncompile_command):
+    command = ("estimate", "build", "--input", spikes, "--json", "--model", model)
+    found = snncompile_command(*command).json
+    known = [row for row in found["rows"] if row["price_j"] is not None]
+    assert found["energy_j"] == pytest.approx(sum(row["energy_j"] for row in known))
     assert found["energy_j"] > 0
-    assert found["latency_s"] > 0
-    for row in found["rows"]:
+    assert found["model"] == model
+    assert found["latency_s"] == pytest.approx(sum(found["step_s"]))
+    unknown = {row["event"] for row in found["rows"] if row["price_j"] is None and row["count"]}
+    assert unknown == {m.removeprefix("energy of ") for m in found["missing"] if "energy" in m}
+    for row in known:
         assert set(row) >= {"layer", "event", "count", "price_j", "energy_j"}
         assert row["energy_j"] == pytest.approx(row["count"] * row["price_j"])
 
 
-def test_estimate_says_what_it_leaves_out(build, spikes, snncompile_command):
-    text = snncompile_command("estimate", "build", "--input", spikes).out
-    assert "left out: host input and output, queues on the links of the mesh" in text
+def test_estimate_names_what_its_total_lacks(build, spikes, snncompile_command):
+    text = snncompile_command("estimate", "build", "--input", spikes, "--baseline").out
+    lacks = "energy without barrier sync, host_input, host_output"
+    assert text.count(lacks) == 1 or lacks in " ".join(text.split())
+    assert "missing in these totals: energy of host_input" in text
+    assert "left out: loading the program, learning, the host's own energy" in text
     assert "cost set loihi1_scaled" in text
+    assert "ANN: MAC" in text
+
+
+def test_estimate_writes_trace_and_tables(build, spikes, snncompile_command):
+    done = snncompile_command(
+        *("estimate", "build", "--input", spikes),
+        *("--model", "cycle", "--trace", "t.json", "--csv", "t.csv", "--parquet", "t.parquet"),
+    )
+    assert done.code == 0
+    assert sorted(p.name for p in Path().glob("t.*")) == [
+        "t.csv",
+        "t.json",
+        "t.parquet",
+        "t.steps.csv",
+        "t.steps.parquet",
+    ]
+
+
+def test_estimate_with_a_model_that_is_not_there(build, spikes, snncompile_command):
+    done = snncompile_command("estimate", "build", "--input", spikes, "--model", "slow")
+    assert done.code == 1
+    assert "error: no estimator called 'slow'; known: cycle, fast" in done.err
+
+
+def test_compare_two_programs(build, spikes, snncompile_command):
+    done = snncompile_command("compile", "network", "--chip", "loihi1", "-o", "other")
+    assert done.code == 0
+    found = snncompile_command("compare", "build", "other", "--input", spikes, "--json").json
+    rows = {row["figure"]: row for row in found["rows"]}
+    assert rows["cores"]["a"] == 2
+    assert rows["latency"]["ratio"] == pytest.approx(rows["latency"]["b"] / rows["latency"]["a"])
+    total = sum(row["a"] or 0 for name, row in rows.items() if name.startswith("energy of"))
+    assert rows["energy"]["a"] == pytest.approx(total)
+    text = snncompile_command("compare", "build", "other", "--input", spikes).out
+    assert "other: loihi1, cost set davies2018; missing: energy of" in text
 
 
 def test_compiling_twice_gives_the_same_bytes(build, spikes, snncompile_command):

@@ -124,8 +124,10 @@ ENCODINGS = (
     "'one_word', 'loihi1', 'packed_rows', 'crossbar', 'kernels', 'layers', 'weight_ram' or 'bytes'"
 )
 EVENTS = (
-    "'synaptic_op', 'neuron_active', 'neuron_inactive', 'neuron_mapped', 'neuron_updated', 'spike',"
-    " 'message_within_tile', 'message_out', 'message_in', 'hop_east_west' or 'hop_north_south'"
+    "'synaptic_op', 'synaptic_op_dense', 'synaptic_op_convolution', 'synaptic_op_sparse',"
+    " 'neuron_active', 'neuron_inactive', 'neuron_mapped', 'neuron_updated', 'spike',"
+    " 'message_within_tile', 'message_out', 'message_in', 'hop_east_west', 'hop_north_south',"
+    " 'chip_crossing', 'host_input', 'host_output' or 'learning_update'"
 )
 NUMBER = "{value: 1, unit: B, evidence: made up, source: made_up}"
 MEMORY = "{" + ", ".join(f"{name}: {NUMBER}" for name in ByteMemory.model_fields) + "}"
@@ -296,6 +298,12 @@ WRONG = [
         "costs.toy.static_w: the unit must be W, got 'mW'",
     ),
     (BARRIER, "- tiles: 1\n", "barrier:", "costs.toy.barrier: the tiles must grow, got [1, 1]"),
+    (
+        "      - chips: 2\n",
+        "      - chips: 1\n",
+        "- chips: 1",
+        "costs.toy.barrier_chips.0.chips: input should be greater than 1, got 1",
+    ),
     (
         f"{STATIC} source: made_up",
         f"{STATIC} source: rumour",

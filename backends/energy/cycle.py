@@ -1,0 +1,266 @@
+"""Time steps by following every message: the `cycle` model and SANA-FE's account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.backends.energy import cycle_kernels, sanafe_kernels
+from snncompile.backends.energy.activity import Activity
+from snncompile.backends.energy.costs import Costs
+from snncompile.backends.energy.counts import Machine
+from snncompile.backends.energy.events import COLUMN, SYNAPTIC
+from snncompile.backends.energy.timing import Rules, link_times
+
+Floats = NDArray[np.float64]
+UNLIMITED = 2**30
+"""Buffer of a station where the cost set names none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Message:
+    """One spike on its way to one core, in nanoseconds from the beginning of its step."""
+
+    neuron: int
+    """Number of the neuron, see `Layout`."""
+    source: int
+    """Core that sends."""
+    target: int
+    """Core that receives."""
+    sent: float
+    """It enters the mesh."""
+    begun: float
+    """The receiving core begins with it."""
+    done: float
+    """The receiving core is done with it."""
+
+
+Watch = Callable[[int, list[Message]], None]
+"""Called with each step and its messages."""
+
+
+def follow(
+    machine: Machine,
+    costs: Costs,
+    activity: Activity,
+    rules: Rules = "chip",
+    watch: Watch | None = None,
+) -> Floats:
+    """Return the time of each step without barrier sync, in nanoseconds.
+
+    Args:
+        machine: the program.
+        costs: gives the times.
+        activity: what the neurons do.
+        rules: `chip`: queues on every link, finite buffers, back-pressure; `sanafe`: SANA-FE's
+            detailed account.
+        watch: called after each step, under the rules of the chip.
+    """
+    times = _Times.of(machine, costs)
+    state = _flight(machine, costs, times) if rules == "sanafe" else _state(machine, costs, times)
+    run: Any = sanafe_kernels.run_step if rules == "sanafe" else cycle_kernels.run_step
+    status = activity.reached + 2 * (0 if activity.updated is None else activity.updated)
+    fired = np.zeros(machine.layout.size, np.uint8)
+    found = np.zeros(len(status))
+    for step in range(len(status)):
+        spikes = activity.neuron[activity.step_start[step] : activity.step_start[step + 1]]
+        messages = int(times.axons[spikes].sum())
+        state = _grown(state, messages)
+        _generate(machine, times, state, spikes, status[step], fired)
+        found[step] = run(state)
+        if watch:
+            watch(step, _messages(machine, state, messages))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Times:
+    """Times of neurons and axons."""
+
+    neuron_ns: Floats
+    """By part, status (1 reached, 2 written, 3 both) and whether it spikes: (parts, 4, 2)."""
+    send_ns: Floats
+    """Per axon."""
+    receive_ns: Floats
+    """Per axon."""
+    axons: NDArray[np.int64]
+    """Number of axons of each neuron."""
+
+    @classmethod
+    def of(cls, machine: Machine, costs: Costs) -> _Times:
+        found, layout, mesh = machine.routes, machine.layout, machine.mesh
+        t = {event: costs.time_ns[column] for event, column in COLUMN.items()}
+        axons = np.diff(found.axon_start)
+        source = np.repeat(layout.core_of, axons)
+        local = (mesh.x[source] == mesh.x[found.axon_core]) & (
+            mesh.y[source] == mesh.y[found.axon_core]
+        )
+        own = t["message_out"] + local * t["message_within_tile"]
+        kinds = np.array([t[event] for event in SYNAPTIC])
+        reading = found.entry_synapses * kinds[found.entry_kind]
+        return cls(
+            neuron_ns=_neuron_times(machine, t),
+            send_ns=np.where(source == layout.host, t["host_input"], own),
+            receive_ns=t["message_in"]
+            + (np.add.reduceat(reading, found.entry_start[:-1]) if len(reading) else reading),
+            axons=axons,
+        )
+
+
+def _neuron_times(machine: Machine, t: dict[str, float]) -> Floats:
+    each = machine.each[:, None, None]
+    reached = np.array([0, 1, 0, 1])[None, :, None]
+    written = np.array([0, 0, 1, 1])[None, :, None]
+    spikes = np.array([0, 1])[None, None, :]
+    update = np.where(reached, t["neuron_active"], t["neuron_inactive"])
+    network = machine.program.network
+    output = np.array([part.layer == network.output for part in machine.layout.parts])
+    read = output[:, None, None] * t["host_output"] * (machine.layout.host is not None)
+    when = spikes if network.population(network.output).neuron.spikes else 1
+    still = each * (t["neuron_mapped"] + update + written * t["neuron_updated"])
+    found: Floats = still + (each > 0) * (spikes * t["spike"] + when * read)
+    return found
+
+
+def _common(machine: Machine, times: _Times) -> dict[str, Any]:
+    cores = machine.layout.cores
+    return {
+        "axon_core": machine.routes.axon_core,
+        "receive_ns": times.receive_ns,
+        "first": np.zeros(cores + 1, np.int64),
+        "tail": np.zeros(cores),
+        "gap": np.zeros(0),
+        "axon_of": np.zeros(0, np.int64),
+        "position": np.zeros(cores, np.int64),
+    }
+
+
+def _state(machine: Machine, costs: Costs, times: _Times) -> cycle_kernels.State:
+    mesh, cores = machine.mesh, machine.layout.cores
+    stations = mesh.links + cores
+    buffer = costs.set.link_buffer
+    none = np.zeros(0, np.int64)
+    return cycle_kernels.State(
+        **_common(machine, times),
+        link_ns=link_times(machine, costs),
+        x=mesh.x,
+        y=mesh.y,
+        width=mesh.width,
+        buffer=(buffer.whole if buffer else None) or UNLIMITED,
+        held=np.zeros(stations, np.int64),
+        queue=np.full((stations, 5), cycle_kernels.NONE, np.int64),
+        in_queue=none,
+        waiting=none,
+        holder=none,
+        at=none,
+        times=np.zeros(stations + cores),
+        keys=np.zeros(stations + cores, np.int64),
+        size=np.zeros(1, np.int64),
+        sent=np.zeros(0),
+        begun=np.zeros(0),
+        done=np.zeros(0),
+        last=np.zeros(1),
+    )
+
+
+def _flight(machine: Machine, costs: Costs, times: _Times) -> sanafe_kernels.Flight:
+    found, layout, mesh = machine.routes, machine.layout, machine.mesh
+    pair_source = layout.part_core[found.pair_part]
+    columns = np.abs(mesh.x[pair_source] - mesh.x[found.pair_core])
+    rows = np.abs(mesh.y[pair_source] - mesh.y[found.pair_core])
+    t = [costs.time_ns[COLUMN[event]] for event in ("hop_east_west", "hop_north_south")]
+    way_start, way = _ways(machine)
+    buffer = costs.set.link_buffer
+    return sanafe_kernels.Flight(
+        **_common(machine, times),
+        hop_ns=(columns * t[0] + rows * t[1])[found.axon_pair],
+        hops=(columns + rows)[found.axon_pair],
+        way_start=way_start,
+        way=way,
+        axon_pair=found.axon_pair,
+        buffer=float((buffer.whole if buffer else None) or UNLIMITED),
+        density=np.zeros(mesh.links + layout.cores),
+        received=np.zeros(0),
+        following=np.zeros(0, np.int64),
+        queue=np.zeros((layout.cores, 2), np.int64),
+        finished=np.zeros(layout.cores),
+        times=np.zeros(layout.cores),
+        keys=np.zeros(layout.cores, np.int64),
+    )
+
+
+def _ways(machine: Machine) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the links of each pair's way: into the router, then one per hop.
+
+    On a tile after the first, a message counts on the link by which it left the tile before, kept
+    under the number of the tile it is on.
+    """
+    found, layout, mesh = machine.routes, machine.layout, machine.mesh
+    ways = []
+    for part, target in zip(found.pair_part, found.pair_core, strict=True):
+        source = layout.parts[part].core
+        tile, way = int(mesh.y[source] * mesh.width + mesh.x[source]), []
+        for link in mesh.path(source, target):
+            direction = link % 4
+            tile += (1, -1, mesh.width, -mesh.width)[direction]
+            way.append(tile * 4 + direction)
+        ways.append([mesh.links + source, *way])
+    start = np.cumsum([0, *map(len, ways)])
+    return start, np.array([link for way in ways for link in way], np.int64)
+
+
+PER_MESSAGE = (
+    *("gap", "axon_of", "in_queue", "waiting", "holder", "at", "sent", "begun", "done"),
+    *("received", "following"),
+)
+"""Fields of both states that hold one number per message."""
+
+
+def _grown(state: Any, messages: int) -> Any:
+    """Return the state with room for so many messages."""
+    if len(state.gap) >= messages:
+        return state
+    room = {
+        name: np.zeros(2 * messages, getattr(state, name).dtype)
+        for name in PER_MESSAGE
+        if name in state._fields
+    }
+    return state._replace(**room)
+
+
+def _generate(
+    machine: Machine,
+    times: _Times,
+    state: Any,
+    spikes: NDArray[np.int32],
+    status: NDArray[np.uint8],
+    fired: NDArray[np.uint8],
+) -> None:
+    cycle_kernels.generate(
+        spikes,
+        status,
+        fired,
+        machine.layout.order,
+        machine.layout.core_start,
+        machine.layout.part_of,
+        times.neuron_ns,
+        machine.routes.axon_start,
+        times.send_ns,
+        state.gap,
+        state.axon_of,
+        state.first,
+        state.tail,
+    )
+
+
+def _messages(machine: Machine, state: cycle_kernels.State, messages: int) -> list[Message]:
+    axon = state.axon_of[:messages]
+    neuron = np.searchsorted(machine.routes.axon_start, axon, side="right") - 1
+    source = machine.layout.core_of[neuron]
+    columns = (neuron, source, state.axon_core[axon], state.sent, state.begun, state.done)
+    rows = zip(*(column[:messages].tolist() for column in columns), strict=True)
+    return [Message(*row) for row in rows]

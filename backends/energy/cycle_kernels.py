@@ -1,0 +1,315 @@
+"""The compiled event loop of the `cycle` model: cores and links that serve one message at a time.
+
+A station is a link or the receiving half of a core. It holds at most `buffer` messages, the one it
+serves included, and serves them in the order of their arrival. A message that is done moves on to
+its next station; if that is full it stays where it is and its station stands still: back-pressure.
+The sending half of a core works through its neurons and puts one message after the other into the
+first station of its way; while that is full it waits. XY routing cannot deadlock: the receiving
+halves always drain.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+NONE = -1
+
+
+@njit(cache=True, inline="always")
+def _before(t: float, key: int, other_t: float, other_key: int) -> bool:
+    return t < other_t or (t == other_t and key < other_key)
+
+
+class State(NamedTuple):
+    """Everything the event loop works on; stations are the links, then the cores."""
+
+    axon_core: Any
+    """Destination core of each axon."""
+    receive_ns: Any
+    """Time of each axon's message at its destination."""
+    link_ns: Any
+    """Time of each link."""
+    x: Any
+    """Column of each core; `y` its row."""
+    y: Any
+    width: int
+    """Columns of the mesh."""
+    buffer: int
+    """Messages a station holds at most."""
+    gap: Any
+    """Per message: time between the end of the previous one of its core and its own."""
+    axon_of: Any
+    """Per message: its axon."""
+    first: Any
+    """Per core: its first message; and the end."""
+    tail: Any
+    """Per core: time after its last message."""
+    held: Any
+    """Per station: messages it holds; zeros before and after a step."""
+    queue: Any
+    """Per station: message in service, first and last queued, first and last that wait outside;
+    -1 for none, which all are before and after a step."""
+    in_queue: Any
+    """Per message: the next one of its queue."""
+    waiting: Any
+    """Per message: the next one that waits outside."""
+    holder: Any
+    """Per message: the station that holds it; -1 in its core."""
+    at: Any
+    """Per message: its tile."""
+    position: Any
+    """Per core: its next message."""
+    times: Any
+    """Heap of events, at most one per station and per core: their times."""
+    keys: Any
+    """Whose they are: a station's number, or behind those a core's."""
+    size: Any
+    """Number of events in the heap, shape (1,)."""
+    sent: Any
+    """Per message: when it enters the mesh; `begun` and `done`: its core's service."""
+    begun: Any
+    done: Any
+    last: Any
+    """Time of the last event, shape (1,)."""
+
+
+@njit(cache=True)
+def push(times: Any, keys: Any, size: int, t: float, key: int) -> int:
+    """Add an event to a binary heap ordered by time, then key; return its new size."""
+    i = size
+    while i > 0:
+        up = (i - 1) // 2
+        if not _before(t, key, times[up], keys[up]):
+            break
+        times[i], keys[i] = times[up], keys[up]
+        i = up
+    times[i], keys[i] = t, key
+    return size + 1
+
+
+@njit(cache=True)
+def pop(times: Any, keys: Any, size: int) -> int:
+    """Remove the first event, which the caller has read from index 0; return the new size."""
+    size -= 1
+    t, key = times[size], keys[size]
+    i = 0
+    while True:
+        down = 2 * i + 1
+        if down >= size:
+            break
+        if down + 1 < size and _before(times[down + 1], keys[down + 1], times[down], keys[down]):
+            down += 1
+        if not _before(times[down], keys[down], t, key):
+            break
+        times[i], keys[i] = times[down], keys[down]
+        i = down
+    times[i], keys[i] = t, key
+    return size
+
+
+@njit(cache=True)
+def generate(
+    spikes: Any,
+    status: Any,
+    fired: Any,
+    order: Any,
+    core_start: Any,
+    part_of: Any,
+    neuron_ns: Any,
+    axon_start: Any,
+    axon_send_ns: Any,
+    gap: Any,
+    axon_of: Any,
+    first: Any,
+    tail: Any,
+) -> int:
+    """Work through the neurons of every core; list the messages of one step.
+
+    Args:
+        spikes: neurons that spike.
+        status: per neuron 0, 1 (reached), 2 (potential written) or 3, shape (neurons,).
+        fired: zeros, shape (neurons,), used inside.
+        order, core_start: neurons of each core, see `Layout`.
+        part_of: part of each neuron.
+        neuron_ns: time of a neuron by part, status and whether it spikes, shape (parts, 4, 2).
+        axon_start: see `Routes`.
+        axon_send_ns: time it takes to send along each axon.
+        gap: filled per message: time between the end of the previous message of its core and its
+            own.
+        axon_of: filled per message: its axon.
+        first: filled per core: its first message; and the end.
+        tail: filled per core: time after its last message.
+
+    Returns:
+        The number of messages.
+    """
+    for i in range(len(spikes)):
+        fired[spikes[i]] = 1
+    count = 0
+    for core in range(len(core_start) - 1):
+        first[core] = count
+        waited = 0.0
+        for i in range(core_start[core], core_start[core + 1]):
+            n = order[i]
+            waited += neuron_ns[part_of[n], status[n], fired[n]]
+            if fired[n]:
+                for a in range(axon_start[n], axon_start[n + 1]):
+                    gap[count] = waited + axon_send_ns[a]
+                    axon_of[count] = a
+                    waited = 0.0
+                    count += 1
+        tail[core] = waited
+    first[len(core_start) - 1] = count
+    for i in range(len(spikes)):
+        fired[spikes[i]] = 0
+    return count
+
+
+@njit(cache=True)
+def run_step(s: State) -> float:
+    """Follow the messages of one step until all are worked through; return the time."""
+    links, cores = len(s.link_ns), len(s.x)
+    s.last[0] = 0.0
+    s.size[0] = 0
+    for core in range(cores):
+        s.position[core] = s.first[core] - 1
+        for m in range(s.first[core], s.first[core + 1]):
+            s.at[m] = s.y[core] * s.width + s.x[core]
+            s.holder[m] = NONE
+        _go_on(s, core, 0.0)
+    while s.size[0] > 0:
+        now, key = s.times[0], s.keys[0]
+        s.size[0] = pop(s.times, s.keys, s.size[0])
+        if key >= links + cores:
+            _send(s, key - links - cores, now)
+        elif key >= links:
+            s.done[s.queue[key, 0]] = now
+            s.last[0] = max(s.last[0], now)
+            _leave(s, key, now)
+        else:
+            _hop(s, key, now)
+    return float(s.last[0])
+
+
+@njit(cache=True)
+def _go_on(s: State, core: int, now: float) -> None:
+    """Let a core work towards its next message, or to the end of its neurons."""
+    s.position[core] += 1
+    m = s.position[core]
+    if m < s.first[core + 1]:
+        key = len(s.link_ns) + len(s.x) + core
+        s.size[0] = push(s.times, s.keys, s.size[0], now + s.gap[m], key)
+    else:
+        s.last[0] = max(s.last[0], now + s.tail[core])
+
+
+@njit(cache=True)
+def _send(s: State, core: int, now: float) -> None:
+    """Put a core's next message into the mesh if its first station has room."""
+    m = s.position[core]
+    station = _next_station(s, m)
+    if s.held[station] >= s.buffer:
+        _append(s.queue, s.waiting, station, 3, m)
+        return
+    _enter(s, m, station, now)
+    s.sent[m] = now
+    _go_on(s, core, now)
+
+
+@njit(cache=True)
+def _hop(s: State, link: int, now: float) -> None:
+    """Move a link's message to its next station if that has room."""
+    m = s.queue[link, 0]
+    way = link % 4
+    if way < 2:
+        s.at[m] += 1 if way == 0 else -1
+    else:
+        s.at[m] += s.width if way == 2 else -s.width
+    station = _next_station(s, m)
+    if s.held[station] >= s.buffer:
+        _append(s.queue, s.waiting, station, 3, m)
+        return
+    _enter(s, m, station, now)
+    _leave(s, link, now)
+
+
+@njit(cache=True)
+def _leave(s: State, station: int, now: float) -> None:
+    """Free a station of the message it served; let in who waits, which may free others."""
+    while station != NONE:
+        s.held[station] -= 1
+        s.queue[station, 0] = NONE
+        if s.queue[station, 1] != NONE:
+            _start(s, station, now)
+        m = s.queue[station, 3]
+        if m == NONE:
+            return
+        _drop(s.queue, s.waiting, station, 3)
+        before = s.holder[m]
+        _enter(s, m, station, now)
+        if before == NONE:  # it waited in its core, which goes on now
+            s.sent[m] = now
+            _go_on(s, np.searchsorted(s.first, m, side="right") - 1, now)
+        station = before
+
+
+@njit(cache=True)
+def _next_station(s: State, m: int) -> int:
+    """Return the station after tile `at[m]` on the way to the message's core (XY routing)."""
+    core = s.axon_core[s.axon_of[m]]
+    x, y = s.at[m] % s.width, s.at[m] // s.width
+    if x < s.x[core]:
+        return int(s.at[m] * 4)
+    if x > s.x[core]:
+        return int(s.at[m] * 4 + 1)
+    if y < s.y[core]:
+        return int(s.at[m] * 4 + 2)
+    if y > s.y[core]:
+        return int(s.at[m] * 4 + 3)
+    return int(len(s.link_ns) + core)
+
+
+@njit(cache=True)
+def _enter(s: State, m: int, station: int, now: float) -> None:
+    """Let a station hold a message, and serve it if the station is free."""
+    s.held[station] += 1
+    s.holder[m] = station
+    _append(s.queue, s.in_queue, station, 1, m)
+    if s.queue[station, 0] == NONE:
+        _start(s, station, now)
+
+
+@njit(cache=True)
+def _start(s: State, station: int, now: float) -> None:
+    """Serve the first queued message of a free station."""
+    m = s.queue[station, 1]
+    _drop(s.queue, s.in_queue, station, 1)
+    s.queue[station, 0] = m
+    if station < len(s.link_ns):
+        end = now + s.link_ns[station]
+    else:
+        s.begun[m] = now
+        end = now + s.receive_ns[s.axon_of[m]]
+    s.size[0] = push(s.times, s.keys, s.size[0], end, station)
+
+
+@njit(cache=True)
+def _append(queue: Any, following: Any, station: int, column: int, m: int) -> None:
+    """Add a message to the list that begins at queue[station, column]."""
+    following[m] = NONE
+    if queue[station, column] == NONE:
+        queue[station, column] = m
+    else:
+        following[queue[station, column + 1]] = m
+    queue[station, column + 1] = m
+
+
+@njit(cache=True)
+def _drop(queue: Any, following: Any, station: int, column: int) -> None:
+    """Remove the first message of a list."""
+    queue[station, column] = following[queue[station, column]]
+    if queue[station, column] == NONE:
+        queue[station, column + 1] = NONE

@@ -1,0 +1,71 @@
+"""What is counted, and when: the meaning of every event, for one part and one time step.
+
+A part is the neurons of one population on one core. A spike is sent, travels and is worked through
+in the time step in which its neuron fires; what it does to the target's neurons shows in the step
+in which it arrives, one or more later.
+
+    synaptic_op_dense        synapses read because of messages that arrive, of all-to-all wiring;
+    synaptic_op_convolution  of convolutions;
+    synaptic_op_sparse       of any other wiring. Synapses of weight zero are stored and read, too
+    neuron_active            compartments of neurons that at least one synapse reaches in this step
+    neuron_inactive          the other compartments in use; their state decays
+    neuron_mapped            all compartments in use
+    neuron_updated           compartments of neurons that are reached, that fire, that have a bias,
+                             or whose potential is not zero: their potential is written
+    spike                    neurons that fire, whatever the spike carries
+    message_out              messages sent: one per spike and core on which its neuron has synapses
+    message_within_tile      those of them to a core of the same tile
+    message_in               messages that arrive, from cores and from the host
+    hop_east_west            links between columns that the sent messages cross
+    hop_north_south          links between rows
+    chip_crossing            borders between chips that the sent messages cross
+    host_input               messages from the host: one per input spike and core it has synapses on
+    host_output              spikes (or potentials) of the output population, read by the host
+    learning_update          none: no network here learns on the chip
+
+Chips stand side by side, the columns of chip 1 east of those of chip 0 and so on. The host joins
+the mesh at tile 0,0 of chip 0.
+"""
+
+from __future__ import annotations
+
+EVENTS = (
+    "synaptic_op_dense",
+    "synaptic_op_convolution",
+    "synaptic_op_sparse",
+    "neuron_active",
+    "neuron_inactive",
+    "neuron_mapped",
+    "neuron_updated",
+    "spike",
+    "message_out",
+    "message_within_tile",
+    "message_in",
+    "hop_east_west",
+    "hop_north_south",
+    "chip_crossing",
+    "host_input",
+    "host_output",
+)
+"""Columns of every array of counts."""
+COLUMN = {event: i for i, event in enumerate(EVENTS)}
+SYNAPTIC = ("synaptic_op_dense", "synaptic_op_convolution", "synaptic_op_sparse")
+"""In the order of `routes.KINDS`."""
+SENDING = (
+    "neuron_active",
+    "neuron_inactive",
+    "neuron_mapped",
+    "neuron_updated",
+    "spike",
+    "message_out",
+    "message_within_tile",
+    "host_output",
+)
+"""Work of a core's sending half: dendrite, soma, axon out."""
+RECEIVING = (*SYNAPTIC, "message_in")
+"""Work of a core's receiving half: axon in, synapses."""
+TRAVEL = ("hop_east_west", "hop_north_south", "chip_crossing")
+"""Work of the links."""
+OVERHEADS = (*TRAVEL, "host_input", "host_output")
+"""Events that no other event's price includes: reported as missing where a set lacks them, as the
+barrier sync is."""

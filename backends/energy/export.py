@@ -1,0 +1,89 @@
+"""An estimate as tables for other programs: CSV or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from snncompile.backends.energy.result import Estimate
+from snncompile.errors import BackendError
+from snncompile.ir import folder
+
+Columns = dict[str, list[Any]]
+
+
+def events(found: Estimate) -> Columns:
+    """Return what happens where and when: one row per step, part and event that occurs.
+
+    Counts, joules and seconds are means over the samples; an energy is None where the cost set has
+    no price. Seconds are the work an event makes; work of different cores goes on at once.
+    """
+    by = found.by_step
+    step, part, event = np.nonzero(by.counts)
+    count, energy = by.counts[step, part, event], by.energy_pj[event]
+    return {
+        "step": step.tolist(),
+        "core": [by.parts[p].core for p in part],
+        "layer": [by.parts[p].layer for p in part],
+        "event": [by.events[e] for e in event],
+        "count": count.tolist(),
+        "energy_j": [
+            None if np.isnan(price) else float(n * price * 1e-12)
+            for n, price in zip(count, energy, strict=True)
+        ],
+        "seconds": (count * by.time_ns[event] * 1e-9).tolist(),
+    }
+
+
+def steps(found: Estimate) -> Columns:
+    """Return how long each step of each sample takes and what bounds it."""
+    by = found.by_step
+    sample, step = np.indices(by.seconds.shape).reshape(2, -1)
+    return {
+        "sample": sample.tolist(),
+        "step": step.tolist(),
+        "seconds": by.seconds.ravel().tolist(),
+        "bound": [by.bound_names[i] for i in by.bound.ravel()],
+    }
+
+
+def write_csv(path: Path, columns: Columns) -> None:
+    """Write a table as CSV, None as an empty field; nothing half-written is left behind."""
+    with folder.file_aside(path) as aside, aside.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+def write_parquet(path: Path, columns: Columns) -> None:
+    """Write a table as Parquet; nothing half-written is left behind.
+
+    Raises:
+        BackendError: pyarrow is not installed.
+    """
+    try:
+        arrow = importlib.import_module("pyarrow")
+        parquet = importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        raise BackendError(
+            "writing Parquet needs pyarrow; install it with pip install 'snncompile[parquet]'"
+            " or write CSV"
+        ) from None
+    with folder.file_aside(path) as aside:
+        parquet.write_table(arrow.table(columns), aside)
+
+
+def write(path: Path, found: Estimate, kind: Literal["csv", "parquet"]) -> tuple[Path, Path]:
+    """Write both tables beside each other; return the two paths.
+
+    `run.csv` gets the events, `run.steps.csv` the steps.
+    """
+    other = path.with_suffix(f".steps{path.suffix}")
+    write_table = write_parquet if kind == "parquet" else write_csv
+    write_table(path, events(found))
+    write_table(other, steps(found))
+    return path, other

@@ -1,0 +1,144 @@
+"""Where every neuron is: numbers for all neurons of a program, the parts they form, their sites."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.errors import FitError
+from snncompile.ir.mapping import Site
+from snncompile.passes.usage import compartments_per_neuron
+from snncompile.program import Program
+
+Ints = NDArray[np.int32]
+
+
+class Part(NamedTuple):
+    """The neurons of one population on one core."""
+
+    layer: str
+    core: int
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Neurons are numbered in one row: the input first, then the populations in their order.
+
+    On a core they are worked through in this order, too. The input stands on cores of its own
+    behind those in use: on one, the host, or where the input is mapped like a population.
+    """
+
+    names: tuple[str, ...]
+    first: dict[str, int]
+    """Number of the first neuron of the input and of each population."""
+    size: int
+    """Neurons in all, those of the input included."""
+    inputs: int
+    """Neurons of the input; the others follow."""
+    parts: tuple[Part, ...]
+    """Sorted by core, then in the order of the populations."""
+    part_of: Ints
+    """Part of each neuron, shape (size,)."""
+    core_of: Ints
+    """Core of each neuron, shape (size,)."""
+    each: Ints
+    """Compartments per neuron of each part; 0 for input neurons."""
+    sites: tuple[Site, ...]
+    """Of each core, those of the input included."""
+    host: int | None
+    """The host's core; None where the input is mapped."""
+    order: NDArray[np.int64]
+    """Neurons in the order in which the cores work through them, core after core."""
+    core_start: NDArray[np.int64]
+    """Where each core's neurons begin in `order`, and the end; shape (cores + 1,)."""
+
+    @property
+    def cores(self) -> int:
+        """Number of cores, those of the input included."""
+        return len(self.sites)
+
+    @property
+    def part_core(self) -> Ints:
+        """Core of each part."""
+        return np.array([part.core for part in self.parts], np.int32)
+
+    @property
+    def part_size(self) -> Ints:
+        """Neurons of each part."""
+        return np.bincount(self.part_of, minlength=len(self.parts)).astype(np.int32)
+
+    def neurons(self, name: str) -> slice:
+        """Return the numbers of the neurons of a population or of the input."""
+        following = [start for start in self.first.values() if start > self.first[name]]
+        return slice(self.first[name], min(following, default=self.size))
+
+
+def host_layout(program: Program) -> Layout:
+    """Return the layout of a program whose input comes from the host."""
+    cores = len(program.mapping.sites)
+    inputs = np.full(program.network.input.size, cores, np.int32)
+    return _layout(program, inputs, (Site(cores, 0, 0),), host=cores)
+
+
+def mapped_input_layout(program: Program, capacity: int) -> Layout:
+    """Return the layout of a program whose input neurons take cores like a population.
+
+    They take the first free cores, `capacity` neurons each, tile after tile, column by column.
+
+    Raises:
+        FitError: not enough cores are free.
+    """
+    mesh = program.chip.mesh
+    rows, per_tile = mesh.tile_rows.whole or 1, mesh.cores_per_tile.whole or 1
+    tiles = (mesh.tile_columns.whole or 1) * rows
+    held = [0] * tiles
+    for site in program.mapping.sites:
+        held[site.tile_x * rows + site.tile_y] += 1
+    free = [tile for tile in range(tiles) for _ in range(per_tile - held[tile])]
+    size, cores = program.network.input.size, len(program.mapping.sites)
+    need = -(-size // capacity)
+    if need > len(free):
+        raise FitError(
+            where="input",
+            resource="cores beside those in use",
+            need=need,
+            limit=len(free),
+            hint="SANA-FE's rules map the input to cores; take the rules of the chip",
+        )
+    taken = free[:need]
+    sites = tuple(Site(cores + i, tile // rows, tile % rows) for i, tile in enumerate(taken))
+    inputs = (cores + np.arange(size) // capacity).astype(np.int32)
+    return _layout(program, inputs, sites, host=None)
+
+
+def _layout(
+    program: Program, inputs: Ints, input_sites: tuple[Site, ...], host: int | None
+) -> Layout:
+    network, mapping = program.network, program.mapping
+    names = (network.input.name, *(p.name for p in network.populations))
+    cores = [inputs, *(mapping.cores_of(p) for p in network.populations)]
+    sizes = [len(c) for c in cores]
+    starts = np.cumsum([0, *sizes])
+    core_of = np.concatenate(cores)
+    layer_of = np.repeat(np.arange(len(names)), sizes)
+    keys, part_of = np.unique(core_of.astype(np.int64) * len(names) + layer_of, return_inverse=True)
+    parts = tuple(Part(names[key % len(names)], int(key // len(names))) for key in keys)
+    per_neuron = {p.name: compartments_per_neuron(program.chip, p) for p in network.populations}
+    sites = (*sorted(mapping.sites, key=lambda site: site.core), *input_sites)
+    return Layout(
+        names=names,
+        first=dict(zip(names, starts[:-1].tolist(), strict=True)),
+        size=int(starts[-1]),
+        inputs=sizes[0],
+        parts=parts,
+        part_of=part_of.astype(np.int32),
+        core_of=core_of,
+        each=np.array([per_neuron.get(part.layer, 0) for part in parts], np.int32),
+        sites=sites,
+        host=host,
+        order=np.argsort(core_of, kind="stable"),
+        core_start=np.searchsorted(np.sort(core_of), np.arange(len(sites) + 1)),
+    )

@@ -1,0 +1,137 @@
+"""Which neuron sends to which core, and how many synapses a message meets there.
+
+Derived from the wirings and from the core of each neuron alone. The result lists, for each neuron,
+its axons (one per core it has synapses on) and, for each axon, its entries (one per part and kind
+of wiring) with their number of synapses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.backends.energy import kernels
+from snncompile.backends.energy.layout import Layout
+from snncompile.ir.graph import IntegerNetwork, Projection
+from snncompile.synapses.base import Wiring
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense
+
+Ints = NDArray[np.int32]
+Starts = NDArray[np.int64]
+
+KINDS = ("dense", "convolution", "sparse")
+"""Kinds of wiring with a price of their own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Routes:
+    """All axons of a program, sorted by source neuron, then by destination core."""
+
+    axon_start: Starts
+    """Where the axons of each neuron begin, and the end; shape (neurons + 1,)."""
+    axon_core: Ints
+    """Destination core, shape (axons,)."""
+    axon_pair: Ints
+    """Row of `pair_part` and `pair_core`, shape (axons,)."""
+    entry_start: Starts
+    """Where the entries of each axon begin, and the end; shape (axons + 1,)."""
+    entry_part: Ints
+    """Part of the targets, shape (entries,)."""
+    entry_kind: Ints
+    """Index in `KINDS`."""
+    entry_synapses: Ints
+    """Number of synapses."""
+    pair_part: Ints
+    """Pairs of source part and destination core between which there are axons: the part."""
+    pair_core: Ints
+    """The core."""
+
+
+def routes(network: IntegerNetwork, layout: Layout) -> Routes:
+    """Return the axons of a network."""
+    found = [_entries(layout, p) for p in network.projections] or [(np.zeros(0, np.int64),) * 4]
+    source, part, kind, synapses = (np.concatenate(column) for column in zip(*found, strict=True))
+    width = len(layout.parts) * len(KINDS)
+    key = source.astype(np.int64) * width + part.astype(np.int64) * len(KINDS) + kind
+    key, synapses = _summed(key, synapses)
+    source, rest = np.divmod(key, width)
+    part, kind = np.divmod(rest, len(KINDS))
+    core = layout.part_core[part]
+    leads = np.ones(len(key), np.bool_)
+    leads[1:] = (source[1:] != source[:-1]) | (core[1:] != core[:-1])
+    axon_source, axon_core = source[leads], core[leads]
+    pair = layout.part_of[axon_source].astype(np.int64) * layout.cores + axon_core
+    pairs, axon_pair = np.unique(pair, return_inverse=True)
+    return Routes(
+        axon_start=np.searchsorted(axon_source, np.arange(layout.size + 1)),
+        axon_core=axon_core.astype(np.int32),
+        axon_pair=axon_pair.astype(np.int32),
+        entry_start=np.append(np.flatnonzero(leads), len(key)).astype(np.int64),
+        entry_part=part.astype(np.int32),
+        entry_kind=kind.astype(np.int32),
+        entry_synapses=synapses.astype(np.int32),
+        pair_part=(pairs // layout.cores).astype(np.int32),
+        pair_core=(pairs % layout.cores).astype(np.int32),
+    )
+
+
+def _summed(key: Starts, synapses: NDArray[Any]) -> tuple[Starts, NDArray[Any]]:
+    """Return the keys sorted, each once, with the sums of their synapses."""
+    order = np.argsort(key, kind="stable")
+    key, synapses = key[order], synapses[order]
+    firsts = np.flatnonzero(np.append(True, key[1:] != key[:-1])) if len(key) else order
+    return key[firsts], np.add.reduceat(synapses, firsts) if len(key) else synapses
+
+
+Table = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+
+
+def _entries(layout: Layout, p: Projection) -> Table:
+    """Return (source neuron, part, kind, synapses) of a projection."""
+    wiring = p.synapses.wiring
+    parts, local = np.unique(layout.part_of[layout.neurons(p.target)], return_inverse=True)
+    count = COUNTERS.get(type(wiring), _sparse)(wiring, local.astype(np.int32), len(parts))
+    source, column = np.nonzero(count)
+    kind = KINDS.index(wiring.kind) if wiring.kind in KINDS else KINDS.index("sparse")
+    return (
+        layout.first[p.source] + source,
+        parts[column],
+        np.full(len(source), kind),
+        count[source, column],
+    )
+
+
+def _dense(wiring: Any, part: Ints, parts: int) -> Ints:
+    each = np.bincount(part, minlength=parts).astype(np.int32)
+    return np.broadcast_to(each, (wiring.sources, parts))
+
+
+def _convolution(wiring: Any, part: Ints, parts: int) -> Ints:
+    """Count per group and position: all channels of a group have the same targets."""
+    line = (1,) * (2 - len(wiring.kernel))
+    positions: Ints = np.zeros((wiring.groups, *line, *wiring.source_shape[1:], parts), np.int32)
+    kernels.convolution_targets(
+        part.reshape(wiring.groups, -1, *line, *wiring.target_shape[1:]),
+        positions,
+        (*line, *wiring.kernel),
+        (*line, *wiring.stride),
+        (*(0 for _ in line), *wiring.padding),
+        (*line, *wiring.dilation),
+    )
+    channels = wiring.source_shape[0] // wiring.groups
+    return np.repeat(positions, channels, axis=0).reshape(wiring.sources, parts)
+
+
+def _sparse(wiring: Wiring, part: Ints, parts: int) -> Ints:
+    count: Ints = np.zeros((wiring.sources, parts), np.int32)
+    kernels.pattern_targets(wiring.pattern.indptr, wiring.pattern.indices, part, count)
+    return count
+
+
+COUNTERS: dict[type, Callable[[Any, Ints, int], Ints]] = {Dense: _dense, Convolution: _convolution}
+"""Ways to count the synapses of each source in each part; other wirings are unrolled."""

@@ -1,0 +1,102 @@
+"""How long a time step takes: closed form, or by following every message (`cycle`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.backends.energy.costs import Costs
+from snncompile.backends.energy.counts import Counts, Machine
+from snncompile.backends.energy.events import COLUMN, RECEIVING, SENDING, TRAVEL
+
+Floats = NDArray[np.float64]
+Rules = Literal["chip", "sanafe"]
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Nanoseconds of work in each step of a batch: what no schedule can undercut."""
+
+    sending: Floats
+    """Of the sending half of each core, shape (steps, cores)."""
+    receiving: Floats
+    """Of the receiving half, shape (steps, cores)."""
+    links: Floats
+    """Of each link, shape (steps, links)."""
+
+    @property
+    def longest(self) -> Floats:
+        """Work of the busiest half or link in each step."""
+        parts = (self.sending, self.receiving, self.links)
+        found: Floats = np.max([part.max(axis=1, initial=0.0) for part in parts], axis=0)
+        return found
+
+
+def work(machine: Machine, costs: Costs, counts: Counts) -> Work:
+    """Return the work that events make, one after the other in each half of a core."""
+    layout, mesh, found = machine.layout, machine.mesh, machine.routes
+    sending = _by_core(machine, counts, costs, SENDING)
+    if layout.host is not None:
+        sending += _by_core(machine, counts, costs, ("host_input",))
+    link_ns = link_times(machine, costs)
+    taken = mesh.incidence(layout.part_core[found.pair_part], found.pair_core)
+    return Work(
+        sending=sending,
+        receiving=_by_core(machine, counts, costs, RECEIVING),
+        links=(counts.sent @ taken) * link_ns,
+    )
+
+
+def link_times(machine: Machine, costs: Costs) -> Floats:
+    """Return how long a message takes each link."""
+    t = costs.time_ns
+    columns, rows, chips = (COLUMN[event] for event in TRAVEL)
+    return machine.mesh.service_ns(t[columns], t[rows], t[chips])
+
+
+def _by_core(machine: Machine, counts: Counts, costs: Costs, events: tuple[str, ...]) -> Floats:
+    columns = [COLUMN[event] for event in events]
+    by_part = counts.events[..., columns] @ costs.time_ns[columns]
+    cores = np.zeros((len(by_part), machine.layout.cores))
+    for part, core in enumerate(machine.layout.part_core):
+        cores[:, core] += by_part[:, part]
+    return cores
+
+
+def barrier_ns(machine: Machine, costs: Costs, rules: Rules) -> float | None:
+    """Return the time of the barrier sync that ends every step; None: not known."""
+    if rules == "sanafe":
+        return costs.barrier_below_ns(machine.tiles)
+    return costs.barrier_ns(machine.program.mapping.tiles, machine.program.mapping.chips)
+
+
+def bound_names(machine: Machine) -> tuple[str, ...]:
+    """Return what can bound a step; `bounds` gives indices into it."""
+    host = machine.layout.host
+    cores = ["the host" if c == host else f"core {c}" for c in range(machine.layout.cores)]
+    return (
+        *(f"{core} sending" for core in cores),
+        *(f"{core} receiving" for core in cores),
+        *(machine.mesh.name(link) for link in range(machine.mesh.links)),
+        "barrier sync",
+        "shortest time step",
+    )
+
+
+def bounds(done: Work, barrier: float, floor: float, step: Floats) -> NDArray[np.int64]:
+    """Return what bounds each step: the largest of all cores' and links' work, barrier and floor.
+
+    Args:
+        done: the work.
+        barrier: time of the barrier sync.
+        floor: shortest time step.
+        step: time of each step.
+    """
+    shape = (len(step), 1)
+    overhead = np.concatenate([np.full(shape, barrier), np.full(shape, floor)], axis=1)
+    overhead[:, 1] = np.where(step > floor, -1.0, np.inf)
+    every = np.concatenate([done.sending, done.receiving, done.links, overhead], axis=1)
+    return np.asarray(every.argmax(axis=1), np.int64)
