@@ -24,6 +24,13 @@ TABLES: dict[str, dict[str, str]] = {
         "ternary_lif": "snncompile.neurons.ternary_lif:TernaryLif",
         "readout": "snncompile.neurons.readout:Readout",
         "window_readout": "snncompile.neurons.window_readout:WindowReadout",
+        "resonate_fire": "snncompile.neurons.resonate_fire:ResonateFire",
+        "resonate_fire_izhikevich": (
+            "snncompile.neurons.resonate_fire_izhikevich:ResonateFireIzhikevich"
+        ),
+        "delta": "snncompile.neurons.delta:Delta",
+        "sigma_delta": "snncompile.neurons.sigma_delta:SigmaDelta",
+        "sigma": "snncompile.neurons.sigma:Sigma",
     },
     "wirings": {
         "dense": "snncompile.synapses.dense:Dense",

@@ -245,6 +245,7 @@ class _Emitter:
 RESERVED = (
     *("np", "Path", "csr_matrix", "sparse", "Dense", "Sparse", "LIFReset", "SignMode"),
     *("CubaLif", "Readout", "Delay", "Probe"),
+    *("ResonateFire", "ResonateFireIzhikevich", "SigmaDeltaReset", "DeltaReset", "SigmaReset"),
     *("RefractoryLif", "SignedIntegrateFire", "TernaryLif", "AdaptiveLif", "BistableFire"),
     *("PhaseFire", "WindowReadout"),
     *(
@@ -313,6 +314,11 @@ def _files(custom: set[str]) -> Iterator[str]:
 MODULES = {
     "AdaptiveLif": "adaptive_lif",
     "BistableFire": "bistable_fire",
+    "DeltaReset": "delta_reset",
+    "ResonateFire": "resonate_fire",
+    "ResonateFireIzhikevich": "resonate_fire_izhikevich",
+    "SigmaDeltaReset": "sigma_delta_reset",
+    "SigmaReset": "sigma_reset",
     "CubaLif": "cuba_lif",
     "Delay": "delay",
     "PhaseFire": "phase_fire",

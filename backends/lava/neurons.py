@@ -28,6 +28,11 @@ PROCESSES = {
     "phase_fire": "PhaseFire",
     "readout": "Readout",
     "refractory_lif": "RefractoryLif",
+    "resonate_fire": "ResonateFire",
+    "resonate_fire_izhikevich": "ResonateFireIzhikevich",
+    "delta": "DeltaReset",
+    "sigma_delta": "SigmaDeltaReset",
+    "sigma": "SigmaReset",
     "signed_integrate_fire": "SignedIntegrateFire",
     "ternary_lif": "TernaryLif",
     "window_readout": "WindowReadout",
@@ -54,6 +59,12 @@ NAMES = {
     "bias_mantissa": "bias_mant",
     "bias_exponent": "bias_exp",
     "initial": "initial",
+    "sin_decay": "sin_decay",
+    "cos_decay": "cos_decay",
+    "threshold_level": "vth_level",
+    "bias_level": "bias_level",
+    "state_exponent": "state_exp",
+    "input_exponent": "input_exp",
 }
 """Our parameter to the process's."""
 
@@ -71,6 +82,12 @@ LIMITS = {
     "bias_mant": (-32768, 32767),
     "bias_exp": (0, 14),
     "initial": (1 - STATE_LIMIT, STATE_LIMIT - 1),
+    "sin_decay": (-4096, 4096),
+    "cos_decay": (-4096, 4096),
+    "vth_level": (0, STATE_LIMIT),
+    "bias_level": (-STATE_LIMIT, STATE_LIMIT),
+    "state_exp": (0, 31),
+    "input_exp": (0, 31),
 }
 """Lava checks no range; beyond these its integers overflow without a word (proc/lif/models.py)."""
 

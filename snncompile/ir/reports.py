@@ -28,7 +28,13 @@ class QuantizedLayer(_Report):
     readout the root mean square error over that of the potential); None without such data."""
 
 
-Quantity = Literal["accumulator", "u", "v", "sent", "raised"]
+Quantity = Literal[
+    "accumulator", "u", "v", "sent", "raised", "real", "imag", "sigma", "act", "residue"
+]
+
+
+EFFECTS = {"u": "wraps", "v": "saturates", "real": "saturates", "imag": "saturates"}
+"""What a quantity does when its width is left."""
 
 
 class Bound(_Report):
@@ -64,7 +70,7 @@ class Bound(_Report):
             return f"{self.population}: {self.quantity} reaches {reach}; the width is not known"
         if self.holds:
             return f"{self.population}: {self.quantity} stays within {reach} of {self.limit:,}"
-        effect = {"u": "wraps", "v": "saturates"}.get(self.quantity, "overflows")
+        effect = EFFECTS.get(self.quantity, "overflows")
         return (
             f"{self.population}: {self.quantity} can reach {reach}, the width holds {self.limit:,}:"
             f" neuron {self.neuron} {effect} if all its sources of one sign spike in every step"

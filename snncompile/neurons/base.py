@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.neurons.fixed import STATE_LIMIT
+from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -132,6 +132,14 @@ class FloatNeuron(Neuron):
     _dtype = np.float64
     integer: ClassVar[type[IntegerNeuron]]
     """Its integer record."""
+    input_shift: ClassVar[int] = STATE_SHIFT
+    """Bits by which accumulated weights are shifted before they meet the integer states."""
+    message_unit: ClassVar[int] = 1
+    """What is sent in the integer network for a spike of 1.0."""
+
+    def nearest_scale(self, scale: float) -> float:
+        """Return the largest scale up to `scale` that the integer neuron can have."""
+        return scale
 
     @abstractmethod
     def quantize(self, scale: float, formats: Formats) -> IntegerNeuron:

@@ -91,6 +91,25 @@ def mantissa(name: str, value: Floats, formats: Formats, sign: int = 1) -> Ints:
     return mantissa
 
 
+def turn(share: Floats, formats: Formats) -> Ints:
+    """Return the nearest integer factor out of 4096 of a rotation, within the chip's bits."""
+    highest = (1 << limit(formats.decay_bits)) - 1
+    return np.clip(np.rint(share * DECAY_ONE).astype(np.int64), -highest, highest)
+
+
+def level(name: str, value: Floats, lowest: int = 1 - STATE_LIMIT) -> Ints:
+    """Return a threshold or bias in the unit of the potential itself, rounded.
+
+    Raises:
+        QuantizeError: below `lowest`, or beyond what a potential can hold.
+    """
+    rounded = np.rint(value)
+    if rounded.min() < lowest or np.abs(rounded).max() >= STATE_LIMIT:
+        worst = rounded.min() if rounded.min() < lowest else rounded.flat[np.abs(rounded).argmax()]
+        raise QuantizeError(f"{name} level {worst:.0f} is outside {lowest}..{STATE_LIMIT - 1}")
+    return rounded.astype(np.int64)
+
+
 def refractory(value: Floats, formats: Formats) -> Ints:
     """Return a refractory period in time steps.
 

@@ -11,6 +11,8 @@ STATE_LIMIT = 1 << 23
 """u and v are 24 bits wide including the sign."""
 DECAY_ONE = 1 << 12
 """Decays are integers out of 4096."""
+WORD_LIMIT = 1 << 31
+"""Lava's sigma-delta processes compute in 32 bits including the sign."""
 STATE_SHIFT = 6
 """Synaptic input and thresholds are scaled by 2^6 before they meet u and v."""
 
@@ -20,7 +22,11 @@ def decayed(x: Any, decay: Any) -> Any:
 
     Toward zero, so that a potential dies out from both sides; a plain shift would round down.
     """
-    product = x * (DECAY_ONE - decay)
+    return shrunk(x * (DECAY_ONE - decay))
+
+
+def shrunk(product: Any) -> Any:
+    """Return product / 4096, rounded toward zero."""
     return (product + ((product >> 63) & (DECAY_ONE - 1))) >> 12
 
 
@@ -37,6 +43,11 @@ def wrap(u: Any) -> Any:
 def saturate(v: Any) -> Any:
     """Return v limited to +-(2^23 - 1)."""
     return v.clip(1 - STATE_LIMIT, STATE_LIMIT - 1)
+
+
+def wrap_word(x: Any) -> Any:
+    """Return x wrapped to 32 bits, as numpy's int32 does in Lava's sigma-delta processes."""
+    return ((x + WORD_LIMIT) & (2 * WORD_LIMIT - 1)) - WORD_LIMIT
 
 
 def scaled_bias(mantissa: Any, exponent: Any) -> Any:

@@ -62,6 +62,12 @@ def _neuron(population: Population, chip: Chip) -> Iterator[str]:
         "bias_mantissa": (-limit(formats.bias_mantissa), limit(formats.bias_mantissa)),
         "bias_exponent": (0, limit(formats.bias_exponent)),
         "initial": (-state, state),
+        "sin_decay": (-decay - 1, decay + 1),
+        "cos_decay": (-decay - 1, decay + 1),
+        "threshold_level": (0, state),
+        "bias_level": (-state, state),
+        "state_exponent": (0, limit(formats.state_bits)),
+        "input_exponent": (0, limit(formats.state_bits)),
     }
     for name in population.neuron.parameters():
         if name in STEPS:

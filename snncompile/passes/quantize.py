@@ -132,13 +132,15 @@ class Quantize(Pass):
         self, network: Network, population: Population, chip: Chip, clip: float
     ) -> Iterator[tuple[float, int]]:
         """Yield scales with the exponent of the largest weights, from large to small."""
-        weights = [p.synapses.weight for p in network.into(population.name)]
-        largest = clip * max((float(np.abs(w).max(initial=0.0)) for w in weights), default=0.0)
+        neuron = population.neuron
+        assert isinstance(neuron, FloatNeuron)
+        into = network.into(population.name)
+        largest = clip * max((_largest(p) / _unit(network, p) for p in into), default=0.0)
         cap = _largest_scale(population, chip)
         for exponent in range(chip.formats.weight_exponent_highest, -1, -1):
-            fits = formats.top(self.bits) * 64 * 2**exponent / largest if largest else inf
+            fits = formats.top(self.bits) * 2**exponent / largest if largest else inf
             if fits <= cap or exponent == 0:  # a scale in between would leave weight bits unused
-                yield min(fits, cap), exponent
+                yield neuron.nearest_scale(min(fits, cap)), exponent
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +178,23 @@ def _in_order(network: Network, made: list[Projection]) -> tuple[Projection, ...
     return tuple(ordered)
 
 
+def _unit(network: Network, projection: Projection) -> float:
+    """Return what a weight of 1 is worth at scale 1: the target shifts it, the source sends it."""
+    target = network.population(projection.target).neuron
+    assert isinstance(target, FloatNeuron)
+    return float(_message_unit(network, projection.source) << target.input_shift)
+
+
+def _message_unit(network: Network, name: str) -> int:
+    end = network.end(name)
+    neuron = end.neuron if isinstance(end, Population) else None
+    return neuron.message_unit if isinstance(neuron, FloatNeuron) else 1
+
+
+def _largest(projection: Projection) -> float:
+    return float(np.abs(projection.synapses.weight).max(initial=0.0))
+
+
 def _largest_scale(population: Population, chip: Chip) -> float:
     """Return the largest scale whose threshold and bias are in the chip's ranges."""
     caps = [2.0**23]
@@ -186,7 +205,7 @@ def _largest_scale(population: Population, chip: Chip) -> float:
         largest = np.abs(getattr(population.neuron, name, 0.0)).max()
         if largest:
             caps.append(limit(chip.formats.threshold_mantissa) * 64 / largest)
-    bias = np.abs(population.neuron.bias).max()  # type: ignore[attr-defined]
+    bias = np.abs(getattr(population.neuron, "bias", 0.0)).max()
     if bias:
         highest = limit(chip.formats.bias_mantissa) << limit(chip.formats.bias_exponent)
         caps.append(highest / bias)
@@ -201,18 +220,20 @@ def _make(
     assert isinstance(neuron, FloatNeuron)
     new = replace(population, neuron=neuron.quantize(scale, chip.formats))
     into = network.into(population.name)
-    return new, tuple(replace(p, synapses=_integer(p, scale, exponent, bits)) for p in into)
+    return new, tuple(
+        replace(p, synapses=_integer(p, scale / _unit(network, p), exponent, bits)) for p in into
+    )
 
 
 def _integer(projection: Projection, scale: float, exponent: int, bits: int) -> IntegerSynapses:
-    """Return the weights as integers, with the smallest exponent from 0 that holds them."""
+    """Return the weights times `scale` as integers, with the smallest exponent that holds them."""
     assert isinstance(projection.synapses, Synapses)
     weight, top, step = projection.synapses.weight, formats.top(bits), formats.step(bits)
-    largest = np.abs(weight).max(initial=0.0) * scale / 64
+    largest = _largest(projection) * scale
     if largest:
         spare = floor(log2(top) + exponent - log2(largest) + 1e-9)
         exponent = max(0, min(exponent, exponent - spare))
-    units = weight * (scale / 64 / 2**exponent / step)
+    units = weight * (scale / 2**exponent / step)
     rounded = np.clip(np.rint(units), -top // step, top // step) * step
     integers = rounded.astype(np.int16)
     return IntegerSynapses(projection.synapses.wiring, integers, exponent, bits)
@@ -242,19 +263,19 @@ def _report(
         population=population.name,
         scale=scale,
         clip=clip,
-        weight_error=_weight_error(network.into(population.name), projections, scale),
+        weight_error=_weight_error(network, network.into(population.name), projections, scale),
         parameter_error=_parameter_error(population, new, scale),
         output_error=_output_error(network, population, made, scale, trains),
     )
 
 
 def _weight_error(
-    floats: tuple[Projection, ...], integers: tuple[Projection, ...], scale: float
+    network: Network, floats: tuple[Projection, ...], integers: tuple[Projection, ...], scale: float
 ) -> float:
     wrong = whole = 0.0
     for old, new in zip(floats, integers, strict=True):
         assert isinstance(new.synapses, IntegerSynapses)
-        unit = 64 * 2.0**new.synapses.exponent / scale
+        unit = _unit(network, old) * 2.0**new.synapses.exponent / scale
         wrong += float(((new.synapses.weight * unit - old.synapses.weight) ** 2).sum())
         whole += float((old.synapses.weight**2).sum())
     return (wrong / whole) ** 0.5 if whole else 0.0
@@ -285,15 +306,23 @@ def _output_error(
             network.port(p),
             bind(p.synapses, network.payload(p.source)),
             network.own_delay(p),
-            trains[p.source],
+            _messages(network, p.source, trains),
         )
         for p in projections
     ]
-    wanted = trains[population.name]
+    wanted = _messages(network, population.name, trains)
     got = replay(new, brought, wanted.shape)
+    if _message_unit(network, population.name) > 1:
+        return _relative(got.double(), wanted)
     if population.neuron.spikes:
         return float((got != wanted).double().mean())
     return _relative(got.double() / scale, wanted)
+
+
+def _messages(network: Network, name: str, trains: Trains) -> Tensor:
+    """Return what the float network sends as the integer one would send it."""
+    unit = _message_unit(network, name)
+    return trains[name] if unit == 1 else torch.round(trains[name] * unit)
 
 
 def _relative(got: Tensor, wanted: Tensor) -> float:

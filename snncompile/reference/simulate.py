@@ -254,7 +254,9 @@ class _Runner:
         state = {name: _start(self.neurons[name], drive[name]) for name in names}
         for name in names:
             shape = drive[name].shape[-3:]
-            trains[name] = torch.zeros(shape, dtype=_output_type(self.neurons[name]))
+            first = drive[name][..., 0, :]
+            _, output = self.neurons[name].step(state[name], first)
+            trains[name] = torch.zeros(shape, dtype=output.dtype)
         for step in range(drive[names[0]].shape[-2]):
             for name in names:
                 x = drive[name][..., step, :]
@@ -287,11 +289,6 @@ def _arrive(total: Tensor, apply: Apply, delay: int, train: Tensor) -> None:
     """Add to `total` what a spike train brings, `delay` steps later."""
     if delay < train.shape[1]:
         total[:, delay:] += apply(train[:, : train.shape[1] - delay])
-
-
-def _output_type(neuron: Neuron) -> torch.dtype:
-    """Return what a spiking neuron sends: bool, or integers where a spike can be more than 1."""
-    return torch.bool if neuron.payload == BINARY else torch.int64
 
 
 def _start(neuron: Neuron, drive: Tensor) -> tuple[Tensor, ...]:

@@ -13,10 +13,14 @@ from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
 from snncompile.neurons.base import IntegerNeuron, Interval
 from snncompile.neurons.bistable_fire import IntegerBistableFire
 from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.neurons.delta import IntegerDelta
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.phase_fire import IntegerPhaseFire
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.neurons.refractory_lif import IntegerRefractoryLif
+from snncompile.neurons.resonate_fire import IntegerResonateFire
+from snncompile.neurons.resonate_fire_izhikevich import IntegerResonateFireIzhikevich
+from snncompile.neurons.sigma_delta import IntegerSigmaDelta
 from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
 from snncompile.neurons.ternary_lif import IntegerTernaryLif
 from snncompile.neurons.window_readout import IntegerWindowReadout
@@ -52,6 +56,22 @@ def adaptive_lif(reset: str):
     return make
 
 
+def resonate_fire(some) -> IntegerNeuron:
+    return IntegerResonateFire(some(1500, 2500), some(2500, 3200), some(1, 900))
+
+
+def resonate_fire_izhikevich(some) -> IntegerNeuron:
+    return IntegerResonateFireIzhikevich(some(1500, 2500), some(-3000, 3200), some(1, 900))
+
+
+def sigma_delta(some) -> IntegerNeuron:
+    return IntegerSigmaDelta(some(0, 400), some(0, 5), some(-300, 300))
+
+
+def delta(some) -> IntegerNeuron:
+    return IntegerDelta(some(0, 400), some(0, 5), some(0, 3))
+
+
 def bistable_fire(some) -> IntegerNeuron:
     cycle = some(2, 6), some(0, 4)
     return IntegerBistableFire(some(50, 200), *cycle, some(-40, 60), some(0, 5))
@@ -68,8 +88,12 @@ KINDS = {
     "bistable_fire": bistable_fire,
     "phase_fire": phase_fire,
     "refractory_lif": refractory_lif,
+    "resonate_fire": resonate_fire,
+    "resonate_fire_izhikevich": resonate_fire_izhikevich,
     "signed_integrate_fire": signed_integrate_fire,
     "ternary_lif": ternary_lif,
+    "sigma_delta": sigma_delta,
+    "delta": delta,
 }
 
 
@@ -85,7 +109,13 @@ def network(make, seed: int) -> IntegerNetwork:
         return random.integers(-60, 80, (targets, sources)) * 2
 
     def project(source: str, target: str, delay: int, matrix, exponent: int = 0) -> None:
-        projections.append(Projection(source, target, integer_dense(matrix, exponent, 8), delay))
+        neuron = next(p.neuron for p in populations if p.name == target)
+        sender = [p.neuron.payload for p in populations if p.name == source]
+        if sender and sender[0].high > 1:
+            exponent -= 9  # Lava adds up what arrives in 32 bits
+        for turn, port in enumerate(neuron.ports or (None,)):
+            synapses = integer_dense(np.roll(matrix, turn), exponent, 8)
+            projections.append(Projection(source, target, synapses, delay, port))
 
     for case, shape in enumerate(((), (SIZE,), (SIZE,), (SIZE,))):
 
@@ -124,7 +154,9 @@ def test_lava_and_the_reference_agree(lava, kind):
         if population.neuron.spikes:
             found = set(np.unique(expected).tolist())
             low, high = population.neuron.payload
-            assert found == set(range(low, high + 1)), f"{population.name} proves nothing"
+            few = high - low < 10
+            enough = found == set(range(low, high + 1)) if few else len(found) > 3
+            assert enough, f"{population.name} proves nothing"
 
 
 @pytest.mark.lava
@@ -134,6 +166,9 @@ def test_initial_potentials_and_graded_input(lava):
 
     def some(low: int, high: int):
         return rng.integers(low, high, SIZE)
+
+    def weight() -> np.ndarray:
+        return rng.integers(-20, 20, (SIZE, LINES)) * 2
 
     neurons = [
         IntegerCubaLif(some(0, 4096), some(0, 900), some(50, 200), initial=some(-9000, 20000)),
@@ -148,8 +183,9 @@ def test_initial_potentials_and_graded_input(lava):
         Input("input", (LINES,), Interval(-5, 200)),
         tuple(Population(n, (SIZE,), neuron, 1) for n, neuron in zip(names, neurons, strict=True)),
         tuple(
-            Projection("input", n, integer_dense(rng.integers(-20, 20, (SIZE, LINES)) * 2, 0, 8), 1)
-            for n in names
+            Projection("input", name, integer_dense(weight(), 0, 8), 1, port)
+            for name, neuron in zip(names, neurons, strict=True)
+            for port in neuron.ports or (None,)
         ),
         "a",
     )

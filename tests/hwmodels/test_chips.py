@@ -310,6 +310,11 @@ def test_neurons_loihi1_cannot_build():
         "phase_fire",
         "signed_integrate_fire",
         "ternary_lif",
+        "resonate_fire",
+        "resonate_fire_izhikevich",
+        "delta",
+        "sigma_delta",
+        "sigma",
     }
 
 

@@ -411,8 +411,8 @@ PROGRAMS = {
     "a bound of nothing": (
         ("bounds", 0, "quantity"),
         "w",
-        "/program.json: bounds.0.quantity: Input should be 'accumulator', 'u', 'v', 'sent' or"
-        " 'raised'",
+        "/program.json: bounds.0.quantity: Input should be 'accumulator', 'u', 'v', 'sent',"
+        " 'raised', 'real', 'imag', 'sigma', 'act' or 'residue'",
     ),
     "hash gone": (
         ("hashes",),

@@ -17,8 +17,9 @@ from snncompile.passes.quantize import Quantize
 
 NEURONS = registry.names("neurons")
 PARAMETERS = {"current_decay": 1.0, "potential_decay": 0.0, "threshold": 1.0}
+TURNS = {"sin_decay": 0.5, "cos_decay": 0.5}
 COUNTS = {"window": 3.0, "refractory": 2.0, "threshold_decay": 0.5, "threshold_step": 0.25}
-OTHERS = COUNTS | {"negative_threshold": -1.0}
+OTHERS = TURNS | COUNTS | {"negative_threshold": -1.0}
 
 
 def some(name: str, **values):
@@ -42,10 +43,10 @@ def test_every_neuron_begins_there(name):
 
 @pytest.mark.parametrize("name", NEURONS)
 def test_quantize_scales_it(name):
-    integer = some(name, initial=[0.5, -2.0]).quantize(640.0, TOY.formats)
-    assert integer.initial.tolist() == [320, -1280]
-    assert str(integer).endswith(" initial=[-1280 .. 320]")
-    assert "initial" not in str(some(name).quantize(640.0, TOY.formats))
+    integer = some(name, initial=[0.5, -2.0]).quantize(1024.0, TOY.formats)
+    assert integer.initial.tolist() == [512, -2048]
+    assert str(integer).endswith(" initial=[-2048 .. 512]")
+    assert "initial" not in str(some(name).quantize(1024.0, TOY.formats))
 
 
 REFUSED = [

@@ -8,7 +8,12 @@ SHIFT = 6  # synaptic input and thresholds are scaled by 2^6
 
 def decayed(x: np.ndarray, decay: np.ndarray) -> np.ndarray:
     """Return x * (4096 - decay) / 4096, rounded toward zero."""
-    return np.sign(x) * (np.abs(x) * (4096 - decay) >> 12)
+    return shrunk(x * (4096 - decay))
+
+
+def shrunk(product: np.ndarray) -> np.ndarray:
+    """Return product / 4096, rounded toward zero."""
+    return np.sign(product) * (np.abs(product) >> 12)
 
 
 def wrapped(u: np.ndarray) -> np.ndarray:
@@ -20,3 +25,8 @@ def wrapped(u: np.ndarray) -> np.ndarray:
 def saturated(v: np.ndarray) -> np.ndarray:
     """Return v limited to 24 bits."""
     return np.clip(v, 1 - LIMIT, LIMIT - 1)
+
+
+def wrapped_word(x: np.ndarray) -> np.ndarray:
+    """Return x in 32 bits, which is what Lava's sigma-delta processes compute in."""
+    return x.astype(np.int32).astype(np.int64)

@@ -1,0 +1,76 @@
+"""Sigma decoder: adds up changes; the answer of a sigma-delta network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.neurons import convert, delta_code
+from snncompile.neurons.base import FloatNeuron, Floats, IntegerNeuron, Interval, State
+from snncompile.neurons.fixed import wrap_word
+
+if TYPE_CHECKING:
+    from snncompile.hwmodels.schema import Formats
+
+
+@dataclass(frozen=True, eq=False)
+class Sigma(FloatNeuron):
+    """Sigma decoder, float. Its output is the sum of its input; it never fires.
+
+    sigma = sigma + x
+    output = sigma
+    """
+
+    name: ClassVar[str] = "sigma"
+    states: ClassVar[tuple[str, ...]] = ("sigma",)
+    potential: ClassVar[str] = "sigma"
+    spikes: ClassVar[bool] = False
+    input_shift: ClassVar[int] = 0
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (sigma,) and the sum."""
+        sigma = state[0] + x
+        return (sigma,), sigma
+
+    def quantize(self, scale: float, formats: Formats) -> IntegerSigma:
+        """Return the integer neuron; see `FloatNeuron.quantize`."""
+        return IntegerSigma(initial=convert.initial(self.initial * scale))
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerSigma(IntegerNeuron):
+    """Sigma decoder, integer: Lava's fixed-point `Sigma`, bit for bit.
+
+    Lava declares 24 bits and keeps 32, which wrap. `x` is the accumulated weights times payloads:
+
+        sigma = wrap32(sigma + x)
+        output = sigma
+    """
+
+    name: ClassVar[str] = "sigma"
+    states: ClassVar[tuple[str, ...]] = ("sigma",)
+    potential: ClassVar[str] = "sigma"
+    spikes: ClassVar[bool] = False
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (sigma,) and the sum."""
+        sigma = wrap_word(state[0] + x)
+        return (sigma,), sigma
+
+    def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
+        """Return the interval of sigma; see `IntegerNeuron.bounds` and `IntegerSigmaDelta`."""
+        return {"sigma": delta_code.summed(x, self.initial, steps)}
+
+    def real(self) -> dict[str, Floats]:
+        """Return the float parameters these integers stand for: none."""
+        return {}
+
+    def profile(self) -> dict[str, NDArray[Any]]:
+        """Return nothing to share: all neurons are the same."""
+        return {"compartment": np.asarray(0), "threshold": np.asarray(0)}
+
+
+Sigma.integer = IntegerSigma
