@@ -51,6 +51,7 @@ TABLES: dict[str, dict[str, str]] = {
         "torch": "snncompile.frontends.torch_native:trains",
     },
     "torch_libraries": {
+        "own": "snncompile.frontends.own:LIBRARY",
         "snntorch": "snncompile.frontends.snntorch:LIBRARY",
         "spikingjelly": "snncompile.frontends.spikingjelly:LIBRARY",
     },

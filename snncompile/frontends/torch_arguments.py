@@ -28,7 +28,8 @@ def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, list):
         return [mapped(item, change) for item in value]
     if isinstance(value, tuple):
-        return tuple(mapped(item, change) for item in value)
+        items = [mapped(item, change) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     if isinstance(value, dict):
         return {key: mapped(item, change) for key, item in value.items()}
     return value

@@ -16,6 +16,7 @@ from snncompile.frontends import torch_graph, torch_layers
 from snncompile.frontends.library import Time
 from snncompile.frontends.torch_build import Imported, build
 from snncompile.frontends.torch_graph import LayerGraph
+from snncompile.frontends.torch_reader import MixedSamplesError
 from snncompile.frontends.torch_run import (
     call,
     cast_inputs,
@@ -23,6 +24,7 @@ from snncompile.frontends.torch_run import (
     check_sample,
     one_line,
     own_dtype,
+    to_carry,
     working_copy,
 )
 from snncompile.frontends.torch_time import LAYOUTS, inputs
@@ -99,15 +101,26 @@ class _Attempt:
 def _capture(module: nn.Module, probe: Tensor, time: str) -> tuple[Time, LayerGraph]:
     """Find the time layout and return it with the layers of the module."""
     tried: dict[Time, _Attempt] = {}
+    mixed: list[MixedSamplesError] = []
     for layout in LAYOUTS:
         if time in ("auto", layout):
             tried[layout] = attempt = _run(module, probe, layout)
-            if not attempt.misfit:
+            if attempt.misfit:
+                continue
+            try:
                 return layout, torch_graph.read(attempt.trace, attempt.returned)
+            except MixedSamplesError as error:
+                mixed.append(error)
+    if mixed:
+        raise mixed[0]
+    raise _no_layout(module, probe, tried)
+
+
+def _no_layout(module: nn.Module, probe: Tensor, tried: dict[Time, _Attempt]) -> SnnCompileError:
     name = type(module).__name__
     repeated = [attempt.repeated for attempt in tried.values() if attempt.repeated]
     if len(repeated) == 1:
-        raise UnsupportedError(
+        return UnsupportedError(
             f"{repeated[0]} in each time step; give every place in the network a layer of its own,"
             " and let a module that repeats its input take the time axis from the sample"
         )
@@ -118,7 +131,7 @@ def _capture(module: nn.Module, probe: Tensor, time: str) -> tuple[Time, LayerGr
     if any(reason.startswith("RuntimeError: shape '[") for reason in reasons.values()):
         text += "; if forward holds a number of samples, take it from the input: x.shape[0]"
     shape = f"{probe.shape[0]} samples of {probe.shape[1]} time steps"
-    raise InputError(f"{name} does not run on {shape}; tried time={text}")
+    return InputError(f"{name} does not run on {shape}; tried time={text}")
 
 
 def _run(module: nn.Module, probe: Tensor, layout: Time) -> _Attempt:
@@ -129,11 +142,13 @@ def _run(module: nn.Module, probe: Tensor, layout: Time) -> _Attempt:
     cast_inputs(runner, own_dtype(module))
     numbers = trace.new_input((samples, steps, probe[0, 0].numel())).numbers.reshape(probe.shape)
     outputs: list[Any] = []
+    carried: tuple[Any, ...] = ()
     try:
         for x, n in zip(inputs(probe, layout), inputs(numbers, layout), strict=True):
             trace.hand_in(x, n)
             with trace:
-                outputs.append(call(runner, x))
+                outputs.append(call(runner, x, carried))
+            carried = to_carry(runner, outputs[-1])
     except SnnCompileError:
         raise
     except Exception as error:

@@ -38,6 +38,10 @@ REMEDIES = {"rows": "nn.Flatten", "images": "nn.Unflatten"}
 """What gives a linear layer one row or image per sample."""
 
 
+class MixedSamplesError(UnsupportedError):
+    """A sample depends on another one; the time layout may be another than the one tried."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Picked:
     """Some values of a drive: those at the places `index`, out of `size`."""
@@ -227,8 +231,8 @@ def _index(local: Tensor, size: int, name: str, reader: str) -> Tensor:
     return local[0]
 
 
-def _mixed(reader: str, name: str) -> UnsupportedError:
-    return UnsupportedError(
+def _mixed(reader: str, name: str) -> MixedSamplesError:
+    return MixedSamplesError(
         f"{reader} reads the values of {name} mixed between samples, which is not known; keep the"
         " samples in an axis of their own, and take its length from the input"
     )

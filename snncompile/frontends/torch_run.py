@@ -138,12 +138,30 @@ def cast_inputs(runner: nn.Module, dtype: torch.dtype) -> None:
             layer.register_forward_pre_hook(cast, with_kwargs=True)
 
 
-def call(runner: nn.Module, x: Tensor) -> Any:
-    """Run a copy once and return its result; the user's own layers are not touched."""
+def call(runner: nn.Module, x: Tensor, carried: tuple[Any, ...] = ()) -> Any:
+    """Run a copy once and return its result; the user's own layers are not touched.
+
+    Args:
+        runner: the copy.
+        x: its input.
+        carried: states that it returned in the time step before, see `to_carry`.
+    """
     with ExitStack() as stack:
         for library in torch_layers.libraries():
             stack.enter_context(library.isolated(runner))
-        return runner(x)
+        return runner(x, *carried)
+
+
+def to_carry(runner: nn.Module, result: Any) -> tuple[Any, ...]:
+    """Return what a module wants back in the next time step: states that its user passes by hand.
+
+    That is so where `forward(x, a=None, b=None)` returns (output, a, b).
+    """
+    if torch_layers.role(runner) != "inside" or not isinstance(result, tuple):
+        return ()
+    given = list(inspect.signature(runner.forward).parameters.values())[1:]
+    states = [p for p in given if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is None]
+    return result[1:] if states and len(states) == len(given) == len(result) - 1 else ()
 
 
 def one_line(error: Exception) -> str:

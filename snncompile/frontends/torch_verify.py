@@ -19,6 +19,7 @@ from snncompile.frontends.torch_run import (
     cast_inputs,
     one_line,
     own_dtype,
+    to_carry,
     working_copy,
 )
 from snncompile.frontends.torch_time import by_step, inputs
@@ -121,9 +122,10 @@ def run_module(
     for name, origin in imported.origins.items():
         layer = _layer(runner, origin.path)
         layer.register_forward_hook(_recorder(origin, recorded[name], samples))
+    carried: tuple[Any, ...] = ()
     try:
         for part in inputs(x.to(dtype), time):
-            call(runner, part)
+            carried = to_carry(runner, call(runner, part, carried))
     except Exception as error:
         what = f"{type(module).__name__} cannot run the sample in {dtype}"
         raise InputError(f"{what}, {one_line(error)}") from error

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from spiking import (
     LAYOUTS,
+    Carried,
     First,
+    Folded,
+    Step,
     Two,
     leaky,
     native,
@@ -89,3 +93,22 @@ def test_says_that_the_given_layout_is_wrong():
     with pytest.raises(InputError) as error:
         from_torch(First(), spikes(4, 5, 3), time="third")
     assert str(error.value) == "no time layout 'third'; known: auto, step, first, second, folded"
+
+
+@pytest.mark.parametrize("time", ["auto", "step"])
+def test_states_may_be_handed_on_by_the_user(time):
+    module, x = Carried(), spikes(4, 6, 3)
+    network = from_torch(module, x, time=time)
+    out, record = (), []
+    with torch.no_grad():
+        for one in torch.tensor(x).float().unbind(1):
+            out = module(one, *out[1:])
+            record.append(out[0])
+    np.testing.assert_array_equal(network.run(x).spikes, torch.stack(record, 1).numpy())
+    assert str(network) == str(from_torch(Step(), x))
+
+
+@pytest.mark.parametrize("time", ["auto", "folded"])
+def test_time_may_be_folded_into_the_samples(time):
+    x = spikes(4, 5, 3)
+    assert str(from_torch(Folded(), x, time=time)) == str(from_torch(Step(), x))

@@ -106,7 +106,32 @@ class Step(Two):
         return {"spikes": out, "states": [self.mem1, self.mem2]}
 
 
+class Carried(Two):
+    """Called once per time step; its user hands the states on."""
+
+    def forward(self, x, mem1=None, mem2=None):
+        if mem1 is None:
+            mem1, mem2 = self.start()
+        return self.step(x, mem1, mem2)
+
+
+class Folded(Two):
+    """Called with samples and time steps in one axis, as for layers that know no time."""
+
+    steps = 5
+
+    def forward(self, x):
+        mem1, mem2 = self.start()
+        current, record = self.fc1(x).view(-1, self.steps, 4), []
+        for step in range(self.steps):
+            spk1, mem1 = self.lif1(current[:, step], mem1)
+            spk2, mem2 = self.lif2(self.fc2(spk1), mem2)
+            record.append(spk2)
+        return torch.stack(record, 1).flatten(0, 1)
+
+
 LAYOUTS = {First: "first", Second: "second", Filled: "first", AllAtOnce: "second", Step: "step"}
+"""Classes -> how they take time; `Carried` and `Folded` are special."""
 
 
 def native(module, x, time):

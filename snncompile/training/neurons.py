@@ -1,0 +1,151 @@
+"""Neurons as torch modules: called once per time step, with a surrogate gradient.
+
+They compute what `snncompile.neurons` computes, in the same order, so that what was trained is what
+is compiled.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from snncompile.errors import InputError
+
+SLOPE = 25.0
+"""Steepness of the surrogate gradient, per threshold. Zenke and Vogels (2021) found a wide range
+around it to train equally well."""
+
+
+class _Spike(torch.autograd.Function):
+    """A step; backward, the derivative of a fast sigmoid: 1 / (1 + SLOPE * |x|)^2.
+
+    Zenke and Ganguli, SuperSpike, Neural Computation 30 (2018), equation 4.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, excess: Tensor) -> Tensor:
+        """Return 1 where the excess is above 0."""
+        ctx.save_for_backward(excess)
+        return (excess > 0).to(excess.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """Return the surrogate gradient."""
+        (excess,) = ctx.saved_tensors
+        gradient: Tensor = gradients[0] / (1 + SLOPE * excess.abs()) ** 2
+        return gradient
+
+
+class _Neuron(nn.Module):
+    """Current and potential of a layer of neurons; both start at 0.
+
+    Args:
+        potential_decay: share of the potential lost in one time step, 0..1; one number, or a tensor
+            that broadcasts to the shape of one sample.
+        current_decay: share of the current lost in one time step; 1: the current has no memory.
+        learn: whether the decays are parameters; they are kept within 0..1.
+    """
+
+    potential_decay: Tensor
+    current_decay: Tensor
+
+    def __init__(
+        self,
+        potential_decay: float | Tensor = 0.0,
+        current_decay: float | Tensor = 1.0,
+        *,
+        learn: bool = False,
+    ) -> None:
+        super().__init__()
+        given = {"potential_decay": potential_decay, "current_decay": current_decay}
+        for name, value in given.items():
+            tensor = torch.as_tensor(value, dtype=torch.get_default_dtype()).clone()
+            if not bool(((tensor >= 0) & (tensor <= 1)).all()):
+                raise InputError(f"{name} must be between 0 and 1, got {value}")
+            if learn:
+                self.register_parameter(name, nn.Parameter(tensor))
+            else:
+                self.register_buffer(name, tensor)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget current and potential: a new sample begins."""
+        self.u: Tensor | None = None
+        self.v: Tensor | None = None
+
+    def integrate(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return current and potential after the input x of one time step."""
+        u = torch.zeros_like(x) if self.u is None else self.u
+        v = torch.zeros_like(x) if self.v is None else self.v
+        u = (1 - self.current_decay.clamp(0, 1)) * u + x
+        return u, (1 - self.potential_decay.clamp(0, 1)) * v + u
+
+
+class Lif(_Neuron):
+    """Current-based leaky integrate-and-fire neurons; takes and returns (samples, *shape).
+
+        u = (1 - current_decay) * u + x
+        v = (1 - potential_decay) * v + u
+        spike = v > threshold
+        v = v - threshold where spike        # reset "soft"
+        v = 0             where spike        # reset "hard"
+
+    Args:
+        potential_decay, current_decay, learn: see the base class.
+        threshold: potential above which a neuron fires, positive.
+        reset: "soft" or "hard".
+    """
+
+    def __init__(
+        self,
+        potential_decay: float | Tensor = 0.0,
+        current_decay: float | Tensor = 1.0,
+        *,
+        threshold: float = 1.0,
+        reset: Literal["soft", "hard"] = "soft",
+        learn: bool = False,
+    ) -> None:
+        super().__init__(potential_decay, current_decay, learn=learn)
+        if threshold <= 0:
+            raise InputError(f"threshold must be positive, got {threshold}")
+        if reset not in ("soft", "hard"):
+            raise InputError(f"reset must be soft or hard, got {reset!r}")
+        self.threshold, self.kind = threshold, reset
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the spikes of one time step."""
+        self.u, v = self.integrate(x)
+        spike: Tensor = _Spike.apply((v - self.threshold) / self.threshold)  # type: ignore[no-untyped-call]
+        self.v = v - self.threshold * spike if self.kind == "soft" else v * (1 - spike)
+        return spike
+
+
+class IntegrateFire(Lif):
+    """Integrate-and-fire neurons: `Lif` that loses nothing."""
+
+    def __init__(self, *, threshold: float = 1.0, reset: Literal["soft", "hard"] = "soft") -> None:
+        super().__init__(threshold=threshold, reset=reset)
+
+
+class Readout(_Neuron):
+    """Leaky integrators that never fire; takes (samples, *shape) and returns the potentials."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the potentials after one time step."""
+        self.u, self.v = self.integrate(x)
+        return self.v
+
+
+def unroll(module: nn.Module, x: Tensor) -> Tensor:
+    """Return what a module does in each time step, from fresh states on.
+
+    Args:
+        module: called once per time step with (samples, *shape).
+        x: shape (samples, steps, *shape).
+    """
+    for inner in module.modules():
+        if isinstance(inner, _Neuron):
+            inner.reset()
+    return torch.stack([module(one) for one in x.unbind(1)], dim=1)
