@@ -73,7 +73,8 @@ class Slice:
         """`hidden[0:4]`, `conv[0:16, 0:8, 4:8]` or `random[7 neurons]`."""
         if self.members:
             return f"{self.population}[{len(self.members)} neurons]"
-        axes = (f"{a}:{b}" for a, b in zip(self.start, self.stop, strict=True))
+        # Not strict: a message about a damaged file names the slice too.
+        axes = (f"{a}:{b}" for a, b in zip(self.start, self.stop, strict=False))
         return f"{self.population}[{', '.join(axes)}]"
 
     def __str__(self) -> str:
