@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
+from snncompile.checker.mapping import check
 from snncompile.errors import InputError
 from snncompile.hwmodels import load as chips
 from snncompile.hwmodels.schema import Chip
@@ -24,6 +25,7 @@ from snncompile.passes.place import Place
 from snncompile.passes.prune import Prune
 from snncompile.passes.quantize import Quantize
 from snncompile.passes.retime import Retime
+from snncompile.passes.route import Route
 from snncompile.program import PROGRAM, Program, network_hash, read_program
 from snncompile.reference.simulate import check_spikes
 
@@ -38,6 +40,9 @@ def compile(
     prune: bool = True,
     rules: str = "free",
     encoding: str | None = None,
+    objective: str = "cores",
+    placement: str = "annealed",
+    share_cores: bool = True,
 ) -> Program:
     """Return the Program that computes a network on a chip.
 
@@ -51,6 +56,10 @@ def compile(
         prune: whether neurons that cannot change any output are dropped.
         rules: how the network is cut: "free", or "nxtf" as Intel's own compiler for Loihi 1 does.
         encoding: of all rows under rules nxtf: "sparse", "run_length", "dense1" or "dense2".
+        objective: of the mapping: `cores` (as few as possible), `traffic` (as few copies of spikes
+            as possible) or `latency` (the work spread evenly over the cores of the chip).
+        placement: `annealed`, or `bisection`, `greedy`, `linear`, `random` for comparison.
+        share_cores: whether small slices of different populations may share a core.
 
     Raises:
         InputError: no such chip, or the calibration data has another shape.
@@ -63,11 +72,21 @@ def compile(
     data = None if calibration is None else check_spikes(network, calibration)
     if data is not None and steps is None:
         steps = data.shape[1]
-    options = _options(bits=bits, steps=steps, prune=prune, rules=rules, encoding=encoding)
+    options = _options(
+        bits=bits,
+        steps=steps,
+        prune=prune,
+        rules=rules,
+        encoding=encoding,
+        objective=objective,
+        placement=placement,
+        share_cores=share_cores,
+    )
     design = Design(network, _chip(chip), data, log=network.notes)
     for a_pass in pipeline(options):
         design = a_pass(design)
     assert isinstance(design.network, IntegerNetwork)
+    check(design.network, design.chip, design.mapping)
     found = bounds(design.network, design.chip, options.steps)
     return Program(
         network=design.network,
@@ -90,14 +109,15 @@ def pipeline(options: Options) -> tuple[Pass, ...]:
         Quantize(bits=options.bits, steps=options.steps),
         Prune(on=options.prune),  # after quantize, which rounds weights to zero
         _partition(options),  # after quantize: memory depends on weight bits
-        Place(),
+        Place(options.placement),
+        Route(),  # last: its tables number what the passes before put on each core
     )
 
 
 def _partition(options: Options) -> Pass:
     if options.rules == "nxtf":
         return PartitionNxtf(options.encoding or "sparse")
-    return Partition()
+    return Partition(options.objective, options.share_cores)
 
 
 def load(path: str | Path) -> Program | Network | IntegerNetwork:

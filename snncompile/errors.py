@@ -31,5 +31,9 @@ class FitError(SnnCompileError):
         super().__init__(f"{where}: needs {need:,} {resource}, the chip allows {limit:,}; {hint}")
 
 
+class MappingError(SnnCompileError):
+    """A mapping or its tables are not what the network and the chip ask for."""
+
+
 class BackendError(SnnCompileError):
     """A backend is missing, hung, crashed or gave a wrong answer."""

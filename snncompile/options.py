@@ -22,6 +22,12 @@ class Options(BaseModel):
     """How the network is cut: freely, or as Intel's own compiler for Loihi 1 does."""
     encoding: Literal["sparse", "run_length", "dense1", "dense2"] | None = None
     """Encoding of all rows under rules `nxtf`; None for sparse, which is Intel's default."""
+    objective: Literal["cores", "traffic", "latency"] = "cores"
+    """What the mapping is to be good at."""
+    placement: Literal["annealed", "bisection", "greedy", "linear", "random"] = "annealed"
+    """How cores are put on the mesh."""
+    share_cores: bool = True
+    """Whether slices of different populations may share a core."""
 
     @model_validator(mode="after")
     def _encoding_needs_its_rules(self) -> Self:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from itertools import pairwise
-from math import prod
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field
 
-from snncompile.errors import InputError
+from snncompile.checker.mapping import check
+from snncompile.errors import InputError, MappingError
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir import folder, save
+from snncompile.ir import folder, save, save_mapping
 from snncompile.ir.graph import IntegerNetwork, Network, Progress
-from snncompile.ir.mapping import Mapping, Site, Slice
+from snncompile.ir.mapping import Mapping
 from snncompile.ir.reports import Bound, QuantizedLayer
 from snncompile.ir.result import Result
 from snncompile.options import Options
@@ -197,14 +195,12 @@ class Program:
             source, of_source = save.to_record(self.source)
             arrays |= {SOURCE + name: array for name, array in of_source.items()}
         arrays |= {KEPT + name: neurons for name, neurons in self.kept.items()}
+        mapping, routes = save_mapping.to_record(self.mapping)
         record = {
             "format": "snncompile program",
             "version": 1,
             "network": network,
-            "mapping": {
-                "slices": [asdict(s) for s in self.mapping.slices],
-                "sites": [asdict(s) for s in self.mapping.sites],
-            },
+            "mapping": mapping,
             "chip": self.chip.model_dump(mode="json"),
             "options": self.options.model_dump(mode="json"),
             "quantized": [q.model_dump(mode="json") for q in self.quantized],
@@ -213,42 +209,18 @@ class Program:
             "hashes": self.hashes,
             "source": source,
         }
-        folder.write(Path(path), PROGRAM, record, arrays)
+        folder.write(Path(path), PROGRAM, record, arrays | routes)
 
     def __str__(self) -> str:
         """Text form: the chip, the network, the mapping."""
         return f"chip {self.chip.name}\n{self.network}{self.mapping}"
 
 
-_Index = Annotated[int, Field(ge=0, le=2**31)]
-
-
-class _Slice(save.Record):
-    population: str
-    shape: tuple[_Index, ...]
-    start: tuple[_Index, ...]
-    stop: tuple[_Index, ...]
-    core: _Index
-    members: tuple[_Index, ...]
-
-
-class _Site(save.Record):
-    core: _Index
-    tile_x: _Index
-    tile_y: _Index
-    chip: _Index
-
-
-class _Mapping(save.Record):
-    slices: tuple[_Slice, ...]
-    sites: tuple[_Site, ...]
-
-
 class _ProgramFile(save.Record):
     format: Literal["snncompile program"]
     version: Literal[1]
     network: save.NetworkRecord
-    mapping: _Mapping
+    mapping: save_mapping.MappingRecord
     chip: Chip
     options: Options
     quantized: tuple[QuantizedLayer, ...]
@@ -268,17 +240,14 @@ def read_program(path: Path) -> Program:
     record, arrays = folder.read(path, PROGRAM)
     file = save.validated(_ProgramFile, record, path / PROGRAM)
     of_source, kept = _split_off(arrays, SOURCE), _split_off(arrays, KEPT)
+    routes = {name: arrays.pop(name) for name in (save_mapping.ROUTES,) if name in arrays}
     network = save.from_record(file.network, arrays, path)
     if not isinstance(network, IntegerNetwork):
         raise InputError(f"{path}: the network of a Program must be integers")
     if network_hash(network) != file.hashes.get("network"):
         raise InputError(f"{path}: the network was changed after it was compiled; compile it again")
-    mapping = Mapping(
-        tuple(Slice(**s.model_dump()) for s in file.mapping.slices),
-        tuple(Site(**s.model_dump()) for s in file.mapping.sites),
-    )
-    _check_slices(path, network, mapping)
-    _check_sites(path, mapping, file.chip)
+    mapping = save_mapping.from_record(file.mapping, routes, network, file.chip, path)
+    _check_mapping(network, file.chip, mapping, path)
     _check_kept(path, network, kept)
     return Program(
         network=network,
@@ -319,52 +288,13 @@ def _source(file: _ProgramFile, arrays: save.Arrays, path: Path) -> Network | No
     return network
 
 
+def _check_mapping(network: IntegerNetwork, chip: Chip, mapping: Mapping, path: Path) -> None:
+    try:
+        check(network, chip, mapping)
+    except MappingError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 def network_hash(network: Any) -> str:
     """Return the SHA-256 of a network's content."""
     return folder.content_hash(*save.to_record(network))
-
-
-def _check_slices(path: Path, network: IntegerNetwork, mapping: Mapping) -> None:
-    """Refuse slices that do not hold every neuron exactly once."""
-    names = {p.name for p in network.populations}
-    for s in mapping.slices:
-        if s.population not in names:
-            raise InputError(f"{path}: a slice is of a population {s.population!r} not there")
-    for population in network.populations:
-        slices = mapping.of(population.name)
-        count = np.zeros(population.size, np.int32)
-        for s in slices:
-            if not _is_part(s, population.size):
-                raise InputError(f"{path}: {s.where} is no part of {population.name}")
-            count[s.neurons()] += 1
-        if (count != 1).any():
-            raise InputError(
-                f"{path}: the slices of {population.name} do not hold each neuron once"
-            )
-
-
-def _is_part(s: Slice, size: int) -> bool:
-    """Whether a slice is a box of a shape of so many neurons, or lists some of them in order."""
-    if s.members:
-        ordered = all(a < b for a, b in pairwise(s.members))
-        return ordered and s.members[-1] < size and not (s.shape or s.start or s.stop)
-    if not len(s.shape) == len(s.start) == len(s.stop) or prod(s.shape) != size or not s.shape:
-        return False
-    axes = zip(s.start, s.stop, s.shape, strict=True)
-    return all(start < stop <= length for start, stop, length in axes)
-
-
-def _check_sites(path: Path, mapping: Mapping, chip: Chip) -> None:
-    """Refuse cores that are not counted from 0, or without exactly one site on the mesh."""
-    cores = list(range(mapping.cores))
-    if sorted({s.core for s in mapping.slices}) != cores:
-        raise InputError(f"{path}: the cores are not counted from 0 without gaps")
-    if sorted(s.core for s in mapping.sites) != cores:
-        raise InputError(f"{path}: not every core has one site on the mesh")
-    columns, rows = chip.mesh.tile_columns.whole or 0, chip.mesh.tile_rows.whole or 0
-    for s in mapping.sites:
-        if s.tile_x >= columns or s.tile_y >= rows:
-            raise InputError(
-                f"{path}: core {s.core} is at tile {s.tile_x},{s.tile_y},"
-                f" the mesh has {columns} x {rows} tiles"
-            )

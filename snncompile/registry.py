@@ -61,6 +61,7 @@ TABLES: dict[str, dict[str, str]] = {
         "prune": "snncompile.passes.prune:Prune",
         "partition": "snncompile.passes.partition:Partition",
         "place": "snncompile.passes.place:Place",
+        "route": "snncompile.passes.route:Route",
     },
     "backends": {
         "reference": "snncompile.reference.backend",

@@ -13,7 +13,7 @@ LAYERS = [  # each may import itself and what stands above it
     {"errors", "registry", "options"},
     {"ir", "neurons", "synapses"},
     {"reference"},
-    {"passes", "frontends", "training"},
+    {"passes", "frontends", "training", "checker"},
     {"verification", "program"},
     {"backends"},
     {"report", "compiler", "spikes"},

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from snncompile.ir.tables import Tables
 
 if TYPE_CHECKING:
     from snncompile.ir.graph import Population
@@ -102,6 +104,8 @@ class Mapping:
 
     slices: tuple[Slice, ...] = ()
     sites: tuple[Site, ...] = ()
+    tables: Tables = field(default_factory=Tables)
+    """What the cores hold, by number."""
 
     @cached_property
     def cores(self) -> int:
@@ -117,6 +121,11 @@ class Mapping:
     def tiles(self) -> int:
         """Number of tiles in use."""
         return len({(s.chip, s.tile_x, s.tile_y) for s in self.sites})
+
+    @cached_property
+    def chip_of(self) -> dict[int, int]:
+        """The chip of each core."""
+        return {site.core: site.chip for site in self.sites}
 
     @cached_property
     def by_population(self) -> dict[str, tuple[Slice, ...]]:

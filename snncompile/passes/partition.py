@@ -1,9 +1,9 @@
-"""Cut populations into slices that fit a core."""
+"""Cut populations into slices and put slices on cores."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping as Map
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,35 +12,42 @@ from numpy.typing import NDArray
 
 from snncompile.errors import FitError, UnsupportedError
 from snncompile.hwmodels.schema import Chip
+from snncompile.ir import view
 from snncompile.ir.design import Design
-from snncompile.ir.graph import IntegerNetwork, Population
+from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
-from snncompile.passes import remedies
+from snncompile.passes import remedies, usage
 from snncompile.passes.base import Pass
-from snncompile.passes.synapse_memory import ROWS
-from snncompile.passes.usage import RESOURCES, destinations, limit, slice_usage
+from snncompile.passes.packing import packed
+from snncompile.passes.synapse_memory import ENCODINGS
+from snncompile.passes.tiling import Cutter
 
-Ints = NDArray[np.int64]
-
-PER_NEURON = ("compartments", "synapse_words", "axons_in", "axons_out")
-"""Resources of which a smaller slice takes no more; those of one neuron must fit in any case."""
+Axons = dict[str, NDArray[np.int32]]
+ROUNDS = 4
+"""Times a loop of populations is cut before the last cut is taken; most settle after two."""
 
 
 @dataclass(frozen=True)
 class Partition(Pass):
-    """Give every population cores of its own, as few as hold it, its neurons spread evenly.
+    """Cut every population into slices that fit a core, and let small slices share one.
 
-        population hidden 6, core of 4     ->      hidden[0:3] on core 0
-                                                   hidden[3:6] on core 1
+        conv 32x10x10, core of 1024        ->      conv[0:10, 0:10, 0:10] on core 0, ...
+        dense 10                                   conv[30:32, 0:10, 0:10] on core 3
+                                                   dense[0:10] on core 3
 
-    A slice is a range of the flattened neurons, for convolutions too. A neuron needs one output
-    axon per core that it has synapses on, so the number of cores is repeated from the output back
-    to the input until it no longer grows. Every synapse is stored: memory that shares the kernels
-    of a convolution, which Loihi 1 and 2 have, is not used yet.
+    A neuron needs one output axon per core that it has synapses on, so populations are cut from the
+    output back to the input. A convolution is cut into boxes of channels x height x width, whose
+    receptive fields overlap; its kernels are stored once per slice.
 
     Requires: an integer network.
-    Ensures: every neuron is in exactly one slice; no slice exceeds a known limit of the core.
+    Ensures: every neuron is in exactly one slice; no core exceeds a known limit.
     """
+
+    objective: str = "cores"
+    """`cores`: as few as possible; `traffic`: as few copies of spikes as possible; `latency`: the
+    work spread evenly over the cores of the chip."""
+    share: bool = True
+    """Whether slices of different populations may share a core."""
 
     name: ClassVar[str] = "partition"
 
@@ -49,116 +56,88 @@ class Partition(Pass):
         network, chip = design.network, design.chip
         assert isinstance(network, IntegerNetwork)
         try:
-            slices = cut(network, chip)
+            slices = cut(network, chip, self.objective, share=self.share)
         except FitError as error:
             raise remedies.explained(error, network, chip, cut) from None
+        mapping = Mapping(slices)
         (largest, count), *_ = Counter(s.population for s in slices).most_common()
-        what = f"{len(slices)} of {_cores(chip)} cores, most for {largest} ({count})"
-        return self.done(design, what, mapping=Mapping(slices))
+        what = f"{mapping.cores} of {_cores(chip)} cores, most for {largest} ({count})"
+        return self.done(design, what, mapping=mapping)
 
 
-def cut(network: IntegerNetwork, chip: Chip) -> tuple[Slice, ...]:
-    """Return the slices of a network.
+def cut(
+    network: IntegerNetwork, chip: Chip, objective: str = "cores", *, share: bool = True
+) -> tuple[Slice, ...]:
+    """Return the slices of a network with their cores.
 
     Raises:
-        FitError: one neuron does not fit a core, a slice has too many different parameters, or
-            there are too few cores.
+        FitError: one neuron does not fit a core, or there are too few cores.
         UnsupportedError: the chip lacks a neuron.
     """
-    if chip.encoding not in ROWS:
+    if chip.encoding not in ENCODINGS:
         raise UnsupportedError(f"{chip.name} stores synapses as {chip.encoding}: no partition yet")
-    cores = dict.fromkeys((p.name for p in network.populations), 1)
-    while True:
-        slices = {p.name: _even(p, cores[p.name], 0) for p in network.populations}
-        axons = {p.name: destinations(network, p.name, slices) for p in network.populations}
-        need = {
-            p.name: _cores_for(network, chip, p, cores[p.name], axons[p.name])
-            for p in network.populations
-        }
-        if sum(need.values()) > _cores(chip):
-            raise _too_many(network, chip, need)
-        if need == cores:
-            break
-        cores = need
-    placed: list[Slice] = []
-    for population in network.populations:
-        placed += _even(population, cores[population.name], len(placed))
-    for s in placed:
-        _check(network, chip, s, axons[s.population])
+    axons: Axons = {p.name: np.zeros(p.size, np.int32) for p in network.populations}
+    found: dict[str, list[Slice]] = {}
+    for names, loop in reversed(list(view.groups(network))):
+        _cut_group(network, chip, objective, names, loop, axons, found)
+    slices = [s for p in network.populations for s in found[p.name]]
+    cutters = {p.name: Cutter(network, chip, p, axons[p.name]) for p in network.populations}
+    placed = packed(
+        network, chip, slices, [cutters[s.population].used(s) for s in slices], share=share
+    )
+    cores = Mapping(tuple(placed)).cores
+    if cores > _cores(chip):
+        raise _too_many(network, chip, placed)
     return tuple(placed)
 
 
+def _cut_group(
+    network: IntegerNetwork,
+    chip: Chip,
+    objective: str,
+    names: Iterable[str],
+    loop: bool,
+    axons: Axons,
+    found: dict[str, list[Slice]],
+) -> None:
+    """Cut the populations of a loop, or one population, and count the axons that they listen to."""
+    before = {name: count.copy() for name, count in axons.items()} if loop else axons
+    for _ in range(ROUNDS if loop else 1):
+        last = {name: list(found.get(name, ())) for name in names}
+        for name in names:
+            population = network.population(name)
+            found[name] = Cutter(network, chip, population, axons[name], objective).cut()
+        if loop:
+            for name, count in before.items():
+                axons[name] = count.copy()
+        for name in names:
+            _count(network, chip, found[name], axons)
+        if all(found[name] == last[name] for name in names):
+            break
+
+
+def _count(network: IntegerNetwork, chip: Chip, slices: list[Slice], axons: Axons) -> None:
+    """Add the axons that lead to slices."""
+    for s in slices:
+        for heard in usage.listening(network, chip, [s]):
+            if heard.source in axons:
+                heard.region.count_in(axons[heard.source])
+
+
 def _cores(chip: Chip) -> int:
-    return chip.mesh.cores.whole or 0
+    return (chip.mesh.cores.whole or 0) * chip.chips
 
 
-def _cores_for(
-    network: IntegerNetwork, chip: Chip, population: Population, least: int, axons: Ints
-) -> int:
-    """Return the fewest cores, `least` or more, that hold a population in slices of one size.
-
-    Beyond the cores of the chip, where it is only told, the number is an estimate.
-    """
-
-    def exceeded(s: Slice) -> str | None:
-        return _exceeded(chip, slice_usage(network, chip, s, axons), PER_NEURON)
-
-    low, high = 0, population.size
-    while low < high:
-        middle = (low + high + 1) // 2
-        one = Slice.flat(population, 0, middle, 0)
-        low, high = (low, middle - 1) if exceeded(one) else (middle, high)
-    if low == 0:
-        _check(network, chip, Slice.flat(population, 0, 1, 0), axons)
-    count = max(population.size // (low + 1) + 1, least)  # the first slice fits
-    # Slices differ in what reaches them and what they reach: the first one is no measure for all.
-    while count < population.size and any(map(exceeded, _even(population, count, 0))):
-        count += 1
-        if count > _cores(chip):
-            return max(count, -(-population.size // low))
-    return count
-
-
-def _exceeded(chip: Chip, used: Map[str, int], resources: tuple[str, ...]) -> str | None:
-    """Return the first resource of which more is used than the core has."""
-    for resource in resources:
-        available = limit(chip, resource)
-        if available is not None and used[resource] > available:
-            return resource
-    return None
-
-
-def _even(population: Population, count: int, core: int) -> list[Slice]:
-    """Return `count` slices whose sizes differ by at most one, on the cores from `core` on."""
-    ends = [population.size * i // count for i in range(count + 1)]
-    return [Slice.flat(population, ends[i], ends[i + 1], core + i) for i in range(count)]
-
-
-def _check(network: IntegerNetwork, chip: Chip, s: Slice, axons: Ints) -> None:
-    used = slice_usage(network, chip, s, axons)
-    resource = _exceeded(chip, used, tuple(RESOURCES))
-    if resource:
-        raise _fit_error(chip, f"population {s.population}", resource, used)
-
-
-def _fit_error(chip: Chip, where: str, resource: str, used: Map[str, int]) -> FitError:
-    one = resource in PER_NEURON
-    return FitError(
-        where=where,
-        resource=f"{RESOURCES[resource]} {'for one neuron' if one else 'on a core'}",
-        need=used[resource],
-        limit=limit(chip, resource) or 0,
-        hint="",
-    )
-
-
-def _too_many(network: IntegerNetwork, chip: Chip, need: Map[str, int]) -> FitError:
+def _too_many(network: IntegerNetwork, chip: Chip, slices: list[Slice]) -> FitError:
+    need = {
+        p.name: len({s.core for s in slices if s.population == p.name}) for p in network.populations
+    }
     largest = max(need, key=need.__getitem__)
     parts = ", ".join(f"{name} {count}" for name, count in need.items())
     return FitError(
         where=f"network {network.title}, population {largest} above all",
         resource=f"cores ({parts})",
-        need=sum(need.values()),
+        need=len({s.core for s in slices}),
         limit=_cores(chip),
         hint="",
     )

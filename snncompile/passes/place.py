@@ -1,36 +1,83 @@
-"""Put the cores in use on the chip's mesh."""
+"""Put the cores in use on the meshes of one chip or several."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+
+from snncompile.errors import InputError
+from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
+from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Site
 from snncompile.passes.base import Pass
+from snncompile.passes.chips import assigned
+from snncompile.passes.placements import PLACEMENTS, Slots
+from snncompile.passes.traffic import Flows, flows, load, rates
+
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Place(Pass):
-    """Fill the tiles row by row, in the order of the cores.
+    """Put cores that send each other many spikes on tiles close to each other.
 
-        cores 0..5, two cores per tile     ->      tile 0,0: 0 1   tile 1,0: 2 3   tile 2,0: 4 5
+        core 0 -100 spikes-> core 5        ->      both on tile 0,0, the others around it
 
-    Odd rows run backwards, so that cores that follow each other are never more than a hop apart.
+    What counts is spikes times hops, one copy per (source neuron, destination core), with the rates
+    of the calibration data; without data every neuron counts alike.
 
     Requires: slices.
-    Ensures: every core in use has a site of its own on the mesh.
+    Ensures: every core in use has a site of its own on a mesh.
     """
+
+    placement: str = "annealed"
+    """`annealed` (begins with the best of the others), `bisection`, `greedy`, `linear` (tiles row
+    by row in the order of the cores) or `random`."""
 
     name: ClassVar[str] = "place"
 
     def __call__(self, design: Design) -> Design:
         """Fill the sites of the mapping."""
-        mesh = design.chip.mesh
-        columns, per_tile = mesh.tile_columns.whole or 1, mesh.cores_per_tile.whole or 1
-        sites = []
-        for core in range(design.mapping.cores):
-            row, column = divmod(core // per_tile, columns)
-            sites.append(Site(core, columns - 1 - column if row % 2 else column, row))
-        mapping = replace(design.mapping, sites=tuple(sites))
-        return self.done(design, f"tiles in use: {mapping.tiles}", mapping=mapping)
+        network, chip, mapping = design.network, design.chip, design.mapping
+        assert isinstance(network, IntegerNetwork)
+        if self.placement not in PLACEMENTS:
+            known = ", ".join(sorted(PLACEMENTS))
+            raise InputError(f"no placement called {self.placement!r}; known: {known}")
+        measured = flows(network, chip, mapping, rates(network, design.calibration))
+        placed = replace(mapping, sites=sites(measured, chip, self.placement))
+        found = load(measured, placed.sites)
+        what = (
+            f"{self.placement}, tiles in use: {placed.tiles}; per time step"
+            f" {found.hops:,.1f} spike hops, {found.busiest_link:,.1f} over the busiest link"
+        )
+        if placed.chips > 1:
+            what += f", {found.between_chips:,.1f} of {measured.total:,.1f} between chips"
+        return self.done(design, what, mapping=placed)
+
+
+def sites(flow: Flows, chip: Chip, placement: str) -> tuple[Site, ...]:
+    """Return the site of every core."""
+    graph, slots = pulls(flow), Slots.of(chip.mesh)
+    on_chip = assigned(graph, len(slots.x), linear=placement == "linear")
+    found: list[Site] = []
+    for number in range(int(on_chip.max(initial=-1)) + 1):
+        cores = np.flatnonzero(on_chip == number)
+        slot = PLACEMENTS[placement](graph[cores][:, cores].tocsr(), slots)
+        at = zip(cores.tolist(), slots.x[slot].tolist(), slots.y[slot].tolist(), strict=True)
+        found += [Site(core, x, y, number) for core, x, y in at]
+    return tuple(sorted(found, key=lambda site: site.core))
+
+
+def pulls(flow: Flows) -> csr_array:
+    """Return the spikes between each two cores, both ways together, as a symmetric matrix."""
+    away = flow.between()
+    pairs = (np.concatenate([away.source, away.target]), np.concatenate([away.target, away.source]))
+    twice = np.concatenate([away.spikes, away.spikes])
+    graph = csr_array(coo_array((twice, pairs), shape=(flow.cores, flow.cores)))
+    graph.sum_duplicates()
+    return graph

@@ -9,7 +9,7 @@ from snncompile.errors import FitError, QuantizeError, SnnCompileError
 from snncompile.hwmodels import load as chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
-from snncompile.ir.mapping import Slice
+from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes import formats
 from snncompile.synapses.base import IntegerSynapses
 
@@ -69,6 +69,6 @@ def _with_bits(network: IntegerNetwork, bits: int) -> IntegerNetwork | None:
 def _cores(network: IntegerNetwork, chip: Chip, cut: Cut) -> int | None:
     """Return the number of cores the network takes on a chip; None if it does not fit."""
     try:
-        return len(cut(network, chip))
+        return Mapping(cut(network, chip)).cores
     except SnnCompileError:
         return None

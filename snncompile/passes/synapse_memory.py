@@ -1,69 +1,119 @@
-"""Words of synaptic memory that the synapses from some sources to one slice take."""
+"""Words of synaptic memory that the rows of a projection to one slice take, by encoding of a chip.
+
+A row holds the synapses of one source neuron to the slice. Rows that are alike up to a shift of
+their targets can be one row in memory, reached by several axons that differ in the compartment
+they count from; a convolution has few different ones.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from snncompile.hwmodels.schema import Chip
+from snncompile.passes.encode import KINDS, LOIHI1_ROWS, Encoding, encode
+from snncompile.passes.encode import Rows as Written
 
-ENTRY_SYNAPSES = 60
-"""Loihi 1: synapses in one entry of a row at most."""
-ENTRY_HEAD_BITS = 10
-"""Loihi 1: format id (4) and count (6) of an entry."""
-DELAY_BITS = 6
-"""Loihi 1: bits of a synapse's delay, where its format has one."""
+Runs = tuple[tuple[int, int], ...]
+"""Targets of a row as (first, length) of each stretch without gaps, counted from the first one."""
 
 
-def words(chip: Chip, fan_out: NDArray[np.int64], bits: int, delayed: bool) -> int:
-    """Return the words of the rows of all sources; every synapse is stored, of weight zero too.
+@dataclass(frozen=True)
+class Row:
+    """Rows of one kind."""
+
+    runs: Runs
+    count: int
+    """So many are stored."""
+
+    @property
+    def synapses(self) -> int:
+        """Synapses of one of them."""
+        return sum(length for _, length in self.runs)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What rows take."""
+
+    words: int
+    format: str
+    """How they are written: an encoding of the chip."""
+    formats: frozenset[tuple[str | int, ...]] = frozenset()
+    """Synapse formats that their core needs for them, where a chip has few."""
+    longest: int = 0
+    """Words of the longest row."""
+
+
+Rows = tuple[Row, ...]
+
+
+def memory(chip: Chip, rows: Rows, bits: int, delayed: bool) -> Memory:
+    """Return the words of the cheapest encoding the chip has; weights of zero are stored, too.
 
     Args:
         chip: gives the encoding and the width of a word.
-        fan_out: synapses of each source to the slice; a source without any has no row.
+        rows: what is to be stored.
         bits: of a weight including its sign.
         delayed: whether the synapses have an extra delay.
     """
     width = chip.core.synapse_word_bits.whole or 64
-    row = ROWS[chip.encoding]
-    sizes, rows = np.unique(fan_out[fan_out > 0], return_counts=True)
-    pairs = zip(sizes.tolist(), rows.tolist(), strict=True)
-    return sum(count * row(size, bits, delayed, width) for size, count in pairs)
+    return _memory(chip.encoding, width, rows, bits, delayed)
 
 
-def _one_word(targets: int, bits: int, delayed: bool, width: int) -> int:
+@lru_cache(maxsize=100_000)
+def _memory(encoding: str, width: int, rows: Rows, bits: int, delayed: bool) -> Memory:
+    return ENCODINGS[encoding](rows, bits, delayed, width) if rows else Memory(0, encoding)
+
+
+def _one_word(rows: Rows, bits: int, delayed: bool, width: int) -> Memory:
     """One synapse, one word."""
-    return targets
+    words = sum(row.count * row.synapses for row in rows)
+    return Memory(words, "one_word", longest=max(row.synapses for row in rows))
 
 
-def _packed_rows(targets: int, bits: int, delayed: bool, width: int) -> int:
+def _packed(rows: Rows, bits: int, delayed: bool, width: int) -> Memory:
     """A source's weights side by side in whole words, as Loihi 2's convolution memory is counted.
 
     Source: Intel's compiler on PilotNet, words = Cin * k * k * ceil(Cout * bits / 64).
     """
-    return -(-targets * bits // width)
+    sizes = [-(-row.synapses * bits // width) for row in rows]
+    words = sum(row.count * size for row, size in zip(rows, sizes, strict=True))
+    return Memory(words, "packed", longest=max(sizes))
 
 
-def _loihi1(targets: int, bits: int, delayed: bool, width: int) -> int:
-    """A row of entries of up to 60 synapses, the format "dense2" of Intel's NxTF.
-
-    Bits of an entry: 10 + synapses * (weight + delay bits) + index bits (6 to 10, as the largest
-    compartment index needs). A row takes a spare word when its bits end on or close to a word.
-    """
-    total = 0
-    for start in range(0, targets, ENTRY_SYNAPSES):
-        stop = min(start + ENTRY_SYNAPSES, targets)
-        index = min(10, max(6, (stop - 1).bit_length()))
-        synapse = bits + (DELAY_BITS if delayed else 0)
-        total += ENTRY_HEAD_BITS + (stop - start) * synapse + index
-    spare = total % width == 0 or total % width >= width - 5
-    return -(-total // width) + spare
+FORMATS_PER_BLOCK = 2
+"""Loihi 1: synapse formats that one projection into one slice may use, of the core's seven."""
 
 
-ROWS: dict[str, Callable[[int, int, bool, int], int]] = {
+def _loihi1(rows: Rows, bits: int, delayed: bool, width: int) -> Memory:
+    """Rows of mixed signs in the cheapest of Loihi 1's encodings; see `encode.py`."""
+    rules = replace(LOIHI1_ROWS, formats=FORMATS_PER_BLOCK)
+    index = [np.concatenate([np.arange(a, a + n) for a, n in row.runs]) for row in rows]
+    ends = np.cumsum([0, *map(len, index)])
+    flat = np.concatenate(index)
+    written = Written.make(ends, flat, np.zeros(len(flat), np.int64))
+    count = np.array([row.count for row in rows])
+    stored = next(b for b in rules.weight_bits if b >= bits)
+    delay = rules.delay_bits if delayed else 0
+    found = []
+    for kind in KINDS:
+        done = encode(written, Encoding(kind, False, stored, delay), rules)
+        formats = frozenset((kind, delay, *form) for form in done.formats)
+        words = int((done.row_words * count).sum())
+        found.append(Memory(words, kind, formats, int(done.row_words.max(initial=0))))
+    return min(found, key=lambda m: (m.longest > rules.row_words, m.words, len(m.formats)))
+
+
+ENCODINGS: dict[str, Callable[[Rows, int, bool, int], Memory]] = {
     "one_word": _one_word,
-    "packed_rows": _packed_rows,
+    "packed_rows": _packed,
     "loihi1": _loihi1,
 }
+SHARES_ROWS = ("loihi1",)
+"""Encodings whose axons can share a row and count its targets from different compartments."""
+SHARES_KERNELS = ("packed_rows",)
+"""Encodings that store a convolution's kernel once per core, whatever the tile."""

@@ -1,35 +1,45 @@
-"""Analysis: what a slice takes of each resource of its core, and what the core has.
-
-Every synapse is stored: a convolution takes the memory of its unrolled weights, on every chip. That
-the cores of Loihi 1 and 2 can share kernels between neurons is not used yet.
-"""
+"""Analysis: what the slices on a core take of each of its resources, and what it has."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Map
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.errors import UnsupportedError
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import IntegerNetwork, Population
+from snncompile.ir.graph import Graph, IntegerNetwork, Population
 from snncompile.ir.mapping import Mapping, Slice
+from snncompile.ir.region import Region
 from snncompile.neurons.base import IntegerNeuron
-from snncompile.passes.synapse_memory import words
-from snncompile.synapses.base import IntegerSynapses
+from snncompile.passes import demand
+from snncompile.passes.demand import Part
 
 RESOURCES = {
     "compartments": "compartments",
-    "synapse_words": "words of synaptic memory",
     "axons_in": "input axons",
+    "synapse_words": "words of synaptic memory",
     "axons_out": "output axons",
+    "row_words": "words of synaptic memory for one source",
     "compartment_profiles": "compartment profiles",
     "threshold_profiles": "threshold profiles",
+    "synapse_formats": "synapse formats",
+    "neuron_groups": "neuron groups",
 }
-"""Field of `CoreLimits` -> words for it."""
+"""Resource -> words for it; the cheap ones to count first."""
+
+ADDED = ("compartments", "axons_in", "synapse_words", "axons_out")
+"""Resources of which several slices take the sum."""
+DIFFERENT = ("compartment_profiles", "threshold_profiles", "synapse_formats", "neuron_groups")
+"""Resources of which slices take what is not there yet."""
+
+Entries = dict[str, frozenset[Any]]
+"""By resource of which what is different counts."""
+Axons = dict[str, NDArray[np.int32]]
+"""Output axons of each neuron, by population, shape (n,)."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +47,129 @@ class CoreUsage:
     """What one core holds of each resource."""
 
     core: int
-    slice: Slice
+    slices: tuple[Slice, ...]
     used: dict[str, int]
-    """By field of `CoreLimits`."""
+    """By resource."""
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Input axons of a core from one source: one per neuron of the region."""
+
+    source: str
+    region: Region
+    projections: tuple[int, ...]
+    """Whose synapses the axons reach, by their place in the network."""
+    slice: int | None
+    """Which of the core's slices, where the rows are shared; None: all that the projections do."""
 
 
 def usage(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> tuple[CoreUsage, ...]:
     """Return the usage of every core, in order."""
-    slices = {p.name: mapping.of(p.name) for p in network.populations}
-    axons = {p.name: destinations(network, p.name, slices) for p in network.populations}
+    heard = {core: listening(network, chip, on) for core, on in mapping.by_core.items()}
+    axons = destinations(network, (block for blocks in heard.values() for block in blocks))
+    if mapping.chips > 1:
+        _add_other_chips(network, chip, mapping, heard, axons)
     return tuple(
-        CoreUsage(s.core, s, slice_usage(network, chip, s, axons[s.population]))
-        for s in mapping.slices
+        CoreUsage(core, on, core_usage(network, chip, on, heard[core], axons))
+        for core, on in mapping.by_core.items()
     )
 
 
-def reach(network: IntegerNetwork, source: str, s: Slice) -> NDArray[np.bool_]:
-    """Return which neurons of a source have a synapse to a slice."""
+def core_usage(
+    network: IntegerNetwork,
+    chip: Chip,
+    slices: Sequence[Slice],
+    heard: Sequence[Listening],
+    axons: Axons,
+) -> dict[str, int]:
+    """Return what slices take on one core.
+
+    Args:
+        network: the integer network.
+        chip: whose encoding and compartments count.
+        slices: those of the core.
+        heard: its input axons; see `listening`.
+        axons: output axons of each neuron of their populations; see `destinations`.
+    """
+    return dict(counted(network, chip, slices, heard, axons))
+
+
+def counted(
+    network: IntegerNetwork,
+    chip: Chip,
+    slices: Sequence[Slice],
+    heard: Sequence[Listening],
+    axons: Axons,
+) -> Iterator[tuple[str, int]]:
+    """Yield (resource, used) in the order of `RESOURCES`; see `core_usage`."""
+    yield "compartments", sum(compartments(network, chip, s) for s in slices)
+    yield "axons_in", sum(block.region.size for block in heard)
+    parts = [what for s in slices for what in demand.into(chip, network, s)]
+    yield "synapse_words", sum(what.memory.words for what in parts)
+    out = (s.cut(axons[s.population]).sum(dtype=np.int64) for s in slices)
+    yield "axons_out", entries_per_axon(chip) * int(sum(out))
+    yield "row_words", max((what.memory.longest for what in parts), default=0)
+    for name, values in entries(network, slices, parts).items():
+        yield name, len(values)
+
+
+def listening(network: Graph, chip: Chip, slices: Sequence[Slice]) -> list[Listening]:
+    """Return the input axons of a core, in the order of its slices and of the projections.
+
+    A source's rows lie one after the other, so that one axon per neuron reaches them all. Only rows
+    that several sources share have an axon for themselves.
+    """
+    number = {id(p): i for i, p in enumerate(network.projections)}
+    found: list[Listening] = []
+    together: dict[str, list[tuple[int, Region]]] = {}
+    for place, s in enumerate(slices):
+        for what in demand.into(chip, network, s):
+            p = what.projection
+            if what.shared:
+                found.append(Listening(p.source, what.region, (number[id(p)],), place))
+            else:
+                together.setdefault(p.source, []).append((number[id(p)], what.region))
+    for source, parts in together.items():
+        region = _union([region for _, region in parts])
+        found.append(Listening(source, region, tuple(dict.fromkeys(i for i, _ in parts)), None))
+    return found
+
+
+def _union(regions: list[Region]) -> Region:
+    if all(region == regions[0] for region in regions):
+        return regions[0]
+    return Region.listed(np.unique(np.concatenate([region.neurons() for region in regions])))
+
+
+def destinations(network: Graph, heard: Iterable[Listening]) -> Axons:
+    """Return how many output axons each neuron of each population has, shape (n,)."""
+    axons = {p.name: np.zeros(p.size, np.int32) for p in network.populations}
+    for block in heard:
+        if block.source in axons:
+            block.region.count_in(axons[block.source])
+    return axons
+
+
+def _add_other_chips(
+    network: Graph, chip: Chip, mapping: Mapping, heard: dict[int, list[Listening]], axons: Axons
+) -> None:
+    """Add the further entries of axons that lead to another chip."""
+    more = 0 if chip.axon_entries is None else chip.axon_entries.other_chip.whole or 0
+    chip_of = np.zeros(mapping.cores, np.int32)
+    for site in mapping.sites:
+        chip_of[site.core] = site.chip
+    home = {p.name: chip_of[mapping.cores_of(p)] for p in network.populations}
+    for core, blocks in heard.items():
+        for block in blocks:
+            if block.source in axons:
+                neurons = block.region.neurons()
+                away = home[block.source][neurons] != chip_of[core]
+                axons[block.source][neurons[away]] += more
+
+
+def reach(network: Graph, source: str, s: Slice) -> NDArray[np.bool_]:
+    """Return which neurons of a source have a synapse into a slice."""
     reached = np.zeros(network.end(source).size, np.bool_)
     for p in network.out_of(source):
         if p.target == s.population:
@@ -61,56 +177,22 @@ def reach(network: IntegerNetwork, source: str, s: Slice) -> NDArray[np.bool_]:
     return reached
 
 
-def destinations(
-    network: IntegerNetwork, name: str, slices: Map[str, Sequence[Slice]]
-) -> NDArray[np.int64]:
-    """Return on how many cores each neuron of a population has synapses.
-
-    Args:
-        network: the integer network.
-        name: the population.
-        slices: the slices of each population, one per core.
-    """
-    count = np.zeros(network.population(name).size, np.int64)
-    for target in dict.fromkeys(p.target for p in network.out_of(name)):
-        for s in slices[target]:
-            count += reach(network, name, s)
-    return count
+def entries_per_axon(chip: Chip) -> int:
+    """Return the output entries of an axon that serves one source neuron, on its own chip."""
+    return 1 if chip.axon_entries is None else chip.axon_entries.discrete.whole or 1
 
 
-def slice_usage(
-    network: IntegerNetwork, chip: Chip, s: Slice, axons: NDArray[np.int64]
-) -> dict[str, int]:
-    """Return what a slice takes on a core of its own.
-
-    Args:
-        network: the integer network.
-        chip: whose encoding and compartments count.
-        s: the slice.
-        axons: output axons of each neuron of the population, one per core it has synapses on; see
-            `destinations`.
-    """
-    population = network.population(s.population)
-    memory = 0
-    reached: dict[str, NDArray[np.int64]] = {}
-    for p in network.into(s.population):
-        assert isinstance(p.synapses, IntegerSynapses)
-        fan_out = p.synapses.wiring.fan_out(s.neurons())
-        memory += words(chip, fan_out, p.synapses.bits, p.delay > 1)
-        reached[p.source] = reached.get(p.source, 0) + fan_out
-    return {
-        "compartments": s.size * compartments_per_neuron(chip, population),
-        "synapse_words": memory,
-        "axons_in": sum(int(np.count_nonzero(fan_out)) for fan_out in reached.values()),
-        "axons_out": int(axons[s.neurons()].sum()),
-        **_profiles(population, s),
-    }
+def limits(chip: Chip) -> dict[str, int]:
+    """Return what a core has of each resource, as far as there is a limit that is known."""
+    found = {name: getattr(chip.core, name, None) for name in RESOURCES}
+    if chip.rows is not None:
+        found |= {"synapse_formats": chip.rows.formats, "row_words": chip.rows.row_words}
+    return {k: v.whole for k, v in found.items() if v is not None and v.whole is not None}
 
 
-def limit(chip: Chip, resource: str) -> int | None:
-    """Return what a core has of a resource; None if that is not known."""
-    value: int | None = getattr(chip.core, resource).whole
-    return value
+def compartments(network: Graph, chip: Chip, s: Slice) -> int:
+    """Return the compartments of a slice."""
+    return s.size * compartments_per_neuron(chip, network.population(s.population))
 
 
 def compartments_per_neuron(chip: Chip, population: Population) -> int:
@@ -128,11 +210,17 @@ def compartments_per_neuron(chip: Chip, population: Population) -> int:
     return chip.neurons[kind].whole or 1
 
 
-def _profiles(population: Population, s: Slice) -> dict[str, int]:
-    neuron = population.neuron
-    assert isinstance(neuron, IntegerNeuron)
-    counts = {}
-    for table, value in neuron.profile().items():
-        part = value if value.ndim == 0 else s.cut(value)
-        counts[f"{table}_profiles"] = len(np.unique(part))
-    return counts
+def entries(network: Graph, slices: Sequence[Slice], parts: Sequence[Part]) -> Entries:
+    """Return the different entries of a core's tables, by resource."""
+    found: dict[str, set[Any]] = {name: set() for name in DIFFERENT}
+    for s in slices:
+        neuron = network.population(s.population).neuron
+        assert isinstance(neuron, IntegerNeuron)
+        found["neuron_groups"].add(s.population)
+        for table, value in neuron.profile().items():
+            part = value if value.ndim == 0 else s.cut(value)
+            mine = {(neuron.kind, entry) for entry in np.unique(part).tolist()}
+            found[f"{table}_profiles"] |= mine
+    for what in parts:
+        found["synapse_formats"] |= what.memory.formats
+    return {name: frozenset(values) for name, values in found.items()}

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from snncompile.hwmodels.records import Choices, Number, located
 from snncompile.hwmodels.schema import Chip
-from snncompile.passes.usage import RESOURCES
+from snncompile.passes.usage import ADDED, RESOURCES, limits
 
 if TYPE_CHECKING:
     from snncompile.program import Program
@@ -34,8 +34,11 @@ def program_values(program: Program) -> dict[str, Any]:
         "cores": program.mapping.cores,
         "chips": program.mapping.chips,
         "layers": layers(program),
-        "usage": [{"core": u.core, "slice": str(u.slice), "used": u.used} for u in program.usage()],
-        "limits": {name: getattr(program.chip.core, name).value for name in _limits()},
+        "usage": [
+            {"core": u.core, "slices": [s.where for s in u.slices], "used": u.used}
+            for u in program.usage()
+        ],
+        "limits": {name: limits(program.chip).get(name) for name in RESOURCES},
         "quantized": [q.model_dump(mode="json") for q in program.quantized],
         "bounds": [b.model_dump(mode="json") | {"holds": b.holds} for b in program.bounds],
         "log": list(program.log),
@@ -80,7 +83,8 @@ def core_table(program: Program, most: int = 40) -> Table:
     table.add_column("core")
     table.add_column("tile")
     table.add_column("neurons")
-    names = _limits()
+    most_of = limits(program.chip)
+    names = [name for name in RESOURCES if name in ADDED or name in most_of]
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
     many = program.mapping.chips > 1
@@ -90,8 +94,8 @@ def core_table(program: Program, most: int = 40) -> Table:
     }
     rows = program.usage()
     for u in rows[:most]:
-        used = [_share(u.used[name], getattr(program.chip.core, name).whole) for name in names]
-        table.add_row(str(u.core), sites[u.core], u.slice.where, *used)
+        used = [_share(u.used[name], most_of.get(name)) for name in names]
+        table.add_row(str(u.core), sites[u.core], ", ".join(s.where for s in u.slices), *used)
     if len(rows) > most:
         table.caption = f"and {len(rows) - most} more cores; --json lists all"
     return table
@@ -164,10 +168,6 @@ def _add_number(table: Table, chip: Chip, name: str, number: Number | Choices) -
         none = number.evidence if number.evidence == "no limit" else "unknown"
         value = none if number.value is None else f"{number.value:,g}"
     table.add_row(name, value, number.unit, number.evidence, chip.sources[number.source])
-
-
-def _limits() -> list[str]:
-    return list(RESOURCES)
 
 
 def _share(used: int, available: int | None) -> str:

@@ -6,10 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from networks import LOIHI1, LOIHI2, TOY, changed, integer_chain, spikes
+from networks import LOIHI1, LOIHI2, TOY, apart, changed, integer_chain, spikes
 from priced import priced
 
-import snncompile
 from snncompile.errors import InputError
 from snncompile.ir.graph import Projection
 from snncompile.ir.mapping import Mapping, Site
@@ -60,7 +59,7 @@ DYNAMIC = 15 + 384 + 612 + 220 + 14 + 180
 
 @pytest.fixture(scope="module")
 def layers():
-    return snncompile.compile(LAYERS, chip=TOY)
+    return apart(LAYERS, chip=TOY)
 
 
 def test_by_hand(layers):
@@ -139,7 +138,7 @@ LATENCIES = {
 @pytest.mark.parametrize("case", LATENCIES)
 def test_latency_by_hand(case):
     changes, steps = LATENCIES[case]
-    found = snncompile.compile(LAYERS, chip=priced(**changes)).estimate(X)
+    found = apart(LAYERS, chip=priced(**changes)).estimate(X)
     assert found.by_step.seconds[0] == pytest.approx(np.array(steps) * NANO)
 
 
@@ -165,16 +164,16 @@ BOUNDS = {
 @pytest.mark.parametrize("case", BOUNDS)
 def test_what_bounds_a_step(case):
     changes, names = BOUNDS[case]
-    by = snncompile.compile(LAYERS, chip=priced(**changes)).estimate(X).by_step
+    by = apart(LAYERS, chip=priced(**changes)).estimate(X).by_step
     assert [by.bound_names[i] for i in by.bound[0]][: len(names)] == names
 
 
 def test_one_tile_has_the_short_barrier():
-    found = snncompile.compile(integer_chain(1, 1), chip=TOY).estimate([[[1]]])
+    found = apart(integer_chain(1, 1), chip=TOY).estimate([[[1]]])
     # 2 network steps: 3 ns inactive, then 5 and 2 ns; both below the floor
     assert found.latency_s == pytest.approx(2 * 120 * NANO)
     free = priced(step_floor_ns=0)
-    found = snncompile.compile(integer_chain(1, 1), chip=free).estimate([[[1]]])
+    found = apart(integer_chain(1, 1), chip=free).estimate([[[1]]])
     assert found.latency_s == pytest.approx((103 + 107) * NANO)
 
 
@@ -290,7 +289,7 @@ UNKNOWN = {
 @pytest.mark.parametrize("case", UNKNOWN)
 def test_unknown_prices_are_listed_and_never_zero(case):
     changes, missing, (energy, latency) = UNKNOWN[case]
-    found = snncompile.compile(LAYERS, chip=priced(**changes)).estimate(X)
+    found = apart(LAYERS, chip=priced(**changes)).estimate(X)
     assert found.missing == missing
     assert found.dynamic_j == pytest.approx(energy * PICO)
     assert found.latency_s == pytest.approx(latency * NANO)
@@ -305,7 +304,7 @@ def test_unknown_prices_are_listed_and_never_zero(case):
 
 
 def test_a_static_power_of_zero_is_known():
-    found = snncompile.compile(LAYERS, chip=priced(static_w=0)).estimate(X)
+    found = apart(LAYERS, chip=priced(static_w=0)).estimate(X)
     assert found.missing == ()
     assert found.static_j == 0
 
@@ -315,7 +314,7 @@ def test_an_unknown_cost_set(layers):
         layers.estimate(X, "cheap")
     assert str(error.value) == "toy has no cost set 'cheap'; it has toy"
     with pytest.raises(InputError) as error:
-        snncompile.compile(LAYERS, chip=LOIHI1).estimate(X, "toy")
+        apart(LAYERS, chip=LOIHI1).estimate(X, "toy")
     assert str(error.value) == "loihi1 has no cost set 'toy'; it has davies2018, sanafe"
 
 
@@ -334,7 +333,7 @@ LOIHI1_ENERGY = {
 
 @pytest.mark.parametrize("costs", LOIHI1_ENERGY)
 def test_both_cost_sets_of_loihi1(costs):
-    found = snncompile.compile(LAYERS, chip=LOIHI1).estimate(X, costs)
+    found = apart(LAYERS, chip=LOIHI1).estimate(X, costs)
     assert found.costs == costs
     assert found.dynamic_j == pytest.approx(LOIHI1_ENERGY[costs] * PICO)
     assert found.static_j == pytest.approx(0.104 * found.latency_s)
@@ -345,7 +344,7 @@ def test_both_cost_sets_of_loihi1(costs):
 
 
 def test_the_range_spans_the_sets_and_the_published_error():
-    program = snncompile.compile(LAYERS, chip=LOIHI1)
+    program = apart(LAYERS, chip=LOIHI1)
     both = {name: program.estimate(X, name) for name in LOIHI1_ENERGY}
     energies = [found.energy_j for found in both.values()]
     assert both["davies2018"].range.energy_j == pytest.approx((min(energies), max(energies)))
@@ -361,7 +360,7 @@ def test_the_range_spans_the_sets_and_the_published_error():
 
 
 def test_steps_of_loihi1_in_sanafes_prices():
-    found = snncompile.compile(LAYERS, chip=LOIHI1).estimate(X, "sanafe")
+    found = apart(LAYERS, chip=LOIHI1).estimate(X, "sanafe")
     fired = 6 + 3.7 + 30
     a = 2 * (fired + 5.1)
     b = 3 * (fired + 5.1)
@@ -370,7 +369,7 @@ def test_steps_of_loihi1_in_sanafes_prices():
 
 
 def test_loihi2_says_where_its_prices_come_from(golden):
-    found = snncompile.compile(LAYERS, chip=LOIHI2).estimate(X)
+    found = apart(LAYERS, chip=LOIHI2).estimate(X)
     sources = {f"{r.event}: {r.source}" for r in found.rows}
     golden("\n".join([found.title, found.note, *sorted(sources), *found.left_out]) + "\n")
     assert found.latency_s == pytest.approx(6 * 200 * NANO)  # the floor
@@ -384,7 +383,7 @@ def test_a_loop_sends_messages_to_its_own_core():
             Projection("a", "a", integer_dense([[0, 4], [4, 0]], 0, 8), 1),
         ),
     )
-    program = snncompile.compile(network, chip=TOY)
+    program = apart(network, chip=TOY)
     found = {r.event: r.count for r in program.estimate([[[1], [0], [0]]]).rows}
     assert found["message_within_tile"] == 3  # one neuron fires in each step, in turns
     assert found["synaptic_op"] == 2 * (1 + 3)  # the last one's are sent, too

@@ -11,10 +11,18 @@ import pytest
 import queues
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from networks import TOY, changed, formatted, integer_chain, limited, random_integer_network, spikes
+from networks import (
+    TOY,
+    apart,
+    changed,
+    formatted,
+    integer_chain,
+    limited,
+    random_integer_network,
+    spikes,
+)
 from priced import priced, wide_chip
 
-import snncompile
 from snncompile.backends.energy.activity import network_steps, record
 from snncompile.backends.energy.costs import resolve
 from snncompile.backends.energy.counts import chip_machine, count
@@ -57,7 +65,7 @@ def recorded(program, x):
 def test_every_count_of_every_core_and_step(seed, steps, compartments):
     network = random_integer_network(seed, wild=False)
     assume(sum(p.size for p in network.populations) <= 20)
-    program = snncompile.compile(network, chip=wide_chip(compartments), prune=False)
+    program = apart(network, chip=wide_chip(compartments), prune=False)
     agrees_with_brute_force(program, spikes(program.network, 1, steps, seed))
 
 
@@ -67,7 +75,7 @@ def test_every_count_with_every_wiring(number, steps, compartments):
     network = differential.network(5, number, (2, 4, 6), steps)
     assume(sum(p.size for p in network.populations) <= 100)
     chip = formatted(wide_chip(compartments, link_buffer=2), weight_bits=range(1, 9), delay=63)
-    program = snncompile.compile(network, chip=chip, prune=False)
+    program = apart(network, chip=chip, prune=False)
     agrees_with_brute_force(program, spikes(program.network, 1, steps, number, rate=0.2))
 
 
@@ -154,7 +162,7 @@ def gaps_of(program, activity, now: int, core: int, mine, sites):
 def test_the_closed_form_is_a_lower_bound(seed, buffer):
     network = random_integer_network(seed, wild=False)
     chip = wide_chip(4, link_buffer=buffer) if buffer else wide_chip(4)
-    program = snncompile.compile(network, chip=chip)
+    program = apart(network, chip=chip)
     x = spikes(program.network, 2, 5, seed)
     for rules in ("chip", "sanafe"):
         fast, cycle = (program.estimate(x, model=m, rules=rules) for m in ("fast", "cycle"))
@@ -182,7 +190,7 @@ def crowd(buffer: int):
     data["mesh"]["cores"]["value"] = 3
     chip = Chip.model_validate(data)
     network = integer_chain(1, 4, 1, neuron=IntegerCubaLif(4095, 0, 1))
-    program = snncompile.compile(network, chip=chip)
+    program = apart(network, chip=chip)
     sites = (Site(0, 0, 0), Site(1, 2, 0))
     return dataclasses.replace(program, mapping=Mapping(program.mapping.slices, sites))
 
@@ -214,7 +222,7 @@ def test_a_spike_that_arrives_after_the_sample_is_over_is_sent_and_reaches_nobod
     """An own delay longer than the sample, by one step and by many."""
     for delay in (3, 4, 5, 6, 9):
         network = changed(integer_chain(1, 1), projection=0, delay=delay + 1)
-        program = snncompile.compile(network, chip=TOY, prune=False)
+        program = apart(network, chip=TOY, prune=False)
         counts = {r.event: r.count for r in program.estimate(np.ones((1, 3, 1))).rows}
         assert (counts["synaptic_op"], counts["neuron_active"]) == (3, 0)
 
@@ -237,7 +245,7 @@ def test_sparse_synapses_by_hand():
         ),
         "b",
     )
-    program = snncompile.compile(network, chip=limited(TOY, compartments=2), prune=False)
+    program = apart(network, chip=limited(TOY, compartments=2), prune=False)
     found = counted(program, recorded(program, np.ones((1, 1, 3), np.uint8)))
     first, second, third, fourth = (found[core, "aabb"[core]] for core in range(4))
     assert (first["synaptic_op_sparse"], second["synaptic_op_sparse"]) == ([2, 0, 0], [1, 0, 0])
@@ -259,7 +267,7 @@ def test_two_projections_from_one_source_are_one_message():
             Projection("input", "a", integer_dense([[2]], 0, 8), delay) for delay in (3, 1)
         ),
     )
-    program = snncompile.compile(network, chip=TOY)
+    program = apart(network, chip=TOY)
     found = counted(program, recorded(program, np.array([[[1], [0], [0], [0]]])))[0, "a"]
     assert found["message_in"] == [1, 0, 0, 0, 0]
     assert found["synaptic_op_dense"] == [2, 0, 0, 0, 0]

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from networks import LOIHI1, TOY, alone, changed, integer_chain
+from networks import LOIHI1, TOY, alone, apart, changed, integer_chain
 
 import snncompile
 from snncompile.backends.energy.activity import record
@@ -95,7 +95,7 @@ def random_program(seed: int, sizes=(40, 700, 500, 10), **options):
     network = IntegerNetwork(
         Input("input", sizes[:1]), tuple(populations), tuple(projections), names[-1]
     )
-    return snncompile.compile(network, chip="loihi1")
+    return apart(network, chip="loihi1")
 
 
 def convolutions():
@@ -123,7 +123,7 @@ def convolutions():
         ),
         "c",
     )
-    return snncompile.compile(network, chip="loihi1")
+    return apart(network, chip="loihi1")
 
 
 def some_spikes(program, steps: int, rate: float, seed: int = 0):
@@ -181,7 +181,7 @@ def digits():
         ]
         module = nn.Sequential(trained[0], leaky[0], trained[2], leaky[1])
         network = snncompile.from_torch(module, x[:8], title="digits")
-        return snncompile.compile(network, chip="loihi1", calibration=x[:64]), x[-4:]
+        return apart(network, chip="loihi1", calibration=x[:64]), x[-4:]
 
     return build
 
@@ -199,7 +199,7 @@ def test_two_chips_are_refused():
 
 
 def test_delays_are_refused():
-    program = snncompile.compile(integer_chain(1, 1), chip=LOIHI1)
+    program = apart(integer_chain(1, 1), chip=LOIHI1)
     late = changed(changed(program.network, projection=0, delay=2), "a", phase=2)
     program = dataclasses.replace(program, network=late)
     with pytest.raises(UnsupportedError) as error:
@@ -227,7 +227,7 @@ def test_other_cost_sets_are_refused():
 
 
 def test_the_input_needs_cores_of_its_own():
-    program = snncompile.compile(integer_chain(8, 4, 4, 4), chip=TOY)
+    program = apart(integer_chain(8, 4, 4, 4), chip=TOY)
     with pytest.raises(FitError) as error:
         program.estimate(np.zeros((1, 2, 8)), rules="sanafe")
     assert str(error.value) == (
@@ -249,12 +249,12 @@ WHY = {
 @pytest.mark.parametrize("case", WHY)
 def test_why_a_population_is_replayed(case):
     neuron, why = WHY[case]
-    program = snncompile.compile(alone(neuron), chip=LOIHI1, prune=False)
+    program = apart(alone(neuron), chip=LOIHI1, prune=False)
     assert translate(program).groups[1].replayed == why
 
 
 def test_sums_that_are_rounded_are_replayed():
     network = changed(alone(IntegerCubaLif(4095, 0, 1)), projection=0,
                       synapses=integer_dense([[6]], -2, 8))  # fmt: skip
-    program = snncompile.compile(network, chip=LOIHI1, prune=False)
+    program = apart(network, chip=LOIHI1, prune=False)
     assert translate(program).groups[1].replayed == "its sums are not rounded"

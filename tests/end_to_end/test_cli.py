@@ -19,7 +19,7 @@ def test_compile_writes_a_program_and_shows_it(build, snncompile_command, golden
 
 def test_show_json_has_the_keys_others_rely_on(build, snncompile_command):
     shown = snncompile_command("show", "build", "--json").json
-    assert shown["cores"] == 2
+    assert shown["cores"] == 1  # both share one
     assert shown["chips"] == 1
     assert shown["layers"] == [
         {"name": "hidden", "neurons": 6, "cores": 1},
@@ -98,7 +98,7 @@ def test_compare_two_programs(build, spikes, snncompile_command):
     assert done.code == 0
     found = snncompile_command("compare", "build", "other", "--input", spikes, "--json").json
     rows = {row["figure"]: row for row in found["rows"]}
-    assert rows["cores"]["a"] == 2
+    assert rows["cores"]["a"] == 1
     assert rows["latency"]["ratio"] == pytest.approx(rows["latency"]["b"] / rows["latency"]["a"])
     total = sum(row["a"] or 0 for name, row in rows.items() if name.startswith("energy of"))
     assert rows["energy"]["a"] == pytest.approx(total)
@@ -346,7 +346,7 @@ MISTAKES = {
     "too large for toy": (
         ("compile", "network", "--chip", "toy", "-o", "out"),
         "population hidden: needs 12 input axons for one neuron, the chip allows 8; on loihi1 it"
-        " takes 2 cores; on loihi2 it takes 2 cores",
+        " takes 1 core; on loihi2 it takes 1 core",
     ),
     "weight bits": (
         ("compile", "network", *COMPILE, "--bits", "9"),

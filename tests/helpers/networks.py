@@ -140,6 +140,13 @@ def design(network, chip: Chip = TOY, calibration=None) -> Design:
     return Design(network, chip, calibration)
 
 
+def apart(network, **options):
+    """Return the Program with a core for each population, on tiles in order: easy to follow."""
+    import snncompile
+
+    return snncompile.compile(network, share_cores=False, placement="linear", **options)
+
+
 def spikes(network, samples: int, steps: int, seed: int = 0, rate: float = 0.5):
     """Return random spikes for a network, shape (samples, steps, *input.shape)."""
     rng = np.random.default_rng(seed)

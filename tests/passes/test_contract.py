@@ -86,8 +86,9 @@ def test_every_pass_is_in_the_pipeline_once():
         "Retime()",
         "Quantize(bits=5, steps=7)",
         "Prune(on=True)",
-        "Partition()",
-        "Place()",
+        "Partition(objective='cores', share=True)",
+        "Place(placement='annealed')",
+        "Route()",
     ]
 
 

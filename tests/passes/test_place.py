@@ -26,8 +26,8 @@ def meshed(columns: int, rows: int, per_tile: int) -> Chip:
     return Chip.model_validate(data)
 
 
-def placed(chip, cores: int):
-    return Place()(Partition()(design(integer_chain(1, cores), chip)))
+def placed(chip, cores: int, placement: str = "linear"):
+    return Place(placement)(Partition()(design(integer_chain(1, cores), chip)))
 
 
 def test_text(golden):

@@ -122,8 +122,7 @@ def test_the_relay_is_a_neuron_of_the_chip(case):
     (after,) = batches(program.network, x.astype(np.uint8))
     assert (before["b"] == after["b"]).all()
     assert before["a"].any()
-    used = {u.slice.population: u.used for u in program.usage()}
-    assert all(used[p.name]["compartments"] == 3 for p in relays)
+    assert [s.size for p in relays for s in program.mapping.of(p.name)] == [3] * 3
 
 
 def test_what_no_neuron_of_the_chip_passes_on():

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import LOIHI1, LOIHI2, TOY, limited
 
-from snncompile.passes.synapse_memory import words as words_of
+from snncompile.passes.synapse_memory import Row, memory
 
 
 def words(chip, sources: int, targets: int, bits: int, delayed: bool) -> int:
     """Words of dense synapses."""
-    return words_of(chip, np.full(sources, targets), bits, delayed)
+    return memory(chip, (Row(((0, targets),), sources),), bits, delayed).words
 
 
 # Sources, targets, bits, delayed; words. Loihi 1: an entry of n synapses has
@@ -32,15 +31,15 @@ LOIHI1_ROWS = [
     (1, 60, 8, False, 8),  # 10 + 480 + 6 = 496 = 7 * 64 + 48
     (1, 61, 8, False, 9),  # + 10 + 8 + 6 = 520
     (1, 64, 8, False, 9),  # + 10 + 32 + 6 = 544
-    (1, 65, 8, False, 9),  # the index 64 has 7 bits: 496 + 10 + 40 + 7 = 553
-    (1, 120, 8, False, 16),  # 496 + 497 = 993 = 15 * 64 + 33
+    (1, 65, 8, False, 9),  # + 10 + 40 + 6 = 552; the first index counts
+    (1, 120, 8, False, 16),  # 496 + 496 = 992 = 15 * 64 + 32
     (1, 1, 8, True, 1),  # 10 + 14 + 6 = 30
     (1, 3, 8, True, 1),  # 10 + 42 + 6 = 58
     (1, 4, 8, True, 2),  # 72
     (1, 60, 8, True, 14),  # 10 + 840 + 6 = 856 = 13 * 64 + 24
     (100, 60, 8, False, 800),
     (784, 1, 8, False, 784),
-    (784, 128, 8, False, 784 * 17),  # 496 + 497 + 10 + 64 + 7 = 1074 = 16 * 64 + 50
+    (784, 128, 8, False, 784 * 17),  # 496 + 496 + 10 + 64 + 7 = 1073 = 16 * 64 + 49
 ]
 
 
@@ -49,19 +48,23 @@ def test_loihi1(sources, targets, bits, delayed, wanted):
     assert words(LOIHI1, sources, targets, bits, delayed) == wanted
 
 
-def test_index_bits_end_at_ten():
-    """Neurons 0..1023 and beyond: 17 entries of 60 and one of 4, then 60 more."""
+def test_rows_with_gaps_take_the_cheapest_encoding():
+    one_gap = memory(LOIHI1, (Row(((0, 3), (5, 3)), 1),), 8, False)
+    assert (one_gap.words, one_gap.format) == (2, "sparse")  # 10 + 6 * 14 = 94; all take 2
+    far = memory(LOIHI1, (Row(((0, 1), (100, 1), (200, 1)), 4),), 8, False)
+    assert (far.words, far.format) == (4, "sparse")  # 10 + 3 * (8 + 8) = 58 bits
+    runs = memory(LOIHI1, (Row(((0, 20), (40, 20)), 1),), 8, False)
+    assert (runs.words, runs.format) == (6, "dense1")  # 2 * (10 + 160 + 6) = 352
+    near = memory(LOIHI1, (Row(tuple((3 * i, 1) for i in range(20)), 1),), 8, False)
+    assert (near.words, near.format) == (4, "run_length")  # 10 + 20 * (8 + 2) + 6 = 216
 
-    def row(targets: int) -> int:
-        bits = 0
-        for start in range(0, targets, 60):
-            stop = min(start + 60, targets)
-            index = next(b for b in range(6, 11) if stop <= 2**b or b == 10)
-            bits += 10 + 8 * (stop - start) + index
-        return -(-bits // 64) + (bits % 64 == 0 or bits % 64 >= 59)
 
-    for targets in (512, 513, 540, 1024, 1025, 1084, 2048, 2100):
-        assert words(LOIHI1, 1, targets, 8, False) == row(targets)
+def test_alike_rows_are_stored_once_and_formats_are_few():
+    rows = tuple(Row(((0, n),), 10) for n in (3, 70, 130, 300, 600))
+    found = memory(LOIHI1, rows, 8, False)
+    assert found.longest == 79  # 10 entries of 60: 10 * (10 + 480 + 10) = 5,000 bits, or 6 for 10
+    assert 1 <= len(found.formats) <= 2
+    assert found.words >= sum(10 * 8 * n // 64 for n in (3, 70, 130, 300, 600))
 
 
 # Loihi 2: a row of n weights takes ceil(n * bits / 64) words.

@@ -1,0 +1,181 @@
+"""Which sources and targets a wiring joins, found anew: from the definition of each wiring."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.ir.mapping import Slice
+from snncompile.synapses.base import Wiring
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense
+from snncompile.synapses.scale import Scale
+
+Bools = NDArray[np.bool_]
+Positions = tuple[int, ...]
+"""Targets of a row on its core, counted from the first one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Axes:
+    """Sources as one list of coordinates per axis of `shape`: every combination of them."""
+
+    shape: tuple[int, ...]
+    lists: tuple[NDArray[np.int64], ...]
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(np.prod([len(one) for one in self.lists]))
+
+    def neurons(self) -> NDArray[np.int64]:
+        """Return the flattened neurons in rising order."""
+        flat = np.zeros(1, np.int64)
+        for one, length in zip(self.lists, self.shape, strict=True):
+            flat = (flat[:, None] * length + one[None, :]).reshape(-1)
+        return flat
+
+
+def sources(wiring: Wiring, s: Slice) -> Axes:
+    """Return the sources that have a synapse into a slice."""
+    if isinstance(wiring, Dense):
+        return Axes((wiring.source,), (np.arange(wiring.source),))
+    if isinstance(wiring, Scale):
+        return Axes((wiring.size,), (np.sort(s.neurons()),))
+    if is_tile(wiring, s):
+        assert isinstance(wiring, Convolution)
+        return Axes(wiring.source_shape, (_channels(wiring, s), *_space(wiring, s)))
+    return Axes((wiring.sources,), (np.unique(wiring.pattern[s.neurons()].indices),))
+
+
+def is_tile(wiring: Wiring, s: Slice) -> bool:
+    """Whether a slice is a box of a convolution's output."""
+    return isinstance(wiring, Convolution) and s.shape == wiring.target_shape
+
+
+def _channels(wiring: Convolution, s: Slice) -> NDArray[np.int64]:
+    targets = np.arange(s.start[0], s.stop[0]) // (wiring.channels // wiring.groups)
+    groups = np.arange(wiring.source_shape[0]) // (wiring.source_shape[0] // wiring.groups)
+    return np.flatnonzero(np.isin(groups, targets))
+
+
+def _space(wiring: Convolution, s: Slice) -> list[NDArray[np.int64]]:
+    return [np.flatnonzero(_meets(wiring, s, axis).any(axis=0)) for axis in _axes(wiring)]
+
+
+def _axes(wiring: Convolution) -> range:
+    return range(len(wiring.kernel))
+
+
+def _meets(wiring: Convolution, s: Slice, axis: int) -> Bools:
+    """Return whether target and source coordinates meet along an axis, (targets, sources)."""
+    geometry = (wiring.source_shape[axis + 1], wiring.kernel[axis], wiring.stride[axis])
+    more = (wiring.padding[axis], wiring.dilation[axis])
+    return _meeting(*geometry, *more, s.start[axis + 1], s.stop[axis + 1])
+
+
+@lru_cache(maxsize=4096)
+def _meeting(
+    length: int, kernel: int, stride: int, padding: int, dilation: int, start: int, stop: int
+) -> Bools:
+    target, source = np.arange(start, stop)[:, None], np.arange(length)[None, :]
+    way = source + padding - target * stride
+    tap, rest = np.divmod(way, dilation)
+    meets: Bools = (rest == 0) & (tap >= 0) & (tap < kernel)
+    return meets
+
+
+def synapses(wiring: Wiring, s: Slice) -> int:
+    """Return how many synapses a wiring has into a slice."""
+    if isinstance(wiring, Dense):
+        return wiring.source * s.size
+    if isinstance(wiring, Scale):
+        return s.size
+    if is_tile(wiring, s):
+        assert isinstance(wiring, Convolution)
+        pairs = (s.stop[0] - s.start[0]) * (wiring.source_shape[0] // wiring.groups)
+        return pairs * int(np.prod([_meets(wiring, s, axis).sum() for axis in _axes(wiring)]))
+    return len(wiring.pattern[s.neurons()].indices)
+
+
+def rows(wiring: Wiring, s: Slice, *, shared: bool) -> Counter[Positions]:
+    """Return the rows of a wiring into a slice, and how many there are of each.
+
+    With `shared`, rows that read the same weights at the same distances count once.
+    """
+    if is_tile(wiring, s):
+        assert isinstance(wiring, Convolution)
+        return _tile_rows(wiring, s, shared)
+    if isinstance(wiring, Dense):
+        return Counter({tuple(range(s.size)): wiring.source})
+    if isinstance(wiring, Scale):
+        return Counter({(0,): 1 if shared else s.size})
+    found: Counter[Positions] = Counter()
+    columns = wiring.pattern[order(s)].tocsc()
+    columns.sort_indices()
+    for i in range(wiring.sources):
+        places = columns.indices[columns.indptr[i] : columns.indptr[i + 1]]
+        if len(places):
+            found[tuple((places - places[0]).tolist())] += 1
+    return found
+
+
+def order(s: Slice) -> NDArray[np.int64]:
+    """Return the neurons of a slice as its compartments hold them: the first axis runs first."""
+    flat = s.neurons()
+    return flat if len(s.start) < 2 else flat.reshape(s.extent[0], -1).T.reshape(-1)
+
+
+def _tile_rows(wiring: Convolution, s: Slice, shared: bool) -> Counter[Positions]:
+    depth = s.stop[0] - s.start[0]
+    kinds = [Counter(_lines(wiring, s, axis)) for axis in _axes(wiring)]
+    places: Counter[tuple[int, ...]] = Counter({(0,): 1})
+    for kind, length in zip(kinds, s.extent[1:], strict=True):
+        wider: Counter[tuple[int, ...]] = Counter()
+        for before, times in places.items():
+            for line, count in kind.items():
+                offsets = [offset for offset, _ in line]
+                after = tuple(a * length + b for a in before for b in offsets)
+                wider[after] += times * (1 if shared else count)
+        places = wider
+    found: Counter[Positions] = Counter()
+    per_group = wiring.source_shape[0] // wiring.groups
+    for width in _widths(wiring, s):
+        for before, times in places.items():
+            row = tuple(p * depth + c for p in before for c in range(width))
+            found[row] += times * per_group
+    return found
+
+
+def _widths(wiring: Convolution, s: Slice) -> list[int]:
+    """Return how many target channels of each group are in the slice."""
+    groups = np.arange(s.start[0], s.stop[0]) // (wiring.channels // wiring.groups)
+    widths: list[int] = np.unique(groups, return_counts=True)[1].tolist()
+    return widths
+
+
+def _lines(wiring: Convolution, s: Slice, axis: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Yield, per source coordinate along an axis, its (target from the first, way to it)."""
+    meets = _meets(wiring, s, axis)
+    for source in np.flatnonzero(meets.any(axis=0)).tolist():
+        targets = np.flatnonzero(meets[:, source])
+        way = source + wiring.padding[axis] - (targets + s.start[axis + 1]) * wiring.stride[axis]
+        yield tuple(zip((targets - targets[0]).tolist(), way.tolist(), strict=True))
+
+
+def kernels(wiring: Convolution, s: Slice) -> list[int]:
+    """Return the target channels of each (source channel, position of the kernel) in use."""
+    per_group = wiring.source_shape[0] // wiring.groups
+    return [width for width in _widths(wiring, s) for _ in range(per_group * _taps(wiring, s))]
+
+
+def _taps(wiring: Convolution, s: Slice) -> int:
+    used = []
+    for axis in _axes(wiring):
+        used.append(len({way for line in _lines(wiring, s, axis) for _, way in line}))
+    return int(np.prod(used))

@@ -1,0 +1,71 @@
+"""What is written into a mapped network's cores: synaptic memory, input axons, output axons.
+
+The tables are compact: a convolution's rows are not written out, they follow from its kernel and
+the box it ends in. Every entry of the chip's tables is numbered nevertheless: the axon of neuron i
+of a region is the first axon plus i, and so on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.ir.region import Region
+
+
+@dataclass(frozen=True)
+class MemoryBlock:
+    """Words of a core that hold the synapses of one projection into one slice."""
+
+    core: int
+    projection: int
+    """Place of the projection in the network."""
+    slice: int
+    """Place of the slice in the mapping."""
+    first: int
+    """First word."""
+    words: int
+    format: str
+    """How the rows are written."""
+    shared: bool
+    """Whether sources with equal rows share them, each counting targets from its own base."""
+    delay: int
+    """Time steps from a spike of the source to its effect, 1 or more."""
+
+
+@dataclass(frozen=True)
+class AxonBlock:
+    """Input axons of a core, one per neuron of a region, in rising order of the neurons."""
+
+    core: int
+    source: str
+    region: Region
+    first: int
+    """First input axon."""
+    memory: tuple[int, ...]
+    """Places of the memory blocks in which the axons find their rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """All cores' tables. `routes` has one line per (slice, axon block it sends to)."""
+
+    memory: tuple[MemoryBlock, ...] = ()
+    axons: tuple[AxonBlock, ...] = ()
+    routes: NDArray[np.int32] | None = None
+    """Shape (routes, 4): slice, axon block, neurons of the slice in its region, first output axon
+    of the slice's core: each of these neurons has one."""
+
+    def __eq__(self, other: object) -> bool:
+        """Compare content."""
+        if not isinstance(other, Tables):
+            return NotImplemented
+        same = (self.memory, self.axons) == (other.memory, other.axons)
+        return same and np.array_equal(self.lines, other.lines)
+
+    @property
+    def lines(self) -> NDArray[np.int32]:
+        """The routes, an empty table if there are none."""
+        return np.zeros((0, 4), np.int32) if self.routes is None else self.routes

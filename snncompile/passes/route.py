@@ -1,0 +1,158 @@
+"""Write the tables that carry spikes from core to core and to their synapses."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir.design import Design
+from snncompile.ir.graph import IntegerNetwork
+from snncompile.ir.mapping import Mapping, Slice
+from snncompile.ir.tables import AxonBlock, MemoryBlock, Tables
+from snncompile.passes import demand
+from snncompile.passes.base import Pass
+from snncompile.passes.usage import Listening, entries_per_axon, listening
+
+
+@dataclass(frozen=True)
+class Route(Pass):
+    """Number the words, input axons and output axons of every core.
+
+        a[0:4] on core 0, dense into       ->      core 1: words 0..3, input axons 0..3 for a[0:4]
+        b[0:2] on core 1                           core 0: output axons 0..3 for a[0:4] to core 1
+
+    Requires: slices.
+    Ensures: every synapse is in one block of memory, which every source that has it reaches by one
+    axon, from the core of the source.
+    """
+
+    name: ClassVar[str] = "route"
+
+    def __call__(self, design: Design) -> Design:
+        """Fill the tables of the mapping."""
+        assert isinstance(design.network, IntegerNetwork)
+        tables = written(design.network, design.chip, design.mapping)
+        mapping = replace(design.mapping, tables=tables)
+        what = (
+            f"{len(tables.memory)} blocks of synapses, {len(tables.axons)} of input axons,"
+            f" {len(tables.lines)} routes"
+        )
+        return self.done(design, what, mapping=mapping)
+
+
+def written(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Tables:
+    """Return the tables of a partitioned network."""
+    place = {s: i for i, s in enumerate(mapping.slices)}
+    memory: list[MemoryBlock] = []
+    axons: list[AxonBlock] = []
+    for core, slices in mapping.by_core.items():
+        blocks = _memory(network, chip, core, slices, place)
+        numbers = {(b.projection, b.slice): len(memory) + i for i, b in enumerate(blocks)}
+        memory += blocks
+        first = 0
+        for heard in listening(network, chip, slices):
+            axons.append(_axons(core, heard, first, slices, place, numbers))
+            first += heard.region.size
+    return Tables(tuple(memory), tuple(axons), _routes(network, chip, mapping, axons))
+
+
+def _memory(
+    network: IntegerNetwork,
+    chip: Chip,
+    core: int,
+    slices: tuple[Slice, ...],
+    place: dict[Slice, int],
+) -> list[MemoryBlock]:
+    number = {id(p): i for i, p in enumerate(network.projections)}
+    found: list[MemoryBlock] = []
+    first = 0
+    for s in slices:
+        for what in demand.into(chip, network, s):
+            block = MemoryBlock(
+                core=core,
+                projection=number[id(what.projection)],
+                slice=place[s],
+                first=first,
+                words=what.memory.words,
+                format=what.memory.format,
+                shared=what.shared,
+                delay=what.projection.delay,
+            )
+            found.append(block)
+            first += block.words
+    return found
+
+
+def _axons(
+    core: int,
+    heard: Listening,
+    first: int,
+    slices: tuple[Slice, ...],
+    place: dict[Slice, int],
+    numbers: dict[tuple[int, int], int],
+) -> AxonBlock:
+    ends = slices if heard.slice is None else (slices[heard.slice],)
+    reached = (numbers.get((p, place[s])) for p in heard.projections for s in ends)
+    memory = tuple(sorted(number for number in reached if number is not None))
+    return AxonBlock(core, heard.source, heard.region, first, memory)
+
+
+def _routes(
+    network: IntegerNetwork, chip: Chip, mapping: Mapping, axons: list[AxonBlock]
+) -> NDArray[np.int32]:
+    """Return one line per slice and axon block that some of its neurons send to."""
+    home = {p.name: _slice_of(p.size, mapping, p.name) for p in network.populations}
+    lines: list[NDArray[np.int64]] = []
+    for number, block in enumerate(axons):
+        if block.source not in home:
+            continue
+        slices = block.region.cut(home[block.source]).reshape(-1)
+        lowest = int(slices.min())
+        count = np.bincount(slices - lowest)
+        found = np.flatnonzero(count)
+        lines.append(np.stack([found + lowest, np.full(len(found), number), count[found]], axis=1))
+    table = np.concatenate(lines) if lines else np.zeros((0, 3), np.int64)
+    table = table[np.lexsort((table[:, 1], table[:, 0]))]
+    size = table[:, 2] * _entries(chip, mapping, table, axons)
+    return np.column_stack([table, _first_entries(mapping, table[:, 0], size)]).astype(np.int32)
+
+
+def _slice_of(size: int, mapping: Mapping, name: str) -> NDArray[np.int32]:
+    """Return the place of each neuron's slice in the mapping, shape (n,)."""
+    found = np.zeros(size, np.int32)
+    for place, s in enumerate(mapping.slices):
+        if s.population == name:
+            found[s.neurons()] = place
+    return found
+
+
+def _entries(
+    chip: Chip, mapping: Mapping, table: NDArray[np.int64], axons: list[AxonBlock]
+) -> NDArray[np.int64]:
+    """Return the output entries that each neuron of a route takes: more to another chip."""
+    chip_of = np.zeros(mapping.cores, np.int64)
+    for site in mapping.sites:
+        chip_of[site.core] = site.chip
+    sender = chip_of[[s.core for s in mapping.slices]][table[:, 0]]
+    receiver = chip_of[[block.core for block in axons]][table[:, 1]] if axons else sender
+    more = 0 if chip.axon_entries is None else chip.axon_entries.other_chip.whole or 0
+    size: NDArray[np.int64] = entries_per_axon(chip) + more * (sender != receiver)
+    return size
+
+
+def _first_entries(
+    mapping: Mapping, slices: NDArray[np.int64], size: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the first output entry of each route: a core counts over its slices in order."""
+    core = np.array([s.core for s in mapping.slices], np.int64)[slices]
+    used: defaultdict[int, int] = defaultdict(int)
+    first = np.zeros(len(size), np.int64)
+    for i, (at, count) in enumerate(zip(core.tolist(), size.tolist(), strict=True)):
+        first[i] = used[at]
+        used[at] += count
+    return first
