@@ -130,6 +130,7 @@ def _unread_linear(trace: Trace, used: set[str | None]) -> list[str]:
     read_again = {
         values.path
         for call in trace.linear_calls
+        if call.path in unread
         for values in trace.origins.behind(call.inputs)
         if isinstance(values, LinearValues)
     }

@@ -33,7 +33,16 @@ SAME: frozenset[type[nn.Module]] = frozenset(
 )
 
 CONTAINERS: frozenset[type[nn.Module]] = frozenset(
-    {nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict}
+    {
+        nn.Module,
+        nn.Sequential,
+        nn.ModuleList,
+        nn.ModuleDict,
+        nn.ZeroPad1d,  # these call a function that is known
+        nn.ZeroPad2d,
+        *nn.ZeroPad1d.__mro__[1:3],
+        nn.ConstantPad2d,
+    }
 )
 
 PACKAGES = frozenset({"torch", "torchvision"})
@@ -207,3 +216,10 @@ def changes_nothing(function: Callable[..., Any], args: Any, kwargs: Any) -> boo
         return False
     training = args[2] if len(args) > 2 else kwargs.get("training", kwargs.get("train", True))
     return not training
+
+
+def pads_with_zeros(args: Any, kwargs: Any) -> bool:
+    """Return whether a call of `torch.nn.functional.pad` adds zeros."""
+    mode = args[2] if len(args) > 2 else kwargs.get("mode", "constant")
+    value = args[3] if len(args) > 3 else kwargs.get("value")
+    return mode == "constant" and not value

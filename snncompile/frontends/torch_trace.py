@@ -30,6 +30,7 @@ from snncompile.frontends.torch_arguments import first_argument, mapped, tensors
 from snncompile.frontends.torch_linear import as_layer
 from snncompile.frontends.torch_time import by_step, fits, joined
 from snncompile.frontends.torch_values import (
+    ZERO,
     FunctionValues,
     InputValues,
     LinearValues,
@@ -209,6 +210,9 @@ class Trace(TorchFunctionMode):
             return
         if short == "__setitem__":
             self._set_item(*args)
+        elif short == "pad" and torch_layers.pads_with_zeros(args, kwargs):
+            drive, pad = [*args, *kwargs.values()][:2]
+            self.hand_in(result, nn.functional.pad(self.numbers(drive), pad, value=ZERO))
         elif short in torch_layers.MOVES and "out" not in kwargs:
             moved = func(*mapped(args, self._as_numbers), **mapped(kwargs, self._as_numbers))
             for tensor, numbers in zip(tensors(result), tensors(moved), strict=True):

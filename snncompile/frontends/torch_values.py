@@ -137,7 +137,7 @@ class Origins:
         found = numbers[numbers >= 0]
         starts = torch.tensor(self._starts)
         indices = torch.searchsorted(starts, found.reshape(-1), right=True) - 1
-        return [self._all[index] for index in sorted(set(indices.tolist()))]
+        return [self._all[index] for index in torch.unique(indices).tolist()]
 
     def behind(self, numbers: Tensor) -> Iterator[Values]:
         """Yield the values the numbers belong to, and all those they were computed from, once."""

@@ -15,6 +15,7 @@ from snncompile.errors import UnsupportedError
 from snncompile.synapses.base import Shape, Synapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, dense
+from snncompile.synapses.restrict import placement, restricted
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.sparse import Sparse
 
@@ -28,6 +29,7 @@ def composed(outer: Synapses, inner: Synapses) -> Synapses:
     """Return synapses that do what `inner` and then `outer` do.
 
         scale, X              ->  X, its weights scaled (a convolution: if one scale per channel)
+        X, source i to i + n  ->  X of some of its sources (a convolution: of whole channels)
         convolution twice     ->  convolution, if the outer one has no padding
         dense with anything   ->  dense
         any other two         ->  sparse
@@ -44,6 +46,8 @@ def composed(outer: Synapses, inner: Synapses) -> Synapses:
         scaled = None
     if scaled is not None:
         return scaled
+    if (places := placement(inner)) and (part := restricted(outer, places[0])):
+        return composed(part, _scale(len(places[1]), places[1]))
     first, second = inner.wiring, outer.wiring
     if not (isinstance(first, Convolution) and isinstance(second, Convolution)):
         return _product(outer, inner)

@@ -171,6 +171,41 @@ def _residual_block():
     )
 
 
+def _concatenating_block():
+    """Every layer reads all before it, as in a DenseNet; convolutions stay what they are."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.lif1 = nn.Conv2d(2, 3, 3, padding=1), leaky()
+            self.bn, self.conv2, self.lif2 = nn.BatchNorm2d(5), nn.Conv2d(5, 4, 3), leaky()
+            self.fc, self.lif3 = nn.Linear(68, 3), leaky()
+
+        def forward(self, x):
+            y = torch.cat([x, self.lif1(self.conv1(x))], dim=1)
+            z = self.lif2(self.conv2(self.bn(y)))
+            return self.lif3(self.fc(torch.cat([z.flatten(1), y[:, 1:, 2, 3]], dim=-1)))
+
+    return Block()
+
+
+def _shortcut_of_zeros():
+    """The shortcut of a CIFAR ResNet: every other pixel, and channels of zeros."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.lif = nn.Conv2d(2, 4, 3, stride=2, padding=1), leaky()
+            self.pad = nn.ZeroPad2d(1)
+            self.fc, self.out = nn.Linear(100, 3), leaky()
+
+        def forward(self, x):
+            skip = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 1, 1), "constant", 0)
+            return self.out(self.fc(self.pad(self.lif(self.conv(x) + skip)).flatten(1)))
+
+    return Block()
+
+
 def _pool_alone():
     return nn.Sequential(
         nn.AvgPool2d(2), leaky(threshold=0.4), nn.Flatten(), nn.Linear(18, 2), leaky()
@@ -258,6 +293,8 @@ def _residual_potential():
 
 NETWORKS = [
     _residual_block,
+    _concatenating_block,
+    _shortcut_of_zeros,
     _pool_alone,
     _batch_norm_alone,
     _batch_norm_before,

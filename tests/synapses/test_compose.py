@@ -169,3 +169,43 @@ def test_dense_maps_have_the_same_limit(monkeypatch):
     composed(dense(np.ones((3, 2))), dense(np.ones((2, 5))))
     with pytest.raises(UnsupportedError, match="dense 4x2 after dense 2x5 takes up to 20 synapses"):
         composed(dense(np.ones((4, 2))), dense(np.ones((2, 5))))
+
+
+@st.composite
+def placements(draw, targets):
+    """Draw wiring of sources to places of their own, in a row or anywhere."""
+    sources = draw(st.integers(1, targets))
+    first = draw(st.integers(0, targets - sources))
+    places = list(range(first, first + sources))
+    if draw(st.booleans()):
+        places = draw(st.permutations(range(targets)))[:sources]
+    order = draw(st.permutations(range(sources)))
+    return Sparse([places[i] for i in order], order, targets, sources)
+
+
+@given(data=st.data())
+def test_a_map_of_values_put_in_places_is_the_product_of_the_matrices(data):
+    second = data.draw(convolutions())
+    if data.draw(st.booleans()):
+        second = others(data.draw, second.sources)
+    inner, outer = random(data.draw(placements(second.sources))), random(second, 1)
+    np.testing.assert_array_equal(matrix(composed(outer, inner)), matrix(outer) @ matrix(inner))
+
+
+def test_a_convolution_of_concatenated_channels_stays_a_convolution():
+    outer = random(Convolution((3, 4, 4), 2, (3, 3), (1, 1), (1, 1), (1, 1)))
+    inner = random(Sparse(range(16, 48), range(32), 48, 32))  # the last two channels
+    assert str(composed(outer, inner).wiring) == "sparse 32x32"  # weights differ within a channel
+    inner = Synapses(inner.wiring, np.full(32, 2.0))
+    found = composed(outer, inner)
+    assert str(found.wiring) == "convolution 2x4x4 -> 2x4x4 kernel=3x3 padding=1x1"
+    np.testing.assert_array_equal(found.weight, 2 * outer.weight[:, 1:])
+    shifted = Synapses(Sparse(range(8, 40), range(32), 48, 32), np.ones(32))
+    assert str(composed(outer, shifted).wiring) == "sparse 32x32"
+
+
+def test_a_dense_map_of_concatenated_values_stays_dense():
+    outer = random(Dense(3, 5))
+    found = composed(outer, Synapses(Sparse([4, 1], [0, 1], 5, 2), np.asarray([1.0, 3.0])))
+    np.testing.assert_array_equal(found.weight, outer.weight[:, [4, 1]] * [1, 3])
+    assert str(found.wiring) == "dense 3x2"
