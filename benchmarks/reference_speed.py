@@ -5,13 +5,12 @@
 Networks: (a) 784-128-64-10 (`--net`: a trained lava-dl network), (b) 32x32x3, two convolutions of
 3x3 to 16 and 32 channels, 10 neurons, (c) 1024, three times 1024. A tenth of the inputs spike in a
 time step; weights are random and thresholds such that about a tenth of the neurons spike too.
-`--lava` runs the networks on Lava in the same run, as far as its backend emits them.
+snnTorch runs networks of the same sizes in floats; `--lava` runs these networks on Lava.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import resource
 import time
 from collections.abc import Callable
@@ -22,14 +21,14 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from reference_vs_lava import compiled, random_network
+from torch import nn
 
 from snncompile.errors import SnnCompileError
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import Interval
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.reference import simulate
-from snncompile.reference.compiled import bind_events
-from snncompile.reference.synapses import bind
+from snncompile.reference.ways import Scratch, ways
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import integer_dense
@@ -86,15 +85,24 @@ def matrix_rate() -> float:
     return 2048**3 / best(lambda: a @ a)
 
 
-def snntorch_rate(x: np.ndarray) -> float | None:
-    """Return sample-steps per second of snnTorch's float forward of network (a)."""
-    try:
-        import snntorch
-    except ImportError:
-        return None
-    sizes = (784, 128, 64, 10)
-    linear = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
-    leaky = [snntorch.Synaptic(alpha=0.75, beta=0.94) for _ in linear]
+MODULES: dict[str, Callable[[], list[nn.Module]]] = {
+    "a": lambda: [nn.Linear(784, 128), nn.Linear(128, 64), nn.Linear(64, 10)],
+    "b": lambda: [
+        nn.Conv2d(3, 16, 3),
+        nn.Conv2d(16, 32, 3),
+        nn.Sequential(nn.Flatten(), nn.Linear(32 * 28 * 28, 10)),
+    ],
+    "c": lambda: [nn.Linear(1024, 1024) for _ in range(3)],
+}
+"""Layers of each network, each followed by current-based neurons."""
+
+
+def snntorch_rate(name: str, x: np.ndarray) -> float:
+    """Return sample-steps per second of snnTorch's float forward of a network of these sizes."""
+    import snntorch
+
+    layers = MODULES[name]()
+    leaky = [snntorch.Synaptic(alpha=0.75, beta=0.94) for _ in layers]
     floats = torch.tensor(x, dtype=torch.float32)
 
     def forward() -> None:
@@ -102,11 +110,11 @@ def snntorch_rate(x: np.ndarray) -> float | None:
             state = [neuron.init_synaptic() for neuron in leaky]
             for step in range(x.shape[1]):
                 spikes = floats[:, step]
-                for i, (layer, neuron) in enumerate(zip(linear, leaky, strict=True)):
+                for i, (layer, neuron) in enumerate(zip(layers, leaky, strict=True)):
                     spikes, *rest = neuron(layer(spikes), *state[i])
                     state[i] = tuple(rest)
 
-    return x.shape[0] * x.shape[1] / best(forward)
+    return x.shape[0] * x.shape[1] / best(forward, 3)
 
 
 def lava_rate(network: IntegerNetwork, x: np.ndarray, expected: np.ndarray) -> float | str:
@@ -124,18 +132,24 @@ def lava_rate(network: IntegerNetwork, x: np.ndarray, expected: np.ndarray) -> f
     return (len(x) - 1) * x.shape[1] / (told[-1] - told[0])
 
 
-def crossover(synapses: IntegerSynapses, samples: int = 16, steps: int = 10) -> str:
+def crossover(synapses: IntegerSynapses, rows: int = 64) -> str:
     """Return the share of spikes above which the matrix product is the faster way, one thread."""
-    events, apply = bind_events(synapses, BINARY), bind(synapses, BINARY)
-    assert events
     wiring, random = synapses.wiring, np.random.default_rng(0)
-    for activity in (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
-        train = (random.random((samples, steps, wiring.sources)) < activity).astype(np.uint8)
-        tensor, total = torch.tensor(train), np.zeros((samples, steps, wiring.targets), np.int32)
-        ours = best(lambda train=train, total=total: events.add(train, total, 0), 3)
-        whole = torch.from_numpy(total)
-        if best(lambda tensor=tensor, whole=whole: whole.add_(apply(tensor)), 3) < ours:
-            return f"{activity:.2f}"
+    last = (1, 1)
+    if isinstance(wiring, Convolution):
+        last = wiring.source_shape[0], wiring.channels
+    found, scratch = ways(synapses, BINARY, *last), Scratch()
+    assert found
+    assert found.events
+    total = np.zeros((rows, wiring.targets), np.int32)
+    for activity in (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5):
+        train = (random.random((rows, wiring.sources)) < activity).astype(np.uint8)
+        events, product = (
+            best(lambda way=way, train=train: way.fill(train, total, scratch))
+            for way in (found.events, found.product)
+        )
+        if product < events:
+            return f"{activity:.3f}"
     return "never"
 
 
@@ -144,10 +158,8 @@ def table(networks: dict[str, IntegerNetwork], options: argparse.Namespace) -> N
     machine = matrix_rate()
     print(f"{torch.get_num_threads()} threads, matrix product {2 * machine / 1e9:.0f} GFLOP/s")
     print(f"batch {options.batch}, {options.steps} time steps; rates in sample-steps per second\n")
-    print(
-        f"{'':4} {'reference':>11} {'of the matrix':>14} {'activity':>9}",
-        end="",
-    )
+    print(f"{'':4} {'reference':>11} {'of the matrix':>14} {'activity':>9}", end="")
+    print(f" {'snnTorch':>12} {'ratio':>7}", end="")
     print(f" {'Lava':>12} {'ratio':>7}" if options.lava else "")
     for name, network in networks.items():
         shape = (options.batch, options.steps, *network.input.shape)
@@ -156,6 +168,8 @@ def table(networks: dict[str, IntegerNetwork], options: argparse.Namespace) -> N
         activity = _activity(network, x[:16])
         line = f"({name})  {rate:11,.0f} {rate * products(network) / machine:14.0%}"
         line += f" {activity:9.3f}"
+        other = snntorch_rate(name, x)
+        line += f" {other:12,.0f} {rate / other:6.1f}x"
         if options.lava:
             found = lava_rate(network, x[:4], network.run(x[:4]).spikes)
             line += f" {found:>12}" if isinstance(found, str) else f" {found:12,.0f}"
@@ -196,11 +210,6 @@ def main() -> None:
         "c": random_network((1024, 1024, 1024, 1024), firing=30),
     }
     table(networks, options)
-    x = (np.random.default_rng(1).random((options.batch, options.steps, 784)) < 0.1) * 1
-    rate = snntorch_rate(x)
-    print(
-        f"\nsnnTorch's float forward of (a): {rate:,.0f}" if rate else "\nsnnTorch: not installed"
-    )
     print("\nmatrix product faster than spike by spike from this share of spikes on, one thread:")
     torch.set_num_threads(1)
     random = np.random.default_rng(0)
@@ -210,7 +219,7 @@ def main() -> None:
     for shape, out in (((3, 32, 32), 16), ((16, 30, 30), 32)):
         wiring = Convolution(shape, out, (3, 3), (1, 1), (0, 0), (1, 1))
         weight = random.integers(-127, 128, wiring.weight_shape)
-        found = crossover(IntegerSynapses(wiring, weight, 0, 8), 8, 4)
+        found = crossover(IntegerSynapses(wiring, weight, 0, 8))
         print(f"  {wiring}: {found}", flush=True)
 
 

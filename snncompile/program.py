@@ -17,6 +17,7 @@ from snncompile.ir.graph import IntegerNetwork, Network, Progress
 from snncompile.ir.mapping import Mapping
 from snncompile.ir.reports import Bound, QuantizedLayer
 from snncompile.ir.result import Result
+from snncompile.neurons.base import FloatNeuron
 from snncompile.options import Options
 from snncompile.passes.usage import CoreUsage, usage
 from snncompile.registry import load
@@ -117,8 +118,7 @@ class Program:
             runs["lava"] = backends["lava"].trains(
                 self.network, part, progress=progress, timeout_s=timeout_s
             )
-        scales = {layer.population: layer.scale for layer in self.quantized}
-        return verification(self.network, runs, missing, scales)
+        return verification(self.network, runs, missing, self._scales())
 
     def _left(self, trains: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return what the neurons send that are still there."""
@@ -126,6 +126,18 @@ class Program:
             name: train[..., self.kept[name]] if name in self.kept else train
             for name, train in trains.items()
         }
+
+    def _scales(self) -> dict[str, float]:
+        """Return integer per float output of readouts and of neurons that send values."""
+        scales = {layer.population: layer.scale for layer in self.quantized}
+        found: dict[str, float] = {}
+        for p in self.source.populations if self.source else ():
+            unit = p.neuron.message_unit if isinstance(p.neuron, FloatNeuron) else 1
+            if not p.neuron.spikes:
+                found[p.name] = scales.get(p.name, 1.0)
+            elif unit > 1:
+                found[p.name] = float(unit)
+        return found
 
     def _missing(self, model: Any, lava: bool) -> dict[str, str]:
         """Return which runs of a verification there are not, and why."""

@@ -168,7 +168,8 @@ def verification(
         runs: outputs by run, `integer` at least. A population that a run does not have, one that
             the compiler added for example, is left out of its comparisons.
         missing: why there is no such run, for the others.
-        scales: integer potential per float potential of each readout.
+        scales: integer output per float output, of readouts and of neurons that send rounded
+            values.
     """
     integer = runs["integer"]
     comparisons = []
@@ -197,7 +198,7 @@ def _comparison(
         if p.name not in runs[first] or p.name not in runs[second]:
             continue
         a, b = runs[first][p.name], runs[second][p.name]
-        if not promised and not p.neuron.spikes:
+        if not promised and (not p.neuron.spikes or p.name in scales):
             rows.append(Agreement(p.name, a.size, None, _apart(a, b / scales.get(p.name, 1.0))))
             continue
         wrong = _wrong(a, b)

@@ -128,16 +128,27 @@ def _silent(network: IntegerNetwork, population: Population) -> Mask:
 
 
 def _useful(network: IntegerNetwork) -> dict[str, Mask]:
-    """Return which neurons have a path of synapses other than zero to the output."""
-    useful = {p.name: np.full(p.size, p.name == network.output) for p in network.populations}
-    useful[network.input.name] = np.zeros(network.input.size, np.bool_)
+    """Return which neurons have a path of synapses other than zero to a neuron that has to stay.
+
+    By whole units: what feeds a neuron that only stays because another one of its unit does stays
+    too, so that it goes on as before.
+    """
+    sizes = {p.name: unit(network, p.name) for p in network.populations}
+    useful = {
+        p.name: np.full(p.size, p.name == network.output or sizes[p.name] is None)
+        for p in network.populations
+    }
     changed = True
     while changed:
         changed = False
         for p in reversed(network.projections):
-            before = int(useful[p.source].sum())
-            useful[p.source] |= _reaching(p, useful[p.target])
-            changed = changed or before < int(useful[p.source].sum())
+            if p.source == network.input.name:
+                continue
+            reaching = useful[p.source] | _reaching(p, useful[p.target])
+            size = sizes[p.source] or 1
+            whole = np.repeat(reaching.reshape(-1, size).any(axis=1), size)
+            changed = changed or int(whole.sum()) > int(useful[p.source].sum())
+            useful[p.source] = whole
     return useful
 
 

@@ -28,7 +28,8 @@ from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.passes import formats
 from snncompile.passes.base import Pass
 from snncompile.passes.bounds import arriving, population_bounds
-from snncompile.reference.simulate import Trains, batches, replay
+from snncompile.reference.runner import Trains
+from snncompile.reference.simulate import batches, replay
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import IntegerSynapses, Synapses
 

@@ -1,308 +1,250 @@
-"""Inner loops of the integer simulator, compiled by numba.
+"""Synapses spike by spike, and the windows of convolutions, compiled; see `jit.py`.
 
-Imported on first use only (`compiled.py`): numba takes a moment to load. Every kernel lets
-go of the interpreter, so that threads share a batch.
-Operations are wrapped in `np.int32` because numba widens every sum to 64 bits otherwise, which
-halves the speed.
+Images are kept channels last here: (rows, columns, channels).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-F = TypeVar("F", bound=Callable[..., Any])
+from snncompile.reference.jit import Array, compiled
 
-BLOCK = 512
-"""Neurons whose states and parameters are kept in the first-level cache."""
-PIXELS = 16
-"""Pixels turned from channels-last to channels-first at a time: one vector register."""
-DRIVE_LIMIT = 1 << 18
-"""Up to this accumulated input u and v stay within 32 bits: |u| <= 2^23 before and after."""
-HARD, SOFT, DELAYED_SOFT, DELAYED_HARD, NONE = range(5)
+WORD = 8
+"""Sources looked at together: most words hold no spike."""
 
 
-def _compile(function: F) -> F:
-    compiled: Any
-    try:
-        compiled = njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # no folder to keep the code in: compile it once per process
-        compiled = njit(nogil=True)(function)
-    result: F = compiled
-    return result
-
-
-@_compile
-def _decayed(x: Any, keep: Any) -> Any:
-    """Return x * keep / 4096 toward zero, for |x| < 2^30 and 0 <= keep <= 4096, in 32 bits."""
-    size = np.int32(abs(x))
-    high = np.int32(np.int32(size >> 12) * keep)
-    low = np.int32(np.int32(np.int32(size & np.int32(4095)) * keep) >> 12)
-    kept = np.int32(high + low)
-    return kept if x >= 0 else np.int32(-kept)
-
-
-@_compile
-def _current(u: Any, keep: Any, x: Any) -> Any:
-    """Return wrap(decayed(u) + (x << 6))."""
-    u = np.int32(_decayed(u, keep) + np.int32(x << 6))
-    if u > 8388608:
-        u = np.int32(u - 16777216)
-    if u <= -8388608:
-        u = np.int32(u + 16777216)
-    return u
-
-
-@_compile
-def _saturate(v: Any) -> Any:
-    return np.int32(min(max(v, np.int32(-8388607)), np.int32(8388607)))
-
-
-@_compile
-def cuba_lif(  # noqa: C901  (one loop per kind of reset, or it is not vectorised)
-    drive: Array,
-    out: Array,
-    keep_u: Array,
-    keep_v: Array,
-    threshold: Array,
-    bias: Array,
-    initial: Array,
-    reset: int,
-) -> bool:
-    """Run current-based neurons over all time steps; see `IntegerCubaLif`.
+@compiled
+def active(row: Array, words: Array, found: Array) -> int:
+    """Write the indices of the ones in a row of 0 and 1; return how many.
 
     Args:
-        drive: accumulated input, shape (samples, steps, n), int32.
-        out: spikes, same shape, uint8.
-        keep_u, keep_v: what is kept of u and v, 0..4096; shape (n,), int32 like the rest.
-        threshold: of v; magnitude below 2^29 like the bias.
-        bias: added to v.
-        initial: v at the start of every sample, within its 24 bits.
-        reset: HARD and so on.
-
-    Returns:
-        Whether every input was small enough; otherwise `out` means nothing.
+        row: uint8.
+        words: the same memory as uint64, as far as whole words go.
+        found: int32, one longer than the row.
     """
-    samples, steps, size = drive.shape
-    u, v = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
-    left = np.int32(0)
-    for sample in range(samples):
-        for start in range(0, size, BLOCK):
-            stop = min(start + BLOCK, size)
-            u[:] = 0
-            v[: stop - start] = initial[start:stop]
-            ku, kv = keep_u[start:stop], keep_v[start:stop]
-            limit, extra = threshold[start:stop], bias[start:stop]
-            for step in range(steps):
-                row, spikes = drive[sample, step, start:stop], out[sample, step, start:stop]
-                if reset <= SOFT:
-                    for i in range(stop - start):
-                        x = row[i]
-                        left |= np.int32(x > DRIVE_LIMIT) | np.int32(x < -DRIVE_LIMIT)
-                        u[i] = _current(u[i], ku[i], x)
-                        total = np.int32(np.int32(_decayed(v[i], kv[i]) + u[i]) + extra[i])
-                        total = _saturate(total)
-                        spike = total > limit[i]
-                        after = np.int32(0) if reset == HARD else np.int32(total - limit[i])
-                        v[i] = after if spike else total
-                        spikes[i] = spike
-                else:
-                    for i in range(stop - start):
-                        x = row[i]
-                        left |= np.int32(x > DRIVE_LIMIT) | np.int32(x < -DRIVE_LIMIT)
-                        fired = v[i] > limit[i]
-                        u[i] = _current(u[i], ku[i], x)
-                        total = np.int32(np.int32(_decayed(v[i], kv[i]) + u[i]) + extra[i])
-                        if reset == DELAYED_SOFT:
-                            total = np.int32(total - limit[i]) if fired else total
-                        if reset == DELAYED_HARD:
-                            total = np.int32(0) if fired else total
-                        total = _saturate(total)
-                        v[i] = total
-                        spikes[i] = total > limit[i]
-    return bool(left == 0)
-
-
-@_compile
-def readout(
-    drive: Array, out: Array, keep_u: Array, keep_v: Array, bias: Array, initial: Array
-) -> bool:
-    """Run readouts over all time steps; see `IntegerReadout` and `cuba_lif`. `out` is int64."""
-    samples, steps, size = drive.shape
-    u, v = np.empty(size, np.int32), np.empty(size, np.int32)
-    left = np.int32(0)
-    for sample in range(samples):
-        u[:] = 0
-        v[:] = initial
-        for step in range(steps):
-            row, potential = drive[sample, step], out[sample, step]
-            for i in range(size):
-                x = row[i]
-                left |= np.int32(x > DRIVE_LIMIT) | np.int32(x < -DRIVE_LIMIT)
-                u[i] = _current(u[i], keep_u[i], x)
-                total = np.int32(np.int32(_decayed(v[i], keep_v[i]) + u[i]) + bias[i])
-                v[i] = _saturate(total)
-                potential[i] = v[i]
-    return bool(left == 0)
-
-
-@_compile
-def _active(row: Array, found: Array) -> int:
-    """Write the indices of the ones in a row of 0 and 1; return how many."""
     count = 0
-    for i in range(len(row)):  # no branch that could be mispredicted
+    for k in range(len(words)):
+        if words[k] == 0:
+            continue
+        for i in range(k * WORD, k * WORD + WORD):  # no branch that could be mispredicted
+            found[count] = i
+            count += row[i]
+    for i in range(len(words) * WORD, len(row)):
         found[count] = i
         count += row[i]
     return count
 
 
-@_compile
-def dense(
-    train: Array,
-    total: Array,
-    weight: Array,
-    delay: int,
-    left: int,
-    right: int,
-) -> None:
-    """Add to `total` the weights of every source that spikes, `delay` steps later.
+@compiled
+def dense(train: Array, words: Array, total: Array, weight: Array) -> None:
+    """Add to `total` the weights of every source that spikes.
 
     Args:
-        train: 0 and 1, shape (samples, steps, source), uint8.
-        total: accumulated input, shape (samples, steps, target), int32.
+        train: 0 and 1, shape (rows, source), uint8.
+        words: the same memory as uint64, shape (rows, whole words of a row).
+        total: accumulated input, shape (rows, target), int32.
         weight: shape (source, target), int16; four of them must not leave 16 bits.
-        delay: in time steps.
-        left, right: bits by which the sum is shifted; one of them is 0.
     """
-    found = np.empty(train.shape[2] + 1, np.int32)
-    part = np.empty(total.shape[2], np.int32)
-    for sample in range(len(train)):
-        for step in range(train.shape[1] - delay):
-            count = _active(train[sample, step], found)
-            part[:] = 0
-            k = 0
-            while k + 4 <= count:
-                a, b = weight[found[k]], weight[found[k + 1]]
-                c, d = weight[found[k + 2]], weight[found[k + 3]]
-                for j in range(len(part)):
-                    four = np.int16(np.int16(a[j] + b[j]) + np.int16(c[j] + d[j]))
-                    part[j] = np.int32(part[j] + four)
-                k += 4
-            while k < count:
-                a = weight[found[k]]
-                for j in range(len(part)):
-                    part[j] = np.int32(part[j] + a[j])
-                k += 1
-            row = total[sample, step + delay]
-            for j in range(len(part)):
-                row[j] = np.int32(row[j] + np.int32(np.int32(part[j] << left) >> right))
+    found = np.empty(train.shape[1] + 1, np.int32)
+    for r in range(len(train)):
+        count = active(train[r], words[r], found)
+        row = total[r]
+        k = 0
+        while k + 4 <= count:
+            a, b = weight[found[k]], weight[found[k + 1]]
+            c, d = weight[found[k + 2]], weight[found[k + 3]]
+            for j in range(len(row)):
+                four = np.int16(np.int16(a[j] + b[j]) + np.int16(c[j] + d[j]))
+                row[j] = np.int32(row[j] + four)
+            k += 4
+        while k < count:
+            a = weight[found[k]]
+            for j in range(len(row)):
+                row[j] = np.int32(row[j] + a[j])
+            k += 1
 
 
-@_compile
+@compiled
 def convolution(  # noqa: C901  (a call per level would cost more than the work)
     train: Array,
+    words: Array,
     total: Array,
     weight: Array,
-    part: Array,
     source: tuple[int, int, int],
-    kernel: tuple[int, int],
+    target: tuple[int, int, int],
     stride: tuple[int, int],
     padding: tuple[int, int],
     dilation: tuple[int, int],
-    delay: int,
-    left: int,
-    right: int,
 ) -> None:
-    """Add to `total` the kernel of every source that spikes, around its place; see `dense`.
+    """Add to `total` the kernel of every source that spikes, around its place.
 
     Args:
-        train, total, delay, left, right: as in `dense`.
-        weight: shape (source channel, kernel row, kernel column from last to first times output
-            channel), int16.
-        part: anything of shape (rows, columns times channels) of the target and of a type that
-            holds every sum.
-        source: channels, rows, columns.
-        kernel, stride, padding, dilation: per axis.
+        train: 0 and 1, shape (images, rows, columns times channels), uint8.
+        words: the same memory as uint64, shape (images, rows, whole words of a row).
+        total: accumulated input, shape (images, targets), int32.
+        weight: shape (source channel times kernel row, kernel column from last to first times
+            output channel), int16.
+        source, target: rows, columns, channels.
+        stride, padding, dilation: per axis.
     """
-    channels, rows, columns = source
-    part = np.empty_like(part)
-    out_channels = weight.shape[2] // kernel[1]
-    out_columns = part.shape[1] // out_channels
-    pixels = part.shape[0] * out_columns
-    found = np.empty(columns + 1, np.int32)
-    for sample in range(len(train)):
-        for step in range(train.shape[1] - delay):
-            spikes = train[sample, step]
-            part[:] = 0
-            for channel in range(channels):
-                for y in range(rows):
-                    at = (channel * rows + y) * columns
-                    count = _active(spikes[at : at + columns], found)
-                    if count == 0:
-                        continue
-                    for ky in range(kernel[0]):
-                        to = y + padding[0] - ky * dilation[0]
-                        if to < 0 or to % stride[0] or to // stride[0] >= part.shape[0]:
-                            continue
-                        line, taps = part[to // stride[0]], weight[channel, ky]
-                        for k in range(count):
-                            x = found[k] + padding[1]
-                            if stride[1] == 1 and dilation[1] == 1:
-                                _run_of_taps(line, taps, x, out_channels)
-                            else:
-                                _single_taps(line, taps, x, out_channels, stride[1], dilation[1])
-            _turn(part.reshape(pixels, out_channels), total[sample, step + delay], left, right)
+    rows, _, channels = source
+    kernel_rows = len(weight) // channels
+    found = np.empty(train.shape[2] + 1, np.int32)
+    columns, offsets = np.empty(len(found), np.int32), np.empty(len(found), np.int32)
+    for i in range(len(found)):
+        columns[i], offsets[i] = i // channels + padding[1], i % channels * kernel_rows
+    for image in range(len(train)):
+        for y in range(rows):
+            count = active(train[image, y], words[image, y], found)
+            if count == 0:
+                continue
+            for ky in range(kernel_rows):
+                to = y + padding[0] - ky * dilation[0]
+                if to < 0 or to % stride[0] or to // stride[0] >= target[0]:
+                    continue
+                start = to // stride[0] * target[1] * target[2]
+                line = total[image, start : start + target[1] * target[2]]
+                for k in range(count):
+                    x, taps = columns[found[k]], weight[offsets[found[k]] + ky]
+                    if stride[1] == 1 and dilation[1] == 1:
+                        _run_of_taps(line, taps, x, target[1], target[2])
+                    else:
+                        _single_taps(line, taps, x, target[1:], stride[1], dilation[1])
 
 
-@_compile
-def _run_of_taps(line: Array, taps: Array, x: int, channels: int) -> None:
+@compiled
+def _run_of_taps(line: Array, taps: Array, x: int, columns: int, channels: int) -> None:
     """Add a row of the kernel around column x: with stride 1 one piece of memory to another."""
-    kernel, columns = len(taps) // channels, len(line) // channels
-    low = max(0, x - kernel + 1)
-    high = min(columns - 1, x)
-    if low > high:
-        return
-    tap = (kernel - 1 - x + low) * channels
-    length = (high - low + 1) * channels
-    target = line[low * channels : low * channels + length]
-    some = taps[tap : tap + length]
-    for j in range(length):
-        target[j] += some[j]
+    first = (x + 1) * channels - len(taps)  # where the kernel begins; it may stick out
+    low, high = max(0, -first), min(len(taps), columns * channels - first)
+    to, tap = np.uint64(first + low), np.uint64(low)
+    for j in range(np.uint64(max(0, high - low))):
+        line[to + j] = np.int32(line[to + j] + taps[tap + j])
 
 
-@_compile
+@compiled
 def _single_taps(
-    line: Array, taps: Array, x: int, channels: int, stride: int, dilation: int
+    line: Array, taps: Array, x: int, target: tuple[int, int], stride: int, dilation: int
 ) -> None:
     """Add a row of the kernel around column x, tap by tap."""
-    kernel, columns = len(taps) // channels, len(line) // channels
+    columns, channels = target
+    kernel = len(taps) // channels
     for k in range(kernel):
         place = x - k * dilation
         if place < 0 or place % stride or place // stride >= columns:
             continue
-        start, tap = place // stride * channels, (kernel - 1 - k) * channels
-        for j in range(channels):
-            line[start + j] += taps[tap + j]
+        start = np.uint64(place // stride * channels)
+        tap = np.uint64((kernel - 1 - k) * channels)
+        for j in range(np.uint64(channels)):
+            line[start + j] = np.int32(line[start + j] + taps[tap + j])
 
 
-@_compile
-def _turn(part: Array, row: Array, left: int, right: int) -> None:
-    """Add sums of shape (pixel, channel) to a row in the order (channel, pixel)."""
-    pixels, channels = part.shape
-    turned = row.reshape(channels, pixels)
-    whole = pixels - pixels % PIXELS
-    for start in range(0, whole, PIXELS):
-        for channel in range(channels):
-            to = turned[channel, start : start + PIXELS]
-            for p in range(PIXELS):
-                one = np.int32(np.int32(np.int32(part[start + p, channel]) << left) >> right)
-                to[p] = np.int32(to[p] + one)
-    for channel in range(channels):
-        for p in range(whole, pixels):
-            one = np.int32(np.int32(np.int32(part[p, channel]) << left) >> right)
-            turned[channel, p] = np.int32(turned[channel, p] + one)
+@compiled
+def windows(
+    images: Array,
+    out: Array,
+    source: tuple[int, int, int],
+    target: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+) -> None:
+    """Copy what each target of a convolution sees; what is in the padding is 0.
+
+    Args:
+        images: shape (images, rows times columns times channels).
+        out: shape (images, target rows times columns times kernel rows times columns times
+            channels).
+        source: rows, columns, channels.
+        target: rows, columns.
+        kernel, stride, padding, dilation: per axis.
+    """
+    rows, columns, channels = source
+    width = np.uint64(kernel[1] * channels)
+    for image in range(len(images)):
+        data, seen = images[image], out[image]
+        to = np.uint64(0)
+        for place in range(target[0] * target[1]):
+            y = place // target[1] * stride[0] - padding[0]
+            x = place % target[1] * stride[1] - padding[1]
+            whole = dilation[1] == 1 and x >= 0 and x + kernel[1] <= columns
+            for ky in range(kernel[0]):
+                row = y + ky * dilation[0]
+                if whole and row >= 0 and row < rows:
+                    at = np.uint64((row * columns + x) * channels)
+                    for j in range(width):
+                        seen[to + j] = data[at + j]
+                else:
+                    _window(data, seen, to, row, x, kernel[1], source, dilation[1])
+                to += width
+
+
+@compiled
+def _window(
+    data: Array,
+    seen: Array,
+    to: Any,
+    row: int,
+    x: int,
+    kernel: int,
+    source: tuple[int, int, int],
+    dilation: int,
+) -> None:
+    """Copy one row of a window column by column."""
+    rows, columns, channels = source
+    for k in range(kernel):
+        column = x + k * dilation
+        inside = row >= 0 and row < rows and column >= 0 and column < columns
+        at = np.uint64((row * columns + column) * channels) if inside else np.uint64(0)
+        for j in range(np.uint64(channels)):
+            seen[to] = data[at + j] if inside else 0
+            to += np.uint64(1)
+
+
+@compiled
+def sparse(train: Array, total: Array, starts: Array, source: Array, weight: Array) -> None:
+    """Write the sums of synapses, in the order of their targets.
+
+    Args:
+        train: shape (rows, source), integers.
+        total: shape (rows, target), int32.
+        starts: first synapse of each target, and one past the last one; shape (target + 1,).
+        source, weight: of each synapse.
+    """
+    for r in range(len(train)):
+        row, sums = train[r], total[r]
+        for j in range(len(sums)):
+            one = np.int32(0)
+            for k in range(starts[j], starts[j + 1]):
+                one = np.int32(one + np.int32(row[source[k]] * weight[k]))
+            sums[j] = one
+
+
+@compiled
+def scale(train: Array, total: Array, weight: Array) -> None:
+    """Write train * weight, shape (rows, n), with weights of shape (n,), int32."""
+    for r in range(len(train)):
+        row, out = train[r], total[r]
+        for i in range(len(out)):
+            out[i] = np.int32(np.int32(row[i]) * weight[i])
+
+
+@compiled
+def shift(total: Array, left: int, right: int) -> None:
+    """Shift all sums of shape (rows, n); one of the two is 0."""
+    for r in range(len(total)):
+        row = total[r]
+        for i in range(len(row)):
+            row[i] = np.int32(np.int32(row[i] << left) >> right)
+
+
+@compiled
+def add(total: Array, more: Array, left: int, right: int) -> None:
+    """Add sums of shape (rows, n) to others, shifted."""
+    for r in range(len(total)):
+        row, new = total[r], more[r]
+        for i in range(len(row)):
+            row[i] = np.int32(row[i] + np.int32(np.int32(new[i] << left) >> right))

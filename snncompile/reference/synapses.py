@@ -26,23 +26,24 @@ PART_BITS = 16
 """Of a payload whose sums float64 does not hold: 2^15 * 2^16 for each of 2^22 sources it does."""
 
 
-def bind(synapses: Synapses | IntegerSynapses, payload: Interval) -> Apply:
+def bind(synapses: Synapses | IntegerSynapses, payload: Interval, device: str = "cpu") -> Apply:
     """Return the function that computes the accumulated input.
 
     Args:
         synapses: float, computed in float64, or integer, computed exactly.
         payload: smallest and largest value a source sends.
+        device: of torch, where it is computed.
     """
     if isinstance(synapses, Synapses):
-        return _bind(synapses.wiring, torch.tensor(synapses.weight))
-    return _integer(synapses, payload)
+        return _bind(synapses.wiring, torch.tensor(synapses.weight, device=device))
+    return _integer(synapses, payload, device)
 
 
-def _integer(synapses: IntegerSynapses, payload: Interval) -> Apply:
+def _integer(synapses: IntegerSynapses, payload: Interval, device: str) -> Apply:
     """Sum in the fastest type that is exact: float32, float64, or float64 in two parts."""
     largest = largest_sum(synapses, payload)
     dtype = torch.float32 if largest <= EXACT_FLOAT32 else torch.float64
-    apply = _bind(synapses.wiring, torch.tensor(synapses.weight).to(dtype))
+    apply = _bind(synapses.wiring, torch.tensor(synapses.weight, device=device).to(dtype))
     if largest > EXACT_FLOAT64:
         apply = _in_parts(apply)
     exponent = synapses.exponent
@@ -141,11 +142,12 @@ def _convolution(wiring: Convolution, weight: Tensor) -> Apply:
 
 
 def _sparse(wiring: Sparse, weight: Tensor) -> Apply:
-    source = torch.tensor(wiring.source, dtype=torch.int64)
-    target = torch.tensor(wiring.target, dtype=torch.int64)
+    source = torch.tensor(wiring.source, dtype=torch.int64, device=weight.device)
+    target = torch.tensor(wiring.target, dtype=torch.int64, device=weight.device)
 
     def apply(spikes: Tensor) -> Tensor:
-        total = torch.zeros(*spikes.shape[:-1], wiring.targets, dtype=weight.dtype)
+        shape = (*spikes.shape[:-1], wiring.targets)
+        total = torch.zeros(shape, dtype=weight.dtype, device=weight.device)
         return total.index_add_(-1, target, spikes[..., source].to(weight.dtype) * weight)
 
     return apply

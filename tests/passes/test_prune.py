@@ -169,6 +169,24 @@ def test_channels_of_a_grouped_convolution_stay():
     assert prune(convolutional(groups=2)).network.population("a").shape == (4, 4, 4)
 
 
+def test_what_feeds_a_neuron_that_has_to_stay_stays():
+    """Found by the law above: e is no output, but its grouped convolution keeps it."""
+    network = convolutional()
+    grouped = Convolution((4, 4, 4), 4, (1, 1), (1, 1), (0, 0), (1, 1), 2)
+    weight = np.full(grouped.weight_shape, 60)
+    network = replace(
+        network,
+        populations=(*network.populations, Population("e", (4, 4, 4), STRONG, 3)),
+        projections=(
+            *network.projections,
+            Projection("a", "e", IntegerSynapses(Scale(64), 20, 0, 8), 2),
+            Projection("b", "e", IntegerSynapses(grouped, weight, 0, 8), 1),
+        ),
+    )
+    assert prune(network).kept["a"].tolist() == [*range(16), *range(32, 64)]
+    check_same(network, spikes(network, 4, 6))
+
+
 def test_a_channel_with_one_live_neuron_stays():
     network = convolutional()
     skip = Projection("a", "b", IntegerSynapses(Sparse([5], [33], 64, 64), [2], 0, 8), 1)

@@ -1,31 +1,40 @@
-"""The compiled ways give what `step` and `bind` give, bit for bit."""
+"""The compiled way gives what `step` and `bind` give, bit for bit."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from differential import GROUPS
+from differential import network as drawn
+from differential import spikes as drawn_spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import RESETS, changed, integer_chain, random_integer_network, spikes
 
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
-from snncompile.neurons.base import Interval
+from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
+from snncompile.neurons.bistable_fire import IntegerBistableFire
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.neurons.phase_fire import IntegerPhaseFire
 from snncompile.neurons.readout import IntegerReadout
-from snncompile.reference import compiled, simulate
-from snncompile.reference.compiled import KERNELS, Arriving, bind_events, bind_neuron
-from snncompile.reference.simulate import batches, replay
-from snncompile.reference.synapses import bind
+from snncompile.neurons.refractory_lif import IntegerRefractoryLif
+from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
+from snncompile.neurons.ternary_lif import IntegerTernaryLif
+from snncompile.reference import compiled, runner, simulate, ways
+from snncompile.reference.compiled import KERNELS, bind_neuron, kept_type
+from snncompile.reference.simulate import batches
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import integer_dense
+from snncompile.synapses.scale import Scale
+from snncompile.synapses.sparse import Sparse
 
-BINARY = Interval(0, 1)
 SEEDS = st.integers(0, 10**9)
 
 
@@ -54,27 +63,65 @@ def test_a_network_gives_the_same_both_ways(seed, steps, wild, rate):
     check_agreement(network, spikes(network, 3, steps, seed, rate))
 
 
-def neurons(p, size):
+@settings(max_examples=150, deadline=None)
+@given(seed=SEEDS, group=st.sampled_from(GROUPS))
+def test_a_network_of_all_wirings_gives_the_same_both_ways(seed, group):
+    check_agreement(drawn(seed, 0, *group), drawn_spikes(seed, *group))
+
+
+def neurons(p):
     """One of each neuron that has a kernel, and of each reset."""
     bias = p["bias_mantissa"], p["bias_exponent"]
     decays = p["current_decay"], p["potential_decay"]
-    yield IntegerReadout(*decays, *bias)
+    limit, start = p["threshold"], {"initial": p["initial"]}
+    negative = -np.abs(np.asarray(limit) // 2)
+    yield IntegerReadout(*decays, *bias, **start)
     for reset in ("hard", "soft"):
-        yield IntegerIntegrateFire(p["threshold"], *bias, reset)
+        yield IntegerIntegrateFire(limit, *bias, reset, **start)
+        rise = np.asarray(limit) % 5000 * 0 + p["wait"] * 37
+        yield IntegerAdaptiveLif(*decays, limit, decays[1] % 4096, rise, *bias, reset, **start)
     for reset in RESETS:
-        yield IntegerCubaLif(*decays, p["threshold"], *bias, reset)
+        yield IntegerCubaLif(*decays, limit, *bias, reset, **start)
+    yield IntegerTernaryLif(*decays, limit, negative, *bias, **start)
+    yield IntegerSignedIntegrateFire(limit, negative, *bias, **start)
+    yield IntegerRefractoryLif(*decays, limit, p["wait"], *bias, **start)
+    yield IntegerBistableFire(limit, p["wait"] + 1, p["wait"] // 2, *bias, **start)
+    yield IntegerPhaseFire(limit, p["wait"] + 1, p["wait"] // 2, *bias, **start)
 
 
 LIMIT = 2**18
 EDGES = [0, 1, -1, LIMIT, -LIMIT, LIMIT - 1, 2**17, -(2**17), 2**17 + 1, 63, 64, 65]
 DECAY = st.integers(-1, 4095) | st.sampled_from([-1, 0, 1, 2048, 4094, 4095])
 THRESHOLD = st.integers(0, 131071) | st.sampled_from([-1, 0, 1, 131071, 2**22, -(2**22)])
+PLAIN = {
+    "current_decay": 1,
+    "potential_decay": 1,
+    "threshold": 1,
+    "bias_mantissa": 0,
+    "bias_exponent": 0,
+    "wait": 2,
+    "initial": 0,
+}
 
 
 def test_every_neuron_with_a_kernel_is_tested():
-    p = dict.fromkeys(("current_decay", "potential_decay", "threshold"), 1)
-    made = {type(n) for n in neurons(p | {"bias_mantissa": 0, "bias_exponent": 0}, 1)}
-    assert made == set(KERNELS)
+    assert {type(n) for n in neurons(PLAIN)} == set(KERNELS)
+
+
+def run_kernel(neuron, drive, before=0):
+    """Return (whether all inputs were small, output) with the kernel, in two parts if it can."""
+    samples, steps, size = drive.shape
+    kernel = bind_neuron(neuron, size)
+    assert kernel
+    out = np.zeros((samples, before + steps, size), kept_type(neuron, neuron.payload))
+    one = np.stack(neuron.begin(np.zeros(size, np.int64))).astype(np.int32)
+    state = np.repeat(one[None], samples, axis=0)
+    small = True
+    for first, stop in ((0, steps // 2), (steps // 2, steps)):
+        if stop > first:
+            part = np.ascontiguousarray(drive[:, first:stop])
+            small &= kernel(part, out, (0, before + first), state)
+    return small, out[:, before:]
 
 
 @settings(max_examples=60, deadline=None)
@@ -86,6 +133,8 @@ def test_every_neuron_with_a_kernel_is_tested():
             "threshold": THRESHOLD,
             "bias_mantissa": st.integers(-4095, 4095) | st.just(0),
             "bias_exponent": st.integers(0, 16),
+            "wait": st.integers(0, 7),
+            "initial": st.integers(-(2**23) + 1, 2**23 - 1) | st.just(0),
         }
     ),
     seed=SEEDS,
@@ -104,13 +153,13 @@ def test_every_kernel_is_its_step(p, seed, largest, size, steps, per_neuron):
         shuffled = {"current_decay": rng.integers(-1, 4096, size)}
         shuffled["threshold"] = rng.integers(0, 131072, size)
         shuffled["bias_mantissa"] = rng.integers(-4095, 4096, size)
+        shuffled["wait"] = rng.integers(0, 8, size)
+        shuffled["initial"] = rng.integers(-(2**23) + 1, 2**23, size)
         p = p | shuffled
-    for neuron in neurons(p, size):
-        run = bind_neuron(neuron, size)
-        assert run
-        out = np.zeros(drive.shape, np.uint8 if neuron.spikes else np.int64)
-        assert run(drive, out), str(neuron)
-        state = tuple(np.zeros((2, size), np.int64) for _ in neuron.states)
+    for neuron in neurons(p):
+        small, out = run_kernel(neuron, drive, before=steps % 2)
+        assert small, str(neuron)
+        state = tuple(np.repeat(s[None], 2, 0) for s in neuron.begin(np.zeros(size, np.int64)))
         for step in range(steps):
             state, wanted = neuron.step(state, drive[:, step].astype(np.int64))
             assert (out[:, step] == wanted).all(), (str(neuron), step)
@@ -118,12 +167,10 @@ def test_every_kernel_is_its_step(p, seed, largest, size, steps, per_neuron):
 
 @pytest.mark.parametrize("value", [LIMIT + 1, -LIMIT - 1, 2**31 - 1, -(2**31)])
 def test_a_kernel_says_when_the_input_is_too_large(value):
-    p = {"current_decay": 1, "potential_decay": 1, "threshold": 1}
-    for neuron in neurons(p | {"bias_mantissa": 0, "bias_exponent": 0}, 5):
+    for neuron in neurons(PLAIN):
         drive = np.zeros((1, 3, 5), np.int32)
         drive[0, 2, 4] = value
-        run = bind_neuron(neuron, 5)
-        assert not run(drive, np.zeros(drive.shape, np.uint8 if neuron.spikes else np.int64))
+        assert not run_kernel(neuron, drive)[0]
 
 
 # Parameters that 32 bits do not hold, or that no chip has: such a population runs by its step.
@@ -145,132 +192,108 @@ def test_parameters_too_wide_for_a_kernel(neuron):
 
 
 def test_an_input_too_large_for_the_kernel_runs_by_step(monkeypatch):
-    """Weights of 2^7 * 254 * 30 leave 2^18; only the samples where they do run by the step."""
+    """Weights of 2^7 * 254 * 30 leave 2^18; only the steps where they do run by the step."""
     network = integer_chain(30, 4, neuron=IntegerCubaLif(100, 200, 3), weight=254, exponent=7)
     x = np.zeros((5, 6, 30), np.uint8)
-    x[2:4] = 1
+    x[2:4, 1:] = 1
     monkeypatch.setattr(compiled, "SLICE_BYTES", 1)
     seen = []
-    monkeypatch.setattr(simulate, "replay", lambda *a: seen.append(a[2]) or replay(*a))
+    plain = runner._by_step
+
+    def by_step(*a):
+        run = plain(*a)
+        return lambda drive, out, at, state: seen.append(at) or run(drive, out, at, state)
+
+    monkeypatch.setattr(runner, "_by_step", by_step)
     check_agreement(network, x)
-    assert seen == [(1, 6, 4)] * 2
+    assert seen == [(sample, step) for sample in (2, 3) for step in range(1, 6)]
 
 
-WIRINGS = {
-    "3x3": Convolution((3, 6, 7), 5, (3, 3), (1, 1), (0, 0), (1, 1)),
-    "padded": Convolution((2, 5, 5), 16, (3, 3), (1, 1), (1, 1), (1, 1)),
-    "wide padding": Convolution((1, 2, 2), 3, (2, 3), (1, 1), (3, 4), (1, 1)),
-    "strided": Convolution((4, 9, 8), 6, (3, 2), (2, 3), (1, 0), (1, 1)),
-    "dilated": Convolution((2, 9, 8), 3, (3, 2), (1, 1), (1, 2), (2, 3)),
-    "strided and dilated": Convolution((2, 9, 8), 3, (3, 2), (2, 2), (1, 2), (2, 3)),
-    "1-D": Convolution((2, 11), 5, (4,), (1,), (2,), (1,)),
-    "1-D strided": Convolution((2, 11), 5, (4,), (3,), (2,), (1,)),
-    "kernel as large as the image": Convolution((2, 4, 3), 2, (4, 3), (1, 1), (0, 0), (1, 1)),
-    "one pixel": Convolution((1, 1, 1), 1, (1, 1), (1, 1), (0, 0), (1, 1)),
-    "many pixels": Convolution((1, 9, 9), 3, (2, 2), (1, 1), (0, 0), (1, 1)),
-}
-
-
-@pytest.mark.parametrize("exponent", [-2, 0, 3])
-@pytest.mark.parametrize("largest", [255, 32767])
-@pytest.mark.parametrize("wiring", WIRINGS.values(), ids=WIRINGS)
-def test_convolution_spike_by_spike(wiring, largest, exponent):
-    """Weights of 255 add up within 16 bits, weights of 32767 do not."""
-    rng = np.random.default_rng(1)
-    weight = rng.integers(-largest - 1, largest + 1, wiring.weight_shape)
-    check_events(IntegerSynapses(wiring, weight, exponent, 9))
-
-
-@pytest.mark.parametrize("exponent", [-2, 0, 3])
-@pytest.mark.parametrize("shape", [(1, 1), (3, 9), (40, 5)])
-@pytest.mark.parametrize("largest", [255, 8191])
-def test_dense_spike_by_spike(shape, largest, exponent):
-    """8191 is the largest weight four of which 16 bits hold."""
-    rng = np.random.default_rng(1)
-    weight = rng.choice([-largest, largest, 0, 1, -7], shape)
-    check_events(integer_dense(weight, exponent, 9))
-
-
-def check_events(synapses) -> None:
-    rng = np.random.default_rng(2)
-    events = bind_events(synapses, BINARY)
-    assert events
-    for rate, delay in ((0.0, 0), (0.3, 0), (0.3, 2), (1.0, 3), (1.0, 4), (1.0, 9)):
-        train = (rng.random((2, 4, synapses.wiring.sources)) < rate).astype(np.uint8)
-        total = np.full((2, 4, synapses.wiring.targets), 5, np.int32)
-        events.add(train, total, delay)
-        wanted = np.full(total.shape, 5)
-        if delay < 4:
-            wanted[:, delay:] += bind(synapses, BINARY)(torch.tensor(train[:, : 4 - delay])).numpy()
-        assert (total == wanted).all()
-
-
-# What has no way spike by spike: payloads, sums beyond 32 bits, groups, weights beyond 13 bits.
-NONE = {
-    "payload": (integer_dense([[1]], 0, 8), Interval(0, 2)),
-    "negative payload": (integer_dense([[1]], 0, 8), Interval(-1, 1)),
-    "wide sums": (integer_dense([[2**14]], 17, 8), BINARY),
-    "wide weights": (integer_dense([[2**13]], 0, 8), BINARY),
-    "exponent": (integer_dense([[1]], -40, 8), BINARY),
-    "groups": (
-        IntegerSynapses(
-            Convolution((2, 2, 2), 2, (1, 1), (1, 1), (0, 0), (1, 1), groups=2),
-            np.ones((2, 1, 1, 1)),
-            0,
-            8,
-        ),
-        BINARY,
-    ),
-}
-
-
-@pytest.mark.parametrize("case", NONE)
-def test_no_events(case):
-    assert bind_events(*NONE[case]) is None
-
-
-@pytest.mark.parametrize("train", [torch.tensor([[[-1], [2]]]), torch.ones(1, 2, 1).long()])
-def test_a_train_that_is_no_plain_spikes_is_multiplied(train):
-    synapses = integer_dense([[3]], 0, 8)
-    arriving = Arriving(bind(synapses, BINARY), bind_events(synapses, BINARY), 0, train)
-    assert arriving.by_events() is None
-
-
-def two_ways() -> IntegerNetwork:
-    """Two projections into one population: a convolution, and a dense one that comes later."""
-    wiring = Convolution((2, 6, 6), 4, (3, 3), (1, 1), (0, 0), (1, 1))
+def everything() -> IntegerNetwork:
+    """Convolutions channels last, dense and sparse ones between layouts, skips that come later."""
     rng = np.random.default_rng(3)
-    weight = rng.integers(-60, 61, wiring.weight_shape)
+    first = Convolution((2, 6, 6), 4, (3, 3), (1, 1), (0, 0), (1, 1))
+    second = Convolution((4, 4, 4), 4, (3, 3), (1, 1), (1, 1), (1, 1))
+    other = Convolution((8, 2, 4), 16, (1, 1), (1, 1), (0, 0), (1, 1))  # another view of the 64
+    grouped = Convolution((4, 4, 4), 4, (2, 2), (2, 2), (0, 0), (1, 1), 4)
+
+    def ints(wiring, exponent=0, low=-60):
+        weight = rng.integers(low, 61, wiring.weight_shape)
+        return IntegerSynapses(wiring, weight, exponent, 9)
+
+    sparse = Sparse(rng.integers(0, 64, 40), np.arange(40), 64, 64)
+    lif = IntegerCubaLif(2000, 300, np.arange(64) + 20, reset="soft")
     return IntegerNetwork(
         Input("input", (2, 6, 6)),
         (
-            Population("a", (4, 4, 4), IntegerCubaLif(2000, 300, 30, reset="soft"), phase=1),
-            Population("b", (9,), IntegerReadout(4095, 100), phase=4),
+            Population("a", (4, 4, 4), lif, phase=1),
+            Population("b", (4, 4, 4), IntegerSignedIntegrateFire(40), phase=2),
+            Population("c", (128,), IntegerIntegrateFire(25), phase=3),
+            Population("d", (4, 2, 2), IntegerRefractoryLif(4095, 20, 9, 1), phase=3),
+            Population("e", (64,), IntegerTernaryLif(4095, 20, 39, -9), phase=3),
+            Population("out", (9,), IntegerReadout(4095, 100), phase=4),
         ),
         (
-            Projection("input", "a", IntegerSynapses(wiring, weight, 0, 9), 1),
-            Projection("input", "a", integer_dense(rng.integers(-60, 61, (64, 72)), -1, 9), 3),
-            Projection("a", "b", integer_dense(rng.integers(-60, 61, (9, 64)), 2, 9), 3),
+            Projection("input", "a", ints(first), 1),
+            Projection("input", "a", integer_dense(rng.integers(-6, 7, (64, 72)) * 16, -3, 9), 3),
+            Projection("a", "b", ints(second), 1),
+            Projection("a", "b", ints(Scale(64, True)), 4),
+            Projection("a", "b", ints(Scale(64)), 2),
+            Projection("a", "b", ints(sparse), 1),
+            Projection("b", "c", ints(other), 1),
+            Projection("b", "d", ints(grouped), 1),
+            Projection("b", "e", ints(Scale(64), low=40), 1),
+            Projection("c", "out", integer_dense(rng.integers(-60, 61, (9, 128)), 2, 9), 1),
+            Projection("d", "out", integer_dense(rng.integers(-60, 61, (9, 16)), 0, 9), 3),
+            Projection("e", "out", integer_dense(rng.integers(-128, 128, (9, 64)), 1, 9), 1),
         ),
-        "b",
+        "out",
     )
 
 
-@pytest.mark.parametrize("convolution", [0.0, 1.1])
-@pytest.mark.parametrize("cost", [0, 10**9])
+def test_everything_is_compiled_and_spikes():
+    network = everything()
+    found = runner.Runner(network, fast=True)
+    assert set(found.fast) == {p.name for p in network.populations}
+    assert found.layouts == {"input": 2, "a": 4, "b": 4, "c": 16, "d": 4, "e": 1, "out": 1}
+    trains = outputs(network, spikes(network, 5, 9))
+    assert all(train.any() for train in trains.values())
+    assert trains["b"].min() == trains["e"].min() == -1
+
+
+@pytest.mark.parametrize("below", [0.0, 1.1])
+@pytest.mark.parametrize("integers", [True, False])
 @pytest.mark.parametrize("size", [1, 2**12, 2**24])
-def test_slices_and_the_choice_do_not_change_results(monkeypatch, convolution, cost, size):
-    """Events or products, alone or mixed, in slices of any size: always the same."""
-    monkeypatch.setattr(compiled, "CONVOLUTION_ACTIVITY", convolution)
-    monkeypatch.setattr(compiled, "SPIKE_COST", cost)
+def test_slices_and_ways_do_not_change_results(monkeypatch, below, integers, size):
+    """Events or products of integers or floats, in slices of any size: always the same."""
+    monkeypatch.setattr(ways, "EVENTS_PAY", dict.fromkeys(ways.EVENTS_PAY, below))
+    monkeypatch.setattr(ways, "has_integer_product", lambda: integers)
     monkeypatch.setattr(compiled, "SLICE_BYTES", size)
-    network = two_ways()
+    network = everything()
     for steps in (1, 2, 7):
         check_agreement(network, spikes(network, 11, steps, rate=0.2))
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, group=st.sampled_from(GROUPS), memory=st.integers(1, 30000))
+def test_time_steps_may_come_in_parts(seed, group, memory):
+    """States and delayed spikes are carried on, in loops and on the slow way too."""
+    network, x = drawn(seed, 0, *group), drawn_spikes(seed, *group)
+    before = simulate.MEMORY_BYTES
+    for fast in (0, 2**60):
+        whole = outputs(network, x)
+        try:
+            simulate.MEMORY_BYTES, simulate.COMPILE_FROM = memory, fast
+            parts = outputs(network, x)
+            alone = network.run(x).spikes
+        finally:
+            simulate.MEMORY_BYTES, simulate.COMPILE_FROM = before, 0
+        assert all(torch.equal(train, whole[name]) for name, train in parts.items())
+        assert (alone.reshape(whole[network.output].shape) == whole[network.output].numpy()).all()
+
+
 def test_threads_do_not_change_results():
-    network = two_ways()
+    network = everything()
     x = spikes(network, 40, 5)
     found = outputs(network, x)
     before = torch.get_num_threads()
@@ -282,6 +305,17 @@ def test_threads_do_not_change_results():
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_population_without_a_kernel_between_compiled_ones():
+    network = everything()
+    wide = IntegerCubaLif(2000, 300, 2**23, reset="soft", bias_mantissa=2**29)
+    populations = tuple(
+        replace(p, neuron=wide) if p.name == "a" else p for p in network.populations
+    )
+    network = replace(network, populations=populations)
+    assert "a" not in runner.Runner(network, fast=True).fast
+    check_agreement(network, spikes(network, 4, 7))
 
 
 def test_the_shortest_and_the_smallest():

@@ -27,6 +27,7 @@ from snncompile.neurons.readout import Readout
 from snncompile.passes.retime import Retime
 from snncompile.reference import simulate
 from snncompile.reference.backend import trains
+from snncompile.reference.runner import Runner
 from snncompile.reference.simulate import batches, check_input, check_spikes, replay
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import IntegerSynapses, Synapses
@@ -92,8 +93,8 @@ def test_batches_do_not_change_results(make, monkeypatch):
     network = make(5)
     x = spikes(network, 7, 6)
     whole = outputs(network, x)
-    per_sample = 16 * 6 * (network.input.size + sum(p.size for p in network.populations))
-    monkeypatch.setattr(simulate, "MEMORY_BYTES", 3 * per_sample)
+    runner = Runner(network)
+    monkeypatch.setattr(simulate, "MEMORY_BYTES", 3 * (6 * runner.bytes + runner.state_bytes))
     seen = []
     parts = list(batches(network, x, progress=lambda *done: seen.append(done)))
     assert [len(part["input"]) for part in parts] == [3, 3, 1]

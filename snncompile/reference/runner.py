@@ -1,0 +1,333 @@
+"""A network that is ready to run: its parameters as tensors, its populations in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from snncompile.ir import view
+from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection
+from snncompile.neurons.base import BINARY, Neuron
+from snncompile.reference import compiled
+from snncompile.reference.layout import Layouts, layouts, order, turned
+from snncompile.reference.synapses import arriving_bound, bind
+from snncompile.reference.ways import Ways, ways
+
+Trains = dict[str, Tensor]
+"""Output of the input and of each population, shape (samples, steps, size)."""
+Watch = Callable[[str, int, tuple[Tensor, ...]], None]
+"""Called with (population, time step, its states) after each time step."""
+
+
+@dataclass(eq=False)
+class Session:
+    """One batch of samples while it runs, some time steps after the other."""
+
+    samples: int
+    steps: int = 0
+    """Done so far."""
+    states: dict[str, Any] = field(default_factory=dict)
+    """After the last step, by population."""
+    tails: Trains = field(default_factory=dict)
+    """The last outputs, as many steps as projections delay them; in the layout they are kept in."""
+
+
+class Runner:
+    """Runs batches of a network, on one device."""
+
+    def __init__(
+        self, network: Graph, watch: Watch | None = None, *, fast: bool = False, device: str = "cpu"
+    ) -> None:
+        self.network = network
+        self.watch = watch
+        self.exact = isinstance(network, IntegerNetwork)
+        self.device = torch.device(device)
+        self.groups = tuple(view.groups(network))
+        self.before = _delays(network)
+        """Time steps of each source's output that have to be remembered."""
+        self.layouts: Layouts = {}
+        self.fast: dict[str, compiled.Fast] = {}
+        self.ways: dict[int, Ways] = {}
+        if fast and isinstance(network, IntegerNetwork) and not watch and device == "cpu":
+            self._compile(network)
+        slow = [p.name for p in network.populations if p.name not in self.fast]
+        self.neurons = {name: network.population(name).neuron.bind(self._tensor) for name in slow}
+        self.synapses = {
+            id(p): bind(p.synapses, network.payload(p.source), device)
+            for p in network.projections
+            if p.target in self.neurons
+        }
+        self.bytes = self._input_bytes() + sum(self._bytes(p) for p in network.populations)
+        """Memory per sample and time step."""
+        self.state_bytes = sum(8 * len(p.neuron.states) * p.size for p in network.populations)
+        """Memory per sample."""
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.tensor(array, device=self.device)
+
+    def _compile(self, network: IntegerNetwork) -> None:
+        """Find the populations that can take the compiled way."""
+        names = [
+            found[0]
+            for found, loop in self.groups
+            if not loop and _has_kernel(network, network.population(found[0]))
+        ]
+        self.layouts = layouts(network, [network.input.name, *names]) if names else {}
+        for name in names:
+            population, channels = network.population(name), self.layouts[name]
+            found = {
+                id(p): ways(p.synapses, network.payload(p.source), self.layouts[p.source], channels)  # type: ignore[arg-type]
+                for p in network.into(name)
+            }
+            kernel = compiled.bind_neuron(population.neuron, population.size, channels)
+            assert kernel is not None
+            assert None not in found.values()
+            self.ways |= {key: way for key, way in found.items() if way}
+            by_step = _by_step(population.neuron, order(population.size, channels))
+            self.fast[name] = compiled.Fast(kernel, by_step, population.size)
+
+    def _input_bytes(self) -> int:
+        plain = bool(self.fast) and self.network.input.payload == BINARY
+        turns = self.layouts.get(self.network.input.name, 1) > 1
+        return ((1 + turns) if plain else 16) * self.network.input.size
+
+    def _bytes(self, population: Population) -> int:
+        if population.name not in self.fast:
+            return 16 * population.size * max(1, len(population.neuron.ports))
+        kept = compiled.kept_type(population.neuron, population.neuron.payload)
+        return int(np.dtype(kept).itemsize * population.size)
+
+    def run(self, session: Session, x: Tensor, keep: Collection[str]) -> Trains:
+        """Run the next time steps of a batch; return what is to be kept, in its own order.
+
+        Args:
+            session: the batch; is brought forward.
+            x: input, shape (samples, steps, size).
+            keep: the input or populations.
+        """
+        chunk = _Chunk(self, session, x)
+        for names, loop in self.groups:
+            if loop:
+                chunk.run_loop(names)
+            elif names[0] in self.fast:
+                chunk.run_fast(names[0])
+            else:
+                chunk.run_slow(names[0])
+        kept = {name: chunk.output(name) for name in keep}
+        for name, before in self.before.items():
+            session.tails[name] = chunk.trains[name][:, -before:].clone()
+        session.steps += x.shape[1]
+        return kept
+
+
+class _Chunk:
+    """Some time steps of a batch."""
+
+    def __init__(self, runner: Runner, session: Session, x: Tensor) -> None:
+        self.runner, self.session, self.network = runner, session, runner.network
+        self.x, self.steps = x, x.shape[1]
+        self.trains: Trains = {}
+        """Outputs in their layouts, with the steps remembered before."""
+        self._own_order: Trains = {}
+        source = self.network.input.name
+        kept = x
+        if runner.fast:
+            dtype = compiled.kept_type(None, self.network.input.payload)
+            kept = turned(x, 1, runner.layouts[source]).to(_torch(dtype))
+        train = self._with_tail(source, kept.shape[2], kept.dtype) if self._before(source) else kept
+        if train is not kept:
+            train[:, self._before(source) :] = kept
+        self.trains[source] = train
+
+    def _before(self, name: str) -> int:
+        return self.runner.before.get(name, 0)
+
+    def _with_tail(self, name: str, size: int, dtype: torch.dtype) -> Tensor:
+        """Return room for an output, behind the steps that are remembered."""
+        before = self._before(name)
+        shape = self.session.samples, before + self.steps, size
+        train = torch.empty(shape, dtype=dtype, device=self.runner.device)
+        if before:
+            tail = self.session.tails.get(name)
+            train[:, :before] = 0 if tail is None else tail
+        return train
+
+    def output(self, name: str) -> Tensor:
+        """Return an output in the population's own order, with the type its `step` gives."""
+        if name == self.network.input.name:
+            return self.x
+        train = self._whole(name)[:, self._before(name) :]
+        if name not in self.runner.fast:
+            return train
+        if train.dtype == torch.uint8:
+            return train.contiguous().view(torch.bool)
+        return train.to(torch.int64)
+
+    def _whole(self, name: str) -> Tensor:
+        """Return an output with what is remembered, in the population's own order."""
+        if name not in self._own_order:
+            channels = self.runner.layouts.get(name, 1)
+            self._own_order[name] = turned(self.trains[name], channels, 1)
+        return self._own_order[name]
+
+    def _delayed(self, projection: Projection, train: Tensor) -> Tensor:
+        """Return what the source sent as long ago as the projection delays it."""
+        first = self._before(projection.source) - self.network.own_delay(projection)
+        return train[:, first : first + self.steps]
+
+    def run_fast(self, name: str) -> None:
+        """Compute a population the compiled way."""
+        population = self.network.population(name)
+        arriving = [
+            compiled.Arriving(self.runner.ways[id(p)], self._delayed(p, self._bytes(p)).numpy())
+            for p in self.network.into(name)
+        ]
+        dtype = compiled.kept_type(population.neuron, population.neuron.payload)
+        out = self._with_tail(name, population.size, _torch(dtype))
+        states = self.session.states
+        if name not in states:
+            states[name] = self._start_fast(population)
+        before = self._before(name)
+        self.runner.fast[name].run(arriving, out.numpy(), before, states[name])
+        self.trains[name] = out
+
+    def _bytes(self, projection: Projection) -> Tensor:
+        """Return what the source sends in the type that the ways take."""
+        train = self.trains[projection.source]
+        dtype = _torch(compiled.kept_type(None, self.network.payload(projection.source)))
+        return train.view(dtype) if train.dtype == torch.bool else train.to(dtype)
+
+    def _start_fast(self, population: Population) -> NDArray[np.int32]:
+        start = population.neuron.begin(np.zeros(population.size, np.int64))
+        turn = order(population.size, self.runner.layouts[population.name])
+        one = np.stack(start)[:, turn].astype(np.int32)
+        return np.repeat(one[np.newaxis], self.session.samples, axis=0)
+
+    def run_slow(self, name: str) -> None:
+        """Compute a population step by step, with the operators of its neuron."""
+        neuron, drive = self.runner.neurons[name], self._drive(name)
+        state = self._state(name, drive)
+        for step in range(self.steps):
+            state, output = neuron.step(state, drive[..., step, :])
+            if step == 0:
+                self.trains[name] = self._with_tail(name, output.shape[-1], output.dtype)
+            self.trains[name][:, self._before(name) + step] = output
+            self._tell(name, step, state)
+        self.session.states[name] = state
+
+    def run_loop(self, names: tuple[str, ...]) -> None:
+        """Compute populations that feed each other, time step by time step."""
+        drive = {name: self._drive(name) for name in names}
+        state = {name: self._state(name, drive[name]) for name in names}
+        inside = {n: [p for p in self.network.into(n) if p.source in names] for n in names}
+        for name in names:
+            neuron = self.runner.neurons[name]
+            _, output = neuron.step(state[name], drive[name][..., 0, :])
+            self.trains[name] = self._with_tail(name, output.shape[-1], output.dtype)
+        for step in range(self.steps):
+            for name in names:
+                neuron, x = self.runner.neurons[name], drive[name][..., step, :]
+                for p in inside[name]:
+                    sent = self._delayed(p, self.trains[p.source])[:, step]
+                    of_port(neuron, x, self.network.port(p)).add_(self.runner.synapses[id(p)](sent))
+                state[name], output = neuron.step(state[name], x)
+                self.trains[name][:, self._before(name) + step] = output
+                self._tell(name, step, state[name])
+        self.session.states |= state
+
+    def _state(self, name: str, drive: Tensor) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] | None = self.session.states.get(name)
+        return start(self.runner.neurons[name], drive) if found is None else found
+
+    def _tell(self, name: str, step: int, state: tuple[Tensor, ...]) -> None:
+        if self.runner.watch:
+            self.runner.watch(name, self.session.steps + step, state)
+
+    def _drive(self, name: str) -> Tensor:
+        """Return what arrives from populations that are computed already."""
+        population = self.network.population(name)
+        shape = torch.Size((self.session.samples, self.steps, population.size))
+        total = silence(population.neuron, shape, self.runner.exact, self.runner.device)
+        for p in self.network.into(name):
+            if p.source in self.trains:
+                sent = self._delayed(p, self._whole(p.source))
+                part = of_port(population.neuron, total, self.network.port(p))
+                part += self.runner.synapses[id(p)](sent)
+        return total
+
+
+def _delays(network: Graph) -> dict[str, int]:
+    """Return the longest own delay behind each source, where there is one."""
+    longest: dict[str, int] = {}
+    for p in network.projections:
+        if network.own_delay(p) > 0:
+            longest[p.source] = max(longest.get(p.source, 0), network.own_delay(p))
+    return longest
+
+
+def _has_kernel(network: IntegerNetwork, population: Population) -> bool:
+    """Whether a population can take the compiled way."""
+    into = network.into(population.name)
+    sources: list[Any] = [(p.synapses, network.payload(p.source)) for p in into]
+    fits = all(s.exponent >= -31 and abs(low) < 2**31 > high for s, (low, high) in sources)
+    return (
+        fits
+        and not population.neuron.ports
+        and sum(arriving_bound(*source) for source in sources) < 2**31
+        and compiled.bind_neuron(population.neuron, population.size) is not None
+    )
+
+
+def _by_step(
+    neuron: Neuron, turn: NDArray[np.int64]
+) -> Callable[[NDArray[Any], NDArray[Any], tuple[int, int], NDArray[Any]], None]:
+    """Return what does the work of a kernel for inputs of any size."""
+    bound = neuron.bind(lambda a: torch.tensor(a[turn] if a.ndim else a))
+
+    def run(
+        drive: NDArray[Any], out: NDArray[Any], at: tuple[int, int], state: NDArray[Any]
+    ) -> None:
+        states = tuple(torch.tensor(state[:, k], dtype=torch.int64) for k in range(state.shape[1]))
+        for step in range(drive.shape[1]):
+            states, output = bound.step(states, torch.tensor(drive[:, step], dtype=torch.int64))
+            out[at[0] : at[0] + len(drive), at[1] + step] = output.numpy()
+        for k, one in enumerate(states):
+            state[:, k] = one.numpy()
+
+    return run
+
+
+def _torch(dtype: Any) -> torch.dtype:
+    return TYPES[np.dtype(dtype).name]
+
+
+TYPES: Mapping[str, torch.dtype] = {
+    "uint8": torch.uint8,
+    "int8": torch.int8,
+    "int32": torch.int32,
+}
+
+
+def silence(
+    neuron: Neuron, shape: torch.Size, exact: bool, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Return no input, shape (samples, steps, n); of a neuron with ports (ports, samples, ...)."""
+    ports = (len(neuron.ports),) if neuron.ports else ()
+    dtype = torch.int64 if exact else torch.float64
+    return torch.zeros((*ports, *shape), dtype=dtype, device=device)
+
+
+def of_port(neuron: Neuron, drive: Tensor, port: int) -> Tensor:
+    """Return the part of the input that goes to one port."""
+    return drive[port] if neuron.ports else drive
+
+
+def start(neuron: Neuron, drive: Tensor) -> tuple[Tensor, ...]:
+    """Return the states before the first step; `drive` has shape (..., samples, steps, n)."""
+    return neuron.begin(torch.zeros_like(of_port(neuron, drive, 0)[:, 0]))
