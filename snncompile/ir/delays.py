@@ -1,0 +1,71 @@
+"""Delays per synapse: one projection for each delay that occurs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snncompile.errors import InputError
+from snncompile.ir.graph import Projection
+from snncompile.synapses.base import IntegerSynapses, Synapses
+from snncompile.synapses.sparse import Sparse
+
+
+def by_delay(projection: Projection, delays: ArrayLike) -> tuple[Projection, ...]:
+    """Return a projection as several, one per delay, each with the synapses of that delay.
+
+    The cost: as many projections as there are different delays. Every synapse is kept once, but one
+    by one (`Sparse`), so shared kernels of a convolution are unrolled; on a chip a source neuron
+    needs an axon for each of its delays. If all delays are equal, the wiring stays as it is.
+
+    Where the exponent of integer weights is negative, the sum of each delay is rounded by itself.
+
+    Args:
+        projection: its own delay is added to that of each synapse.
+        delays: time steps, whole numbers from 0, that broadcast to (target, source): one number,
+            shape (source,) for delays of axons, or one per synapse.
+
+    Raises:
+        InputError: the delays have another shape, or are no whole numbers from 0.
+    """
+    wiring = projection.synapses.wiring
+    steps = _checked(projection, delays, (wiring.targets, wiring.sources))
+    values = np.unique(steps)
+    if len(values) == 1:
+        return (replace(projection, delay=projection.delay + int(values[0])),)
+    matrix = wiring.matrix(projection.synapses.weight).tocoo()
+    target, source = matrix.coords
+    each = steps[target, source]
+    made = []
+    for value in np.unique(each):
+        of_value = each == value
+        part = Sparse(target[of_value], source[of_value], *matrix.shape)
+        synapses = _with(projection.synapses, part, matrix.data[of_value])
+        made.append(replace(projection, synapses=synapses, delay=projection.delay + int(value)))
+    return tuple(made)
+
+
+def _checked(
+    projection: Projection, delays: ArrayLike, shape: tuple[int, int]
+) -> NDArray[np.int64]:
+    where = f"projection {projection.source} -> {projection.target}"
+    array = np.asarray(delays)
+    if array.dtype.kind not in "iuf" or (array != np.rint(array)).any() or array.min() < 0:
+        raise InputError(f"{where}: delays must be whole numbers from 0")
+    try:
+        return np.broadcast_to(array.astype(np.int64), shape)
+    except ValueError:
+        raise InputError(
+            f"{where}: delays have shape {array.shape}, expected one for all, (source,) or"
+            f" (target, source) of {shape}"
+        ) from None
+
+
+def _with(
+    synapses: Synapses | IntegerSynapses, wiring: Sparse, weight: NDArray[np.generic]
+) -> Synapses | IntegerSynapses:
+    if isinstance(synapses, IntegerSynapses):
+        return replace(synapses, wiring=wiring, weight=weight)  # type: ignore[arg-type]
+    return replace(synapses, wiring=wiring, weight=weight)  # type: ignore[arg-type]
