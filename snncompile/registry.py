@@ -18,6 +18,7 @@ TABLES: dict[str, dict[str, str]] = {
         "bistable_fire": "snncompile.neurons.bistable_fire:BistableFire",
         "cuba_lif": "snncompile.neurons.cuba_lif:CubaLif",
         "integrate_fire": "snncompile.neurons.integrate_fire:IntegrateFire",
+        "multi_spike_lif": "snncompile.neurons.multi_spike_lif:MultiSpikeLif",
         "phase_fire": "snncompile.neurons.phase_fire:PhaseFire",
         "refractory_lif": "snncompile.neurons.refractory_lif:RefractoryLif",
         "signed_integrate_fire": ("snncompile.neurons.signed_integrate_fire:SignedIntegrateFire"),
@@ -51,7 +52,9 @@ TABLES: dict[str, dict[str, str]] = {
         "torch": "snncompile.frontends.torch_native:trains",
     },
     "torch_libraries": {
+        "norse": "snncompile.frontends.norse:LIBRARY",
         "own": "snncompile.frontends.own:LIBRARY",
+        "sinabs": "snncompile.frontends.sinabs:LIBRARY",
         "snntorch": "snncompile.frontends.snntorch:LIBRARY",
         "spikingjelly": "snncompile.frontends.spikingjelly:LIBRARY",
     },

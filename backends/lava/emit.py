@@ -247,7 +247,7 @@ RESERVED = (
     *("CubaLif", "Readout", "Delay", "Probe"),
     *("ResonateFire", "ResonateFireIzhikevich", "SigmaDeltaReset", "DeltaReset", "SigmaReset"),
     *("RefractoryLif", "SignedIntegrateFire", "TernaryLif", "AdaptiveLif", "BistableFire"),
-    *("PhaseFire", "WindowReadout"),
+    *("PhaseFire", "WindowReadout", "MultiSpikeLif"),
     *(
         "SpikeSource",
         "ARRAYS",
@@ -321,6 +321,7 @@ MODULES = {
     "SigmaReset": "sigma_reset",
     "CubaLif": "cuba_lif",
     "Delay": "delay",
+    "MultiSpikeLif": "multi_spike_lif",
     "PhaseFire": "phase_fire",
     "Readout": "readout",
     "RefractoryLif": "refractory_lif",

@@ -25,6 +25,8 @@ PROCESSES = {
     "cuba_lif/none": "CubaLif",
     "integrate_fire/hard": "LIFReset",
     "integrate_fire/soft": "CubaLif",
+    "multi_spike_lif/hard": "MultiSpikeLif",
+    "multi_spike_lif/soft": "MultiSpikeLif",
     "phase_fire": "PhaseFire",
     "readout": "Readout",
     "refractory_lif": "RefractoryLif",
@@ -42,7 +44,7 @@ PROCESSES = {
 NO_INITIAL = {"LIFReset": "CubaLif"}
 """Processes of Lava's that start at v = 0 only, and ours that compute the same from elsewhere."""
 
-WITH_RESET = ("AdaptiveLif", "CubaLif")
+WITH_RESET = ("AdaptiveLif", "CubaLif", "MultiSpikeLif")
 """Processes that take the reset as a parameter."""
 
 NAMES = {
@@ -56,6 +58,8 @@ NAMES = {
     "window": "window",
     "start": "onset",  # a Lava model has a method called start
     "doubling": "doubling",
+    "most": "most",
+    "lowest": "lowest",
     "bias_mantissa": "bias_mant",
     "bias_exponent": "bias_exp",
     "initial": "initial",
@@ -79,6 +83,8 @@ LIMITS = {
     "window": (1, 2**31 - 1),
     "onset": (0, 2**31 - 1),
     "doubling": (0, 1),
+    "most": (1, 2**23 - 1),
+    "lowest": (1 - STATE_LIMIT, 0),
     "bias_mant": (-32768, 32767),
     "bias_exp": (0, 14),
     "initial": (1 - STATE_LIMIT, STATE_LIMIT - 1),

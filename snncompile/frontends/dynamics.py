@@ -8,6 +8,7 @@ import numpy as np
 
 from snncompile.neurons.base import FloatNeuron, Floats
 from snncompile.neurons.cuba_lif import CubaLif, Reset
+from snncompile.neurons.multi_spike_lif import MultiSpikeLif
 from snncompile.neurons.readout import Readout
 from snncompile.synapses.base import Synapses
 
@@ -54,6 +55,10 @@ class Dynamics:
     """Weights that the layer itself applies to its input."""
     spikes: bool = True
     """Whether the output is spikes; otherwise it is the potential."""
+    most_spikes: int = 1
+    """Most spikes of one time step, one per threshold; above 1 only if `fires_at_threshold`."""
+    lowest: Floats | None = None
+    """Potential below which no time step ends."""
 
     @property
     def bias_on_potential(self) -> bool:
@@ -66,6 +71,8 @@ class Dynamics:
         Its potential is 1 / gain times the library's: the weights stay as they are.
         """
         threshold = self.threshold / self.gain
+        if self.most_spikes > 1 or self.lowest is not None:
+            return self._multi_spike(threshold, bias + self.constant / self.gain)
         if self.fires_at_threshold:
             threshold = np.nextafter(threshold, -np.inf)
         constant = bias + self.constant / self.gain
@@ -75,6 +82,20 @@ class Dynamics:
             threshold,
             constant,
             self.reset,
+            **self._initial(self.gain),
+        )
+
+    def _multi_spike(self, threshold: Floats, constant: Floats) -> FloatNeuron:
+        assert self.fires_at_threshold
+        lowest = {} if self.lowest is None else {"lowest": self.lowest / self.gain}
+        return MultiSpikeLif(
+            self.current_decay,
+            self.potential_decay,
+            threshold,
+            constant,
+            np.asarray(float(self.most_spikes)),
+            reset="hard" if self.reset == "hard" else "soft",
+            **lowest,
             **self._initial(self.gain),
         )
 

@@ -113,6 +113,12 @@ class Library:
         """Return how many of the last axes of an input belong to one sample; None: as torch's."""
         return None
 
+    def copy(self, module: Any, memo: dict[int, Any]) -> None:
+        """Put a copy of a module into the memo of `copy.deepcopy`, where it makes none itself.
+
+        Called with every module whose class descends from one of the library.
+        """
+
     def reset(self, module: Any) -> None:
         """Put the state that a module keeps back to what a new sample starts with.
 

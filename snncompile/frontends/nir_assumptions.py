@@ -57,7 +57,7 @@ class Assumptions:
     r: str = "file"
     """one: the current of a step is added to the potential, whatever the file says."""
     spikes_per_step: str = "one"
-    """many: as many as thresholds fit into the potential."""
+    """many: one per threshold in the potential, up to 255; only with reset hard or soft."""
 
 
 ORIGINS: dict[str, Assumptions] = {

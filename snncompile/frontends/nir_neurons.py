@@ -22,6 +22,7 @@ from snncompile.frontends.nir_linear import broadcast, check_broadcast
 from snncompile.neurons.base import FloatNeuron, Floats
 from snncompile.neurons.cuba_lif import CubaLif, Reset
 from snncompile.neurons.integrate_fire import IntegrateFire
+from snncompile.neurons.multi_spike_lif import MultiSpikeLif
 from snncompile.neurons.readout import Readout
 from snncompile.synapses.base import Shape
 
@@ -204,22 +205,19 @@ def neuron(node: Node, made: Dynamics, bias: Floats, reading: Reading) -> FloatN
     initial = _lean(start - shift)
     if made.threshold is None:
         return Readout(made.current_decay, made.potential_decay, constant, initial=initial)
-    if assumed.spikes_per_step == "many" and reset != "none":
-        raise UnsupportedError(
-            f"{node.where}: several spikes in one time step are not known; give"
-            " spikes_per_step='one' if it was trained so"
-        )
     threshold = _lean(made.threshold - shift)
     if not (threshold > 0).all():
         raise UnsupportedError(
             f"{node.where}: its threshold is not above {'v_reset' if hard else '0'}, so it fires"
             " without input"
         )
+    decays = made.current_decay, made.potential_decay
+    if assumed.spikes_per_step == "many" and reset in ("hard", "soft"):
+        return MultiSpikeLif(*decays, threshold, constant, reset=cast(Any, reset), initial=initial)
     if assumed.comparison == ">=":
         threshold = np.nextafter(threshold, 0)
     if node.kind == "IF" and reset in ("hard", "soft"):
         return IntegrateFire(threshold, constant, cast(Any, reset), initial=initial)
-    decays = made.current_decay, made.potential_decay
     return CubaLif(*decays, threshold, constant, cast(Reset, reset), initial=initial)
 
 

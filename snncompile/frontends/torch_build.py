@@ -129,8 +129,15 @@ def _population(
         bias = np.zeros(1)
     spikes = dynamics.spikes and origin.compared == "output"
     make = dynamics.neuron if spikes else dynamics.readout
-    populations.append(Population(name, layer.shape, make(_short(bias))))
+    populations.append(Population(name, _shape(layer, dynamics), make(_short(bias))))
     return populations, projections
+
+
+def _shape(layer: NeuronLayer, dynamics: Dynamics) -> Shape:
+    """Return the shape of the neurons: that of their input, unless the layer has weights for it."""
+    if dynamics.input is None:
+        return layer.shape
+    return (dynamics.input.synapses.wiring.targets,)
 
 
 def _short(bias: Floats) -> Floats:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends import torch_layers
+from snncompile.frontends.library import Library
 from snncompile.frontends.torch_arguments import mapped
 
 
@@ -100,17 +101,25 @@ def working_copy(module: nn.Module, samples: int, steps: int) -> nn.Module:
             if not isinstance(tensor, nn.Parameter):
                 memo[id(tensor)] = tensor.detach().to("cpu", copy=True)
     try:
+        for library, inner in _of_libraries(module):
+            library.copy(inner, memo)
         result = copy.deepcopy(module, memo)
     except Exception as error:
         name = type(module).__name__
         raise InputError(f"{name} cannot be copied, {one_line(error)}") from error
     result = result.cpu().eval()
-    for inner in result.modules():
+    for library, inner in _of_libraries(result):
+        library.reset(inner)
+        library.prepare(inner, samples, steps)
+    return result
+
+
+def _of_libraries(module: nn.Module) -> Iterator[tuple[Library, nn.Module]]:
+    """Yield each module that descends from a library's, with the library."""
+    for inner in module.modules():
         for library in torch_layers.libraries():
             if library.descends(inner):
-                library.reset(inner)
-                library.prepare(inner, samples, steps)
-    return result
+                yield library, inner
 
 
 def _all_tensors(value: Any) -> Iterator[Tensor]:

@@ -21,7 +21,7 @@ def check_share(name: str, value: Floats) -> None:
         raise ValueError(f"{name} must be between 0 and 1, got {_first(value, 0, 1):g}")
 
 
-def check_positive(name: str, value: Floats) -> None:
+def check_positive(name: str, value: Floats | Ints) -> None:
     """Refuse a number that is not above zero."""
     if not (value > 0).all():
         raise ValueError(f"{name} must be positive, got {value.min():g}")

@@ -12,7 +12,7 @@ from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.convert import limit
 from snncompile.synapses.base import IntegerSynapses
 
-STEPS = ("window", "start", "doubling")
+STEPS = ("window", "start", "doubling", "most")
 """Parameters of a program of the neuron's own, most count time steps; no chip states a limit."""
 WIDEST = 9
 """Bits of a stored weight; a chip's file may list more, which integer synapses do not know."""
@@ -68,6 +68,7 @@ def _neuron(population: Population, chip: Chip) -> Iterator[str]:
         "bias_level": (-state, state),
         "state_exponent": (0, limit(formats.state_bits)),
         "input_exponent": (0, limit(formats.state_bits)),
+        "lowest": (-state, 0),
     }
     for name in population.neuron.parameters():
         if name in STEPS:

@@ -15,6 +15,7 @@ from snncompile.neurons.bistable_fire import IntegerBistableFire
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.delta import IntegerDelta
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.neurons.multi_spike_lif import IntegerMultiSpikeLif
 from snncompile.neurons.phase_fire import IntegerPhaseFire
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.neurons.refractory_lif import IntegerRefractoryLif
@@ -82,10 +83,21 @@ def phase_fire(some) -> IntegerNeuron:
     return IntegerPhaseFire(some(50, 200), *cycle, some(-40, 60), some(0, 5))
 
 
+def multi_spike_lif(reset: str):
+    def make(some) -> IntegerNeuron:
+        decays, bias = (some(1500, 4096), some(0, 800)), (some(-40, 60), some(0, 5))
+        more = some(2, 4), some(-9000, 1)
+        return IntegerMultiSpikeLif(*decays, some(20, 60), *bias, *more, reset)
+
+    return make
+
+
 KINDS = {
     "adaptive_lif/hard": adaptive_lif("hard"),
     "adaptive_lif/soft": adaptive_lif("soft"),
     "bistable_fire": bistable_fire,
+    "multi_spike_lif/hard": multi_spike_lif("hard"),
+    "multi_spike_lif/soft": multi_spike_lif("soft"),
     "phase_fire": phase_fire,
     "refractory_lif": refractory_lif,
     "resonate_fire": resonate_fire,

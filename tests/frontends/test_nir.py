@@ -74,8 +74,7 @@ WRITTEN_BY = {
 @pytest.mark.parametrize("origin", WRITTEN_BY)
 def test_finds_out_who_wrote_a_file(write, origin):
     path = write(nir.Linear(np.eye(2)), WRITTEN_BY[origin])
-    many = {"spikes_per_step": "one"} if origin == "sinabs" else {}
-    notes = from_nir(path, **many).notes
+    notes = from_nir(path).notes
     assert notes[0].startswith(f"NIR: read as written by {origin} (")
 
 

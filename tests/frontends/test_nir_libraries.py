@@ -163,22 +163,27 @@ def test_norse(tmp_path, neurons):
     check(tmp_path, graph, x, torch.stack(native, 1).numpy(), "norse")
 
 
-def integrate_of_sinabs(layers, single):
-    return [layers.IAF(spike_fn=single)]
+def integrate_of_sinabs(layers, **options):
+    return [layers.IAF(spike_threshold=some(20, 0.25), **options)]
 
 
-def lif_of_sinabs(layers, single):
-    return [layers.LIF(some(20, 5.0), spike_threshold=some(20, 0.2), spike_fn=single)]
+def lif_of_sinabs(layers, **options):
+    return [layers.LIF(some(20, 5.0), spike_threshold=some(20, 0.1), **options)]
 
 
+@pytest.mark.parametrize("spikes_per_step", ["one", "many"])
 @pytest.mark.parametrize("neurons", [integrate_of_sinabs, lif_of_sinabs])
-def test_sinabs(tmp_path, neurons):
+def test_sinabs(tmp_path, neurons, spikes_per_step):
     sinabs, export = library("sinabs"), library("sinabs.nir")
-    single = library("sinabs.activation").SingleSpike
-    module, x = nn.Sequential(*sequence(neurons(library("sinabs.layers"), single))), spikes(12)
+    single = {"spike_fn": library("sinabs.activation").SingleSpike}
+    options = single if spikes_per_step == "one" else {}
+    module = nn.Sequential(*sequence(neurons(library("sinabs.layers"), **options)))
+    x = spikes(12)
     with quiet():
         graph = export.to_nir(module, torch.tensor(x[:1]).float())
     sinabs.reset_states(module)
     with torch.no_grad():
         native = module(torch.tensor(x).float()).numpy()
-    check(tmp_path, graph, x, native, "sinabs", spikes_per_step="one")
+    assert (native.max() > 1) == (spikes_per_step == "many")
+    given = {"spikes_per_step": "one"} if spikes_per_step == "one" else {}
+    check(tmp_path, graph, x, native, "sinabs", **given)

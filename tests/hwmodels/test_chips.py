@@ -307,6 +307,8 @@ def test_neurons_loihi1_cannot_build():
         "adaptive_lif/hard",
         "adaptive_lif/soft",
         "bistable_fire",
+        "multi_spike_lif/hard",
+        "multi_spike_lif/soft",
         "phase_fire",
         "signed_integrate_fire",
         "ternary_lif",
