@@ -34,8 +34,9 @@ from snncompile.reference.layout import order
 from snncompile.reference.ways import Scratch, Way, Ways, kernels
 
 Array = NDArray[Any]
-Kernel = Callable[[Array, Array, tuple[int, int], Array], bool]
-"""(drive, out, first sample and step of out, state): see `neuron_kernels.py`."""
+Place = tuple[int, int, int, int]
+Kernel = Callable[[Array, Array, Place, Array], bool]
+"""(drive, out, place and shift, state): see `neuron_kernels.py`."""
 
 PARAMETER_LIMIT = 1 << 29
 """Thresholds and biases from here on could leave 32 bits."""
@@ -168,7 +169,7 @@ class Fast:
     """A population that is ready to run."""
 
     kernel: Kernel
-    by_step: Callable[[Array, Array, tuple[int, int], Array], None]
+    by_step: Callable[[Array, Array, Place, Array], None]
     """Does the same as the kernel, for any input."""
     size: int
 
@@ -183,13 +184,15 @@ class Fast:
         """
         samples, steps = len(out), out.shape[1] - before
         chosen = [a.ways.choose(a.train) for a in arriving]
+        alone = arriving[0].ways.shift if len(arriving) == 1 else 0
+        shift = max(alone, 0), max(-alone, 0)
         row = 4 * self.size + sum(a.ways.row_bytes for a in arriving)
 
         def work(part: slice) -> None:
             for first in range(0, steps, most := max(1, SLICE_BYTES // row)):
                 now = slice(first, min(first + most, steps))
                 drive = self._drive(arriving, chosen, part, now)
-                at = part.start, before + first
+                at = part.start, before + first, *shift
                 old = state[part].copy()
                 if not self.kernel(drive, out, at, state[part]):
                     state[part] = old
@@ -200,7 +203,7 @@ class Fast:
     def _drive(
         self, arriving: Sequence[Arriving], chosen: Sequence[Way], part: slice, steps: slice
     ) -> Array:
-        """Return the accumulated input of some samples and steps."""
+        """Return the accumulated input of some samples and steps; one alone is not shifted yet."""
         shape = part.stop - part.start, steps.stop - steps.start, self.size
         total = SCRATCH.take("total", (shape[0] * shape[1], self.size), np.int32)
         if not arriving:
@@ -212,7 +215,7 @@ class Fast:
             left, right = max(a.ways.shift, 0), max(-a.ways.shift, 0)
             if i:
                 kernels().add(total, sums, left, right)
-            elif left or right:
+            elif len(arriving) > 1 and (left or right):
                 kernels().shift(total, left, right)
         return total.reshape(shape)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
-BLOCK = 512
+BLOCK = 1024
 """Neurons whose states and parameters are kept in the first-level cache."""
 DRIVE_LIMIT = 1 << 18
 """Up to this accumulated input u and v stay within 32 bits: |u| <= 2^23 before and after."""
@@ -43,6 +43,12 @@ def blocks(samples: int, size: int) -> Array:
         start = i % per_sample * BLOCK
         found[i, 0], found[i, 1], found[i, 2] = i // per_sample, start, min(start + BLOCK, size)
     return found
+
+
+@compiled
+def shifted(x: Any, at: tuple[int, int, int, int]) -> Any:
+    """Return an accumulated input shifted to the left, then to the right."""
+    return np.int32(np.int32(x << np.int32(at[2])) >> np.int32(at[3]))
 
 
 @compiled

@@ -4,7 +4,8 @@ All take the same arguments:
 
     drive        accumulated input, shape (samples, steps, n), int32
     out          what the neurons send, for more samples and steps
-    at           first sample and step of `out` to write
+    at           first sample and step of `out` to write; by how many bits `drive` is to be shifted
+                 left, and then right
     state        states before the first step, afterwards those of the last, (samples, states, n)
     p            parameters in the order of `compiled.py`, shape (parameters, n), int32
     reset        HARD and so on, of neurons that have a choice
@@ -25,11 +26,12 @@ from snncompile.reference.jit import (
     current,
     decayed,
     saturate,
+    shifted,
     too_large,
     wrap,
 )
 
-Place = tuple[int, int]
+Place = tuple[int, int, int, int]
 HARD, SOFT, DELAYED_SOFT, DELAYED_HARD, NONE = range(5)
 
 
@@ -42,7 +44,7 @@ def integrate_fire(drive: Array, out: Array, at: Place, state: Array, p: Array, 
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                x = row[i]
+                x = shifted(row[i], at)
                 left |= too_large(x)
                 total = saturate(np.int32(np.int32(v[i] + wrap(np.int32(x << 6))) + bias[i]))
                 spike = total > limit[i]
@@ -62,10 +64,10 @@ def cuba_lif(drive: Array, out: Array, at: Place, state: Array, p: Array, reset:
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             if reset > SOFT:
-                left |= _delayed_reset(row, spikes, u, v, keep_u, keep_v, limit, bias, reset)
+                left |= _delayed_reset(row, at, spikes, u, v, keep_u, keep_v, limit, bias, reset)
                 continue
             for i in range(b - a):
-                x = row[i]
+                x = shifted(row[i], at)
                 left |= too_large(x)
                 u[i] = current(u[i], keep_u[i], x)
                 total = np.int32(np.int32(decayed(v[i], keep_v[i]) + u[i]) + bias[i])
@@ -80,6 +82,7 @@ def cuba_lif(drive: Array, out: Array, at: Place, state: Array, p: Array, reset:
 @compiled
 def _delayed_reset(
     row: Array,
+    at: Place,
     spikes: Array,
     u: Array,
     v: Array,
@@ -92,7 +95,7 @@ def _delayed_reset(
     """Do one time step of neurons that reset in the step after the spike, or never."""
     left = np.int32(0)
     for i in range(len(row)):
-        x = row[i]
+        x = shifted(row[i], at)
         left |= too_large(x)
         fired = v[i] > limit[i]
         u[i] = current(u[i], keep_u[i], x)
@@ -116,8 +119,9 @@ def readout(drive: Array, out: Array, at: Place, state: Array, p: Array) -> bool
         for step in range(drive.shape[1]):
             row, potential = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                left |= too_large(row[i])
-                u[i] = current(u[i], keep_u[i], row[i])
+                x = shifted(row[i], at)
+                left |= too_large(x)
+                u[i] = current(u[i], keep_u[i], x)
                 total = np.int32(np.int32(decayed(v[i], keep_v[i]) + u[i]) + bias[i])
                 v[i] = saturate(total)
                 potential[i] = v[i]
@@ -134,7 +138,7 @@ def signed_integrate_fire(drive: Array, out: Array, at: Place, state: Array, p: 
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                x = row[i]
+                x = shifted(row[i], at)
                 left |= too_large(x)
                 total = saturate(np.int32(np.int32(v[i] + wrap(np.int32(x << 6))) + bias[i]))
                 up = np.int32(total > limit[i])
@@ -157,8 +161,9 @@ def ternary_lif(drive: Array, out: Array, at: Place, state: Array, p: Array) -> 
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                left |= too_large(row[i])
-                u[i] = current(u[i], keep_u[i], row[i])
+                x = shifted(row[i], at)
+                left |= too_large(x)
+                u[i] = current(u[i], keep_u[i], x)
                 total = np.int32(np.int32(decayed(v[i], keep_v[i]) + u[i]) + bias[i])
                 total = saturate(total)
                 spike = np.int32(np.int32(total > limit[i]) - np.int32(total < negative[i]))
@@ -178,8 +183,9 @@ def refractory_lif(drive: Array, out: Array, at: Place, state: Array, p: Array) 
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                left |= too_large(row[i])
-                u[i] = current(u[i], keep_u[i], row[i])
+                x = shifted(row[i], at)
+                left |= too_large(x)
+                u[i] = current(u[i], keep_u[i], x)
                 total = np.int32(np.int32(decayed(v[i], keep_v[i]) + u[i]) + bias[i])
                 total = saturate(total) if wait[i] == 0 else np.int32(0)
                 spike = (total > limit[i]) & (wait[i] == 0)
@@ -201,9 +207,10 @@ def adaptive_lif(drive: Array, out: Array, at: Place, state: Array, p: Array, re
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                left |= too_large(row[i])
+                x = shifted(row[i], at)
+                left |= too_large(x)
                 high = decayed(raised[i], keep_raised[i])
-                u[i] = current(u[i], keep_u[i], row[i])
+                u[i] = current(u[i], keep_u[i], x)
                 total = np.int32(np.int32(decayed(v[i], keep_v[i]) + u[i]) + bias[i])
                 total = saturate(total)
                 limit = np.int32(threshold[i] + high)
@@ -244,10 +251,11 @@ def bistable_fire(drive: Array, out: Array, at: Place, state: Array, p: Array) -
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                left |= too_large(row[i])
+                x = shifted(row[i], at)
+                left |= too_large(x)
                 position = place[i]
                 receiving = (position >= 0) & (position < window[i])
-                arrived = np.int32(wrap(np.int32(row[i] << 6)) + bias[i])
+                arrived = np.int32(wrap(np.int32(x << 6)) + bias[i])
                 first = np.int32(position == 0)  # products, or it is not vectorised
                 total = np.int32(v[i] + np.int32(first * np.int32(initial[i] - v[i])))
                 total = saturate(np.int32(total + np.int32(arrived * np.int32(receiving))))
@@ -271,10 +279,11 @@ def phase_fire(drive: Array, out: Array, at: Place, state: Array, p: Array) -> b
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                left |= too_large(row[i])
+                x = shifted(row[i], at)
+                left |= too_large(x)
                 position = place[i]
                 receiving = (position >= 0) & (position < window[i])
-                arrived = np.int32(wrap(np.int32(row[i] << 6)) + bias[i])
+                arrived = np.int32(wrap(np.int32(x << 6)) + bias[i])
                 total = np.int32(v[i] << 1) if receiving else v[i]
                 total = initial[i] if receiving & (position == 0) else total
                 total = saturate(np.int32(total + arrived) if receiving else total)

@@ -286,16 +286,17 @@ def _has_kernel(network: IntegerNetwork, population: Population) -> bool:
 
 def _by_step(
     neuron: Neuron, turn: NDArray[np.int64]
-) -> Callable[[NDArray[Any], NDArray[Any], tuple[int, int], NDArray[Any]], None]:
+) -> Callable[[NDArray[Any], NDArray[Any], compiled.Place, NDArray[Any]], None]:
     """Return what does the work of a kernel for inputs of any size."""
     bound = neuron.bind(lambda a: torch.tensor(a[turn] if a.ndim else a))
 
     def run(
-        drive: NDArray[Any], out: NDArray[Any], at: tuple[int, int], state: NDArray[Any]
+        drive: NDArray[Any], out: NDArray[Any], at: compiled.Place, state: NDArray[Any]
     ) -> None:
         states = tuple(torch.tensor(state[:, k], dtype=torch.int64) for k in range(state.shape[1]))
         for step in range(drive.shape[1]):
-            states, output = bound.step(states, torch.tensor(drive[:, step], dtype=torch.int64))
+            x = (torch.tensor(drive[:, step], dtype=torch.int64) << at[2]) >> at[3]
+            states, output = bound.step(states, x)
             out[at[0] : at[0] + len(drive), at[1] + step] = output.numpy()
         for k, one in enumerate(states):
             state[:, k] = one.numpy()

@@ -93,13 +93,15 @@ def extremes(synapses: IntegerSynapses, payload: Interval) -> Interval:
     Every partial sum lies there too, in whatever order it is added up: 0 is among the payloads.
     Per output channel of a convolution, whose targets at the border have fewer sources.
     """
-    weight = synapses.weight.astype(np.int64)
-    ends = np.stack([weight * int(payload.low), weight * int(payload.high)])
-    low, high = np.minimum(ends.min(axis=0), 0), np.maximum(ends.max(axis=0), 0)
+    weight, least, most = synapses.weight, int(payload.low), int(payload.high)
+    parts = np.minimum(weight, 0), np.maximum(weight, 0)
     if isinstance(synapses.wiring, Dense | Convolution):  # the first axis is the target's
-        return Interval(*(part.reshape(len(part), -1).sum(axis=1) for part in (low, high)))
-    matrix = synapses.wiring.matrix
-    return Interval(*(np.asarray(matrix(part).sum(axis=1)) for part in (low, high)))
+        both = (part.reshape(len(part), -1).sum(axis=1, dtype=np.int64) for part in parts)
+    else:
+        matrix = synapses.wiring.matrix
+        both = (np.asarray(matrix(part.astype(np.int64)).sum(axis=1)) for part in parts)
+    negative, positive = both
+    return Interval(negative * most + positive * least, positive * most + negative * least)
 
 
 def largest_sum(synapses: IntegerSynapses, payload: Interval) -> int:

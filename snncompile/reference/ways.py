@@ -29,12 +29,33 @@ from snncompile.synapses.sparse import Sparse
 
 Array = NDArray[Any]
 
-EVENTS_PAY = {Dense: 0.05, Convolution: 0.015}
-"""Share of spikes below which adding spike by spike is faster than a matrix product; from
-`benchmarks/reference_speed.py`."""
+LOOK_NS = 0.1
+"""Nanoseconds it takes to look for spikes, per source; these numbers were fitted to the crossovers
+that `benchmarks/reference_speed.py` prints, on an EPYC of 2024 with AVX-512."""
+MACS_PER_NS = 400
+"""Multiplications of 8 bits in a product; with few columns as many as for `COLUMNS`."""
+COLUMNS = 48
+WINDOW_NS = 3.5
+"""To copy one row of a window."""
 
 
-WINDOW_BYTES = 2**18
+def dense_crossover(targets: int) -> float:
+    """Return the share of spikes below which adding rows of weights is faster than a product."""
+    product = max(targets, COLUMNS) / MACS_PER_NS
+    return max(0.0, product - LOOK_NS) / (1 + 0.015 * targets)
+
+
+def convolution_crossover(wiring: Convolution) -> float:
+    """Return the share of spikes below which adding kernels around spikes is faster."""
+    places = prod(wiring.target_shape[1:])
+    rows = wiring.kernel[0] if len(wiring.kernel) > 1 else 1
+    macs = places * prod(wiring.weight_shape[1:]) * max(wiring.channels, 16)
+    product = places * rows * WINDOW_NS + macs / MACS_PER_NS
+    spike = rows * (5 + 0.1 * wiring.kernel[-1] * wiring.channels)
+    return max(0.0, product - LOOK_NS * wiring.sources) / (wiring.sources * spike)
+
+
+WINDOW_BYTES = 2**20
 """What the targets of a convolution see, copied at a time: it stays in the second-level cache."""
 
 
@@ -128,7 +149,7 @@ def has_integer_product() -> bool:
 
 def _mantissas(weight: Array) -> tuple[Array, int] | None:
     """Return weights as int8 and the bits they are shifted by; None if 8 bits are too few."""
-    every = int(np.bitwise_or.reduce(weight.ravel().astype(np.int64), initial=0))
+    every = int(np.bitwise_or.reduce(weight, axis=None, initial=0))
     shift = (every & -every).bit_length() - 1 if every else 0
     small = weight >> shift
     if not has_integer_product() or small.min(initial=0) < -128 or small.max(initial=0) > 127:
@@ -197,10 +218,11 @@ def _dense(synapses: IntegerSynapses, payload: Interval) -> Ways:
     else:
         product, shift = _FloatMatrix(_whole(synapses, payload)), 0
     events = None
-    if payload == BINARY and 4 * int(np.abs(weight.astype(int)).max(initial=0)) < 2**15 << shift:
+    largest = max(-int(weight.min(initial=0)), int(weight.max(initial=0)))
+    if payload == BINARY and 4 * largest < 2**15 << shift:
         events = _DenseEvents(np.array(weight.T >> shift, np.int16, order="C"))
     widest = 4 * sum(weight.shape) if small is None else sum(weight.shape)
-    return Ways(product, events, EVENTS_PAY[Dense], exponent + shift, widest)
+    return Ways(product, events, dense_crossover(len(weight)), exponent + shift, widest)
 
 
 def _whole(synapses: IntegerSynapses, payload: Interval) -> Apply:
@@ -323,7 +345,7 @@ def _convolution(
     return Ways(
         _with_layouts(way, (source, target), last),
         events,
-        EVENTS_PAY[Convolution],
+        convolution_crossover(wiring),
         synapses.exponent + shift,
         bytes_,
     )
