@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snncompile.compiler import compile, load
+    from snncompile.conversion.convert import from_ann
     from snncompile.errors import SnnCompileError
     from snncompile.frontends.netx import from_netx
     from snncompile.frontends.nir import from_nir
@@ -28,6 +29,7 @@ _WHERE = {
     "compile": "snncompile.compiler:compile",
     "load": "snncompile.compiler:load",
     "SnnCompileError": "snncompile.errors:SnnCompileError",
+    "from_ann": "snncompile.conversion.convert:from_ann",
     "from_netx": "snncompile.frontends.netx:from_netx",
     "from_nir": "snncompile.frontends.nir:from_nir",
     "from_torch": "snncompile.frontends.torch_module:from_torch",
@@ -42,6 +44,7 @@ __all__ = [
     "Program",
     "SnnCompileError",
     "compile",
+    "from_ann",
     "from_netx",
     "from_nir",
     "from_torch",

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from snncompile.cli_conversion import convert, present
 from snncompile.errors import InputError, SnnCompileError
 from snncompile.hwmodels.load import ChipError
 
@@ -36,6 +37,8 @@ lava_app = typer.Typer(
     " user's cache folder), SNNCOMPILE_PYTHON310 which Python 3.10 it is made with (else found).",
 )
 app.add_typer(lava_app, name="lava")
+for command in (convert, present):
+    app.command()(command)
 
 WIDE = 160
 """Columns of a table that does not go to a terminal."""

@@ -58,6 +58,12 @@ TABLES: dict[str, dict[str, str]] = {
         "snntorch": "snncompile.frontends.snntorch:LIBRARY",
         "spikingjelly": "snncompile.frontends.spikingjelly:LIBRARY",
     },
+    "conversions": {
+        "balance": "snncompile.conversion.balance:Balance",
+        "signed": "snncompile.conversion.signed:Signed",
+        "bistable_rate": "snncompile.conversion.bistable:BistableRate",
+        "bistable_phase": "snncompile.conversion.bistable:BistablePhase",
+    },
     "passes": {
         "retime": "snncompile.passes.retime:Retime",
         "quantize": "snncompile.passes.quantize:Quantize",

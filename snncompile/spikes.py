@@ -109,6 +109,30 @@ def encode_file(path: Path, steps: int, samples: int | None, flatten: bool) -> S
     )
 
 
+def read_values(path: Path) -> NDArray[Any]:
+    """Return `x` of an npz file, any numbers of shape (samples, ...).
+
+    Raises:
+        InputError: the file is not readable or has no such array.
+    """
+    arrays = read_npz(path)
+    if "x" not in arrays or arrays["x"].ndim < 2:
+        raise InputError(f"{path}: has no array x of shape (samples, ...)")
+    return arrays["x"]
+
+
+def present_file(path: Path, network: Graph, samples: int | None) -> Spikes:
+    """Return what a network's input sends for the values of an npz file; see `Input.present`.
+
+    Raises:
+        InputError: the file is not readable, or the network has no coding.
+    """
+    values = read_values(path)
+    label = _label(path, read_npz(path), len(values))
+    x = network.input.present(values[:samples])
+    return Spikes(x, None if label is None else label[:samples])
+
+
 def _label(path: Path, arrays: dict[str, NDArray[Any]], samples: int) -> NDArray[np.int64] | None:
     label = arrays.get("label", arrays.get("y"))
     if label is None:

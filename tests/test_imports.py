@@ -14,10 +14,11 @@ LAYERS = [  # each may import itself and what stands above it
     {"ir", "neurons", "synapses"},
     {"reference"},
     {"passes", "frontends", "training", "checker"},
+    {"conversion"},
     {"verification", "program"},
     {"backends"},
     {"report", "compiler", "spikes"},
-    {"cli", "demo"},
+    {"cli", "cli_conversion", "demo"},
 ]
 RANK = {name: i for i, layer in enumerate(LAYERS) for name in layer}
 

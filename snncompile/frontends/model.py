@@ -73,6 +73,19 @@ def load_native(model: str) -> Any:
     return made[0]
 
 
+def load_ann(model: str) -> Any:
+    """Return the torch module that `file.py:function` makes: alone, or as (module, anything).
+
+    Raises:
+        InputError: MODEL names something else.
+    """
+    path, _, function = model.rpartition(":")
+    if not path.endswith(".py"):
+        raise InputError(f"{model}: a function makes the model to convert; give file.py:function")
+    made = _made(Path(path), function)
+    return made[0] if isinstance(made, tuple) and made else made
+
+
 def _from_folder(path: Path) -> Network | IntegerNetwork:
     if not (path / save.NETWORK).is_file():
         raise InputError(f"{path}: has no {save.NETWORK}; {EXPECTED}")

@@ -16,7 +16,9 @@ class QuantizedLayer(_Report):
 
     population: str
     scale: float
-    """Integer u, v and threshold * 2^6 per unit of the float network."""
+    """Integer u, v and threshold * 2^6 per unit of the float network; the median of several."""
+    scales: int = 1
+    """How many different scales there are: one, or one per channel."""
     clip: float
     """Largest weight that is kept, as a share of the largest there is; larger ones are cut."""
     weight_error: float

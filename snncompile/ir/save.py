@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from snncompile.errors import InputError
 from snncompile.ir import folder
+from snncompile.ir.coding import Coding, Kind
 from snncompile.ir.graph import (
     Graph,
     Input,
@@ -70,10 +71,18 @@ class _Projection(Record):
     port: str | None = None
 
 
+class _Coding(Record):
+    kind: Kind
+    unit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    shown: Annotated[int, Field(ge=1, le=2**20)]
+    steps: Annotated[int, Field(ge=1, le=2**20)]
+
+
 class _Input(Record):
     name: str
     shape: tuple[Size, ...]
     payload: tuple[int, int] = tuple(BINARY)
+    coding: _Coding | None = None
 
 
 class NetworkRecord(Record):
@@ -146,7 +155,7 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
     make = Network if record.numbers == "float" else IntegerNetwork
     try:
         network = make(
-            Input(record.input.name, record.input.shape, Interval(*record.input.payload)),
+            _input(record.input),
             tuple(
                 Population(p.name, p.shape, _neuron(p, record.numbers, arrays), p.phase)
                 for p in record.populations
@@ -168,9 +177,18 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
 
 
 def _input_record(source: Input) -> dict[str, Any]:
-    record = {"name": source.name, "shape": list(source.shape)}
+    record: dict[str, Any] = {"name": source.name, "shape": list(source.shape)}
     low, high = source.payload
-    return record if (low, high) == BINARY else record | {"payload": [int(low), int(high)]}
+    if (low, high) != BINARY:
+        record["payload"] = [int(low), int(high)]
+    if source.coding:
+        record["coding"] = vars(source.coding)
+    return record
+
+
+def _input(record: _Input) -> Input:
+    coding = Coding(**record.coding.model_dump()) if record.coding else None
+    return Input(record.name, record.shape, Interval(*record.payload), coding)
 
 
 def _population_record(population: Population, arrays: Arrays) -> dict[str, Any]:

@@ -22,7 +22,9 @@ def graph_text(graph: Graph) -> str:
 
 def _payload(graph: Graph) -> str:
     low, high = graph.input.payload
-    return "" if (low, high) == (0, 1) else f" payload={low}..{high}"
+    payload = "" if (low, high) == (0, 1) else f" payload={low}..{high}"
+    coding = graph.input.coding
+    return payload + (f" coding={coding}" if coding else "")
 
 
 def shape_text(shape: tuple[int, ...]) -> str:

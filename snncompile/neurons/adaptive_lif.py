@@ -88,7 +88,7 @@ class AdaptiveLif(FloatNeuron):
         raised = raised + self.threshold_step * spike
         return (u, _after_spike(v, spike, limit, self.reset), raised), spike
 
-    def quantize(self, scale: float, formats: Formats) -> IntegerAdaptiveLif:
+    def quantize(self, scale: Any, formats: Formats) -> IntegerAdaptiveLif:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         mantissa, exponent = convert.bias(self.bias * scale, formats)
         return IntegerAdaptiveLif(

@@ -142,8 +142,12 @@ class FloatNeuron(Neuron):
         return scale
 
     @abstractmethod
-    def quantize(self, scale: float, formats: Formats) -> IntegerNeuron:
+    def quantize(self, scale: Any, formats: Formats) -> IntegerNeuron:
         """Return the integer neuron whose u and v are `scale` times those of this one.
+
+        Args:
+            scale: one number, or one per neuron.
+            formats: of the chip.
 
         Raises:
             QuantizeError: a parameter leaves the chip's range; the message says which.

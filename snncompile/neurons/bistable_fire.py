@@ -76,7 +76,7 @@ class BistableFire(FloatNeuron):
         spike = awake & (position >= self.window) & (v > self.threshold)
         return (v - self.threshold * spike, clock + 1), spike
 
-    def quantize(self, scale: float, formats: Formats) -> IntegerBistableFire:
+    def quantize(self, scale: Any, formats: Formats) -> IntegerBistableFire:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         mantissa, exponent = convert.bias(self.bias * scale, formats)
         return IntegerBistableFire(

@@ -95,7 +95,7 @@ class CubaLif(FloatNeuron):
         spike = v > self.threshold
         return (u, _after_spike(v, spike, self.threshold, self.reset)), spike
 
-    def quantize(self, scale: float, formats: Formats) -> IntegerCubaLif:
+    def quantize(self, scale: Any, formats: Formats) -> IntegerCubaLif:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         mantissa, exponent = convert.bias(self.bias * scale, formats)
         return IntegerCubaLif(

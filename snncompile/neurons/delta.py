@@ -56,7 +56,7 @@ class Delta(FloatNeuron):
         """Return a power of two, which a shift can undo."""
         return delta_code.largest_power(scale)
 
-    def quantize(self, scale: float, formats: Formats) -> IntegerDelta:
+    def quantize(self, scale: Any, formats: Formats) -> IntegerDelta:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         return IntegerDelta(
             convert.level("threshold", self.threshold * scale),

@@ -68,7 +68,7 @@ class IntegrateFire(FloatNeuron):
         spike = v > self.threshold
         return (_after_spike(v, spike, self.threshold, self.reset),), spike
 
-    def quantize(self, scale: float, formats: Formats) -> IntegerIntegrateFire:
+    def quantize(self, scale: Any, formats: Formats) -> IntegerIntegrateFire:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         mantissa, exponent = convert.bias(self.bias * scale, formats)
         threshold = convert.threshold(self.threshold * scale, formats)

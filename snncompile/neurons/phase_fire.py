@@ -69,6 +69,11 @@ class PhaseFire(FloatNeuron):
         _check_window(self.window)
         convert.check_steps("start", self.start)
 
+    @property
+    def reach(self) -> Floats:
+        """Potential it should be able to hold: four times the largest number it can send."""
+        return self.threshold * 2.0 ** (self.window + 2)
+
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""
         v, clock = state

@@ -59,7 +59,7 @@ class Readout(FloatNeuron):
         v = (1 - self.potential_decay) * v + u + self.bias
         return (u, v), v
 
-    def quantize(self, scale: float, formats: Formats) -> IntegerReadout:
+    def quantize(self, scale: Any, formats: Formats) -> IntegerReadout:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         mantissa, exponent = convert.bias(self.bias * scale, formats)
         return IntegerReadout(

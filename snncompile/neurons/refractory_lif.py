@@ -74,7 +74,7 @@ class RefractoryLif(FloatNeuron):
         wait = (wait - 1).clip(0) + self.refractory * spike
         return (u, v * ~spike, wait), spike
 
-    def quantize(self, scale: float, formats: Formats) -> IntegerRefractoryLif:
+    def quantize(self, scale: Any, formats: Formats) -> IntegerRefractoryLif:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         mantissa, exponent = convert.bias(self.bias * scale, formats)
         return IntegerRefractoryLif(

@@ -56,7 +56,7 @@ class Resonator(FloatNeuron):
         new_real = self.cos_decay * real - self.sin_decay * imag + x_real
         return new_real, self.sin_decay * real + self.cos_decay * imag + x_imag
 
-    def quantize(self, scale: float, formats: Formats) -> IntegerResonator:
+    def quantize(self, scale: Any, formats: Formats) -> IntegerResonator:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         kind: Any = self.integer
         made: IntegerResonator = kind(

@@ -35,7 +35,7 @@ class Sigma(FloatNeuron):
         sigma = state[0] + x
         return (sigma,), sigma
 
-    def quantize(self, scale: float, formats: Formats) -> IntegerSigma:
+    def quantize(self, scale: Any, formats: Formats) -> IntegerSigma:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         return IntegerSigma(initial=convert.initial(self.initial * scale))
 

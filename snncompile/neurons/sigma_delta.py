@@ -66,7 +66,7 @@ class SigmaDelta(FloatNeuron):
         """Return a power of two, which a shift can undo."""
         return delta_code.largest_power(scale)
 
-    def quantize(self, scale: float, formats: Formats) -> IntegerSigmaDelta:
+    def quantize(self, scale: Any, formats: Formats) -> IntegerSigmaDelta:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         return IntegerSigmaDelta(
             convert.level("threshold", self.threshold * scale),

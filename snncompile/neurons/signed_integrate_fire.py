@@ -69,7 +69,7 @@ class SignedIntegrateFire(FloatNeuron):
         spike = (v > self.threshold) * 1 - taken_back * 1
         return (v - self.threshold * spike, sent + spike), spike
 
-    def quantize(self, scale: float, formats: Formats) -> IntegerSignedIntegrateFire:
+    def quantize(self, scale: Any, formats: Formats) -> IntegerSignedIntegrateFire:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         mantissa, exponent = convert.bias(self.bias * scale, formats)
         negative = self.negative_threshold * scale

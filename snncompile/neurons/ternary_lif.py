@@ -73,7 +73,7 @@ class TernaryLif(FloatNeuron):
         spike = (v > self.threshold) * 1 - (v < self.negative_threshold) * 1
         return (u, v * (spike == 0)), spike
 
-    def quantize(self, scale: float, formats: Formats) -> IntegerTernaryLif:
+    def quantize(self, scale: Any, formats: Formats) -> IntegerTernaryLif:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         mantissa, exponent = convert.bias(self.bias * scale, formats)
         negative = self.negative_threshold * scale

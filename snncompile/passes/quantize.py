@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from snncompile.errors import QuantizeError
 from snncompile.hwmodels.schema import Chip
@@ -22,23 +21,32 @@ from snncompile.ir.graph import (
     Projection,
 )
 from snncompile.ir.reports import QuantizedLayer
-from snncompile.neurons.base import FloatNeuron, IntegerNeuron
+from snncompile.neurons.base import FloatNeuron, Floats
 from snncompile.neurons.convert import limit
 from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.passes import formats
 from snncompile.passes.base import Pass
 from snncompile.passes.bounds import arriving, population_bounds
+from snncompile.passes.channel_scales import (
+    FINE_THRESHOLD,
+    candidates,
+    channelwise,
+    integers,
+    shift,
+)
+from snncompile.passes.quantize_report import Made, report, unit
 from snncompile.reference.runner import Trains
-from snncompile.reference.simulate import batches, replay
-from snncompile.reference.synapses import bind
+from snncompile.reference.simulate import batches
 from snncompile.synapses.base import IntegerSynapses, Synapses
 
 CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 """Shares of the largest weight tried as the largest one kept, where there is calibration data."""
-FINE_THRESHOLD = 64
-"""A threshold mantissa this large rounds by less than 1 %."""
+BIASED = ("integrate_fire", "signed_integrate_fire")
+"""Neurons in which a bias is the same as an input that is always there."""
 CALIBRATION_SAMPLES = 256
 """More calibration samples than these do not change a choice among six clips."""
+CALIBRATION_OUTPUTS = 2**26
+"""Outputs that are kept: neurons times time steps times samples, at 8 bytes at most."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,8 @@ class Quantize(Pass):
     def _layer(self, design: Design, population: Population, trains: Trains | None) -> _Choice:
         network, chip = design.network, design.chip
         assert isinstance(network, Network)
+        if channelwise(network, population, chip):
+            return self._channels(network, population, chip, trains)
         clips = CLIPS if trains and network.into(population.name) else CLIPS[:1]
         best, *others = [self._choice(network, population, chip, c, trains) for c in clips]
         outputs = trains[population.name].numel() if trains else 0
@@ -100,6 +110,21 @@ class Quantize(Pass):
             if _clearly_better(other, best, outputs):
                 best = other
         return best
+
+    def _channels(
+        self, network: Network, population: Population, chip: Chip, trains: Trains | None
+    ) -> _Choice:
+        """Return the population with a scale per channel, the largest whose current cannot wrap."""
+        made: Made | None = None
+        scale: Floats = np.ones(population.size)
+        for found in candidates(network, population, chip, self.bits, trains):
+            scale = np.repeat(found.scale, population.size // population.shape[0])
+            made = _make_channels(network, population, chip, scale, found.exponents, self.bits)
+            if _current_holds(network, made, chip, self.steps):
+                break
+        assert made is not None
+        made = _corrected(network, population, made, scale, chip, trains)
+        return _Choice(*made, report(network, population, made, scale, 1.0, trains))
 
     def _choice(
         self,
@@ -118,16 +143,25 @@ class Quantize(Pass):
                 reasons = str(error)
                 continue
             if _proved(network, made, chip, self.steps):
-                return _Choice(*made, _report(network, population, made, scale, clip, trains))
-            if fallback is None or _threshold(made[0]) >= FINE_THRESHOLD:
+                return _Choice(*made, report(network, population, made, scale, clip, trains))
+            if fallback is None or exponent < 0 or _threshold(made[0]) >= FINE_THRESHOLD:
                 fallback = (made, scale)
+            if exponent <= 0 and self._suffices(network, made, chip, scale, trains):
+                break
         if fallback is None:
             raise QuantizeError(
                 f"population {population.name}: no scale puts both weights and threshold into"
                 f" the ranges of {chip.name}: {reasons}; scale its weights and threshold alike"
             )
         made, scale = fallback
-        return _Choice(*made, _report(network, population, made, scale, clip, trains))
+        return _Choice(*made, report(network, population, made, scale, clip, trains))
+
+    def _suffices(
+        self, network: Network, made: Made, chip: Chip, scale: float, trains: Trains | None
+    ) -> bool:
+        """Whether no smaller scale is needed: sums cannot wrap, and a readout has room."""
+        room = _has_room(made[0], scale, trains)
+        return room and _current_holds(network, made, chip, self.steps)
 
     def _scales(
         self, network: Network, population: Population, chip: Chip, clip: float
@@ -136,11 +170,13 @@ class Quantize(Pass):
         neuron = population.neuron
         assert isinstance(neuron, FloatNeuron)
         into = network.into(population.name)
-        largest = clip * max((_largest(p) / _unit(network, p) for p in into), default=0.0)
+        largest = clip * max((_largest(p) / unit(network, p) for p in into), default=0.0)
         cap = _largest_scale(population, chip)
-        for exponent in range(chip.formats.weight_exponent_highest, -1, -1):
+        for exponent in range(
+            chip.formats.weight_exponent_highest, chip.formats.weight_exponent_lowest - 1, -1
+        ):
             fits = formats.top(self.bits) * 2**exponent / largest if largest else inf
-            if fits <= cap or exponent == 0:  # a scale in between would leave weight bits unused
+            if fits <= cap or exponent <= 0:  # a scale in between would leave weight bits unused
                 yield neuron.nearest_scale(min(fits, cap)), exponent
 
 
@@ -157,13 +193,12 @@ def _clearly_better(new: _Choice, old: _Choice, outputs: int) -> bool:
     return bool(wrong + 2 * before**0.5 < before)
 
 
-_Made = tuple[Population, tuple[Projection, ...]]
-
-
 def _trains(network: Network, calibration: NDArray[Any] | None) -> Trains | None:
     if calibration is None:
         return None
-    x = calibration[:CALIBRATION_SAMPLES].astype(np.float64)
+    neurons = network.input.size + sum(p.size for p in network.populations)
+    most = max(2, CALIBRATION_OUTPUTS // (neurons * calibration.shape[1]))
+    x = calibration[: min(most, CALIBRATION_SAMPLES)].astype(np.float64)
     parts = list(batches(network, x))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
@@ -177,19 +212,6 @@ def _in_order(network: Network, made: list[Projection]) -> tuple[Projection, ...
         rest.remove(new)
         ordered.append(new)
     return tuple(ordered)
-
-
-def _unit(network: Network, projection: Projection) -> float:
-    """Return what a weight of 1 is worth at scale 1: the target shifts it, the source sends it."""
-    target = network.population(projection.target).neuron
-    assert isinstance(target, FloatNeuron)
-    return float(_message_unit(network, projection.source) << target.input_shift)
-
-
-def _message_unit(network: Network, name: str) -> int:
-    end = network.end(name)
-    neuron = end.neuron if isinstance(end, Population) else None
-    return neuron.message_unit if isinstance(neuron, FloatNeuron) else 1
 
 
 def _largest(projection: Projection) -> float:
@@ -215,14 +237,14 @@ def _largest_scale(population: Population, chip: Chip) -> float:
 
 def _make(
     network: Network, population: Population, chip: Chip, scale: float, exponent: int, bits: int
-) -> _Made:
+) -> Made:
     """Return the population and its projections as integers."""
     neuron = population.neuron
     assert isinstance(neuron, FloatNeuron)
     new = replace(population, neuron=neuron.quantize(scale, chip.formats))
     into = network.into(population.name)
     return new, tuple(
-        replace(p, synapses=_integer(p, scale / _unit(network, p), exponent, bits)) for p in into
+        replace(p, synapses=_integer(p, scale / unit(network, p), exponent, bits)) for p in into
     )
 
 
@@ -233,99 +255,73 @@ def _integer(projection: Projection, scale: float, exponent: int, bits: int) -> 
     largest = _largest(projection) * scale
     if largest:
         spare = floor(log2(top) + exponent - log2(largest) + 1e-9)
-        exponent = max(0, min(exponent, exponent - spare))
+        exponent = max(min(0, exponent), min(exponent, exponent - spare))
     units = weight * (scale / 2**exponent / step)
     rounded = np.clip(np.rint(units), -top // step, top // step) * step
     integers = rounded.astype(np.int16)
     return IntegerSynapses(projection.synapses.wiring, integers, exponent, bits)
 
 
-def _proved(network: Network, made: _Made, chip: Chip, steps: int | None) -> bool:
+def _proved(network: Network, made: Made, chip: Chip, steps: int | None) -> bool:
     population, projections = made
     brought = arriving(network, population.name, projections)
     return all(b.holds for b in population_bounds(population, brought, chip, steps))
 
 
-def _threshold(population: Population) -> int:
-    threshold = getattr(population.neuron, "threshold", None)
-    return FINE_THRESHOLD if threshold is None else int(threshold.min())
+def _current_holds(network: Network, made: Made, chip: Chip, steps: int | None) -> bool:
+    """Whether accumulator and current provably stay within their widths: there they would wrap."""
+    population, projections = made
+    brought = arriving(network, population.name, projections)
+    found = population_bounds(population, brought, chip, steps)
+    return all(b.holds for b in found if b.quantity in ("accumulator", "u"))
 
 
-def _report(
+def _has_room(population: Population, scale: float, trains: Trains | None) -> bool:
+    """Whether a readout's potential stays within half its width on the calibration data."""
+    if trains is None or population.neuron.spikes:
+        return True
+    return float(trains[population.name].abs().max()) * scale < STATE_LIMIT / 2
+
+
+def _make_channels(
     network: Network,
     population: Population,
-    made: _Made,
-    scale: float,
-    clip: float,
-    trains: Trains | None,
-) -> QuantizedLayer:
-    new, projections = made
-    return QuantizedLayer(
-        population=population.name,
-        scale=scale,
-        clip=clip,
-        weight_error=_weight_error(network, network.into(population.name), projections, scale),
-        parameter_error=_parameter_error(population, new, scale),
-        output_error=_output_error(network, population, made, scale, trains),
+    chip: Chip,
+    scale: Floats,
+    exponents: tuple[int, ...],
+    bits: int,
+) -> Made:
+    """Return the population and its projections as integers, with a scale per neuron."""
+    neuron = population.neuron
+    assert isinstance(neuron, FloatNeuron)
+    new = replace(population, neuron=neuron.quantize(scale, chip.formats))
+    into = zip(network.into(population.name), exponents, strict=True)
+    return new, tuple(
+        replace(p, synapses=integers(p, scale, e, bits, population.size)) for p, e in into
     )
 
 
-def _weight_error(
-    network: Network, floats: tuple[Projection, ...], integers: tuple[Projection, ...], scale: float
-) -> float:
-    wrong = whole = 0.0
-    for old, new in zip(floats, integers, strict=True):
-        assert isinstance(new.synapses, IntegerSynapses)
-        unit = _unit(network, old) * 2.0**new.synapses.exponent / scale
-        wrong += float(((new.synapses.weight * unit - old.synapses.weight) ** 2).sum())
-        whole += float((old.synapses.weight**2).sum())
-    return (wrong / whole) ** 0.5 if whole else 0.0
+def _corrected(
+    network: Network,
+    population: Population,
+    made: Made,
+    scale: Floats,
+    chip: Chip,
+    trains: Trains | None,
+) -> Made:
+    """Return the population with a bias that makes up for what rounding adds on average."""
+    if trains is None or population.neuron.name not in BIASED:
+        return made
+    total = shift(network, population, made[1], scale, trains)
+    neuron = replace(population.neuron, bias=population.neuron.bias - total)  # type: ignore[call-arg, attr-defined]
+    assert isinstance(neuron, FloatNeuron)
+    try:
+        integer = neuron.quantize(scale, chip.formats)
+    except QuantizeError:  # the bias has no room for it
+        return made
+    return replace(made[0], neuron=integer), made[1]
 
 
-def _parameter_error(old: Population, new: Population, scale: float) -> dict[str, float]:
-    assert isinstance(new.neuron, IntegerNeuron)
-    errors = {}
-    for name, value in new.neuron.real().items():
-        wanted = getattr(old.neuron, name)
-        if name.endswith("decay"):
-            errors[name] = float(np.abs(value - wanted).max())
-        else:
-            size = np.abs(wanted).max()
-            errors[name] = float(np.abs(value / scale - wanted).max() / size) if size else 0.0
-    return errors
-
-
-def _output_error(
-    network: Network, population: Population, made: _Made, scale: float, trains: Trains | None
-) -> float | None:
-    """Return how far the outputs differ if every source fires as in the float network."""
-    if trains is None:
-        return None
-    new, projections = made
-    brought = [
-        (
-            network.port(p),
-            bind(p.synapses, network.payload(p.source)),
-            network.own_delay(p),
-            _messages(network, p.source, trains),
-        )
-        for p in projections
-    ]
-    wanted = _messages(network, population.name, trains)
-    got = replay(new, brought, wanted.shape)
-    if _message_unit(network, population.name) > 1:
-        return _relative(got.double(), wanted)
-    if population.neuron.spikes:
-        return float((got != wanted).double().mean())
-    return _relative(got.double() / scale, wanted)
-
-
-def _messages(network: Network, name: str, trains: Trains) -> Tensor:
-    """Return what the float network sends as the integer one would send it."""
-    unit = _message_unit(network, name)
-    return trains[name] if unit == 1 else torch.round(trains[name] * unit)
-
-
-def _relative(got: Tensor, wanted: Tensor) -> float:
-    whole = float((wanted**2).mean())
-    return float(((got - wanted) ** 2).mean() / whole) ** 0.5 if whole else 0.0
+def _threshold(population: Population) -> int:
+    threshold = getattr(population.neuron, "threshold", None)
+    return FINE_THRESHOLD if threshold is None else int(threshold.min())

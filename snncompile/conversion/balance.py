@@ -1,0 +1,29 @@
+"""Threshold balancing: integrate-and-fire neurons with soft reset (Sengupta et al. 2019)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from snncompile.conversion.ann import Layer
+from snncompile.conversion.method import Direct
+from snncompile.conversion.scales import MOST, Scales
+from snncompile.neurons.integrate_fire import IntegrateFire
+
+
+@dataclass(frozen=True)
+class Balance(Direct):
+    """A rate for each activation: the share of time steps with a spike."""
+
+    scales: Scales = MOST
+    """What a rate of 1 stands for."""
+    initial: float = 0.5
+    """Potential at the start, in thresholds; one half rounds instead of cutting off."""
+    readout_delay: int = 0
+    """Time steps that the readout leaves out."""
+
+    name: ClassVar[str] = "balance"
+
+    def neuron(self, layer: Layer) -> IntegrateFire:
+        """Return neurons that keep the excess over the threshold."""
+        return IntegrateFire(1.0, layer.bias, initial=self.initial)  # type: ignore[arg-type]

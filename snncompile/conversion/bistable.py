@@ -1,0 +1,146 @@
+"""Bistable neurons (BSNN, Li et al. 2021): a layer speaks only when it has heard all.
+
+The neuron is in one of two states, receiving or emitting, so no spike is sent by a neuron whose sum
+turns out negative, and every sum is exact but for rounding. Branches of a residual block arrive
+together: the shorter one waits in the delay of its synapses, or in synchronous neurons (`relays`)
+that receive and emit like all others.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from snncompile.conversion.ann import INPUT, Ann, Layer
+from snncompile.conversion.method import Method, Plan
+from snncompile.conversion.scales import MOST, NEARLY_ALL, Scales
+from snncompile.ir.coding import Kind
+from snncompile.ir.graph import Population, Projection
+from snncompile.neurons.base import FloatNeuron
+from snncompile.neurons.bistable_fire import BistableFire
+from snncompile.neurons.phase_fire import PhaseFire
+from snncompile.neurons.window_readout import WindowReadout
+from snncompile.synapses.base import Synapses
+from snncompile.synapses.scale import Scale
+
+
+class Bistable(Method):
+    """Layer after layer; subclasses say how a layer speaks."""
+
+    relays: bool = False
+    doubling: ClassVar[float] = 0.0
+
+    @abstractmethod
+    def neuron(self, steps: int, start: int, bias: Any) -> FloatNeuron:
+        """Return neurons that receive in the own steps start .. start + steps - 1."""
+
+    def bias(self, layer: Layer, steps: int) -> Any:
+        """Return what is added in each step of receiving."""
+        return layer.bias
+
+    def plan(self, ann: Ann, steps: int) -> Plan:
+        """Return one window per layer, one after the other."""
+        return Plan(steps, steps * max(ann.levels().values()))
+
+    def populations(self, ann: Ann, steps: int) -> tuple[Population, ...]:
+        """Return a population per layer and its relays."""
+        levels, made = ann.levels(), []
+        waits = self._waits(ann)
+        for layer in ann.layers:
+            start = (levels[layer.name] - 1) * steps
+            bias = self.bias(layer, steps)
+            if layer is ann.layers[-1]:
+                neuron: FloatNeuron = WindowReadout(steps, start, self.doubling, bias)  # type: ignore[arg-type]
+            else:
+                neuron = self.neuron(steps, start, bias)
+            made.append(Population(layer.name, layer.shape, neuron))
+            for wait in range(1, waits.get(layer.name, 0) + 1):
+                relay = self.neuron(steps, start + wait * steps, 0.0)
+                made.append(Population(_relay(layer.name, wait), layer.shape, relay))
+        return tuple(made)
+
+    def projections(self, ann: Ann, steps: int) -> tuple[Projection, ...]:
+        """Return the projections; each waits as many windows as its source is early."""
+        return (*self._between_layers(ann, steps), *self._into_relays(ann))
+
+    def _between_layers(self, ann: Ann, steps: int) -> Iterator[Projection]:
+        levels = ann.levels()
+        for layer in ann.layers:
+            for term in layer.terms:
+                wait = levels[layer.name] - 1 - levels[term.source]
+                relayed = self.relays and term.source != INPUT
+                source = _relay(term.source, wait) if relayed and wait else term.source
+                delay = 0 if relayed else wait * steps
+                yield Projection(source, layer.name, term.synapses, delay)
+
+    def _into_relays(self, ann: Ann) -> Iterator[Projection]:
+        for name, waits in self._waits(ann).items():
+            for wait in range(1, waits + 1):
+                source = _relay(name, wait - 1) if wait > 1 else name
+                one = Synapses(Scale(ann.layer(name).size), np.asarray(1.0))
+                yield Projection(source, _relay(name, wait), one)
+
+    def _waits(self, ann: Ann) -> dict[str, int]:
+        """Return how many relays in a row each layer needs."""
+        levels: dict[str, int] = ann.levels()
+        waits: dict[str, int] = {}
+        for layer in ann.layers if self.relays else ():
+            for term in layer.terms:
+                wait = levels[layer.name] - 1 - levels[term.source]
+                if wait and term.source != INPUT:
+                    waits[term.source] = max(wait, waits.get(term.source, 0))
+        return waits
+
+
+def _relay(name: str, number: int) -> str:
+    return f"{name}_relay{number}" if number > 1 else f"{name}_relay"
+
+
+@dataclass(frozen=True)
+class BistableRate(Bistable):
+    """A layer sends as many spikes as its sum holds thresholds, at most one per step."""
+
+    scales: Scales = MOST
+    """What a spike in every step stands for."""
+    relays: bool = False
+    """Whether shortcuts wait in synchronous neurons rather than in synaptic delays."""
+
+    name: ClassVar[str] = "bistable_rate"
+
+    def neuron(self, steps: int, start: int, bias: Any) -> BistableFire:
+        """Return neurons that round the number of spikes to the nearest."""
+        return BistableFire(1.0, steps, start, bias, initial=0.5)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class BistablePhase(Bistable):
+    """A layer sends the binary digits of its sum, the largest first: steps are digits."""
+
+    scales: Scales = NEARLY_ALL
+    """What all digits together stand for."""
+    relays: bool = False
+    """Whether shortcuts wait in synchronous neurons rather than in synaptic delays."""
+
+    name: ClassVar[str] = "bistable_phase"
+    codings: ClassVar[tuple[Kind, ...]] = ("constant", "phase")
+    doubling: ClassVar[float] = 1.0
+
+    def neuron(self, steps: int, start: int, bias: Any) -> PhaseFire:
+        """Return neurons that round the number to the nearest."""
+        return PhaseFire(1.0, steps, start, bias, initial=0.5**steps)  # type: ignore[arg-type]
+
+    def bias(self, layer: Layer, steps: int) -> Any:
+        """Return the share that the doublings turn into 2^steps biases."""
+        return layer.bias * _share(steps)
+
+    def input_factor(self, coding: Kind, steps: int) -> float:
+        """Return the same share for an input that is there in every step."""
+        return _share(steps) if coding == "constant" else 1.0
+
+
+def _share(steps: int) -> float:
+    return 2.0**steps / (2.0**steps - 1)

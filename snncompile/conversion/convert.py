@@ -1,0 +1,152 @@
+"""From a trained rectified network and calibration data to a spiking network."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from snncompile.conversion.ann import INPUT, Ann, normalized
+from snncompile.conversion.capture import capture
+from snncompile.conversion.method import Method
+from snncompile.errors import InputError
+from snncompile.ir.coding import Coding, Kind
+from snncompile.ir.graph import Input, Network
+from snncompile.neurons.base import Floats, Interval
+from snncompile.registry import load
+
+LOG = logging.getLogger(__name__)
+
+PIXEL = 255
+"""Whole numbers up to here are shown as they are: pixels."""
+LEVELS = 127
+"""Levels per sign of an input that is no whole numbers: 8 bits."""
+
+
+def from_ann(
+    model: nn.Module,
+    calibration: ArrayLike,
+    method: str | Method = "signed",
+    steps: int = 32,
+    *,
+    coding: Kind | None = None,
+    title: str | None = None,
+) -> Network:
+    """Return a spiking network that classifies as a trained network of ReLUs does.
+
+    Args:
+        model: linear layers, convolutions, batch norms, average pools and ReLUs in any `nn.Module`.
+        calibration: what the model sees, shape (samples, *shape); 100 to 300 samples are enough,
+            labels are not needed. Whole numbers from -255 to 255 are shown to the chip as they are,
+            so a model that starts with its normalization takes pixels; others are rounded to 8
+            bits.
+        method: a row of the registry's `conversions` or one of their records, with its options.
+        steps: time steps of every layer's window.
+        coding: how the input is shown; the method's own if not given.
+        title: name of the network in reports.
+
+    Raises:
+        InputError: an argument is not what it should be.
+        UnsupportedError: the model uses a layer, a function or a feature that is not known.
+        ImportMismatchError: what was read out of the model does not compute what it does.
+    """
+    x = check_calibration(calibration)
+    ann = capture(model, x, title)
+    return spiking(ann, x, method_of(method), steps, coding)
+
+
+def check_calibration(calibration: ArrayLike) -> NDArray[np.float64]:
+    """Return the samples in float64.
+
+    Raises:
+        InputError: no samples, or values that are no finite numbers.
+    """
+    x = np.asarray(calibration)
+    if x.dtype.kind not in "biuf" or x.ndim < 2 or x.size == 0:
+        raise InputError(f"calibration has shape {x.shape}, expected numbers (samples, *shape)")
+    if not np.isfinite(x).all():
+        raise InputError("calibration holds values that are not finite")
+    return x.astype(np.float64)
+
+
+def method_of(method: str | Method) -> Method:
+    """Return the method, with its usual options if it is given by name.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    if isinstance(method, Method):
+        return method
+    if not isinstance(method, str):
+        raise InputError(f"method must be a name or a method, got {type(method).__name__}")
+    made: Method = load("conversions", method)()
+    return made
+
+
+def spiking(
+    ann: Ann,
+    x: NDArray[np.float64],
+    method: Method,
+    steps: int,
+    coding: Kind | None = None,
+    activations: dict[str, Any] | None = None,
+) -> Network:
+    """Return the spiking network; see `from_ann`.
+
+    Args:
+        ann: the network.
+        x: calibration samples.
+        method: what to make of it.
+        steps: of every layer's window.
+        coding: how the input is shown.
+        activations: of the calibration samples, if they are known.
+    """
+    if steps < 1:
+        raise InputError(f"steps must be at least 1, got {steps}")
+    kind = method.codings[0] if coding is None else coding
+    if kind not in method.codings:
+        known = ", ".join(method.codings)
+        raise InputError(f"{method.name} cannot read {kind!r} input; choose from {known}")
+    known_activations = ann.activations(x) if activations is None else activations
+    scales = method.scales.all(ann, known_activations)
+    return build(ann, x, method, steps, kind, scales)
+
+
+def build(
+    ann: Ann,
+    x: NDArray[np.float64],
+    method: Method,
+    steps: int,
+    coding: Kind,
+    scales: dict[str, Floats],
+) -> Network:
+    """Return the spiking network with given scales per rectified layer."""
+    plan = method.plan(ann, steps)
+    unit, payload = _input(x, coding)
+    scaled = normalized(ann, scales, unit * method.input_factor(coding, plan.shown))
+    notes = (
+        f"convert: {method}, {steps} steps per layer, {plan.steps} in all",
+        f"convert: input is shown as {coding}, a payload of 1 is {unit:g}",
+    )
+    return Network(
+        Input(INPUT, ann.shape, payload, Coding(coding, unit, plan.shown, plan.steps)),
+        method.populations(scaled, plan.shown),
+        method.projections(scaled, plan.shown),
+        ann.layers[-1].name,
+        title=ann.title,
+        notes=notes,
+    )
+
+
+def _input(x: NDArray[np.float64], coding: Kind) -> tuple[float, Interval]:
+    """Return what a payload of 1 stands for, and the payload."""
+    largest = float(np.abs(x).max()) or 1.0
+    low = -1 if x.min() < 0 else 0
+    if coding != "constant":
+        return largest, Interval(low, 1)
+    if largest <= PIXEL and not (x % 1).any():
+        return 1.0, Interval(low * PIXEL, PIXEL)
+    return largest / LEVELS, Interval(low * LEVELS, LEVELS)

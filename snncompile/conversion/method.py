@@ -1,0 +1,91 @@
+"""What every way of conversion offers, and what they share: neurons in place of rectifiers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from snncompile.conversion.ann import Ann, Layer
+from snncompile.conversion.scales import MOST, Scales
+from snncompile.ir.coding import Kind
+from snncompile.ir.graph import Population, Projection
+from snncompile.neurons.base import FloatNeuron
+from snncompile.neurons.window_readout import WindowReadout
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a sample takes."""
+
+    shown: int
+    """Time steps in which the input is shown, and in which the readout counts."""
+    steps: int
+    """Time steps of a sample in all, in a population's own time."""
+
+
+class Method(ABC):
+    """A neuron that stands for a rectifier, and when layers listen and speak.
+
+    The networks it gets are normalized: an activation of 1 is the largest a neuron can send.
+    """
+
+    name: ClassVar[str]
+    """Row of the method in the registry."""
+    codings: ClassVar[tuple[Kind, ...]] = ("constant", "rate", "poisson")
+    """Input codings that it can read; the first is the default."""
+    scales: Scales = MOST
+    """What suits it where the user says nothing."""
+
+    @abstractmethod
+    def plan(self, ann: Ann, steps: int) -> Plan:
+        """Return how long a sample takes if every layer has a window of `steps`."""
+
+    @abstractmethod
+    def populations(self, ann: Ann, steps: int) -> tuple[Population, ...]:
+        """Return a population per layer, the last one a readout, and relays where it needs any.
+
+        Args:
+            ann: normalized.
+            steps: of a layer's window.
+        """
+
+    def projections(self, ann: Ann, steps: int) -> tuple[Projection, ...]:
+        """Return the projections; by default every spike counts in the same own step."""
+        return tuple(
+            Projection(term.source, layer.name, term.synapses)
+            for layer in ann.layers
+            for term in layer.terms
+        )
+
+    def input_factor(self, coding: Kind, steps: int) -> float:
+        """Return what the weights of the input are multiplied by."""
+        return 1.0
+
+
+class Direct(Method):
+    """Every layer integrates and fires in the same own steps: one window for all.
+
+    Subclasses say the neuron; the readout may leave out the first steps, in which the rates of deep
+    layers have not settled.
+    """
+
+    readout_delay: int = 0
+
+    @abstractmethod
+    def neuron(self, layer: Layer) -> FloatNeuron:
+        """Return the neuron of a rectified layer; one unit of potential is one spike."""
+
+    def plan(self, ann: Ann, steps: int) -> Plan:
+        """Return a window of `steps` for all."""
+        return Plan(steps, steps)
+
+    def populations(self, ann: Ann, steps: int) -> tuple[Population, ...]:
+        """Return a population per layer."""
+        if not 0 <= self.readout_delay < steps:
+            raise ValueError(f"readout_delay {self.readout_delay} must be below {steps} steps")
+        *rectified, last = ann.layers
+        made = [Population(layer.name, layer.shape, self.neuron(layer)) for layer in rectified]
+        window, start = steps - self.readout_delay, self.readout_delay
+        readout = WindowReadout(window, start, 0.0, last.bias)  # type: ignore[arg-type]
+        return (*made, Population(last.name, last.shape, readout))

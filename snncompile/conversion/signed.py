@@ -1,0 +1,32 @@
+"""Signed integrate-and-fire neurons with memory: a negative spike corrects one too many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from snncompile.conversion.ann import Layer
+from snncompile.conversion.method import Direct
+from snncompile.conversion.scales import NEARLY_ALL, Scales
+from snncompile.neurons.signed_integrate_fire import SignedIntegrateFire
+
+
+@dataclass(frozen=True)
+class Signed(Direct):
+    """A rate for each activation, settled sooner: what was sent too early is taken back."""
+
+    scales: Scales = NEARLY_ALL
+    """What a rate of 1 stands for."""
+    initial: float = 0.5
+    """Potential at the start, in thresholds; one half rounds instead of cutting off."""
+    negative_threshold: float = 0.0
+    """Potential, in thresholds, below which a spike is taken back; 0 or less."""
+    readout_delay: int = 0
+    """Time steps that the readout leaves out."""
+
+    name: ClassVar[str] = "signed"
+
+    def neuron(self, layer: Layer) -> SignedIntegrateFire:
+        """Return neurons that send 1, and -1 where they have sent 1 before."""
+        thresholds = 1.0, self.negative_threshold
+        return SignedIntegrateFire(*thresholds, layer.bias, initial=self.initial)  # type: ignore[arg-type]

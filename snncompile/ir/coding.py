@@ -1,0 +1,101 @@
+"""How values become what an input sends: the host does this, and the Program says how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snncompile.errors import InputError
+from snncompile.neurons.base import Interval
+
+Kind = Literal["constant", "rate", "poisson", "phase"]
+
+
+@dataclass(frozen=True)
+class Coding:
+    """Values to whole numbers per time step.
+
+    With n = value / unit, limited to what the payload allows, a line sends in its steps 0, 1, ...
+
+        constant   the nearest whole number to n, in each of the first `shown` steps: what hardware
+                   does with a bias per sample
+        rate       +-1 in |n| of the `shown` steps, as evenly as whole spikes can be
+        poisson    +-1 with probability |n| in each of the `shown` steps
+        phase      the binary digits of |n| * 2^shown, rounded, the largest first, with the sign
+
+    and nothing in the steps that follow.
+    """
+
+    kind: Kind
+    unit: float
+    """What a payload of 1 stands for; with rate, poisson and phase the largest magnitude."""
+    shown: int
+    """Time steps in which a sample is shown."""
+    steps: int
+    """Time steps of a sample in all."""
+
+    def __post_init__(self) -> None:
+        """Refuse a coding that makes no sense."""
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"no input coding {self.kind!r}; known: {', '.join(get_args(Kind))}")
+        if not (self.unit > 0 and 1 <= self.shown <= self.steps):
+            raise ValueError(
+                f"coding: unit {self.unit:g} must be positive, and shown {self.shown} between 1 and"
+                f" steps {self.steps}"
+            )
+
+    def present(self, values: ArrayLike, payload: Interval, seed: int = 0) -> NDArray[np.int32]:
+        """Return what the input sends, shape (samples, steps, *shape).
+
+        Args:
+            values: shape (samples, *shape).
+            payload: of the input.
+            seed: of the random numbers of poisson.
+
+        Raises:
+            InputError: values that are no finite numbers.
+        """
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+            raise InputError("values to present must be finite numbers")
+        n = array.astype(np.float64) / self.unit
+        x = np.zeros((len(n), self.steps, *n.shape[1:]), np.int32)
+        lowest, highest = float(payload.low), float(payload.high)
+        PRESENTERS[self.kind](np.clip(n, lowest, highest), x[:, : self.shown], seed)
+        return x
+
+    def __str__(self) -> str:
+        """Text form: `constant unit=1 shown=32 steps=32`."""
+        return f"{self.kind} unit={self.unit:g} shown={self.shown} steps={self.steps}"
+
+
+def _constant(n: NDArray[Any], x: NDArray[Any], seed: int) -> None:
+    x[:] = np.rint(n)[:, None]
+
+
+def _rate(n: NDArray[Any], x: NDArray[Any], seed: int) -> None:
+    sent = np.zeros_like(n)
+    for step in range(x.shape[1]):
+        total = np.floor(np.abs(n) * (step + 1) + 0.5)
+        x[:, step] = (total - sent) * np.sign(n)
+        sent = total
+
+
+def _poisson(n: NDArray[Any], x: NDArray[Any], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for step in range(x.shape[1]):
+        x[:, step] = (rng.random(n.shape) < np.abs(n)) * np.sign(n)
+
+
+def _phase(n: NDArray[Any], x: NDArray[Any], seed: int) -> None:
+    digits = x.shape[1]
+    number = np.clip(np.rint(np.abs(n) * 2.0**digits), 0, 2**digits - 1).astype(np.int64)
+    for step in range(digits):
+        x[:, step] = (number >> (digits - 1 - step) & 1) * np.sign(n)
+
+
+PRESENTERS = {"constant": _constant, "rate": _rate, "poisson": _poisson, "phase": _phase}
+"""One function per kind: (n, x to fill, seed)."""

@@ -1,0 +1,167 @@
+"""Networks of ReLUs become spiking ones that compute the same, as closely as their steps allow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conversion_models import MODELS, images, scaled_answer
+from networks import LOIHI2, design
+from torch import nn
+
+import snncompile
+from snncompile.conversion.balance import Balance
+from snncompile.conversion.bistable import BistablePhase
+from snncompile.conversion.scales import Percentile
+from snncompile.conversion.signed import Signed
+from snncompile.errors import ImportMismatchError, InputError, UnsupportedError
+from snncompile.passes.quantize import Quantize
+from snncompile.passes.retime import Retime
+
+ALL = Percentile(100)
+# Method, steps, largest error of the answer as a share of the largest answer: a digit less, twice
+# the error; rates of 64 steps round to 1/64 in each layer.
+METHODS = {
+    "phase": (BistablePhase(scales=ALL), 10, 0.02),
+    "phase through relays": (BistablePhase(scales=ALL, relays=True), 10, 0.02),
+    "signed": (Signed(scales=ALL), 128, 0.05),
+    "balance": (Balance(scales=ALL), 256, 0.2),
+    "balance, late readout": (Balance(scales=ALL, readout_delay=40), 256, 0.1),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("model", MODELS)
+def test_the_answer_is_that_of_the_model(model, method):
+    made, x = MODELS[model](), images(model)
+    how, steps, allowed = METHODS[method]
+    wanted = made(torch.tensor(x)).detach().numpy()
+    network = snncompile.from_ann(made, x, how, steps)
+    found = scaled_answer(network, x, steps)
+    assert np.abs(found - wanted).max() < allowed * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_integers_do_as_well(model):
+    made, x = MODELS[model](), images(model)
+    wanted = made(torch.tensor(x)).detach().numpy()
+    network = snncompile.from_ann(made, x, BistablePhase(scales=ALL), 8)
+    done = Quantize()(Retime()(design(network, LOIHI2, network.input.present(x))))
+    answers = done.network.run(network.input.present(x)).spikes.sum(axis=1)
+    found = answers / done.quantized[-1].scale / 2**8
+    assert np.abs(found.reshape(wanted.shape) - wanted).max() < 0.06 * np.abs(wanted).max()
+
+
+def test_bistable_rates_are_rounded_activations():
+    made, x = MODELS["chain"](), images("chain")
+    network = snncompile.from_ann(made, x, "bistable_rate", 128)
+    found = scaled_answer(network, x, 128)
+    wanted = made(torch.tensor(x)).detach().numpy()
+    assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("coding", ["constant", "rate", "poisson"])
+def test_input_codings(coding):
+    made, x = MODELS["chain"](), images("chain")
+    network = snncompile.from_ann(made, x, Signed(scales=ALL), 256, coding=coding)
+    assert f"input is shown as {coding}" in network.notes[1]
+    assert network.input.coding.kind == coding
+    found, wanted = scaled_answer(network, x, 256), made(torch.tensor(x)).detach().numpy()
+    allowed = 0.5 if coding == "poisson" else 0.05
+    assert np.abs(found - wanted).max() < allowed * np.abs(wanted).max()
+
+
+def test_phase_of_the_input():
+    made, x = MODELS["chain"](), images("chain")
+    network = snncompile.from_ann(made, x, BistablePhase(scales=ALL), 10, coding="phase")
+    found, wanted = scaled_answer(network, x, 10), made(torch.tensor(x)).detach().numpy()
+    assert np.abs(found - wanted).max() < 0.03 * np.abs(wanted).max()
+
+
+def test_pixels_are_shown_as_they_are():
+    made = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    x = np.random.default_rng(0).integers(0, 256, (20, 1, 2, 2))
+    network = snncompile.from_ann(made, x, steps=4)
+    assert tuple(network.input.payload) == (0, 255)
+    assert (network.input.present(x)[:, 2] == x).all()
+
+
+class Valued(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.inner(torch.relu(x) if x.sum() > 1 else torch.relu(2 * x))
+
+
+def linear(*layers):
+    return nn.Sequential(nn.Linear(3, 4), *layers)
+
+
+GOOD = np.ones((2, 3))
+CONVOLUTION = np.ones((1, 1, 4, 4))
+REFUSED = {
+    "max pool": (
+        nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        CONVOLUTION,
+        UnsupportedError,
+        "2: MaxPool2d is not known; a maximum is no weighted sum of spikes: use average pooling"
+        " (nn.AvgPool2d) or a stride of the convolution before it, and train with it",
+    ),
+    "no rectifier": (
+        linear(),
+        GOOD,
+        UnsupportedError,
+        "Sequential: has no rectifier; known are ReLU, ReLU6, RateNorm and torch.relu",
+    ),
+    "calibration of one sample without its axis": (
+        linear(nn.ReLU()),
+        np.ones(3),
+        InputError,
+        "calibration has shape (3,), expected numbers (samples, *shape)",
+    ),
+    "another shape": (
+        linear(nn.ReLU()),
+        np.ones((2, 5)),
+        InputError,
+        "Sequential does not run on samples (2, 5): RuntimeError: mat1 and mat2 shapes cannot be"
+        " multiplied (2x5 and 3x4)",
+    ),
+    "decides by its values": (
+        Valued(),
+        np.array([[1.0, 1, 1], [1, 1, 1], [-8, 0, 1]]),
+        ImportMismatchError,
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refuses(case):
+    model, x, kind, message = REFUSED[case]
+    with pytest.raises(kind) as error:
+        snncompile.from_ann(model, x)
+    if message:
+        assert str(error.value) == message
+    else:
+        assert str(error.value).endswith("does forward depend on its values?")
+
+
+def test_refuses_methods_and_steps():
+    model = linear(nn.ReLU())
+    for arguments, message in [
+        (
+            {"method": "magic"},
+            "no conversion called 'magic'; known: balance, bistable_phase, bistable_rate, signed",
+        ),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        (
+            {"coding": "phase"},
+            "signed cannot read 'phase' input; choose from constant, rate, poisson",
+        ),
+        ({"method": 3}, "method must be a name or a method, got int"),
+    ]:
+        with pytest.raises(InputError) as error:
+            snncompile.from_ann(model, GOOD, **arguments)
+        assert str(error.value) == message
