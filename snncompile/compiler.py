@@ -26,6 +26,7 @@ from snncompile.passes.prune import Prune
 from snncompile.passes.quantize import Quantize
 from snncompile.passes.retime import Retime
 from snncompile.passes.route import Route
+from snncompile.passes.usage import compartments_per_neuron
 from snncompile.program import PROGRAM, Program, network_hash, read_program
 from snncompile.reference.simulate import check_spikes
 
@@ -83,6 +84,8 @@ def compile(
         share_cores=share_cores,
     )
     design = Design(network, _chip(chip), data, log=network.notes)
+    for population in network.populations:
+        compartments_per_neuron(design.chip, population)  # refuses what the chip does not have
     for a_pass in pipeline(options):
         design = a_pass(design)
     assert isinstance(design.network, IntegerNetwork)

@@ -28,6 +28,7 @@ class FitError(SnnCompileError):
 
     def __init__(self, *, where: str, resource: str, need: int, limit: int, hint: str) -> None:
         self.where, self.resource, self.need, self.limit = where, resource, need, limit
+        self.hint = hint
         super().__init__(f"{where}: needs {need:,} {resource}, the chip allows {limit:,}; {hint}")
 
 

@@ -72,6 +72,13 @@ TABLES: dict[str, dict[str, str]] = {
         "place": "snncompile.passes.place:Place",
         "route": "snncompile.passes.route:Route",
     },
+    "fits": {
+        "crossbar": "snncompile.passes.fit.crossbar:fit",
+        "kernels": "snncompile.passes.fit.kernels:fit",
+        "layers": "snncompile.passes.fit.layers:fit",
+        "weight_ram": "snncompile.passes.fit.weight_ram:fit",
+        "bytes": "snncompile.passes.fit.memory:fit",
+    },
     "backends": {
         "reference": "snncompile.reference.backend",
         "lava": "snncompile.backends.lava.run",

@@ -17,6 +17,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Projection
 from snncompile.ir.mapping import Slice
 from snncompile.ir.tables import MemoryBlock
+from snncompile.registry import names
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 
@@ -32,6 +33,8 @@ def words(chip: Chip, projection: Projection, s: Slice, block: MemoryBlock) -> t
     synapses = projection.synapses
     assert isinstance(synapses, IntegerSynapses)
     width = chip.core.synapse_word_bits.whole or 64
+    if block.format == chip.encoding and block.format in names("fits"):
+        return 0, 0  # no words in a memory: the chip has rules of its own
     if block.format == "packed":
         return (_packed(projection, s, block, synapses.bits, width),) * 2
     found = rows(synapses.wiring, s, shared=block.shared)
@@ -77,7 +80,7 @@ def _entries(row: Positions, kind: str) -> Iterator[Entry]:
 
 SPLIT: dict[str, Callable[[list[int], int], bool]] = {
     "sparse": lambda part, place: len(part) == ENTRY,
-    "run_length": lambda part, place: len(part) == ENTRY or place - part[-1] - 1 >= LONGEST_GAP,
+    "run_length": lambda part, place: len(part) == ENTRY or place - part[-1] >= LONGEST_GAP,
     "dense1": lambda part, place: len(part) == ENTRY or place != part[-1] + 1,
     "dense2": lambda part, place: place - part[0] >= ENTRY,
 }
@@ -85,7 +88,7 @@ SPLIT: dict[str, Callable[[list[int], int], bool]] = {
 
 
 def _entry(part: list[int], kind: str) -> Entry:
-    gap = max((b - a - 1 for a, b in pairwise(part)), default=0)
+    gap = max((b - a for a, b in pairwise(part)), default=0)
     stored = part[-1] - part[0] + 1 if kind == "dense2" else len(part)
     return stored, part[-1] if kind == "sparse" else part[0], gap
 

@@ -49,8 +49,9 @@ def check(network: IntegerNetwork, chip: Chip) -> None:
 
 def _neuron(population: Population, chip: Chip) -> Iterator[str]:
     formats = chip.formats
-    decay = (1 << limit(formats.decay_bits)) - 1
-    state = (1 << (limit(formats.state_bits) - 1)) - 1
+    decay = (1 << (formats.decay_bits.whole or 0)) - 1  # 0 where neurons do not decay
+    width = formats.state_bits.whole or 32
+    state = (1 << (width - 1)) - 1
     ranges = {
         "current_decay": (0, decay),
         "potential_decay": (0, decay),
@@ -66,8 +67,8 @@ def _neuron(population: Population, chip: Chip) -> Iterator[str]:
         "cos_decay": (-decay - 1, decay + 1),
         "threshold_level": (0, state),
         "bias_level": (-state, state),
-        "state_exponent": (0, limit(formats.state_bits)),
-        "input_exponent": (0, limit(formats.state_bits)),
+        "state_exponent": (0, width),
+        "input_exponent": (0, width),
         "lowest": (-state, 0),
     }
     for name in population.neuron.parameters():

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.errors import FitError, UnsupportedError
+from snncompile.errors import FitError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir import view
 from snncompile.ir.design import Design
@@ -18,6 +18,7 @@ from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes import remedies, usage
 from snncompile.passes.base import Pass
+from snncompile.passes.fit import fit
 from snncompile.passes.packing import packed
 from snncompile.passes.synapse_memory import ENCODINGS
 from snncompile.passes.tiling import Cutter
@@ -75,7 +76,7 @@ def cut(
         UnsupportedError: the chip lacks a neuron.
     """
     if chip.encoding not in ENCODINGS:
-        raise UnsupportedError(f"{chip.name} stores synapses as {chip.encoding}: no partition yet")
+        return fit(network, chip).slices
     axons: Axons = {p.name: np.zeros(p.size, np.int32) for p in network.populations}
     found: dict[str, list[Slice]] = {}
     for names, loop in reversed(list(view.groups(network))):

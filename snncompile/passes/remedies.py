@@ -11,6 +11,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes import formats
+from snncompile.passes.synapse_memory import ENCODINGS
 from snncompile.synapses.base import IntegerSynapses
 
 Cut = Callable[[IntegerNetwork, Chip], tuple[Slice, ...]]
@@ -20,7 +21,8 @@ OTHER_BITS = (6, 5, 4, 3, 2)
 def explained(error: FitError, network: IntegerNetwork, chip: Chip, cut: Cut) -> FitError:
     """Return the error with what was tried and fits as its hint."""
     fits = [*_fewer_bits(network, chip, cut), *_other_chips(network, chip, cut)]
-    hint = "; ".join(fits) or "neither fewer weight bits nor another chip we know would do"
+    tried = "; ".join(fits) or "neither fewer weight bits nor another chip we know would do"
+    hint = "; ".join(part for part in (error.hint, tried) if part)
     return FitError(
         where=error.where, resource=error.resource, need=error.need, limit=error.limit, hint=hint
     )
@@ -38,10 +40,12 @@ def _fewer_bits(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
 
 
 def _other_chips(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
+    """Yield the chips with a memory of words on which the network fits."""
     for name in chips.names():
         if name != chip.name:
             other = chips.load(name)
-            cores = _cores(network, other, cut) if _has_formats(other, network) else None
+            tried = other.encoding in ENCODINGS and _has_formats(other, network)
+            cores = _cores(network, other, cut) if tried else None
             if cores:
                 yield f"on {name} it takes {cores} core{'s' * (cores > 1)}"
 

@@ -54,6 +54,8 @@ Rows = tuple[Row, ...]
 def memory(chip: Chip, rows: Rows, bits: int, delayed: bool) -> Memory:
     """Return the words of the cheapest encoding the chip has; weights of zero are stored, too.
 
+    Chips whose synapses are no words take none: they have rules of their own (`fit/`).
+
     Args:
         chip: gives the encoding and the width of a word.
         rows: what is to be stored.
@@ -66,7 +68,9 @@ def memory(chip: Chip, rows: Rows, bits: int, delayed: bool) -> Memory:
 
 @lru_cache(maxsize=100_000)
 def _memory(encoding: str, width: int, rows: Rows, bits: int, delayed: bool) -> Memory:
-    return ENCODINGS[encoding](rows, bits, delayed, width) if rows else Memory(0, encoding)
+    if not rows or encoding not in ENCODINGS:
+        return Memory(0, encoding)
+    return ENCODINGS[encoding](rows, bits, delayed, width)
 
 
 def _one_word(rows: Rows, bits: int, delayed: bool, width: int) -> Memory:

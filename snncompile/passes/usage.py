@@ -17,6 +17,8 @@ from snncompile.ir.region import Region
 from snncompile.neurons.base import IntegerNeuron
 from snncompile.passes import demand
 from snncompile.passes.demand import Part
+from snncompile.passes.fit import fit
+from snncompile.passes.synapse_memory import ENCODINGS
 
 RESOURCES = {
     "compartments": "compartments",
@@ -66,6 +68,11 @@ class Listening:
 
 def usage(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> tuple[CoreUsage, ...]:
     """Return the usage of every core, in order."""
+    if chip.encoding not in ENCODINGS:
+        return tuple(
+            CoreUsage(number, core.slices, dict.fromkeys(RESOURCES, 0) | dict(core.standard))
+            for number, core in enumerate(fit(network, chip).cores)
+        )
     heard = {core: listening(network, chip, on) for core, on in mapping.by_core.items()}
     axons = destinations(network, (block for blocks in heard.values() for block in blocks))
     if mapping.chips > 1:
