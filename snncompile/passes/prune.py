@@ -99,17 +99,23 @@ def _pruned(network: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, NDArray[
 
 def _alive(network: IntegerNetwork) -> Kept:
     """Return the neurons that can fire and whose spikes can reach the output."""
-    alive = {p.name: ~_silent(network, p) for p in network.populations}
     useful = _useful(network)
     kept = {network.input.name: np.arange(network.input.size)}
     for p in network.populations:
-        size = unit(network, p.name)
-        if size is None or p.name == network.output:
-            kept[p.name] = np.arange(p.size)
-        else:
-            stay = (alive[p.name] & useful[p.name]).reshape(-1, size).any(axis=1)
-            kept[p.name] = np.flatnonzero(np.repeat(stay, size))
+        stay = useful[p.name] & ~(_silent(network, p) & _may_go(network, p))
+        kept[p.name] = np.flatnonzero(_whole_units(network, p, stay))
     return kept
+
+
+def _may_go(network: IntegerNetwork, population: Population) -> bool:
+    """Whether neurons of a population can be dropped at all."""
+    return population.name != network.output and unit(network, population.name) is not None
+
+
+def _whole_units(network: IntegerNetwork, population: Population, stay: Mask) -> Mask:
+    """Return which neurons stay if those that can only go together stay together."""
+    size = unit(network, population.name) or population.size
+    return np.repeat(stay.reshape(-1, size).any(axis=1), size)
 
 
 def _silent(network: IntegerNetwork, population: Population) -> Mask:
@@ -128,27 +134,19 @@ def _silent(network: IntegerNetwork, population: Population) -> Mask:
 
 
 def _useful(network: IntegerNetwork) -> dict[str, Mask]:
-    """Return which neurons have a path of synapses other than zero to a neuron that has to stay.
-
-    By whole units: what feeds a neuron that only stays because another one of its unit does stays
-    too, so that it goes on as before.
-    """
-    sizes = {p.name: unit(network, p.name) for p in network.populations}
-    useful = {
-        p.name: np.full(p.size, p.name == network.output or sizes[p.name] is None)
-        for p in network.populations
-    }
+    """Return which neurons have a path of synapses other than zero to one that has to stay."""
+    useful = {p.name: np.full(p.size, not _may_go(network, p)) for p in network.populations}
+    useful[network.input.name] = np.zeros(network.input.size, np.bool_)
     changed = True
     while changed:
         changed = False
         for p in reversed(network.projections):
             if p.source == network.input.name:
                 continue
+            before = int(useful[p.source].sum())
             reaching = useful[p.source] | _reaching(p, useful[p.target])
-            size = sizes[p.source] or 1
-            whole = np.repeat(reaching.reshape(-1, size).any(axis=1), size)
-            changed = changed or int(whole.sum()) > int(useful[p.source].sum())
-            useful[p.source] = whole
+            useful[p.source] = _whole_units(network, network.population(p.source), reaching)
+            changed = changed or before < int(useful[p.source].sum())
     return useful
 
 

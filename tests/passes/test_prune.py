@@ -224,6 +224,24 @@ def test_what_reaches_nothing_goes_with_its_loop():
     assert found.log == ("prune: dropped 1 of 1 neurons of b, 1 of 1 neurons of c, 4 synapses",)
 
 
+def test_what_feeds_a_population_that_has_to_stay_stays():
+    """b is behind a convolution in groups, so it stays, though it reaches no output."""
+    grouped = Convolution((2, 1), 2, (1,), (1,), (0,), (1,), 2)
+    network = IntegerNetwork(
+        Input("input", (2,)),
+        tuple(Population(name, (2,), STRONG, 1) for name in "abc"),
+        (
+            Projection("input", "a", integer_dense([[254, 0], [0, 254]], 0, 8), 1),
+            Projection("input", "b", IntegerSynapses(grouped, np.full((2, 1, 1), 2), 0, 8), 1),
+            Projection("a", "b", integer_dense([[254, 0], [0, 254]], 0, 8), 1),
+            Projection("input", "c", integer_dense([[254, 0], [0, 254]], 0, 8), 1),
+        ),
+        "c",
+    )
+    assert [p.name for p in prune(network).network.populations] == ["a", "b", "c"]
+    check_same(network, spikes(network, 3, 4))
+
+
 def test_nothing_to_do_says_so():
     network = integer_chain(2, 2, 1)
     found = prune(network)
