@@ -1,0 +1,112 @@
+"""Small models for the table of `frontends.md`: one method per feature.
+
+Every method returns a module for input of shape (samples, steps, 2, 6, 6). A feature that a library
+does not have is no method of its class, or None.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+FEATURES = {
+    "dense": "dense layers",
+    "convolution": "convolution",
+    "average_pooling": "average pooling",
+    "maximum_pooling": "maximum pooling",
+    "batch_norm": "batch norm",
+    "residual": "residual connection",
+    "concatenated": "concatenating connection",
+    "recurrent": "recurrent layer",
+    "second_order": "second-order neurons (current and potential)",
+    "per_neuron": "parameters per neuron",
+    "reset_subtract": "reset: subtract the threshold",
+    "reset_zero": "reset: to zero",
+    "reset_value": "reset: to another value",
+    "reset_none": "no reset: the potential is the answer",
+    "several_spikes": "several spikes per time step",
+    "step": "time: called once per time step, layers keep their state",
+    "by_hand": "time: called once per time step, the user hands states on",
+    "first": "time: first axis",
+    "second": "time: second axis",
+    "folded": "time: folded into the samples",
+}
+"""Method -> what the table calls it."""
+
+
+class Residual(nn.Module):
+    """Two layers; the spikes of the first also skip the second."""
+
+    def __init__(self, one: nn.Module, two: nn.Module, join: str) -> None:
+        super().__init__()
+        self.flat = nn.Flatten()
+        self.fc1, self.one = nn.Linear(72, 8), one
+        self.fc2, self.two, self.join = nn.Linear(8, 8), two, join
+        self.fc3 = nn.Linear(8 if join == "add" else 16, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the result of the last linear layer."""
+        x = self.one(self.fc1(self.flat(x)))
+        y = self.two(self.fc2(x))
+        result: Tensor = self.fc3(x + y if self.join == "add" else torch.cat([x, y], -1))
+        return result
+
+
+class Cases:
+    """What the libraries have in common: neurons in `nn.Sequential`, called once per time step."""
+
+    def neuron(self, size: int = 8) -> nn.Module:
+        """Return a neuron layer that keeps its state."""
+        raise NotImplementedError
+
+    def dense(self) -> nn.Module:
+        """Two layers."""
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(72, 8), self.neuron(), nn.Linear(8, 5), self.neuron(5)
+        )
+
+    def step(self) -> nn.Module:
+        """As every model here."""
+        return self.dense()
+
+    def convolution(self) -> nn.Module:
+        """Stride, padding and two layers."""
+        return nn.Sequential(
+            *(nn.Conv2d(2, 4, 3, padding=1), self.neuron(), nn.Conv2d(4, 4, 3, stride=2)),
+            *(self.neuron(), nn.Flatten(), nn.Linear(16, 5), self.neuron(5)),
+        )
+
+    def average_pooling(self) -> nn.Module:
+        """Of spikes."""
+        return self._pooled(nn.AvgPool2d(2))
+
+    def maximum_pooling(self) -> nn.Module:
+        """Of spikes."""
+        return self._pooled(nn.MaxPool2d(2))
+
+    def _pooled(self, pool: nn.Module) -> nn.Module:
+        return nn.Sequential(
+            *(nn.Conv2d(2, 4, 3, padding=1), self.neuron(), pool, nn.Flatten()),
+            *(nn.Linear(36, 5), self.neuron(5)),
+        )
+
+    def batch_norm(self) -> nn.Module:
+        """After a convolution and after a linear layer."""
+        return nn.Sequential(
+            *(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), self.neuron(), nn.Flatten()),
+            *(nn.Linear(64, 5), nn.BatchNorm1d(5), self.neuron(5)),
+        )
+
+    def residual(self) -> nn.Module:
+        """Spikes added to spikes."""
+        return Residual(self.neuron(), self.neuron(), "add")
+
+    def concatenated(self) -> nn.Module:
+        """Spikes beside spikes."""
+        return Residual(self.neuron(), self.neuron(), "cat")
+
+    def _hidden(self, hidden: nn.Module) -> nn.Module:
+        """Return a model with a layer of 8 neurons and a usual one."""
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(72, 8), hidden, nn.Linear(8, 5), self.neuron(5)
+        )

@@ -1,0 +1,89 @@
+"""Models of norse for the table of `frontends.md`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import norse.torch as norse
+import torch
+from cases import Cases
+from torch import nn
+
+
+class Norse(Cases):
+    """norse 1.1.0."""
+
+    def neuron(self, size: int = 8) -> nn.Module:
+        """LIFBoxCell, in `SequentialState`."""
+        return self._box()
+
+    def _box(self, **options: Any) -> nn.Module:
+        given = {"tau_mem_inv": 300.0, "v_th": 0.3, **options}
+        tensors = {name: torch.as_tensor(value) for name, value in given.items()}
+        made: nn.Module = norse.LIFBoxCell(norse.LIFBoxParameters(**tensors))
+        return made
+
+    def dense(self) -> nn.Module:
+        """Two layers, whose states the container takes and returns."""
+        return self._stateful(super().dense())
+
+    def _stateful(self, made: Any) -> nn.Module:
+        """Return the layers in the container that hands their states through."""
+        container: nn.Module = norse.SequentialState(*made)
+        return container
+
+    def convolution(self) -> nn.Module:
+        """Stride, padding and two layers."""
+        return self._stateful(super().convolution())
+
+    def _pooled(self, pool: nn.Module) -> nn.Module:
+        return self._stateful(super()._pooled(pool))
+
+    def batch_norm(self) -> nn.Module:
+        """After a convolution and after a linear layer."""
+        return self._stateful(super().batch_norm())
+
+    def _hidden(self, hidden: nn.Module) -> nn.Module:
+        return self._stateful(super()._hidden(hidden))
+
+    residual = concatenated = step = None  # type: ignore[assignment]
+
+    def recurrent(self) -> nn.Module:
+        """LIFRecurrentCell, which has its own weights."""
+        cell = norse.LIFRecurrentCell(8, 8, norse.LIFParameters(v_th=torch.as_tensor(0.3)))
+        return self._hidden(cell)
+
+    def second_order(self) -> nn.Module:
+        """LIFCell."""
+        return self._hidden(norse.LIFCell(norse.LIFParameters(v_th=torch.as_tensor(0.3))))
+
+    def per_neuron(self) -> nn.Module:
+        """Thresholds."""
+        return self._hidden(self._box(v_th=torch.linspace(0.2, 0.4, 8)))
+
+    def reset_zero(self) -> nn.Module:
+        """As is usual there."""
+        return self._hidden(self._box())
+
+    def reset_value(self) -> nn.Module:
+        """Below zero."""
+        return self._hidden(self._box(v_reset=-0.25))
+
+    def reset_none(self) -> nn.Module:
+        """LICell."""
+        return self._stateful([nn.Flatten(), nn.Linear(72, 5), norse.LICell()])
+
+    def by_hand(self) -> nn.Module:
+        """The container takes and returns the states."""
+        return self.dense()
+
+    def first(self) -> nn.Module:
+        """LIF takes all time steps, `Lift` makes a layer do so."""
+        made: nn.Module = norse.SequentialState(
+            norse.Lift(nn.Flatten()),
+            norse.Lift(nn.Linear(72, 8)),
+            norse.LIF(norse.LIFParameters(v_th=torch.as_tensor(0.2))),
+            norse.Lift(nn.Linear(8, 5)),
+            norse.Lift(self._box()),
+        )
+        return made
