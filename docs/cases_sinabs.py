@@ -32,8 +32,8 @@ class Sinabs(Cases):
         return self.dense()
 
     def recurrent(self) -> nn.Module:
-        """LIFRecurrentSqueeze."""
-        return self._hidden(self._lif("LIFRecurrentSqueeze", rec_connect=nn.Linear(8, 8)))
+        """LIFRecurrent."""
+        return self._unfolded(self._lif("LIFRecurrent", rec_connect=nn.Linear(8, 8)))
 
     def second_order(self) -> nn.Module:
         """With a time constant of the current."""
@@ -64,5 +64,9 @@ class Sinabs(Cases):
 
     def second(self) -> nn.Module:
         """IAF and LIF as they are."""
-        layers = [nn.Flatten(2), nn.Linear(72, 8), self._lif("LIF"), nn.Linear(8, 5)]
+        return self._unfolded(self._lif("LIF"))
+
+    def _unfolded(self, hidden: nn.Module) -> nn.Module:
+        """Return a model whose layers take (samples, steps, ...)."""
+        layers = [nn.Flatten(2), nn.Linear(72, 8), hidden, nn.Linear(8, 5)]
         return nn.Sequential(*layers, self._lif("LIF"))

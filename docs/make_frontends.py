@@ -112,18 +112,18 @@ def cell(made: Any) -> tuple[str, str]:
 def table() -> str:
     """Return the table and the messages below it."""
     lines = ["| | " + " | ".join(TITLES.values()) + " |", "|---" * (len(TITLES) + 1) + "|"]
-    notes: list[str] = []
+    notes: dict[str, int] = {}
+    """Why something is refused -> its number."""
     for method, title in FEATURES.items():
         row = [title]
         for name, library in LIBRARIES.items():
             made = getattr(library(), method, None)
             text, reason = cell(made) if made else ("-", "")
             if reason:
-                notes.append(f"{TITLES[name]}, {title}: {reason}")
-                text += f" [{len(notes)}]"
+                text += f" [{notes.setdefault(reason, len(notes) + 1)}]"
             row.append(text)
         lines.append("| " + " | ".join(row) + " |")
-    numbered = (f"{i}. {note}" for i, note in enumerate(notes, 1))
+    numbered = (f"{number}. {reason}" for reason, number in notes.items())
     return "\n".join([*lines, "", *numbered]) + "\n"
 
 

@@ -1,0 +1,53 @@
+"""What the examples share: the data, a training loop, and the way from a module to Lava."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+
+import snncompile
+from snncompile.spikes import encode
+
+STEPS, TEST, EPOCHS = 8, 360, 5
+DATA = load_digits()
+X = encode(DATA.data, STEPS, highest=16.0).reshape(-1, STEPS, 1, 8, 8)
+"""Spikes of handwritten digits, shape (samples, steps, channels, height, width)."""
+LABEL = DATA.target.astype(np.int64)
+
+Answer = Callable[[nn.Module, Tensor], Tensor]
+"""From a module and spikes (samples, steps, 1, 8, 8), one number per class, shape (samples, 10)."""
+
+
+def train(module: nn.Module, answer: Answer) -> nn.Module:
+    """Train a module on all but the last digits; the same every time."""
+    torch.manual_seed(0)
+    optimizer = torch.optim.Adam(module.parameters(), lr=4e-3)
+    x, label = torch.tensor(X[:-TEST]).float(), torch.tensor(LABEL[:-TEST])
+    for epoch in range(EPOCHS):
+        for batch in torch.randperm(len(x)).split(64):
+            loss = nn.functional.cross_entropy(answer(module, x[batch]), label[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        print(f"epoch {epoch}: loss {loss.item():.3f}")
+    return module
+
+
+def deliver(module: nn.Module, title: str, chip: str = "loihi2") -> None:
+    """Import, compile and emit a module; the folder is the command's argument, or build/<title>."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else f"build/{title}")
+    test, label = X[-TEST:], LABEL[-TEST:]
+    network = snncompile.from_torch(module, X[:16], title=title)
+    print(network)
+    program = snncompile.compile(network, chip=chip, calibration=X[:128])
+    print(f"float network: {network.run(test).accuracy(label):.1%} of {TEST} digits")
+    print(f"on {chip}:     {program.run(test).accuracy(label):.1%}")
+    program.save(folder / "program")
+    program.emit(folder / "lava")
+    print(f"saved {folder}/program, and the Lava program {folder}/lava")
