@@ -6,8 +6,19 @@ from typing import Any
 
 import norse.torch as norse
 import torch
-from cases import Cases
-from torch import nn
+from cases import Cases, Residual
+from torch import Tensor, nn
+
+
+class WithStates(Residual):
+    """A residual block that takes and returns the states of its neurons."""
+
+    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Return the result of the last linear layer, and the states."""
+        first, second = state or (None, None)
+        x, first = self.one(self.fc1(self.flat(x)), first)
+        y, second = self.two(self.fc2(x), second)
+        return self.fc3(x + y if self.join == "add" else torch.cat([x, y], -1)), (first, second)
 
 
 class Norse(Cases):
@@ -46,7 +57,15 @@ class Norse(Cases):
     def _hidden(self, hidden: nn.Module) -> nn.Module:
         return self._stateful(super()._hidden(hidden))
 
-    residual = concatenated = step = None  # type: ignore[assignment]
+    step = None  # type: ignore[assignment]
+
+    def residual(self) -> nn.Module:
+        """Spikes added to spikes."""
+        return WithStates(self._box(), self._box(), "add")
+
+    def concatenated(self) -> nn.Module:
+        """Spikes beside spikes."""
+        return WithStates(self._box(), self._box(), "cat")
 
     def recurrent(self) -> nn.Module:
         """LIFRecurrentCell, which has its own weights."""

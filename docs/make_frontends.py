@@ -11,7 +11,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -45,18 +44,13 @@ TITLES = {
 TEMPLATE = Path(__file__).parent / "frontends.template.md"
 
 
-@dataclass
 class Rounding(logging.Handler):
     """Adds up what the import says about outputs that differ in float32."""
 
-    differ: int = 0
-    silent: bool = False
-
-    def __post_init__(self) -> None:
-        """Set up the handler."""
+    def __init__(self) -> None:
         super().__init__()
-
-    __hash__ = logging.Handler.__hash__
+        self.differ = 0
+        self.silent = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Read the numbers out of the message of the verification."""
@@ -116,7 +110,7 @@ def table() -> str:
     """Why something is refused -> its number."""
     for method, title in FEATURES.items():
         row = [title]
-        for name, library in LIBRARIES.items():
+        for library in LIBRARIES.values():
             made = getattr(library(), method, None)
             text, reason = cell(made) if made else ("-", "")
             if reason:
