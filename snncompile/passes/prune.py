@@ -65,22 +65,23 @@ class Prune(Pass):
             for p in network.populations
             if len(kept[p.name]) < p.size
         ]
-        synapses = _synapses(network) - _synapses(pruned)
-        if synapses == 0 and not gone:
+        weights = _weights(network) - _weights(pruned)
+        if weights == 0 and not gone:
             return self.done(design, "nothing is dead")
-        what = f"dropped {', '.join([*gone, f'{synapses:,} synapses'])}"
+        what = f"dropped {', '.join([*gone, f'{weights:,} weights'])}"
         smaller = {n: k for n, k in kept.items() if len(k) < network.end(n).size}
         return self.done(design, what, network=pruned, kept=smaller)
 
 
 def _size(network: IntegerNetwork) -> tuple[int, int, int]:
-    """Return the numbers of neurons, projections and synapses."""
+    """Return the numbers of neurons, projections and weights."""
     neurons = sum(p.size for p in network.populations)
-    return neurons, len(network.projections), _synapses(network)
+    return neurons, len(network.projections), _weights(network)
 
 
-def _synapses(network: IntegerNetwork) -> int:
-    return sum(p.synapses.wiring.synapses for p in network.projections)
+def _weights(network: IntegerNetwork) -> int:
+    """Return the number of weights; those of a convolution are shared by many synapses."""
+    return sum(p.synapses.weight.size for p in network.projections)
 
 
 def _pruned(network: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, NDArray[np.int64]]]:

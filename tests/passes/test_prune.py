@@ -62,7 +62,7 @@ def test_random_networks_send_the_same(seed, steps, wild):
     check_same(network, spikes(network, 3, steps, seed))
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(seed=SEEDS, group=st.sampled_from(GROUPS))
 def test_networks_of_all_wirings_send_the_same(seed, group):
     check_same(thinned(drawn(seed, 0, *group), seed), drawn_spikes(seed, *group))
@@ -124,7 +124,7 @@ def test_only_dead_neurons_of_a_dense_layer_go():
     assert (a.shape, a.neuron.threshold.tolist()) == ((2,), [39, 39])
     assert before.synapses.weight.tolist() == [[20, 0, 0, 0], [0, 0, 20, 0]]
     assert after.synapses.weight.tolist() == [[2, 6], [0, 0]]
-    assert found.log == ("prune: dropped 2 of 4 neurons of a, 12 synapses",)
+    assert found.log == ("prune: dropped 2 of 4 neurons of a, 12 weights",)
 
 
 def convolutional(groups: int = 1) -> IntegerNetwork:
@@ -221,7 +221,7 @@ def test_what_reaches_nothing_goes_with_its_loop():
     found = prune(network)
     assert [p.name for p in found.network.populations] == ["a"]
     assert [(p.source, p.target) for p in found.network.projections] == [("input", "a")]
-    assert found.log == ("prune: dropped 1 of 1 neurons of b, 1 of 1 neurons of c, 4 synapses",)
+    assert found.log == ("prune: dropped 1 of 1 neurons of b, 1 of 1 neurons of c, 4 weights",)
 
 
 def test_what_feeds_a_population_that_has_to_stay_stays():
