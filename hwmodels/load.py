@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
+from snncompile.hwmodels import sanafe
+from snncompile.hwmodels.records import WITHOUT_VALUE
 from snncompile.hwmodels.schema import PROBLEM, Chip
 
 if TYPE_CHECKING:
@@ -97,10 +99,24 @@ def _read(path: Path) -> Chip:
         raise ChipError(_one_line(f"{path}{_yaml_reason(error, text)}")) from error
     if not isinstance(data, dict):
         raise ChipError(f"{path} is not a chip file: it must be a mapping that starts with `name:`")
+    if sanafe.TOP in data:
+        data = _from_sanafe(path, data)
     try:
         return Chip.model_validate(data)
     except ValidationError as error:
         raise ChipError(_one_line(f"{path}{_schema_reason(error, lines)}")) from error
+
+
+def _from_sanafe(path: Path, data: dict[str, Any]) -> dict[str, Any]:
+    formats = load("loihi1").formats.model_dump(mode="json")
+    for number in formats.values():
+        if isinstance(number, dict):
+            known = number["evidence"] not in WITHOUT_VALUE
+            number |= {"source": "loihi1"} | ({"evidence": "assumed"} if known else {})
+    try:
+        return sanafe.chip_data(data, formats | {"weight_exponent_source": "loihi1"})
+    except sanafe.ArchitectureError as error:
+        raise ChipError(_one_line(f"{path} (SANA-FE): {error}")) from None
 
 
 def _text(path: Path) -> str:

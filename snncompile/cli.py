@@ -200,13 +200,13 @@ def estimate(
     trace: Annotated[Path | None, typer.Option(help="JSON for Perfetto, first sample")] = None,
     csv: Annotated[Path | None, typer.Option(help="events by step and core, and steps")] = None,
     parquet: Annotated[Path | None, typer.Option(help="the same as Parquet")] = None,
+    sanafe: Annotated[Path | None, typer.Option(help="folder for SANA-FE's files")] = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="compare with an ANN")] = False,
     as_json: Json = False,
 ) -> None:
     """Estimate energy and latency per inference, with the activity of the input."""
     from snncompile.backends.energy import baseline as arithmetic
-    from snncompile.backends.energy import export
-    from snncompile.backends.energy import trace as perfetto
+    from snncompile.backends.energy.outputs import Outputs
     from snncompile.report import estimates
     from snncompile.spikes import read_spikes
 
@@ -214,12 +214,8 @@ def estimate(
     spikes = read_spikes(input, program.network)
     with _progress("reference") as report:
         found = program.estimate(spikes.x, costs, model=model, progress=report)
-    if trace:
-        steps = perfetto.write(trace, program, spikes.x, costs=costs)
-        err.print(f"{trace}: {steps} of {found.steps} time steps", markup=False)
-    for path in filter(None, (csv, parquet)):
-        for written in export.write(path, found, "parquet" if path is parquet else "csv"):
-            err.print(f"{written}", markup=False)
+    for line in Outputs(trace, csv, parquet, sanafe).write(program, spikes.x, found):
+        err.print(line, markup=False)
     rows = arithmetic.baseline(program, found)
     if as_json:
         _print_json(estimates.estimate_values(found) | estimates.baseline_values(rows))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from snncompile.backends.energy import kernels
 from snncompile.backends.energy.activity import Activity
@@ -28,6 +30,13 @@ class Machine:
     mesh: Mesh
     each: NDArray[np.int32]
     """Neuron events per neuron of each part: its compartments, or 1 under SANA-FE's rules."""
+
+    @cached_property
+    def ways(self) -> csr_array:
+        """Which links each pair of `Routes` takes, shape (pairs, links)."""
+        return self.mesh.incidence(
+            self.layout.part_core[self.routes.pair_part], self.routes.pair_core
+        )
 
     @property
     def tiles(self) -> int:
@@ -137,8 +146,8 @@ def _add_messages(machine: Machine, sent: Ints, events: Ints) -> None:
         "chip_crossing": across,
         "host_input": from_host,
     }
+    parts, first = np.unique(found.pair_part, return_index=True)
     for event, each in weight.items():
-        for part in range(len(layout.parts)):
-            pairs = np.flatnonzero((found.pair_part == part) & (each != 0))
-            if len(pairs):
-                events[:, part, COLUMN[event]] = sent[:, pairs] @ each[pairs].astype(np.int64)
+        if each.any():
+            by_part = np.add.reduceat(sent * each.astype(np.int64), first, axis=1)
+            events[:, parts, COLUMN[event]] = by_part

@@ -49,6 +49,7 @@ def follow(
     activity: Activity,
     rules: Rules = "chip",
     watch: Watch | None = None,
+    times: Times | None = None,
 ) -> Floats:
     """Return the time of each step without barrier sync, in nanoseconds.
 
@@ -59,8 +60,9 @@ def follow(
         rules: `chip`: queues on every link, finite buffers, back-pressure; `sanafe`: SANA-FE's
             detailed account.
         watch: called after each step, under the rules of the chip.
+        times: `Times.of` the machine and the costs, where they are there already.
     """
-    times = _Times.of(machine, costs)
+    times = times or Times.of(machine, costs)
     state = _flight(machine, costs, times) if rules == "sanafe" else _state(machine, costs, times)
     run: Any = sanafe_kernels.run_step if rules == "sanafe" else cycle_kernels.run_step
     status = activity.reached + 2 * (0 if activity.updated is None else activity.updated)
@@ -78,7 +80,7 @@ def follow(
 
 
 @dataclass(frozen=True, eq=False)
-class _Times:
+class Times:
     """Times of neurons and axons."""
 
     neuron_ns: Floats
@@ -91,7 +93,8 @@ class _Times:
     """Number of axons of each neuron."""
 
     @classmethod
-    def of(cls, machine: Machine, costs: Costs) -> _Times:
+    def of(cls, machine: Machine, costs: Costs) -> Times:
+        """Return the times that a cost set gives to a machine's neurons and axons."""
         found, layout, mesh = machine.routes, machine.layout, machine.mesh
         t = {event: costs.time_ns[column] for event, column in COLUMN.items()}
         axons = np.diff(found.axon_start)
@@ -126,7 +129,7 @@ def _neuron_times(machine: Machine, t: dict[str, float]) -> Floats:
     return found
 
 
-def _common(machine: Machine, times: _Times) -> dict[str, Any]:
+def _common(machine: Machine, times: Times) -> dict[str, Any]:
     cores = machine.layout.cores
     return {
         "axon_core": machine.routes.axon_core,
@@ -139,7 +142,7 @@ def _common(machine: Machine, times: _Times) -> dict[str, Any]:
     }
 
 
-def _state(machine: Machine, costs: Costs, times: _Times) -> cycle_kernels.State:
+def _state(machine: Machine, costs: Costs, times: Times) -> cycle_kernels.State:
     mesh, cores = machine.mesh, machine.layout.cores
     stations = mesh.links + cores
     buffer = costs.set.link_buffer
@@ -167,7 +170,7 @@ def _state(machine: Machine, costs: Costs, times: _Times) -> cycle_kernels.State
     )
 
 
-def _flight(machine: Machine, costs: Costs, times: _Times) -> sanafe_kernels.Flight:
+def _flight(machine: Machine, costs: Costs, times: Times) -> sanafe_kernels.Flight:
     found, layout, mesh = machine.routes, machine.layout, machine.mesh
     pair_source = layout.part_core[found.pair_part]
     columns = np.abs(mesh.x[pair_source] - mesh.x[found.pair_core])
@@ -234,7 +237,7 @@ def _grown(state: Any, messages: int) -> Any:
 
 def _generate(
     machine: Machine,
-    times: _Times,
+    times: Times,
     state: Any,
     spikes: NDArray[np.int32],
     status: NDArray[np.uint8],

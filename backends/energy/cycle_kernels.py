@@ -10,15 +10,23 @@ halves always drain.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numba import njit
 
 NONE = -1
+Function = TypeVar("Function")
 
 
-@njit(cache=True, inline="always")
+def compiled(function: Function) -> Function:
+    """Compile without reference counts, which would take most of the time; it makes no array."""
+    options: Any = {"cache": True, "_nrt": False}
+    made: Function = njit(**options)(function)
+    return made
+
+
+@compiled
 def _before(t: float, key: int, other_t: float, other_key: int) -> bool:
     return t < other_t or (t == other_t and key < other_key)
 
@@ -76,7 +84,7 @@ class State(NamedTuple):
     """Time of the last event, shape (1,)."""
 
 
-@njit(cache=True)
+@compiled
 def push(times: Any, keys: Any, size: int, t: float, key: int) -> int:
     """Add an event to a binary heap ordered by time, then key; return its new size."""
     i = size
@@ -90,7 +98,7 @@ def push(times: Any, keys: Any, size: int, t: float, key: int) -> int:
     return size + 1
 
 
-@njit(cache=True)
+@compiled
 def pop(times: Any, keys: Any, size: int) -> int:
     """Remove the first event, which the caller has read from index 0; return the new size."""
     size -= 1
@@ -110,7 +118,7 @@ def pop(times: Any, keys: Any, size: int) -> int:
     return size
 
 
-@njit(cache=True)
+@compiled
 def generate(
     spikes: Any,
     status: Any,
@@ -168,7 +176,7 @@ def generate(
     return count
 
 
-@njit(cache=True)
+@compiled
 def run_step(s: State) -> float:
     """Follow the messages of one step until all are worked through; return the time."""
     links, cores = len(s.link_ns), len(s.x)
@@ -194,7 +202,7 @@ def run_step(s: State) -> float:
     return float(s.last[0])
 
 
-@njit(cache=True)
+@compiled
 def _go_on(s: State, core: int, now: float) -> None:
     """Let a core work towards its next message, or to the end of its neurons."""
     s.position[core] += 1
@@ -206,7 +214,7 @@ def _go_on(s: State, core: int, now: float) -> None:
         s.last[0] = max(s.last[0], now + s.tail[core])
 
 
-@njit(cache=True)
+@compiled
 def _send(s: State, core: int, now: float) -> None:
     """Put a core's next message into the mesh if its first station has room."""
     m = s.position[core]
@@ -219,7 +227,7 @@ def _send(s: State, core: int, now: float) -> None:
     _go_on(s, core, now)
 
 
-@njit(cache=True)
+@compiled
 def _hop(s: State, link: int, now: float) -> None:
     """Move a link's message to its next station if that has room."""
     m = s.queue[link, 0]
@@ -236,7 +244,7 @@ def _hop(s: State, link: int, now: float) -> None:
     _leave(s, link, now)
 
 
-@njit(cache=True)
+@compiled
 def _leave(s: State, station: int, now: float) -> None:
     """Free a station of the message it served; let in who waits, which may free others."""
     while station != NONE:
@@ -256,7 +264,7 @@ def _leave(s: State, station: int, now: float) -> None:
         station = before
 
 
-@njit(cache=True)
+@compiled
 def _next_station(s: State, m: int) -> int:
     """Return the station after tile `at[m]` on the way to the message's core (XY routing)."""
     core = s.axon_core[s.axon_of[m]]
@@ -272,7 +280,7 @@ def _next_station(s: State, m: int) -> int:
     return int(len(s.link_ns) + core)
 
 
-@njit(cache=True)
+@compiled
 def _enter(s: State, m: int, station: int, now: float) -> None:
     """Let a station hold a message, and serve it if the station is free."""
     s.held[station] += 1
@@ -282,7 +290,7 @@ def _enter(s: State, m: int, station: int, now: float) -> None:
         _start(s, station, now)
 
 
-@njit(cache=True)
+@compiled
 def _start(s: State, station: int, now: float) -> None:
     """Serve the first queued message of a free station."""
     m = s.queue[station, 1]
@@ -296,7 +304,7 @@ def _start(s: State, station: int, now: float) -> None:
     s.size[0] = push(s.times, s.keys, s.size[0], end, station)
 
 
-@njit(cache=True)
+@compiled
 def _append(queue: Any, following: Any, station: int, column: int, m: int) -> None:
     """Add a message to the list that begins at queue[station, column]."""
     following[m] = NONE
@@ -307,7 +315,7 @@ def _append(queue: Any, following: Any, station: int, column: int, m: int) -> No
     queue[station, column + 1] = m
 
 
-@njit(cache=True)
+@compiled
 def _drop(queue: Any, following: Any, station: int, column: int) -> None:
     """Remove the first message of a list."""
     queue[station, column] = following[queue[station, column]]

@@ -23,7 +23,7 @@ from snncompile.backends.energy.counts import (
     count,
     sanafe_machine,
 )
-from snncompile.backends.energy.cycle import follow
+from snncompile.backends.energy.cycle import Times, follow
 from snncompile.backends.energy.events import EVENTS
 from snncompile.backends.energy.result import Estimate, Range, Row, Steps
 from snncompile.backends.energy.timing import Rules, Work, barrier_ns, bound_names, bounds, work
@@ -91,6 +91,7 @@ class Ledger:
         self.bound: list[NDArray[np.int64]] = []
         self.others: defaultdict[str, float] = defaultdict(float)
         self.busy = np.zeros(machine.layout.cores)
+        self.times: Times | None = None
 
     def add(self, activity: Activity) -> None:
         """Add one batch of samples."""
@@ -109,7 +110,8 @@ class Ledger:
     def _step_ns(self, costs: Costs, done: Work, activity: Activity) -> NDArray[np.float64]:
         if self.model == "fast":
             return self._closed(costs, done)
-        longest = follow(self.machine, costs, activity, self.rules)
+        self.times = self.times or Times.of(self.machine, costs)
+        longest = follow(self.machine, costs, activity, self.rules, times=self.times)
         return self._whole(costs, longest)
 
     def _closed(self, costs: Costs, done: Work) -> NDArray[np.float64]:
@@ -153,7 +155,7 @@ class Ledger:
             rows=rows,
             missing=self._missing(rows, means),
             range=self._range(means, latency),
-            utilisation=float(cores.mean() / seconds.sum()) if len(cores) else 0.0,
+            utilisation=float(cores.mean() / (seconds.sum() or 1.0)) if len(cores) else 0.0,
             bounds={names[i]: times / bound.size for i, times in found},
             by_step=Steps(
                 parts=self.machine.layout.parts,

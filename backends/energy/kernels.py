@@ -101,7 +101,7 @@ def count_marked(marked: Any, run_start: Any, run_part: Any, count: Any) -> None
     for step in range(marked.shape[0]):
         row = marked[step]
         for r in range(len(run_part)):
-            total = np.int64(0)
-            for n in range(run_start[r], run_start[r + 1]):
-                total += row[n]
+            total = np.uint32(0)
+            for mark in row[run_start[r] : run_start[r + 1]]:
+                total += np.uint32(mark)
             count[step, run_part[r]] += total

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from numba import njit
-
-from snncompile.backends.energy.cycle_kernels import pop, push
+from snncompile.backends.energy.cycle_kernels import compiled, pop, push
 
 NONE = -1
 
@@ -59,7 +57,7 @@ class Flight(NamedTuple):
     keys: Any
 
 
-@njit(cache=True)
+@compiled
 def run_step(s: Flight) -> float:
     """Return the time of the last event of a step, without the barrier sync."""
     cores = len(s.first) - 1
@@ -89,7 +87,7 @@ def run_step(s: Flight) -> float:
     return last
 
 
-@njit(cache=True)
+@compiled
 def _land(s: Flight, now: float, flying: int, mean: float) -> tuple[int, float]:
     """Take out of the network what has arrived; return messages in flight, their mean time."""
     for core in range(len(s.queue)):
@@ -104,7 +102,7 @@ def _land(s: Flight, now: float, flying: int, mean: float) -> tuple[int, float]:
     return flying, mean
 
 
-@njit(cache=True)
+@compiled
 def _fly(s: Flight, m: int, sent: float, flying: int, mean: float) -> tuple[float, float]:
     """Let a message into the network; return when it is really sent, and the new mean time."""
     axon = s.axon_of[m]
@@ -128,7 +126,7 @@ def _fly(s: Flight, m: int, sent: float, flying: int, mean: float) -> tuple[floa
     return sent, mean + (s.receive_ns[axon] - mean) / (flying + 1.0)
 
 
-@njit(cache=True)
+@compiled
 def _spread(s: Flight, axon: int, sign: float) -> None:
     """Add one message to the links of its way, evenly, or take it off."""
     pair = s.axon_pair[axon]

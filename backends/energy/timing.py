@@ -37,16 +37,13 @@ class Work:
 
 def work(machine: Machine, costs: Costs, counts: Counts) -> Work:
     """Return the work that events make, one after the other in each half of a core."""
-    layout, mesh, found = machine.layout, machine.mesh, machine.routes
     sending = _by_core(machine, counts, costs, SENDING)
-    if layout.host is not None:
+    if machine.layout.host is not None:
         sending += _by_core(machine, counts, costs, ("host_input",))
-    link_ns = link_times(machine, costs)
-    taken = mesh.incidence(layout.part_core[found.pair_part], found.pair_core)
     return Work(
         sending=sending,
         receiving=_by_core(machine, counts, costs, RECEIVING),
-        links=(counts.sent @ taken) * link_ns,
+        links=(counts.sent @ machine.ways) * link_times(machine, costs),
     )
 
 

@@ -120,7 +120,7 @@ def build(
 
 def _groups(found: SanafeNetwork, net: Any, cores: list[Any], activity: Activity) -> dict[str, Any]:
     source, *populations = found.groups
-    trains = _trains(activity, source.size)
+    trains = input_trains(activity, source.size)
     made = {source.name: net.create_neuron_group(source.name, source.size)}
     for i, neuron in enumerate(made[source.name]):
         unit = f"{architecture.INPUT}[{found.unit[i]}]"
@@ -140,7 +140,8 @@ def _groups(found: SanafeNetwork, net: Any, cores: list[Any], activity: Activity
     return made
 
 
-def _trains(activity: Activity, inputs: int) -> list[list[bool]]:
+def input_trains(activity: Activity, inputs: int) -> list[list[bool]]:
+    """Return the spike train of each input neuron."""
     spiked = np.zeros((inputs, len(activity.step_start) - 1), bool)
     step = np.repeat(np.arange(spiked.shape[1]), np.diff(activity.step_start))
     own = activity.neuron < inputs

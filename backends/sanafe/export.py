@@ -1,0 +1,103 @@
+"""A Program as SANA-FE's files: `architecture.yaml`, and `network.yaml` with the mapping.
+
+They say what SANA-FE's own files can say: every synapse of a neuron in one hardware unit, no bias
+that begins with a phase, no replay. What needs that runs through its Python interface (`run`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from snncompile.backends.energy.activity import Activity, record
+from snncompile.backends.energy.costs import resolve
+from snncompile.backends.sanafe import architecture
+from snncompile.backends.sanafe.network import Edges, Group, SanafeNetwork, translate
+from snncompile.backends.sanafe.run import input_trains, padded
+from snncompile.errors import UnsupportedError
+from snncompile.ir import folder
+from snncompile.program import Program
+
+
+def write(path: Path, program: Program, x: ArrayLike, *, costs: str | None = None) -> int:
+    """Write both files to a folder; return for how many steps to run SANA-FE on them.
+
+    Args:
+        path: folder to write to; each file is there in whole or not at all.
+        program: on one chip, with neurons that SANA-FE can compute.
+        x: spikes of one sample, shape (1, steps, *input.shape); they are part of the network.
+        costs: cost set with SANA-FE's events.
+
+    Raises:
+        UnsupportedError: SANA-FE's files cannot say it; the message names the population.
+    """
+    spikes, steps = padded(program, x)
+    (activity,) = record(program.network, spikes)
+    found = translate(program)
+    _check(found)
+    units = int(found.unit.max(initial=0)) + 1
+    files = {
+        "architecture.yaml": architecture.text(resolve(program.chip, costs), units),
+        "network.yaml": "".join(_lines(found, activity.cut(steps))),
+    }
+    for name, text in files.items():
+        with folder.file_aside(path / name) as aside:
+            aside.write_text(text)
+    return steps
+
+
+def _check(found: SanafeNetwork) -> None:
+    for group in found.groups[1:]:
+        why = group.replayed
+        if group.bias is not None and group.bias.any() and group.phase > 0:
+            why = "its biases begin in the first step"
+        if len({e.synapse for e in found.edges if e.target == group.name}) > 1:
+            why = "its neurons have synapses of one kind"
+        if why:
+            raise UnsupportedError(
+                f"population {group.name}: cannot be written as a file for SANA-FE: {why}; run it"
+                " through backends.sanafe.run"
+            )
+
+
+def _lines(found: SanafeNetwork, activity: Activity) -> Iterator[str]:
+    yield "network:\n  name: snncompile\n  groups:\n"
+    trains = input_trains(activity, found.groups[0].size)
+    for group in found.groups:
+        yield f"  - name: {group.name}\n    attributes: []\n    neurons:\n"
+        for i in range(group.size):
+            yield f"    - {i}: {{{_attributes(group, i, trains)}}}\n"
+    yield "  edges:\n"
+    for edges in found.edges:
+        yield from _edges(edges)
+    yield "mappings:\n"
+    synapse = {edges.target: edges.synapse for edges in found.edges}
+    per_tile = found.machine.program.chip.mesh.cores_per_tile.whole or 1
+    for group in found.groups:
+        for i, core in enumerate(group.core):
+            where = f"core: {core // per_tile}.{core % per_tile}"
+            if group is found.groups[0]:
+                units = f'soma: "{architecture.INPUT}[{found.unit[i]}]"'
+            else:
+                units = f"soma: {architecture.LIF}, synapse: {synapse.get(group.name, '')}"
+            yield f"- {group.name}.{i}: {{{where}, {units}}}\n"
+
+
+def _attributes(group: Group, i: int, trains: list[list[bool]]) -> str:
+    if group.bias is None:
+        return f"spikes: [{', '.join(str(int(s)) for s in trains[i])}]"
+    values: dict[str, Any] = {
+        name: value if isinstance(value, str) else float(np.broadcast_to(value, group.size)[i])
+        for name, value in group.attributes.items()
+    }
+    values["bias"] = float(group.bias[i])
+    return ", ".join(f"{name}: {value}" for name, value in values.items())
+
+
+def _edges(edges: Edges) -> Iterator[str]:
+    for pre, post, weight in zip(edges.pre, edges.post, edges.weight, strict=True):
+        yield f"  - {edges.source}.{pre} -> {edges.target}.{post}: [weight: {weight}]\n"
