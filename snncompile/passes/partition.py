@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +13,7 @@ from snncompile.errors import FitError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir import view
 from snncompile.ir.design import Design
-from snncompile.ir.graph import IntegerNetwork
+from snncompile.ir.graph import IntegerNetwork, Population
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes import remedies, usage
 from snncompile.passes.base import Pass
@@ -77,52 +76,61 @@ def cut(
     """
     if chip.encoding not in ENCODINGS:
         return fit(network, chip).slices
-    axons: Axons = {p.name: np.zeros(p.size, np.int32) for p in network.populations}
-    found: dict[str, list[Slice]] = {}
-    for names, loop in reversed(list(view.groups(network))):
-        _cut_group(network, chip, objective, names, loop, axons, found)
-    slices = [s for p in network.populations for s in found[p.name]]
-    cutters = {p.name: Cutter(network, chip, p, axons[p.name]) for p in network.populations}
-    placed = packed(
-        network, chip, slices, [cutters[s.population].used(s) for s in slices], share=share
-    )
-    cores = Mapping(tuple(placed)).cores
-    if cores > _cores(chip):
+    cutting = _Cutting(network, chip, objective, usage.entries_per_axon(chip))
+    placed = cutting.placed(share)
+    away = usage.entries_per_axon(chip, other_chip=True)
+    if Mapping(tuple(placed)).cores > (chip.mesh.cores.whole or 0) and away > cutting.entries:
+        placed = replace(cutting, entries=away).placed(share)  # whichever axon leaves its chip
+    if Mapping(tuple(placed)).cores > _cores(chip):
         raise _too_many(network, chip, placed)
     return tuple(placed)
 
 
-def _cut_group(
-    network: IntegerNetwork,
-    chip: Chip,
-    objective: str,
-    names: Iterable[str],
-    loop: bool,
-    axons: Axons,
-    found: dict[str, list[Slice]],
-) -> None:
-    """Cut the populations of a loop, or one population, and count the axons that they listen to."""
-    before = {name: count.copy() for name, count in axons.items()} if loop else axons
-    for _ in range(ROUNDS if loop else 1):
-        last = {name: list(found.get(name, ())) for name in names}
-        for name in names:
-            population = network.population(name)
-            found[name] = Cutter(network, chip, population, axons[name], objective).cut()
-        if loop:
-            for name, count in before.items():
-                axons[name] = count.copy()
-        for name in names:
-            _count(network, chip, found[name], axons)
-        if all(found[name] == last[name] for name in names):
-            break
+@dataclass(frozen=True, eq=False)
+class _Cutting:
+    """One way through a network, from the output back to the input."""
 
+    network: IntegerNetwork
+    chip: Chip
+    objective: str
+    entries: int
+    """Output entries that an axon takes."""
+    axons: Axons = field(init=False, default_factory=dict)
+    found: dict[str, list[Slice]] = field(init=False, default_factory=dict)
 
-def _count(network: IntegerNetwork, chip: Chip, slices: list[Slice], axons: Axons) -> None:
-    """Add the axons that lead to slices."""
-    for s in slices:
-        for heard in usage.listening(network, chip, [s]):
-            if heard.source in axons:
-                heard.region.count_in(axons[heard.source])
+    def placed(self, share: bool) -> list[Slice]:
+        """Return all slices with their cores."""
+        for p in self.network.populations:
+            self.axons[p.name] = np.zeros(p.size, np.int32)
+        for names, loop in reversed(list(view.groups(self.network))):
+            self._group(names, loop)
+        slices = [s for p in self.network.populations for s in self.found[p.name]]
+        cutters = {p.name: self._cutter(p) for p in self.network.populations}
+        used = [cutters[s.population].used(s) for s in slices]
+        return packed(self.network, self.chip, slices, used, share=share)
+
+    def _cutter(self, p: Population) -> Cutter:
+        return Cutter(self.network, self.chip, p, self.axons[p.name], self.objective)
+
+    def _group(self, names: tuple[str, ...], loop: bool) -> None:
+        """Cut populations that feed each other, or one, and count the axons that lead to them."""
+        before = {name: count.copy() for name, count in self.axons.items()} if loop else {}
+        for _ in range(ROUNDS if loop else 1):
+            last = {name: self.found.get(name) for name in names}
+            for name in names:
+                self.found[name] = self._cutter(self.network.population(name)).cut()
+            self.axons.update((name, count.copy()) for name, count in before.items())
+            for name in names:
+                self._count(self.found[name])
+            if all(self.found[name] == last[name] for name in names):
+                break
+
+    def _count(self, slices: list[Slice]) -> None:
+        """Add the axons that lead to slices."""
+        for s in slices:
+            for heard in usage.listening(self.network, self.chip, [s]):
+                if heard.source in self.axons:
+                    heard.region.count_in(self.axons[heard.source], self.entries)
 
 
 def _cores(chip: Chip) -> int:

@@ -140,8 +140,8 @@ def _entries(
         chip_of[site.core] = site.chip
     sender = chip_of[[s.core for s in mapping.slices]][table[:, 0]]
     receiver = chip_of[[block.core for block in axons]][table[:, 1]] if axons else sender
-    more = 0 if chip.axon_entries is None else chip.axon_entries.other_chip.whole or 0
-    size: NDArray[np.int64] = entries_per_axon(chip) + more * (sender != receiver)
+    here, away = (entries_per_axon(chip, other_chip=other) for other in (False, True))
+    size: NDArray[np.int64] = np.where(sender == receiver, here, away)
     return size
 
 

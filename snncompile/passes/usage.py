@@ -41,7 +41,7 @@ DIFFERENT = ("compartment_profiles", "threshold_profiles", "synapse_formats", "n
 Entries = dict[str, frozenset[Any]]
 """By resource of which what is different counts."""
 Axons = dict[str, NDArray[np.int32]]
-"""Output axons of each neuron, by population, shape (n,)."""
+"""Output entries of each neuron's axons, by population, shape (n,)."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def usage(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> tuple[CoreUs
             for number, core in enumerate(fit(network, chip).cores)
         )
     heard = {core: listening(network, chip, on) for core, on in mapping.by_core.items()}
-    axons = destinations(network, (block for blocks in heard.values() for block in blocks))
+    axons = destinations(network, chip, (block for blocks in heard.values() for block in blocks))
     if mapping.chips > 1:
         _add_other_chips(network, chip, mapping, heard, axons)
     return tuple(
@@ -115,7 +115,7 @@ def counted(
     parts = [what for s in slices for what in demand.into(chip, network, s)]
     yield "synapse_words", sum(what.memory.words for what in parts)
     out = (s.cut(axons[s.population]).sum(dtype=np.int64) for s in slices)
-    yield "axons_out", entries_per_axon(chip) * int(sum(out))
+    yield "axons_out", int(sum(out))
     yield "row_words", max((what.memory.longest for what in parts), default=0)
     for name, values in entries(network, slices, parts).items():
         yield name, len(values)
@@ -149,12 +149,12 @@ def _union(regions: list[Region]) -> Region:
     return Region.listed(np.unique(np.concatenate([region.neurons() for region in regions])))
 
 
-def destinations(network: Graph, heard: Iterable[Listening]) -> Axons:
-    """Return how many output axons each neuron of each population has, shape (n,)."""
+def destinations(network: Graph, chip: Chip, heard: Iterable[Listening]) -> Axons:
+    """Return the output entries of each neuron of each population, if all is on one chip."""
     axons = {p.name: np.zeros(p.size, np.int32) for p in network.populations}
     for block in heard:
         if block.source in axons:
-            block.region.count_in(axons[block.source])
+            block.region.count_in(axons[block.source], entries_per_axon(chip))
     return axons
 
 
@@ -162,7 +162,7 @@ def _add_other_chips(
     network: Graph, chip: Chip, mapping: Mapping, heard: dict[int, list[Listening]], axons: Axons
 ) -> None:
     """Add the further entries of axons that lead to another chip."""
-    more = 0 if chip.axon_entries is None else chip.axon_entries.other_chip.whole or 0
+    more = entries_per_axon(chip, other_chip=True) - entries_per_axon(chip)
     chip_of = np.zeros(mapping.cores, np.int32)
     for site in mapping.sites:
         chip_of[site.core] = site.chip
@@ -184,9 +184,12 @@ def reach(network: Graph, source: str, s: Slice) -> NDArray[np.bool_]:
     return reached
 
 
-def entries_per_axon(chip: Chip) -> int:
-    """Return the output entries of an axon that serves one source neuron, on its own chip."""
-    return 1 if chip.axon_entries is None else chip.axon_entries.discrete.whole or 1
+def entries_per_axon(chip: Chip, *, other_chip: bool = False) -> int:
+    """Return the output entries of an axon that serves one source neuron."""
+    if chip.axon_entries is None:
+        return 1
+    more = chip.axon_entries.other_chip.whole or 0
+    return (chip.axon_entries.discrete.whole or 1) + (more if other_chip else 0)
 
 
 def limits(chip: Chip) -> dict[str, int]:
