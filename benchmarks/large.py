@@ -40,13 +40,13 @@ class Builder:
         pad = kernel // 2 if padding is None else padding
         shape = self.shapes[source]
         pair = ((kernel,) * 2, (stride,) * 2, (pad,) * 2, (1, 1))
-        return self.layer(
-            source, wiring := Convolution(shape, channels, *pair, groups), wiring.target_shape
-        )
+        wiring = Convolution(shape, channels, *pair, groups)
+        return self.layer(source, wiring, wiring.target_shape)
 
-    def pool(self, source: str) -> str:
-        """Add the sums of 2 x 2 neurons."""
-        return self.conv(source, self.shapes[source][0], 2, 2, 0, groups=self.shapes[source][0])
+    def pool(self, source: str, side: int = 2) -> str:
+        """Add the sums of 2 x 2 neurons, or of larger squares."""
+        channels = self.shapes[source][0]
+        return self.conv(source, channels, side, side, 0, groups=channels)
 
     def dense(self, source: str, size: int) -> str:
         """Add a dense layer."""
@@ -132,7 +132,7 @@ def mobilenet(size: int = 128) -> IntegerNetwork:
     for channels, stride in MOBILENET:
         x = made.conv(x, made.shapes[x][0], stride=stride, groups=made.shapes[x][0])
         x = made.conv(x, channels, kernel=1)
-    made.dense(x, 1000)
+    made.dense(made.pool(x, size // 32), 1000)
     return made.build(f"MobileNet {size}x{size}")
 
 
@@ -142,6 +142,4 @@ def million() -> IntegerNetwork:
     x = made.conv("input", 8)
     for _ in range(7):
         x = made.conv(x, 8, kernel=3)
-    for _ in range(0):
-        x = made.pool(x)
     return made.build("1M neurons")

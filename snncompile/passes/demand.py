@@ -110,40 +110,20 @@ def _convolution(chip: Chip, wiring: Convolution, s: Slice) -> _Reach | None:
     return _tile(
         chip.encoding in SHARES_ROWS,
         chip.encoding in SHARES_KERNELS,
-        Geometry.of(wiring),
+        wiring,
         s.start,
         s.stop,
     )
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """A convolution as a key: equal where nothing but the object differs."""
-
-    wiring: tuple[Any, ...]
-
-    @classmethod
-    def of(cls, wiring: Convolution) -> Geometry:
-        """Return the key of a convolution."""
-        w = wiring
-        fields = (w.source_shape, w.channels, w.kernel, w.stride, w.padding, w.dilation, w.groups)
-        return cls(fields)
-
-    @property
-    def convolution(self) -> Convolution:
-        """A convolution of this geometry."""
-        return Convolution(*self.wiring)
 
 
 @lru_cache(maxsize=100_000)
 def _tile(
     shares_rows: bool,
     shares_kernels: bool,
-    geometry: Geometry,
+    wiring: Convolution,
     start: tuple[int, ...],
     stop: tuple[int, ...],
 ) -> _Reach:
-    wiring = geometry.convolution
     channels = channel_reach(
         wiring.source_shape[0], wiring.channels, wiring.groups, start[0], stop[0]
     )
@@ -233,7 +213,7 @@ REACH: dict[type[Wiring], _Make] = {
 def synapses(wiring: Wiring, s: Slice) -> int:
     """Return the synapses of a wiring into a slice of its target."""
     if isinstance(wiring, Convolution) and s.shape == wiring.target_shape:
-        return _tile(False, False, Geometry.of(wiring), s.start, s.stop).synapses
+        return _tile(False, False, wiring, s.start, s.stop).synapses
     if isinstance(wiring, Dense):
         return wiring.source * s.size
     if isinstance(wiring, Scale):

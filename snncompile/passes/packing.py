@@ -40,7 +40,8 @@ def packed(
     limits = usage.limits(chip)
     most = np.array([limits.get(name, np.inf) for name in ADDED], np.float64)
     need = np.array([[each[name] for name in ADDED] for each in used], np.float64)
-    cores = _Cores(most, need.min(axis=0, initial=np.inf), limits, share)
+    left = np.full(need.shape, -1.0)
+    cores = _Cores(most, need.min(axis=0, initial=np.inf), limits, share, left)
     order = np.lexsort((np.arange(len(slices)), -(need / most).max(axis=1)))
     core_of = np.zeros(len(slices), np.int64)
     for i in order.tolist():
@@ -60,30 +61,27 @@ class _Cores:
     """Least that any slice needs of each resource: a core with less is full."""
     limits: dict[str, int]
     share: bool
-    free: list[Floats] = field(default_factory=list)
+    left: Floats
+    """Shape (cores, resources), of all cores there may be; -1 where a core is full or not begun."""
     entries: list[Entries] = field(default_factory=list)
     holds: list[str] = field(default_factory=list)
     """Population of a core's first slice."""
-    open: list[int] = field(default_factory=list)
 
     def put(self, need: Floats, entries: Entries, population: str) -> int:
         """Put a slice on the first core with room, or on a new one; return the core."""
-        core = next((c for c in self.open if self._room(c, need, entries, population)), None)
-        if core is None:
-            core = len(self.free)
-            self.open.append(core)
-            self.free.append(self.most.copy())
+        roomy = np.flatnonzero((self.left[: len(self.holds)] >= need).all(axis=1)).tolist()
+        core = next((c for c in roomy if self._room(c, entries, population)), len(self.holds))
+        if core == len(self.holds):
+            self.left[core] = self.most
             self.entries.append({})
             self.holds.append(population)
-        self.free[core] -= need
+        self.left[core] -= need
         self.entries[core] = _together(self.entries[core], entries)
-        if (self.free[core] < self.smallest).any():
-            self.open.remove(core)
+        if (self.left[core] < self.smallest).any():
+            self.left[core] = -1.0
         return core
 
-    def _room(self, core: int, need: Floats, entries: Entries, population: str) -> bool:
-        if not (self.free[core] >= need).all():
-            return False
+    def _room(self, core: int, entries: Entries, population: str) -> bool:
         if not self.share and self.holds[core] != population:
             return False
         together = _together(self.entries[core], entries)
