@@ -41,7 +41,7 @@ def stored_synapses(network: IntegerNetwork, mapping: Mapping) -> dict[int, list
     return found
 
 
-def _arriving(network: IntegerNetwork, mapping: Mapping, number: int) -> np.ndarray:  # type: ignore[type-arg]
+def _arriving(network: IntegerNetwork, mapping: Mapping, number: int) -> np.ndarray:
     """Return the neurons whose spikes come in over a block of axons, one for each route."""
     axons = mapping.tables.axons[number]
     listens = axons.region.neurons()
