@@ -43,24 +43,31 @@ class Emitted:
     """What `weights.npz` holds."""
 
 
-def emit(network: IntegerNetwork, title: str | None = None) -> Emitted:
+def emit(network: IntegerNetwork, title: str | None = None, *, states: bool = False) -> Emitted:
     """Return the Lava program of a network whose projections have delays of 1 or more.
+
+    Args:
+        network: what to write.
+        title: what the user calls it.
+        states: whether the program can record the states of all neurons too.
 
     Raises:
         BackendError: a delay is 0, or a number does not fit the Lava process.
         UnsupportedError: there is no Lava process for a kind of neuron.
     """
-    return _Emitter(network, network.title if title is None else title).emit()
+    return _Emitter(network, network.title if title is None else title, states).emit()
 
 
-def write(network: IntegerNetwork, folder: str | Path, title: str | None = None) -> None:
-    """Write the Lava program to a folder; one that was written before is replaced.
+def write(
+    network: IntegerNetwork, folder: str | Path, title: str | None = None, *, states: bool = False
+) -> None:
+    """Write the Lava program to a folder, see `emit`; one that was written before is replaced.
 
     Raises:
         InputError: the folder holds something else, or cannot be written.
         BackendError: see `emit`.
     """
-    emitted = emit(network, title)
+    emitted = emit(network, title, states=states)
     with written_aside(Path(folder), (ARRAYS_FILE,)) as new:
         for name, text in emitted.texts.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
@@ -71,8 +78,9 @@ def write(network: IntegerNetwork, folder: str | Path, title: str | None = None)
 class _Emitter:
     """One network on its way to text."""
 
-    def __init__(self, network: IntegerNetwork, title: str) -> None:
+    def __init__(self, network: IntegerNetwork, title: str, states: bool) -> None:
         self.network = network
+        self.with_states = states
         self.title = " ".join(title.split())
         self.arrays: dict[str, NDArray[Any]] = {}
         self.taken = set(RESERVED)
@@ -90,7 +98,11 @@ class _Emitter:
         custom |= {"Delay" for p in projections if p["delay"]}
         texts = {
             "network.py": _template("network.py.j2").render(
-                imports=_imports(custom, {p.kind for p in self.processes.values()} | synapses),
+                imports=_imports(
+                    custom | ({"StateProbe"} if self.with_states else set()),
+                    {p.kind for p in self.processes.values()} | synapses,
+                ),
+                states=self._states(),
                 sparse=self._has_sparse(),
                 input_shape=_shape(self.network.input.shape),
                 payload=_shape(self.network.input.payload),
@@ -103,7 +115,27 @@ class _Emitter:
             "README.md": self._readme(custom),
             "processes/__init__.py": '"""Processes that Lava does not have."""\n',
         }
-        return Emitted(texts | {file: _text(file) for file in _files(custom)}, self.arrays)
+        texts |= {file: _text(file) for file in _files(custom)}
+        if self.with_states:
+            text = _text("processes/state_probe.py")
+            texts["processes/state_probe.py"] = text.replace(
+                "COUNT = 0", f"COUNT = {len(self._states())}"
+            )
+        return Emitted(texts, self.arrays)
+
+    def _states(self) -> list[dict[str, Any]]:
+        """Return every state of every population: its Var is called as in our neuron."""
+        if not self.with_states:
+            return []
+        return [
+            {
+                "key": _quoted(f"{p.name}.{state}"),
+                "variable": f"{self.variables[p.name]}.{state}",
+                "phase": p.phase,
+            }
+            for p in self.network.populations
+            for state in p.neuron.states
+        ]
 
     def _has_sparse(self) -> bool:
         return any(not isinstance(p.synapses.wiring, Dense) for p in self.network.projections)
@@ -244,7 +276,7 @@ class _Emitter:
 
 RESERVED = (
     *("np", "Path", "csr_matrix", "sparse", "Dense", "Sparse", "LIFReset", "SignMode"),
-    *("CubaLif", "Readout", "Delay", "Probe"),
+    *("CubaLif", "Readout", "Delay", "Probe", "StateProbe", "STATES", "states", "watched", "key"),
     *("ResonateFire", "ResonateFireIzhikevich", "SigmaDeltaReset", "DeltaReset", "SigmaReset"),
     *("RefractoryLif", "SignedIntegrateFire", "TernaryLif", "AdaptiveLif", "BistableFire"),
     *("PhaseFire", "WindowReadout", "MultiSpikeLif"),
@@ -319,6 +351,7 @@ MODULES = {
     "ResonateFireIzhikevich": "resonate_fire_izhikevich",
     "SigmaDeltaReset": "sigma_delta_reset",
     "SigmaReset": "sigma_reset",
+    "StateProbe": "state_probe",
     "CubaLif": "cuba_lif",
     "Delay": "delay",
     "MultiSpikeLif": "multi_spike_lif",

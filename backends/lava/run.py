@@ -73,6 +73,25 @@ def trains(
     }
 
 
+def trains_and_states(
+    network: IntegerNetwork, x: ArrayLike, *, timeout_s: float | None = None
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Return outputs as `trains` does, and the states of all neurons, called "population.state".
+
+    Each has the shape (samples, steps, size). Several times slower than `trains`.
+    """
+    outputs = _outputs(network, x, ["--all", "--states"], None, timeout_s)
+    first = outputs["spikes"].shape[:2]
+    return tuple(  # type: ignore[return-value]
+        {
+            name.removeprefix(kind): array.reshape(*first, -1)
+            for name, array in outputs.items()
+            if name.startswith(kind)
+        }
+        for kind in ("spikes.", "state.")
+    )
+
+
 def _outputs(
     network: IntegerNetwork,
     x: ArrayLike,
@@ -84,7 +103,7 @@ def _outputs(
     limit_s = _limit(network, *spikes.shape[:2]) if timeout_s is None else timeout_s
     # Short: Lava makes sockets below it, whose paths may have 104 letters on some systems.
     with tempfile.TemporaryDirectory(prefix="snnc-") as folder:
-        emit.write(network, folder)
+        emit.write(network, folder, states="--states" in options)
         np.savez(Path(folder, "x.npz"), x=spikes)
         files = ["--guarded", "--input", "x.npz", "--output", "out.npz"]
         command = [str(environment.python()), *PYTHON_OPTIONS, "run.py", *files, *options]

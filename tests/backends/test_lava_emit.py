@@ -323,3 +323,14 @@ def test_needs_no_lava():
     code = "import sys, snncompile.backends.lava.run; print('lava' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_program_that_records_states_says_so(chain):
+    """Only when asked for: the emitted folder of a user has no such thing."""
+    plain_one, watched = emit(chain), emit(chain, states=True)
+    assert "processes/state_probe.py" not in plain_one.texts
+    assert "STATES" not in plain_one.texts["network.py"]
+    names = [f"{p.name}.{state}" for p in chain.populations for state in p.neuron.states]
+    assert all(f'    "{name}",\n' in watched.texts["network.py"] for name in names)
+    assert f"\nCOUNT = {len(names)}  # " in watched.texts["processes/state_probe.py"]
+    compile(watched.texts["network.py"], "network.py", "exec")

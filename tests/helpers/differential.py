@@ -6,62 +6,113 @@ them: they are disjoint parts of one. Network i of seed s is the same in every g
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from math import prod
 
+import drawn_neurons
 import numpy as np
-from networks import EXPONENTS, LOIHI2, NAMES, design, integer_neuron
+from networks import EXPONENTS, LOIHI2, NAMES, design
 
+from snncompile.ir.delays import by_delay
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
+from snncompile.neurons.base import BINARY, Interval
 from snncompile.passes.retime import Retime
+from snncompile.reference.simulate import batches, check_spikes
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.sparse import Sparse
 
-GROUPS = (((2, 4, 6), 5), ((12,), 1), ((3, 8), 8), ((1,), 4), ((4, 3, 3), 2))
-"""Shape of the input and time steps of a sample, group by group."""
+
+@dataclass(frozen=True)
+class Frame:
+    """What the networks of one group have in common."""
+
+    shape: tuple[int, ...]
+    """Of the input."""
+    steps: int
+    """Time steps of a sample."""
+    payload: Interval = BINARY
+    """Of the input."""
+
+
+FRAMES = (
+    Frame((2, 4, 6), 5),
+    Frame((12,), 1, Interval(-7, 100)),
+    Frame((3, 8), 8),
+    Frame((1,), 4, Interval(-3, 3)),
+    Frame((4, 3, 3), 2),
+    Frame((5,), 6, Interval(0, 1000)),
+)
 MODERATE = (-2, -1, 0, 2, 4)
 """Weight exponents of networks whose numbers stay small."""
 SAMPLES = 5
 LARGEST = 72
 """Neurons of a population."""
-U_LIMIT = 2**31
-"""Lava keeps u and what is added to it in 32 bits; beyond, its numbers mean nothing."""
+LAVA_LIMIT = 2**31
+"""Lava adds up synaptic input, and keeps u, in 32 bits; beyond, its numbers mean nothing."""
 
 
-def network(seed: int, number: int, shape: tuple[int, ...], steps: int) -> IntegerNetwork:
+def network(seed: int, number: int, frame: Frame) -> IntegerNetwork:
     """Return network `number` of a seed, retimed; its populations are called n<number>_a and so on.
 
     It has dense, convolution, sparse and scale wirings, several projections into one population,
-    residuals, skips, loops, own delays (some longer than the sample), weights at both ends, all
-    weight bits and exponents, all neurons and resets with one parameter or one per neuron, biases.
+    residuals, skips, loops, own delays (some longer than the sample) and delays per synapse,
+    weights at both ends, all weight bits and exponents, all neurons and resets with one parameter
+    or one per neuron, biases, initial potentials, numbers as spikes. One whose input leaves Lava's
+    32 bits is drawn again.
     """
-    rng = np.random.default_rng([seed, number])
-    return Retime()(
-        design(_Draft(rng, number, Input("input", shape), steps).network(), LOIHI2)
-    ).network
+    x = spikes(seed, frame)
+    for attempt in range(1000):
+        rng = np.random.default_rng([seed, number, attempt])
+        source = Input("input", frame.shape, frame.payload)
+        drawn = _Draft(rng, number, source, frame.steps).network()
+        if fits(drawn, x):
+            return Retime()(design(drawn, LOIHI2)).network
+    raise AssertionError("no network of this seed stays within Lava's integers")
 
 
-def group(seed: int, numbers: range, which: int) -> tuple[IntegerNetwork, np.ndarray]:
+def fits(network: IntegerNetwork, x: np.ndarray) -> bool:
+    """Whether all sums of weights are within what Lava computes with, for this input."""
+    (trains,) = batches(network, check_spikes(network, x))
+    arriving: dict[tuple[str, str | None], int] = defaultdict(int)
+    for p in network.projections:
+        synapses = p.synapses
+        weight = np.abs(synapses.wiring.matrix(synapses.weight.astype(np.int64)))
+        sent = np.abs(trains[p.source].numpy().astype(np.int64)).reshape(-1, weight.shape[1])
+        largest = int((sent @ weight.T).max(initial=0))
+        if largest >= LAVA_LIMIT:
+            return False
+        exponent = synapses.exponent
+        arriving[p.target, p.port] += largest << exponent if exponent > 0 else largest >> -exponent
+    steps = x.shape[1]
+    return all(total * 64 * 4 * (steps + 1) < LAVA_LIMIT for total in arriving.values())
+
+
+def group(seed: int, numbers: range, frame: Frame) -> tuple[IntegerNetwork, np.ndarray]:
     """Return networks joined to one that shares only its input, and spikes for it."""
-    shape, steps = GROUPS[which % len(GROUPS)]
-    parts = [network(seed, number, shape, steps) for number in numbers]
+    parts = [network(seed, number, frame) for number in numbers]
     joined = replace(
         parts[0],
         populations=tuple(p for part in parts for p in part.populations),
         projections=tuple(p for part in parts for p in part.projections),
     )
-    return joined, spikes(seed, shape, steps)
+    return joined, spikes(seed, frame)
 
 
-def spikes(seed: int, shape: tuple[int, ...], steps: int) -> np.ndarray:
-    """Return input for a group: a sample that spikes always, one that never does, random ones."""
-    rng = np.random.default_rng([seed, steps])
-    x = rng.random((SAMPLES, steps, *shape)) < 0.3
-    x[0], x[2] = 1, 0
-    return x.astype(np.uint8)
+def spikes(seed: int, frame: Frame) -> np.ndarray:
+    """Return input for a group: a sample at one end, one that is silent, random ones."""
+    rng = np.random.default_rng([seed, frame.steps])
+    low, high = frame.payload
+    shape = (SAMPLES, frame.steps, *frame.shape)
+    x = rng.integers(low, high + 1, shape)
+    x[rng.random(shape) < 0.7] = 0
+    if (low, high) == (0, 1):
+        x = (rng.random(shape) < 0.3).astype(np.int64)
+    x[0], x[2] = high, 0
+    return x.astype(np.uint8 if frame.payload == BINARY else np.int32)
 
 
 class _Draft:
@@ -90,13 +141,15 @@ class _Draft:
         source = sources[self.rng.integers(len(sources))]
         wiring = _wiring(self.rng, source.size)
         shape = wiring.target_shape if isinstance(wiring, Convolution) else (wiring.targets,)
-        last = bool(self.rng.random() < 0.5)
-        neuron = integer_neuron(self.rng, prod(shape), last, self.wild)
+        kind = str(self.rng.choice(drawn_neurons.KINDS))
+        neuron = drawn_neurons.neuron(self.rng, kind, prod(shape), wild=self.wild)
         made = Population(f"{self.prefix}{NAMES[index]}", shape, neuron)
         self.populations.append(made)
         if self.rng.random() < 0.05:
             return  # only its bias feeds it
         self._project(source, made, wiring, self._delay())
+        for _ in made.neuron.ports[1:]:
+            self._project(source, made, _between(self.rng, source.size, made.size), self._delay())
         for _ in range(self.rng.choice([0, 0, 1, 2])):
             other = sources[self.rng.integers(len(sources))]
             self._project(other, made, _between(self.rng, other.size, made.size), self._delay())
@@ -124,11 +177,21 @@ class _Draft:
         first, last = ends[self.rng.choice(4, p=[0.15, 0.05, 0.2, 0.6])]
         weight = self.rng.integers(first, last + 1, wiring.weight_shape) * step
         exponent = int(self.rng.choice(EXPONENTS if self.wild else MODERATE))
-        largest = int(np.abs(wiring.matrix(weight)).sum(axis=1).max(initial=1)) * 64
-        while (largest << max(exponent, 0)) * 4 * (self.steps + 1) >= U_LIMIT:
-            exponent -= 1
+        sent = source.payload if isinstance(source, Input) else source.neuron.payload
+        if sent.high > 1:  # numbers are large already
+            exponent = min(exponent, -int(self.rng.integers(0, 12)))
+        ports = target.neuron.ports
+        port = ports[self.rng.integers(len(ports))] if ports else None
         synapses = IntegerSynapses(wiring, weight, exponent, bits)
-        self.projections.append(Projection(source.name, target.name, synapses, delay))
+        made = Projection(source.name, target.name, synapses, delay, port)
+        self.projections += by_delay(made, self._delays(wiring))
+
+    def _delays(self, wiring: Wiring) -> np.ndarray:
+        """Return delays per synapse or per source, mostly none."""
+        if self.rng.random() < 0.85:
+            return np.zeros((), int)
+        shape = [(wiring.sources,), (wiring.targets, wiring.sources)][self.rng.integers(2)]
+        return self.rng.integers(0, 4, shape)
 
 
 def _wiring(rng: np.random.Generator, sources: int) -> Wiring:

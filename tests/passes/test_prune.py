@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from differential import GROUPS
+from differential import FRAMES
 from differential import network as drawn
 from differential import spikes as drawn_spikes
 from hypothesis import given, settings
@@ -63,9 +63,9 @@ def test_random_networks_send_the_same(seed, steps, wild):
 
 
 @settings(max_examples=40)
-@given(seed=SEEDS, group=st.sampled_from(GROUPS))
-def test_networks_of_all_wirings_send_the_same(seed, group):
-    check_same(thinned(drawn(seed, 0, *group), seed), drawn_spikes(seed, *group))
+@given(seed=SEEDS, frame=st.sampled_from(FRAMES))
+def test_networks_of_all_wirings_send_the_same(seed, frame):
+    check_same(thinned(drawn(seed, 0, frame), seed), drawn_spikes(seed, frame))
 
 
 WEAK, STRONG = IntegerCubaLif(4095, 2048, 41), IntegerCubaLif(4095, 2048, 39)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from differential import GROUPS
+from differential import FRAMES
 from differential import network as drawn
 from differential import spikes as drawn_spikes
 from hypothesis import given, settings
@@ -64,9 +64,9 @@ def test_a_network_gives_the_same_both_ways(seed, steps, wild, rate):
 
 
 @settings(max_examples=150, deadline=None)
-@given(seed=SEEDS, group=st.sampled_from(GROUPS))
-def test_a_network_of_all_wirings_gives_the_same_both_ways(seed, group):
-    check_agreement(drawn(seed, 0, *group), drawn_spikes(seed, *group))
+@given(seed=SEEDS, frame=st.sampled_from(FRAMES))
+def test_a_network_of_all_wirings_gives_the_same_both_ways(seed, frame):
+    check_agreement(drawn(seed, 0, frame), drawn_spikes(seed, frame))
 
 
 def neurons(p):
@@ -276,10 +276,10 @@ def test_slices_and_ways_do_not_change_results(monkeypatch, below, integers, siz
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=SEEDS, group=st.sampled_from(GROUPS), memory=st.integers(1, 30000))
-def test_time_steps_may_come_in_parts(seed, group, memory):
+@given(seed=SEEDS, frame=st.sampled_from(FRAMES), memory=st.integers(1, 30000))
+def test_time_steps_may_come_in_parts(seed, frame, memory):
     """States and delayed spikes are carried on, in loops and on the slow way too."""
-    network, x = drawn(seed, 0, *group), drawn_spikes(seed, *group)
+    network, x = drawn(seed, 0, frame), drawn_spikes(seed, frame)
     before = simulate.MEMORY_BYTES
     for fast in (0, 2**60):
         whole = outputs(network, x)

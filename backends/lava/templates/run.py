@@ -1,11 +1,12 @@
 """Run the network of `network.py` on Lava processes on the CPU.
 
-    python run.py --input x.npz --output out.npz [--all]
+    python run.py --input x.npz --output out.npz [--all] [--states]
 
 x.npz holds `x` of shape (samples, steps, *input shape): 0 and 1, or whole numbers within the
 PAYLOAD of network.py. out.npz gets `spikes` of shape
 (samples, steps, *output shape), the potentials if the output is a readout; with --all also
-`spikes.NAME` of every population.
+`spikes.NAME` of every population. --states, for a network that was written for it, adds
+`state.NAME.STATE`: what the neurons keep after each time step.
 """
 
 import argparse
@@ -43,7 +44,10 @@ def say(text):
 
 
 def simulate(x, names, folder, guard):
-    """Return the outputs of the populations in `names`, each (samples, steps, *shape)."""
+    """Return what is called `names`: outputs of populations, and states, "population.state".
+
+    Each has the shape (samples, steps, *shape of the population).
+    """
     samples, steps = x.shape[:2]
     probes = {name: str(Path(folder, f"{name}.npy")) for name in names}
     process = network.build(x.reshape(samples * steps, -1), steps, probes)
@@ -53,14 +57,14 @@ def simulate(x, names, folder, guard):
     for done in range(0, samples, chunk):
         say(f"samples {done} of {samples}")
         process.run(condition=RunSteps(num_steps=steps * (min(done + chunk, samples) - done)))
-    last = max(network.POPULATIONS[name][1] for name in names)
+    kept = {name: network.POPULATIONS[name.partition(".")[0]] for name in names}
+    last = max(phase for _, phase, _ in kept.values())
     if last:  # the last sample is still on its way
         process.run(condition=RunSteps(num_steps=last))
     say(f"samples {samples} of {samples}")
     finished.set()
     process.stop()
-    shapes = {name: network.POPULATIONS[name][0] for name in names}
-    return {n: np.load(probes[n]).reshape(samples, steps, *shapes[n]) for n in names}
+    return {n: np.load(probes[n]).reshape(samples, steps, *kept[n][0]) for n in names}
 
 
 def watch(guard):
@@ -100,14 +104,17 @@ def main():
     parser.add_argument("--input", required=True, help="npz file with x")
     parser.add_argument("--output", required=True, help="npz file to write")
     parser.add_argument("--all", action="store_true", help="record every population")
+    parser.add_argument("--states", action="store_true", help="record what the neurons keep")
     parser.add_argument("--guarded", action="store_true", help="end when standard input ends")
     options = parser.parse_args()
     x = read_input(options.input)
     names = list(network.POPULATIONS) if options.all else [network.OUTPUT]
+    states = list(getattr(network, "STATES", ())) if options.states else []
     with tempfile.TemporaryDirectory() as folder:
-        outputs = simulate(x, names, folder, [sys.stdin] if options.guarded else [])
-    everything = {f"spikes.{name}": array for name, array in outputs.items()}
-    np.savez(options.output, spikes=outputs[network.OUTPUT], **(everything if options.all else {}))
+        outputs = simulate(x, names + states, folder, [sys.stdin] if options.guarded else [])
+    everything = {f"spikes.{name}": outputs[name] for name in names} if options.all else {}
+    everything |= {f"state.{name}": outputs[name] for name in states}
+    np.savez(options.output, spikes=outputs[network.OUTPUT], **everything)
 
 
 if __name__ == "__main__":

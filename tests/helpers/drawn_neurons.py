@@ -1,0 +1,89 @@
+"""Random integer neurons of every kind in the registry, by the names of their parameters."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields
+from typing import get_args
+
+import numpy as np
+
+from snncompile import registry
+from snncompile.neurons.base import IntegerNeuron
+
+
+def _resets(name: str) -> tuple[str, ...]:
+    """Return the resets a neuron can have, or one that is empty."""
+    module = sys.modules[registry.load("neurons", name).__module__]
+    return get_args(getattr(module, "Reset", None)) or ("",)
+
+
+KINDS = tuple(f"{n}/{r}" for n in registry.names("neurons") for r in _resets(n))
+"""Every neuron with each of its resets: "cuba_lif/soft", "delta/"."""
+TOP = 2**23 - 1
+
+MODERATE = {
+    "threshold": (1, 300),
+    "negative_threshold": (-300, 0),
+    "threshold_step": (0, 80),
+    "threshold_level": (1, 20000),
+    "bias_level": (-3000, 6000),
+    "bias_mantissa": (-6, 50),
+    "bias_exponent": (0, 7),
+    "refractory": (0, 4),
+    "window": (1, 2),
+    "start": (0, 1),
+    "doubling": (0, 1),
+    "state_exponent": (0, 7),
+    "input_exponent": (0, 6),
+    "sin_decay": (-2800, 2800),
+    "cos_decay": (-2800, 2900),
+    "initial": (-9000, 20000),
+    "most": (1, 9),
+    "lowest": (-20000, 0),
+}
+WILD = {
+    "threshold": (1, 131071),
+    "negative_threshold": (-131071, 0),
+    "threshold_step": (0, 131071),
+    "threshold_level": (1, TOP),
+    "bias_level": (-TOP, TOP),
+    "bias_mantissa": (-512, 4095),
+    "state_exponent": (0, 31),
+    "sin_decay": (-4096, 4096),
+    "cos_decay": (-4096, 4096),
+    "initial": (-TOP, TOP),
+}
+"""Parameter to lowest and highest value, to be completed for a new one.
+
+Decays are all of 0..4095, often one of the ends.
+"""
+
+
+def neuron(rng: np.random.Generator, kind: str, size: int, *, wild: bool) -> IntegerNeuron:
+    """Return a neuron of one of KINDS; each parameter is one number or one per neuron.
+
+    Wild ones have numbers at the ends of their ranges, so that states wrap and saturate.
+    """
+    name, _, reset = kind.partition("/")
+    make = registry.load("neurons", name).integer
+    values = {
+        field.name: _value(rng, field.name, size, wild=wild)
+        for field in fields(make)
+        if field.name != "reset"
+    }
+    if rng.random() < 0.4:
+        values |= {n: 0 for n in ("bias_mantissa", "bias_level") if n in values}
+    if rng.random() < 0.7:
+        values["initial"] = 0
+    return make(**values, **({"reset": reset} if reset else {}))
+
+
+def _value(rng: np.random.Generator, name: str, size: int, *, wild: bool):
+    shape = size if rng.random() < 0.5 else ()
+    if name in ("current_decay", "potential_decay", "threshold_decay"):
+        return rng.choice([0, 4095]) if rng.random() < 0.4 else rng.integers(0, 4096, shape)
+    low, high = (WILD if wild and name in WILD else MODERATE)[name]
+    if name in ("threshold", "threshold_level") and rng.random() < 0.6:
+        high = 5
+    return rng.integers(low, high + 1, shape)
