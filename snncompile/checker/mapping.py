@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from snncompile.checker import reach
 from snncompile.checker.limits import entries, limits
+from snncompile.checker.own_rules import own_rules
 from snncompile.checker.words import words
 from snncompile.errors import MappingError
 from snncompile.hwmodels.schema import Chip
@@ -205,4 +206,4 @@ def _name(p: Projection) -> str:
     return f"{p.source} -> {p.target}"
 
 
-RULES = (_neurons, _sites, _memory, _axons, _routes, limits)
+RULES = (_neurons, _sites, _memory, _axons, _routes, limits, own_rules)

@@ -14,6 +14,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Site
+from snncompile.passes import fit
 from snncompile.passes.base import Pass
 from snncompile.passes.chips import assigned
 from snncompile.passes.placements import PLACEMENTS, Slots
@@ -49,11 +50,13 @@ class Place(Pass):
             known = ", ".join(sorted(PLACEMENTS))
             raise InputError(f"no placement called {self.placement!r}; known: {known}")
         measured = flows(network, chip, mapping, rates(network, design.calibration))
-        placed = replace(mapping, sites=sites(measured, chip, self.placement))
+        own = fit.sites(network, chip)
+        placed = replace(mapping, sites=own or sites(measured, chip, self.placement))
         found = load(measured, placed.sites)
         what = (
-            f"{self.placement}, tiles in use: {placed.tiles}; per time step"
-            f" {found.hops:,.1f} spike hops, {found.busiest_link:,.1f} over the busiest link"
+            f"{'where each fits' if own else self.placement}, tiles in use: {placed.tiles};"
+            f" per time step {found.hops:,.1f} spike hops,"
+            f" {found.busiest_link:,.1f} over the busiest link"
         )
         if placed.chips > 1:
             what += f", {found.between_chips:,.1f} of {measured.total:,.1f} between chips"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from snncompile.ir.mapping import Site
 from snncompile.registry import load
 
 if TYPE_CHECKING:
@@ -21,3 +22,11 @@ def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
     """
     fitted: Fitted = load("fits", chip.encoding)(network, chip)
     return fitted
+
+
+def sites(network: IntegerNetwork, chip: Chip) -> tuple[Site, ...]:
+    """Return the sites of the cores on a chip whose cores differ; none where they are alike."""
+    if chip.kernels is None:
+        return ()
+    places = [core.place for core in fit(network, chip).cores]
+    return tuple(Site(core, place, 0) for core, place in enumerate(places))
