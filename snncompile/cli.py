@@ -74,6 +74,7 @@ def compile_command(
     calibration: Annotated[Path | None, typer.Option(help="npz with spikes x")] = None,
     bits: Annotated[int, typer.Option(help="bits of a weight")] = 8,
     steps: Annotated[int | None, typer.Option(help="time steps of one sample")] = None,
+    formats: Annotated[str, typer.Option(help="chip, or netx: what a .net file holds")] = "chip",
     prune: Annotated[bool, typer.Option(help="drop neurons that change no output")] = True,
     rules: Annotated[str, typer.Option(help="free, or nxtf to cut as Intel's compiler")] = "free",
     encoding: Annotated[
@@ -99,6 +100,7 @@ def compile_command(
         calibration=data,
         bits=bits,
         steps=steps,
+        formats=formats,
         prune=prune,
         rules=rules,
         encoding=encoding,
@@ -145,13 +147,14 @@ def run(
 @app.command()
 def emit(
     build: Build,
-    output: Annotated[Path, typer.Option("-o", "--output", help="folder to write")],
-    backend: Annotated[str, typer.Option(help="lava")] = "lava",
+    output: Annotated[Path, typer.Option("-o", "--output", help="folder or file to write")],
+    backend: Annotated[str, typer.Option(help="lava, netx or nir")] = "lava",
     as_json: Json = False,
 ) -> None:
-    """Write the Lava program: a folder that runs wherever lava-nc is, without snncompile."""
+    """Write a Lava program that runs without snncompile, a lava-dl .net file or a NIR file."""
     _program(build).emit(output, backend)
-    _say({"output": str(output), "files": sorted(p.name for p in output.iterdir())}, as_json)
+    files = sorted(p.name for p in output.iterdir()) if output.is_dir() else [output.name]
+    _say({"output": str(output), "files": files}, as_json)
 
 
 @app.command()

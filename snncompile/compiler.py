@@ -38,6 +38,7 @@ def compile(
     calibration: ArrayLike | None = None,
     bits: int = 8,
     steps: int | None = None,
+    formats: str = "chip",
     prune: bool = True,
     rules: str = "free",
     encoding: str | None = None,
@@ -54,6 +55,7 @@ def compile(
         bits: of a weight including its sign.
         steps: time steps of one sample, which the bounds may rely on; those of the calibration
             data if there is any, else any number.
+        formats: "netx" to use only numbers that a lava-dl `.net` file can hold.
         prune: whether neurons that cannot change any output are dropped.
         rules: how the network is cut: "free", or "nxtf" as Intel's own compiler for Loihi 1 does.
         encoding: of all rows under rules nxtf: "sparse", "run_length", "dense1" or "dense2".
@@ -76,6 +78,7 @@ def compile(
     options = _options(
         bits=bits,
         steps=steps,
+        formats=formats,
         prune=prune,
         rules=rules,
         encoding=encoding,
@@ -109,7 +112,7 @@ def pipeline(options: Options) -> tuple[Pass, ...]:
     """Return the passes in the order in which they run."""
     return (
         Retime(),  # before quantize: calibration runs with the own delays, which retime keeps
-        Quantize(bits=options.bits, steps=options.steps),
+        Quantize(options.bits, options.steps, options.formats),
         Prune(on=options.prune),  # after quantize, which rounds weights to zero
         _partition(options),  # after quantize: memory depends on weight bits
         Place(options.placement),

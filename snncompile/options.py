@@ -14,6 +14,8 @@ class Options(BaseModel):
 
     bits: Annotated[int, Field(ge=1, le=32)] = 8
     """Bits of a weight including its sign."""
+    formats: Literal["chip", "netx"] = "chip"
+    """Which numbers are used: all of the chip's, or only those that a `.net` file can hold."""
     prune: bool = True
     """Whether neurons that cannot change any output are dropped."""
     steps: Annotated[int, Field(ge=1)] | None = None

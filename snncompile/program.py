@@ -183,13 +183,18 @@ class Program:
         return result
 
     def emit(self, path: str | Path, backend: str = "lava") -> None:
-        """Write the program of a backend to a folder that stands alone.
+        """Write what another system runs.
+
+        Args:
+            path: the folder or file to write.
+            backend: `lava` (a folder that stands alone), `netx` (a lava-dl `.net` file with the
+                integer network) or `nir` (a NIR file with the float network it was made of).
 
         Raises:
             InputError: no such backend, or the folder holds something else.
-            BackendError: the backend cannot compute a part of the network.
+            BackendError, UnsupportedError: the backend has no place for a part of the network.
         """
-        load("emitters", backend)(self.network, Path(path))
+        load("emitters", backend)(self, Path(path))
 
     def usage(self) -> tuple[CoreUsage, ...]:
         """Return what each core holds of each resource."""

@@ -84,7 +84,9 @@ TABLES: dict[str, dict[str, str]] = {
         "lava": "snncompile.backends.lava.run",
     },
     "emitters": {
-        "lava": "snncompile.backends.lava.emit:write",
+        "lava": "snncompile.backends.lava.emit:emit_program",
+        "netx": "snncompile.backends.netx.write:emit_program",
+        "nir": "snncompile.backends.nir.write:emit_program",
     },
     "estimators": {
         "fast": "snncompile.backends.energy.estimate:fast",

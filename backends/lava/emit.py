@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import networkx as nx
@@ -26,6 +26,9 @@ from snncompile.neurons.base import BINARY, Interval
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
+
+if TYPE_CHECKING:
+    from snncompile.program import Program
 
 HERE = Path(__file__).parent
 ARRAYS_FILE = "weights.npz"
@@ -56,6 +59,11 @@ def emit(network: IntegerNetwork, title: str | None = None, *, states: bool = Fa
         UnsupportedError: there is no Lava process for a kind of neuron.
     """
     return _Emitter(network, network.title if title is None else title, states).emit()
+
+
+def emit_program(program: Program, path: Path) -> None:
+    """Write the Lava program of a Program; see `write`."""
+    write(program.network, path)
 
 
 def write(

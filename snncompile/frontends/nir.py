@@ -15,7 +15,8 @@ from snncompile.frontends.nir_assumptions import Reading, reading
 from snncompile.frontends.nir_drive import Drive, added, delayed, scaled, sent, through
 from snncompile.frontends.nir_file import PASS, NirGraph, Node, read_nir, shown
 from snncompile.frontends.nir_linear import applied, broadcast
-from snncompile.frontends.nir_neurons import KINDS, dynamics, neuron, steps_per_unit
+from snncompile.frontends.nir_metadata import neuron_of, shape_of
+from snncompile.frontends.nir_neurons import KINDS, Dynamics, dynamics, neuron, steps_per_unit
 from snncompile.frontends.nir_order import fused, order, reached, shapes, with_loop_delays
 from snncompile.ir.graph import Input, Network, Population, Projection, Shape
 from snncompile.neurons.base import FloatNeuron
@@ -165,6 +166,10 @@ class _Builder:
         """Add the population of a neuron node, and what drives it."""
         name, shape = self.names[node.name], self.shapes.out_of[node.name]
         made = dynamics(node, shape, self.reading)
+        exact = self._exact(node, made, drive)
+        if exact is not None:
+            shape = shape_of(node, shape)
+            made = replace(made, gain=np.asarray(1.0))
         drive = scaled(node, drive, made.gain)
         bias = drive.bias if drive.bias.any() else np.asarray(0.0)
         if bias.any() and not made.bias_on_potential:
@@ -173,12 +178,23 @@ class _Builder:
             self.populations.append(Population(source, (1,), _every_step()))
             self.projections.append(Projection(source, name, dense(bias[:, None])))
             bias = np.asarray(0.0)
-        self.populations.append(Population(name, shape, neuron(node, made, bias, self.reading)))
+        own = exact or neuron(node, made, bias, self.reading)
+        self.populations.append(Population(name, shape, own))
         for term in drive.terms:
             self._check_spikes(term.source, node)
             self.projections.append(
                 Projection(self.names[term.source], name, term.synapses, term.delay)
             )
+
+    def _exact(self, node: Node, made: Dynamics, drive: Drive) -> FloatNeuron | None:
+        """Return the neuron of our own metadata, if the file was not changed since."""
+        if not self.reading.exact:
+            return None
+        found = neuron_of(node, made)
+        if found is None or drive.bias.any():
+            self.notes.append(f"NIR: {node.name} was changed by others, its metadata is not used")
+            return None
+        return found
 
     def _check_spikes(self, source: str, target: Node) -> None:
         if self.graph.nodes[source].kind in ("I", "LI", "CubaLI"):
@@ -223,6 +239,8 @@ class _Builder:
     def _shape_output(self) -> None:
         """Give the last population the shape that the output has after Flatten nodes."""
         name, shape = self.names[self._output_neuron()], self.shapes.into[self.output.name]
+        if self.reading.exact:  # metadata gave it its shape
+            return
         self.populations = [
             replace(p, shape=shape) if p.name == name else p for p in self.populations
         ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from snncompile.errors import InputError
 from snncompile.frontends.nir_file import NirGraph, Node
 from snncompile.neurons.cuba_lif import Reset
 
-Origin = Literal["nir", "snntorch", "spikingjelly", "norse", "sinabs"]
 Choices = {
     "reset": get_args(Reset),
     "comparison": (">", ">="),
@@ -63,6 +62,8 @@ class Assumptions:
 ORIGINS: dict[str, Assumptions] = {
     # The equations of NIR, and exporters that keep to them.
     "nir": Assumptions(),
+    # backends/nir/write.py: NIR's equations, and what they leave open as metadata.
+    "snncompile": Assumptions(),
     # snntorch 1.0.0 export_nir.py: dt fixed, v_reset 0 whatever the reset; its default reset.
     "snntorch": Assumptions(reset="delayed_soft"),
     # spikingjelly 2.0.0 to_nir.py: no soft reset; fires at the threshold, v starts at v_reset.
@@ -95,6 +96,11 @@ class Reading:
     resets: Mapping[str, str]
     """Node -> its reset, where it is not that of all."""
     set_by_user: frozenset[str]
+
+    @property
+    def exact(self) -> bool:
+        """Whether the metadata of the neurons counts: ours, and the user did not overrule it."""
+        return self.origin == "snncompile" and not self.resets and not self.set_by_user
 
     def reset(self, node: Node) -> str:
         """Return the reset of one neuron node."""
@@ -136,10 +142,17 @@ def reading(graph: NirGraph, origin: str, given: Mapping[str, Any]) -> Reading:
         if name not in graph.nodes:
             raise InputError(f"reset: there is no node {name!r}; there are {_names(graph)}")
     found, why = (origin, "given") if origin != "auto" else written_by(graph)
-    assumptions = replace(ORIGINS[found], **set_)
+    assumptions = replace(ORIGINS[found], **(_from_metadata(graph, found) | set_))
     if assumptions.if_r == "auto":
         assumptions = replace(assumptions, if_r=if_convention(graph, assumptions.dt))
     return Reading(found, why, assumptions, dict(resets), frozenset(set_))
+
+
+def _from_metadata(graph: NirGraph, origin: str) -> dict[str, float]:
+    """Return the time step that our own writer keeps."""
+    dt = graph.metadata.get("dt")
+    said = isinstance(dt, np.ndarray) and dt.size == 1 and 0 < float(dt.flat[0]) < np.inf
+    return {"dt": float(dt.flat[0])} if origin == "snncompile" and said else {}  # type: ignore[union-attr]
 
 
 def _check(name: str, value: Any) -> None:
@@ -169,6 +182,8 @@ def if_convention(graph: NirGraph, dt: float) -> str:
 
 def written_by(graph: NirGraph) -> tuple[str, str]:
     """Return who wrote a file, as far as its numbers show, and what shows it."""
+    if graph.metadata.get("origin") == "snncompile":
+        return "snncompile", "its metadata says so"
     leaky = [node for node in graph.nodes.values() if node.kind in LEAKY]
     fire = [node for node in graph.nodes.values() if node.kind == "IF"]
     for sign in SIGNS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import floor, inf, log2
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from snncompile.ir.graph import (
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron, Floats
 from snncompile.neurons.convert import limit
-from snncompile.neurons.fixed import STATE_LIMIT
+from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, scaled_bias
 from snncompile.passes import formats
 from snncompile.passes.base import Pass
 from snncompile.passes.bounds import arriving, population_bounds
@@ -71,6 +71,8 @@ class Quantize(Pass):
     """Bits of a weight including the sign."""
     steps: int | None = None
     """Time steps of one sample, for the bounds; None for any number."""
+    formats: Literal["chip", "netx"] = "chip"
+    """netx: only what a lava-dl `.net` file can hold, weights without exponent, biases times 64."""
 
     name: ClassVar[str] = "quantize"
 
@@ -101,7 +103,7 @@ class Quantize(Pass):
     def _layer(self, design: Design, population: Population, trains: Trains | None) -> _Choice:
         network, chip = design.network, design.chip
         assert isinstance(network, Network)
-        if channelwise(network, population, chip):
+        if self.formats == "chip" and channelwise(network, population, chip):
             return self._channels(network, population, chip, trains)
         clips = CLIPS if trains and network.into(population.name) else CLIPS[:1]
         best, *others = [self._choice(network, population, chip, c, trains) for c in clips]
@@ -139,6 +141,8 @@ class Quantize(Pass):
         for scale, exponent in self._scales(network, population, chip, clip):
             try:
                 made = _make(network, population, chip, scale, exponent, self.bits)
+                if self.formats == "netx":
+                    made = (_with_netx_bias(made[0]), made[1])
             except QuantizeError as error:
                 reasons = str(error)
                 continue
@@ -172,9 +176,11 @@ class Quantize(Pass):
         into = network.into(population.name)
         largest = clip * max((_largest(p) / unit(network, p) for p in into), default=0.0)
         cap = _largest_scale(population, chip)
-        for exponent in range(
-            chip.formats.weight_exponent_highest, chip.formats.weight_exponent_lowest - 1, -1
-        ):
+        highest = chip.formats.weight_exponent_highest
+        lowest = chip.formats.weight_exponent_lowest
+        if self.formats == "netx":
+            highest = lowest = 0
+        for exponent in range(highest, lowest - 1, -1):
             fits = formats.top(self.bits) * 2**exponent / largest if largest else inf
             if fits <= cap or exponent <= 0:  # a scale in between would leave weight bits unused
                 yield neuron.nearest_scale(min(fits, cap)), exponent
@@ -246,6 +252,20 @@ def _make(
     return new, tuple(
         replace(p, synapses=_integer(p, scale / unit(network, p), exponent, bits)) for p in into
     )
+
+
+def _with_netx_bias(population: Population) -> Population:
+    """Return the population with the bias that netx gives its neurons: a mantissa times 2^6."""
+    neuron = population.neuron
+    mantissa = getattr(neuron, "bias_mantissa", None)
+    if mantissa is None or not mantissa.any():
+        return population
+    bias = scaled_bias(mantissa, getattr(neuron, "bias_exponent"))  # noqa: B009  (not all have it)
+    new: dict[str, Any] = {
+        "bias_mantissa": np.rint(bias / 2**STATE_SHIFT).astype(np.int64),
+        "bias_exponent": np.asarray(STATE_SHIFT),
+    }
+    return replace(population, neuron=replace(neuron, **new))
 
 
 def _integer(projection: Projection, scale: float, exponent: int, bits: int) -> IntegerSynapses:

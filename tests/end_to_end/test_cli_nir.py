@@ -47,3 +47,14 @@ def test_only_nir_files_leave_something_open(snncompile_command):
     )
     message = "error: x.net: only a .nir file leaves something to assume\n"
     assert (done.code, done.err) == (1, message)
+
+
+def test_emit_writes_a_nir_file_and_a_net_file(model, snncompile_command):
+    done = snncompile_command(*model, "--formats", "netx", "--assume", "origin=nir")
+    assert done.code == 0, done.err
+    for backend in ("nir", "netx"):
+        name = f"again.{backend[:3]}"
+        done = snncompile_command("emit", "build", "--backend", backend, "-o", name, "--json")
+        assert (done.code, done.json) == (0, {"output": name, "files": [name]})
+        other = ("compile", name, "--chip", "loihi2", "-o", "other", "--json")
+        assert snncompile_command(*other).code == 0

@@ -239,7 +239,7 @@ def _refuses(path, kind, message):
 
 
 ARGUMENTS = {
-    "no origin 'brian'; known: auto, nir, snntorch, spikingjelly, norse, sinabs": {
+    "no origin 'brian'; known: auto, nir, snncompile, snntorch, spikingjelly, norse, sinabs": {
         "origin": "brian"
     },
     "no reset 'zero'; known: auto, hard, soft, delayed_soft, delayed_hard, none": {"reset": "zero"},

@@ -84,7 +84,7 @@ def test_every_pass_is_in_the_pipeline_once():
     assert sorted(a_pass.name for a_pass in pipeline(Options())) == list(PASSES)
     assert [repr(a_pass) for a_pass in pipeline(Options(bits=5, steps=7))] == [
         "Retime()",
-        "Quantize(bits=5, steps=7)",
+        "Quantize(bits=5, steps=7, formats='chip')",
         "Prune(on=True)",
         "Partition(objective='cores', share=True)",
         "Place(placement='annealed')",

@@ -1,0 +1,127 @@
+"""Projections as NIR nodes, of shapes that nir 1.0.8 accepts.
+
+Its type check takes the first kernel size for both axes and knows no groups of channels
+(`ir/conv.py`, `ir/graph.py`). So kernels are made square with zeros, and groups are written as
+weights of zero; what that cannot say is unrolled to a matrix.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from snncompile.errors import UnsupportedError
+from snncompile.ir.graph import Projection, Shape
+from snncompile.synapses.base import Synapses
+from snncompile.synapses.compose import LARGEST
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.scale import Scale
+
+Node = dict[str, Any]
+
+
+def keeps_shape(projection: Projection, source: Shape, target: Shape) -> bool:
+    """Return whether a projection leads from nodes of one shape to another without flattening."""
+    wiring = projection.synapses.wiring
+    if isinstance(wiring, Scale):
+        return source == target
+    if isinstance(wiring, Convolution):
+        same = (source, target) == (wiring.source_shape, wiring.target_shape)
+        return same and _square(wiring) is not None
+    return False
+
+
+def synapse_nodes(projection: Projection, source: Shape, target: Shape) -> list[Node]:
+    """Return the nodes between those of the source and the target, one after the other.
+
+    Raises:
+        UnsupportedError: it has to be unrolled, and has too many synapses for that.
+    """
+    synapses = projection.synapses
+    assert isinstance(synapses, Synapses), "a Network has no others"
+    wiring = synapses.wiring
+    if keeps_shape(projection, source, target):
+        if isinstance(wiring, Convolution):
+            return _convolution(wiring, synapses)
+        return [_scale(synapses.weight, source)]
+    nodes = [_flatten(source)] if len(source) > 1 else []
+    if isinstance(wiring, Scale):
+        return [*nodes, _scale(synapses.weight, (wiring.size,))]
+    if wiring.targets * wiring.sources > LARGEST:
+        raise UnsupportedError(
+            f"projection {projection.source} -> {projection.target}: {wiring} has to be unrolled"
+            f" for NIR, to {wiring.targets * wiring.sources:,} weights, more than {LARGEST:,}"
+        )
+    return [*nodes, {"type": "Linear", "weight": wiring.matrix(synapses.weight).toarray()}]
+
+
+def _flatten(shape: Shape) -> Node:
+    return {"type": "Flatten", "start_dim": 0, "end_dim": -1, "input_type": np.array(shape)}
+
+
+def _scale(weight: Any, shape: Shape) -> Node:
+    size = (int(np.prod(shape)),)
+    return {"type": "Scale", "scale": np.broadcast_to(weight, size).reshape(shape).copy()}
+
+
+def _convolution(wiring: Convolution, synapses: Synapses) -> list[Node]:
+    weight = synapses.weight
+    if _is_pool(wiring, synapses):
+        pool = {
+            "type": "SumPool2d",
+            "kernel_size": np.array(wiring.kernel),
+            "stride": np.array(wiring.stride),
+            "padding": np.array(wiring.padding),
+        }
+        return [pool, _scale(weight.flat[0], wiring.target_shape)]
+    more = _square(wiring)
+    assert more is not None
+    axes = tuple((n, n) for n in more)
+    dense = _without_groups(wiring, weight)
+    padding = [p + n * d for p, n, d in zip(wiring.padding, more, wiring.dilation, strict=True)]
+    node: Node = {
+        "weight": np.pad(dense, ((0, 0), (0, 0), *axes)),
+        "bias": np.zeros(wiring.channels),
+        "groups": 1,
+    }
+    space = wiring.source_shape[1:]
+    if len(space) == 1:
+        numbers = {
+            "stride": wiring.stride[0],
+            "padding": padding[0],
+            "dilation": wiring.dilation[0],
+        }
+        return [{"type": "Conv1d", "input_shape": space[0], **numbers, **node}]
+    arrays = {
+        "stride": np.array(wiring.stride),
+        "padding": np.array(padding),
+        "dilation": np.array(wiring.dilation),
+    }
+    return [{"type": "Conv2d", "input_shape": np.array(space), **arrays, **node}]
+
+
+def _is_pool(wiring: Convolution, synapses: Synapses) -> bool:
+    """Whether a convolution sums windows of each channel, all with the same weight."""
+    depthwise = wiring.groups == wiring.channels == wiring.source_shape[0]
+    flat = len(wiring.kernel) == 2 and set(wiring.dilation) == {1}
+    return depthwise and flat and bool((synapses.weight == synapses.weight.flat[0]).all())
+
+
+def _square(wiring: Convolution) -> Shape | None:
+    """Return the zeros to add at both ends of each kernel axis, or None if that is not whole."""
+    longest = max(wiring.kernel)
+    if any((longest - k) % 2 for k in wiring.kernel):
+        return None
+    return tuple((longest - k) // 2 for k in wiring.kernel)
+
+
+def _without_groups(wiring: Convolution, weight: Any) -> Any:
+    if wiring.groups == 1:
+        return weight
+    per_group, wide = wiring.channels // wiring.groups, weight.shape[1]
+    result = np.zeros((wiring.channels, wiring.source_shape[0], *wiring.kernel))
+    for output in range(wiring.channels):
+        start = output // per_group * wide
+        result[output, start : start + wide] = weight[output]
+    return result
