@@ -65,7 +65,7 @@ class Program:
         """Return the output for spikes x of shape (samples, steps, *input.shape).
 
         Args:
-            x: 0 and 1.
+            x: 0 and 1, or whole numbers within the payload of the input.
             backend: `reference` (the integer simulator) or `lava` (real Lava processes).
             progress: called with (samples done, samples in all).
             timeout_s: time limit of a backend that runs in a process of its own.

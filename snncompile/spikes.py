@@ -21,7 +21,7 @@ class Spikes:
     """Input for a network, and the right answers if they are known."""
 
     x: NDArray[Any]
-    """0 and 1, shape (samples, steps, *input shape)."""
+    """0 and 1, or whole numbers within `Input.payload`; shape (samples, steps, *input shape)."""
     label: NDArray[np.int64] | None
     """One per sample."""
 

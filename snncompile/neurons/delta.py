@@ -76,7 +76,7 @@ class IntegerDelta(IntegerNeuron):
         spike = delta where |delta| >= threshold_level, else 0
         residue = delta - spike
         act = new
-        output = spike >> state_exponent      # rounds down; what it cuts off is lost
+        output = spike >> state_exponent      # rounds down; what it cuts off is lost for good
     """
 
     threshold_level: Ints

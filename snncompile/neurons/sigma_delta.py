@@ -90,7 +90,10 @@ class IntegerSigmaDelta(IntegerNeuron):
         spike = delta where |delta| >= threshold_level, else 0
         residue = delta - spike
         act = new
-        output = spike >> state_exponent      # rounds down; what it cuts off is lost
+        output = spike >> state_exponent      # rounds down
+
+    What the shift cuts off is lost, so the sum of what is sent falls behind the activation by up to
+    one per message.
     """
 
     threshold_level: Ints

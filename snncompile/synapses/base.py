@@ -83,7 +83,9 @@ class IntegerSynapses:
     """Wiring with integer weights, as in Lava's fixed-point `Dense`.
 
     The accumulated input is sum(weight * spike) * 2^exponent; a negative exponent rounds the sum
-    down (towards minus infinity), as Lava's right shift does.
+    down (towards minus infinity), as Lava's right shift does. A spike counts as the number that it
+    carries: Lava does so only with message bits, without it reads every number as 1, and two
+    sources at one input are one spike.
     """
 
     wiring: Wiring
