@@ -21,6 +21,8 @@ class Balance(Direct):
     """Potential at the start, in thresholds; one half rounds instead of cutting off."""
     readout_delay: int = 0
     """Time steps that the readout leaves out."""
+    calibrate_bias: bool = False
+    """Whether biases make up for what so few time steps lose on average, per channel."""
 
     name: ClassVar[str] = "balance"
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from snncompile.conversion.ann import INPUT, Ann, normalized
+from snncompile.conversion.auto import Budget, automatic
+from snncompile.conversion.bias import calibrated
 from snncompile.conversion.capture import capture
 from snncompile.conversion.method import Method
 from snncompile.errors import InputError
@@ -18,12 +20,23 @@ from snncompile.ir.graph import Input, Network
 from snncompile.neurons.base import Floats, Interval
 from snncompile.registry import load
 
-LOG = logging.getLogger(__name__)
-
 PIXEL = 255
 """Whole numbers up to here are shown as they are: pixels."""
 LEVELS = 127
 """Levels per sign of an input that is no whole numbers: 8 bits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Conversion:
+    """A spiking network, and what it was made of."""
+
+    network: Network
+    ann: Ann
+    method: Method
+    steps: int
+    """Of every layer's window."""
+    scales: dict[str, Floats]
+    """Per rectified layer what all its spikes together stand for; per channel, or one for all."""
 
 
 def from_ann(
@@ -33,6 +46,7 @@ def from_ann(
     steps: int = 32,
     *,
     coding: Kind | None = None,
+    budget: Budget | None = None,
     title: str | None = None,
 ) -> Network:
     """Return a spiking network that classifies as a trained network of ReLUs does.
@@ -43,16 +57,36 @@ def from_ann(
             labels are not needed. Whole numbers from -255 to 255 are shown to the chip as they are,
             so a model that starts with its normalization takes pixels; others are rounded to 8
             bits.
-        method: a row of the registry's `conversions` or one of their records, with its options.
+        method: a row of the registry's `conversions`, one of their records with its options, or
+            "auto", which chooses method and steps within the budget.
         steps: time steps of every layer's window.
         coding: how the input is shown; the method's own if not given.
+        budget: what "auto" keeps to.
         title: name of the network in reports.
 
     Raises:
-        InputError: an argument is not what it should be.
+        InputError: an argument is not what it should be, or nothing keeps to the budget.
         UnsupportedError: the model uses a layer, a function or a feature that is not known.
         ImportMismatchError: what was read out of the model does not compute what it does.
     """
+    if method == "auto":
+        x = check_calibration(calibration)
+        return automatic(capture(model, x, title), x, budget or Budget()).network
+    if budget:
+        raise InputError("a budget is what method='auto' keeps to; this method has its steps")
+    return convert(model, calibration, method, steps, coding=coding, title=title).network
+
+
+def convert(
+    model: nn.Module,
+    calibration: ArrayLike,
+    method: str | Method = "signed",
+    steps: int = 32,
+    *,
+    coding: Kind | None = None,
+    title: str | None = None,
+) -> Conversion:
+    """Return the network with what it was made of; see `from_ann`."""
     x = check_calibration(calibration)
     ann = capture(model, x, title)
     return spiking(ann, x, method_of(method), steps, coding)
@@ -92,9 +126,9 @@ def spiking(
     method: Method,
     steps: int,
     coding: Kind | None = None,
-    activations: dict[str, Any] | None = None,
-) -> Network:
-    """Return the spiking network; see `from_ann`.
+    activations: dict[str, Tensor] | None = None,
+) -> Conversion:
+    """Return the conversion of a network that was read already.
 
     Args:
         ann: the network.
@@ -110,35 +144,36 @@ def spiking(
     if kind not in method.codings:
         known = ", ".join(method.codings)
         raise InputError(f"{method.name} cannot read {kind!r} input; choose from {known}")
-    known_activations = ann.activations(x) if activations is None else activations
-    scales = method.scales.all(ann, known_activations)
-    return build(ann, x, method, steps, kind, scales)
-
-
-def build(
-    ann: Ann,
-    x: NDArray[np.float64],
-    method: Method,
-    steps: int,
-    coding: Kind,
-    scales: dict[str, Floats],
-) -> Network:
-    """Return the spiking network with given scales per rectified layer."""
-    plan = method.plan(ann, steps)
-    unit, payload = _input(x, coding)
-    scaled = normalized(ann, scales, unit * method.input_factor(coding, plan.shown))
-    notes = (
-        f"convert: {method}, {steps} steps per layer, {plan.steps} in all",
-        f"convert: input is shown as {coding}, a payload of 1 is {unit:g}",
-    )
-    return Network(
-        Input(INPUT, ann.shape, payload, Coding(coding, unit, plan.shown, plan.steps)),
+    found = ann.activations(x) if activations is None else activations
+    scales = method.scales.all(ann, found)
+    plan, (unit, payload) = method.plan(ann, steps), _input(x, kind)
+    scaled = normalized(ann, scales, unit * method.input_factor(kind, plan.shown))
+    network = Network(
+        Input(INPUT, ann.shape, payload, Coding(kind, unit, plan.shown, plan.steps)),
         method.populations(scaled, plan.shown),
         method.projections(scaled, plan.shown),
         ann.layers[-1].name,
         title=ann.title,
-        notes=notes,
+        notes=(
+            f"convert: {method}, {steps} steps per layer, {plan.steps} in all",
+            f"convert: input is shown as {kind}, a payload of 1 is {unit:g}",
+        ),
     )
+    if getattr(method, "calibrate_bias", False):
+        rates = _rates(ann, found, scales)
+        network = calibrated(network, scaled.layers, rates, x)
+    return Conversion(network, ann, method, steps, scales)
+
+
+def _rates(
+    ann: Ann, activations: dict[str, Tensor], scales: dict[str, Floats]
+) -> dict[str, Tensor]:
+    """Return the activations in units of the scales, 0..1; those of the last layer as they are."""
+    rates = {ann.layers[-1].name: activations[ann.layers[-1].name]}
+    for layer in ann.rectified:
+        unit = torch.tensor(layer.per_neuron(scales[layer.name])).reshape(layer.shape)
+        rates[layer.name] = (activations[layer.name] / unit).clamp(0, 1).float()
+    return rates
 
 
 def _input(x: NDArray[np.float64], coding: Kind) -> tuple[float, Interval]:

@@ -71,6 +71,7 @@ class Direct(Method):
     """
 
     readout_delay: int = 0
+    calibrate_bias: bool = False
 
     @abstractmethod
     def neuron(self, layer: Layer) -> FloatNeuron:

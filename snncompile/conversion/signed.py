@@ -23,6 +23,8 @@ class Signed(Direct):
     """Potential, in thresholds, below which a spike is taken back; 0 or less."""
     readout_delay: int = 0
     """Time steps that the readout leaves out."""
+    calibrate_bias: bool = False
+    """Whether biases make up for what so few time steps lose on average, per channel."""
 
     name: ClassVar[str] = "signed"
 

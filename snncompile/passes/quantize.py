@@ -35,6 +35,7 @@ from snncompile.passes.channel_scales import (
     shift,
 )
 from snncompile.passes.quantize_report import Made, report, unit
+from snncompile.passes.usage import compartments_per_neuron
 from snncompile.reference.runner import Trains
 from snncompile.reference.simulate import batches
 from snncompile.synapses.base import IntegerSynapses, Synapses
@@ -117,6 +118,7 @@ class Quantize(Pass):
         self, network: Network, population: Population, chip: Chip, trains: Trains | None
     ) -> _Choice:
         """Return the population with a scale per channel, the largest whose current cannot wrap."""
+        compartments_per_neuron(chip, population)  # the first thing a chip may lack
         made: Made | None = None
         scale: Floats = np.ones(population.size)
         for found in candidates(network, population, chip, self.bits, trains):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.errors import UnsupportedError
+from snncompile.hwmodels import load as chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, IntegerNetwork, Population
 from snncompile.ir.mapping import Mapping, Slice
@@ -216,8 +217,26 @@ def compartments_per_neuron(chip: Chip, population: Population) -> int:
         known = ", ".join(sorted(chip.neurons))
         raise UnsupportedError(
             f"population {population.name}: {chip.name} has no neuron {kind}; it has {known}"
+            + _instead(kind, chip)
         )
     return chip.neurons[kind].whole or 1
+
+
+KEEPERS = ("integrate_fire/soft", "signed_integrate_fire", "bistable_fire", "phase_fire")
+"""Neurons that keep what exceeds their threshold, as every converted network needs."""
+
+
+def _instead(kind: str, chip: Chip) -> str:
+    """Return what to choose for a neuron of a converted network; empty for others."""
+    if kind not in KEEPERS:
+        return ""
+    if KEEPERS[0] in chip.neurons:
+        return "; if it was converted, use method='balance'"
+    able = ", ".join(name for name in chips.names() if kind in chips.load(name).neurons)
+    return (
+        "; a hard reset throws away what exceeds the threshold, and with it the rates that a"
+        f" converted network computes with: choose a chip that keeps it ({able})"
+    )
 
 
 def entries(network: Graph, slices: Sequence[Slice], parts: Sequence[Part]) -> Entries:

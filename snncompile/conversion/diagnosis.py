@@ -1,0 +1,148 @@
+"""Where a converted network loses: float activations against rates, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from snncompile.conversion.ann import INPUT, Ann, Layer
+from snncompile.conversion.convert import Conversion, check_calibration
+from snncompile.errors import InputError
+from snncompile.ir.graph import Graph, Population
+from snncompile.neurons.base import BINARY
+from snncompile.reference.simulate import batches, check_input
+from snncompile.reference.synapses import bind
+
+SATURATED = 0.01
+"""Share of a channel's outputs at the largest value from which it counts as saturated."""
+
+
+@dataclass(frozen=True)
+class LayerDiagnosis:
+    """One layer of a converted network against the model."""
+
+    layer: str
+    path: str
+    """Where its rectifier is in the model."""
+    cosine: float
+    """Between activations and what the spikes say."""
+    error: float
+    """Root mean square of the difference over that of the activations."""
+    dead: int
+    """Channels that never send while their activation is not always zero."""
+    saturated: int
+    """Channels that often send all they can."""
+    agreement: float
+    """Share of answers that are the model's, if the layers up to here are spiking and the others
+    are not."""
+    cost: float
+    """By how much this layer lowers that."""
+
+    def __str__(self) -> str:
+        """One line: `conv1: cosine 0.9981, error 6.1%, 0 dead, 2 saturated, agreement 98.0%`."""
+        return (
+            f"{self.layer}: cosine {self.cosine:.4f}, error {self.error:.1%}, {self.dead} dead,"
+            f" {self.saturated} saturated, agreement {self.agreement:.1%} ({0.0 - self.cost:+.1%})"
+        )
+
+
+def diagnose(
+    conversion: Conversion, samples: NDArray[np.float64], network: Graph | None = None
+) -> tuple[LayerDiagnosis, ...]:
+    """Return the layers in order; the one with the largest `cost` loses most accuracy.
+
+    Args:
+        conversion: from `convert`.
+        samples: what the model sees, shape (samples, *shape).
+        network: the one to look at, say the integer one of a Program that was compiled with
+            `prune=False`; the float network if not given.
+
+    Raises:
+        InputError: the network has other populations than the conversion.
+    """
+    x, graph = check_calibration(samples), network or conversion.network
+    for population in conversion.network.populations:
+        if graph.population(population.name).size != population.size:
+            raise InputError(
+                f"{population.name}: has fewer neurons than were converted; compile with"
+                " prune=False"
+            )
+    said = _said(conversion, graph, x)
+    wanted = conversion.ann.activations(x)
+    answers = wanted[conversion.ann.layers[-1].name].flatten(1).argmax(1)
+    found, before = [], 1.0
+    for i, layer in enumerate(conversion.ann.rectified):
+        known = {INPUT: torch.tensor(x).flatten(1)}
+        known |= {one.name: said[one.name] for one in conversion.ann.layers[: i + 1]}
+        agreement = float((_finish(conversion.ann, i + 1, known) == answers).double().mean())
+        scale = torch.tensor(layer.per_neuron(conversion.scales[layer.name]))
+        most = _most(conversion.network.population(layer.name))
+        activation = wanted[layer.name].flatten(1).double()
+        row = _compare(layer, activation, said[layer.name], scale, most)
+        found.append(LayerDiagnosis(layer.name, layer.path, *row, agreement, before - agreement))
+        before = agreement
+    return tuple(found)
+
+
+def _said(conversion: Conversion, graph: Graph, x: NDArray[np.float64]) -> dict[str, Tensor]:
+    """Return what the spikes of each rectified layer stand for, (samples, size)."""
+    shown = check_input(graph, conversion.network.input.present(x), np.int32)
+    said: dict[str, list[Tensor]] = {}
+    for trains in batches(graph, shown):
+        for layer in conversion.ann.rectified:
+            share = _decoded(conversion.network.population(layer.name), trains[layer.name])
+            scale = torch.tensor(layer.per_neuron(conversion.scales[layer.name]))
+            said.setdefault(layer.name, []).append(share * scale)
+    return {name: torch.cat(parts) for name, parts in said.items()}
+
+
+def _decoded(population: Population, train: Tensor) -> Tensor:
+    """Return what is sent as a share of the scale."""
+    neuron: Any = population.neuron
+    if not hasattr(neuron, "window"):
+        return train.double().mean(dim=1)
+    window, start = int(neuron.window.max()), int(neuron.start.max())
+    digits = train[:, start + window : start + 2 * window].double()
+    if neuron.name == "phase_fire":
+        worth = 0.5 ** torch.arange(1, window + 1, dtype=torch.float64)
+        return (digits * worth[:, None]).sum(dim=1)
+    return digits.sum(dim=1) / window
+
+
+def _most(population: Population) -> float:
+    """Return the largest share that can be sent."""
+    neuron: Any = population.neuron
+    return 1 - 0.5 ** int(neuron.window.max()) if neuron.name == "phase_fire" else 1.0
+
+
+def _finish(ann: Ann, done: int, values: dict[str, Tensor]) -> Tensor:
+    """Return the answers if the layers from `done` on are those of the model."""
+    for layer in ann.layers[done:]:
+        z = torch.tensor(layer.bias)
+        for term in layer.terms:
+            z = z + bind(term.synapses, BINARY)(values[term.source])
+        values[layer.name] = z.clamp(0, layer.cap)
+    last = ann.layers[-1]
+    z = torch.tensor(last.bias)
+    for term in last.terms:
+        z = z + bind(term.synapses, BINARY)(values[term.source])
+    return z.argmax(1)
+
+
+def _compare(
+    layer: Layer, wanted: Tensor, said: Tensor, scale: Tensor, most: float
+) -> tuple[float, float, int, int]:
+    size = float(wanted.norm() * said.norm())
+    cosine = float((wanted * said).sum()) / size if size else 1.0
+    error = float((said - wanted).norm()) / (float(wanted.norm()) or 1.0)
+    channels = layer.channels
+    rows = [value.reshape(len(value), channels, -1) for value in (wanted, said, said / scale)]
+    active, speaks = rows[0].amax(dim=(0, 2)) > 0, rows[1].amax(dim=(0, 2)) > 0
+    full = rows[2] >= most
+    often = full.double().mean(dim=(0, 2)) > SATURATED
+    return cosine, error, int((active & ~speaks).sum()), int((often & speaks).sum())

@@ -1,0 +1,144 @@
+"""Bias calibration, rate-norm layers, automatic choice, diagnosis, and chips that cannot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conversion_models import MODELS, images, scaled_answer
+from networks import LOIHI2, design
+from torch import nn
+
+import snncompile
+from snncompile.conversion.auto import Budget
+from snncompile.conversion.balance import Balance
+from snncompile.conversion.bistable import BistablePhase
+from snncompile.conversion.convert import convert
+from snncompile.conversion.diagnosis import diagnose
+from snncompile.conversion.rate_norm import RateNorm, fit_thresholds, with_rate_norm
+from snncompile.conversion.scales import Capped, Percentile
+from snncompile.errors import InputError, UnsupportedError
+from snncompile.passes.quantize import Quantize
+from snncompile.passes.retime import Retime
+
+CHAIN, X = MODELS["chain"](), images("chain")
+
+
+def test_calibrated_biases_bring_the_answer_nearer():
+    wanted = CHAIN(torch.tensor(X)).detach().numpy()
+    errors = []
+    for calibrate in (False, True):
+        method = Balance(scales=Percentile(100), calibrate_bias=calibrate)
+        network = snncompile.from_ann(CHAIN, X, method, 8)
+        missing = (scaled_answer(network, X, 8) - wanted).mean(axis=0)
+        errors.append(np.abs(missing).max())
+    assert errors[1] < 0.2 * errors[0]
+    assert network.notes[-1] == "convert: biases calibrated on 12 samples"
+
+
+def rate_norm_model():
+    torch.manual_seed(0)
+    layers = nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3)
+    model = with_rate_norm(nn.Sequential(*layers)).train()
+    x = np.abs(np.random.default_rng(0).normal(size=(200, 6))).astype(np.float32)
+    for _ in range(30):
+        model(torch.tensor(x))
+    return model.eval(), x
+
+
+def test_thresholds_of_rate_norm_layers_are_imported():
+    model, x = rate_norm_model()
+    network = snncompile.from_ann(model, x, Balance(scales=Capped()), 512)
+    wanted = model(torch.tensor(x)).detach().numpy()
+    assert np.abs(scaled_answer(network, x, 512) - wanted).max() < 0.05 * np.abs(wanted).max()
+
+
+def test_stage_two_lowers_thresholds_and_keeps_weights():
+    model, x = rate_norm_model()
+    before = [module.threshold() for module in model if isinstance(module, RateNorm)]
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    losses = fit_thresholds(model, x, epochs=8)
+    after = [module.threshold() for module in model if isinstance(module, RateNorm)]
+    assert losses[-1] < losses[0]
+    assert all(new < 0.9 * old for new, old in zip(after, before, strict=True))
+    changed = [name for name, value in model.state_dict().items() if (value != weights[name]).any()]
+    assert changed == ["1.p", "3.p"]
+
+
+def test_rate_norm_by_hand():
+    layer = RateNorm(0.5).train()
+    assert layer(torch.tensor([-1.0, 1.0, 4.0])).tolist() == [0.0, 0.5, 1.0]
+    layer(torch.tensor([8.0]))
+    assert layer.threshold() == pytest.approx(0.5 * (0.9 * 4 + 0.1 * 8))
+    with pytest.raises(InputError, match=r"Linear holds no nn\.ReLU to replace"):
+        with_rate_norm(nn.Linear(2, 2))
+    with pytest.raises(InputError, match="Linear has no RateNorm layer; see with_rate_norm"):
+        fit_thresholds(nn.Linear(2, 2), X)
+
+
+def test_auto_takes_the_fewest_steps_within_the_budget():
+    network = snncompile.from_ann(CHAIN, X, "auto", budget=Budget(loss=0.1))
+    tried = [note for note in network.notes if note.startswith("convert: auto tried")]
+    assert tried
+    shares = [float(note.split(" steps, ")[1].split("%")[0]) for note in tried]
+    assert shares[-1] <= 10 < min([*shares[:-1], 100])
+    wanted = CHAIN(torch.tensor(X)).detach().numpy().argmax(1)
+    assert (network.run(network.input.present(X)).prediction == wanted).mean() > 0.8
+    steps = [int(note.split(": ")[2].split(" time")[0]) for note in tried]
+    assert steps == sorted(steps)
+
+
+def test_auto_says_what_it_tried_where_nothing_fits():
+    with pytest.raises(InputError) as error:
+        snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=9, loss=-1.0))
+    assert "tried signed 4: 8 time steps, " in str(error.value)
+    with pytest.raises(InputError) as error:
+        snncompile.from_ann(CHAIN, X, "auto", budget=Budget(energy_j=1e-15))
+    assert " J; " in str(error.value)
+    with pytest.raises(InputError, match="tried nothing, all take more steps"):
+        snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=2))
+    with pytest.raises(InputError, match="a budget is what method='auto' keeps to"):
+        snncompile.from_ann(CHAIN, X, "signed", budget=Budget())
+
+
+def test_diagnosis_finds_the_layer_that_was_broken():
+    made = convert(CHAIN, X, BistablePhase(scales=Percentile(100)), 8)
+    rows = diagnose(made, X)
+    assert [row.path for row in rows] == ["2", "5", "9"]
+    assert all(row.cosine > 0.999 and row.error < 0.05 and row.agreement == 1 for row in rows)
+    assert not any(row.dead for row in rows)
+    name = rows[1].layer
+    broken = replace(
+        made.network,
+        populations=tuple(
+            replace(p, neuron=replace(p.neuron, bias=p.neuron.bias - 3)) if p.name == name else p
+            for p in made.network.populations
+        ),
+    )
+    rows = diagnose(made, X, broken)
+    assert max(rows, key=lambda row: row.cost).layer == name
+    assert rows[1].dead > 0
+    assert str(rows[0]).startswith("layer_2: cosine 0.9999, error 1.2%, 0 dead")
+    small = convert(CHAIN, X, BistablePhase(scales=Percentile(40)), 8)
+    assert diagnose(small, X)[0].saturated > 0
+
+
+def test_diagnosis_of_integers():
+    made = convert(CHAIN, X, "signed", 64)
+    done = Quantize()(Retime()(design(made.network, LOIHI2, made.network.input.present(X))))
+    assert all(row.cosine > 0.99 for row in diagnose(made, X, done.network))
+
+
+def test_a_chip_with_hard_resets_only_says_why_and_what_to_choose():
+    network = snncompile.from_ann(CHAIN, X, "balance", 8)
+    with pytest.raises(UnsupportedError) as error:
+        snncompile.compile(network, chip="odin", bits=4)
+    message = str(error.value)
+    assert "odin has no neuron integrate_fire/soft; it has integrate_fire/hard; a hard" in message
+    assert "throws away what exceeds the threshold" in message
+    assert "loihi1, loihi2" in message
+    network = snncompile.from_ann(CHAIN, X, "signed", 8)
+    with pytest.raises(UnsupportedError, match="if it was converted, use method='balance'"):
+        snncompile.compile(network, chip="loihi1")
