@@ -338,3 +338,16 @@ def test_loihi2_prices_are_scaled_from_loihi1(event, faster):
     assert new.energy_pj.value == old.energy_pj.value
     assert new.energy_pj.evidence == "assumed"
     assert new.time_ns.value == pytest.approx(old.time_ns.value / faster, rel=1e-12)
+
+
+def test_loihi2s_fitted_energies_say_what_they_were_fitted_to():
+    chip = load("loihi2")
+    scaled, fitted = (chip.costs[name] for name in ("loihi1_scaled", "pilotnet_fitted"))
+    assert "Held out were the time" in fitted.note
+    assert list(fitted.prices) == list(scaled.prices)
+    for event, price in fitted.prices.items():
+        old = scaled.prices[event]
+        assert price.energy_pj.value == pytest.approx(old.energy_pj.value * 1.514, rel=1e-3)
+        assert price.energy_pj.evidence == "fitted"
+        assert chip.sources[price.energy_pj.source].startswith("fitted:")
+        assert price.time_ns == old.time_ns
