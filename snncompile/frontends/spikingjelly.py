@@ -179,6 +179,8 @@ WRAPPED = (
     nn.Conv2d,
     nn.AvgPool1d,
     nn.AvgPool2d,
+    nn.MaxPool1d,
+    nn.MaxPool2d,
     nn.AdaptiveAvgPool1d,
     nn.AdaptiveAvgPool2d,
     nn.BatchNorm1d,

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from snncompile.errors import UnsupportedError
 from snncompile.frontends import torch_layers
 from snncompile.frontends.dynamics import Affine, Dynamics
 from snncompile.frontends.torch_drive import Source
@@ -56,6 +57,11 @@ def build(layers: LayerGraph, shape: Shape, title: str) -> Imported:
     origins: dict[str, Origin] = {}
     for layer in layers.neurons:
         name = names[layer.path]
+        if layer.maximum:
+            populations.append(Population(name, layer.shape, _any_arrives()))
+            projections += _arriving(multiplied_out(layers, layer.drive, 0), name, names)
+            _check_spikes(name, projections, populations)
+            continue
         dynamics = _dynamics(layer)
         origins[name] = Origin(layer.path, _compared(layers, layer, dynamics))
         drive = _drive(layers, layer, dynamics, readout=origins[name].compared != "output")
@@ -117,10 +123,7 @@ def _population(
 ) -> tuple[list[Population], list[Projection]]:
     """Return the population of a neuron layer, with what drives it."""
     name = names[layer.path]
-    projections = [
-        Projection(names[term.source.path], name, term.synapses, term.source.delay)
-        for term in drive.terms
-    ]
+    projections = _arriving(drive, name, names)
     bias, populations = drive.bias, []
     if bias.any() and not dynamics.bias_on_potential:
         source = _unused(f"{name}_bias", names)
@@ -140,6 +143,13 @@ def _shape(layer: NeuronLayer, dynamics: Dynamics) -> Shape:
     return (dynamics.input.synapses.wiring.targets,)
 
 
+def _arriving(drive: Sum, name: str, names: dict[str | None, str]) -> list[Projection]:
+    return [
+        Projection(names[term.source.path], name, term.synapses, term.source.delay)
+        for term in drive.terms
+    ]
+
+
 def _short(bias: Floats) -> Floats:
     return bias if bias.any() else np.asarray(0.0)
 
@@ -151,6 +161,22 @@ def _every_step() -> FloatNeuron:
     its current.
     """
     return IntegrateFire(np.asarray(1.0), np.asarray(2.0), "hard")
+
+
+def _any_arrives() -> FloatNeuron:
+    """Return a neuron that fires whenever a spike arrives, by a weight of 1, and keeps nothing."""
+    return IntegrateFire(np.asarray(0.5), np.asarray(0.0), "hard")
+
+
+def _check_spikes(name: str, projections: list[Projection], populations: list[Population]) -> None:
+    """Refuse a maximum of neurons that send several spikes at once."""
+    sources = {p.source for p in projections if p.target == name}
+    for population in populations:
+        if population.name in sources and population.neuron.payload != (0, 1):
+            raise UnsupportedError(
+                f"{name}: a maximum is known of spikes that are 0 or 1, {population.name} sends up"
+                f" to {population.neuron.payload.high:g} in a time step; use average pooling"
+            )
 
 
 def _names(layers: LayerGraph) -> dict[str | None, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -119,6 +119,17 @@ def walk(drive: Drive) -> Iterator[Source | Through]:
         yield drive
     for inner in _inner(drive):
         yield from walk(inner)
+
+
+def changed(drive: Drive, change: Callable[[Drive], Drive]) -> Drive:
+    """Return a drive with what it is made of changed."""
+    if isinstance(drive, Plus):
+        return Plus(tuple(map(change, drive.terms)))
+    if isinstance(drive, Gather):
+        return replace(drive, parts=tuple(replace(p, of=change(p.of)) for p in drive.parts))
+    if isinstance(drive, Through | Scaled):
+        return replace(drive, of=change(drive.of))
+    return drive
 
 
 def holds_zeros(drive: Drive) -> bool:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from snncompile.errors import UnsupportedError
+from snncompile.frontends import torch_layers
 from snncompile.frontends.library import Shape
-from snncompile.frontends.torch_drive import Drive, Through, holds_zeros, same_in, walk
+from snncompile.frontends.torch_drive import (
+    Drive,
+    Gather,
+    Source,
+    Through,
+    changed,
+    holds_zeros,
+    same_in,
+    walk,
+)
 from snncompile.frontends.torch_reader import Reader
 from snncompile.frontends.torch_trace import Trace
 from snncompile.frontends.torch_values import LinearValues, NeuronValues
@@ -31,6 +42,8 @@ class NeuronLayer:
     drive: Drive
     rows: Rows | None = None
     """Of a linear layer, whose result is the potential of neurons that do not spike."""
+    maximum: bool = False
+    """Whether its neurons fire if anything arrives: what takes a maximum of spikes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +72,8 @@ def read(trace: Trace, returned: list[Tensor]) -> LayerGraph:
     neurons = [_neuron_layer(trace, path) for path in trace.calls]
     used = {inner.path for layer in neurons for inner in walk(layer.drive)}
     neurons += [_last_linear(trace, path) for path in _unread_linear(trace, used)]
-    used.update(inner.path for layer in neurons for inner in walk(layer.drive))
+    neurons = with_maxima(neurons, trace.modules)
+    used |= {inner.path for layer in neurons for inner in walk(layer.drive)}
     states = frozenset(_states(trace, returned))
     return LayerGraph(
         neurons=tuple(neurons),
@@ -67,6 +81,50 @@ def read(trace: Trace, returned: list[Tensor]) -> LayerGraph:
         output=_output(neurons, states),
         returned=states,
     )
+
+
+def with_maxima(neurons: list[NeuronLayer], modules: dict[str, nn.Module]) -> list[NeuronLayer]:
+    """Return the layers, with one more before each that reads a maximum of spikes.
+
+    Raises:
+        UnsupportedError: a maximum is taken of something else than spikes.
+    """
+    result: list[NeuronLayer] = []
+    made: dict[Through, str] = {}
+
+    def without(drive: Drive) -> Drive:
+        drive = changed(drive, without)
+        row = torch_layers.linear(modules[drive.path]) if isinstance(drive, Through) else None
+        if row is None or not row.maximum:
+            return drive
+        assert isinstance(drive, Through)
+        if drive not in made:
+            result.append(_maximum(drive, modules[drive.path], set(made.values())))
+            made[drive] = result[-1].path
+        return Source(made[drive])
+
+    for layer in neurons:
+        drive = without(layer.drive)
+        result.append(replace(layer, drive=drive))
+    return result
+
+
+def _maximum(drive: Through, module: nn.Module, taken: set[str]) -> NeuronLayer:
+    parts = drive.of.parts if isinstance(drive.of, Gather) else ()
+    spikes = all(isinstance(p.of, Source) and bool((p.factor == 1).all()) for p in parts)
+    if not isinstance(drive.of, Source) and not (parts and spikes):
+        average = type(module).__name__.replace("Max", "Avg")
+        raise UnsupportedError(
+            f"{drive.path}: a maximum is known of spikes only, this is one of {drive.of}; put it"
+            f" behind the neuron layer, or use average pooling ({average}), and train with it"
+        )
+    row = torch_layers.linear(module)
+    assert row is not None
+    wiring: Any = row.translate(module, drive.path, drive.shape).synapses.wiring
+    name = drive.path.partition("(")[0]
+    numbered = chain([name], (f"{name}_{number}" for number in count(2)))
+    path = next(path for path in numbered if path not in taken)
+    return NeuronLayer(path, module, wiring.target_shape, drive, maximum=True)
 
 
 def _output(neurons: list[NeuronLayer], returned: frozenset[tuple[str, str | None]]) -> str:
@@ -147,7 +205,8 @@ def _last_linear(trace: Trace, path: str) -> NeuronLayer:
     calls = [call for call in trace.linear_calls if call.path == path]
     inputs = torch.cat([call.inputs for call in calls])
     steps = max(len(calls) for calls in trace.calls.values())
-    if "(" in path or len(inputs) != trace.samples * steps:
+    row = torch_layers.linear(trace.modules[path])
+    if "(" in path or (row and row.maximum) or len(inputs) != trace.samples * steps:
         raise UnsupportedError(
             f"{path} is not followed by a neuron layer and does not act on each time step; end with"
             " a neuron layer, or with a linear layer for each time step"

@@ -146,8 +146,8 @@ def instead_of(name: str) -> str:
         return ""
     average = f"nn.{'Adaptive' if found[1] else ''}AvgPool{found[2]}d"
     return (
-        f"a maximum is no weighted sum of spikes: use average pooling ({average}) or a stride of"
-        " the convolution before it, and train with it"
+        f"a maximum is known of spikes only, as nn.MaxPool{found[2]}d: put that behind the neuron"
+        f" layer, or use average pooling ({average}), and train with it"
     )
 
 
@@ -191,8 +191,10 @@ def neuron_library(module: nn.Module) -> Library:
 
 
 def linear(module: nn.Module) -> Row | None:
-    """Return what is known about a linear layer; None if it is none."""
+    """Return what is known about a linear layer, or one that takes a maximum; None: neither."""
     owner = library(module)
+    if getattr(module, "return_indices", False):
+        return None
     return owner.linear.get(type(module).__name__) if owner else LINEAR.get(type(module))
 
 

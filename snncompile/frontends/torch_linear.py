@@ -27,6 +27,8 @@ class Row(NamedTuple):
     """Axes of one sample, the last ones of the input; None: all but the first."""
     translate: Callable[[Any, str, Shape], Affine]
     """From the layer, its path for messages and the shape of one sample."""
+    maximum: bool = False
+    """Whether it takes a maximum; `translate` then gives the sum of the same values."""
 
 
 def _linear(module: Any, where: str, shape: Shape) -> Affine:
@@ -135,6 +137,19 @@ def share(divisor: int) -> float:
     return ldexp(floor(ldexp(mantissa, 40)), exponent - 40)
 
 
+def _maximum(module: Any, where: str, shape: Shape) -> Affine:
+    """Return the sum over each window: of spikes, the maximum is 1 if the sum is above 0."""
+    if module.ceil_mode:
+        raise UnsupportedError(
+            f"{where}: {type(module).__name__} with ceil_mode=True is not known; use padding or"
+            " another kernel"
+        )
+    values = (module.kernel_size, module.stride, module.padding, module.dilation)
+    kernel, stride, padding, dilation = (_per_axis(value, len(shape) - 1) for value in values)
+    wiring = Convolution(shape, shape[0], kernel, stride, padding, dilation, shape[0])
+    return Affine(Synapses(wiring, np.ones(wiring.weight_shape)), np.zeros(wiring.targets))
+
+
 def _batch_norm(module: Any, where: str, shape: Shape) -> Affine:
     if module.running_mean is None:
         raise UnsupportedError(
@@ -163,6 +178,8 @@ LINEAR: dict[type[nn.Module], Row] = {
     nn.AdaptiveAvgPool2d: Row(3, _adaptive_average),
     nn.BatchNorm1d: Row(None, _batch_norm),
     nn.BatchNorm2d: Row(None, _batch_norm),
+    nn.MaxPool1d: Row(2, _maximum, maximum=True),
+    nn.MaxPool2d: Row(3, _maximum, maximum=True),
 }
 """Layer -> its row. The average pools with `divisor_override=1` are sum pools."""
 
@@ -173,6 +190,8 @@ POOLS: dict[str, type[nn.Module]] = {
     "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
 }
 """Function without weights of its own -> the layer with the same arguments."""
+MAXIMA: dict[str, type[nn.Module]] = {"max_pool1d": nn.MaxPool1d, "max_pool2d": nn.MaxPool2d}
+"""The same; the arguments of the layer have another order."""
 
 
 class Called(NamedTuple):
@@ -190,13 +209,18 @@ def as_layer(function: str, args: Any, kwargs: Any) -> Called | None:
     options = {key: value for key, value in kwargs.items() if key != "input"}
     if function in POOLS:
         module: nn.Module | None = POOLS[function](*given[1:], **options)
+    elif function in MAXIMA:
+        names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+        module = MAXIMA[function](**dict(zip(names, given[1:], strict=False)), **options)
     elif function in ("mean", "sum") and isinstance(given[0], Tensor):
         module = _over_space(function, given[0], given[1:], options)
     else:
         module = None
     if module is None:
         return None
-    words = [*map(str, given[1:]), *(f"{key}={value}" for key, value in options.items())]
+    usual = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False}
+    said = {key: value for key, value in options.items() if usual.get(key, False) != value}
+    words = [*map(str, given[1:]), *(f"{key}={value}" for key, value in said.items())]
     return Called(f"{function}({', '.join(words)})", module, given[0])
 
 

@@ -134,10 +134,10 @@ def convolutional():
         layer.Conv2d(2, 4, 3, padding=1, bias=False),
         layer.BatchNorm2d(4),
         neuron.LIFNode(tau=1.75),
-        layer.AvgPool2d(2),
+        layer.MaxPool2d(2),
         layer.WSConv2d(4, 4, 3),
         neuron.IFNode(v_reset=None),
-        layer.AdaptiveAvgPool2d(1),
+        layer.AvgPool2d(2),
         layer.Flatten(),
         layer.Dropout(0.5),
         layer.Linear(4, 6),
@@ -242,14 +242,9 @@ KNOWN = ", ".join(
         [*spikingjelly.LIBRARY.neurons, *spikingjelly.LIBRARY.linear, *spikingjelly.LIBRARY.same]
     )
 )
-A_MAXIMUM = (
-    "a maximum is no weighted sum of spikes: use average pooling (nn.AvgPool2d) or a stride of the"
-    " convolution before it, and train with it"
-)
 REFUSED = {
     "0: KLIFNode is not known; known: " + KNOWN: lambda: neuron.KLIFNode(),
     "0: PSN is not known; known: " + KNOWN: lambda: neuron.PSN(T=3),
-    "0: MaxPool2d is not known; " + A_MAXIMUM: lambda: layer.MaxPool2d(2),
     "0: SynapseFilter is not known; use CUBALIFNode, whose current is such a filter": (
         lambda: layer.SynapseFilter()
     ),
