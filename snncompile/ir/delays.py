@@ -16,9 +16,10 @@ from snncompile.synapses.sparse import Sparse
 def by_delay(projection: Projection, delays: ArrayLike) -> tuple[Projection, ...]:
     """Return a projection as several, one per delay, each with the synapses of that delay.
 
-    The cost: as many projections as there are different delays. Every synapse is kept once, but one
-    by one (`Sparse`), so shared kernels of a convolution are unrolled; on a chip a source neuron
-    needs an axon for each of its delays. If all delays are equal, the wiring stays as it is.
+    The cost: as many projections as there are different delays, each a process (or two) on Lava.
+    Every synapse is kept once, but one by one (`Sparse`), so shared kernels of a convolution are
+    unrolled, and in synaptic memory each delay of a source has rows of its own, rounded up to whole
+    words. If all delays are equal, the wiring stays as it is.
 
     Where the exponent of integer weights is negative, the sum of each delay is rounded by itself.
 
