@@ -102,13 +102,17 @@ class Group:
         found = self._get(name)
         return isinstance(found, h5py.Dataset) and found.dtype.kind in "biuf"
 
-    def pairs(self, name: str) -> list[tuple[str, str]]:
-        """Return the rows of an array of strings of shape (n, 2); none if it holds nothing."""
+    def pairs(self, name: str, most: int) -> list[tuple[str, str]]:
+        """Return the rows of an array of strings of shape (n, 2), at most so many; perhaps none."""
         if self.holds_numbers(name) and not self._get(name).size:
             return []  # h5py writes an empty list as numbers
         dataset = self._dataset(name)
         if not self.holds_text(name) or dataset.ndim != 2 or dataset.shape[1] != 2:
             raise InputError(f"{self.where}: {name} is not a list of pairs of names")
+        if dataset.shape[0] > most:
+            raise InputError(
+                f"{self.where}: {name} claims {dataset.shape[0]:,} pairs, at most {most:,} are read"
+            )
         self._take(name, dataset.size)
         with self._reading(name):
             rows = [[str(n, "utf-8") for n in row] for row in dataset[()].tolist()]

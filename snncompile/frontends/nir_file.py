@@ -30,6 +30,7 @@ PASS = "Pass"
 SEPARATOR = "/"
 """Between the names of nested graphs; no name in a file holds it."""
 MOST_NODES = 10_000
+MOST_EDGES = 100_000
 MOST_LEVELS = 16
 """Nested graphs; a file can hold a graph inside itself."""
 LONGEST_NAME = 80
@@ -152,7 +153,7 @@ def _read_graph(
     if level > MOST_LEVELS:
         raise InputError(f"{group.where}: graphs are nested more than {MOST_LEVELS} deep")
     inner = group.group("nodes", group.where)
-    edges = [_edge(prefix, edge) for edge in group.pairs("edges")]
+    edges = [_edge(prefix, edge) for edge in group.pairs("edges", MOST_EDGES)]
     names = inner.names()
     for name in names:
         path = f"{prefix}{name}"

@@ -30,7 +30,8 @@ def composed(outer: Synapses, inner: Synapses) -> Synapses:
 
         scale, X              ->  X, its weights scaled (a convolution: if one scale per channel)
         X, source i to i + n  ->  X of some of its sources (a convolution: of whole channels)
-        convolution twice     ->  convolution, if the outer one has no padding
+        convolution twice     ->  convolution, if the outer one has no padding, or the inner one
+                                  makes zeros of it: a pool whose windows do not overlap
         dense with anything   ->  dense
         any other two         ->  sparse
 
@@ -51,7 +52,7 @@ def composed(outer: Synapses, inner: Synapses) -> Synapses:
     first, second = inner.wiring, outer.wiring
     if not (isinstance(first, Convolution) and isinstance(second, Convolution)):
         return _product(outer, inner)
-    if any(second.padding):
+    if not _padding_is_silent(second, first):
         return _product(outer, inner)
     return _convolutions(second, outer.weight, first, inner.weight)
 
@@ -145,10 +146,32 @@ SCALED_TARGETS: dict[type[Wiring], _Scaled] = {
 }
 
 
+def _padding_is_silent(second: Convolution, first: Convolution) -> bool:
+    """Whether the windows of the first that the second's padding stands for lie outside of it all.
+
+    Window j of the first reads from j * stride - padding on, so window -1 must end before 0, and
+    the first window behind the last one must begin where the source ends or later.
+    """
+    axes = zip(
+        second.padding,
+        first.kernel,
+        first.dilation,
+        first.stride,
+        first.padding,
+        first.source_shape[1:],
+        first.target_shape[1:],
+        strict=True,
+    )
+    return all(
+        not outer or ((k - 1) * d < stride + own and windows * stride - own >= length)
+        for outer, k, d, stride, own, length, windows in axes
+    )
+
+
 def _convolutions(second: Convolution, w2: Floats, first: Convolution, w1: Floats) -> Synapses:
     """Return one convolution: tap j of the second on tap i of the first reads j * far + i * near.
 
-    That holds as long as the second sees only what the first made, and no padding.
+    That holds as long as the second's padding is where the first sees nothing.
     """
     groups = gcd(first.groups, second.groups)
     near = first.dilation
@@ -161,7 +184,10 @@ def _convolutions(second: Convolution, w2: Floats, first: Convolution, w1: Float
         channels=second.channels,
         kernel=tuple(r // d + 1 for r, d in zip(reach, dilation, strict=True)),
         stride=tuple(a * b for a, b in zip(first.stride, second.stride, strict=True)),
-        padding=first.padding,
+        padding=tuple(
+            own + outer * stride
+            for own, outer, stride in zip(first.padding, second.padding, first.stride, strict=True)
+        ),
         dilation=dilation,
         groups=groups,
     )

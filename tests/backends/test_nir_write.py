@@ -47,6 +47,18 @@ def test_networks_read_back_to_the_same_spikes(tmp_path_factory, seed):
     np.testing.assert_array_equal(again.run(x).spikes, network.run(x).spikes)
 
 
+@settings(max_examples=40)
+@given(graph=nir_plain.graphs())
+def test_random_graphs_go_through_a_file_of_ours(tmp_path_factory, graph):
+    folder = tmp_path_factory.mktemp("nir")
+    nir.write(folder / "theirs.nir", graph)
+    network = from_nir(folder / "theirs.nir", origin="nir", dt=nir_plain.DT)
+    write(network, folder / "ours.nir", dt=nir_plain.DT)
+    nir.read(folder / "ours.nir")
+    again, x = from_nir(folder / "ours.nir"), spikes(network, 2, 12)
+    np.testing.assert_array_equal(again.run(x).spikes, network.run(x).spikes)
+
+
 def convolution(rng, source, channels, kernel, groups=1, **more):
     space = len(source) - 1
     options = {"stride": (1,) * space, "padding": (0,) * space, "dilation": (1,) * space} | more

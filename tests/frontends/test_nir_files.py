@@ -185,6 +185,14 @@ UNKNOWN = {
         ),
         "node lif: gets the potential of li (I); only spikes can be sent, put a Threshold after it",
     ),
+    "potential to two": (
+        graph(
+            [*CHAIN[:2], ("input", "li"), ("li", "fire"), ("fire", "lif"), ("li", "lif"), CHAIN[2]],
+            li={"type": "I", "r": np.full(2, 1e4)},
+            fire={"type": "Threshold", "threshold": np.ones(2)},
+        ),
+        "node lif: gets the potential of li (I); only spikes can be sent, put a Threshold after it",
+    ),
     "loop without neuron": (
         graph([*CHAIN, ("linear", "other"), ("other", "linear")], other=VALID["linear"]),
         "the loop linear -> other -> linear holds no neuron",
@@ -280,6 +288,19 @@ def test_refuses_endless_nodes(net, monkeypatch):
     monkeypatch.setattr("snncompile.frontends.nir_file.MOST_NODES", 3)
     with pytest.raises(InputError, match=r"^some\.nir: holds more than 3 nodes$"):
         from_nir(net(graph()))
+
+
+def test_refuses_endless_edges(net):
+    path = net(graph([]))
+    with h5py.File(path, "a") as file:
+        del file["node/edges"]
+        text = h5py.string_dtype()
+        file.create_dataset("node/edges", (2**40, 2), text, chunks=(2, 2))[0] = ("lif", "lif")
+    with pytest.raises(InputError) as error:
+        from_nir(path)
+    assert str(error.value) == (
+        "some.nir: edges claims 1,099,511,627,776 pairs, at most 100,000 are read"
+    )
 
 
 def test_what_nir_leaves_half_written_is_refused(tmp_path):

@@ -83,6 +83,24 @@ def test_snntorch(tmp_path, neurons):
     check(tmp_path, graph, x, native, "snntorch")
 
 
+def test_float32_numbers_are_put_back(tmp_path):
+    """With quarters every potential meets the threshold, so the last bit of a decay counts."""
+    snntorch, export = library("snntorch"), library("snntorch.export_nir").export_to_nir
+    layer = snntorch.Leaky(some(6, 0.75), threshold=some(6, 1.0), init_hidden=True)
+    module, x = nn.Sequential(nn.Linear(12, 6, bias=False), layer), spikes(12)
+    with torch.no_grad():
+        module[0].weight.copy_(torch.randint(-2, 4, (6, 12)) / 4)
+    with quiet():
+        graph = export(module, torch.tensor(x[:1, 0]).float(), ignore_dims=[0])
+    layer.reset_mem()
+    with torch.no_grad():
+        native = torch.stack([module(step) for step in first_steps(x)], 1).numpy()
+    check(tmp_path, graph, x, native, "snntorch")
+    network = from_nir(tmp_path / "some.nir")
+    assert (network.populations[0].neuron.potential_decay == 0.25).all()
+    assert (network.projections[0].synapses.weight * 4 % 1 == 0).all()
+
+
 def integrate(sj):
     return sequence([sj.neuron.IFNode(0.5), sj.neuron.IFNode()])
 

@@ -110,6 +110,7 @@ def test_what_is_merged_is_the_sum_of_the_matrices(data):
 IMAGE = Convolution((2, 8, 8), 4, (3, 3), (1, 1), (1, 1), (1, 1))
 POOL = Convolution((4, 8, 8), 4, (2, 2), (2, 2), (0, 0), (1, 1), 4)
 PADDED = Convolution((4, 8, 8), 4, (2, 2), (2, 2), (1, 1), (1, 1), 4)
+AFTER_POOL = Convolution((4, 4, 4), 3, (3, 3), (1, 1), (1, 1), (1, 1))
 POINT = Convolution((4, 8, 8), 6, (1, 1), (2, 2), (0, 0), (1, 1))
 AFTER_POINT = Convolution((6, 4, 4), 6, (2, 2), (2, 2), (0, 0), (1, 1), 6)
 PER_CHANNEL = Synapses(Scale(256, per_neuron=True), np.repeat([1.0, 2.0, 3.0, 4.0], 64))
@@ -121,6 +122,8 @@ FORMS = [
     (random(IMAGE), random(PADDED), "sparse 100x128"),
     (random(POINT), random(AFTER_POINT), "convolution 4x8x8 -> 6x2x2 kernel=2x2 stride=4x4"
      " dilation=2x2"),
+    (random(POOL), random(AFTER_POOL), "convolution 4x8x8 -> 3x4x4 kernel=6x6 stride=2x2"
+     " padding=2x2"),
     (random(IMAGE), PER_CHANNEL, str(IMAGE)),
     (random(IMAGE), PER_NEURON, "sparse 256x128"),
     (PER_CHANNEL, random(POOL), str(POOL)),
