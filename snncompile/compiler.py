@@ -17,6 +17,7 @@ from snncompile.ir import folder, save
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network
 from snncompile.options import Options
+from snncompile.passes.alternatives import check_neurons
 from snncompile.passes.base import Pass
 from snncompile.passes.bounds import bounds
 from snncompile.passes.nxtf import PartitionNxtf
@@ -26,7 +27,6 @@ from snncompile.passes.prune import Prune
 from snncompile.passes.quantize import Quantize
 from snncompile.passes.retime import Retime
 from snncompile.passes.route import Route
-from snncompile.passes.usage import compartments_per_neuron
 from snncompile.program import PROGRAM, Program, network_hash, read_program
 from snncompile.reference.simulate import check_spikes
 
@@ -87,8 +87,7 @@ def compile(
         share_cores=share_cores,
     )
     design = Design(network, _chip(chip), data, log=network.notes)
-    for population in network.populations:
-        compartments_per_neuron(design.chip, population)  # refuses what the chip does not have
+    check_neurons(network, design.chip, data)
     for a_pass in pipeline(options):
         design = a_pass(design)
     assert isinstance(design.network, IntegerNetwork)

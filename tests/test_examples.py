@@ -1,0 +1,42 @@
+"""The examples: each model is imported as it is; with `slow`, each script runs to the end."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import snncompile
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*_digits.py"))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_model_of_an_example_is_imported(name, monkeypatch):
+    pytest.importorskip("sklearn")
+    if name != "torch_digits":
+        pytest.importorskip(name.removesuffix("_digits"))
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    example, digits = importlib.import_module(name), importlib.import_module("digits")
+    torch.manual_seed(0)
+    module = getattr(example, "Net", None) or example.model
+    module = module()
+    answers = example.answer(module, torch.tensor(digits.X[:4]).float())
+    assert answers.shape == (4, 10)
+    network = snncompile.from_torch(module, digits.X[:4])
+    assert network.run(digits.X[:2]).spikes.shape == (2, digits.STEPS, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_example_runs_to_the_end(name, tmp_path):
+    command = [sys.executable, "-W", "ignore", str(EXAMPLES / f"{name}.py"), str(tmp_path / "made")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "saved" in done.stdout
+    assert (tmp_path / "made/lava/run.py").is_file()
+    assert snncompile.load(tmp_path / "made/program").chip.name == "loihi2"
