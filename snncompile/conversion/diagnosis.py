@@ -143,6 +143,6 @@ def _compare(
     channels = layer.channels
     rows = [value.reshape(len(value), channels, -1) for value in (wanted, said, said / scale)]
     active, speaks = rows[0].amax(dim=(0, 2)) > 0, rows[1].amax(dim=(0, 2)) > 0
-    full = rows[2] >= most
+    full = rows[2] >= most * (1 - 1e-9)
     often = full.double().mean(dim=(0, 2)) > SATURATED
     return cosine, error, int((active & ~speaks).sum()), int((often & speaks).sum())

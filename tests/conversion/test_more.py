@@ -121,7 +121,7 @@ def test_diagnosis_finds_the_layer_that_was_broken():
     assert max(rows, key=lambda row: row.cost).layer == name
     assert rows[1].dead > 0
     assert str(rows[0]).startswith("layer_2: cosine 0.9999, error 1.2%, 0 dead")
-    small = convert(CHAIN, X, BistablePhase(scales=Percentile(40)), 8)
+    small = convert(CHAIN, X, BistablePhase(scales=Percentile(90)), 8)
     assert diagnose(small, X)[0].saturated > 0
 
 

@@ -1,0 +1,291 @@
+"""Trained networks on a chip's integers: method x steps x (accuracy, agreement, spikes, energy).
+
+    python benchmarks/conversion.py resnet [--samples 932] [--data ../shared/data]
+    python benchmarks/conversion.py jpeg           # all 10,000 test images of the JPEG files
+    python benchmarks/conversion.py spikingjelly   # the same network converted by ann2snn, one run
+    python benchmarks/conversion.py mnist          # a CNN, and stage 2 of rate-norm layers
+    python benchmarks/conversion.py small          # VGG and MobileNet, trained here
+    python benchmarks/conversion.py lava           # ten images of ResNet-20 on real Lava
+
+Everything runs on Loihi 2's integers with 8-bit weights, and with one step of delay per layer.
+"In all" counts these steps too: from the first step of the input to the answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import conversion_networks as networks
+import numpy as np
+import torch
+from torch import nn
+
+import snncompile
+from snncompile.conversion.balance import Balance
+from snncompile.conversion.bistable import BistablePhase, BistableRate
+from snncompile.conversion.convert import convert
+from snncompile.conversion.method import Method
+from snncompile.conversion.rate_norm import fit_thresholds, with_rate_norm
+from snncompile.conversion.scales import Capped
+from snncompile.conversion.signed import Signed
+from snncompile.hwmodels import load as chips
+from snncompile.ir.design import Design
+from snncompile.ir.graph import IntegerNetwork
+from snncompile.passes.quantize import Quantize
+from snncompile.passes.retime import Retime
+from snncompile.reference.simulate import batches, check_spikes
+
+CALIBRATION = 300
+CHIP = "loihi2"
+PUBLISHED = """
+published, float, no delays (CIFAR-10; the ANN differs)   T=4     8    16    32    64
+QCFS ResNet-20, retrained, ANN 91.77                    83.75 89.55 91.62 92.24 92.35
+RMP VGG-16, ANN 93.63                                                     60.30 90.35
+light / advanced calibration, VGG-16, ANN 95.76                 93.30/93.65
+Sengupta et al. ResNet-20: error 12.54 against 10.9; BSNN ResNet: CIFAR-10 95.16
+"""
+ROWS: list[tuple[Method, int]] = [
+    (Balance(), 32),
+    (Balance(), 64),
+    (Balance(), 128),
+    (Balance(calibrate_bias=True), 16),
+    (Balance(calibrate_bias=True), 32),
+    (Signed(), 8),
+    (Signed(), 16),
+    (Signed(), 32),
+    (BistableRate(), 8),
+    (BistablePhase(), 4),
+    (BistablePhase(), 5),
+]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, what it is calibrated on and what it is tested on."""
+
+    model: nn.Module
+    calibration: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+    def answers(self) -> np.ndarray:
+        """Return what the model answers on the test images."""
+        with torch.no_grad():
+            parts = torch.tensor(self.x).float().split(500)
+            return torch.cat([self.model(part) for part in parts]).argmax(1).numpy()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a network did on the test images."""
+
+    predictions: np.ndarray
+    spikes: float
+    """Per image, of all populations."""
+    seconds: float
+
+
+def integers(network: Any, x: np.ndarray) -> IntegerNetwork:
+    """Return the network on the chip's integers, retimed."""
+    shown = network.input.present(x[:8])
+    made = Quantize()(Retime()(Design(network, chips.load(CHIP), shown))).network
+    assert isinstance(made, IntegerNetwork)
+    return made
+
+
+def run(network: IntegerNetwork, x: np.ndarray, batch: int = 100) -> Found:
+    """Run the images and count."""
+    predictions, spikes, start = [], 0, time.perf_counter()
+    for first in range(0, len(x), batch):
+        shown = check_spikes(network, network.input.present(x[first : first + batch]))
+        for trains in batches(network, shown):
+            output = trains[network.output]
+            predictions.append(output.sum(dim=1).argmax(dim=1).numpy())
+            spikes += sum(
+                int(torch.count_nonzero(trains[p.name]))
+                for p in network.populations
+                if p.neuron.spikes
+            )
+    seconds = time.perf_counter() - start
+    return Found(np.concatenate(predictions), spikes / len(x), seconds)
+
+
+def table(case: Case, rows: list[tuple[Method, int]], *, priced: bool) -> None:
+    """Print a row per method; `priced`: compile for the chip, with cores and energy."""
+    answers = case.answers()
+    print(f"the model: {(answers == case.y).mean():.2%} of {len(case.y)} images")
+    print(
+        f"{'method':28} {'steps':>5} {'in all':>6} {'accuracy':>8} {'agrees':>7} {'spikes':>9}"
+        f" {'cores':>5} {'energy':>9} {'convert':>8} {'run':>7}"
+    )
+    for method, steps in rows:
+        print(_row(case, method, steps, answers, priced=priced), flush=True)
+
+
+def _row(case: Case, method: Method, steps: int, answers: np.ndarray, *, priced: bool) -> str:
+    start = time.perf_counter()
+    made = convert(case.model, case.calibration, method, steps)
+    converting = time.perf_counter() - start
+    network = integers(made.network, case.calibration)
+    found = run(network, case.x)
+    accuracy = (found.predictions == case.y).mean()
+    agrees = (found.predictions == answers).mean()
+    in_all = network.input.coding.steps + network.phase(network.output)
+    cores, energy = _priced(made.network, case.calibration) if priced else ("", "")
+    name = method.name + (", biases" if getattr(method, "calibrate_bias", False) else "")
+    return (
+        f"{name:28} {steps:5} {in_all:6} {accuracy:8.2%} {agrees:7.2%} {found.spikes:9,.0f}"
+        f" {cores:>5} {energy:>9} {converting:6.1f} s {found.seconds:5.1f} s"
+    )
+
+
+def _priced(network: Any, x: np.ndarray) -> tuple[str, str]:
+    """Return cores and energy of an image, or why there are none."""
+    shown = network.input.present(x[:2])
+    try:
+        program = snncompile.compile(network, chip=CHIP, calibration=shown)
+        return str(program.mapping.cores), f"{program.estimate(shown).energy_j * 1e6:.1f} uJ"
+    except snncompile.SnnCompileError as error:
+        print(f"  no cores and energy: {error}")
+        return "", ""
+
+
+def resnet(data: Path, samples: int) -> None:
+    """Print the table of ResNet-20 beside published rows."""
+    print(f"ResNet-20, {CALIBRATION} calibration images, lossless test images")
+    table(_resnet(data, samples), ROWS, priced=True)
+    print(PUBLISHED)
+
+
+def _resnet(data: Path, samples: int) -> Case:
+    x, y = networks.lossless(data, "test")
+    calibration, _ = networks.lossless(data, "train")
+    return Case(networks.resnet20(data), calibration[:CALIBRATION], x[:samples], y[:samples])
+
+
+def jpeg(data: Path, samples: int) -> None:
+    """Print the two best methods on all test images."""
+    x, y = networks.jpeg(data, "test", 10_000 if samples == 932 else samples)
+    calibration, _ = networks.lossless(data, "train")
+    case = Case(networks.resnet20(data), calibration[:CALIBRATION], x, y)
+    print("ResNet-20, JPEG test images")
+    table(case, [(Signed(), 32), (BistablePhase(), 5)], priced=False)
+
+
+def spikingjelly(data: Path, samples: int) -> None:
+    """Compare with ann2snn, at its default and at its best: per channel, half a threshold."""
+    sys.modules.setdefault("requests", types.ModuleType("requests"))  # it only downloads with it
+    from spikingjelly.activation_based import ann2snn
+
+    case, steps = _resnet(data, samples), (8, 16, 32, 64, 128)
+    ours = {}
+    for t in steps:
+        network = integers(convert(case.model, case.calibration, "signed", t).network, case.x)
+        found = run(network, case.x)
+        ours[t] = (found.predictions == case.y).mean()
+        print(f"ours, integers, T={t}: {ours[t]:.2%}, {found.seconds:.1f} s", flush=True)
+    images = torch.tensor(case.calibration).float().split(50)
+    best = {"mode": "99.9%", "channel_wise": True, "half_threshold": True}
+    for name, options in (("default", {}), ("best options", best)):
+        recipe = ann2snn.RateCodingRecipe([(part, 0) for part in images], **options)
+        converted = ann2snn.Converter(recipe)(networks.resnet20(data))
+        start = time.perf_counter()
+        theirs = dict(zip(steps, _stepped(converted, case, steps), strict=True))
+        seconds = time.perf_counter() - start
+        for t, share in theirs.items():
+            verdict = "ours is better" if ours[t] > share else "OURS IS NOT BETTER"
+            print(f"ann2snn, {name}, float, T={t}: {share:.2%}; {verdict}")
+        print(f"ann2snn, {name}: {seconds:.1f} s for T={steps[-1]}", flush=True)
+
+
+def _stepped(model: nn.Module, case: Case, steps: tuple[int, ...]) -> Iterator[float]:
+    """Yield the accuracy after so many steps of one run."""
+    right = np.zeros(len(steps))
+    with torch.no_grad():
+        for first in range(0, len(case.x), 100):
+            for module in model.modules():
+                if hasattr(module, "reset"):
+                    module.reset()
+            part = torch.tensor(case.x[first : first + 100]).float()
+            total = torch.zeros(len(part), 10)
+            for step in range(steps[-1]):
+                total += model(part)
+                if step + 1 in steps:
+                    correct = total.argmax(1).numpy() == case.y[first : first + 100]
+                    right[steps.index(step + 1)] += correct.sum()
+    yield from right / len(case.x)
+
+
+def mnist(data: Path, samples: int) -> None:
+    """Train a CNN, print its table, and that of rate-norm layers before and after stage 2."""
+    x, y = networks.mnist(data, "train", 8000)
+    test = networks.mnist(data, "test", 2000)
+    model = networks.cnn()
+    networks.train(model, x, y, epochs=4)
+    case = Case(model, x[:CALIBRATION], *test)
+    print("MNIST, a CNN trained here on 8,000 images")
+    rows = [(Balance(), t) for t in (8, 16, 32, 64)] + [(Signed(), t) for t in (4, 8, 16, 32)]
+    table(case, [*rows, (BistableRate(), 16), (BistablePhase(), 4)], priced=True)
+    rated = with_rate_norm(networks.cnn())
+    networks.train(rated, x, y, epochs=4)
+    for stage in (1, 2):
+        if stage == 2:
+            fit_thresholds(rated, x[:4000], epochs=4)
+        print(f"rate-norm layers, stage {stage}")
+        rated_case = Case(rated, x[:CALIBRATION], *test)
+        table(rated_case, [(Balance(Capped(), 0.0), 16), (Balance(Capped()), 16)], priced=False)
+
+
+def small(data: Path, samples: int) -> None:
+    """Train networks of other kinds and convert them as they are."""
+    x, y = networks.jpeg(data, "train", 20_000)
+    test = networks.jpeg(data, "test", 1000)
+    for name, make in (("VGG-16, narrow", networks.vgg), ("MobileNet-like", networks.mobilenet)):
+        model, start = make(), time.perf_counter()
+        networks.train(model, x, y, epochs=6)
+        print(f"{name}: trained for {time.perf_counter() - start:.0f} s on 20,000 images")
+        rows = [(Signed(), 32), (Balance(), 128), (BistablePhase(), 6)]
+        table(Case(model, x[:CALIBRATION], *test), rows, priced=False)
+
+
+def lava(data: Path, samples: int, steps: int = 8) -> None:
+    """Compare ten images on Lava with the reference, every spike of every population."""
+    from snncompile.backends.lava.run import trains
+
+    case = _resnet(data, 10)
+    made = integers(convert(case.model, case.calibration, "signed", steps).network, case.x)
+    shown = check_spikes(made, made.input.present(case.x))
+    start = time.perf_counter()
+    found = trains(made, shown, timeout_s=3000)
+    seconds = time.perf_counter() - start
+    (wanted,) = batches(made, shown)
+    different = sum(int((found[p.name] != wanted[p.name].numpy()).sum()) for p in made.populations)
+    outputs = sum(found[p.name].size for p in made.populations)
+    print(f"Lava, 10 images, {steps} steps, {seconds:.0f} s:", end=" ")
+    print(f"{different} of {outputs:,} outputs differ")
+
+
+PARTS = {
+    "resnet": resnet,
+    "jpeg": jpeg,
+    "spikingjelly": spikingjelly,
+    "mnist": mnist,
+    "small": small,
+    "lava": lava,
+}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS], default=list(PARTS))
+    parser.add_argument("--samples", type=int, default=932)
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    given = parser.parse_args()
+    for part in given.parts:
+        PARTS[part](given.data, given.samples)
