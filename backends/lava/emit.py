@@ -8,21 +8,20 @@ from __future__ import annotations
 import keyword
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.backends.lava import words
 from snncompile.backends.lava.neurons import process_of
 from snncompile.errors import BackendError
 from snncompile.ir.arrays import write_npz
 from snncompile.ir.folder import written_aside
-from snncompile.ir.graph import IntegerNetwork, Population, Projection, Shape
-from snncompile.neurons.base import BINARY, Interval
+from snncompile.ir.graph import IntegerNetwork, Population, Projection
+from snncompile.neurons.base import BINARY
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -91,7 +90,7 @@ class _Emitter:
         self.with_states = states
         self.title = " ".join(title.split())
         self.arrays: dict[str, NDArray[Any]] = {}
-        self.taken = set(RESERVED)
+        self.taken = set(words.RESERVED)
         self.source = self._variable(network.input.name)
         self.variables = {p.name: self._variable(p.name) for p in network.populations}
         self.processes = {p.name: process_of(p) for p in network.populations}
@@ -105,27 +104,27 @@ class _Emitter:
         custom = {process.kind for process in self.processes.values()} - {"LIFReset"}
         custom |= {"Delay" for p in projections if p["delay"]}
         texts = {
-            "network.py": _template("network.py.j2").render(
-                imports=_imports(
+            "network.py": words.template("network.py.j2").render(
+                imports=words.imports(
                     custom | ({"StateProbe"} if self.with_states else set()),
                     {p.kind for p in self.processes.values()} | synapses,
                 ),
                 states=self._states(),
                 sparse=self._has_sparse(),
-                input_shape=_shape(self.network.input.shape),
-                payload=_shape(self.network.input.payload),
-                output=_quoted(self.network.output),
+                input_shape=words.shape(self.network.input.shape),
+                payload=words.shape(self.network.input.payload),
+                output=words.quoted(self.network.output),
                 source=self.source,
                 populations=populations,
                 projections=projections,
             ),
-            "run.py": _text("templates/run.py"),
+            "run.py": words.text("templates/run.py"),
             "README.md": self._readme(custom),
             "processes/__init__.py": '"""Processes that Lava does not have."""\n',
         }
-        texts |= {file: _text(file) for file in _files(custom)}
+        texts |= {file: words.text(file) for file in words.files(custom)}
         if self.with_states:
-            text = _text("processes/state_probe.py")
+            text = words.text("processes/state_probe.py")
             texts["processes/state_probe.py"] = text.replace(
                 "COUNT = 0", f"COUNT = {len(self._states())}"
             )
@@ -137,7 +136,7 @@ class _Emitter:
             return []
         return [
             {
-                "key": _quoted(f"{p.name}.{state}"),
+                "key": words.quoted(f"{p.name}.{state}"),
                 "variable": f"{self.variables[p.name]}.{state}",
                 "phase": p.phase,
             }
@@ -151,20 +150,20 @@ class _Emitter:
     def _readme(self, custom: set[str]) -> str:
         output = self.network.population(self.network.output)
         wirings = [p.synapses.wiring for p in self.network.projections]
-        return _template("README.md.j2").render(
+        return words.template("README.md.j2").render(
             title=self.title,
             input_shape=", ".join(map(str, self.network.input.shape)),
-            input_values=_values(self.network.input.payload),
+            input_values=words.values(self.network.input.payload),
             output_shape=", ".join(map(str, output.shape)),
             output=output.name,
             readout=not output.neuron.spikes,
             graded=output.neuron.payload != BINARY,
-            output_values=_values(output.neuron.payload),
-            custom=_listed(custom),
+            output_values=words.values(output.neuron.payload),
+            custom=words.listed(custom),
             one_custom=len(custom) == 1,
             sparse=self._has_sparse(),
             unrolled=any(isinstance(wiring, Convolution) for wiring in wirings),
-            own_rules=_listed(custom - {"CubaLif", "Delay", "Readout"}),
+            own_rules=words.listed(custom - {"CubaLif", "Delay", "Readout"}),
         )
 
     def _population(self, population: Population) -> dict[str, Any]:
@@ -174,16 +173,16 @@ class _Emitter:
             for name, value in process.parameters.items()
         ]
         if process.reset:
-            values.append(("reset", _quoted(process.reset)))
+            values.append(("reset", words.quoted(process.reset)))
         timing = [("reset_interval", "steps"), ("reset_offset", str(population.phase + 1))]
         return {
-            "key": _quoted(population.name),
-            "shape": _shape(population.shape),
+            "key": words.quoted(population.name),
+            "shape": words.shape(population.shape),
             "phase": population.phase,
-            "dtype": _quoted(_dtype(population)),
+            "dtype": words.quoted(_dtype(population)),
             "variable": variable,
             "process": process.kind,
-            "arguments": [("shape", _shape((population.size,))), *values, *timing],
+            "arguments": [("shape", words.shape((population.size,))), *values, *timing],
             "out_port": f"{variable}.{'s_out' if population.neuron.spikes else 'v_out'}",
         }
 
@@ -221,7 +220,7 @@ class _Emitter:
         self.arrays[f"{name}.data"] = matrix.data
         for part in ("indices", "indptr"):
             self.arrays[f"{name}.{part}"] = getattr(matrix, part).astype(np.int32)
-        return "Sparse", f"sparse({_quoted(name)}, {_shape(matrix.shape)})"
+        return "Sparse", f"sparse({words.quoted(name)}, {words.shape(matrix.shape)})"
 
     def _message(self, projection: Projection) -> list[tuple[str, int]]:
         """Return how Dense reads a payload; without message bits every spike counts as 1."""
@@ -230,7 +229,7 @@ class _Emitter:
 
     def _delay(self, projection: Projection, name: str, own_delay: int) -> dict[str, Any]:
         arguments = {
-            "shape": _shape((self.network.end(projection.source).size,)),
+            "shape": words.shape((self.network.end(projection.source).size,)),
             "extra": projection.delay - 1,
             "silent": own_delay,
             "phase": self.network.phase(projection.target),
@@ -243,7 +242,7 @@ class _Emitter:
         comment = (
             f"No spikes reach {population.name}; Lava runs it only if it is joined to the rest."
         )
-        shape = _shape((population.size, self.network.input.size))
+        shape = words.shape((population.size, self.network.input.size))
         return self._synapses(self.network.input.name, population.name, comment, None) | {
             "variable": self._variable(f"link_to_{population.name}"),
             "process": "Sparse",
@@ -270,7 +269,7 @@ class _Emitter:
 
     def _array(self, name: str, value: NDArray[Any]) -> str:
         self.arrays[name] = value
-        return f"ARRAYS[{_quoted(name)}]"
+        return f"ARRAYS[{words.quoted(name)}]"
 
     def _variable(self, name: str) -> str:
         """Return a Python name that is not taken yet."""
@@ -280,28 +279,6 @@ class _Emitter:
             variable = f"{name}_{count}"
         self.taken.add(variable)
         return variable
-
-
-RESERVED = (
-    *("np", "Path", "csr_matrix", "sparse", "Dense", "Sparse", "LIFReset", "SignMode"),
-    *("CubaLif", "Readout", "Delay", "Probe", "StateProbe", "STATES", "states", "watched", "key"),
-    *("ResonateFire", "ResonateFireIzhikevich", "SigmaDeltaReset", "DeltaReset", "SigmaReset"),
-    *("RefractoryLif", "SignedIntegrateFire", "TernaryLif", "AdaptiveLif", "BistableFire"),
-    *("PhaseFire", "WindowReadout", "MultiSpikeLif"),
-    *(
-        "SpikeSource",
-        "ARRAYS",
-        "INPUT_SHAPE",
-        "PAYLOAD",
-        "OUTPUT",
-        "POPULATIONS",
-        "build",
-        "len",
-        "int",
-    ),
-    *("spikes", "steps", "probes", "outputs", "name", "path", "phase", "dtype", "port", "probe"),
-)
-"""Names that `network.py` uses itself."""
 
 
 def _checked(projection: Projection) -> IntegerSynapses:
@@ -339,91 +316,3 @@ def _unreached(network: IntegerNetwork) -> Iterator[Population]:
         if population.name not in joined:
             joined |= nx.node_connected_component(graph, population.name)
             yield population
-
-
-def _files(custom: set[str]) -> Iterator[str]:
-    """Yield the files of the processes that are used; Lava executes every file of the folder."""
-    yield "processes/probe.py"
-    yield "processes/spike_source.py"
-    if custom - {"Delay"}:
-        yield "processes/fixed_point.py"
-    for kind in sorted(custom):
-        yield f"processes/{MODULES[kind]}.py"
-
-
-MODULES = {
-    "AdaptiveLif": "adaptive_lif",
-    "BistableFire": "bistable_fire",
-    "DeltaReset": "delta_reset",
-    "ResonateFire": "resonate_fire",
-    "ResonateFireIzhikevich": "resonate_fire_izhikevich",
-    "SigmaDeltaReset": "sigma_delta_reset",
-    "SigmaReset": "sigma_reset",
-    "StateProbe": "state_probe",
-    "CubaLif": "cuba_lif",
-    "Delay": "delay",
-    "MultiSpikeLif": "multi_spike_lif",
-    "PhaseFire": "phase_fire",
-    "Readout": "readout",
-    "RefractoryLif": "refractory_lif",
-    "SignedIntegrateFire": "signed_integrate_fire",
-    "TernaryLif": "ternary_lif",
-    "WindowReadout": "window_readout",
-}
-
-
-LIBRARY = {"Dense": "dense", "LIFReset": "lif", "Sparse": "sparse"}
-"""Lava's own processes and the packages they are in."""
-
-
-def _imports(custom: set[str], used: set[str]) -> list[str]:
-    lines = [f"from lava.proc.{LIBRARY[k]}.process import {k}" for k in sorted(used & set(LIBRARY))]
-    lines += ["from lava.utils.weightutils import SignMode"]
-    if "Sparse" in used:
-        lines.append("from scipy.sparse import csr_matrix")
-    lines.append("")
-    ours = {MODULES[kind]: kind for kind in custom} | {
-        "probe": "Probe",
-        "spike_source": "SpikeSource",
-    }
-    return lines + [f"from processes.{module} import {ours[module]}" for module in sorted(ours)]
-
-
-def _shape(shape: Shape) -> str:
-    """Return a tuple as Python text."""
-    return str(tuple(map(int, shape)))
-
-
-def _values(payload: Interval) -> str:
-    """Return which values a spike has: "0 and 1"."""
-    low, high = payload
-    if high - low > 2:
-        return f"whole numbers from {low} to {high}"
-    *others, last = map(str, range(low, high + 1))
-    return f"{', '.join(others)} and {last}" if others else last
-
-
-def _listed(names: set[str]) -> str:
-    """Return "`A`, `B` and `C`"."""
-    *others, last = [f"`{name}`" for name in sorted(names)] or [""]
-    return f"{', '.join(others)} and {last}" if others else last
-
-
-def _quoted(text: str) -> str:
-    """Return a Python string; names hold letters, digits and _ only."""
-    return f'"{text}"'
-
-
-def _text(file: str) -> str:
-    return (HERE / file).read_text(encoding="utf-8")
-
-
-@cache
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.from_string(_text(f"templates/{name}"))

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from snncompile.backends.lava import emit, environment
+from snncompile.backends.lava import emit, environment, words
 from snncompile.backends.lava.run import run, trains
 from snncompile.errors import BackendError, InputError
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
@@ -416,7 +416,7 @@ def watch(monkeypatch):
 @pytest.fixture
 def sabotage(monkeypatch):
     """Put a line into a file of the emitted program."""
-    original = emit._text
+    original = words.text
 
     def put(file: str, before: str, line: str) -> None:
         def text(name: str) -> str:
@@ -425,7 +425,7 @@ def sabotage(monkeypatch):
             assert before in original(name)
             return original(name).replace(before, line + before, 1)
 
-        monkeypatch.setattr(emit, "_text", text)
+        monkeypatch.setattr(words, "text", text)
 
     return put
 
