@@ -156,13 +156,22 @@ class Graph:
         """Shape of the output population."""
         return self.population(self.output).shape
 
-    def run(self, x: ArrayLike, *, progress: Progress | None = None) -> Result:
+    def run(
+        self, x: ArrayLike, *, progress: Progress | None = None, device: str | None = None
+    ) -> Result:
         """Simulate the network on input x of shape (samples, steps, *input.shape).
+
+        Args:
+            x: the input.
+            progress: called with (samples done, samples in all).
+            device: of torch, `cpu` or `cuda`; None for a GPU if there is one and it pays.
 
         Raises:
             InputError: x has another shape or values the network cannot take.
         """
-        result: Result = load("simulators", self.simulator)(self, x, progress=progress)
+        result: Result = load("simulators", self.simulator)(
+            self, x, progress=progress, device=device
+        )
         return result
 
     def save(self, path: str | Path) -> None:

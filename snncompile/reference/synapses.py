@@ -40,9 +40,14 @@ def bind(synapses: Synapses | IntegerSynapses, payload: Interval, device: str = 
 
 
 def _integer(synapses: IntegerSynapses, payload: Interval, device: str) -> Apply:
-    """Sum in the fastest type that is exact: float32, float64, or float64 in two parts."""
-    largest = largest_sum(synapses, payload)
-    dtype = torch.float32 if largest <= EXACT_FLOAT32 else torch.float64
+    """Sum in the fastest type that is exact: float32, float64, or float64 in two parts.
+
+    Elsewhere than on the CPU it is float64, rounded to the nearest integer: a GPU's library may
+    compute a convolution through transforms, whose errors are far below a half there.
+    """
+    largest, elsewhere = largest_sum(synapses, payload), device != "cpu"
+    single = largest <= EXACT_FLOAT32 and not elsewhere
+    dtype = torch.float32 if single else torch.float64
     apply = _bind(synapses.wiring, torch.tensor(synapses.weight, device=device).to(dtype))
     if largest > EXACT_FLOAT64:
         apply = _in_parts(apply)
@@ -51,7 +56,8 @@ def _integer(synapses: IntegerSynapses, payload: Interval, device: str) -> Apply
     whole = torch.int32 if narrow and exponent > -32 else torch.int64
 
     def accumulate(spikes: Tensor) -> Tensor:
-        total = apply(spikes).to(whole)
+        total = apply(spikes)
+        total = (total.round() if elsewhere and total.is_floating_point() else total).to(whole)
         if exponent == 0:
             return total
         return total << exponent if exponent >= 0 else total >> -exponent

@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from differential import Frame
 from differential import network as drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,14 +50,14 @@ def check(found: tuple[Bound, ...], extremes_) -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=SEEDS, group=st.sampled_from([((1, 3), 3), ((2, 1, 2), 2), ((1,), 8)]))
-def test_every_input_of_a_small_network(seed, group):
+@given(seed=SEEDS, frame=st.sampled_from([Frame((1, 3), 3), Frame((2, 1, 2), 2), Frame((1,), 8)]))
+def test_every_input_of_a_small_network(seed, frame):
     """All spike patterns; convolutions, sparse and residual synapses, loops, wild numbers."""
-    shape, steps = group
-    network = drawn(seed, 0, shape, steps)
-    patterns = np.array(list(product([0, 1], repeat=int(np.prod(shape)) * steps)), np.uint8)
-    found = bounds(network, TOY, steps)
-    check(found, reached(network, patterns.reshape(-1, steps, *shape)))
+    network = drawn(seed, 0, frame)
+    spikes = int(np.prod(frame.shape)) * frame.steps
+    patterns = np.array(list(product([0, 1], repeat=spikes)), np.uint8)
+    found = bounds(network, TOY, frame.steps)
+    check(found, reached(network, patterns.reshape(-1, frame.steps, *frame.shape)))
 
 
 @settings(max_examples=8, deadline=None)
@@ -85,7 +86,7 @@ def _score(network, x, state: int, upwards: bool) -> int:
 @given(seed=SEEDS, low=st.integers(-3, 0), high=st.integers(0, 3))
 def test_sums_are_reached_exactly(seed, low, high):
     """Both ends of an accumulator, by sending each source's worst payload; with any wiring."""
-    network = drawn(seed, 0, (2, 4, 6), 2)
+    network = drawn(seed, 0, Frame((2, 4, 6), 2))
     for p in network.projections:
         wiring, weight = p.synapses.wiring, p.synapses.weight.astype(np.int64)
         matrix = wiring.matrix(weight).toarray()
@@ -155,7 +156,7 @@ def test_a_convolution_knows_its_border():
 
 
 def test_resnet_20_is_proved_or_named_in_seconds():
-    """The sums of a time step are proved but for one layer, which is named with its neuron."""
+    """The sums of a time step are proved; potentials that can saturate are told with a neuron."""
     network = resnet20(neuron=SignedIntegrateFire(1.0))
     assert sum(p.size for p in network.populations) == 188_426
     start = time.process_time()
@@ -163,8 +164,7 @@ def test_resnet_20_is_proved_or_named_in_seconds():
     found = bounds(made, LOIHI2, 32)
     assert time.process_time() - start < 30
     assert len({b.population for b in found}) == len(network.populations)
-    open_sums = [b.population for b in found if b.quantity == "u" and not b.holds]
-    assert open_sums == ["output"]  # 4,096 sources, all of one sign in every step
+    assert all(b.holds for b in found if b.quantity == "u")
     assert all("neuron" in str(b) for b in found if not b.holds)
     short = bounds(made, LOIHI2, 2)
-    assert {b.population for b in short if not b.holds} == {"output"}
+    assert {b.population for b in short if not b.holds} <= {"output"}
