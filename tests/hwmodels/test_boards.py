@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from networks import integer_chain
 
+import snncompile
 from snncompile import hwmodels
+from snncompile.errors import FitError
 from snncompile.hwmodels.load import ChipError, load
 from snncompile.hwmodels.schema import Chip
 
@@ -85,3 +88,16 @@ def test_refuses_a_board_without_places_for_its_chips(write):
     text = with_board(CHIPS.replace("value: 2", "value: 3"))
     message = "boards.pair.chips: 3 chips do not fit 2 x 1 places"
     assert refusal(write(text)) == f"my.yaml line 28: {message}"
+
+
+def test_compile_uses_the_chips_of_a_board(write):
+    """Ten dense layers of four neurons take a core each; the toy has four, a board of three 12."""
+    board = BOARD.replace("CHIPS", CHIPS.replace("value: 2", "value: 3"))
+    board = board.replace("rows: {value: 1", "rows: {value: 2")
+    path = write(TOY.replace("encoding: one_word", f"{board}\nencoding: one_word"))
+    network = integer_chain(*[4] * 11)
+    with pytest.raises(FitError):
+        snncompile.compile(network, chip=str(path))
+    program = snncompile.compile(network, chip=f"{path}:pair")
+    assert (program.mapping.cores, program.mapping.chips) == (10, 3)
+    assert program.chip.board == "pair"

@@ -298,6 +298,14 @@ def test_zero_weights_reach_nothing_on_xylo():
     assert core.used["hidden neurons that one reaches"] == 64
 
 
+def test_output_neurons_are_not_counted_as_reached_on_xylo():
+    chip = load("xylo-audio2")
+    few = chip.layers.fan_out.model_copy(update={"value": 2.0})
+    chip = chip.model_copy(update={"layers": chip.layers.model_copy(update={"fan_out": few})})
+    core = fit(mlp(4, 3, 2, 8, reset="soft"), chip).cores[0]
+    assert core.used["hidden neurons that one reaches"] == 2
+
+
 # Sources, bits, neurons; cores and lines per neuron of PAICORE.
 LINES = [(144, 8, 512, 1, 1), (145, 8, 512, 2, 2), (1152, 8, 64, 1, 8), (9216, 8, 8, 1, 64)]
 

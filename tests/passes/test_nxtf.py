@@ -13,11 +13,20 @@ from published import mlp, mnist_cnn
 
 import snncompile
 from snncompile.errors import FitError, InputError, UnsupportedError
-from snncompile.ir.graph import Projection
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.passes.encode import LOIHI1_ROWS, row_rules
 from snncompile.passes.nxtf import partition_nxtf
-from snncompile.passes.nxtf_cores import Core, Layer, geometry, memory, receive, source_groups
-from snncompile.passes.nxtf_geometry import boxes, tilings
+from snncompile.passes.nxtf_cores import (
+    Core,
+    Layer,
+    geometry,
+    memory,
+    receive,
+    send,
+    source_groups,
+)
+from snncompile.passes.nxtf_geometry import Box, boxes, tilings
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.sparse import Sparse
@@ -174,6 +183,49 @@ def test_soft_reset_takes_twice_the_compartments():
     assert [used["synapse_words"] for used in last] == [3072, 3082]
     assert [used["axons_in"] for used in last] == [16 * 16, 1024 + 10]
     assert [used["axons_out"] for used in last] == [0, 10]
+
+
+def test_a_core_of_soft_resets_ends_on_a_multiple_of_four():
+    """Nine neurons of two compartments each, and two more."""
+    wiring = Convolution((1, 3, 3), 1, (1, 1), (1, 1), (0, 0), (1, 1))
+    synapses = IntegerSynapses(wiring, np.full((1, 1, 1, 1), 2), 0, 8)
+    network = IntegerNetwork(
+        Input("input", (1, 3, 3)),
+        (Population("a", (1, 3, 3), IntegerIntegrateFire(300, 0, 0, "soft"), phase=1),),
+        (Projection("input", "a", synapses, 1),),
+        "a",
+    )
+    assert partition_nxtf(network, LOIHI1, "sparse")[1].cores[0].used["compartments"] == 20
+
+
+def test_a_full_memory_is_too_full():
+    """A row of 25 synapses takes 4 words: 4,096 rows are all words there are, less is used."""
+    for sources, cores in ((4095, [4, 1]), (4096, [4, 2])):
+        layers = partition_nxtf(integer_chain(sources, 25), LOIHI1, "sparse")
+        assert [len(cut.cores) for cut in layers] == cores
+
+
+def test_axons_of_the_mnist_cnn():
+    """Sources of several cores have an axon for each, the others share one per column."""
+    layers = partition_nxtf(mnist_cnn(), LOIHI1, "sparse")
+    used = [cut.cores[0].used for cut in layers]
+    # conv3 sends 4 columns of 22 channels to one core, by population axons of 2 entries.
+    assert used[3]["axons_out"] == 4 * 22 * 2
+    assert used[4]["axons_in"] == 4 * 64
+    # conv2 sends 9 x 9 neurons of 5 channels to 3 cores, one by one; the last row is not used.
+    assert used[2]["axons_out"] == 9 * 9 * 5 * 3
+    assert used[3]["axons_in"] == 9 * 9 * 32
+    # Of the input, columns 6 to 8 reach two cores of conv1, and all rows but the last are used.
+    assert used[1]["axons_in"] == 3 * 27 + 6
+
+
+@pytest.mark.parametrize("chip, entries", [(0, 2 + 3 * 1), (1, 3 + 3 * 2)])
+def test_axons_to_another_chip_take_an_entry_more(chip, entries):
+    """Two neurons of one group that reach one core, three that reach two."""
+    layer = Layer("a", (5, 1, 1), None, 1)
+    box = Box((0, 0, 0), (5, 1, 1))
+    core = Core(box, chip, {}, np.zeros(5, np.int32))
+    assert send(LOIHI1, layer, box, 0, [core], np.array([1, 1, 2, 2, 2])).entries == entries
 
 
 # ---- compile -------------------------------------------------------------------------------------
