@@ -1,6 +1,6 @@
 """Events of the estimator a second time: plain Python, one spike, one synapse at a time.
 
-Written from the docstring of `backends/energy/events.py`; runs on `plain.simulate`.
+Written from the docstring of `backends/energy/events.py`; the spikes are the reference's.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 import numpy as np
-import plain
 
 from snncompile.ir.mapping import Site
+from snncompile.reference.simulate import batches, check_spikes
 
 HOST = Site(-1, 0, 0)
 
@@ -22,7 +22,8 @@ def events(program, x):
     in the order in which neurons are worked through.
     """
     network, mapping = program.network, program.mapping
-    trains = plain.simulate(network, x)[0] | {"input": x[0].reshape(len(x[0]), -1)}
+    (found,) = batches(network, check_spikes(network, x))
+    trains = {name: train[0].numpy() for name, train in found.items()}
     steps = len(x[0]) + max(p.phase for p in network.populations)
     found = defaultdict(lambda: [Counter() for _ in range(steps)])
     messages = [[] for _ in range(steps)]
@@ -104,7 +105,7 @@ def neurons(program, x, trains, hit, where, found) -> None:
                 events["neuron_active" if active else "neuron_inactive"] += each
                 own = now - p.phase
                 fires = 0 <= own < length and p.neuron.spikes and trains[p.name][own][i] != 0
-                bias = np.broadcast_to(p.neuron.bias_mantissa, p.size)[i] != 0
+                bias = np.broadcast_to(getattr(p.neuron, "bias_mantissa", 0), p.size)[i] != 0
                 biased = 0 <= own < length and bias
                 events["written"] += each * bool(active or fires or biased)
                 if p.name == network.output and not p.neuron.spikes:

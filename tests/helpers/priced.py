@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from networks import TOY, limited
+from networks import LOIHI2, TOY, limited
 
 from snncompile.hwmodels.schema import Chip
 
@@ -48,6 +48,8 @@ def wide_chip(compartments: int, **changes) -> Chip:
         threshold_profiles=99,
     )
     data = chip.model_dump(mode="json")
+    made_up = number(1, "compartments")
+    data["neurons"] = {kind: made_up for kind in LOIHI2.neurons} | data["neurons"]
     mesh = data["mesh"]
     mesh["tile_columns"]["value"], mesh["tile_rows"]["value"] = 5, 4
     mesh["cores"]["value"] = 40
