@@ -33,7 +33,7 @@ class Sinabs(Cases):
 
     def recurrent(self) -> nn.Module:
         """LIFRecurrent."""
-        return self._unfolded(self._lif("LIFRecurrent", rec_connect=nn.Linear(8, 8, bias=False)))
+        return self._unfolded(self._lif("LIFRecurrent", rec_connect=nn.Linear(8, 8)))
 
     def second_order(self) -> nn.Module:
         """With a time constant of the current."""

@@ -51,6 +51,8 @@ class Dynamics:
     """
     recurrent: Affine | None = None
     """What the layer's own spikes bring one step later; its bias acts from step 0 on."""
+    late_bias: Floats | None = None
+    """Input of every time step but the first, one per neuron."""
     input: Affine | None = None
     """Weights that the layer itself applies to its input."""
     spikes: bool = True

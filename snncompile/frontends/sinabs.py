@@ -182,8 +182,11 @@ def _lowest(module: Any, where: str, shape: Shape) -> Floats | None:
     return lowest
 
 
-def _recurrent(module: Any, where: str, shape: Shape) -> dict[str, Affine]:
-    """Return what a layer's own spikes bring: one linear layer, its values flattened or not."""
+def _recurrent(module: Any, where: str, shape: Shape) -> dict[str, Any]:
+    """Return what a layer's own spikes bring: one linear layer, its values flattened or not.
+
+    It is not called before the first time step, so its bias is missing there.
+    """
     inner = getattr(module, "rec_connect", None)
     if inner is None:
         return {}
@@ -195,7 +198,11 @@ def _recurrent(module: Any, where: str, shape: Shape) -> dict[str, Affine]:
             " layer is known, with Flatten and Unflatten around it"
         )
     row = LINEAR[type(layers[0])]
-    return {"recurrent": row.translate(layers[0], f"{where}.rec_connect", shape)}
+    made = row.translate(layers[0], f"{where}.rec_connect", shape)
+    return {
+        "recurrent": Affine(made.synapses, np.zeros_like(made.bias)),
+        "late_bias": made.bias if made.bias.any() else None,
+    }
 
 
 def _parameter(value: Any, name: str, where: str, shape: Shape) -> Floats:

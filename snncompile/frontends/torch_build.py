@@ -125,11 +125,14 @@ def _population(
     name = names[layer.path]
     projections = _arriving(drive, name, names)
     bias, populations = drive.bias, []
+    constants = {} if dynamics.late_bias is None else {1: dynamics.late_bias}
     if bias.any() and not dynamics.bias_on_potential:
-        source = _unused(f"{name}_bias", names)
+        constants[0], bias = bias, np.zeros(1)
+    for delay, constant in sorted(constants.items()):
+        source = _unused(f"{name}_{'late_' * delay}bias", names)
+        names[f"{layer.path}, {source}"] = source
         populations.append(Population(source, (1,), _every_step()))
-        projections.append(Projection(source, name, dense(bias[:, None])))
-        bias = np.zeros(1)
+        projections.append(Projection(source, name, dense(constant[:, None]), delay))
     spikes = dynamics.spikes and origin.compared == "output"
     make = dynamics.neuron if spikes else dynamics.readout
     populations.append(Population(name, _shape(layer, dynamics), make(_short(bias))))

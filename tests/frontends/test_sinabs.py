@@ -99,6 +99,18 @@ def recurrent(kind, size, **options):
     return getattr(layers, kind)(rec_connect=inner, **options)
 
 
+@pytest.mark.parametrize("options", [{}, {"tau_syn": 2.0}])
+def test_the_bias_of_a_recurrent_connection_is_missing_in_the_first_step(options):
+    torch.manual_seed(0)
+    usual = {"tau_mem": 3.0, "spike_threshold": torch.tensor(0.2), **SINGLE}
+    layer = layers.LIFRecurrent(rec_connect=nn.Linear(4, 4), **usual, **options)
+    nn.init.constant_(layer.rec_connect.bias, 0.7)
+    module, x = nn.Sequential(nn.Linear(3, 4), layer), drive(3)
+    network = from_torch(module, x)
+    np.testing.assert_array_equal(network.run(x).spikes, native(module, x))
+    assert [p.delay for p in network.out_of("layer_1_late_bias")] == [1]
+
+
 def dense():
     first = layers.LIF(tau_mem=10.0, spike_threshold=torch.tensor(0.2))
     recurring = recurrent("LIFRecurrent", 6, tau_mem=5.0, spike_threshold=torch.tensor(0.3))
