@@ -77,6 +77,30 @@ class Builder:
         )
 
 
+def mnist_cnn() -> IntegerNetwork:
+    """Return Intel's MNIST network with its 784 input neurons, which are biased neurons."""
+    made = Builder((1,))
+    pixels = Population("pixels", (1, 28, 28), IntegerCubaLif(4095, 0, 100, 50, 0))
+    made.populations.append(pixels)
+    made.shapes["pixels"], made.phases["pixels"] = pixels.shape, 0
+    x = "pixels"
+    for channels, kernel, stride in ((16, 5, 2), (32, 3, 1), (64, 3, 2)):
+        x = made.conv(x, channels, kernel, stride, padding=0)
+    made.dense(x, 10)
+    return made.build("MNIST CNN")
+
+
+def perceptron(*sizes: int) -> IntegerNetwork:
+    """Return dense layers, the first one biased neurons that stand for the input."""
+    made = Builder((1,))
+    made.populations.append(Population("pixels", sizes[:1], IntegerCubaLif(4095, 0, 100, 50, 0)))
+    made.shapes["pixels"], made.phases["pixels"] = sizes[:1], 0
+    x = "pixels"
+    for size in sizes[1:]:
+        x = made.dense(x, size)
+    return made.build("-".join(map(str, sizes)))
+
+
 def resnet20(size: int = 32, width: int = 16) -> IntegerNetwork:
     """Return ResNet-20: 3 stages of 3 blocks; shortcuts that change the size are 1 x 1."""
     made = Builder((3, size, size))
@@ -137,9 +161,9 @@ def mobilenet(size: int = 128) -> IntegerNetwork:
 
 
 def million() -> IntegerNetwork:
-    """Return 1,048,576 neurons with 98 million synapses: eight layers of 8 x 128 x 128."""
+    """Return 1,048,576 neurons with 114 million synapses: four layers of 16 x 128 x 128."""
     made = Builder((1, 128, 128))
-    x = made.conv("input", 8)
-    for _ in range(7):
-        x = made.conv(x, 8, kernel=3)
+    x = made.conv("input", 16)
+    for _ in range(3):
+        x = made.conv(x, 16)
     return made.build("1M neurons")

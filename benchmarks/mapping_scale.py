@@ -1,0 +1,95 @@
+"""Compile time and peak memory against the size of the network, each in a process of its own.
+
+    python benchmarks/mapping_scale.py            # all but the largest: some minutes
+    python benchmarks/mapping_scale.py vgg224     # 138 M parameters: some minutes and gigabytes
+
+Weights are random integers: what is measured is the mapping, not training.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+
+import large
+from rich.console import Console
+from rich.table import Table
+
+import snncompile
+from snncompile.checker.reach import synapses
+from snncompile.ir.graph import IntegerNetwork
+from snncompile.ir.mapping import Slice
+
+# Network, chip it is compiled for.
+NETWORKS: dict[str, tuple[Callable[[], IntegerNetwork], str]] = {
+    "resnet20": (large.resnet20, "loihi2"),
+    "vgg32": (lambda: large.vgg16(32, 512, 10), "loihi2:kapoho-point"),
+    "million": (large.million, "loihi2:kapoho-point"),
+    "mobilenet": (large.mobilenet, "loihi2:kapoho-point"),
+    "vgg112": (lambda: large.vgg16(112), "loihi2:hala-point"),
+    "vgg224-convolutions": (lambda: large.vgg16(224), "loihi2:hala-point"),
+    "vgg224": (lambda: large.vgg16(224, 4096, 4096, 1000), "loihi2:hala-point"),
+}
+LEFT_OUT = ("vgg224", "vgg224-convolutions")
+"""Only on demand."""
+
+
+def measured(name: str) -> dict[str, object]:
+    """Return what compiling one network takes."""
+    make, chip = NETWORKS[name]
+    network = make()
+    start = time.perf_counter()
+    program = snncompile.compile(network, chip=chip, prune=False)
+    seconds = time.perf_counter() - start
+    size = {p.name: p.size for p in network.populations}
+    return {
+        "network": network.title,
+        "chip": chip,
+        "neurons": sum(size.values()),
+        "synapses": sum(
+            synapses(p.synapses.wiring, whole(network, p.target)) for p in network.projections
+        ),
+        "parameters": sum(p.synapses.weight.size for p in network.projections),
+        "cores": program.mapping.cores,
+        "chips": program.mapping.chips,
+        "seconds": seconds,
+        "gib": getrusage(RUSAGE_SELF).ru_maxrss / 2**20,
+        "log": program.log,
+    }
+
+
+def whole(network: IntegerNetwork, name: str) -> Slice:
+    """Return all neurons of a population as one box."""
+    shape = network.population(name).shape
+    return Slice(name, shape, (0,) * len(shape), shape, 0)
+
+
+def main() -> None:
+    """Print the table."""
+    chosen = sys.argv[1:] or [name for name in NETWORKS if name not in LEFT_OUT]
+    if chosen[0] == "--one":
+        print(json.dumps(measured(chosen[1])))
+        return
+    table = Table(title="compile time and peak memory", title_justify="left")
+    columns = ("network", "chip", "neurons", "synapses", "parameters", "cores", "chips")
+    for column in (*columns, "seconds", "GiB", "us per neuron"):
+        table.add_column(column, justify="left" if column in columns[:2] else "right")
+    for name in chosen:
+        command = [sys.executable, str(Path(__file__)), "--one", name]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        row = json.loads(done.stdout)
+        counts = [f"{row[column]:,}" for column in columns[2:]]
+        each = 1e6 * row["seconds"] / row["neurons"]
+        times = [f"{row['seconds']:.1f}", f"{row['gib']:.2f}", f"{each:.1f}"]
+        table.add_row(row["network"], row["chip"], *counts, *times)
+        print("\n".join(row["log"]), file=sys.stderr)
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    main()
