@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from snncompile.cli_conversion import convert, present
+from snncompile.cli_fit import fit_command
 from snncompile.errors import InputError, SnnCompileError
 from snncompile.hwmodels.load import ChipError
 
@@ -39,6 +40,7 @@ lava_app = typer.Typer(
 app.add_typer(lava_app, name="lava")
 for command in (convert, present):
     app.command()(command)
+app.command("fit")(fit_command)
 
 WIDE = 160
 """Columns of a table that does not go to a terminal."""
@@ -110,9 +112,18 @@ def compile_command(
 
 
 @app.command()
-def show(build: Build, as_json: Json = False) -> None:
-    """Show layers, cores, usage of every limit, bounds and what each pass did."""
-    _show(_program(build), as_json)
+def show(
+    build: Build,
+    map: Annotated[bool, typer.Option("--map", help="draw where every core is")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show layers, cores, usage of every limit, bounds and what each pass did; or a core map."""
+    from snncompile.report.core_map import core_map
+
+    if map:
+        out.print(core_map(_program(build)), markup=False, highlight=False, end="")
+    else:
+        _show(_program(build), as_json)
 
 
 @app.command()

@@ -17,8 +17,8 @@ LAYERS = [  # each may import itself and what stands above it
     {"conversion"},
     {"verification", "program"},
     {"backends"},
-    {"report", "compiler", "spikes"},
-    {"cli", "cli_conversion", "demo"},
+    {"report", "compiler", "fit", "spikes"},
+    {"cli", "cli_conversion", "cli_fit", "demo"},
 ]
 RANK = {name: i for i, layer in enumerate(LAYERS) for name in layer}
 

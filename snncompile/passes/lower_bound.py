@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from math import ceil
 
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import IntegerNetwork
+from snncompile.ir.graph import IntegerNetwork, Projection
 from snncompile.ir.mapping import Mapping
 from snncompile.passes import usage
+from snncompile.synapses.base import IntegerSynapses
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,18 @@ def _needed(network: IntegerNetwork, chip: Chip) -> dict[str, int]:
     for p in network.populations:
         need["compartments"] += p.size * usage.compartments_per_neuron(chip, p)
     for projection in network.projections:
-        need["synapse_words"] += _fewest_words(network, chip, projection)
+        need["synapse_words"] += _fewest_words(chip, projection)
     return need
 
 
-def _fewest_words(network: IntegerNetwork, chip: Chip, projection) -> int:  # type: ignore[no-untyped-def]
+def _fewest_words(chip: Chip, projection: Projection) -> int:
     """Return weights in whole words: no encoding stores less than their bits."""
     width = chip.core.synapse_word_bits.whole or 64
+    synapses = projection.synapses
+    assert isinstance(synapses, IntegerSynapses)
     if chip.encoding == "one_word":
-        return int(projection.synapses.weight.size)
-    return ceil(projection.synapses.weight.size * projection.synapses.bits / width)
+        return synapses.weight.size
+    return ceil(synapses.weight.size * synapses.bits / width)
 
 
 def _above(network: IntegerNetwork, chip: Chip, mapping: Mapping, cores: int, share: float) -> str:

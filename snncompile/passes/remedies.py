@@ -16,12 +16,18 @@ from snncompile.synapses.base import IntegerSynapses
 
 Cut = Callable[[IntegerNetwork, Chip], tuple[Slice, ...]]
 OTHER_BITS = (6, 5, 4, 3, 2)
+NOTHING = "neither fewer weight bits nor more chips nor another chip we know would do"
 
 
 def explained(error: FitError, network: IntegerNetwork, chip: Chip, cut: Cut) -> FitError:
     """Return the error with what was tried and fits as its hint."""
-    fits = [*_fewer_bits(network, chip, cut), *_other_chips(network, chip, cut)]
-    tried = "; ".join(fits) or "neither fewer weight bits nor another chip we know would do"
+    fits = [
+        *_fewer_bits(network, chip, cut),
+        *_hard_reset(network, chip, cut),
+        *_more_chips(network, chip, cut),
+        *_other_chips(network, chip, cut),
+    ]
+    tried = "; ".join(fits) or NOTHING
     hint = "; ".join(part for part in (error.hint, tried) if part)
     return FitError(
         where=error.where, resource=error.resource, need=error.need, limit=error.limit, hint=hint
@@ -35,8 +41,43 @@ def _fewer_bits(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
         if fewer and bits in chip.formats.weight_bits.values:
             cores = _cores(fewer, chip, cut)
             if cores:
-                yield f"with {bits}-bit weights it takes {cores} core{'s' * (cores > 1)}"
+                yield f"with {bits}-bit weights it takes {_counted(cores)}"
                 return
+
+
+def _hard_reset(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
+    """Yield what hard resets take, where soft ones cost the chip more."""
+    hard = with_hard_resets(network)
+    cores = _cores(hard, chip, cut) if hard else None
+    if cores:
+        yield f"with hard resets it takes {_counted(cores)}"
+
+
+def _more_chips(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
+    """Yield the smallest board of the chip on which the network fits."""
+    for board in sorted(chip.boards, key=lambda name: chip.boards[name].chips.whole or 0):
+        larger = chip.model_copy(update={"board": board})
+        cores = _cores(network, larger, cut) if larger.chips > chip.chips else None
+        if cores:
+            yield f"on {chip.name}:{board} ({larger.chips} chips) it takes {_counted(cores)}"
+            return
+
+
+def with_hard_resets(network: IntegerNetwork) -> IntegerNetwork | None:
+    """Return the network with hard resets in place of soft ones; None if it has no soft ones."""
+    if not any(getattr(p.neuron, "reset", None) == "soft" for p in network.populations):
+        return None
+    populations = tuple(
+        replace(p, neuron=replace(p.neuron, reset="hard"))  # type: ignore[call-arg]
+        if getattr(p.neuron, "reset", None) == "soft"
+        else p
+        for p in network.populations
+    )
+    return replace(network, populations=populations)
+
+
+def _counted(cores: int) -> str:
+    return f"{cores} core{'s' * (cores > 1)}"
 
 
 def _other_chips(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
@@ -47,7 +88,7 @@ def _other_chips(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]
             tried = other.encoding in ENCODINGS and _has_formats(other, network)
             cores = _cores(network, other, cut) if tried else None
             if cores:
-                yield f"on {name} it takes {cores} core{'s' * (cores > 1)}"
+                yield f"on {name} it takes {_counted(cores)}"
 
 
 def _has_formats(chip: Chip, network: IntegerNetwork) -> bool:

@@ -278,7 +278,7 @@ def test_profiles_are_counted_per_slice():
     cores=st.integers(1, 40),
 )
 def test_every_neuron_once_and_no_limit_exceeded(seed, cores, **limits):
-    everything = differential.network(seed, 1, (12,), 3)
+    everything = differential.network(seed, 1, differential.Frame((12,), 3))
     network = random_integer_network(seed) if seed % 2 else everything
     chip = limited(TOY, cores=cores, **limits, compartment_profiles=99, threshold_profiles=99)
     try:
@@ -338,7 +338,7 @@ REFUSED = [
         integer_chain(1, 1, neuron=SOFT),
         limited(TOY, compartments=1),
         "population a: needs 2 compartments for one neuron, the chip allows 1;"
-        " on loihi1 it takes 1 core; on loihi2 it takes 1 core",
+        " with hard resets it takes 1 core; on loihi1 it takes 1 core; on loihi2 it takes 1 core",
     ),
     (
         integer_chain(1, 1, 4, neuron=HARD),
@@ -374,26 +374,28 @@ REFUSED = [
         integer_chain(2, 131073),
         LOIHI1,
         "network network, population a above all: needs 129 cores (a 129), the chip allows 128;"
-        " on loihi2 it takes 33 cores",
+        " on loihi1:nahuku (32 chips) it takes 129 cores; on loihi2 it takes 33 cores",
     ),
     (
         integer_chain(16001, 1),
         LOIHI2,
         "population a: needs 16,001 input axons for one neuron, the chip allows 16,000;"
-        " neither fewer weight bits nor another chip we know would do",
+        " neither fewer weight bits nor more chips nor another chip we know would do",
     ),
     (
         integer_chain(4000, 25, neuron=HARD),
         limited(LOIHI2, cores=1),
         "network network, population a above all: needs 2 cores (a 2), the chip allows 1;"
-        " with 6-bit weights it takes 1 core; on loihi1 it takes 1 core",
+        " with 6-bit weights it takes 1 core; on loihi2:kapoho-point (8 chips) it takes 2 cores;"
+        " on loihi1 it takes 1 core",
     ),
     (
         # 3 words per source: 24 weights of 8 bits, 48 of 4 bits (125 cores), 64 of 3 bits
         integer_chain(4000, 6000, neuron=HARD),
         LOIHI2,
         "network network, population a above all: needs 250 cores (a 250), the chip allows 120;"
-        " with 3-bit weights it takes 94 cores",
+        " with 3-bit weights it takes 94 cores; on loihi2:kapoho-point (8 chips) it takes 250"
+        " cores",
     ),
 ]
 
@@ -443,7 +445,8 @@ def test_hints_do_not_send_to_a_chip_with_other_formats():
     assert str(error.value).endswith("the chip allows 8; on loihi2 it takes 1 core")
     with pytest.raises(FitError) as error:
         partitioned(network, LOIHI2)
-    assert str(error.value).endswith("neither fewer weight bits nor another chip we know would do")
+    assert str(error.value).endswith("the chip allows 120; on loihi2:kapoho-point (8 chips) it"
+                                     " takes 121 cores")  # fmt: skip
 
 
 # 3 words per source fit: 192 bits, so 24 neurons of 8 bits, 32 of 6 ...

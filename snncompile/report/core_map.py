@@ -1,0 +1,69 @@
+"""Where everything is: a map of the cores as text, one letter per core."""
+
+from __future__ import annotations
+
+from collections import Counter
+from string import ascii_letters, digits
+from typing import TYPE_CHECKING
+
+from snncompile.ir.mapping import Mapping, Site
+
+if TYPE_CHECKING:
+    from snncompile.program import Program
+
+SIGNS = ascii_letters + digits
+EMPTY = "."
+
+
+def core_map(program: Program) -> str:
+    """Return the meshes of all chips in use, chip by chip, and what the letters mean.
+
+    A tile shows its cores side by side; a core the population with most of its neurons.
+    """
+    mapping = program.mapping
+    holds = _holds(mapping)
+    names = [p.name for p in program.network.populations]
+    sign = {name: SIGNS[i % len(SIGNS)] for i, name in enumerate(names)}
+    mesh = program.chip.mesh
+    width, per_tile = mesh.tile_columns.whole or 1, mesh.cores_per_tile.whole or 1
+    lines: list[str] = []
+    for chip in sorted({site.chip for site in mapping.sites}):
+        sites = [site for site in mapping.sites if site.chip == chip]
+        lines.append(f"chip {chip}: {len(sites)} of {mesh.cores.whole} cores")
+        lines += _chip(sites, width, per_tile, {core: sign[name] for core, name in holds.items()})
+    lines += _legend(mapping, names, sign)
+    return "\n".join(lines) + "\n"
+
+
+def _holds(mapping: Mapping) -> dict[int, str]:
+    """Return the population with most neurons on each core; the first of equals."""
+    found = {}
+    for core, slices in mapping.by_core.items():
+        neurons: Counter[str] = Counter()
+        for s in slices:
+            neurons[s.population] += s.size
+        found[core] = neurons.most_common(1)[0][0]
+    return found
+
+
+def _chip(sites: list[Site], width: int, per_tile: int, sign: dict[int, str]) -> list[str]:
+    tiles: dict[tuple[int, int], str] = {}
+    for site in sorted(sites, key=lambda site: site.core):
+        at = (site.tile_x, site.tile_y)
+        tiles[at] = tiles.get(at, "") + sign[site.core]
+    rows = max(y for _, y in tiles) + 1
+    return [
+        "  " + " ".join(tiles.get((x, y), "").ljust(per_tile, EMPTY) for x in range(width))
+        for y in range(rows)
+    ]
+
+
+def _legend(mapping: Mapping, names: list[str], sign: dict[str, str]) -> list[str]:
+    lines = []
+    for name in names:
+        cores = len({s.core for s in mapping.of(name)})
+        lines.append(f"{sign[name]} {name} on {cores} core{'s' * (cores > 1)}")
+    shared = sum(len({s.population for s in slices}) > 1 for slices in mapping.by_core.values())
+    if shared:
+        lines.append(f"{shared} of {mapping.cores} cores hold several populations")
+    return lines

@@ -1,0 +1,139 @@
+"""Does it fit: each trial by its cores and reasons, accuracy with data, the command, the map."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from networks import LOIHI1, LOIHI2, TOY, apart, chain, integer_chain, limited, spikes
+
+from snncompile.errors import InputError
+from snncompile.fit import fit
+from snncompile.ir.mapping import Mapping
+from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
+from snncompile.passes.lower_bound import lower_bound
+from snncompile.passes.partition import cut
+from snncompile.report.core_map import core_map
+
+
+@pytest.fixture(autouse=True)
+def _few_chips(monkeypatch):
+    monkeypatch.setattr("snncompile.fit.chips.names", lambda: ("loihi1", "loihi2", "toy"))
+
+
+SOFT = CubaLif(1.0, 0.0, 1.0, reset="soft")
+HARD = IntegerCubaLif(4095, 0, 1)
+
+
+def test_what_fits_is_measured():
+    (found,) = fit(integer_chain(3, 4, 2), chip=TOY)
+    assert (found.fits, found.cores, found.chips, found.what) == (True, 2, 1, "as it is")
+    assert (found.at_least, found.scarcest) == (2, "compartments")
+    assert found.fullest == "compartments 100%"
+    assert found.why == "nothing: it is met"
+
+
+def test_what_does_not_fit_comes_with_what_was_tried():
+    """Five neurons of two compartments: 10 on a core of 8, the only one; with hard resets 5."""
+    network = chain(1, 5, neuron=SOFT, weight=0.5)
+    small = limited(TOY, cores=1, compartments=8)
+    found = fit(network, chip=small)
+    assert [(t.chip, t.what, t.cores) for t in found[:5]] == [
+        ("toy", "as it is", None),
+        ("toy", "6-bit weights", None),
+        ("toy", "4-bit weights", None),
+        ("toy", "2-bit weights", None),
+        ("toy", "hard resets", 1),
+    ]
+    assert found[0].why == "network network, population a above all: needs 2 cores (a 2), of 1"
+    others = {t.chip: t.cores for t in found[5:]}
+    assert (others["loihi1"], others["loihi2"]) == (1, 1)
+
+
+def test_boards_are_tried():
+    network = integer_chain(1, 1024 * 4 + 1, neuron=HARD)
+    found = {(t.chip, t.what): t for t in fit(network, chip=limited(LOIHI1, cores=4))}
+    assert not found["loihi1", "as it is"].fits
+    assert found["loihi1:nahuku", "32 chips"].cores == 5
+    assert found["loihi1:nahuku", "32 chips"].chips == 2
+
+
+def test_accuracy_where_there_are_labels():
+    network = integer_chain(2, 3)
+    x = spikes(network, 4, 6)
+    label = network.run(x).prediction
+    (found,) = fit(network, chip=LOIHI2, x=x, label=label)
+    assert found.accuracy == 1.0
+    (found,) = fit(network, chip=LOIHI2, x=x, label=(label + 1) % 3)
+    assert found.accuracy == 0.0
+
+
+@pytest.mark.parametrize("network, chip, message", [
+    ([1], TOY, "fit takes a network, got list; import it first"),
+    (integer_chain(1, 1), "loihi9", "no chip called 'loihi9'"),
+])  # fmt: skip
+def test_refuses(network, chip, message):
+    with pytest.raises(InputError) as error:
+        fit(network, chip=chip)
+    assert str(error.value).startswith(message)
+
+
+# Network, chip; the bound, the cores reached.
+BOUNDS = {
+    "compartments": (integer_chain(1, 9), TOY, 3, "compartments", 3),
+    "words": (integer_chain(8, 4, 4), limited(TOY, synapse_words=23), 3,
+              "words of synaptic memory", 3),
+    "a perceptron": (integer_chain(1, 784, 128, 10, neuron=HARD), LOIHI1, 1, "compartments", 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BOUNDS)
+def test_lower_bound(case):
+    network, chip, least, resource, cores = BOUNDS[case]
+    mapping = Mapping(cut(network, chip))
+    found = lower_bound(network, chip, mapping)
+    assert (found.cores, found.resource, mapping.cores) == (least, resource, cores)
+    assert found.cores <= mapping.cores
+
+
+def test_core_map(golden):
+    """Two chips of four cores; a and b share one."""
+    network = integer_chain(1, 9, 6, 3, 2, neuron=HARD, title="map")
+    data = TOY.model_dump(mode="json")
+    data["boards"] = {"pair": {
+        "title": "two",
+        "chips": data["mesh"]["cores"] | {"value": 2, "unit": "chips"},
+        "columns": data["mesh"]["cores"] | {"value": 2, "unit": "chips"},
+        "rows": data["mesh"]["cores"] | {"value": 1, "unit": "chips"},
+    }}  # fmt: skip
+    data["board"] = "pair"
+    data["core"]["axons_in"]["value"] = 9
+    chip = type(TOY).model_validate(data)
+    golden(core_map(apart(network, chip=chip)))
+
+
+def test_the_command(tmp_path, monkeypatch, capsys):
+    from snncompile import cli
+
+    monkeypatch.chdir(tmp_path)
+    integer_chain(3, 4, 2).save("network")
+    monkeypatch.setattr("sys.argv", ["snncompile", "fit", "network", "--chip", "toy"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code in (0, None)
+    assert "as it is" in capsys.readouterr().out
+    integer_chain(9, 4).save("other")
+    command = ["snncompile", "fit", "other", "--chip", "toy", "--json"]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code in (0, None)  # loihi1 holds it
+    assert '"why": "population a: needs 9 input axons for one neuron, of 8"' in (
+        capsys.readouterr().out
+    )
+
+
+def test_labels_may_be_a_list():
+    network = integer_chain(2, 3)
+    x = spikes(network, 2, 4)
+    (found,) = fit(network, chip=TOY, x=x, label=list(np.zeros(2, int)))
+    assert 0 <= found.accuracy <= 1
