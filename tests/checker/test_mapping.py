@@ -104,7 +104,7 @@ def test_compact_and_unrolled_agree(seed, chip, share):
     network = (
         random_integer_network(seed, wild=False)
         if seed % 2
-        else differential.network(5, seed % 1000, (2, 4, 6), 3)
+        else differential.network(5, seed % 1000, differential.Frame((2, 4, 6), 3))
     )
     chip = CHIPS[chip]
     try:

@@ -281,6 +281,8 @@ def test_every_neuron_once_and_no_limit_exceeded(seed, cores, **limits):
     everything = differential.network(seed, 1, differential.Frame((12,), 3))
     network = random_integer_network(seed) if seed % 2 else everything
     chip = limited(TOY, cores=cores, **limits, compartment_profiles=99, threshold_profiles=99)
+    kinds = {p.neuron.kind: TOY.neurons["cuba_lif/hard"] for p in network.populations}
+    chip = chip.model_copy(update={"neurons": kinds | chip.neurons})
     try:
         slices = cut(network, chip)
     except FitError:
