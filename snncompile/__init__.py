@@ -1,7 +1,7 @@
 """Compile spiking neural networks for neuromorphic chips.
 
     import snncompile
-    network = snncompile.from_torch(module, sample)      # or from_netx(path)
+    network = snncompile.from_torch(module, sample)      # or from_nir(path), ...
     program = snncompile.compile(network, chip="loihi2", calibration=x)
     program.run(x), program.verify(x), program.estimate(x), program.save("build")
 
@@ -14,6 +14,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from snncompile.backends.nir.write import write as to_nir
     from snncompile.compiler import compile, load
     from snncompile.conversion.convert import from_ann
     from snncompile.errors import SnnCompileError
@@ -33,6 +34,7 @@ _WHERE = {
     "from_netx": "snncompile.frontends.netx:from_netx",
     "from_nir": "snncompile.frontends.nir:from_nir",
     "from_torch": "snncompile.frontends.torch_module:from_torch",
+    "to_nir": "snncompile.backends.nir.write:write",
     "IntegerNetwork": "snncompile.ir.graph:IntegerNetwork",
     "Network": "snncompile.ir.graph:Network",
     "Program": "snncompile.program:Program",
@@ -49,6 +51,7 @@ __all__ = [
     "from_nir",
     "from_torch",
     "load",
+    "to_nir",
 ]
 
 

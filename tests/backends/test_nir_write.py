@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import chain, changed, design, joined, random_network, spikes
 
-from snncompile.backends.nir.write import write
+from snncompile import to_nir as write
 from snncompile.compiler import compile
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends.nir import from_nir
