@@ -228,6 +228,13 @@ def _sum_over_time(m, x):
     return m.lif1(m.last)
 
 
+def _recurrent_late(m, x):
+    m.count += 1
+    last = m.last if m.count > 2 else torch.zeros(len(x), 4)
+    m.last = m.lif1(m.fc1(x.flatten(1)) + m.fc2(last))
+    return m.last
+
+
 ONLY = (
     "; known are functions that only reshape or select, average pooling, sums of layers and factors"
 )
@@ -261,6 +268,10 @@ BETWEEN = {
         "lif1 is fed by fc1(the input) in time step 0 and by fc1(the input of 4 steps ago) +"
         " fc1(the input of 3 steps ago) + fc1(the input of 2 steps ago) + fc1(the input of one"
         " step ago) + fc1(the input) in time step 4; a network is the same in every time step"
+    ),
+    _recurrent_late: (
+        "lif1 is fed by fc1(the input) + fc2(zeros) in time step 1 and by fc1(the input) + fc2(lif1"
+        " of one step ago) in time step 4; a network is the same in every time step"
     ),
     _other_every_step: (
         "lif1 is fed by fc2(fc1(the input)) in time step 2 and by fc1(the input) in time step 4; a"
