@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from string import ascii_lowercase
 
 import numpy as np
 import pytest
@@ -123,7 +124,7 @@ def network(make, seed: int) -> IntegerNetwork:
     def project(source: str, target: str, delay: int, matrix, exponent: int = 0) -> None:
         neuron = next(p.neuron for p in populations if p.name == target)
         sender = [p.neuron.payload for p in populations if p.name == source]
-        if sender and sender[0].high > 1:
+        if sender and sender[0].high > 9:
             exponent -= 9  # Lava adds up what arrives in 32 bits
         for turn, port in enumerate(neuron.ports or (None,)):
             synapses = integer_dense(np.roll(matrix, turn), exponent, 8)
@@ -190,7 +191,7 @@ def test_initial_potentials_and_graded_input(lava):
         IntegerWindowReadout(some(1, 4), some(0, 4), 0, some(-40, 60), initial=some(-99, 99)),
         IntegerWindowReadout(some(2, 4), some(0, 4), 1, some(-40, 60), initial=some(-99, 99)),
     ]
-    names = "abcdefghijklmnop"[: len(neurons)]
+    names = ascii_lowercase[: len(neurons)]
     made = IntegerNetwork(
         Input("input", (LINES,), Interval(-5, 200)),
         tuple(Population(n, (SIZE,), neuron, 1) for n, neuron in zip(names, neurons, strict=True)),

@@ -405,7 +405,7 @@ MISTAKES = {
     ),
     "unknown cost set": (
         ("estimate", "build", "--input", "x.npz", "--costs", "sanafe"),
-        "loihi2 has no cost set 'sanafe'; it has loihi1_scaled",
+        "loihi2 has no cost set 'sanafe'; it has loihi1_scaled, pilotnet_fitted",
     ),
 }
 

@@ -30,7 +30,7 @@ utils = pytest.importorskip("snntorch.utils")
 KNOWN = (
     "AdaptiveAvgPool1d, AdaptiveAvgPool2d, AlphaDropout, AvgPool1d, AvgPool2d, BatchNorm1d,"
     " BatchNorm2d, Conv1d, Conv2d, Dropout, Dropout1d, Dropout2d, Dropout3d, Flatten, Identity,"
-    " Linear, Unflatten"
+    " Linear, MaxPool1d, MaxPool2d, Unflatten"
 )
 NEURONS = "Lapicque, Leaky, RLeaky, RSynaptic, Synaptic"
 
