@@ -13,7 +13,8 @@ FEATURES = {
     "dense": "dense layers",
     "convolution": "convolution",
     "average_pooling": "average pooling",
-    "maximum_pooling": "maximum pooling",
+    "maximum_pooling": "maximum pooling of spikes",
+    "maximum_of_currents": "maximum pooling before the neurons",
     "batch_norm": "batch norm",
     "residual": "residual connection",
     "concatenated": "concatenating connection",
@@ -21,10 +22,12 @@ FEATURES = {
     "second_order": "second-order neurons (current and potential)",
     "per_neuron": "parameters per neuron",
     "reset_subtract": "reset: subtract the threshold",
+    "reset_at_once": "reset: subtract at once, where later is usual",
     "reset_zero": "reset: to zero",
     "reset_value": "reset: to another value",
     "reset_none": "no reset: the potential is the answer",
     "several_spikes": "several spikes per time step",
+    "other_neurons": "a neuron that is not known",
     "step": "time: called once per time step, layers keep their state",
     "by_hand": "time: called once per time step, the user hands states on",
     "first": "time: first axis",
@@ -83,6 +86,13 @@ class Cases:
     def maximum_pooling(self) -> nn.Module:
         """Of spikes."""
         return self._pooled(nn.MaxPool2d(2))
+
+    def maximum_of_currents(self) -> nn.Module:
+        """Of what a convolution gives."""
+        return nn.Sequential(
+            *(nn.Conv2d(2, 4, 3, padding=1), nn.MaxPool2d(2), self.neuron(), nn.Flatten()),
+            *(nn.Linear(36, 5), self.neuron(5)),
+        )
 
     def _pooled(self, pool: nn.Module) -> nn.Module:
         return nn.Sequential(

@@ -80,6 +80,14 @@ class Norse(Cases):
         """Thresholds."""
         return self._hidden(self._box(v_th=torch.linspace(0.2, 0.4, 8)))
 
+    def maximum_of_currents(self) -> nn.Module:
+        """Of what a convolution gives."""
+        return self._stateful(super().maximum_of_currents())
+
+    def other_neurons(self) -> nn.Module:
+        """LSNNCell."""
+        return self._hidden(norse.LSNNCell())
+
     def reset_zero(self) -> nn.Module:
         """As is usual there."""
         return self._hidden(self._box())

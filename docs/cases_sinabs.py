@@ -49,6 +49,10 @@ class Sinabs(Cases):
         """As is usual there."""
         return self._hidden(self._lif(reset_fn=activation.MembraneSubtract()))
 
+    def other_neurons(self) -> nn.Module:
+        """ALIF, whose threshold adapts."""
+        return self._unfolded(sinabs.ALIF(tau_mem=3.0, tau_adapt=9.0))
+
     def reset_zero(self) -> nn.Module:
         """MembraneReset."""
         return self._hidden(self._lif(reset_fn=activation.MembraneReset()))

@@ -48,6 +48,14 @@ class SnnTorch(Cases):
         """One time step later, as is usual there."""
         return self._hidden(self._leaky(reset_mechanism="subtract"))
 
+    def reset_at_once(self) -> nn.Module:
+        """In the time step of the spike."""
+        return self._hidden(self._leaky(reset_mechanism="subtract", reset_delay=False))
+
+    def other_neurons(self) -> nn.Module:
+        """Alpha."""
+        return self._hidden(self._leaky("Alpha", alpha=0.6, beta=0.5))
+
     def reset_zero(self) -> nn.Module:
         """At once."""
         return self._hidden(self._leaky(reset_mechanism="zero", reset_delay=False))

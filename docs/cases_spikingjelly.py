@@ -32,6 +32,10 @@ class SpikingJelly(Cases):
         """Without a reset value."""
         return self._hidden(self._lif(v_reset=None))
 
+    def other_neurons(self) -> nn.Module:
+        """KLIFNode."""
+        return self._hidden(neuron.KLIFNode())
+
     def reset_zero(self) -> nn.Module:
         """As is usual there."""
         return self._hidden(self._lif(v_reset=0.0))

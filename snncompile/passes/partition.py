@@ -20,9 +20,11 @@ from snncompile.passes.base import Pass
 from snncompile.passes.fit import fit
 from snncompile.passes.packing import packed
 from snncompile.passes.synapse_memory import ENCODINGS
-from snncompile.passes.tiling import Cutter
+from snncompile.passes.tiling import Cutter, work_of
 
 Axons = dict[str, NDArray[np.int32]]
+LOOSER = 1.1
+"""Growth of the work that a core may have, until there are enough cores."""
 ROUNDS = 4
 """Times a loop of populations is cut before the last cut is taken; most settle after two."""
 
@@ -76,6 +78,8 @@ def cut(
     """
     if chip.encoding not in ENCODINGS:
         return fit(network, chip).slices
+    if objective == "latency":
+        return _balanced(network, chip)
     cutting = _Cutting(network, chip, objective, usage.entries_per_axon(chip))
     placed = cutting.placed(share)
     away = usage.entries_per_axon(chip, other_chip=True)
@@ -84,6 +88,21 @@ def cut(
     if Mapping(tuple(placed)).cores > _cores(chip):
         raise _too_many(network, chip, placed)
     return tuple(placed)
+
+
+def _balanced(network: IntegerNetwork, chip: Chip) -> tuple[Slice, ...]:
+    """Return slices of about equal work, each on a core of its own, on all cores there are."""
+    whole = [Slice.flat(p, 0, p.size, 0) for p in network.populations]
+    work = sum(work_of(network, s) for s in whole) / max(1, _cores(chip))
+    entries = usage.entries_per_axon(chip, other_chip=chip.chips > 1)
+    while True:
+        cutting = _Cutting(network, chip, "latency", entries, work)
+        placed = cutting.placed(False)
+        if len(placed) <= _cores(chip):
+            return tuple(placed)
+        if work > sum(work_of(network, s) for s in whole):
+            raise _too_many(network, chip, placed)
+        work *= LOOSER
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +114,8 @@ class _Cutting:
     objective: str
     entries: int
     """Output entries that an axon takes."""
+    work: float | None = None
+    """Most work of a slice; None: whatever fits."""
     axons: Axons = field(init=False, default_factory=dict)
     found: dict[str, list[Slice]] = field(init=False, default_factory=dict)
 
@@ -105,12 +126,14 @@ class _Cutting:
         for names, loop in reversed(list(view.groups(self.network))):
             self._group(names, loop)
         slices = [s for p in self.network.populations for s in self.found[p.name]]
+        if self.work is not None:
+            return [replace(s, core=core) for core, s in enumerate(slices)]
         cutters = {p.name: self._cutter(p) for p in self.network.populations}
         used = [cutters[s.population].used(s) for s in slices]
         return packed(self.network, self.chip, slices, used, share=share)
 
     def _cutter(self, p: Population) -> Cutter:
-        return Cutter(self.network, self.chip, p, self.axons[p.name], self.objective)
+        return Cutter(self.network, self.chip, p, self.axons[p.name], self.objective, self.work)
 
     def _group(self, names: tuple[str, ...], loop: bool) -> None:
         """Cut populations that feed each other, or one, and count the axons that lead to them."""
