@@ -80,14 +80,26 @@ def cut(
         return fit(network, chip).slices
     if objective == "latency":
         return _balanced(network, chip)
-    cutting = _Cutting(network, chip, objective, usage.entries_per_axon(chip))
-    placed = cutting.placed(share)
+    placed = _fewest(network, chip, objective, usage.entries_per_axon(chip), share)
     away = usage.entries_per_axon(chip, other_chip=True)
-    if Mapping(tuple(placed)).cores > (chip.mesh.cores.whole or 0) and away > cutting.entries:
-        placed = replace(cutting, entries=away).placed(share)  # whichever axon leaves its chip
+    many = Mapping(tuple(placed)).cores > (chip.mesh.cores.whole or 0)
+    if many and away > usage.entries_per_axon(chip):
+        placed = _fewest(network, chip, objective, away, share)  # whichever axon leaves its chip
     if Mapping(tuple(placed)).cores > _cores(chip):
         raise _too_many(network, chip, placed)
     return tuple(placed)
+
+
+def _fewest(
+    network: IntegerNetwork, chip: Chip, objective: str, entries: int, share: bool
+) -> list[Slice]:
+    """Return the slices on their cores: for `cores`, cut either way, whatever takes fewer.
+
+    Tiles that listen to fewer neurons may save the cores of those that send: output axons bind.
+    """
+    ways = ("cores", "traffic") if objective == "cores" else (objective,)
+    found = [_Cutting(network, chip, way, entries).placed(share) for way in ways]
+    return min(found, key=lambda slices: Mapping(tuple(slices)).cores)
 
 
 def _balanced(network: IntegerNetwork, chip: Chip) -> tuple[Slice, ...]:
