@@ -98,6 +98,19 @@ def cnn() -> nn.Module:
     )
 
 
+def deep() -> nn.Module:
+    """Return a narrow network of ten convolutions for MNIST, which needs many steps for a rate."""
+    layers: list[nn.Module] = []
+    before = 1
+    for width, count in ((8, 4), (16, 3), (32, 3)):
+        for i in range(count):
+            stride = 2 if i == 0 else 1
+            convolution = nn.Conv2d(before, width, 3, stride, 1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
+            before = width
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(512, 10))
+
+
 def vgg() -> nn.Module:
     """Return VGG-16's thirteen convolutions with an eighth of its channels, and average pools."""
     layers: list[nn.Module] = [pixels()]

@@ -88,8 +88,8 @@ def fit_thresholds(
     *,
     epochs: int = 10,
     batch: int = 64,
-    rate: float = 1.0,
-    speed: float = 0.5,
+    rate: float = 0.3,
+    speed: float = 0.03,
     seed: int = 0,
 ) -> list[float]:
     """Train the thresholds of a model's rate-norm layers (stage 2); weights stay as they are.
@@ -105,7 +105,7 @@ def fit_thresholds(
         epochs: passes over x.
         batch: samples of a step.
         rate: of learning.
-        speed: weight of the second term.
+        speed: weight of the second term; too much of it costs accuracy.
         seed: of the order of the samples.
 
     Returns:

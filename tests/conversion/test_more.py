@@ -59,7 +59,7 @@ def test_stage_two_lowers_thresholds_and_keeps_weights():
     model, x = rate_norm_model()
     before = [module.threshold() for module in model if isinstance(module, RateNorm)]
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    losses = fit_thresholds(model, x, epochs=8)
+    losses = fit_thresholds(model, x, epochs=8, rate=1.0, speed=0.5)
     after = [module.threshold() for module in model if isinstance(module, RateNorm)]
     assert losses[-1] < losses[0]
     assert all(new < 0.9 * old for new, old in zip(after, before, strict=True))
