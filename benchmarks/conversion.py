@@ -195,7 +195,7 @@ def spikingjelly(data: Path, samples: int) -> None:
     best = {"mode": "99.9%", "channel_wise": True, "half_threshold": True}
     for name, options in (("default", {}), ("best options", best)):
         recipe = ann2snn.RateCodingRecipe([(part, 0) for part in images], **options)
-        converted = ann2snn.Converter(recipe)(networks.resnet20(data))
+        converted = ann2snn.Converter(recipe).convert(networks.resnet20(data))
         start = time.perf_counter()
         theirs = dict(zip(steps, _stepped(converted, case, steps), strict=True))
         seconds = time.perf_counter() - start

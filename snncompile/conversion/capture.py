@@ -78,6 +78,9 @@ class _RectifierTrace(Trace):
     def _watch(self, module: nn.Module, path: str, title: str) -> None:
         if isinstance(module, ANSWERS):
             return
+        if torch_layers.MAX_POOLS.fullmatch(type(module).__name__):
+            module.register_forward_pre_hook(lambda m, _: _refuse_maximum(path or title, m))
+            return
         if type(module) in RECTIFIERS:
             module.register_forward_pre_hook(self._enter_rectifier, with_kwargs=True)
             module.register_forward_hook(self._leave_rectifier(path or title), with_kwargs=True)
@@ -113,6 +116,8 @@ class _RectifierTrace(Trace):
 
     def _note(self, func: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> None:
         short = torch_layers.function_name(func).rpartition(".")[2]
+        if torch_layers.MAX_POOLS.fullmatch(short):
+            _refuse_maximum(short, func)
         if short in FUNCTIONS:
             drive = self.numbers(args[0] if args else kwargs["input"])
             here = self._paths[-1] if self._paths else ""
@@ -120,6 +125,15 @@ class _RectifierTrace(Trace):
             self._rectified(f"{here}.relu".lstrip("."), module, drive, result)
         else:
             super()._note(func, args, kwargs, result)
+
+
+def _refuse_maximum(where: str, what: Any) -> None:
+    """Refuse a maximum: that of rates shows in no single spike."""
+    kind = getattr(what, "__name__", type(what).__name__)
+    raise UnsupportedError(
+        f"{where}: {kind} takes a maximum of rates, which no sum of spikes gives; use average"
+        " pooling of the same size or a stride of the convolution before it, and train with it"
+    )
 
 
 def _layer_graph(model: nn.Module, probe: Tensor, name: str) -> LayerGraph:

@@ -95,6 +95,15 @@ class Valued(nn.Module):
         return self.inner(torch.relu(x) if x.sum() > 1 else torch.relu(2 * x))
 
 
+class Pooled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Conv2d(1, 2, 3)
+
+    def forward(self, x):
+        return nn.functional.max_pool2d(torch.relu(self.inner(x)), 2)
+
+
 def linear(*layers):
     return nn.Sequential(nn.Linear(3, 4), *layers)
 
@@ -106,8 +115,15 @@ REFUSED = {
         nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2)),
         CONVOLUTION,
         UnsupportedError,
-        "2: MaxPool2d is not known; a maximum is no weighted sum of spikes: use average pooling"
-        " (nn.AvgPool2d) or a stride of the convolution before it, and train with it",
+        "2: MaxPool2d takes a maximum of rates, which no sum of spikes gives; use average pooling"
+        " of the same size or a stride of the convolution before it, and train with it",
+    ),
+    "max pool as a function": (
+        Pooled(),
+        CONVOLUTION,
+        UnsupportedError,
+        "max_pool2d: max_pool2d takes a maximum of rates, which no sum of spikes gives; use average"
+        " pooling of the same size or a stride of the convolution before it, and train with it",
     ),
     "no rectifier": (
         linear(),
