@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from snncompile.errors import MappingError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping
@@ -34,6 +35,8 @@ def held_by(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> dict[str, 
     }
     for s in mapping.slices:
         kind = network.population(s.population).neuron.kind
+        if kind not in chip.neurons:
+            raise MappingError(f"{s.population}: {chip.name} has no neuron {kind}")
         found["compartments"][s.core] += s.size * (chip.neurons[kind].whole or 1)
     for block in mapping.tables.memory:
         words = found["synapse_words"]
