@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import LOIHI1, TOY, design, integer_chain
+from networks import LOIHI1, TOY, changed, design, integer_chain
 
 from snncompile.hwmodels.schema import Chip
+from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.passes.partition import Partition
 from snncompile.passes.place import Place
+from snncompile.passes.traffic import flows, load, rates
+from snncompile.synapses.dense import integer_dense
 
 
 def meshed(columns: int, rows: int, per_tile: int) -> Chip:
@@ -72,3 +76,38 @@ def test_loihi1_has_four_cores_per_tile_and_eight_columns(cores, tiles):
     assert (mapping.cores, mapping.tiles) == (cores, tiles)
     assert max(s.tile_x for s in mapping.sites) == min(tiles, 8) - 1
     assert max(s.tile_y for s in mapping.sites) == (tiles - 1) // 8
+
+
+ONE_SPEAKS = np.zeros((2, 8, 6), np.uint8)
+"""Spikes of six inputs of which the last one alone fires, every second time step."""
+ONE_SPEAKS[:, ::2, 5] = 1
+
+
+def one_to_one(size: int):
+    """Return input -> a -> b: each input fires its own neuron of a, each of a reaches all of b."""
+    network = integer_chain(size, size, size, neuron=IntegerCubaLif(4095, 4095, 1))
+    return changed(network, projection=0, synapses=integer_dense(2 * np.eye(size), 0, 8))
+
+
+def test_rates_of_the_calibration_data_change_the_placement():
+    """One neuron sends to six cores: with room around it 4 are next to it and 2 beyond."""
+    network, chip = one_to_one(6), meshed(4, 3, 1)
+    blind = Place()(Partition()(design(network, chip)))
+    told = Place()(Partition()(design(network, chip, ONE_SPEAKS)))
+    assert blind.mapping.slices == told.mapping.slices
+    assert blind.mapping.sites != told.mapping.sites
+    measured = flows(network, chip, told.mapping, rates(network, ONE_SPEAKS))
+    assert measured.total == 6 * 0.5
+    hops = {name: load(measured, d.mapping.sites).hops for name, d in
+            (("told", told), ("blind", blind))}  # fmt: skip
+    assert hops["told"] == (4 * 1 + 2 * 2) * 0.5
+    assert hops["told"] < hops["blind"]
+    assert f"{hops['told']:.1f} spike hops" in told.log[-1]
+
+
+def test_rates_are_spikes_per_time_step_of_each_neuron():
+    network = one_to_one(6)
+    measured = rates(network, ONE_SPEAKS)
+    assert measured["a"].tolist() == [0, 0, 0, 0, 0, 0.5]
+    assert measured["b"].tolist() == [0.5] * 6
+    assert rates(network, None)["a"].tolist() == [1] * 6
