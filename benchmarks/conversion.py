@@ -1,6 +1,6 @@
 """Trained networks on a chip's integers: method x steps x (accuracy, agreement, spikes, energy).
 
-    python benchmarks/conversion.py resnet [--samples 932] [--data ../shared/data]
+    python benchmarks/conversion.py resnet [--samples 932] [--priced] [--data ../shared/data]
     python benchmarks/conversion.py jpeg           # all 10,000 test images of the JPEG files
     python benchmarks/conversion.py spikingjelly   # the same network converted by ann2snn, one run
     python benchmarks/conversion.py mnist          # a CNN, and stage 2 of rate-norm layers
@@ -19,6 +19,7 @@ import time
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +158,10 @@ def _priced(network: Any, x: np.ndarray) -> tuple[str, str]:
         return "", ""
 
 
-def resnet(data: Path, samples: int) -> None:
-    """Print the table of ResNet-20 beside published rows."""
+def resnet(data: Path, samples: int, *, priced: bool = False) -> None:
+    """Print the table of ResNet-20 beside published rows; compiling it for prices takes long."""
     print(f"ResNet-20, {CALIBRATION} calibration images, lossless test images")
-    table(_resnet(data, samples), ROWS, priced=True)
+    table(_resnet(data, samples), ROWS, priced=priced)
     print(PUBLISHED)
 
 
@@ -286,6 +287,8 @@ if __name__ == "__main__":
     parser.add_argument("parts", nargs="*", choices=[*PARTS], default=list(PARTS))
     parser.add_argument("--samples", type=int, default=932)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--priced", action="store_true", help="cores and energy of ResNet-20 too")
     given = parser.parse_args()
+    PARTS["resnet"] = partial(resnet, priced=given.priced)
     for part in given.parts:
         PARTS[part](given.data, given.samples)
