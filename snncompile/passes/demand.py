@@ -23,6 +23,7 @@ from snncompile.passes.geometry import AxisReach, axis_reach, channel_reach
 from snncompile.passes.synapse_memory import (
     SHARES_KERNELS,
     SHARES_ROWS,
+    Listed,
     Memory,
     Row,
     Rows,
@@ -39,7 +40,7 @@ from snncompile.synapses.scale import Scale
 class _Reach:
     region: Region
     synapses: int
-    rows: Rows
+    rows: Rows | Listed
     shared: bool
 
 
@@ -88,7 +89,7 @@ def into(chip: Chip, network: Graph, s: Slice) -> list[Part]:
 def _reach(chip: Chip, wiring: Wiring, s: Slice) -> _Reach:
     make = REACH.get(type(wiring))
     found = make(chip, wiring, s) if make else None
-    return found or _unrolled(wiring, s)
+    return found or _unrolled(chip, wiring, s)
 
 
 def _dense(chip: Chip, wiring: Dense, s: Slice) -> _Reach:
@@ -177,18 +178,22 @@ def _runs(places: list[int], width: int) -> Runs:
     return tuple(runs)
 
 
-def _unrolled(wiring: Wiring, s: Slice) -> _Reach:
-    """Return the rows synapse by synapse."""
+def _unrolled(chip: Chip, wiring: Wiring, s: Slice) -> _Reach:
+    """Return the rows synapse by synapse; without their gaps where no encoding asks for them."""
     columns = wiring.pattern[compartments(s)].tocsc()
     columns.sort_indices()
-    sources = np.flatnonzero(np.diff(columns.indptr))
-    rows: dict[Runs, int] = {}
-    for source in sources.tolist():
-        places = columns.indices[columns.indptr[source] : columns.indptr[source + 1]]
-        runs = _runs((places - places[0]).tolist(), 1)
-        rows[runs] = rows.get(runs, 0) + 1
-    kinds = tuple(Row(runs, count) for runs, count in rows.items())
-    return _Reach(Region.listed(sources), len(columns.indices), kinds, shared=False)
+    lengths = np.diff(columns.indptr)
+    sources = np.flatnonzero(lengths)
+    lengths = lengths[sources]
+    rows: Rows | Listed
+    if chip.encoding in SHARES_ROWS:
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        first = columns.indices[columns.indptr[sources]]
+        rows = Listed(ends, columns.indices - np.repeat(first, lengths))
+    else:
+        kinds = zip(*(a.tolist() for a in np.unique(lengths, return_counts=True)), strict=True)
+        rows = tuple(Row(((0, length),), count) for length, count in kinds)
+    return _Reach(Region.listed(sources), len(columns.indices), rows, shared=False)
 
 
 def compartments(s: Slice) -> Any:

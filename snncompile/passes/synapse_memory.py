@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snncompile.hwmodels.schema import Chip
 from snncompile.passes.encode import KINDS, LOIHI1_ROWS, Encoding, encode
@@ -51,7 +52,17 @@ class Memory:
 Rows = tuple[Row, ...]
 
 
-def memory(chip: Chip, rows: Rows, bits: int, delayed: bool) -> Memory:
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """Rows synapse by synapse, each stored once, for encodings to which their gaps matter."""
+
+    ends: NDArray[np.int64]
+    """Where each row begins in `places`, and where the last one ends, shape (rows + 1,)."""
+    places: NDArray[np.int64]
+    """Targets of each row, counted from its first one, in rising order."""
+
+
+def memory(chip: Chip, rows: Rows | Listed, bits: int, delayed: bool) -> Memory:
     """Return the words of the cheapest encoding the chip has; weights of zero are stored, too.
 
     Chips whose synapses are no words take none: they have rules of their own (`fit/`).
@@ -63,6 +74,10 @@ def memory(chip: Chip, rows: Rows, bits: int, delayed: bool) -> Memory:
         delayed: whether the synapses have an extra delay.
     """
     width = chip.core.synapse_word_bits.whole or 64
+    if isinstance(rows, Listed):
+        if not len(rows.places):
+            return Memory(0, chip.encoding)
+        return _written(rows.ends, rows.places, np.ones(len(rows.ends) - 1, int), bits, delayed)
     return _memory(chip.encoding, width, rows, bits, delayed)
 
 
@@ -95,12 +110,22 @@ FORMATS_PER_BLOCK = 2
 
 def _loihi1(rows: Rows, bits: int, delayed: bool, width: int) -> Memory:
     """Rows of mixed signs in the cheapest of Loihi 1's encodings; see `encode.py`."""
-    rules = replace(LOIHI1_ROWS, formats=FORMATS_PER_BLOCK)
     index = [np.concatenate([np.arange(a, a + n) for a, n in row.runs]) for row in rows]
     ends = np.cumsum([0, *map(len, index)])
-    flat = np.concatenate(index)
-    written = Written.make(ends, flat, np.zeros(len(flat), np.int64))
     count = np.array([row.count for row in rows])
+    return _written(ends, np.concatenate(index), count, bits, delayed)
+
+
+def _written(
+    ends: NDArray[np.int64],
+    places: NDArray[np.int64],
+    count: NDArray[np.int64],
+    bits: int,
+    delayed: bool,
+) -> Memory:
+    """Return what rows take on Loihi 1 of which so many are stored; see `Listed`."""
+    rules = replace(LOIHI1_ROWS, formats=FORMATS_PER_BLOCK)
+    written = Written.make(ends, places, np.zeros(len(places), np.int64))
     stored = next(b for b in rules.weight_bits if b >= bits)
     delay = rules.delay_bits if delayed else 0
     found = []

@@ -1,7 +1,7 @@
 """Cut one population into slices that each fit a core.
 
 Boxes of a convolution's output (channel x height x width), ranges of a dense layer's targets, and
-ranges of whatever else there is.
+of whatever else there is neurons that listen to the same sources, or ranges.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from snncompile.errors import FitError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Population, Shape
 from snncompile.ir.mapping import Slice
-from snncompile.passes import usage
+from snncompile.passes import grouping, usage
 from snncompile.passes.usage import ADDED, RESOURCES
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -77,7 +77,7 @@ class Cutter:
         """
         wirings = (p.synapses.wiring for p in self.network.into(self.population.name))
         if not all(isinstance(wiring, REGULAR) for wiring in wirings):
-            return self._ranges()
+            return self._grouped()
         tiles = [tile for _, tile in sorted(self._candidates())]
         if not tiles:
             raise self._one_neuron(self._middle((1,) * len(self.shape)))
@@ -195,20 +195,48 @@ class Cutter:
                 return slices
         raise self._one_neuron(next(s for s in self._grid(tile) if not self.fits(s)))
 
-    def _ranges(self) -> list[Slice]:
-        """Return ranges, each as long as fits from where the last one ends."""
+    def _grouped(self) -> list[Slice]:
+        """Return ranges, or groups of neurons that share sources where those take less."""
+        ranges = self._in_order(np.arange(self.population.size))
+        touching = self.network.into(self.population.name)
+        leaving = self.network.out_of(self.population.name)
+        wirings = tuple(p.synapses.wiring for p in touching)
+        # A convolution wants boxes.
+        if len(ranges) < 2 or any(
+            isinstance(p.synapses.wiring, Convolution) for p in (*touching, *leaving)
+        ):
+            return ranges
+        order = grouping.shared_order(wirings, len(ranges))
+        if order is None:
+            return ranges
+        return min(ranges, self._in_order(order), key=self._price)
+
+    def _price(self, slices: list[Slice]) -> tuple[int, int]:
+        """Return the slices and their input axons: fewer are better."""
+        heard = (usage.listening(self.network, self.chip, [s]) for s in slices)
+        return len(slices), sum(block.region.size for blocks in heard for block in blocks)
+
+    def _in_order(self, order: NDArray[np.int64]) -> list[Slice]:
+        """Return stretches of an order of the neurons, each as long as fits."""
         found, start = [], 0
-        while start < self.population.size:
-            low, high = start, self.population.size
+        while start < len(order):
+            low, high = start, len(order)
             while low < high:
                 middle = (low + high + 1) // 2
-                one = Slice.flat(self.population, start, middle, 0)
-                low, high = (middle, high) if self.fits(one) else (low, middle - 1)
+                fits = self.fits(self._some(order[start:middle]))
+                low, high = (middle, high) if fits else (low, middle - 1)
             if low == start:
-                raise self._one_neuron(Slice.flat(self.population, start, start + 1, 0))
-            found.append(Slice.flat(self.population, start, low, 0))
+                raise self._one_neuron(self._some(order[start : start + 1]))
+            found.append(self._some(order[start:low]))
             start = low
         return found
+
+    def _some(self, neurons: NDArray[np.int64]) -> Slice:
+        """Return these neurons as a range, or one by one."""
+        first, last = int(neurons.min()), int(neurons.max())
+        if last - first == len(neurons) - 1:
+            return Slice.flat(self.population, first, last + 1, 0)
+        return Slice.listed(self.population.name, tuple(np.sort(neurons).tolist()), 0)
 
     def _one_neuron(self, s: Slice) -> FitError:
         resource = self._exceeded(s)
