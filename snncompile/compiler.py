@@ -17,6 +17,7 @@ from snncompile.ir import folder, save
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network
 from snncompile.options import Options
+from snncompile.passes.accumulate import Accumulate
 from snncompile.passes.alternatives import check_neurons
 from snncompile.passes.base import Pass
 from snncompile.passes.bounds import bounds
@@ -113,6 +114,7 @@ def pipeline(options: Options) -> tuple[Pass, ...]:
         Retime(),  # before quantize: calibration runs with the own delays, which retime keeps
         Quantize(options.bits, options.steps, options.formats),
         Prune(on=options.prune),  # after quantize, which rounds weights to zero
+        Accumulate(),  # after prune, which may leave few enough sources
         _partition(options),  # after quantize: memory depends on weight bits
         Place(options.placement),
         Route(),  # last: its tables number what the passes before put on each core

@@ -14,6 +14,7 @@ from snncompile.errors import InputError
 
 TABLES: dict[str, dict[str, str]] = {
     "neurons": {
+        "accumulate": "snncompile.neurons.accumulate:Accumulate",
         "adaptive_lif": "snncompile.neurons.adaptive_lif:AdaptiveLif",
         "bistable_fire": "snncompile.neurons.bistable_fire:BistableFire",
         "cuba_lif": "snncompile.neurons.cuba_lif:CubaLif",
@@ -68,6 +69,7 @@ TABLES: dict[str, dict[str, str]] = {
         "retime": "snncompile.passes.retime:Retime",
         "quantize": "snncompile.passes.quantize:Quantize",
         "prune": "snncompile.passes.prune:Prune",
+        "accumulate": "snncompile.passes.accumulate:Accumulate",
         "partition": "snncompile.passes.partition:Partition",
         "place": "snncompile.passes.place:Place",
         "route": "snncompile.passes.route:Route",

@@ -15,6 +15,7 @@ from snncompile.neurons.base import Neuron
 from snncompile.neurons.fixed import STATE_LIMIT
 
 PROCESSES = {
+    "accumulate": "Accumulate",
     "adaptive_lif/hard": "AdaptiveLif",
     "adaptive_lif/soft": "AdaptiveLif",
     "bistable_fire": "BistableFire",

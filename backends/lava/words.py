@@ -18,7 +18,7 @@ RESERVED = (
     *("CubaLif", "Readout", "Delay", "Probe", "StateProbe", "STATES", "states", "watched", "key"),
     *("ResonateFire", "ResonateFireIzhikevich", "SigmaDeltaReset", "DeltaReset", "SigmaReset"),
     *("RefractoryLif", "SignedIntegrateFire", "TernaryLif", "AdaptiveLif", "BistableFire"),
-    *("PhaseFire", "WindowReadout", "MultiSpikeLif"),
+    *("PhaseFire", "WindowReadout", "MultiSpikeLif", "Accumulate"),
     *("SpikeSource", "ARRAYS", "INPUT_SHAPE", "PAYLOAD", "OUTPUT", "POPULATIONS", "build"),
     *("len", "int"),
     *("spikes", "steps", "probes", "outputs", "name", "path", "phase", "dtype", "port", "probe"),
@@ -37,6 +37,7 @@ def files(custom: set[str]) -> Iterator[str]:
 
 
 MODULES = {
+    "Accumulate": "accumulate",
     "AdaptiveLif": "adaptive_lif",
     "BistableFire": "bistable_fire",
     "DeltaReset": "delta_reset",

@@ -11,6 +11,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes import formats
+from snncompile.passes.accumulate import accumulated
 from snncompile.passes.synapse_memory import ENCODINGS
 from snncompile.synapses.base import IntegerSynapses
 
@@ -114,6 +115,6 @@ def _with_bits(network: IntegerNetwork, bits: int) -> IntegerNetwork | None:
 def _cores(network: IntegerNetwork, chip: Chip, cut: Cut) -> int | None:
     """Return the number of cores the network takes on a chip; None if it does not fit."""
     try:
-        return Mapping(cut(network, chip)).cores
+        return Mapping(cut(accumulated(network, chip), chip)).cores
     except SnnCompileError:
         return None

@@ -246,7 +246,15 @@ class Cutter:
             resource=f"{RESOURCES[resource]} for one neuron",
             need=self.used(s)[resource],
             limit=self.limits[resource],
-            hint="",
+            hint=self._no_relays(resource),
+        )
+
+    def _no_relays(self, resource: str) -> str:
+        """Return what the chip lacks that would split the sources of a neuron over cores."""
+        if resource not in ("axons_in", "synapse_words") or "accumulate" in self.chip.neurons:
+            return ""
+        return (
+            f"{self.chip.name} has no accumulating neuron, which would split its sources over cores"
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from snncompile.backends.lava.run import trains
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
+from snncompile.neurons.accumulate import IntegerAccumulate
 from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
 from snncompile.neurons.base import IntegerNeuron, Interval
 from snncompile.neurons.bistable_fire import IntegerBistableFire
@@ -93,7 +94,12 @@ def multi_spike_lif(reset: str):
     return make
 
 
+def accumulate(some) -> IntegerNeuron:
+    return IntegerAccumulate(some(-3000, -200), some(200, 4000))
+
+
 KINDS = {
+    "accumulate": accumulate,
     "adaptive_lif/hard": adaptive_lif("hard"),
     "adaptive_lif/soft": adaptive_lif("soft"),
     "bistable_fire": bistable_fire,

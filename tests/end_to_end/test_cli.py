@@ -345,7 +345,8 @@ MISTAKES = {
     ),
     "too large for toy": (
         ("compile", "network", "--chip", "toy", "-o", "out"),
-        "population hidden: needs 12 input axons for one neuron, the chip allows 8; on loihi1 it"
+        "population hidden: needs 12 input axons for one neuron, the chip allows 8; toy has no"
+        " accumulating neuron, which would split its sources over cores; on loihi1 it"
         " takes 1 core; on loihi2 it takes 1 core",
     ),
     "weight bits": (
@@ -458,5 +459,6 @@ def test_a_network_too_large_for_loihi1_says_what_would_fit(snncompile_command, 
     assert done.code == 1
     assert done.err == (
         "error: population wide: needs 5,000 input axons for one neuron, the chip allows 4,096;"
+        " loihi1 has no accumulating neuron, which would split its sources over cores;"
         " on loihi2 it takes 3 cores\n"
     )

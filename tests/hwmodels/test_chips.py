@@ -302,6 +302,7 @@ def test_barrier_tables_of_loihi1():
 def test_neurons_loihi1_cannot_build():
     missing = set(load("loihi2").neurons) - set(load("loihi1").neurons)
     assert missing == {
+        "accumulate",
         "cuba_lif/delayed_hard",
         "cuba_lif/none",
         "adaptive_lif/hard",

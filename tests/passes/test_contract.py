@@ -86,6 +86,7 @@ def test_every_pass_is_in_the_pipeline_once():
         "Retime()",
         "Quantize(bits=5, steps=7, formats='chip')",
         "Prune(on=True)",
+        "Accumulate()",
         "Partition(objective='cores', share=True)",
         "Place(placement='annealed')",
         "Route()",

@@ -23,6 +23,7 @@ from networks import (
 )
 
 from snncompile.errors import FitError, UnsupportedError
+from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.neurons.cuba_lif import IntegerCubaLif
@@ -328,12 +329,18 @@ def test_one_core_less_would_not_do(seed, compartments, words):
             assert larger * per_neuron > compartments or larger * sources > words
 
 
+def without_relays(chip: Chip) -> Chip:
+    kept = {kind: number for kind, number in chip.neurons.items() if kind != "accumulate"}
+    return chip.model_copy(update={"neurons": kept})
+
+
 # Network, chip, whole message. A new case is one more entry.
 REFUSED = [
     (
         integer_chain(65, 1),
         limited(TOY, axons_in=100),
         "population a: needs 65 words of synaptic memory for one neuron, the chip allows 64;"
+        " toy has no accumulating neuron, which would split its sources over cores;"
         " on loihi1 it takes 1 core; on loihi2 it takes 1 core",
     ),
     (
@@ -352,6 +359,7 @@ REFUSED = [
         integer_chain(9, 1),
         TOY,
         "population a: needs 9 input axons for one neuron, the chip allows 8;"
+        " toy has no accumulating neuron, which would split its sources over cores;"
         " on loihi1 it takes 1 core; on loihi2 it takes 1 core",
     ),
     (
@@ -370,6 +378,7 @@ REFUSED = [
         integer_chain(4097, 1),
         LOIHI1,
         "population a: needs 4,097 input axons for one neuron, the chip allows 4,096;"
+        " loihi1 has no accumulating neuron, which would split its sources over cores;"
         " on loihi2 it takes 1 core",
     ),
     (
@@ -380,8 +389,9 @@ REFUSED = [
     ),
     (
         integer_chain(16001, 1),
-        LOIHI2,
+        without_relays(LOIHI2),
         "population a: needs 16,001 input axons for one neuron, the chip allows 16,000;"
+        " loihi2 has no accumulating neuron, which would split its sources over cores;"
         " neither fewer weight bits nor more chips nor another chip we know would do",
     ),
     (
@@ -444,7 +454,7 @@ def test_hints_do_not_send_to_a_chip_with_other_formats():
     small = changed(integer_chain(9, 1), projection=0, synapses=integer_dense([[4] * 9], 0, 7))
     with pytest.raises(FitError) as error:
         partitioned(small)
-    assert str(error.value).endswith("the chip allows 8; on loihi2 it takes 1 core")
+    assert str(error.value).endswith("split its sources over cores; on loihi2 it takes 1 core")
     with pytest.raises(FitError) as error:
         partitioned(network, LOIHI2)
     assert str(error.value).endswith("the chip allows 120; on loihi2:kapoho-point (8 chips) it"

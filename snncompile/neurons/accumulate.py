@@ -1,0 +1,122 @@
+"""Accumulating neuron: sends what arrives in a time step as one number, and keeps nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.neurons import convert
+from snncompile.neurons.base import FloatNeuron, Floats, IntegerNeuron, Interval, Ints, State
+from snncompile.neurons.fixed import STATE_LIMIT
+
+if TYPE_CHECKING:
+    from snncompile.hwmodels.schema import Formats
+
+
+@dataclass(frozen=True, eq=False)
+class Accumulate(FloatNeuron):
+    """Accumulating neuron, float. It passes partial sums on, so its scale is always 1.
+
+    v = x limited to lowest .. most
+    output = v
+    """
+
+    lowest: Floats = 1.0 - STATE_LIMIT  # type: ignore[assignment]
+    """Smallest number it sends, 0 or less."""
+    most: Floats = STATE_LIMIT - 1.0  # type: ignore[assignment]
+    """Largest number it sends, a whole number of 1 or more."""
+
+    name: ClassVar[str] = "accumulate"
+    states: ClassVar[tuple[str, ...]] = ("v",)
+    input_shift: ClassVar[int] = 0
+
+    def _check(self) -> None:
+        convert.check_not_positive("lowest", self.lowest)
+        convert.check_steps("most", self.most, 1)
+
+    @property
+    def payload(self) -> Interval:
+        """From the smallest to the largest number."""
+        return _range(self.lowest, self.most)
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (v,) and what is sent."""
+        v = _limited(x, self.lowest, self.most)
+        return (v,), v
+
+    def nearest_scale(self, scale: float) -> float:
+        """Return 1: what is sent is what has arrived."""
+        return 1.0
+
+    def quantize(self, scale: Any, formats: Formats) -> IntegerAccumulate:
+        """Return the integer neuron; see `FloatNeuron.quantize`."""
+        return IntegerAccumulate(
+            np.floor(self.lowest).astype(np.int64),
+            self.most.astype(np.int64),
+            initial=convert.initial(self.initial * scale),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerAccumulate(IntegerNeuron):
+    """Accumulating neuron, integer. `x` is the accumulated weights, which are not shifted:
+
+    v = x limited to lowest .. most
+    output = v
+
+    Nothing stays for the next time step, so the output does not depend on `initial`.
+    """
+
+    lowest: Ints = 1 - STATE_LIMIT  # type: ignore[assignment]
+    """Smallest number it sends, 0 or less."""
+    most: Ints = STATE_LIMIT - 1  # type: ignore[assignment]
+    """Largest number it sends, 1 or more."""
+
+    name: ClassVar[str] = "accumulate"
+    states: ClassVar[tuple[str, ...]] = ("v",)
+
+    def _check(self) -> None:
+        convert.check_not_positive("lowest", self.lowest)
+        convert.check_steps("most", self.most, 1)
+
+    @property
+    def payload(self) -> Interval:
+        """From the smallest to the largest number."""
+        return _range(self.lowest, self.most)
+
+    def step(self, state: State, x: Any) -> tuple[State, Any]:
+        """Return the next (v,) and what is sent."""
+        v = _limited(x, self.lowest, self.most)
+        return (v,), v
+
+    def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
+        """Return the interval of v before it is limited; see `IntegerNeuron.bounds`."""
+        low, high = np.minimum(x.low, self.initial), np.maximum(x.high, self.initial)
+        return {"v": Interval(low, high)}
+
+    def real(self) -> dict[str, Floats]:
+        """Return the float parameters these integers stand for."""
+        return {
+            "lowest": self.lowest.astype(np.float64),
+            "most": self.most.astype(np.float64),
+        }
+
+    def profile(self) -> dict[str, NDArray[Any]]:
+        """Return what is sent at most, and at least."""
+        return {"compartment": -self.lowest, "threshold": self.most}
+
+
+def _limited(x: Any, lowest: Any, most: Any) -> Any:
+    """Return x within lowest .. most, which may differ from neuron to neuron."""
+    above = (x - lowest).clip(0) + lowest
+    return above - (above - most).clip(0)
+
+
+def _range(lowest: Any, most: Any) -> Interval:
+    return Interval(int(np.floor(lowest.min())), int(most.max()))
+
+
+Accumulate.integer = IntegerAccumulate
