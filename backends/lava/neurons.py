@@ -23,6 +23,7 @@ PROCESSES = {
     "cuba_lif/soft": "CubaLif",
     "cuba_lif/delayed_soft": "CubaLif",
     "cuba_lif/delayed_hard": "CubaLif",
+    "cuba_lif/strict_soft": "CubaLif",
     "cuba_lif/none": "CubaLif",
     "integrate_fire/hard": "LIFReset",
     "integrate_fire/soft": "CubaLif",

@@ -28,6 +28,8 @@ from snncompile.synapses.scale import Scale
 EARLY: dict[tuple[str, bool], Reset] = {
     # (reset_mechanism, reset_delay) -> ours; mem = beta * mem + input - reset * threshold.
     ("subtract", True): "delayed_soft",
+    # It takes the late reset of the step before back, and off again only if there is a new spike.
+    ("subtract", False): "strict_soft",
     # It clears mem before the leak and the input: as good as clearing it right after the spike.
     ("zero", True): "hard",
     ("zero", False): "hard",
@@ -39,14 +41,18 @@ LATE: dict[tuple[str, bool], Reset] = {
     # It clears mem *after* the leak and the input: the whole time step after a spike is lost.
     ("zero", True): "delayed_hard",
 }
-NAMES = ("subtract", "zero", "none")
+ALWAYS_LATE: dict[tuple[str, bool], Reset] = {
+    (name, delay): LATE[name, True]
+    for name in ("subtract", "zero", "none")
+    for delay in (True, False)
+}
 RESETS: dict[str, dict[tuple[str, bool], Reset]] = {
     "Leaky": EARLY,
     "Synaptic": LATE,
     "RLeaky": LATE,
     # Its reset_delay=False changes numbers that nothing reads afterwards.
-    "RSynaptic": {(name, delay): LATE[name, True] for name in NAMES for delay in (True, False)},
-    "Lapicque": LATE,
+    "RSynaptic": ALWAYS_LATE,
+    "Lapicque": ALWAYS_LATE,  # has no reset_delay
 }
 
 MECHANISMS = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
@@ -138,11 +144,6 @@ def _dynamics(module: Any, where: str, shape: Shape, **own: Any) -> Dynamics:
     _check_spike_function(module, where, shape)
     name, mechanism = type(module).__name__, _mechanism(module, where)
     delayed = bool(getattr(module, "reset_delay", True))
-    if (mechanism, delayed) not in RESETS[name]:
-        raise UnsupportedError(
-            f"{where}: {name} with reset_mechanism={mechanism!r} and reset_delay={delayed} is not"
-            f" known; use reset_delay={not delayed}"
-        )
     threshold = _parameter(module, "threshold", where, shape)
     if not (threshold > 0).all():
         raise UnsupportedError(f"{where}: threshold must be positive, got {threshold.min():g}")

@@ -25,19 +25,21 @@ from snncompile.neurons.fixed import STATE_SHIFT, decayed, saturate, scaled_bias
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
 
-Reset = Literal["hard", "soft", "delayed_soft", "delayed_hard", "none"]
+Reset = Literal["hard", "soft", "delayed_soft", "delayed_hard", "strict_soft", "none"]
 """What a spike does to the potential.
 
 hard: v = 0 at once. soft: v = v - threshold at once. delayed_soft: the threshold is subtracted in
 the next time step, after the leak (snnTorch's "subtract"). delayed_hard: the next time step ends
-at v = 0 whatever its input (snnTorch's "zero" of Synaptic). none: nothing.
+at v = 0 whatever its input (snnTorch's "zero" of Synaptic). strict_soft: like soft, but while a
+spike leaves v above the threshold, only v above twice the threshold fires (snnTorch's "subtract"
+with reset_delay=False). none: nothing.
 """
 
 
 def _after_spike(v: Any, spike: Any, threshold: Any, reset: Reset) -> Any:
     if reset == "hard":
         return v * ~spike
-    if reset == "soft":
+    if reset in ("soft", "strict_soft"):
         return v - threshold * spike
     return v
 
@@ -56,11 +58,13 @@ class CubaLif(FloatNeuron):
 
         u = (1 - current_decay) * u + x
         v = (1 - potential_decay) * v + u + bias
-        v = v - threshold where fired                 # reset "delayed_soft" only
+        v = v - threshold where fired                 # resets "delayed_soft" and "strict_soft"
         v = 0             where fired                 # reset "delayed_hard" only
         spike = v > threshold
         v = 0             where spike                 # reset "hard" only
         v = v - threshold where spike                 # reset "soft" only
+        v = v - threshold where spike and not fired   # reset "strict_soft" only
+        v = v + threshold where fired and not spike   # reset "strict_soft" only
     """
 
     current_decay: Floats
@@ -88,11 +92,13 @@ class CubaLif(FloatNeuron):
         fired = v > self.threshold
         u = (1 - self.current_decay) * u + x
         v = (1 - self.potential_decay) * v + u + self.bias
-        if self.reset == "delayed_soft":
+        if self.reset in ("delayed_soft", "strict_soft"):
             v = v - self.threshold * fired
         elif self.reset == "delayed_hard":
             v = v * ~fired
         spike = v > self.threshold
+        if self.reset == "strict_soft":  # in the library's order: float sums depend on it
+            return (u, v - (self.threshold * spike - self.threshold * fired)), spike
         return (u, _after_spike(v, spike, self.threshold, self.reset)), spike
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerCubaLif:
@@ -123,8 +129,9 @@ class IntegerCubaLif(IntegerNeuron):
         v = 0                    where fired          # reset "delayed_hard" only
         v = saturate(v)
         spike = v > (threshold << 6)
+        spike = v > 2 * (threshold << 6) where fired  # reset "strict_soft" only
         v = 0                    where spike          # reset "hard" only
-        v = v - (threshold << 6) where spike          # reset "soft" only
+        v = v - (threshold << 6) where spike          # resets "soft" and "strict_soft"
     """
 
     current_decay: Ints
@@ -157,15 +164,17 @@ class IntegerCubaLif(IntegerNeuron):
         elif self.reset == "delayed_hard":
             v = v * ~fired
         v = saturate(v)
-        spike = v > threshold
+        strict = self.reset == "strict_soft"
+        spike = v > (threshold + threshold * fired if strict else threshold)
         return (u, _after_spike(v, spike, threshold, self.reset)), spike
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u and v; see `IntegerNeuron.bounds`.
 
         A hard reset leaves at most the threshold in v, or the initial potential. A soft one takes
-        one threshold per time step away, so only a drive above the threshold can pile up. A delayed
-        soft one can push v below zero by at most one threshold, since it only follows a positive v.
+        one threshold per time step away, so only a drive above the threshold can pile up; a strict
+        one does so above twice the threshold. A delayed soft one can push v below zero by at most
+        one threshold, since it only follows a positive v.
         """
         u = current_bounds(x, self.current_decay + 1, steps)
         bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
@@ -178,6 +187,8 @@ class IntegerCubaLif(IntegerNeuron):
         if self.reset in ("hard", "delayed_hard"):
             highest = np.minimum(highest, kept + high)
         elif self.reset != "none":
+            if self.reset == "strict_soft":
+                kept = np.maximum(kept, 2 * threshold)
             excess = np.maximum(high - threshold, 0)
             highest = np.minimum(highest, kept + high + grown(excess, decay, steps))
         if self.reset == "delayed_soft":

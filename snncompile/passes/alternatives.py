@@ -17,6 +17,7 @@ from snncompile.reference.backend import trains
 NEAREST = {
     "delayed_hard": ("hard",),
     "delayed_soft": ("soft", "hard"),
+    "strict_soft": ("soft", "delayed_soft", "hard"),
     "soft": ("delayed_soft", "hard"),
     "hard": ("soft", "delayed_soft"),
 }

@@ -32,7 +32,7 @@ from snncompile.reference.jit import (
 )
 
 Place = tuple[int, int, int, int]
-HARD, SOFT, DELAYED_SOFT, DELAYED_HARD, NONE = range(5)
+HARD, SOFT, DELAYED_SOFT, DELAYED_HARD, STRICT_SOFT, NONE = range(6)
 
 
 @compiled
@@ -64,7 +64,9 @@ def cuba_lif(drive: Array, out: Array, at: Place, state: Array, p: Array, reset:
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             if reset > SOFT:
-                left |= _delayed_reset(row, at, spikes, u, v, keep_u, keep_v, limit, bias, reset)
+                left |= _after_the_last_step(
+                    row, at, spikes, u, v, keep_u, keep_v, limit, bias, reset
+                )
                 continue
             for i in range(b - a):
                 x = shifted(row[i], at)
@@ -80,7 +82,7 @@ def cuba_lif(drive: Array, out: Array, at: Place, state: Array, p: Array, reset:
 
 
 @compiled
-def _delayed_reset(
+def _after_the_last_step(
     row: Array,
     at: Place,
     spikes: Array,
@@ -92,7 +94,7 @@ def _delayed_reset(
     bias: Array,
     reset: int,
 ) -> Any:
-    """Do one time step of neurons that reset in the step after the spike, or never."""
+    """Do one time step of neurons to which it matters whether they fired in the one before."""
     left = np.int32(0)
     for i in range(len(row)):
         x = shifted(row[i], at)
@@ -104,8 +106,15 @@ def _delayed_reset(
             total = np.int32(total - limit[i]) if fired else total
         if reset == DELAYED_HARD:
             total = np.int32(0) if fired else total
-        v[i] = saturate(total)
-        spikes[i] = v[i] > limit[i]
+        total = saturate(total)
+        needed = limit[i]
+        if reset == STRICT_SOFT:
+            needed = np.int32(needed + limit[i]) if fired else needed
+        spike = total > needed
+        if reset == STRICT_SOFT:
+            total = np.int32(total - limit[i]) if spike else total
+        v[i] = total
+        spikes[i] = spike
     return left
 
 

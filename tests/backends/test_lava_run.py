@@ -14,6 +14,7 @@ import time
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from snncompile.backends.lava.run import run, trains
 from snncompile.errors import BackendError, InputError
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import IntegerNeuron
-from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.neurons.cuba_lif import IntegerCubaLif, Reset
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.reference.simulate import batches
@@ -82,7 +83,7 @@ class Builder:
 
 def some_neurons(random: np.random.Generator, n: int) -> list[IntegerNeuron]:
     """Return each kind with each reset, with one number and with one number per neuron."""
-    resets = ("hard", "soft", "delayed_soft", "delayed_hard", "none")
+    resets = get_args(Reset)
     neurons: list[IntegerNeuron] = []
     for shape in ((), (n,)):
 
@@ -242,7 +243,7 @@ def add_edges(b: Builder) -> None:
     # v reaches the threshold exactly (no spike), and one weight more (spike).
     threshold = np.zeros((2, LINES), int)
     threshold[0, 0], threshold[1, 0] = 100, 102
-    for reset in ("hard", "soft", "delayed_soft", "delayed_hard", "none"):
+    for reset in get_args(Reset):
         name = b.population("edge", IntegerCubaLif(4095, 4095, 100, reset=reset), 2)
         b.project("input", name, weight=threshold)
     for reset in ("hard", "soft"):

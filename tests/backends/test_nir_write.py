@@ -155,6 +155,7 @@ def test_others_read_what_nir_can_say(tmp_path):
 KEPT = {
     "soft": CubaLif(1.0, 0.3, 0.7, 0.1, "soft"),
     "delayed": CubaLif(0.3, 0.3, 0.7, 0.1, "delayed_soft"),
+    "strict": CubaLif(0.3, 0.3, 0.7, 0.1, "strict_soft"),
     "endless": CubaLif(0.0, 0.0, 0.7),
     "start": IntegrateFire(0.7, 0.1, initial=0.5),
     "readout": Readout(0.3, 0.2, 0.1, initial=0.25),

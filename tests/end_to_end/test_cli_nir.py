@@ -29,7 +29,8 @@ WRONG = {
     "soft": "'soft': expected NAME=VALUE or reset:NODE=VALUE; known: origin, dt, reset, comparison,"
     " if_r, tau_unit, method, start, w_in, r, spikes_per_step, loop_delay, input_shape",
     "dt=fast": "'dt=fast': 'fast' is not a value of dt",
-    "reset=zero": "no reset 'zero'; known: auto, hard, soft, delayed_soft, delayed_hard, none",
+    "reset=zero": "no reset 'zero'; known: auto, hard, soft, delayed_soft, delayed_hard,"
+    " strict_soft, none",
     "reset:x=soft": "reset: there is no node 'x'; there are lif",
     "input_shape=2x": "'input_shape=2x': '2x' is not a value of input_shape",
 }

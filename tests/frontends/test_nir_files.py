@@ -250,7 +250,9 @@ ARGUMENTS = {
     "no origin 'brian'; known: auto, nir, snncompile, snntorch, spikingjelly, norse, sinabs": {
         "origin": "brian"
     },
-    "no reset 'zero'; known: auto, hard, soft, delayed_soft, delayed_hard, none": {"reset": "zero"},
+    "no reset 'zero'; known: auto, hard, soft, delayed_soft, delayed_hard, strict_soft, none": {
+        "reset": "zero"
+    },
     "reset: there is no node 'x'; there are lif": {"reset": {"x": "soft"}},
     "dt must be a positive number of seconds, got 0": {"dt": 0},
     "no comparison '<'; known: auto, >, >=": {"comparison": "<"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch import nn
 from snncompile.errors import ImportMismatchError, InputError, UnsupportedError
 from snncompile.frontends import snntorch
 from snncompile.frontends.torch_module import from_torch
+from snncompile.neurons.cuba_lif import Reset
 
 snn = pytest.importorskip("snntorch")
 surrogate = pytest.importorskip("snntorch.surrogate")
@@ -39,26 +41,36 @@ def test_every_reset_spikes_as_the_library(kind, mechanism, delayed, beta):
     assert 100 < expected.sum() < x.size
 
 
-def test_all_resets_are_translated_or_refused():
+def test_all_resets_are_translated():
     everything = set(itertools.product(snntorch.RESETS, MECHANISMS, (True, False)))
-    refused = everything - {(kind, *row) for kind, rows in snntorch.RESETS.items() for row in rows}
-    own = {("Lapicque", "subtract", False)}
-    kinds = ("Leaky", "Synaptic", "RLeaky")
-    assert refused - own == {(kind, "subtract", False) for kind in kinds}
-    for kind, mechanism, delayed in sorted(refused - own):
-        with pytest.raises(UnsupportedError) as error:
-            from_torch(nn.Sequential(neuron(kind, mechanism, delayed)), drive(2, 3, 4))
-        assert str(error.value) == (
-            f"0: {kind} with reset_mechanism='subtract' and reset_delay=False is not known; use"
-            " reset_delay=True"
-        )
+    assert everything == {(kind, *row) for kind, rows in snntorch.RESETS.items() for row in rows}
+
+
+OWN = {"Leaky": {}, "Synaptic": {"alpha": 0.0}, "RLeaky": {"V": 0.0}}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_a_reset_taken_back_is_rounded_as_in_the_library(kind):
+    """It takes 0.1 off and puts it back, and stays just below the 0.1 the third input aims at."""
+    threshold = torch.tensor(0.1, dtype=torch.float64)
+    layer = neuron(kind, "subtract", False, beta=1.0, threshold=threshold, **OWN[kind]).double()
+    x = np.array([0.36, -0.43, 0.27]).reshape(1, 3, 1)
+    expected = exact_spikes(layer, x)
+    assert expected.ravel().tolist() == [1, 0, 0]
+    np.testing.assert_array_equal(from_torch(layer, x).run(x).spikes, expected)
+
+
+def test_an_attribute_that_the_library_does_not_read_changes_nothing():
+    layer = neuron("Lapicque", "zero", True)
+    layer.reset_delay = False
+    assert from_torch(layer, drive(20, 50, 4)).populations[0].neuron.reset == "delayed_hard"
 
 
 @pytest.mark.parametrize("kind, mechanism, delayed", ROWS)
 def test_another_reset_would_be_noticed(monkeypatch, kind, mechanism, delayed):
     """Every other reset of ours gives other spikes, so none of the rows is there by luck."""
     right = snntorch.RESETS[kind][mechanism, delayed]
-    for wrong in {"hard", "soft", "delayed_soft", "delayed_hard", "none"} - {right}:
+    for wrong in set(get_args(Reset)) - {right}:
         row = snntorch.RESETS[kind] | {(mechanism, delayed): wrong}
         monkeypatch.setitem(snntorch.RESETS, kind, row)
         with pytest.raises(ImportMismatchError):

@@ -17,7 +17,7 @@ from snncompile.neurons.readout import IntegerReadout, Readout
 from snncompile.synapses.dense import dense, integer_dense
 
 NAMES = "abcdefghijklmnopqrstuvwxyz"
-RESETS = ("hard", "soft", "delayed_soft", "delayed_hard", "none")
+RESETS = ("hard", "soft", "delayed_soft", "delayed_hard", "strict_soft", "none")
 EXPONENTS = (-7, -2, -1, 0, 0, 2, 5, 7)
 TOY = chips.load("toy")
 LOIHI1 = chips.load("loihi1")

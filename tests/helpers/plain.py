@@ -50,7 +50,11 @@ def integer_step(kind: str, p: dict[str, int], state: tuple[int, ...], x: int):
         new -= threshold
     if v > threshold and reset == "delayed_hard":
         new = 0
-    new, spike = fired(saturated(new), threshold, reset)
+    new = saturated(new)
+    if reset == "strict_soft":
+        spike = new > (2 * threshold if v > threshold else threshold)
+        return (u, new - threshold if spike else new), int(spike)
+    new, spike = fired(new, threshold, reset)
     return (u, new), spike
 
 
@@ -65,11 +69,14 @@ def float_step(kind: str, p: dict[str, float], state: tuple[float, ...], x: floa
     new = (1 - p["potential_decay"]) * v + u + p["bias"]
     if name == "readout":
         return (u, new), new
-    if v > p["threshold"] and reset == "delayed_soft":
+    if v > p["threshold"] and reset in ("delayed_soft", "strict_soft"):
         new -= p["threshold"]
     if v > p["threshold"] and reset == "delayed_hard":
         new = 0.0
+    before = v > p["threshold"]
     new, spike = fired(new, p["threshold"], reset)
+    if reset == "strict_soft" and before != spike:
+        new += p["threshold"] if before else -p["threshold"]
     return (u, new), spike
 
 

@@ -304,6 +304,7 @@ def test_neurons_loihi1_cannot_build():
     assert missing == {
         "accumulate",
         "cuba_lif/delayed_hard",
+        "cuba_lif/strict_soft",
         "cuba_lif/none",
         "adaptive_lif/hard",
         "adaptive_lif/soft",

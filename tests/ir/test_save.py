@@ -213,7 +213,8 @@ EDITED = {
     "reset": (
         (*POPULATION, "neuron", "reset"),
         "gently",
-        ": a: reset must be one of hard, soft, delayed_soft, delayed_hard, none, got 'gently'",
+        ": a: reset must be one of hard, soft, delayed_soft, delayed_hard, strict_soft, none, got"
+        " 'gently'",
     ),
     "reset of a neuron without": (
         (*POPULATION, "neuron", "name"),

@@ -89,6 +89,16 @@ STEPS = {
         [1, 1, 1],
         [1, 1, 1],
     ),
+    "from above the threshold it takes twice that": (
+        IntegerCubaLif(4095, 0, 2, reset="strict_soft", initial=129),
+        [0, 1, 0],
+        [0, 1, 0],
+    ),
+    "no potential is above twice such a threshold": (
+        IntegerCubaLif(4095, 0, 65537, 4095, 12, reset="strict_soft", initial=4194369),
+        [0, 1, 1],
+        [0, 0, 0],
+    ),
 }
 
 

@@ -29,11 +29,13 @@ REFUSED = [
     (lambda: CubaLif("x", 0, 1), "current_decay must be numbers"),
     (
         lambda: CubaLif(0, 0, 1, reset="hardly"),
-        "reset must be one of hard, soft, delayed_soft, delayed_hard, none, got 'hardly'",
+        "reset must be one of hard, soft, delayed_soft, delayed_hard, strict_soft, none, got"
+        " 'hardly'",
     ),
     (
         lambda: IntegerCubaLif(0, 0, 1, reset="zero"),
-        "reset must be one of hard, soft, delayed_soft, delayed_hard, none, got 'zero'",
+        "reset must be one of hard, soft, delayed_soft, delayed_hard, strict_soft, none, got"
+        " 'zero'",
     ),
     (lambda: IntegerCubaLif(0.5, 0, 1), "current_decay must be whole numbers"),
     (lambda: IntegerCubaLif(0, 0, [1, 2.5]), "threshold must be whole numbers"),

@@ -122,6 +122,22 @@ CUBA_LIF = {
         [2, 0, 0],
         [(128, 138, 1), (64, 0, 0), (32, 42, 0)],
     ),
+    "strict_soft: fires again above twice the threshold only": (
+        IntegerCubaLif(4095, 0, 2, reset="strict_soft"),
+        [5, 1, 1, 0, 0],
+        # 320 - 128; 256 is not above it; 320 - 128; 192 stays
+        [(320, 192, 1), (64, 256, 0), (64, 192, 1), (0, 192, 0), (0, 192, 0)],
+    ),
+    "strict_soft: v that fell to the threshold fires above it": (
+        IntegerCubaLif(4095, 0, 2, reset="strict_soft"),
+        [4, 1, 0],
+        [(256, 128, 1), (64, 64, 1), (0, 64, 0)],  # 128 + 64 - 128
+    ),
+    "strict_soft: v saturates before it is compared": (
+        IntegerCubaLif(4095, 0, 65536, 4095, 11, reset="strict_soft"),
+        [0, 0],
+        [(0, 8386560 - 65536 * 64, 1), (0, TOP - 65536 * 64, 1)],
+    ),
     "none: v stays above": (
         IntegerCubaLif(4095, 0, 2, reset="none"),
         [3, 0, -1, 0],
@@ -233,6 +249,12 @@ FLOAT = {
         CubaLif(1.0, 0.0, 1.0, reset="delayed_hard"),
         [1.0, 0.0, 0.5],
         [(1.0, 1.0, 0), (0.0, 1.0, 0), (0.5, 1.5, 1)],
+    ),
+    "strict_soft": (
+        CubaLif(1.0, 0.5, 1.0, reset="strict_soft"),
+        [3.0, 1.0, 0.25, 2.0, 0.5],
+        # 3 - 1; 1 + 1 is not above 2; 1.25, of which 1 was above; 2.625 - 1; 1.3125
+        [(3.0, 2.0, 1), (1.0, 2.0, 0), (0.25, 1.25, 0), (2.0, 1.625, 1), (0.5, 1.3125, 0)],
     ),
     "none": (CubaLif(1.0, 0.0, 1.0, reset="none"), [1.5, 0.0], [(1.5, 1.5, 1), (0.0, 1.5, 1)]),
     "integrate_fire soft": (

@@ -313,6 +313,20 @@ EXACT = {
         ((-64, 192), (-9 * 64 - 128, 128 + 192 + 9 * 64)),
         ([-1], [3], None, None),
     ),
+    "cuba_lif, strict_soft: up to twice the threshold stays, and the excess piles up": (
+        "cuba_lif/strict_soft",
+        {"current_decay": 4095, "potential_decay": 0, "threshold": 2},
+        (0, 3, 4),
+        ((0, 192), (0, 256 + 192 + 4 * 64)),
+        ([], [3], [], None),
+    ),
+    "cuba_lif, strict_soft, a drive below the threshold": (
+        "cuba_lif/strict_soft",
+        {"current_decay": 4095, "potential_decay": 0, "threshold": 4},
+        (0, 3, None),
+        ((0, 192), (0, 2 * 256 + 192)),
+        ([], [3], [], None),
+    ),
     "a readout adds up": (
         "readout",
         {"current_decay": 4095, "potential_decay": 0, "bias_mantissa": 5},

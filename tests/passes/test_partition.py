@@ -431,7 +431,7 @@ def test_the_numbers_of_an_error_are_attributes():
     )
 
 
-@pytest.mark.parametrize("reset", ["none", "delayed_hard"])
+@pytest.mark.parametrize("reset", ["none", "delayed_hard", "strict_soft"])
 def test_a_neuron_the_chip_lacks(reset):
     with pytest.raises(UnsupportedError) as error:
         partitioned(alone(IntegerCubaLif(0, 0, 1, reset=reset)), LOIHI1)

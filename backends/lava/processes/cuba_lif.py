@@ -21,8 +21,8 @@ class CubaLif(AbstractProcess):
     v = v - (vth << 6) where fired    # reset "delayed_soft"; fired: v > (vth << 6) one step ago
     v = 0              where fired    # reset "delayed_hard"
     v = saturated(v)
-    s_out = v > (vth << 6)
-    v = v - (vth << 6) where s_out    # reset "soft"
+    s_out = v > (vth << 6)            # reset "strict_soft": v > 2 * (vth << 6) where fired
+    v = v - (vth << 6) where s_out    # resets "soft" and "strict_soft"
     v = 0              where s_out    # reset "hard"; reset "none" does nothing
 
     u starts at 0 and v at `initial`, in the first time step and again when
@@ -90,8 +90,8 @@ class PyCubaLifModel(PyLoihiProcessModel):
         elif reset == "delayed_hard":
             v = v * ~fired
         v = saturated(v)
-        spike = v > vth
-        if reset == "soft":
+        spike = v > (vth + vth * fired if reset == "strict_soft" else vth)
+        if reset in ("soft", "strict_soft"):
             v = v - vth * spike
         elif reset == "hard":
             v = v * ~spike
