@@ -15,12 +15,11 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network
 from snncompile.ir.mapping import Mapping
-from snncompile.passes import usage
+from snncompile.passes import remedies, usage
 from snncompile.passes.lower_bound import lower_bound
 from snncompile.passes.partition import cut
 from snncompile.passes.prune import Prune
 from snncompile.passes.quantize import Quantize
-from snncompile.passes.remedies import with_hard_resets
 from snncompile.passes.retime import Retime
 from snncompile.passes.synapse_memory import ENCODINGS
 from snncompile.reference.simulate import check_spikes
@@ -94,17 +93,46 @@ def _others(
     data: NDArray[np.uint8] | None,
     labels: NDArray[np.int64] | None,
 ) -> Iterator[Trial]:
-    if isinstance(network, Network):
-        known = chip.formats.weight_bits.values
-        for fewer in (b for b in FEWER_BITS if b < bits and b in known):
-            yield _tried(network, chip, fewer, f"{fewer}-bit weights", data, labels)
-    if any(getattr(p.neuron, "reset", None) == "soft" for p in network.populations):
-        yield _tried(network, chip, bits, "hard resets", data, labels, hard=True)
+    large = remedies.left_out(network)
+    if not large:
+        yield from _changed(network, chip, bits, data, labels)
     boards = (chip.model_copy(update={"board": board}) for board in chip.boards)
     for larger in (board for board in boards if board.chips > chip.chips):
-        yield _tried(network, larger, bits, f"{larger.chips} chips", data, labels)
+        if remedies.neurons(network) > remedies.HUGE:
+            break
+        trial = _tried(network, larger, bits, f"{larger.chips} chips", data, labels)
+        yield trial
+        if large and trial.fits:
+            break
+    if large:
+        yield Trial(chip.name, "not tried", None, why=large)
+        return
     for name in (name for name in chips.names() if name != chip.name):
         yield _tried(network, chips.load(name), bits, "another chip", data, labels)
+
+
+def _changed(
+    network: Network | IntegerNetwork,
+    chip: Chip,
+    bits: int,
+    data: NDArray[np.uint8] | None,
+    labels: NDArray[np.int64] | None,
+) -> Iterator[Trial]:
+    """Try the same chip with another network, or the network in other slices."""
+    known = chip.formats.weight_bits.values
+    for fewer in (b for b in FEWER_BITS if b < _bits(network, bits) and b in known):
+        yield _tried(network, chip, fewer, f"{fewer}-bit weights", data, labels)
+    if chip.encoding in ENCODINGS:
+        yield Trial(chip.name, "other encodings and slices", None, why=remedies.TAKEN)
+    if any(getattr(p.neuron, "reset", None) == "soft" for p in network.populations):
+        yield _tried(network, chip, bits, "hard resets", data, labels, hard=True)
+
+
+def _bits(network: Network | IntegerNetwork, bits: int) -> int:
+    """Return the bits that the weights have, or will have."""
+    if isinstance(network, Network):
+        return bits
+    return max((p.synapses.bits for p in network.projections), default=0)  # type: ignore[union-attr]
 
 
 def _tried(
@@ -119,10 +147,13 @@ def _tried(
 ) -> Trial:
     name = chip.name if chip.board is None else f"{chip.name}:{chip.board}"
     try:
+        if isinstance(network, IntegerNetwork) and what.endswith("-bit weights"):
+            network = remedies.with_bits(network, bits) or network
         design = _integer(Design(network, chip, data), bits)
         assert isinstance(design.network, IntegerNetwork)
         if hard:
-            design = replace(design, network=with_hard_resets(design.network) or design.network)
+            hardened = remedies.with_hard_resets(design.network)
+            design = replace(design, network=hardened or design.network)
         assert isinstance(design.network, IntegerNetwork)
         mapping = Mapping(cut(design.network, chip))
     except FitError as error:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from networks import LOIHI1, LOIHI2, TOY, apart, chain, integer_chain, limited, spikes
+from networks import (
+    LOIHI1,
+    LOIHI2,
+    TOY,
+    alone,
+    apart,
+    chain,
+    design,
+    integer_chain,
+    limited,
+    spikes,
+)
 
-from snncompile.errors import InputError
+from snncompile.errors import FitError, InputError
 from snncompile.fit import fit
 from snncompile.ir.mapping import Mapping
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.passes.lower_bound import lower_bound
-from snncompile.passes.partition import cut
+from snncompile.passes.partition import Partition, cut
+from snncompile.passes.remedies import with_bits
 from snncompile.report.core_map import core_map
 
 
@@ -37,16 +49,59 @@ def test_what_does_not_fit_comes_with_what_was_tried():
     network = chain(1, 5, neuron=SOFT, weight=0.5)
     small = limited(TOY, cores=1, compartments=8)
     found = fit(network, chip=small)
-    assert [(t.chip, t.what, t.cores) for t in found[:5]] == [
+    assert [(t.chip, t.what, t.cores) for t in found[:6]] == [
         ("toy", "as it is", None),
         ("toy", "6-bit weights", None),
         ("toy", "4-bit weights", None),
         ("toy", "2-bit weights", None),
+        ("toy", "other encodings and slices", None),
         ("toy", "hard resets", 1),
     ]
     assert found[0].why == "network network, population a above all: needs 2 cores (a 2), of 1"
-    others = {t.chip: t.cores for t in found[5:]}
+    others = {t.chip: t.cores for t in found[6:]}
     assert (others["loihi1"], others["loihi2"]) == (1, 1)
+
+
+def test_integer_networks_are_tried_with_fewer_bits():
+    """4000 sources of 25 weights: 4 words of 8 bits each, 3 of 6; 2 where 4 bits are stored."""
+    network = integer_chain(4000, 25, neuron=HARD, weight=126)
+    tight = limited(LOIHI2, cores=1)
+    found = {t.what: t.cores for t in fit(network, chip=tight) if t.chip == "loihi2"}
+    assert (found["as it is"], found["6-bit weights"], found["4-bit weights"]) == (None, 1, 1)
+    why = next(t.why for t in fit(network, chip=tight) if t.what == "other encodings and slices")
+    assert why.startswith("every slice has its cheapest encoding already")
+
+
+def test_fewer_bits_round_the_weights():
+    """Multiples of 2^(9 - bits), nearest: with 4 bits steps of 32, -256 to 224."""
+    weight = np.array([[2, 14, 18, 254, -256, -20]])
+    network = alone(HARD, sources=6, weight=weight)
+    fewer = with_bits(network, 4).projections[0].synapses
+    assert fewer.bits == 4
+    assert fewer.weight.tolist() == [[0, 0, 32, 224, -256, -32]]
+    assert with_bits(network, 8) is None
+
+
+def test_of_large_networks_less_is_tried(monkeypatch):
+    network = integer_chain(1, 1024 * 4 + 1, neuron=HARD)
+    small = limited(LOIHI1, cores=4)
+    monkeypatch.setattr("snncompile.passes.remedies.LARGE", 4096)
+    found = fit(network, chip=small)
+    assert [(t.chip, t.what) for t in found] == [
+        ("loihi1", "as it is"),
+        ("loihi1:nahuku", "32 chips"),
+        ("loihi1", "not tried"),
+    ]
+    assert found[-1].why == "with 4,097 neurons only boards were tried, to answer soon"
+    with pytest.raises(FitError) as error:
+        Partition()(design(network, small))
+    assert str(error.value) == (
+        "network network, population a above all: needs 5 cores (a 5), the chip allows 4;"
+        " on loihi1:nahuku (32 chips) it takes 5 cores;"
+        " with 4,097 neurons only boards were tried, to answer soon"
+    )
+    monkeypatch.setattr("snncompile.passes.remedies.HUGE", 4096)
+    assert [t.what for t in fit(network, chip=small)] == ["as it is", "not tried"]
 
 
 def test_boards_are_tried():

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from snncompile.errors import FitError, QuantizeError, SnnCompileError
 from snncompile.hwmodels import load as chips
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import IntegerNetwork
+from snncompile.ir.graph import Graph, IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes import formats
 from snncompile.passes.accumulate import accumulated
@@ -17,28 +19,52 @@ from snncompile.synapses.base import IntegerSynapses
 
 Cut = Callable[[IntegerNetwork, Chip], tuple[Slice, ...]]
 OTHER_BITS = (6, 5, 4, 3, 2)
-NOTHING = "neither fewer weight bits nor more chips nor another chip we know would do"
+LARGE, HUGE = 50_000, 1_000_000
+"""Neurons above which only boards are tried, and above which nothing is: it would take minutes."""
+TAKEN = (
+    "every slice has its cheapest encoding already, and of slices that fill cores and slices that"
+    " listen to few neurons those that take fewer cores"
+)
+NOTHING = f"neither fewer weight bits nor more chips nor another chip we know would do; {TAKEN}"
 
 
 def explained(error: FitError, network: IntegerNetwork, chip: Chip, cut: Cut) -> FitError:
     """Return the error with what was tried and fits as its hint."""
-    fits = [
-        *_fewer_bits(network, chip, cut),
-        *_hard_reset(network, chip, cut),
-        *_more_chips(network, chip, cut),
-        *_other_chips(network, chip, cut),
-    ]
-    tried = "; ".join(fits) or NOTHING
+    large = left_out(network)
+    fits = [] if neurons(network) > HUGE else [*_more_chips(network, chip, cut)]
+    if not large:
+        fits = [
+            *_fewer_bits(network, chip, cut),
+            *_hard_reset(network, chip, cut),
+            *fits,
+            *_other_chips(network, chip, cut),
+        ]
+    tried = "; ".join((*fits, large) if large else fits) or NOTHING
     hint = "; ".join(part for part in (error.hint, tried) if part)
     return FitError(
         where=error.where, resource=error.resource, need=error.need, limit=error.limit, hint=hint
     )
 
 
+def neurons(network: Graph) -> int:
+    """Return how many neurons a network has."""
+    return sum(p.size for p in network.populations)
+
+
+def left_out(network: Graph) -> str:
+    """Return what is not tried because the network is large; empty if all is."""
+    count = neurons(network)
+    if count > HUGE:
+        return f"with {count:,} neurons nothing else was tried, to answer soon"
+    if count > LARGE:
+        return f"with {count:,} neurons only boards were tried, to answer soon"
+    return ""
+
+
 def _fewer_bits(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
     """Yield the most weight bits, below those there are, with which the network fits."""
     for bits in OTHER_BITS:
-        fewer = _with_bits(network, bits)
+        fewer = with_bits(network, bits)
         if fewer and bits in chip.formats.weight_bits.values:
             cores = _cores(fewer, chip, cut)
             if cores:
@@ -100,16 +126,22 @@ def _has_formats(chip: Chip, network: IntegerNetwork) -> bool:
     return True
 
 
-def _with_bits(network: IntegerNetwork, bits: int) -> IntegerNetwork | None:
-    """Return the network with fewer weight bits; None if it has no more than that already."""
+def with_bits(network: IntegerNetwork, bits: int) -> IntegerNetwork | None:
+    """Return the network with rounded weights of fewer bits; None if it has no more already."""
+    if all(p.synapses.bits <= bits for p in network.projections):  # type: ignore[union-attr]
+        return None
     projections = []
     for p in network.projections:
         assert isinstance(p.synapses, IntegerSynapses)
-        fewer = replace(p.synapses, bits=min(bits, p.synapses.bits))
+        fewer = _rounded(p.synapses, bits) if p.synapses.bits > bits else p.synapses
         projections.append(replace(p, synapses=fewer))
-    if all(p.synapses.bits <= bits for p in network.projections):  # type: ignore[union-attr]
-        return None
     return replace(network, projections=tuple(projections))
+
+
+def _rounded(synapses: IntegerSynapses, bits: int) -> IntegerSynapses:
+    step, top = formats.step(bits), formats.top(bits)
+    weight = np.clip(np.rint(synapses.weight / step) * step, -top - step, top)
+    return replace(synapses, weight=weight.astype(synapses.weight.dtype), bits=bits)
 
 
 def _cores(network: IntegerNetwork, chip: Chip, cut: Cut) -> int | None:
