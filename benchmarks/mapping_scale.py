@@ -2,8 +2,10 @@
 
     python benchmarks/mapping_scale.py            # all but the largest: some minutes
     python benchmarks/mapping_scale.py vgg224     # 138 M parameters: some minutes and gigabytes
+    python benchmarks/mapping_scale.py stack-1x stack-4x stack-16x  # one stack, larger images
 
-Weights are random integers: what is measured is the mapping, not training.
+Weights are random integers: what is measured is the mapping, not training. Memory per neuron leaves
+out what the interpreter and its libraries take before there is a network.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
@@ -35,6 +38,10 @@ NETWORKS: dict[str, tuple[Callable[[], IntegerNetwork], str]] = {
     "vgg224-convolutions": (lambda: large.vgg16(224), "loihi2:hala-point"),
     "vgg224": (lambda: large.vgg16(224, 4096, 4096, 1000), "loihi2:hala-point"),
 }
+NETWORKS |= {
+    f"stack-{times}x": (partial(large.stack, 32 * side), "loihi2:kapoho-point")
+    for times, side in ((1, 1), (4, 2), (16, 4))
+}
 LEFT_OUT = ("vgg224", "vgg224-convolutions")
 """Only on demand."""
 
@@ -42,6 +49,7 @@ LEFT_OUT = ("vgg224", "vgg224-convolutions")
 def measured(name: str) -> dict[str, object]:
     """Return what compiling one network takes."""
     make, chip = NETWORKS[name]
+    before = peak()
     network = make()
     start = time.perf_counter()
     program = snncompile.compile(network, chip=chip, prune=False)
@@ -58,9 +66,15 @@ def measured(name: str) -> dict[str, object]:
         "cores": program.mapping.cores,
         "chips": program.mapping.chips,
         "seconds": seconds,
-        "gib": getrusage(RUSAGE_SELF).ru_maxrss / 2**20,
+        "gib": peak(),
+        "gib_before": before,
         "log": program.log,
     }
+
+
+def peak() -> float:
+    """Return the most memory this process has taken so far, in GiB."""
+    return getrusage(RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def whole(network: IntegerNetwork, name: str) -> Slice:
@@ -77,7 +91,7 @@ def main() -> None:
         return
     table = Table(title="compile time and peak memory", title_justify="left")
     columns = ("network", "chip", "neurons", "synapses", "parameters", "cores", "chips")
-    for column in (*columns, "seconds", "GiB", "us per neuron"):
+    for column in (*columns, "seconds", "GiB", "us per neuron", "KiB per neuron"):
         table.add_column(column, justify="left" if column in columns[:2] else "right")
     for name in chosen:
         command = [sys.executable, str(Path(__file__)), "--one", name]
@@ -85,7 +99,8 @@ def main() -> None:
         row = json.loads(done.stdout)
         counts = [f"{row[column]:,}" for column in columns[2:]]
         each = 1e6 * row["seconds"] / row["neurons"]
-        times = [f"{row['seconds']:.1f}", f"{row['gib']:.2f}", f"{each:.1f}"]
+        more = (row["gib"] - row["gib_before"]) * 2**20 / row["neurons"]
+        times = [f"{row['seconds']:.1f}", f"{row['gib']:.2f}", f"{each:.1f}", f"{more:.2f}"]
         table.add_row(row["network"], row["chip"], *counts, *times)
         print("\n".join(row["log"]), file=sys.stderr)
     Console(width=160).print(table)
