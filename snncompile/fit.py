@@ -16,6 +16,7 @@ from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network
 from snncompile.ir.mapping import Mapping
 from snncompile.passes import remedies, usage
+from snncompile.passes.accumulate import Accumulate
 from snncompile.passes.lower_bound import lower_bound
 from snncompile.passes.partition import cut
 from snncompile.passes.prune import Prune
@@ -165,7 +166,7 @@ def _tried(
 
 
 def _integer(design: Design, bits: int) -> Design:
-    for a_pass in (Retime(), Quantize(bits=bits), Prune()):
+    for a_pass in (Retime(), Quantize(bits=bits), Prune(), Accumulate()):
         design = a_pass(design)
     return design
 

@@ -104,6 +104,12 @@ def test_of_large_networks_less_is_tried(monkeypatch):
     assert [t.what for t in fit(network, chip=small)] == ["as it is", "not tried"]
 
 
+def test_too_many_sources_are_split():
+    """A core has 16,000 input axons: accumulating relays hear a part of the sources each."""
+    (found,) = fit(integer_chain(16001, 1), chip=LOIHI2)
+    assert found.fits
+
+
 def test_boards_are_tried():
     network = integer_chain(1, 1024 * 4 + 1, neuron=HARD)
     found = {(t.chip, t.what): t for t in fit(network, chip=limited(LOIHI1, cores=4))}
