@@ -207,7 +207,7 @@ def main() -> None:
     networks = {
         "a": compiled(options.net) if options.net else random_network(),
         "b": convolutional(),
-        "c": random_network((1024, 1024, 1024, 1024), firing=30),
+        "c": random_network((1024, 1024, 1024, 1024), firing=95),
     }
     table(networks, options)
     print("\nmatrix product faster than spike by spike from this share of spikes on, one thread:")
