@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snncompile.ir.graph import IntegerNetwork, Progress, Projection
-from snncompile.neurons.base import Interval
+from snncompile.neurons.base import BINARY
 from snncompile.reference.simulate import batches
-from snncompile.reference.synapses import bind
-from snncompile.synapses.base import Synapses, Wiring
+from snncompile.reference.ways import Scratch, ways
+from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 
@@ -78,7 +78,8 @@ def record(
             watched[name].clear()
         watched[name].append(state[potential[name]] != 0)
 
-    for trains in batches(network, x, progress=progress, watch=watch if updates else None):
+    watching = watch if updates else None
+    for trains in batches(network, x, progress=progress, watch=watching, fast=True):
         yield from_trains(network, trains, watched if updates else None)
 
 
@@ -200,8 +201,18 @@ def _convolution(wiring: Any) -> Touch:
 
 
 def _pattern(wiring: Wiring) -> Touch:
-    apply = bind(Synapses(wiring, np.ones(wiring.weight_shape)), Interval(0, 1))
-    return lambda sent: _plain(apply(torch.from_numpy(sent)) > 0)
+    ones = IntegerSynapses(wiring, np.ones(wiring.weight_shape, np.int16), 0, 9)
+    found = ways(ones, BINARY, 1, 1)
+    assert found is not None, "a neuron has fewer than 2^31 sources"
+
+    def touch(sent: Marks) -> Marks:
+        rows = np.ascontiguousarray(sent.reshape(-1, wiring.sources))
+        count = np.empty((len(rows), wiring.targets), np.int32)
+        found.choose(rows).fill(rows, count, Scratch())
+        marks: Marks = (count > 0).view(np.uint8)
+        return marks.reshape(*sent.shape[:2], -1)
+
+    return touch
 
 
 TOUCHES: dict[type, Callable[[Any], Touch]] = {Dense: _dense, Convolution: _convolution}

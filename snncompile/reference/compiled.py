@@ -38,6 +38,9 @@ Place = tuple[int, int, int, int]
 Kernel = Callable[[Array, Array, Place, Array], bool]
 """(drive, out, place and shift, state): see `neuron_kernels.py`."""
 
+Tell = Callable[[int, Array], None]
+"""Called with (time step, states after it)."""
+
 PARAMETER_LIMIT = 1 << 29
 """Thresholds and biases from here on could leave 32 bits."""
 SLICE_BYTES = 2**21
@@ -173,7 +176,14 @@ class Fast:
     """Does the same as the kernel, for any input."""
     size: int
 
-    def run(self, arriving: Sequence[Arriving], out: Array, before: int, state: Array) -> None:
+    def run(
+        self,
+        arriving: Sequence[Arriving],
+        out: Array,
+        before: int,
+        state: Array,
+        tell: Tell | None = None,
+    ) -> None:
         """Fill the output.
 
         Args:
@@ -181,6 +191,7 @@ class Fast:
             out: shape (samples, before + steps, n).
             before: steps of `out` that are there already.
             state: shape (samples, states, n), int32; is brought forward.
+            tell: called after each time step, which then are computed one by one.
         """
         samples, steps = len(out), out.shape[1] - before
         chosen = [a.ways.choose(a.train) for a in arriving]
@@ -189,7 +200,7 @@ class Fast:
         row = 4 * self.size + sum(a.ways.row_bytes for a in arriving)
 
         def work(part: slice) -> None:
-            for first in range(0, steps, most := max(1, SLICE_BYTES // row)):
+            for first in range(0, steps, most := 1 if tell else max(1, SLICE_BYTES // row)):
                 now = slice(first, min(first + most, steps))
                 drive = self._drive(arriving, chosen, part, now)
                 at = part.start, before + first, *shift
@@ -197,8 +208,13 @@ class Fast:
                 if not self.kernel(drive, out, at, state[part]):
                     state[part] = old
                     self.by_step(drive, out, at, state[part])
+                if tell:
+                    tell(first, state)
 
-        share(work, list(_slices(samples, row * steps, SLICE_BYTES)))
+        if tell:
+            work(slice(0, samples))
+        else:
+            share(work, list(_slices(samples, row * steps, SLICE_BYTES)))
 
     def _drive(
         self, arriving: Sequence[Arriving], chosen: Sequence[Way], part: slice, steps: slice

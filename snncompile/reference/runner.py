@@ -54,7 +54,7 @@ class Runner:
         self.layouts: Layouts = {}
         self.fast: dict[str, compiled.Fast] = {}
         self.ways: dict[int, Ways] = {}
-        if fast and isinstance(network, IntegerNetwork) and not watch and device == "cpu":
+        if fast and isinstance(network, IntegerNetwork) and device == "cpu":
             self._compile(network)
         slow = [p.name for p in network.populations if p.name not in self.fast]
         self.neurons = {name: network.population(name).neuron.bind(self._tensor) for name in slow}
@@ -194,8 +194,19 @@ class _Chunk:
         if name not in states:
             states[name] = self._start_fast(population)
         before = self._before(name)
-        self.runner.fast[name].run(arriving, out.numpy(), before, states[name])
+        tell = self._teller(population) if self.runner.watch else None
+        self.runner.fast[name].run(arriving, out.numpy(), before, states[name], tell)
         self.trains[name] = out
+
+    def _teller(self, population: Population) -> compiled.Tell:
+        """Return what tells the states of a population, in its own order."""
+        back = np.argsort(order(population.size, self.runner.layouts[population.name]))
+
+        def tell(step: int, state: NDArray[np.int32]) -> None:
+            own = torch.from_numpy(state[..., back].astype(np.int64))
+            self._tell(population.name, step, own.unbind(1))
+
+        return tell
 
     def _bytes(self, projection: Projection) -> Tensor:
         """Return what the source sends in the type that the ways take."""

@@ -70,6 +70,7 @@ def batches(
     watch: Watch | None = None,
     keep: Collection[str] | None = None,
     device: str | None = None,
+    fast: bool | None = None,
 ) -> Iterator[Trains]:
     """Yield the output of every population for one batch of samples after the other.
 
@@ -83,12 +84,14 @@ def batches(
         watch: called with the states after each time step.
         keep: only these outputs; None for all, the input's too.
         device: of torch; None for the GPU if there is one and an integer network has enough to do.
+        fast: whether to take the compiled way; None if there is enough to do.
     """
     samples, steps = x.shape[:2]
     neurons = network.input.size + sum(p.size for p in network.populations)
     work = samples * steps * neurons
     device = _device(network, work) if device is None else device
-    runner = Runner(network, watch, fast=work >= COMPILE_FROM, device=device)
+    fast = work >= COMPILE_FROM if fast is None else fast
+    runner = Runner(network, watch, fast=fast, device=device)
     names = [network.input.name, *(p.name for p in network.populations)] if keep is None else keep
     free = MEMORY_BYTES - runner.state_bytes
     length = max(1, min(steps, free // runner.bytes))

@@ -43,17 +43,35 @@ def always(monkeypatch):
     monkeypatch.setattr(simulate, "COMPILE_FROM", 0)
 
 
-def outputs(network, x, watch=None):
-    parts = list(batches(network, x, watch=watch))
+def outputs(network, x, fast: bool | None = None, watch=None):
+    parts = list(batches(network, x, watch=watch, fast=fast))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
+def watched(network, x, fast: bool):
+    """Return the states of every population after every step, and the outputs."""
+    states: dict[tuple[str, int], list] = {}
+
+    def watch(name, step, state) -> None:
+        states.setdefault((name, step), []).append(torch.stack(state).clone())
+
+    return states, outputs(network, x, fast, watch)
+
+
 def check_agreement(network, x) -> None:
-    """A watched network takes the slow way."""
-    fast, slow = outputs(network, x), outputs(network, x, watch=lambda *_: None)
+    """The compiled way gives the outputs of the plain one, and its states step by step."""
+    fast, slow = outputs(network, x, fast=True), outputs(network, x, fast=False)
     for name, train in slow.items():
         assert fast[name].dtype == train.dtype, name
         assert torch.equal(fast[name], train), name
+
+
+def check_states(network, x) -> None:
+    (states, fast), (wanted, slow) = (watched(network, x, way) for way in (True, False))
+    assert states.keys() == wanted.keys()
+    for key, parts in wanted.items():
+        assert torch.equal(torch.cat(states[key], 1), torch.cat(parts, 1)), key
+    assert all(torch.equal(fast[name], train) for name, train in slow.items())
 
 
 @settings(max_examples=150, deadline=None)
@@ -61,6 +79,12 @@ def check_agreement(network, x) -> None:
 def test_a_network_gives_the_same_both_ways(seed, steps, wild, rate):
     network = random_integer_network(seed, wild=wild)
     check_agreement(network, spikes(network, 3, steps, seed, rate))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=SEEDS, frame=st.sampled_from(FRAMES))
+def test_states_can_be_watched_both_ways(seed, frame):
+    check_states(drawn(seed, 0, frame), drawn_spikes(seed, frame))
 
 
 @settings(max_examples=150, deadline=None)
