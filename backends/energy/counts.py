@@ -7,13 +7,12 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from snncompile.backends.energy import kernels
 from snncompile.backends.energy.activity import Activity
 from snncompile.backends.energy.events import COLUMN, EVENTS
 from snncompile.backends.energy.layout import Layout, host_layout, mapped_input_layout
-from snncompile.backends.energy.mesh import Mesh
+from snncompile.backends.energy.mesh import Mesh, Ways
 from snncompile.backends.energy.routes import Routes, routes
 from snncompile.program import Program
 
@@ -32,11 +31,14 @@ class Machine:
     """Neuron events per neuron of each part: its compartments, or 1 under SANA-FE's rules."""
 
     @cached_property
-    def ways(self) -> csr_array:
-        """Which links each pair of `Routes` takes, shape (pairs, links)."""
-        return self.mesh.incidence(
-            self.layout.part_core[self.routes.pair_part], self.routes.pair_core
-        )
+    def pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Cores that the pairs of `Routes` join."""
+        return self.layout.part_core[self.routes.pair_part], self.routes.pair_core
+
+    @cached_property
+    def ways(self) -> Ways:
+        """The links that each pair of `Routes` takes."""
+        return Ways.of(self.mesh, *self.pairs)
 
     @property
     def tiles(self) -> int:
@@ -132,12 +134,8 @@ def _marked(layout: Layout, marked: NDArray[np.uint8], parts: int) -> Ints:
 
 def _add_messages(machine: Machine, sent: Ints, events: Ints) -> None:
     """Add what messages cause where they start and on their way."""
-    layout, mesh, found = machine.layout, machine.mesh, machine.routes
-    source, target = layout.part_core[found.pair_part], found.pair_core
-    across = np.abs(mesh.x[source] // mesh.columns - mesh.x[target] // mesh.columns)
-    columns = np.abs(mesh.x[source] - mesh.x[target]) - across
-    rows = np.abs(mesh.y[source] - mesh.y[target])
-    from_host = source == layout.host
+    columns, rows, across = machine.mesh.crossings(*machine.pairs)
+    from_host = machine.pairs[0] == machine.layout.host
     weight = {
         "message_out": ~from_host,
         "message_within_tile": (columns + rows + across == 0) & ~from_host,
@@ -146,7 +144,7 @@ def _add_messages(machine: Machine, sent: Ints, events: Ints) -> None:
         "chip_crossing": across,
         "host_input": from_host,
     }
-    parts, first = np.unique(found.pair_part, return_index=True)
+    parts, first = np.unique(machine.routes.pair_part, return_index=True)
     for event, each in weight.items():
         if each.any():
             by_part = np.add.reduceat(sent * each.astype(np.int64), first, axis=1)

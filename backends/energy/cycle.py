@@ -132,7 +132,7 @@ def _neuron_times(machine: Machine, t: dict[str, float]) -> Floats:
 def _common(machine: Machine, times: Times) -> dict[str, Any]:
     cores = machine.layout.cores
     return {
-        "axon_core": machine.routes.axon_core,
+        "axon_pair": machine.routes.axon_pair,
         "receive_ns": times.receive_ns,
         "first": np.zeros(cores + 1, np.int64),
         "tail": np.zeros(cores),
@@ -143,26 +143,24 @@ def _common(machine: Machine, times: Times) -> dict[str, Any]:
 
 
 def _state(machine: Machine, costs: Costs, times: Times) -> cycle_kernels.State:
-    mesh, cores = machine.mesh, machine.layout.cores
-    stations = mesh.links + cores
+    ways, cores = machine.ways, machine.layout.cores
+    stations = len(ways.links) + cores
     buffer = costs.set.link_buffer
     none = np.zeros(0, np.int64)
     return cycle_kernels.State(
         **_common(machine, times),
+        way_start=ways.start + np.arange(len(ways.start)),
+        way=np.insert(ways.way, ways.start[1:], len(ways.links) + machine.routes.pair_core),
         link_ns=link_times(machine, costs),
-        x=mesh.x,
-        y=mesh.y,
-        width=mesh.width,
         buffer=(buffer.whole if buffer else None) or UNLIMITED,
         held=np.zeros(stations, np.int64),
         queue=np.full((stations, 5), cycle_kernels.NONE, np.int64),
-        in_queue=none,
-        waiting=none,
+        following=none,
         holder=none,
-        at=none,
+        stage=none,
         times=np.zeros(stations + cores),
         keys=np.zeros(stations + cores, np.int64),
-        size=np.zeros(1, np.int64),
+        size=np.zeros(2, np.int64),
         sent=np.zeros(0),
         begun=np.zeros(0),
         done=np.zeros(0),
@@ -171,10 +169,8 @@ def _state(machine: Machine, costs: Costs, times: Times) -> cycle_kernels.State:
 
 
 def _flight(machine: Machine, costs: Costs, times: Times) -> sanafe_kernels.Flight:
-    found, layout, mesh = machine.routes, machine.layout, machine.mesh
-    pair_source = layout.part_core[found.pair_part]
-    columns = np.abs(mesh.x[pair_source] - mesh.x[found.pair_core])
-    rows = np.abs(mesh.y[pair_source] - mesh.y[found.pair_core])
+    found, layout = machine.routes, machine.layout
+    columns, rows, _ = machine.mesh.crossings(*machine.pairs)
     t = [costs.time_ns[COLUMN[event]] for event in ("hop_east_west", "hop_north_south")]
     way_start, way = _ways(machine)
     buffer = costs.set.link_buffer
@@ -182,11 +178,11 @@ def _flight(machine: Machine, costs: Costs, times: Times) -> sanafe_kernels.Flig
         **_common(machine, times),
         hop_ns=(columns * t[0] + rows * t[1])[found.axon_pair],
         hops=(columns + rows)[found.axon_pair],
+        axon_core=found.axon_core,
         way_start=way_start,
         way=way,
-        axon_pair=found.axon_pair,
         buffer=float((buffer.whole if buffer else None) or UNLIMITED),
-        density=np.zeros(mesh.links + layout.cores),
+        density=np.zeros(way.max(initial=0) + 1),
         received=np.zeros(0),
         following=np.zeros(0, np.int64),
         queue=np.zeros((layout.cores, 2), np.int64),
@@ -202,23 +198,19 @@ def _ways(machine: Machine) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     On a tile after the first, a message counts on the link by which it left the tile before, kept
     under the number of the tile it is on.
     """
-    found, layout, mesh = machine.routes, machine.layout, machine.mesh
-    ways = []
-    for part, target in zip(found.pair_part, found.pair_core, strict=True):
-        source = layout.parts[part].core
-        tile, way = int(mesh.y[source] * mesh.width + mesh.x[source]), []
-        for link in mesh.path(source, target):
-            direction = link % 4
-            tile += (1, -1, mesh.width, -mesh.width)[direction]
-            way.append(tile * 4 + direction)
-        ways.append([mesh.links + source, *way])
-    start = np.cumsum([0, *map(len, ways)])
-    return start, np.array([link for way in ways for link in way], np.int64)
+    mesh, ways = machine.mesh, machine.ways
+    link = ways.links[ways.way]
+    onwards = np.array([1, -1, mesh.width, -mesh.width])
+    entered = link + 4 * onwards[link % 4]
+    source = mesh.links + machine.pairs[0]
+    return (
+        ways.start + np.arange(len(ways.start)),
+        np.insert(entered, ways.start[:-1], source),
+    )
 
 
 PER_MESSAGE = (
-    *("gap", "axon_of", "in_queue", "waiting", "holder", "at", "sent", "begun", "done"),
-    *("received", "following"),
+    *("gap", "axon_of", "following", "holder", "stage", "sent", "begun", "done", "received"),
 )
 """Fields of both states that hold one number per message."""
 
@@ -264,6 +256,7 @@ def _messages(machine: Machine, state: cycle_kernels.State, messages: int) -> li
     axon = state.axon_of[:messages]
     neuron = np.searchsorted(machine.routes.axon_start, axon, side="right") - 1
     source = machine.layout.core_of[neuron]
-    columns = (neuron, source, state.axon_core[axon], state.sent, state.begun, state.done)
+    target = machine.routes.axon_core[axon]
+    columns = (neuron, source, target, state.sent, state.begun, state.done)
     rows = zip(*(column[:messages].tolist() for column in columns), strict=True)
     return [Message(*row) for row in rows]

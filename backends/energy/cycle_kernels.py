@@ -26,25 +26,31 @@ def compiled(function: Function) -> Function:
     return made
 
 
+def inlined(function: Function) -> Function:
+    """Compile into the callers: passing a `State` on would take longer than most of the work."""
+    options: Any = {"cache": True, "_nrt": False, "forceinline": True}
+    made: Function = njit(**options)(function)
+    return made
+
+
 @compiled
 def _before(t: float, key: int, other_t: float, other_key: int) -> bool:
-    return t < other_t or (t == other_t and key < other_key)
+    return (t < other_t) | ((t == other_t) & (key < other_key))
 
 
 class State(NamedTuple):
-    """Everything the event loop works on; stations are the links, then the cores."""
+    """Everything the event loop works on; stations are the links in use, then the cores."""
 
-    axon_core: Any
-    """Destination core of each axon."""
+    axon_pair: Any
+    """Row in `way_start` of each axon."""
+    way_start: Any
+    """Where each pair's way begins in `way`; and the end."""
+    way: Any
+    """Stations: links, at the end the core."""
     receive_ns: Any
     """Time of each axon's message at its destination."""
     link_ns: Any
     """Time of each link."""
-    x: Any
-    """Column of each core; `y` its row."""
-    y: Any
-    width: int
-    """Columns of the mesh."""
     buffer: int
     """Messages a station holds at most."""
     gap: Any
@@ -60,14 +66,12 @@ class State(NamedTuple):
     queue: Any
     """Per station: message in service, first and last queued, first and last that wait outside;
     -1 for none, which all are before and after a step."""
-    in_queue: Any
-    """Per message: the next one of its queue."""
-    waiting: Any
-    """Per message: the next one that waits outside."""
+    following: Any
+    """Per message: the next one of the list it stands in."""
     holder: Any
-    """Per message: the station that holds it; -1 in its core."""
-    at: Any
-    """Per message: its tile."""
+    """Per message: the station that holds it; -1 - core in its core."""
+    stage: Any
+    """Per message: its next station, as a place in `way`."""
     position: Any
     """Per core: its next message."""
     times: Any
@@ -75,7 +79,7 @@ class State(NamedTuple):
     keys: Any
     """Whose they are: a station's number, or behind those a core's."""
     size: Any
-    """Number of events in the heap, shape (1,)."""
+    """Number of events in the heap, and 1 where the first is done with: shape (2,)."""
     sent: Any
     """Per message: when it enters the mesh; `begun` and `done`: its core's service."""
     begun: Any
@@ -102,20 +106,25 @@ def push(times: Any, keys: Any, size: int, t: float, key: int) -> int:
 def pop(times: Any, keys: Any, size: int) -> int:
     """Remove the first event, which the caller has read from index 0; return the new size."""
     size -= 1
-    t, key = times[size], keys[size]
+    sink(times, keys, size, times[size], keys[size])
+    return size
+
+
+@inlined
+def sink(times: Any, keys: Any, size: int, t: float, key: int) -> None:
+    """Put an event in the place of the first one of so many."""
     i = 0
     while True:
         down = 2 * i + 1
         if down >= size:
             break
-        if down + 1 < size and _before(times[down + 1], keys[down + 1], times[down], keys[down]):
-            down += 1
+        if down + 1 < size:
+            down += _before(times[down + 1], keys[down + 1], times[down], keys[down])
         if not _before(times[down], keys[down], t, key):
             break
         times[i], keys[i] = times[down], keys[down]
         i = down
     times[i], keys[i] = t, key
-    return size
 
 
 @compiled
@@ -179,75 +188,85 @@ def generate(
 @compiled
 def run_step(s: State) -> float:
     """Follow the messages of one step until all are worked through; return the time."""
-    links, cores = len(s.link_ns), len(s.x)
+    links, cores = len(s.link_ns), len(s.first) - 1
     s.last[0] = 0.0
-    s.size[0] = 0
+    s.size[0] = s.size[1] = 0
     for core in range(cores):
         s.position[core] = s.first[core] - 1
         for m in range(s.first[core], s.first[core + 1]):
-            s.at[m] = s.y[core] * s.width + s.x[core]
-            s.holder[m] = NONE
+            s.stage[m] = s.way_start[s.axon_pair[s.axon_of[m]]]
+            s.holder[m] = NONE - core
         _go_on(s, core, 0.0)
     while s.size[0] > 0:
         now, key = s.times[0], s.keys[0]
-        s.size[0] = pop(s.times, s.keys, s.size[0])
+        s.size[1] = 1
         if key >= links + cores:
             _send(s, key - links - cores, now)
-        elif key >= links:
-            s.done[s.queue[key, 0]] = now
-            s.last[0] = max(s.last[0], now)
-            _leave(s, key, now)
         else:
-            _hop(s, key, now)
+            if key >= links:
+                s.done[s.queue[key, 0]] = now
+                s.last[0] = max(s.last[0], now)
+                free = True
+            else:
+                free = _hop(s, key, now)
+            if free:
+                _leave(s, key, now)
+        if s.size[1]:
+            s.size[0] = pop(s.times, s.keys, s.size[0])
+            s.size[1] = 0
     return float(s.last[0])
 
 
-@compiled
+@inlined
+def _push(s: State, t: float, key: int) -> None:
+    """Add an event; the first of them takes the place of the one that is done with."""
+    if s.size[1]:
+        s.size[1] = 0
+        sink(s.times, s.keys, s.size[0], t, key)
+    else:
+        s.size[0] = push(s.times, s.keys, s.size[0], t, key)
+
+
+@inlined
 def _go_on(s: State, core: int, now: float) -> None:
     """Let a core work towards its next message, or to the end of its neurons."""
     s.position[core] += 1
     m = s.position[core]
     if m < s.first[core + 1]:
-        key = len(s.link_ns) + len(s.x) + core
-        s.size[0] = push(s.times, s.keys, s.size[0], now + s.gap[m], key)
+        _push(s, now + s.gap[m], len(s.held) + core)
     else:
         s.last[0] = max(s.last[0], now + s.tail[core])
 
 
-@compiled
+@inlined
 def _send(s: State, core: int, now: float) -> None:
     """Put a core's next message into the mesh if its first station has room."""
     m = s.position[core]
-    station = _next_station(s, m)
+    station = s.way[s.stage[m]]
     if s.held[station] >= s.buffer:
-        _append(s.queue, s.waiting, station, 3, m)
-        return
-    _enter(s, m, station, now)
-    s.sent[m] = now
-    _go_on(s, core, now)
-
-
-@compiled
-def _hop(s: State, link: int, now: float) -> None:
-    """Move a link's message to its next station if that has room."""
-    m = s.queue[link, 0]
-    way = link % 4
-    if way < 2:
-        s.at[m] += 1 if way == 0 else -1
+        _append(s, station, 3, m)
     else:
-        s.at[m] += s.width if way == 2 else -s.width
-    station = _next_station(s, m)
+        _enter(s, m, station, now)
+        s.sent[m] = now
+        _go_on(s, core, now)
+
+
+@inlined
+def _hop(s: State, link: int, now: float) -> bool:
+    """Move a link's message to its next station; return whether that has room."""
+    m = s.queue[link, 0]
+    station = s.way[s.stage[m]]
     if s.held[station] >= s.buffer:
-        _append(s.queue, s.waiting, station, 3, m)
-        return
+        _append(s, station, 3, m)
+        return False
     _enter(s, m, station, now)
-    _leave(s, link, now)
+    return True
 
 
-@compiled
+@inlined
 def _leave(s: State, station: int, now: float) -> None:
     """Free a station of the message it served; let in who waits, which may free others."""
-    while station != NONE:
+    while station >= 0:
         s.held[station] -= 1
         s.queue[station, 0] = NONE
         if s.queue[station, 1] != NONE:
@@ -255,69 +274,52 @@ def _leave(s: State, station: int, now: float) -> None:
         m = s.queue[station, 3]
         if m == NONE:
             return
-        _drop(s.queue, s.waiting, station, 3)
+        _drop(s, station, 3)
         before = s.holder[m]
         _enter(s, m, station, now)
-        if before == NONE:  # it waited in its core, which goes on now
+        if before < 0:  # it waited in its core, which goes on now
             s.sent[m] = now
-            _go_on(s, np.searchsorted(s.first, m, side="right") - 1, now)
+            _go_on(s, NONE - before, now)
         station = before
 
 
-@compiled
-def _next_station(s: State, m: int) -> int:
-    """Return the station after tile `at[m]` on the way to the message's core (XY routing)."""
-    core = s.axon_core[s.axon_of[m]]
-    x, y = s.at[m] % s.width, s.at[m] // s.width
-    if x < s.x[core]:
-        return int(s.at[m] * 4)
-    if x > s.x[core]:
-        return int(s.at[m] * 4 + 1)
-    if y < s.y[core]:
-        return int(s.at[m] * 4 + 2)
-    if y > s.y[core]:
-        return int(s.at[m] * 4 + 3)
-    return int(len(s.link_ns) + core)
-
-
-@compiled
+@inlined
 def _enter(s: State, m: int, station: int, now: float) -> None:
     """Let a station hold a message, and serve it if the station is free."""
     s.held[station] += 1
     s.holder[m] = station
-    _append(s.queue, s.in_queue, station, 1, m)
+    s.stage[m] += 1
+    _append(s, station, 1, m)
     if s.queue[station, 0] == NONE:
         _start(s, station, now)
 
 
-@compiled
+@inlined
 def _start(s: State, station: int, now: float) -> None:
     """Serve the first queued message of a free station."""
     m = s.queue[station, 1]
-    _drop(s.queue, s.in_queue, station, 1)
+    _drop(s, station, 1)
     s.queue[station, 0] = m
     if station < len(s.link_ns):
         end = now + s.link_ns[station]
     else:
         s.begun[m] = now
         end = now + s.receive_ns[s.axon_of[m]]
-    s.size[0] = push(s.times, s.keys, s.size[0], end, station)
+    _push(s, end, station)
 
 
-@compiled
-def _append(queue: Any, following: Any, station: int, column: int, m: int) -> None:
+@inlined
+def _append(s: State, station: int, column: int, m: int) -> None:
     """Add a message to the list that begins at queue[station, column]."""
-    following[m] = NONE
-    if queue[station, column] == NONE:
-        queue[station, column] = m
+    s.following[m] = NONE
+    if s.queue[station, column] == NONE:
+        s.queue[station, column] = m
     else:
-        following[queue[station, column + 1]] = m
-    queue[station, column + 1] = m
+        s.following[s.queue[station, column + 1]] = m
+    s.queue[station, column + 1] = m
 
 
-@compiled
-def _drop(queue: Any, following: Any, station: int, column: int) -> None:
+@inlined
+def _drop(s: State, station: int, column: int) -> None:
     """Remove the first message of a list."""
-    queue[station, column] = following[queue[station, column]]
-    if queue[station, column] == NONE:
-        queue[station, column + 1] = NONE
+    s.queue[station, column] = s.following[s.queue[station, column]]

@@ -1,11 +1,14 @@
 """The mesh of tiles: who is how far from whom, and which links a message takes.
 
 A message goes along its row first, then along its column (XY routing). A link is one direction of
-one border between two tiles; chips stand side by side, so a border between chips is a link, too.
+one border between two tiles. Chips stand on their board in columns and rows, numbered row by row,
+and their meshes join where they meet: a border between chips is a link, too. Where a chip file does
+not say how the chips of a board are arranged, they are taken to stand as square as they can.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,70 +24,129 @@ EAST, WEST, NORTH, SOUTH = range(4)
 DIRECTIONS = ("east", "west", "north", "south")
 
 
-@dataclass(frozen=True, eq=False)
-class Mesh:
-    """All chips in use as one grid, and where each core stands on it."""
+@dataclass(frozen=True)
+class Grid:
+    """How the chips of a board stand."""
 
     columns: int
-    """Columns of one chip."""
-    width: int
-    """Columns of all chips."""
-    height: int
+    rows: int
+    known: bool
+    """Whether the chip file says so."""
+
+    @classmethod
+    def of(cls, chip: Chip, least: int = 1) -> Grid:
+        """Return the grid of a chip's board, for at least so many chips."""
+        chips = max(chip.chips, least)
+        if chip.board is not None and chips == chip.chips:
+            board = chip.boards[chip.board]
+            if board.columns.whole and board.rows.whole:
+                return cls(board.columns.whole, board.rows.whole, known=True)
+        rows = next(n for n in range(math.isqrt(chips), 0, -1) if chips % n == 0)
+        return cls(chips // rows, rows, known=chips == 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """All chips of a board as one grid of tiles, and where each core stands on it."""
+
+    grid: Grid
+    columns: int
+    """Columns of tiles of one chip."""
+    rows: int
     x: Ints
-    """Column of each core."""
+    """Column of each core, counted over all chips."""
     y: Ints
+    """Row of each core, counted over all chips."""
 
     @classmethod
     def of(cls, chip: Chip, layout: Layout) -> Mesh:
-        """Return the grid of the chips that a layout uses."""
+        """Return the grid on which a layout stands."""
         columns, rows = chip.mesh.tile_columns.whole or 1, chip.mesh.tile_rows.whole or 1
-        x = np.array([site.chip * columns + site.tile_x for site in layout.sites])
-        y = np.array([site.tile_y for site in layout.sites])
-        chips = 1 + max((site.chip for site in layout.sites), default=0)
-        return cls(columns, chips * columns, rows, x, y)
+        number = np.array([site.chip for site in layout.sites])
+        grid = Grid.of(chip, 1 + int(number.max(initial=0)))
+        down, across = np.divmod(number, grid.columns)
+        x = across * columns + np.array([site.tile_x for site in layout.sites])
+        y = down * rows + np.array([site.tile_y for site in layout.sites])
+        return cls(grid, columns, rows, x, y)
+
+    @property
+    def width(self) -> int:
+        """Columns of tiles of all chips."""
+        return self.grid.columns * self.columns
 
     @property
     def links(self) -> int:
         """Number of links, those of the rim that lead nowhere included."""
-        return self.width * self.height * len(DIRECTIONS)
+        return self.width * self.grid.rows * self.rows * len(DIRECTIONS)
 
-    def crossings(self) -> NDArray[np.bool_]:
+    def crossings(self, sources: Ints, targets: Ints) -> tuple[Ints, Ints, Ints]:
+        """Return the borders that messages between cores cross.
+
+        Between columns of a chip, between rows of a chip, and between chips; shape (pairs,) each.
+        """
+        x, y = (np.stack([at[sources], at[targets]]) for at in (self.x, self.y))
+        columns, rows = np.abs(x[0] - x[1]), np.abs(y[0] - y[1])
+        east_west = np.abs(x[0] // self.columns - x[1] // self.columns)
+        north_south = np.abs(y[0] // self.rows - y[1] // self.rows)
+        return columns - east_west, rows - north_south, east_west + north_south
+
+    def joins_chips(self, links: Ints) -> NDArray[np.bool_]:
         """Return for each link whether it joins two chips."""
-        x = np.arange(self.links) // 4 % self.width
-        way = np.arange(self.links) % 4
-        last, first = x % self.columns == self.columns - 1, x % self.columns == 0
-        found: NDArray[np.bool_] = ((way == EAST) & last) | ((way == WEST) & first)
+        tile, way = np.divmod(links, 4)
+        x, y = tile % self.width % self.columns, tile // self.width % self.rows
+        border = np.choose(way, [x == self.columns - 1, x == 0, y == self.rows - 1, y == 0])
+        found: NDArray[np.bool_] = np.asarray(border, np.bool_)
         return found
 
     def service_ns(
-        self, east_west: float, north_south: float, crossing: float
+        self, links: Ints, east_west: float, north_south: float, crossing: float
     ) -> NDArray[np.float64]:
-        """Return how long each link takes for a message."""
-        upright = np.arange(self.links) % 4 >= NORTH
-        return np.where(self.crossings(), crossing, np.where(upright, north_south, east_west))
+        """Return how long links take for a message."""
+        own = np.where(links % 4 >= NORTH, north_south, east_west)
+        return np.where(self.joins_chips(links), crossing, own)
 
-    def path(self, source: int, target: int) -> list[int]:
-        """Return the links between two cores, in order."""
-        x, y, end_x, end_y = self.x[source], self.y[source], self.x[target], self.y[target]
-        found = []
-        while x != end_x:
-            step = 1 if x < end_x else -1
-            found.append(int((y * self.width + x) * 4 + (EAST if step > 0 else WEST)))
-            x += step
-        while y != end_y:
-            step = 1 if y < end_y else -1
-            found.append(int((y * self.width + x) * 4 + (NORTH if step > 0 else SOUTH)))
-            y += step
-        return found
-
-    def incidence(self, sources: NDArray[np.int32], targets: NDArray[np.int32]) -> csr_array:
-        """Return which links each pair of cores takes, shape (pairs, links)."""
-        paths = [self.path(a, b) for a, b in zip(sources, targets, strict=True)]
-        ends = np.cumsum([0, *map(len, paths)])
-        links = np.array([link for path in paths for link in path], np.int32)
-        return csr_array((np.ones(len(links)), links, ends), shape=(len(paths), self.links))
+    def paths(self, sources: Ints, targets: Ints) -> tuple[Ints, Ints]:
+        """Return the links between pairs of cores, in order: where each begins, and all of them."""
+        x, y = self.x[sources], self.y[sources]
+        right, down = self.x[targets] - x, self.y[targets] - y
+        hops = np.abs(right) + np.abs(down)
+        start = np.concatenate([[0], np.cumsum(hops)])
+        pair = np.repeat(np.arange(len(hops)), hops)
+        done = np.arange(start[-1]) - start[pair]
+        columns = np.minimum(done, np.abs(right)[pair])
+        x_now = x[pair] + np.sign(right)[pair] * columns
+        y_now = y[pair] + np.sign(down)[pair] * (done - columns)
+        flat = np.where(right[pair] > 0, EAST, WEST)
+        upright = np.where(down[pair] > 0, NORTH, SOUTH)
+        way = np.where(done < np.abs(right)[pair], flat, upright)
+        return start, (y_now * self.width + x_now) * 4 + way
 
     def name(self, link: int) -> str:
         """Return `link 2,0 east`: the tile a link leaves, counted over all chips, and its way."""
         tile = link // 4
         return f"link {tile % self.width},{tile // self.width} {DIRECTIONS[link % 4]}"
+
+
+@dataclass(frozen=True, eq=False)
+class Ways:
+    """The links that messages take between the pairs of `Routes`."""
+
+    links: Ints
+    """Numbers of the links that any pair takes, in rising order."""
+    start: Ints
+    """Where the way of each pair begins in `way`, and the end."""
+    way: Ints
+    """Places in `links`."""
+
+    @classmethod
+    def of(cls, mesh: Mesh, sources: Ints, targets: Ints) -> Ways:
+        """Return the ways between pairs of cores."""
+        start, path = mesh.paths(sources, targets)
+        links, way = np.unique(path, return_inverse=True)
+        return cls(links, start, way)
+
+    @property
+    def incidence(self) -> csr_array:
+        """Which links each pair takes, shape (pairs, links)."""
+        shape = len(self.start) - 1, len(self.links)
+        return csr_array((np.ones(len(self.way)), self.way, self.start), shape=shape)

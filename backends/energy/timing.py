@@ -25,7 +25,7 @@ class Work:
     receiving: Floats
     """Of the receiving half, shape (steps, cores)."""
     links: Floats
-    """Of each link, shape (steps, links)."""
+    """Of each link in use, shape (steps, links)."""
 
     @property
     def longest(self) -> Floats:
@@ -43,15 +43,15 @@ def work(machine: Machine, costs: Costs, counts: Counts) -> Work:
     return Work(
         sending=sending,
         receiving=_by_core(machine, counts, costs, RECEIVING),
-        links=(counts.sent @ machine.ways) * link_times(machine, costs),
+        links=(counts.sent @ machine.ways.incidence) * link_times(machine, costs),
     )
 
 
 def link_times(machine: Machine, costs: Costs) -> Floats:
-    """Return how long a message takes each link."""
+    """Return how long each link in use takes for a message."""
     t = costs.time_ns
     columns, rows, chips = (COLUMN[event] for event in TRAVEL)
-    return machine.mesh.service_ns(t[columns], t[rows], t[chips])
+    return machine.mesh.service_ns(machine.ways.links, t[columns], t[rows], t[chips])
 
 
 def _by_core(machine: Machine, counts: Counts, costs: Costs, events: tuple[str, ...]) -> Floats:
@@ -77,7 +77,7 @@ def bound_names(machine: Machine) -> tuple[str, ...]:
     return (
         *(f"{core} sending" for core in cores),
         *(f"{core} receiving" for core in cores),
-        *(machine.mesh.name(link) for link in range(machine.mesh.links)),
+        *(machine.mesh.name(link) for link in machine.ways.links),
         "barrier sync",
         "shortest time step",
     )
