@@ -210,17 +210,16 @@ def random_activity(whole: IntegerNetwork, steps: int, rate: float) -> Activity:
     trains = {"host": torch.zeros((1, steps, 1), dtype=torch.bool)}
     for p in whole.populations:
         trains[p.name] = torch.rand((1, steps, p.size), generator=random) < rate
-    written = {
-        p.name: [torch.ones((1, p.size), dtype=torch.bool)] * steps for p in whole.populations
-    }
-    return from_trains(whole, trains, written)
+    charged = {p.name: torch.ones((1, steps, p.size), dtype=torch.uint8) for p in whole.populations}
+    return from_trains(whole, trains, charged)
 
 
 def estimate(program: Program, activity: Activity, model: str, costs: str, steps: int) -> Estimate:
     """Return the estimate of one inference from its steady steps."""
-    ledger = Ledger(chip_machine(program), resolve(program.chip, costs), model, "chip")
+    chosen = resolve(program.chip, costs)
+    ledger = Ledger(chip_machine(program), chosen, model, "chip", activity.steps)
     ledger.add(activity)
-    found = ledger.close(activity.steps)
+    found = ledger.close()
     factor = steps / activity.steps
     rows = tuple(dataclasses.replace(row, count=row.count * factor) for row in found.rows)
     return dataclasses.replace(found, rows=rows, steps=steps, latency_s=found.latency_s * factor)
@@ -232,15 +231,8 @@ def steady(whole: IntegerNetwork, rate: float, steps: int) -> Activity:
     activity = random_activity(whole, steps + last, rate)
     start = activity.step_start[last : last + steps + 1]
     part = slice(last, last + steps)
-    assert activity.updated is not None
-    return Activity(
-        1,
-        steps,
-        start - start[0],
-        activity.neuron[start[0] : start[-1]],
-        activity.reached[part],
-        activity.updated[part],
-    )
+    neuron = activity.neuron[start[0] : start[-1]]
+    return Activity(1, steps, start - start[0], neuron, activity.status[part])
 
 
 def show(case: Case, quick: bool) -> None:

@@ -20,15 +20,16 @@ import resource
 import subprocess
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import snncompile
-from snncompile.backends.energy.activity import Activity, record
-from snncompile.backends.energy.costs import resolve
-from snncompile.backends.energy.counts import chip_machine, sanafe_machine
+from snncompile.backends.energy.activity import Activity, network_steps, record, record_one
+from snncompile.backends.energy.costs import Costs, resolve
+from snncompile.backends.energy.counts import Machine, chip_machine, sanafe_machine
 from snncompile.backends.energy.cycle import Times
 from snncompile.backends.energy.estimate import Ledger
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
@@ -119,30 +120,39 @@ def ours(name: str, steps: int) -> dict[str, Any]:
     network = NETWORKS[name]()
     program, x = on_cores(network), spikes(network, steps, RATES[name])
     costs = resolve(program.chip, "sanafe")
-    run = {}
-    for activity in record(network, x[:, :2], updates=True):  # loads what was compiled
-        for model in ("fast", "cycle"):
-            ledger = Ledger(chip_machine(program), costs, model, "chip")
-            ledger.add(activity)
-            ledger.close(activity.steps)
+    run: dict[str, Any] = {}
+    estimates(chip_machine(program), costs, x[:, :2], {})  # loads what was compiled
     start = time.perf_counter()
     machine = chip_machine(program)
     assert machine.ways is machine.ways  # made on first use, kept
     run["setup"] = time.perf_counter() - start
-    start = time.perf_counter()
-    (activity,) = record(network, x, updates=True)
-    run["functional"] = time.perf_counter() - start
-    run["steps"] = activity.steps
-    run["spikes"] = len(activity.neuron) / activity.steps
-    for model in ("fast", "cycle"):
-        start = time.perf_counter()
-        ledger = Ledger(machine, costs, model, "chip")
-        ledger.add(activity)
-        found = ledger.close(activity.steps)
-        run[model] = time.perf_counter() - start
-        run[f"{model}_s"] = found.latency_s
+    estimates(machine, costs, x, run)
     run |= {"gb": gigabytes(), "imported_gb": imported}
     return run
+
+
+def estimates(machine: Machine, costs: Costs, x: NDArray[np.uint8], run: dict[str, Any]) -> None:
+    """Run the network and both models, piece of activity after piece; note the time of each."""
+    network, spikes, seconds = machine.program.network, 0, Counter[str]()
+    run["steps"] = network_steps(network, x.shape[1])
+    ledgers = {m: Ledger(machine, costs, m, "chip", run["steps"]) for m in ("fast", "cycle")}
+    start = time.perf_counter()
+
+    def spent(what: str) -> None:
+        nonlocal start
+        seconds[what] += (now := time.perf_counter()) - start
+        start = now
+
+    for activity in record(network, x, updates=True):
+        spikes += len(activity.neuron)
+        spent("functional")
+        for model, ledger in ledgers.items():
+            ledger.add(activity)
+            spent(model)
+    for model, ledger in ledgers.items():
+        run[f"{model}_s"] = ledger.close().latency_s
+        spent(model)
+    run |= seconds | {"spikes": spikes / run["steps"]}
 
 
 def gigabytes() -> float:
@@ -157,7 +167,7 @@ def theirs(name: str, steps: int) -> dict[str, Any]:
 
     network = NETWORKS[name]()
     program, x = on_cores(network), spikes(network, steps, RATES[name])
-    (activity,) = record(network, x, updates=True)
+    activity = record_one(network, x, updates=True)
     library, found = load_library(), translate(program)
     start = time.perf_counter()
     chip, _ = build(library, found, resolve(program.chip, "sanafe"), activity)
@@ -222,7 +232,7 @@ def linear() -> None:
         for model in ("fast", "cycle"):
             best = np.inf
             for _ in range(3 if messages < 10**6 else 1):
-                ledger = Ledger(machine, costs, model, "chip")
+                ledger = Ledger(machine, costs, model, "chip", activity.steps)
                 ledger.times = times
                 start = time.perf_counter()
                 ledger.add(activity)
@@ -238,9 +248,9 @@ def noise(axons: NDArray[np.int64], messages: int) -> Activity:
     steps = max(1, messages // 10**3)
     each = max(1, round(messages / steps / axons[sending].mean()))
     neuron = np.sort([rng.choice(sending, each, replace=False) for _ in range(steps)], axis=1)
-    marks = np.zeros((steps, len(axons)), np.uint8)
     start = np.arange(steps + 1) * each
-    return Activity(1, steps, start, neuron.ravel().astype(np.int32), marks, marks)
+    status = np.zeros((steps, len(axons)), np.uint8)
+    return Activity(1, steps, start, neuron.ravel().astype(np.int32), status)
 
 
 def main() -> None:

@@ -2,52 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from snncompile.backends.energy import kernels
 from snncompile.ir.graph import IntegerNetwork, Progress, Projection
 from snncompile.neurons.base import BINARY
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import Block, blocks
 from snncompile.reference.ways import Scratch, ways
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 
 Marks = NDArray[np.uint8]
+MOST = 2**21
+"""Neurons times samples times steps of which events are held at a time, about 8 bytes for each."""
 
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """Events of some samples, one after the other, in time steps of the network.
+    """Events of some samples, one after the other, in some time steps of the network.
 
     Neurons have the numbers of `Layout`: the input first, then the populations in their order.
     """
 
     samples: int
     steps: int
-    """Time steps of one sample, from the first input to the last output."""
+    """Time steps of each sample."""
     step_start: NDArray[np.int64]
     """Where the spikes of each step begin, and the end; shape (samples * steps + 1,)."""
     neuron: NDArray[np.int32]
     """Neurons that spike, in rising order within a step."""
-    reached: Marks
-    """1 where at least one synapse reaches a neuron in a step: (samples * steps, neurons)."""
-    updated: Marks | None
-    """1 where the potential is written (see `events`); None if that was not recorded."""
+    status: Marks
+    """1 where at least one synapse reaches a neuron in a step, 2 where its potential is written for
+    another reason (see `events`), 3 for both: (samples * steps, neurons)."""
+    updates: bool = True
+    """Whether the twos were recorded."""
+    first_step: int = 0
+    """Step of the samples with which it begins; those before came with the activity before."""
 
     def cut(self, steps: int) -> Activity:
         """Return the first so many steps of the only sample."""
         assert self.samples == 1
-        updated = None if self.updated is None else self.updated[:steps]
         start = self.step_start[: steps + 1]
         neuron = self.neuron[: start[-1]]
-        return Activity(1, steps, start, neuron, self.reached[:steps], updated)
+        return Activity(1, steps, start, neuron, self.status[:steps], self.updates)
 
 
 def network_steps(network: IntegerNetwork, steps: int) -> int:
@@ -61,119 +68,200 @@ def record(
     *,
     updates: bool = False,
     progress: Progress | None = None,
+    most: int = MOST,
 ) -> Iterator[Activity]:
-    """Yield the activity of one batch of samples after the other.
+    """Yield the activity piece after piece: some samples, some steps of theirs after the others.
+
+    The next piece overwrites the arrays of the one before.
 
     Args:
         network: the integer network.
         x: checked input, shape (samples, steps, *input.shape).
         updates: whether to record which potentials are written, which takes longer.
-        progress: called after each batch.
+        progress: called after the last piece of some samples.
+        most: neurons times samples times steps of a piece, roughly.
     """
-    watched: dict[str, list[Tensor]] = {p.name: [] for p in network.populations}
-    potential = {p.name: p.neuron.states.index(p.neuron.potential) for p in network.populations}
+    recorder = _Recorder(network, x.shape[1], updates)
+    for block in blocks(network, x, most=most, charged=updates, progress=progress):
+        yield recorder.add(block)
 
-    def watch(name: str, step: int, state: tuple[Tensor, ...]) -> None:
-        if step == 0:
-            watched[name].clear()
-        watched[name].append(state[potential[name]] != 0)
 
-    watching = watch if updates else None
-    for trains in batches(network, x, progress=progress, watch=watching, fast=True):
-        yield from_trains(network, trains, watched if updates else None)
+def record_one(network: IntegerNetwork, x: NDArray[Any], *, updates: bool = False) -> Activity:
+    """Return the whole activity of one sample; see `record`."""
+    assert len(x) == 1
+    return _joined([dataclasses.replace(piece, status=piece.status.copy())
+                    for piece in record(network, x, updates=updates)])  # fmt: skip
 
 
 def from_trains(
-    network: IntegerNetwork,
-    trains: dict[str, Tensor],
-    watched: dict[str, list[Tensor]] | None = None,
+    network: IntegerNetwork, trains: dict[str, Tensor], charged: dict[str, Tensor] | None = None
 ) -> Activity:
     """Return the activity of some samples.
 
     Args:
         network: the integer network.
         trains: output of the input and of each population, shape (samples, steps, size).
-        watched: per population and step, where the potential is not zero; None: not known.
+        charged: in the same shape, 1 where the potential is not zero after a step; None: not known.
     """
-    spikes = {name: _plain(train != 0) for name, train in trains.items()}
-    spikes |= {p.name: spikes[p.name] * 0 for p in network.populations if not p.neuron.spikes}
-    samples, own = spikes[network.input.name].shape[:2]
-    shape = (samples, network_steps(network, own))
-    names = [network.input.name, *(p.name for p in network.populations)]
-    fired = _row(network, spikes, names, shape)
-    reached = _reached_row(network, spikes, names, shape)
-    updated = None
-    if watched is not None:
-        written = {
-            name: _written(network, name, spikes[name], torch.stack(watched[name], 1))
-            for name in names[1:]
-        }
-        updated = _row(network, written, names[1:], shape)
-        updated |= reached[:, network.input.size :]
-        updated = np.concatenate([reached[:, : network.input.size], updated], axis=1)
-    step_start, neuron = _events(fired)
-    return Activity(*shape, step_start, neuron, reached, updated)
+    steps = trains[network.input.name].shape[1]
+    recorder = _Recorder(network, steps, charged is not None)
+    return recorder.add(Block(0, 0, True, trains, charged or {}))
+
+
+def _joined(parts: Sequence[Activity]) -> Activity:
+    """Return all pieces of one sample as one."""
+    if len(parts) == 1:
+        return parts[0]
+    starts = np.cumsum([0, *(len(part.neuron) for part in parts)])
+    begins = [part.step_start[:-1] + start for part, start in zip(parts, starts, strict=False)]
+    return Activity(
+        samples=1,
+        steps=sum(part.steps for part in parts),
+        step_start=np.concatenate([*begins, starts[-1:]]),
+        neuron=np.concatenate([part.neuron for part in parts]),
+        status=np.concatenate([part.status for part in parts]),
+        updates=parts[0].updates,
+    )
+
+
+class _Rows:
+    """Marks of neurons by step of the network, for one block and the steps that follow it."""
+
+    def __init__(self) -> None:
+        self._memory = np.zeros(0, np.uint8)
+        self.marks = self._memory.reshape(0, 0, 0)
+        """Shape (samples, steps, neurons)."""
+
+    def go_on(self, shape: tuple[int, int, int], steps: int) -> None:
+        """Forget the first steps, keep what follows them; zeros from there on.
+
+        Args:
+            shape: samples, steps and neurons from now on.
+            steps: to forget; all of other samples.
+        """
+        kept = self.marks[:, steps:][:, : shape[1]].copy()
+        if self._memory.size < math.prod(shape):
+            self._memory = np.empty(math.prod(shape), np.uint8)
+        self.marks = self._memory[: math.prod(shape)].reshape(shape)
+        if kept.size:
+            self.marks[:, : kept.shape[1]] = kept
+        self.marks[:, kept.shape[1] :] = 0
+
+
+class _Recorder:
+    """Puts the own steps of populations into steps of the network, block after block.
+
+    What a block says about later steps of the network, because of phases and delays, is kept until
+    the block that ends them.
+    """
+
+    def __init__(self, network: IntegerNetwork, steps: int, updates: bool) -> None:
+        self.network, self.steps, self.updates = network, steps, updates
+        self.touch = {id(p): _touch(p) for p in network.projections}
+        ends = np.cumsum([network.input.size, *(p.size for p in network.populations)]).tolist()
+        names = [network.input.name, *(p.name for p in network.populations)]
+        self.place = {n: slice(*ends) for n, ends in zip(names, pairwise([0, *ends]), strict=True)}
+        self.size: int = ends[-1]
+        self.last = max(p.phase for p in network.populations)
+        delays = [network.phase(p.target) + network.own_delay(p) for p in network.projections]
+        self.ahead = max([self.last, *delays])
+        """Steps of the network after its own that a block may say something about."""
+        self.fired, self.status, self.done = _Rows(), _Rows(), 0
+        self.charged: dict[str, Marks] = {}
+        """Of the last step."""
+
+    def add(self, block: Block) -> Activity:
+        """Return what is complete with this block; it holds until the next one."""
+        samples, length = block.trains[self.network.input.name].shape[:2]
+        shape = samples, length + (self.last if block.last else self.ahead), self.size
+        for rows in (self.fired, self.status):
+            rows.go_on(shape, self.done)
+        spikes = self._spikes(block)
+        for name, marks in spikes.items():
+            self._own(self.fired, name, 0, length)[...] = marks
+        self._reach(spikes, block.first_step)
+        if self.updates:
+            self._write(spikes, block)
+        self.done = shape[1] if block.last else length
+        fired, status = (
+            rows.marks[:, : self.done].reshape(-1, self.size) for rows in (self.fired, self.status)
+        )
+        start, neuron = _events(fired)
+        return Activity(
+            samples, self.done, start, neuron, status, self.updates, block.first_step
+        )
+
+    def _spikes(self, block: Block) -> dict[str, Marks]:
+        """Return what was sent; nothing by neurons that do not spike."""
+        spikes = {name: _plain(train) for name, train in block.trains.items()}
+        silent = [p.name for p in self.network.populations if not p.neuron.spikes]
+        return spikes | {name: np.zeros_like(spikes[name]) for name in silent}
+
+    def _own(self, rows: _Rows, name: str, delay: int, length: int) -> Marks:
+        """Return the marks of a population in its own steps."""
+        first = self.network.phase(name) + delay
+        return rows.marks[:, first : first + length, self.place[name]]
+
+    def _reach(self, spikes: dict[str, Marks], first_step: int) -> None:
+        for p in self.network.projections:
+            delay = self.network.own_delay(p)
+            sent = spikes[p.source][:, : max(0, self.steps - first_step - delay)]
+            if sent.shape[1]:
+                self.touch[id(p)](sent, self._own(self.status, p.target, delay, sent.shape[1]))
+
+    def _write(self, spikes: dict[str, Marks], block: Block) -> None:
+        """Mark potentials that are written for other reasons than an arriving spike."""
+        for p in self.network.populations:
+            charged = _plain(block.charged[p.name])
+            before = np.broadcast_to(p.neuron.initial != 0, charged[:, 0].shape).astype(np.uint8)
+            if block.first_step:
+                before = self.charged[p.name]
+            bias: Any = getattr(p.neuron, "bias_mantissa", 0)
+            kernels.mark_written(
+                self._own(self.status, p.name, 0, charged.shape[1]),
+                spikes[p.name],
+                charged,
+                before,
+                np.broadcast_to(np.asarray(bias) != 0, p.size).astype(np.uint8),
+            )
+            self.charged[p.name] = charged[:, -1].copy()
 
 
 def _plain(train: Tensor) -> Marks:
-    array: NDArray[np.bool_] = train.numpy()
-    return array.view(np.uint8)
+    """Return 1 where a train is not 0."""
+    array: NDArray[Any] = train.numpy()
+    if array.dtype != np.uint8:  # of which all are 0 and 1
+        array = (array if array.dtype == np.bool_ else array != 0).view(np.uint8)
+    return np.ascontiguousarray(array)
 
 
 def _events(fired: Marks) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    where = np.flatnonzero(fired)
-    step_start = np.searchsorted(where, np.arange(len(fired) + 1) * fired.shape[1])
-    return step_start, (where % fired.shape[1]).astype(np.int32)
+    """Return where the spikes of each row begin, and the neurons that spike."""
+    fired = np.ascontiguousarray(fired)
+    step_start = np.zeros(len(fired) + 1, np.int64)
+    neuron = np.empty(np.count_nonzero(fired), np.int32)
+    marks = fired.reshape(-1)
+    words = marks[: len(marks) // 8 * 8].view(np.uint64)
+    kernels.list_marked(marks, words, fired.shape[1], step_start, neuron)
+    return step_start, neuron
 
 
-def _row(
-    network: IntegerNetwork, marks: dict[str, Marks], names: list[str], shape: tuple[int, int]
-) -> Marks:
-    """Return marks of own steps side by side, in network steps: (samples * steps, neurons)."""
-    size = sum(marks[name].shape[2] for name in names)
-    row: Marks = np.zeros((*shape, size), np.uint8)
-    start = 0
-    for name in names:
-        stop, phase = start + marks[name].shape[2], network.phase(name)
-        row[:, phase : phase + marks[name].shape[1], start:stop] = marks[name]
-        start = stop
-    return row.reshape(-1, size)
-
-
-def _reached_row(
-    network: IntegerNetwork, spikes: dict[str, Marks], names: list[str], shape: tuple[int, int]
-) -> Marks:
-    reached = {name: np.zeros_like(spikes[name]) for name in names}
-    for p in network.projections:
-        delay = network.own_delay(p)
-        train = spikes[p.source]
-        if delay < train.shape[1]:
-            sent = train[:, : train.shape[1] - delay]
-            reached[p.target][:, delay:] |= _touch(p)(sent)
-    return _row(network, reached, names, shape)
-
-
-def _written(network: IntegerNetwork, name: str, fired: Marks, potential: Tensor) -> Marks:
-    """Return where potentials are written for other reasons than an arriving spike."""
-    written = fired.copy()
-    neuron = network.population(name).neuron
-    written[:, 1:] |= _plain(potential)[:, :-1]
-    written[:, 0] |= np.asarray(neuron.initial != 0).astype(np.uint8)
-    written |= np.asarray(getattr(neuron, "bias_mantissa", 0) != 0).astype(np.uint8)
-    return written
-
-
-Touch = Callable[[Marks], Marks]
+Touch = Callable[[Marks, Marks], None]
+"""Given spikes (samples, steps, source), sets the first bit of the neurons (samples, steps, target)
+that a synapse reaches."""
 
 
 def _touch(p: Projection) -> Touch:
-    """Return the function from spikes (.., source) to targets that a synapse reaches."""
+    """Return what marks the targets of a projection's spikes."""
     wiring = p.synapses.wiring
-    return TOUCHES.get(type(wiring), _pattern)(wiring)
+    return TOUCHES.get(type(wiring), _sparse)(wiring)
 
 
 def _dense(wiring: Any) -> Touch:
-    return lambda sent: np.repeat(sent.max(axis=2, keepdims=True, initial=0), wiring.targets, 2)
+    def touch(sent: Marks, status: Marks) -> None:
+        status |= sent.max(axis=2, keepdims=True, initial=0)
+
+    return touch
 
 
 def _convolution(wiring: Any) -> Touch:
@@ -190,29 +278,38 @@ def _convolution(wiring: Any) -> Touch:
     )
     pattern = _pattern(thin)
 
-    def touch(sent: Marks) -> Marks:
+    def touch(sent: Marks, status: Marks) -> None:
         grouped = sent.reshape(*sent.shape[:2], wiring.groups, channels // wiring.groups, -1)
         marks = pattern(grouped.max(axis=3).reshape(*sent.shape[:2], -1))
-        apart = marks.reshape(*sent.shape[:2], wiring.groups, -1)
-        wide = np.repeat(apart, wiring.channels // wiring.groups, axis=2)
-        return wide.reshape(*sent.shape[:2], -1)
+        apart = status.reshape(*marks.shape[:2], wiring.groups, -1, marks.shape[2] // wiring.groups)
+        apart |= marks.reshape(*marks.shape[:2], wiring.groups, 1, -1)
 
     return touch
 
 
-def _pattern(wiring: Wiring) -> Touch:
+def _sparse(wiring: Wiring) -> Touch:
+    pattern = _pattern(wiring)
+
+    def touch(sent: Marks, status: Marks) -> None:
+        status |= pattern(sent)
+
+    return touch
+
+
+def _pattern(wiring: Wiring) -> Callable[[Marks], Marks]:
+    """Return the function from spikes (.., source) to the targets they have synapses on."""
     ones = IntegerSynapses(wiring, np.ones(wiring.weight_shape, np.int16), 0, 9)
     found = ways(ones, BINARY, 1, 1)
     assert found is not None, "a neuron has fewer than 2^31 sources"
 
-    def touch(sent: Marks) -> Marks:
+    def reached(sent: Marks) -> Marks:
         rows = np.ascontiguousarray(sent.reshape(-1, wiring.sources))
         count = np.empty((len(rows), wiring.targets), np.int32)
         found.choose(rows).fill(rows, count, Scratch())
         marks: Marks = (count > 0).view(np.uint8)
         return marks.reshape(*sent.shape[:2], -1)
 
-    return touch
+    return reached
 
 
 TOUCHES: dict[type, Callable[[Any], Touch]] = {Dense: _dense, Convolution: _convolution}

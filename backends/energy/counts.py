@@ -107,12 +107,12 @@ def count(machine: Machine, activity: Activity) -> Counts:
 def _add_neurons(machine: Machine, activity: Activity, events: Ints) -> None:
     layout, each = machine.layout, machine.each
     mapped = layout.part_size * each
-    active = _marked(layout, activity.reached, events.shape[1]) * each
+    reached, updated = _marked(layout, activity.status, events.shape[1])
+    active = reached * each
     events[..., COLUMN["neuron_mapped"]] = mapped
     events[..., COLUMN["neuron_active"]] = active
     events[..., COLUMN["neuron_inactive"]] = mapped - active
-    if activity.updated is not None:
-        updated = _marked(layout, activity.updated, events.shape[1])
+    if activity.updates:
         events[..., COLUMN["neuron_updated"]] = updated * each
     inputs = [i for i, part in enumerate(layout.parts) if part.layer == layout.names[0]]
     events[:, inputs, COLUMN["spike"]] = 0  # the input has no neurons
@@ -123,13 +123,11 @@ def _add_neurons(machine: Machine, activity: Activity, events: Ints) -> None:
             events[:, i, COLUMN["host_output"]] = read
 
 
-def _marked(layout: Layout, marked: NDArray[np.uint8], parts: int) -> Ints:
-    """Return how many neurons of each part are marked in each step."""
-    changes = np.flatnonzero(np.diff(layout.part_of)) + 1
-    start = np.concatenate([[0], changes, [layout.size]])
-    count: Ints = np.zeros((len(marked), parts), np.int64)
-    kernels.count_marked(marked, start, layout.part_of[start[:-1]], count)
-    return count
+def _marked(layout: Layout, status: NDArray[np.uint8], parts: int) -> tuple[Ints, Ints]:
+    """Return how many neurons of each part are reached and updated in each step."""
+    reached, updated = np.zeros((2, len(status), parts), np.int64)
+    kernels.count_marked(status, *layout.runs, reached, updated)
+    return reached, updated
 
 
 def _add_messages(machine: Machine, sent: Ints, events: Ints) -> None:

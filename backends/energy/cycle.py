@@ -65,7 +65,7 @@ def follow(
     times = times or Times.of(machine, costs)
     state = _flight(machine, costs, times) if rules == "sanafe" else _state(machine, costs, times)
     run: Any = sanafe_kernels.run_step if rules == "sanafe" else cycle_kernels.run_step
-    status = activity.reached + 2 * (0 if activity.updated is None else activity.updated)
+    status = activity.status
     fired = np.zeros(machine.layout.size, np.uint8)
     found = np.zeros(len(status))
     for step in range(len(status)):
@@ -84,7 +84,7 @@ class Times:
     """Times of neurons and axons."""
 
     neuron_ns: Floats
-    """By part, status (1 reached, 2 written, 3 both) and whether it spikes: (parts, 4, 2)."""
+    """By part, status (see `Activity`) and whether it spikes: (parts, 4, 2)."""
     send_ns: Floats
     """Per axon."""
     receive_ns: Floats
@@ -117,7 +117,7 @@ class Times:
 def _neuron_times(machine: Machine, t: dict[str, float]) -> Floats:
     each = machine.each[:, None, None]
     reached = np.array([0, 1, 0, 1])[None, :, None]
-    written = np.array([0, 0, 1, 1])[None, :, None]
+    written = np.array([0, 1, 1, 1])[None, :, None]
     spikes = np.array([0, 1])[None, None, :]
     update = np.where(reached, t["neuron_active"], t["neuron_inactive"])
     network = machine.program.network

@@ -73,20 +73,25 @@ def _estimate(
 ) -> Estimate:
     chosen = resolve(program.chip, costs)
     spikes = check_spikes(program.network, x)
-    ledger = Ledger(machine_for(program, rules), chosen, model, rules)
-    updates = rules == "sanafe" or any("neuron_updated" in s.prices for s in ledger.sets.values())
+    steps = network_steps(program.network, spikes.shape[1])
+    ledger = Ledger(machine_for(program, rules), chosen, model, rules, steps)
+    updates = rules == "sanafe" or any(s.price("neuron_updated") for s in ledger.sets.values())
     for activity in record(program.network, spikes, updates=updates, progress=progress):
         ledger.add(activity)
-    return ledger.close(network_steps(program.network, spikes.shape[1]))
+    return ledger.close()
 
 
 class Ledger:
-    """Sums counts and time over batches; only here, where all samples must come together."""
+    """Sums counts and time over pieces of activity, samples and steps in their order."""
 
-    def __init__(self, machine: Machine, costs: Costs, model: Model, rules: Rules) -> None:
+    def __init__(
+        self, machine: Machine, costs: Costs, model: Model, rules: Rules, steps: int
+    ) -> None:
         self.machine, self.costs, self.model, self.rules = machine, costs, model, rules
-        self.sets = machine.program.chip.costs
-        self.counts: NDArray[np.int64] | int = 0
+        self.steps = steps
+        """Time steps of the network, of each sample."""
+        self.sets = {name: resolve(costs.chip, name) for name in machine.program.chip.costs}
+        self.counts = np.zeros((steps, len(machine.layout.parts), len(EVENTS)), np.int64)
         self.seconds: list[NDArray[np.float64]] = []
         self.bound: list[NDArray[np.int64]] = []
         self.others: defaultdict[str, float] = defaultdict(float)
@@ -94,17 +99,21 @@ class Ledger:
         self.times: Times | None = None
 
     def add(self, activity: Activity) -> None:
-        """Add one batch of samples."""
+        """Add what comes next of the samples, or the beginning of further ones."""
         counts = count(self.machine, activity)
         shape = (activity.samples, activity.steps)
-        self.counts = self.counts + counts.events.reshape(*shape, *counts.events.shape[1:]).sum(0)
+        now = slice(activity.first_step, activity.first_step + activity.steps)
+        self.counts[now] += counts.events.reshape(*shape, *counts.events.shape[1:]).sum(0)
+        if not activity.first_step:
+            self.seconds.append(np.zeros((activity.samples, self.steps)))
+            self.bound.append(np.zeros((activity.samples, self.steps), np.int64))
         done = work(self.machine, self.costs, counts)
         step = self._step_ns(self.costs, done, activity)
         self.busy += np.maximum(done.sending, done.receiving).sum(axis=0) * 1e-9
         barrier = barrier_ns(self.machine, self.costs, self.rules) or 0.0
         floor = self.costs.set.step_floor_ns.value or 0.0
-        self.bound.append(bounds(done, barrier, floor, step).reshape(shape))
-        self.seconds.append(step.reshape(shape) * 1e-9)
+        self.bound[-1][:, now] = bounds(done, barrier, floor, step).reshape(shape)
+        self.seconds[-1][:, now] = step.reshape(shape) * 1e-9
         self._add_others(counts, float(self._closed(self.costs, done).sum()))
 
     def _step_ns(self, costs: Costs, done: Work, activity: Activity) -> NDArray[np.float64]:
@@ -126,18 +135,17 @@ class Ledger:
 
     def _add_others(self, counts: Counts, own: float) -> None:
         """Add the time by every cost set of the chip, in closed form, for the range."""
-        for name in self.sets:
+        for name, other in self.sets.items():
             if name == self.costs.name:
                 self.others[name] += own
                 continue
-            other = resolve(self.costs.chip, name)
             self.others[name] += float(self._closed(other, work(self.machine, other, counts)).sum())
 
-    def close(self, steps: int) -> Estimate:
+    def close(self) -> Estimate:
         """Return the means over all samples."""
         seconds, bound = np.concatenate(self.seconds), np.concatenate(self.bound)
         samples, latency = len(seconds), float(seconds.sum(axis=1).mean())
-        means = np.asarray(self.counts) / samples
+        means = self.counts / samples
         rows = tuple(_rows(self.machine, self.costs, means, latency))
         names = bound_names(self.machine)
         found = Counter(bound.ravel().tolist()).most_common()
@@ -150,7 +158,7 @@ class Ledger:
             title=self.costs.set.title,
             note=self.costs.set.note,
             samples=samples,
-            steps=steps,
+            steps=self.steps,
             latency_s=latency,
             rows=rows,
             missing=self._missing(rows, means),
@@ -184,9 +192,9 @@ class Ledger:
         """Return the range from the spread of the chip's cost sets and the set's own error."""
         own = self.others[self.costs.name] or 1.0
         energies, latencies, because = [], [], []
-        for name in self.sets:
+        for name, costs in self.sets.items():
             time = latency * self.others[name] / own
-            rows = _rows(self.machine, resolve(self.costs.chip, name), means, time)
+            rows = _rows(self.machine, costs, means, time)
             energies.append(sum(r.energy_j or 0.0 for r in rows))
             latencies.append(time)
         if len(self.sets) > 1:

@@ -89,19 +89,65 @@ def count_messages(
 
 
 @njit(cache=True)
-def count_marked(marked: Any, run_start: Any, run_part: Any, count: Any) -> None:
-    """Add to count (steps, parts) how many neurons are marked.
+def count_marked(status: Any, run_start: Any, run_part: Any, reached: Any, updated: Any) -> None:
+    """Add to reached and updated (steps, parts) how many neurons are.
 
     Args:
-        marked: 0 and 1, shape (steps, neurons), uint8.
+        status: see `Activity`, shape (steps, neurons), uint8.
         run_start: where runs of neurons of one part begin, and the end.
         run_part: part of each run.
-        count: filled.
+        reached: filled: how many have the first bit.
+        updated: filled: how many have any.
     """
-    for step in range(marked.shape[0]):
-        row = marked[step]
+    for step in range(status.shape[0]):
+        row = status[step]
         for r in range(len(run_part)):
-            total = np.uint32(0)
+            first, some = np.uint32(0), np.uint32(0)
             for mark in row[run_start[r] : run_start[r + 1]]:
-                total += np.uint32(mark)
-            count[step, run_part[r]] += total
+                first += np.uint32(mark & 1)
+                some += np.uint32(mark != 0)
+            reached[step, run_part[r]] += first
+            updated[step, run_part[r]] += some
+
+
+@njit(cache=True)
+def mark_written(status: Any, spikes: Any, charged: Any, before: Any, bias: Any) -> None:
+    """Set the second bit where a neuron spikes, has a bias, or had a potential that is not zero.
+
+    Args:
+        status: filled, shape (samples, steps, neurons); likewise the spikes.
+        charged: 1 where the potential is not zero after a step; before: before the first one.
+        bias: 1 where there is a bias, shape (neurons,).
+    """
+    for sample in range(charged.shape[0]):
+        last = before[sample]
+        for step in range(charged.shape[1]):
+            row, fired = status[sample, step], spikes[sample, step]
+            for i in range(len(bias)):
+                row[i] |= np.uint8((fired[i] | last[i] | bias[i]) << 1)
+            last = charged[sample, step]
+
+
+@njit(cache=True)
+def list_marked(marks: Any, words: Any, size: int, start: Any, found: Any) -> None:
+    """List the places that are marked in each row.
+
+    Args:
+        marks: 0 and 1, all rows one after the other, uint8.
+        words: the same memory as uint64, its last bytes left out.
+        size: of a row.
+        start: filled: where each row begins in `found`, and the end.
+        found: filled, places counted from the beginning of their row.
+    """
+    count, row = 0, 0
+    for w in range(len(words) + 1):
+        if w < len(words) and words[w] == 0:
+            continue
+        for i in range(8 * w, min(8 * w + 8, len(marks))):
+            if marks[i]:
+                while i >= (row + 1) * size:
+                    row += 1
+                    start[row] = count
+                found[count] = i - row * size
+                count += 1
+    start[row + 1 :] = count

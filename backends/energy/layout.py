@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -60,12 +61,19 @@ class Layout:
         """Number of cores, those of the input included."""
         return len(self.sites)
 
-    @property
+    @cached_property
+    def runs(self) -> tuple[NDArray[np.int64], Ints]:
+        """Neurons of one part that follow each other: where each run begins, the end; its part."""
+        changes = np.flatnonzero(np.diff(self.part_of)) + 1
+        start = np.concatenate([[0], changes, [self.size]])
+        return start, self.part_of[start[:-1]]
+
+    @cached_property
     def part_core(self) -> Ints:
         """Core of each part."""
         return np.array([part.core for part in self.parts], np.int32)
 
-    @property
+    @cached_property
     def part_size(self) -> Ints:
         """Neurons of each part."""
         return np.bincount(self.part_of, minlength=len(self.parts)).astype(np.int32)

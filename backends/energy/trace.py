@@ -15,7 +15,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from snncompile.backends.energy.activity import record
+from snncompile.backends.energy.activity import record_one
 from snncompile.backends.energy.costs import resolve
 from snncompile.backends.energy.counts import Machine, chip_machine
 from snncompile.backends.energy.cycle import Message, follow
@@ -60,7 +60,7 @@ def trace(
         raise InputError(f"a trace holds at least 1 message, got {most}")
     chosen, machine = resolve(program.chip, costs), chip_machine(program)
     updates = "neuron_updated" in chosen.set.prices
-    (activity,) = record(program.network, spikes, updates=updates)
+    activity = record_one(program.network, spikes, updates=updates)
     found: list[list[Message]] = []
     longest = follow(machine, chosen, activity, watch=lambda _, messages: found.append(messages))
     barrier, floor = barrier_ns(machine, chosen, "chip") or 0.0, chosen.set.step_floor_ns.value

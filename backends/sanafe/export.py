@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from snncompile.backends.energy.activity import Activity, record
+from snncompile.backends.energy.activity import Activity, record_one
 from snncompile.backends.energy.costs import resolve
 from snncompile.backends.sanafe import architecture
 from snncompile.backends.sanafe.network import Edges, Group, SanafeNetwork, translate
@@ -36,7 +36,7 @@ def write(path: Path, program: Program, x: ArrayLike, *, costs: str | None = Non
         UnsupportedError: SANA-FE's files cannot say it; the message names the population.
     """
     spikes, steps = padded(program, x)
-    (activity,) = record(program.network, spikes)
+    activity = record_one(program.network, spikes)
     found = translate(program)
     _check(found)
     units = int(found.unit.max(initial=0)) + 1

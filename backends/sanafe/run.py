@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snncompile.backends.energy.activity import Activity, record
+from snncompile.backends.energy.activity import Activity, record_one
 from snncompile.backends.energy.costs import Costs, resolve
 from snncompile.backends.sanafe import architecture
 from snncompile.backends.sanafe.network import SanafeNetwork, translate
@@ -82,7 +82,7 @@ def run(
         replay: replay every population instead of computing it.
     """
     spikes, steps = padded(program, x)
-    (activity,) = record(program.network, spikes, updates=True)
+    activity = record_one(program.network, spikes, updates=True)
     activity = activity.cut(steps)
     found = translate(program, replay=replay)
     library = load_library()
@@ -166,8 +166,8 @@ def _set_biases(
 
 
 def _replayed(activity: Activity, neurons: slice, step: int) -> NDArray[np.float64]:
-    assert activity.updated is not None
-    bias = np.where(activity.updated[step, neurons], WRITE, REST)
+    assert activity.updates
+    bias = np.where(activity.status[step, neurons] > 0, WRITE, REST)
     fired = activity.neuron[activity.step_start[step] : activity.step_start[step + 1]]
     own = fired[(fired >= neurons.start) & (fired < neurons.stop)]
     bias[own - neurons.start] = FIRE

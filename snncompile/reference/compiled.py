@@ -35,12 +35,14 @@ from snncompile.reference.ways import Scratch, Way, Ways, kernels
 
 Array = NDArray[Any]
 Place = tuple[int, int, int, int]
-Kernel = Callable[[Array, Array, Place, Array], bool]
-"""(drive, out, place and shift, state): see `neuron_kernels.py`."""
+Kernel = Callable[[Array, Array, Place, Array, Array], bool]
+"""(drive, out, place and shift, state, charged): see `neuron_kernels.py`."""
 
 Tell = Callable[[int, Array], None]
 """Called with (time step, states after it)."""
 
+NOT_NOTED = np.zeros((0, 0, 0), np.uint8)
+"""Where nobody asks which potentials are not zero."""
 PARAMETER_LIMIT = 1 << 29
 """Thresholds and biases from here on could leave 32 bits."""
 SLICE_BYTES = 2**21
@@ -137,9 +139,9 @@ def bind_neuron(neuron: Neuron, size: int, channels: int = 1) -> Kernel | None:
     module = importlib.import_module("snncompile.reference.neuron_kernels")
     function = getattr(module, name)
     if not hasattr(neuron, "reset"):
-        return lambda drive, out, at, state: bool(function(drive, out, at, state, p))
+        return lambda *arrays: bool(function(*arrays, p))
     reset: int = getattr(module, neuron.reset.upper())
-    return lambda drive, out, at, state: bool(function(drive, out, at, state, p, reset))
+    return lambda *arrays: bool(function(*arrays, p, reset))
 
 
 def _fits(what: str, value: Array) -> bool:
@@ -172,7 +174,7 @@ class Fast:
     """A population that is ready to run."""
 
     kernel: Kernel
-    by_step: Callable[[Array, Array, Place, Array], None]
+    by_step: Callable[[Array, Array, Place, Array, Array], None]
     """Does the same as the kernel, for any input."""
     size: int
 
@@ -183,6 +185,7 @@ class Fast:
         before: int,
         state: Array,
         tell: Tell | None = None,
+        charged: Array = NOT_NOTED,
     ) -> None:
         """Fill the output.
 
@@ -192,6 +195,8 @@ class Fast:
             before: steps of `out` that are there already.
             state: shape (samples, states, n), int32; is brought forward.
             tell: called after each time step, which then are computed one by one.
+            charged: filled with 1 where the potential is not zero after a step, shape (samples,
+                steps, n), uint8; or without samples.
         """
         samples, steps = len(out), out.shape[1] - before
         chosen = [a.ways.choose(a.train) for a in arriving]
@@ -204,10 +209,10 @@ class Fast:
                 now = slice(first, min(first + most, steps))
                 drive = self._drive(arriving, chosen, part, now)
                 at = part.start, before + first, *shift
-                old = state[part].copy()
-                if not self.kernel(drive, out, at, state[part]):
+                old, noted = state[part].copy(), charged[part, now]
+                if not self.kernel(drive, out, at, state[part], noted):
                     state[part] = old
-                    self.by_step(drive, out, at, state[part])
+                    self.by_step(drive, out, at, state[part], noted)
                 if tell:
                     tell(first, state)
 

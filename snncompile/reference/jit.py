@@ -87,3 +87,12 @@ def current(u: Any, keep: Any, x: Any) -> Any:
 def saturate(v: Any) -> Any:
     """Return v limited to +-(2^23 - 1)."""
     return np.int32(min(max(v, np.int32(-8388607)), np.int32(8388607)))
+
+
+@compiled
+def note(charged: Array, sample: int, step: int, first: int, v: Array) -> None:
+    """Mark which of the potentials are not zero, where that is asked for."""
+    if len(charged):
+        row = charged[sample, step, first : first + len(v)]
+        for i in range(len(v)):
+            row[i] = v[i] != 0

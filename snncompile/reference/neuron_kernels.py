@@ -7,6 +7,8 @@ All take the same arguments:
     at           first sample and step of `out` to write; by how many bits `drive` is to be shifted
                  left, and then right
     state        states before the first step, afterwards those of the last, (samples, states, n)
+    charged      filled with 1 where the potential is not zero after a step, shape of `drive`; or
+                 without samples
     p            parameters in the order of `compiled.py`, shape (parameters, n), int32
     reset        HARD and so on, of neurons that have a choice
 
@@ -25,6 +27,7 @@ from snncompile.reference.jit import (
     compiled,
     current,
     decayed,
+    note,
     saturate,
     shifted,
     too_large,
@@ -36,7 +39,9 @@ HARD, SOFT, DELAYED_SOFT, DELAYED_HARD, STRICT_SOFT, NONE = range(6)
 
 
 @compiled
-def integrate_fire(drive: Array, out: Array, at: Place, state: Array, p: Array, reset: int) -> bool:
+def integrate_fire(
+    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array, reset: int
+) -> bool:
     """See `IntegerIntegrateFire`; p: threshold, bias."""
     left = np.int32(0)
     for sample, a, b in blocks(len(drive), drive.shape[2]):
@@ -51,11 +56,14 @@ def integrate_fire(drive: Array, out: Array, at: Place, state: Array, p: Array, 
                 after = np.int32(0) if reset == HARD else np.int32(total - limit[i])
                 v[i] = after if spike else total
                 spikes[i] = spike
+            note(charged, sample, step, a, v)
     return bool(left == 0)
 
 
 @compiled
-def cuba_lif(drive: Array, out: Array, at: Place, state: Array, p: Array, reset: int) -> bool:
+def cuba_lif(
+    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array, reset: int
+) -> bool:
     """See `IntegerCubaLif`; p: what is kept of u and of v (0..4096), threshold, bias."""
     left = np.int32(0)
     for sample, a, b in blocks(len(drive), drive.shape[2]):
@@ -67,6 +75,7 @@ def cuba_lif(drive: Array, out: Array, at: Place, state: Array, p: Array, reset:
                 left |= _after_the_last_step(
                     row, at, spikes, u, v, keep_u, keep_v, limit, bias, reset
                 )
+                note(charged, sample, step, a, v)
                 continue
             for i in range(b - a):
                 x = shifted(row[i], at)
@@ -78,6 +87,7 @@ def cuba_lif(drive: Array, out: Array, at: Place, state: Array, p: Array, reset:
                 after = np.int32(0) if reset == HARD else np.int32(total - limit[i])
                 v[i] = after if spike else total
                 spikes[i] = spike
+            note(charged, sample, step, a, v)
     return bool(left == 0)
 
 
@@ -119,7 +129,9 @@ def _after_the_last_step(
 
 
 @compiled
-def readout(drive: Array, out: Array, at: Place, state: Array, p: Array) -> bool:
+def readout(
+    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array
+) -> bool:
     """See `IntegerReadout`; p: what is kept of u and of v, bias."""
     left = np.int32(0)
     for sample, a, b in blocks(len(drive), drive.shape[2]):
@@ -134,11 +146,14 @@ def readout(drive: Array, out: Array, at: Place, state: Array, p: Array) -> bool
                 total = np.int32(np.int32(decayed(v[i], keep_v[i]) + u[i]) + bias[i])
                 v[i] = saturate(total)
                 potential[i] = v[i]
+            note(charged, sample, step, a, v)
     return bool(left == 0)
 
 
 @compiled
-def signed_integrate_fire(drive: Array, out: Array, at: Place, state: Array, p: Array) -> bool:
+def signed_integrate_fire(
+    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array
+) -> bool:
     """See `IntegerSignedIntegrateFire`; p: threshold, negative threshold, bias."""
     left = np.int32(0)
     for sample, a, b in blocks(len(drive), drive.shape[2]):
@@ -156,11 +171,14 @@ def signed_integrate_fire(drive: Array, out: Array, at: Place, state: Array, p: 
                 v[i] = np.int32(total - np.int32(limit[i] * spike))
                 sent[i] = np.int32(sent[i] + spike)
                 spikes[i] = spike
+            note(charged, sample, step, a, v)
     return bool(left == 0)
 
 
 @compiled
-def ternary_lif(drive: Array, out: Array, at: Place, state: Array, p: Array) -> bool:
+def ternary_lif(
+    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array
+) -> bool:
     """See `IntegerTernaryLif`; p: what is kept of u and v, threshold, negative one, bias."""
     left = np.int32(0)
     for sample, a, b in blocks(len(drive), drive.shape[2]):
@@ -178,11 +196,14 @@ def ternary_lif(drive: Array, out: Array, at: Place, state: Array, p: Array) -> 
                 spike = np.int32(np.int32(total > limit[i]) - np.int32(total < negative[i]))
                 v[i] = total if spike == 0 else np.int32(0)
                 spikes[i] = spike
+            note(charged, sample, step, a, v)
     return bool(left == 0)
 
 
 @compiled
-def refractory_lif(drive: Array, out: Array, at: Place, state: Array, p: Array) -> bool:
+def refractory_lif(
+    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array
+) -> bool:
     """See `IntegerRefractoryLif`; p: what is kept of u and v, threshold, refractory, bias."""
     left = np.int32(0)
     for sample, a, b in blocks(len(drive), drive.shape[2]):
@@ -202,11 +223,14 @@ def refractory_lif(drive: Array, out: Array, at: Place, state: Array, p: Array) 
                 rest = np.int32(max(np.int32(wait[i] - 1), np.int32(0)))
                 wait[i] = np.int32(rest + refractory[i]) if spike else rest
                 spikes[i] = spike
+            note(charged, sample, step, a, v)
     return bool(left == 0)
 
 
 @compiled
-def adaptive_lif(drive: Array, out: Array, at: Place, state: Array, p: Array, reset: int) -> bool:
+def adaptive_lif(
+    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array, reset: int
+) -> bool:
     """See `IntegerAdaptiveLif`; p: what is kept of u, v and the rise, threshold, step, bias."""
     left = np.int32(0)
     for sample, a, b in blocks(len(drive), drive.shape[2]):
@@ -228,6 +252,7 @@ def adaptive_lif(drive: Array, out: Array, at: Place, state: Array, p: Array, re
                 v[i] = after if spike else total
                 raised[i] = saturate(np.int32(high + rise[i])) if spike else saturate(high)
                 spikes[i] = spike
+            note(charged, sample, step, a, v)
     return bool(left == 0)
 
 
@@ -249,7 +274,9 @@ def _next(position: Any, window: Any) -> Any:
 
 
 @compiled
-def bistable_fire(drive: Array, out: Array, at: Place, state: Array, p: Array) -> bool:
+def bistable_fire(
+    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array
+) -> bool:
     """See `IntegerBistableFire`; p: threshold, window, start, bias, initial potential."""
     left = np.int32(0)
     for sample, a, b in blocks(len(drive), drive.shape[2]):
@@ -273,11 +300,14 @@ def bistable_fire(drive: Array, out: Array, at: Place, state: Array, p: Array) -
                 place[i] = _next(position, window[i])
                 clock[i] = np.int32(clock[i] + 1)
                 spikes[i] = spike
+            note(charged, sample, step, a, v)
     return bool(left == 0)
 
 
 @compiled
-def phase_fire(drive: Array, out: Array, at: Place, state: Array, p: Array) -> bool:
+def phase_fire(
+    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array
+) -> bool:
     """See `IntegerPhaseFire`; p: threshold, window, start, bias, initial potential."""
     left = np.int32(0)
     for sample, a, b in blocks(len(drive), drive.shape[2]):
@@ -304,4 +334,5 @@ def phase_fire(drive: Array, out: Array, at: Place, state: Array, p: Array) -> b
                 place[i] = _next(position, window[i])
                 clock[i] = np.int32(clock[i] + 1)
                 spikes[i] = spike
+            note(charged, sample, step, a, v)
     return bool(left == 0)

@@ -36,16 +36,26 @@ class Session:
     """After the last step, by population."""
     tails: Trains = field(default_factory=dict)
     """The last outputs, as many steps as projections delay them; in the layout they are kept in."""
+    charged: Trains = field(default_factory=dict)
+    """Where potentials were not zero after the steps done last, if that is asked for."""
 
 
 class Runner:
     """Runs batches of a network, on one device."""
 
     def __init__(
-        self, network: Graph, watch: Watch | None = None, *, fast: bool = False, device: str = "cpu"
+        self,
+        network: Graph,
+        watch: Watch | None = None,
+        *,
+        fast: bool = False,
+        device: str = "cpu",
+        charged: bool = False,
     ) -> None:
         self.network = network
         self.watch = watch
+        self.charged = charged
+        """Whether to note where potentials are not zero."""
         self.exact = isinstance(network, IntegerNetwork)
         self.device = torch.device(device)
         self.groups = tuple(view.groups(network))
@@ -123,6 +133,7 @@ class Runner:
         for name, before in self.before.items():
             session.tails[name] = chunk.trains[name][:, -before:].clone()
         session.steps += x.shape[1]
+        session.charged = chunk.charged
         return kept
 
 
@@ -134,6 +145,7 @@ class _Chunk:
         self.x, self.steps = x, x.shape[1]
         self.trains: Trains = {}
         """Outputs in their layouts, with the steps remembered before."""
+        self.charged: Trains = {}
         self._own_order: Trains = {}
         source = self.network.input.name
         kept = x
@@ -195,8 +207,13 @@ class _Chunk:
             states[name] = self._start_fast(population)
         before = self._before(name)
         tell = self._teller(population) if self.runner.watch else None
-        self.runner.fast[name].run(arriving, out.numpy(), before, states[name], tell)
+        samples = self.session.samples if self.runner.charged else 0
+        noted = torch.empty((samples, self.steps, population.size), dtype=torch.uint8)
+        fast = self.runner.fast[name]
+        fast.run(arriving, out.numpy(), before, states[name], tell, noted.numpy())
         self.trains[name] = out
+        if self.runner.charged:
+            self.charged[name] = turned(noted, self.runner.layouts[name], 1)
 
     def _teller(self, population: Population) -> compiled.Tell:
         """Return what tells the states of a population, in its own order."""
@@ -229,7 +246,7 @@ class _Chunk:
             if step == 0:
                 self.trains[name] = self._with_tail(name, output.shape[-1], output.dtype)
             self.trains[name][:, self._before(name) + step] = output
-            self._tell(name, step, state)
+            self._after(name, step, state)
         self.session.states[name] = state
 
     def run_loop(self, names: tuple[str, ...]) -> None:
@@ -249,12 +266,23 @@ class _Chunk:
                     of_port(neuron, x, self.network.port(p)).add_(self.runner.synapses[id(p)](sent))
                 state[name], output = neuron.step(state[name], x)
                 self.trains[name][:, self._before(name) + step] = output
-                self._tell(name, step, state[name])
+                self._after(name, step, state[name])
         self.session.states |= state
 
     def _state(self, name: str, drive: Tensor) -> tuple[Tensor, ...]:
         found: tuple[Tensor, ...] | None = self.session.states.get(name)
         return start(self.runner.neurons[name], drive) if found is None else found
+
+    def _after(self, name: str, step: int, state: tuple[Tensor, ...]) -> None:
+        """Note and tell the states after a step."""
+        if self.runner.charged:
+            neuron = self.network.population(name).neuron
+            potential = state[neuron.states.index(neuron.potential)]
+            shape = self.session.samples, self.steps, potential.shape[-1]
+            if step == 0:
+                self.charged[name] = torch.empty(shape, dtype=torch.uint8, device=potential.device)
+            self.charged[name][:, step] = potential != 0
+        self._tell(name, step, state)
 
     def _tell(self, name: str, step: int, state: tuple[Tensor, ...]) -> None:
         if self.runner.watch:
@@ -297,18 +325,25 @@ def _has_kernel(network: IntegerNetwork, population: Population) -> bool:
 
 def _by_step(
     neuron: Neuron, turn: NDArray[np.int64]
-) -> Callable[[NDArray[Any], NDArray[Any], compiled.Place, NDArray[Any]], None]:
+) -> Callable[[NDArray[Any], NDArray[Any], compiled.Place, NDArray[Any], NDArray[Any]], None]:
     """Return what does the work of a kernel for inputs of any size."""
     bound = neuron.bind(lambda a: torch.tensor(a[turn] if a.ndim else a))
+    potential = neuron.states.index(neuron.potential)
 
     def run(
-        drive: NDArray[Any], out: NDArray[Any], at: compiled.Place, state: NDArray[Any]
+        drive: NDArray[Any],
+        out: NDArray[Any],
+        at: compiled.Place,
+        state: NDArray[Any],
+        charged: NDArray[Any],
     ) -> None:
         states = tuple(torch.tensor(state[:, k], dtype=torch.int64) for k in range(state.shape[1]))
         for step in range(drive.shape[1]):
             x = (torch.tensor(drive[:, step], dtype=torch.int64) << at[2]) >> at[3]
             states, output = bound.step(states, x)
             out[at[0] : at[0] + len(drive), at[1] + step] = output.numpy()
+            if len(charged):
+                charged[:, step] = (states[potential] != 0).numpy()
         for k, one in enumerate(states):
             state[:, k] = one.numpy()
 

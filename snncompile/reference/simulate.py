@@ -9,6 +9,7 @@ way (`compiled.py`), with the same results.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,20 @@ def run_integer(
     return _run(network, check_spikes(network, x), progress, device)
 
 
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some time steps of some samples."""
+
+    first_sample: int
+    first_step: int
+    last: bool
+    """Whether the samples end with it."""
+    trains: Trains
+    """Output of the input and of each population, shape (samples, steps, size)."""
+    charged: Trains
+    """1 where a potential is not zero after a step, in the same shape; empty if not asked for."""
+
+
 def batches(
     network: Graph,
     x: NDArray[Any],
@@ -87,25 +102,74 @@ def batches(
         fast: whether to take the compiled way; None if there is enough to do.
     """
     samples, steps = x.shape[:2]
-    neurons = network.input.size + sum(p.size for p in network.populations)
-    work = samples * steps * neurons
+    work = samples * steps * _neurons(network)
     device = _device(network, work) if device is None else device
     fast = work >= COMPILE_FROM if fast is None else fast
     runner = Runner(network, watch, fast=fast, device=device)
-    names = [network.input.name, *(p.name for p in network.populations)] if keep is None else keep
+    names = _names(network) if keep is None else keep
+    parts: list[Trains] = []
+    for block in _blocks(runner, x, names, (samples, steps), progress):
+        parts.append(block.trains)
+        if block.last:
+            yield {name: _joined([part[name] for part in parts]) for name in names}
+            parts = []
+
+
+def blocks(
+    network: IntegerNetwork,
+    x: NDArray[Any],
+    *,
+    most: int,
+    charged: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[Block]:
+    """Yield all outputs block after block: some samples, some steps of theirs after the others.
+
+    Args:
+        network: an integer network.
+        x: checked input, shape (samples, steps, *input.shape).
+        most: neurons times samples times steps of a block, roughly.
+        charged: whether to note where potentials are not zero.
+        progress: called after the last block of some samples.
+    """
+    steps = max(1, min(x.shape[1], most // _neurons(network)))
+    samples = max(1, most // (steps * _neurons(network)))
+    runner = Runner(network, fast=True, charged=charged)
+    yield from _blocks(runner, x, _names(network), (samples, steps), progress)
+
+
+def _blocks(
+    runner: Runner,
+    x: NDArray[Any],
+    names: Collection[str],
+    most: tuple[int, int],
+    progress: Progress | None,
+) -> Iterator[Block]:
+    """Run all samples, at most so many samples and steps at a time and as memory allows."""
+    samples, steps = x.shape[:2]
     free = MEMORY_BYTES - runner.state_bytes
-    length = max(1, min(steps, free // runner.bytes))
-    size = max(1, min(512, MEMORY_BYTES // (length * runner.bytes + runner.state_bytes)))
+    length = max(1, min(most[1], free // runner.bytes))
+    room = MEMORY_BYTES // (length * runner.bytes + runner.state_bytes)
+    size = max(1, min(512, most[0], room))
     for first in range(0, samples, size):
         batch = x[first : first + size]
-        session, parts = Session(len(batch)), []
+        session = Session(len(batch))
         for now in range(0, steps, length):
             some = np.ascontiguousarray(batch[:, now : now + length])
-            given = torch.from_numpy(some.reshape(*some.shape[:2], -1)).to(device)
-            parts.append(runner.run(session, given, names))
-        yield {name: _joined([part[name] for part in parts]).cpu() for name in names}
+            given = torch.from_numpy(some.reshape(*some.shape[:2], -1)).to(runner.device)
+            trains = {n: train.cpu() for n, train in runner.run(session, given, names).items()}
+            charged = {n: marks.cpu() for n, marks in session.charged.items()}
+            yield Block(first, now, now + length >= steps, trains, charged)
         if progress:
             progress(min(first + size, samples), samples)
+
+
+def _names(network: Graph) -> list[str]:
+    return [network.input.name, *(p.name for p in network.populations)]
+
+
+def _neurons(network: Graph) -> int:
+    return network.input.size + sum(p.size for p in network.populations)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

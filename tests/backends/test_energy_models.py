@@ -147,7 +147,7 @@ def gaps_of(program, activity, now: int, core: int, mine, sites):
     for n in np.flatnonzero(layout.core_of == core):
         part = layout.parts[layout.part_of[n]]
         each = program.chip.neurons[program.network.population(part.layer).neuron.kind].whole
-        reached, written = activity.reached[now, n], activity.updated[now, n]
+        reached, written = activity.status[now, n] & 1, activity.status[now, n] > 0
         spiked = n in activity.neuron[activity.step_start[now] : activity.step_start[now + 1]]
         waited += each * (0.5 + (5 if reached else 3) + 0.25 * written)
         population = program.network.population(part.layer)

@@ -43,7 +43,7 @@ def ours(program, x):
 
 
 def seconds(program, activity, machine, model: str):
-    ledger = Ledger(machine, resolve(program.chip, "sanafe"), model, "sanafe")
+    ledger = Ledger(machine, resolve(program.chip, "sanafe"), model, "sanafe", activity.steps)
     ledger.add(activity)
     return ledger.seconds[0][0]
 
