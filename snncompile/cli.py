@@ -211,6 +211,7 @@ def estimate(
     input: InputFile,
     model: Model = "fast",
     costs: Costs = None,
+    rules: Annotated[str, typer.Option(help="chip, or sanafe for SANA-FE's account")] = "chip",
     trace: Annotated[Path | None, typer.Option(help="JSON for Perfetto, first sample")] = None,
     csv: Annotated[Path | None, typer.Option(help="events by step and core, and steps")] = None,
     parquet: Annotated[Path | None, typer.Option(help="the same as Parquet")] = None,
@@ -227,7 +228,7 @@ def estimate(
     program = _program(build)
     spikes = read_spikes(input, program.network)
     with _progress("reference") as report:
-        found = program.estimate(spikes.x, costs, model=model, progress=report)
+        found = program.estimate(spikes.x, costs, model=model, rules=rules, progress=report)
     for line in Outputs(trace, csv, parquet, sanafe).write(program, spikes.x, found):
         err.print(line, markup=False)
     rows = arithmetic.baseline(program, found)

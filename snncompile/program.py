@@ -159,7 +159,7 @@ class Program:
         costs: str | None = None,
         *,
         model: str = "fast",
-        rules: Literal["chip", "sanafe"] = "chip",
+        rules: str = "chip",
         progress: Progress | None = None,
     ) -> Estimate:
         """Return energy and latency per inference, with the activity of x.
@@ -174,7 +174,8 @@ class Program:
             progress: called with (samples done, samples in all).
 
         Raises:
-            InputError: the chip has no such cost set, or there is no such model.
+            InputError: the chip has no such cost set, or there are no such model or rules.
+            UnsupportedError: SANA-FE's rules know one chip.
             FitError: SANA-FE's rules need more cores for the input than are free.
         """
         result: Estimate = load("estimators", model)(

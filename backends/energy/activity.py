@@ -187,9 +187,7 @@ class _Recorder:
             rows.marks[:, : self.done].reshape(-1, self.size) for rows in (self.fired, self.status)
         )
         start, neuron = _events(fired)
-        return Activity(
-            samples, self.done, start, neuron, status, self.updates, block.first_step
-        )
+        return Activity(samples, self.done, start, neuron, status, self.updates, block.first_step)
 
     def _spikes(self, block: Block) -> dict[str, Marks]:
         """Return what was sent; nothing by neurons that do not spike."""

@@ -14,6 +14,7 @@ from snncompile.backends.energy.events import COLUMN, EVENTS
 from snncompile.backends.energy.layout import Layout, host_layout, mapped_input_layout
 from snncompile.backends.energy.mesh import Mesh, Ways
 from snncompile.backends.energy.routes import Routes, routes
+from snncompile.errors import UnsupportedError
 from snncompile.program import Program
 
 Ints = NDArray[np.int64]
@@ -57,8 +58,14 @@ def sanafe_machine(program: Program) -> Machine:
     """Return the machine SANA-FE sees: the input on cores, one compartment per neuron.
 
     Raises:
+        UnsupportedError: the program takes several chips.
         FitError: there are too few cores for the input.
     """
+    if program.mapping.chips > 1:
+        raise UnsupportedError(
+            f"network {program.network.title}: SANA-FE has one chip, the program takes"
+            f" {program.mapping.chips}"
+        )
     layout = mapped_input_layout(program, program.chip.core.compartments.whole or 1024)
     return _machine(program, layout, np.minimum(layout.each, 1))
 
@@ -87,12 +94,8 @@ def count(machine: Machine, activity: Activity) -> Counts:
     kernels.count_messages(
         activity.step_start,
         activity.neuron,
-        found.axon_start,
-        found.axon_pair,
-        found.entry_start,
-        found.entry_part,
-        found.entry_kind,
-        found.entry_synapses,
+        found.neuron_entry,
+        found.entries,
         layout.part_of,
         events,
         sent,

@@ -104,7 +104,7 @@ class Times:
         )
         own = t["message_out"] + local * t["message_within_tile"]
         kinds = np.array([t[event] for event in SYNAPTIC])
-        reading = found.entry_synapses * kinds[found.entry_kind]
+        reading = found.entries[:, 3] * kinds[found.entries[:, 2]]
         return cls(
             neuron_ns=_neuron_times(machine, t),
             send_ns=np.where(source == layout.host, t["host_input"], own),

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
 from numba import njit
 
 NONE = -1

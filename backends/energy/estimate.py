@@ -9,7 +9,7 @@ shorter than the chip's floor.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,7 @@ from snncompile.backends.energy.cycle import Times, follow
 from snncompile.backends.energy.events import EVENTS
 from snncompile.backends.energy.result import Estimate, Range, Row, Steps
 from snncompile.backends.energy.timing import Rules, Work, barrier_ns, bound_names, bounds, work
+from snncompile.errors import InputError
 from snncompile.ir.graph import Progress
 from snncompile.program import Program
 from snncompile.reference.simulate import check_spikes
@@ -71,6 +72,8 @@ def _estimate(
     rules: Rules,
     progress: Progress | None,
 ) -> Estimate:
+    if rules not in get_args(Rules):
+        raise InputError(f"no rules called {rules!r}; known: {', '.join(get_args(Rules))}")
     chosen = resolve(program.chip, costs)
     spikes = check_spikes(program.network, x)
     steps = network_steps(program.network, spikes.shape[1])
@@ -164,6 +167,7 @@ class Ledger:
             missing=self._missing(rows, means),
             range=self._range(means, latency),
             utilisation=float(cores.mean() / (seconds.sum() or 1.0)) if len(cores) else 0.0,
+            assumed=self._assumed(),
             bounds={names[i]: times / bound.size for i, times in found},
             by_step=Steps(
                 parts=self.machine.layout.parts,
@@ -176,6 +180,11 @@ class Ledger:
                 bound_names=names,
             ),
         )
+
+    def _assumed(self) -> tuple[str, ...]:
+        arrangement = self.machine.mesh.assumed
+        several = self.machine.program.mapping.chips > 1
+        return (arrangement,) if arrangement and several else ()
 
     def _missing(self, rows: tuple[Row, ...], means: NDArray[np.float64]) -> tuple[str, ...]:
         unpriced = sorted({r.event for r in rows if r.price_j is None and r.count})
@@ -198,7 +207,10 @@ class Ledger:
             energies.append(sum(r.energy_j or 0.0 for r in rows))
             latencies.append(time)
         if len(self.sets) > 1:
-            because.append(f"the cost sets {', '.join(self.sets)}")
+            how = " (latencies of the others: scaled as the closed form says)"
+            because.append(
+                f"the cost sets {', '.join(self.sets)}{how if self.model == 'cycle' else ''}"
+            )
         at = list(self.sets).index(self.costs.name)
         for values, error, what in (
             (energies, self.costs.set.energy_error, "energy"),

@@ -23,8 +23,7 @@ in which it arrives, one or more later.
     host_output              spikes (or potentials) of the output population, read by the host
     learning_update          none: no network here learns on the chip
 
-Chips stand side by side, the columns of chip 1 east of those of chip 0 and so on. The host joins
-the mesh at tile 0,0 of chip 0.
+How chips stand beside each other is said in `mesh`. The host joins the mesh at tile 0,0 of chip 0.
 """
 
 from __future__ import annotations

@@ -53,12 +53,8 @@ def pattern_targets(indptr: Any, indices: Any, part: Any, count: Any) -> None:
 def count_messages(
     step_start: Any,
     neuron: Any,
-    axon_start: Any,
-    axon_pair: Any,
-    entry_start: Any,
-    entry_part: Any,
-    entry_kind: Any,
-    entry_synapses: Any,
+    neuron_entry: Any,
+    entries: Any,
     part_of: Any,
     events: Any,
     sent: Any,
@@ -70,7 +66,7 @@ def count_messages(
     Args:
         step_start: where each step's spikes begin in `neuron`, and the end.
         neuron: that spikes.
-        axon_start, axon_pair, entry_start, entry_part, entry_kind, entry_synapses: see `Routes`.
+        neuron_entry, entries: see `Routes`.
         part_of: part of each neuron.
         events: filled, shape (steps, parts, events); the first columns are the kinds of synapses.
             A message counts at the first part of the core it reaches.
@@ -78,14 +74,16 @@ def count_messages(
         message_in, spike: columns of `events`.
     """
     for step in range(len(step_start) - 1):
+        here, out = events[step], sent[step]
         for i in range(step_start[step], step_start[step + 1]):
             n = neuron[i]
-            events[step, part_of[n], spike] += 1
-            for a in range(axon_start[n], axon_start[n + 1]):
-                sent[step, axon_pair[a]] += 1
-                events[step, entry_part[entry_start[a]], message_in] += 1
-                for e in range(entry_start[a], entry_start[a + 1]):
-                    events[step, entry_part[e], entry_kind[e]] += entry_synapses[e]
+            here[part_of[n], spike] += 1
+            for e in range(neuron_entry[n], neuron_entry[n + 1]):
+                pair, part = entries[e, 0], np.uint32(entries[e, 1])
+                if pair >= 0:
+                    out[np.uint32(pair)] += 1
+                    here[part, message_in] += 1
+                here[part, np.uint32(entries[e, 2])] += entries[e, 3]
 
 
 @njit(cache=True)

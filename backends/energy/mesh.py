@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,16 @@ class Mesh:
         return cls(grid, columns, rows, x, y)
 
     @property
+    def assumed(self) -> str | None:
+        """What is assumed about the arrangement of the chips; None: nothing."""
+        if self.grid.known:
+            return None
+        return (
+            f"{self.grid.columns} x {self.grid.rows} chips, row by row: how they are arranged is"
+            " not public"
+        )
+
+    @property
     def width(self) -> int:
         """Columns of tiles of all chips."""
         return self.grid.columns * self.columns
@@ -97,13 +108,6 @@ class Mesh:
         border = np.choose(way, [x == self.columns - 1, x == 0, y == self.rows - 1, y == 0])
         found: NDArray[np.bool_] = np.asarray(border, np.bool_)
         return found
-
-    def service_ns(
-        self, links: Ints, east_west: float, north_south: float, crossing: float
-    ) -> NDArray[np.float64]:
-        """Return how long links take for a message."""
-        own = np.where(links % 4 >= NORTH, north_south, east_west)
-        return np.where(self.joins_chips(links), crossing, own)
 
     def paths(self, sources: Ints, targets: Ints) -> tuple[Ints, Ints]:
         """Return the links between pairs of cores, in order: where each begins, and all of them."""
@@ -137,15 +141,23 @@ class Ways:
     """Where the way of each pair begins in `way`, and the end."""
     way: Ints
     """Places in `links`."""
+    joins_chips: NDArray[np.bool_]
+    """Whether each link joins two chips."""
 
     @classmethod
     def of(cls, mesh: Mesh, sources: Ints, targets: Ints) -> Ways:
         """Return the ways between pairs of cores."""
         start, path = mesh.paths(sources, targets)
         links, way = np.unique(path, return_inverse=True)
-        return cls(links, start, way)
+        return cls(links, start, way, mesh.joins_chips(links))
 
     @property
+    def upright(self) -> NDArray[np.bool_]:
+        """Whether each link goes along a column."""
+        found: NDArray[np.bool_] = self.links % 4 >= NORTH
+        return found
+
+    @cached_property
     def incidence(self) -> csr_array:
         """Which links each pair takes, shape (pairs, links)."""
         shape = len(self.start) - 1, len(self.links)

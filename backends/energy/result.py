@@ -89,6 +89,8 @@ class Estimate:
     bounds: dict[str, float]
     """What bounds a step, and in which share of the steps; the most frequent first."""
     by_step: Steps
+    assumed: tuple[str, ...] = ()
+    """What the chip file leaves open and had to be assumed."""
     left_out: tuple[str, ...] = LEFT_OUT
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,16 +41,18 @@ class Routes:
     """Row of `pair_part` and `pair_core`, shape (axons,)."""
     entry_start: Starts
     """Where the entries of each axon begin, and the end; shape (axons + 1,)."""
-    entry_part: Ints
-    """Part of the targets, shape (entries,)."""
-    entry_kind: Ints
-    """Index in `KINDS`."""
-    entry_synapses: Ints
-    """Number of synapses."""
+    entries: Ints
+    """Of each entry the row of its axon in `pair_part`, -1 if it is not the axon's first; the part
+    of the targets; the index in `KINDS`; the number of synapses. Shape (entries, 4)."""
     pair_part: Ints
     """Pairs of source part and destination core between which there are axons: the part."""
     pair_core: Ints
     """The core."""
+
+    @cached_property
+    def neuron_entry(self) -> Starts:
+        """Where the entries of each neuron begin, and the end; shape (neurons + 1,)."""
+        return self.entry_start[self.axon_start]
 
 
 def routes(network: IntegerNetwork, layout: Layout) -> Routes:
@@ -67,14 +70,14 @@ def routes(network: IntegerNetwork, layout: Layout) -> Routes:
     axon_source, axon_core = source[leads], core[leads]
     pair = layout.part_of[axon_source].astype(np.int64) * layout.cores + axon_core
     pairs, axon_pair = np.unique(pair, return_inverse=True)
+    entries = np.stack([np.full(len(key), -1), part, kind, synapses], axis=1).astype(np.int32)
+    entries[leads, 0] = axon_pair
     return Routes(
         axon_start=np.searchsorted(axon_source, np.arange(layout.size + 1)),
         axon_core=axon_core.astype(np.int32),
         axon_pair=axon_pair.astype(np.int32),
         entry_start=np.append(np.flatnonzero(leads), len(key)).astype(np.int64),
-        entry_part=part.astype(np.int32),
-        entry_kind=kind.astype(np.int32),
-        entry_synapses=synapses.astype(np.int32),
+        entries=entries,
         pair_part=(pairs // layout.cores).astype(np.int32),
         pair_core=(pairs % layout.cores).astype(np.int32),
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from snncompile.backends.energy.costs import Costs
 from snncompile.backends.energy.counts import Counts, Machine
-from snncompile.backends.energy.events import COLUMN, RECEIVING, SENDING, TRAVEL
+from snncompile.backends.energy.events import COLUMN, EVENTS, RECEIVING, SENDING, TRAVEL
 
 Floats = NDArray[np.float64]
 Rules = Literal["chip", "sanafe"]
@@ -37,29 +37,34 @@ class Work:
 
 def work(machine: Machine, costs: Costs, counts: Counts) -> Work:
     """Return the work that events make, one after the other in each half of a core."""
-    sending = _by_core(machine, counts, costs, SENDING)
-    if machine.layout.host is not None:
-        sending += _by_core(machine, counts, costs, ("host_input",))
-    return Work(
-        sending=sending,
-        receiving=_by_core(machine, counts, costs, RECEIVING),
-        links=(counts.sent @ machine.ways.incidence) * link_times(machine, costs),
-    )
+    cores = _by_core(machine, counts.events @ _halves(machine, costs))
+    links = (counts.sent @ machine.ways.incidence) * link_times(machine, costs)
+    return Work(cores[..., 0], cores[..., 1], links)
 
 
 def link_times(machine: Machine, costs: Costs) -> Floats:
     """Return how long each link in use takes for a message."""
     t = costs.time_ns
-    columns, rows, chips = (COLUMN[event] for event in TRAVEL)
-    return machine.mesh.service_ns(machine.ways.links, t[columns], t[rows], t[chips])
+    east_west, north_south, crossing = (t[COLUMN[event]] for event in TRAVEL)
+    ways = machine.ways
+    return np.where(ways.joins_chips, crossing, np.where(ways.upright, north_south, east_west))
 
 
-def _by_core(machine: Machine, counts: Counts, costs: Costs, events: tuple[str, ...]) -> Floats:
-    columns = [COLUMN[event] for event in events]
-    by_part = counts.events[..., columns] @ costs.time_ns[columns]
-    cores = np.zeros((len(by_part), machine.layout.cores))
-    for part, core in enumerate(machine.layout.part_core):
-        cores[:, core] += by_part[:, part]
+def _halves(machine: Machine, costs: Costs) -> Floats:
+    """Return the time of each event in the sending and in the receiving half, (events, 2)."""
+    sending = SENDING if machine.layout.host is None else (*SENDING, "host_input")
+    found = np.zeros((len(EVENTS), 2))
+    for half, events in enumerate((sending, RECEIVING)):
+        columns = [COLUMN[event] for event in events]
+        found[columns, half] = costs.time_ns[columns]
+    return found
+
+
+def _by_core(machine: Machine, by_part: Floats) -> Floats:
+    """Return sums over the parts of each core: (steps, parts, n) to (steps, cores, n)."""
+    held, first = np.unique(machine.layout.part_core, return_index=True)
+    cores = np.zeros((len(by_part), machine.layout.cores, by_part.shape[2]))
+    cores[:, held] = np.add.reduceat(by_part, first, axis=1)
     return cores
 
 

@@ -69,18 +69,13 @@ def translate(program: Program, *, replay: bool = False) -> SanafeNetwork:
         FitError: there are too few cores for the input.
     """
     network = program.network
-    if program.mapping.chips > 1:
-        raise UnsupportedError(
-            f"network {network.title}: SANA-FE has one chip, the program takes"
-            f" {program.mapping.chips}"
-        )
+    machine = sanafe_machine(program)
     for q in network.projections:
         if q.delay != 1:
             raise UnsupportedError(
                 f"projection {q.source} -> {q.target}: has a delay of {q.delay} steps, SANA-FE's"
                 " updates come one step after the spike; only a delay of 1 can be exported"
             )
-    machine = sanafe_machine(program)
     number = _core_numbers(machine)
     core_of = {name: number[machine.layout.core_of[machine.layout.neurons(name)]]
                for name in machine.layout.names}  # fmt: skip

@@ -129,9 +129,7 @@ def _after_the_last_step(
 
 
 @compiled
-def readout(
-    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array
-) -> bool:
+def readout(drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array) -> bool:
     """See `IntegerReadout`; p: what is kept of u and of v, bias."""
     left = np.int32(0)
     for sample, a, b in blocks(len(drive), drive.shape[2]):
@@ -305,9 +303,7 @@ def bistable_fire(
 
 
 @compiled
-def phase_fire(
-    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array
-) -> bool:
+def phase_fire(drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array) -> bool:
     """See `IntegerPhaseFire`; p: threshold, window, start, bias, initial potential."""
     left = np.int32(0)
     for sample, a, b in blocks(len(drive), drive.shape[2]):

@@ -43,6 +43,7 @@ def estimate_values(found: Estimate) -> dict[str, Any]:
         "step_s": by.seconds.mean(axis=0).tolist(),
         "bounds": found.bounds,
         "missing": list(found.missing),
+        "assumed": list(found.assumed),
         "left_out": list(found.left_out),
         "title": found.title,
         "note": found.note,
@@ -88,6 +89,7 @@ def estimate_lines(found: Estimate) -> list[str]:
         f"range: energy {low} to {high}, latency {fast} to {slow}; from {because}",
         f"steps are bound by: {most}{', ...' if len(bounds) > 5 else ''}",
         *(f"missing in these totals: {what}" for what in found.missing),
+        *(f"assumed: {what}" for what in found.assumed),
         f"left out: {', '.join(found.left_out)}",
         f"note: {found.note}",
     ]

@@ -349,6 +349,13 @@ def test_the_range_spans_the_sets_and_the_published_error():
     energies = [found.energy_j for found in both.values()]
     assert both["davies2018"].range.energy_j == pytest.approx((min(energies), max(energies)))
     assert both["davies2018"].range.because == ("the cost sets davies2018, sanafe",)
+    followed = program.estimate(X, "davies2018", model="cycle")
+    assert followed.range.because == (
+        "the cost sets davies2018, sanafe (latencies of the others: scaled as the closed form"
+        " says)",
+    )
+    times = [both[name].latency_s for name in ("davies2018", "sanafe")]
+    assert followed.range.latency_s[1] == pytest.approx(followed.latency_s * times[1] / times[0])
     found = both["sanafe"]
     high, low = found.energy_j * 1.12, min(found.energy_j * 0.88, *energies)
     assert found.range.energy_j == pytest.approx((low, max(high, *energies)))

@@ -72,6 +72,15 @@ def test_estimate_names_what_its_total_lacks(build, spikes, snncompile_command):
     assert "ANN: MAC" in text
 
 
+def test_estimate_by_the_rules_of_sanafe(build, spikes, snncompile_command):
+    for rules, from_host in (("chip", True), ("sanafe", False)):  # SANA-FE's input is on cores
+        command = ("estimate", "build", "--input", spikes, "--rules", rules, "--json")
+        found = snncompile_command(*command).json
+        assert found["rules"] == rules
+        events = {row["event"] for row in found["rows"] if row["count"]}
+        assert ("host_input" in events) == from_host
+
+
 def test_estimate_writes_trace_and_tables(build, spikes, snncompile_command):
     done = snncompile_command(
         *("estimate", "build", "--input", spikes),
@@ -407,6 +416,10 @@ MISTAKES = {
     "unknown cost set": (
         ("estimate", "build", "--input", "x.npz", "--costs", "sanafe"),
         "loihi2 has no cost set 'sanafe'; it has loihi1_scaled, pilotnet_fitted",
+    ),
+    "unknown rules": (
+        ("estimate", "build", "--input", "x.npz", "--rules", "board"),
+        "no rules called 'board'; known: chip, sanafe",
     ),
 }
 
