@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from snncompile.backends.energy.layout import Layout
 from snncompile.hwmodels.schema import Chip
 
 Ints = NDArray[np.int64]
+Cores = NDArray[np.integer[Any]]
 
 EAST, WEST, NORTH, SOUTH = range(4)
 DIRECTIONS = ("east", "west", "north", "south")
@@ -90,7 +92,7 @@ class Mesh:
         """Number of links, those of the rim that lead nowhere included."""
         return self.width * self.grid.rows * self.rows * len(DIRECTIONS)
 
-    def crossings(self, sources: Ints, targets: Ints) -> tuple[Ints, Ints, Ints]:
+    def crossings(self, sources: Cores, targets: Cores) -> tuple[Ints, Ints, Ints]:
         """Return the borders that messages between cores cross.
 
         Between columns of a chip, between rows of a chip, and between chips; shape (pairs,) each.
@@ -109,7 +111,7 @@ class Mesh:
         found: NDArray[np.bool_] = np.asarray(border, np.bool_)
         return found
 
-    def paths(self, sources: Ints, targets: Ints) -> tuple[Ints, Ints]:
+    def paths(self, sources: Cores, targets: Cores) -> tuple[Ints, Ints]:
         """Return the links between pairs of cores, in order: where each begins, and all of them."""
         x, y = self.x[sources], self.y[sources]
         right, down = self.x[targets] - x, self.y[targets] - y
@@ -145,7 +147,7 @@ class Ways:
     """Whether each link joins two chips."""
 
     @classmethod
-    def of(cls, mesh: Mesh, sources: Ints, targets: Ints) -> Ways:
+    def of(cls, mesh: Mesh, sources: Cores, targets: Cores) -> Ways:
         """Return the ways between pairs of cores."""
         start, path = mesh.paths(sources, targets)
         links, way = np.unique(path, return_inverse=True)

@@ -47,7 +47,9 @@ def link_times(machine: Machine, costs: Costs) -> Floats:
     t = costs.time_ns
     east_west, north_south, crossing = (t[COLUMN[event]] for event in TRAVEL)
     ways = machine.ways
-    return np.where(ways.joins_chips, crossing, np.where(ways.upright, north_south, east_west))
+    own = np.where(ways.upright, north_south, east_west)
+    found: Floats = np.where(ways.joins_chips, crossing, own)
+    return found
 
 
 def _halves(machine: Machine, costs: Costs) -> Floats:
