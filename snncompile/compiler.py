@@ -60,8 +60,9 @@ def compile(
         prune: whether neurons that cannot change any output are dropped.
         rules: how the network is cut: "free", or "nxtf" as Intel's own compiler for Loihi 1 does.
         encoding: of all rows under rules nxtf: "sparse", "run_length", "dense1" or "dense2".
-        objective: of the mapping: `cores` (as few as possible), `traffic` (as few copies of spikes
-            as possible) or `latency` (the work spread evenly over the cores of the chip).
+        objective: `cores` (as few as possible), `traffic` (spikes of the calibration
+            data travel as little as possible; slices, cores and sites are chosen together) or
+            `latency` (the work spread evenly over the cores of the chip).
         placement: `annealed`, or `bisection`, `greedy`, `linear`, `random` for comparison.
         share_cores: whether small slices of different populations may share a core.
 

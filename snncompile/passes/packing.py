@@ -37,6 +37,18 @@ def packed(
         used: what each takes on a core of its own.
         share: whether a core may hold slices of several populations.
     """
+    return settled(slices, packed_on(network, chip, slices, used, share=share))
+
+
+def packed_on(
+    network: IntegerNetwork,
+    chip: Chip,
+    slices: Sequence[Slice],
+    used: Sequence[dict[str, int]],
+    *,
+    share: bool = True,
+) -> NDArray[np.int64]:
+    """Return the core of each slice, numbered as they were begun; see `packed`."""
     limits = usage.limits(chip)
     most = np.array([limits.get(name, np.inf) for name in ADDED], np.float64)
     need = np.array([[each[name] for name in ADDED] for each in used], np.float64)
@@ -48,6 +60,11 @@ def packed(
         parts = demand.into(chip, network, slices[i])
         entries = usage.entries(network, [slices[i]], parts)
         core_of[i] = cores.put(need[i], entries, slices[i].population)
+    return core_of
+
+
+def settled(slices: Sequence[Slice], core_of: NDArray[np.int64]) -> list[Slice]:
+    """Return the slices with cores counted anew; those of a core that make up a box become one."""
     return _merged(_numbered(slices, core_of))
 
 

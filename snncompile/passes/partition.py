@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -13,18 +14,25 @@ from snncompile.errors import FitError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir import view
 from snncompile.ir.design import Design
-from snncompile.ir.graph import IntegerNetwork, Population
+from snncompile.ir.graph import IntegerNetwork, Population, Shape
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes import remedies, usage
 from snncompile.passes.base import Pass
 from snncompile.passes.fit import fit
+from snncompile.passes.joint import Cut, nearest
 from snncompile.passes.packing import packed
 from snncompile.passes.synapse_memory import ENCODINGS
 from snncompile.passes.tiling import Cutter, work_of
+from snncompile.passes.traffic import Rates, rates
+from snncompile.synapses.convolution import Convolution
 
 Axons = dict[str, NDArray[np.int32]]
 LOOSER = 1.1
 """Growth of the work that a core may have, until there are enough cores."""
+MOST_NEURONS = 300_000
+"""Above this the objective `traffic` cuts for few copies and does not try other cuts."""
+BLOCKS = ((1, 2), (2, 1), (2, 2), (1, 3), (3, 1), (2, 3), (3, 2), (3, 3), (2, 4), (4, 2), (4, 4))
+"""Parts along the height and width of an image that cuts are tried with."""
 ROUNDS = 4
 """Times a loop of populations is cut before the last cut is taken; most settle after two."""
 
@@ -46,7 +54,7 @@ class Partition(Pass):
     """
 
     objective: str = "cores"
-    """`cores`: as few as possible; `traffic`: as few copies of spikes as possible; `latency`: the
+    """`cores`: as few as possible; `traffic`: spikes travel as little as possible; `latency`: the
     work spread evenly over the cores of the chip."""
     share: bool = True
     """Whether slices of different populations may share a core."""
@@ -58,13 +66,47 @@ class Partition(Pass):
         network, chip = design.network, design.chip
         assert isinstance(network, IntegerNetwork)
         try:
-            slices = cut(network, chip, self.objective, share=self.share)
+            mapping = self._mapping(design)
         except FitError as error:
             raise remedies.explained(error, network, chip, cut) from None
-        mapping = Mapping(slices)
-        (largest, count), *_ = Counter(s.population for s in slices).most_common()
+        (largest, count), *_ = Counter(s.population for s in mapping.slices).most_common()
         what = f"{mapping.cores} of {_cores(chip)} cores, most for {largest} ({count})"
         return self.done(design, what, mapping=mapping)
+
+    def _mapping(self, design: Design) -> Mapping:
+        network, chip = design.network, design.chip
+        assert isinstance(network, IntegerNetwork)
+        if self.objective == "traffic":
+            rate = rates(network, design.calibration)
+            return for_traffic(network, chip, rate, share=self.share)
+        return Mapping(cut(network, chip, self.objective, share=self.share))
+
+
+def for_traffic(network: IntegerNetwork, chip: Chip, rate: Rates, *, share: bool = True) -> Mapping:
+    """Return slices on cores with sites: as spikes travel least, where that can be tried out.
+
+    Large networks, those that one chip does not hold and chips with rules of their own are cut for
+    few copies of spikes, and their cores have no sites yet.
+
+    Raises:
+        FitError: as `cut`.
+    """
+    few = sum(p.size for p in network.populations) <= MOST_NEURONS
+    if few and chip.encoding in ENCODINGS:
+        found = nearest(network, chip, rate, _cuts(network, chip), share=share)
+        if found is not None:
+            return found
+    return Mapping(cut(network, chip, "traffic", share=share))
+
+
+def _cuts(network: IntegerNetwork, chip: Chip) -> Iterator[Cut]:
+    """Yield ways to cut the network: as for fewest cores, few copies, and along blocks of space."""
+    entries = usage.entries_per_axon(chip)
+    yield _Cutting(network, chip, "cores", entries).cut()
+    yield _Cutting(network, chip, "traffic", entries).cut()
+    if any(isinstance(p.synapses.wiring, Convolution) for p in network.projections):
+        for blocks in BLOCKS:
+            yield _Cutting(network, chip, "traffic", entries, blocks=blocks).cut()
 
 
 def cut(
@@ -128,24 +170,33 @@ class _Cutting:
     """Output entries that an axon takes."""
     work: float | None = None
     """Most work of a slice; None: whatever fits."""
+    blocks: Shape = ()
+    """Parts along the axes of space into which slices of convolutions are cut at least."""
     axons: Axons = field(init=False, default_factory=dict)
     found: dict[str, list[Slice]] = field(init=False, default_factory=dict)
 
     def placed(self, share: bool) -> list[Slice]:
         """Return all slices with their cores."""
+        if self.work is not None:
+            return [replace(s, core=core) for core, s in enumerate(self._slices())]
+        return packed(self.network, self.chip, *self.cut(), share=share)
+
+    def cut(self) -> Cut:
+        """Return all slices, and what each takes on a core of its own."""
+        slices = self._slices()
+        cutters = {p.name: self._cutter(p) for p in self.network.populations}
+        return slices, [cutters[s.population].used(s) for s in slices]
+
+    def _slices(self) -> list[Slice]:
         for p in self.network.populations:
             self.axons[p.name] = np.zeros(p.size, np.int32)
         for names, loop in reversed(list(view.groups(self.network))):
             self._group(names, loop)
-        slices = [s for p in self.network.populations for s in self.found[p.name]]
-        if self.work is not None:
-            return [replace(s, core=core) for core, s in enumerate(slices)]
-        cutters = {p.name: self._cutter(p) for p in self.network.populations}
-        used = [cutters[s.population].used(s) for s in slices]
-        return packed(self.network, self.chip, slices, used, share=share)
+        return [s for p in self.network.populations for s in self.found[p.name]]
 
     def _cutter(self, p: Population) -> Cutter:
-        return Cutter(self.network, self.chip, p, self.axons[p.name], self.objective, self.work)
+        count = self.axons[p.name]
+        return Cutter(self.network, self.chip, p, count, self.objective, self.work, self.blocks)
 
     def _group(self, names: tuple[str, ...], loop: bool) -> None:
         """Cut populations that feed each other, or one, and count the axons that lead to them."""

@@ -32,7 +32,7 @@ class Place(Pass):
     What counts is spikes times hops, one copy per (source neuron, destination core), with the rates
     of the calibration data; without data every neuron counts alike.
 
-    Requires: slices.
+    Requires: slices; sites that they were chosen with, if any, are kept where none are better.
     Ensures: every core in use has a site of its own on a mesh.
     """
 
@@ -51,7 +51,7 @@ class Place(Pass):
             raise InputError(f"no placement called {self.placement!r}; known: {known}")
         measured = flows(network, chip, mapping, rates(network, design.calibration))
         own = fit.sites(network, chip)
-        placed = replace(mapping, sites=own or sites(measured, chip, self.placement))
+        placed = replace(mapping, sites=own or self._sites(measured, chip, mapping.sites))
         found = load(measured, placed.sites)
         what = (
             f"{'where each fits' if own else self.placement}, tiles in use: {placed.tiles};"
@@ -61,6 +61,13 @@ class Place(Pass):
         if placed.chips > 1:
             what += f", {found.between_chips:,.1f} of {measured.total:,.1f} between chips"
         return self.done(design, what, mapping=placed)
+
+    def _sites(self, measured: Flows, chip: Chip, known: tuple[Site, ...]) -> tuple[Site, ...]:
+        """Return the sites: those of the partition where annealing finds none better."""
+        found = sites(measured, chip, self.placement)
+        if not known or self.placement != "annealed":
+            return found
+        return min(known, found, key=lambda at: load(measured, at).hops)
 
 
 def sites(flow: Flows, chip: Chip, placement: str) -> tuple[Site, ...]:

@@ -47,6 +47,8 @@ class Cutter:
     objective: str = "cores"
     work: float | None = None
     """Most work of one slice, see `work_of`; for the objective `latency`."""
+    blocks: Shape = ()
+    """Parts into which the first axes of space are cut at least; none: as they fit best."""
 
     @cached_property
     def shape(self) -> Shape:
@@ -114,7 +116,9 @@ class Cutter:
     def _candidates(self) -> Iterator[tuple[Cost, Shape]]:
         """Yield tiles that fit in the middle of the population, with their cost."""
         too_large: list[Shape] = []
-        for space in product(*(_lengths(n) for n in self.shape[1:])):
+        parts = (*self.blocks, *(1,) * len(self.shape))
+        lengths = zip(self.shape[1:], parts, strict=False)
+        for space in product(*(_lengths(n, least) for n, least in lengths)):
             if any(all(a >= b for a, b in zip(space, no, strict=True)) for no in too_large):
                 continue
             widest = self._widest(space)
@@ -266,9 +270,10 @@ def work_of(network: IntegerNetwork, s: Slice) -> float:
     return s.size + float(sum(chip_free))
 
 
-def _lengths(length: int) -> list[int]:
+def _lengths(length: int, least: int = 1) -> list[int]:
     """Return the lengths that cut an axis into equal parts, from long to short."""
-    return sorted({ceil(length / parts) for parts in range(1, length + 1)}, reverse=True)
+    parts = range(min(least, length), length + 1)
+    return sorted({ceil(length / count) for count in parts}, reverse=True)
 
 
 def _edges(length: int, part: int, even: bool) -> list[tuple[int, int]]:
