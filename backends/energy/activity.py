@@ -68,7 +68,7 @@ def record(
     *,
     updates: bool = False,
     progress: Progress | None = None,
-    most: int = MOST,
+    most: int | None = None,
 ) -> Iterator[Activity]:
     """Yield the activity piece after piece: some samples, some steps of theirs after the others.
 
@@ -79,10 +79,10 @@ def record(
         x: checked input, shape (samples, steps, *input.shape).
         updates: whether to record which potentials are written, which takes longer.
         progress: called after the last piece of some samples.
-        most: neurons times samples times steps of a piece, roughly.
+        most: neurons times samples times steps of a piece, roughly; None for `MOST`.
     """
     recorder = _Recorder(network, x.shape[1], updates)
-    for block in blocks(network, x, most=most, charged=updates, progress=progress):
+    for block in blocks(network, x, most=most or MOST, charged=updates, progress=progress):
         yield recorder.add(block)
 
 
