@@ -8,11 +8,14 @@ from pydantic import Field, model_validator
 
 from snncompile.hwmodels.records import (
     Count,
+    Cycles,
     Nanoseconds,
+    Number,
     Picojoules,
     Record,
     Share,
     Watts,
+    WattsPerMegahertz,
     problem,
 )
 
@@ -39,18 +42,38 @@ Event = Literal[
 """What the estimator can count; see `backends/energy/events.py` for the meaning of each."""
 
 
-class Price(Record):
+class Timed(Record):
+    """What takes time: so many nanoseconds, or cycles of a clock that the user chooses."""
+
+    time_ns: Nanoseconds
+    cycles: Cycles | None = None
+    """The time is null then, until there is a clock; see `CostSet.at_clock`."""
+
+    @model_validator(mode="after")
+    def _one_time(self) -> Self:
+        if self.cycles is not None and self.time_ns.value is not None:
+            raise problem(("cycles",), "the time is known; give nanoseconds or cycles")
+        return self
+
+    def at_clock(self, mhz: float) -> Self:
+        """Return this with the time that its cycles take."""
+        if self.cycles is None or self.cycles.value is None:
+            return self
+        value = self.cycles.value * 1e3 / mhz
+        time = Number(value=value, unit="ns", evidence="derived", source=self.cycles.source)
+        return self.model_copy(update={"time_ns": time, "cycles": None})
+
+
+class Price(Timed):
     """Cost of one event. An energy or time nobody published is null and is reported as missing."""
 
     energy_pj: Picojoules
-    time_ns: Nanoseconds
 
 
-class Barrier(Record):
+class Barrier(Timed):
     """Barrier sync of a chip with so many tiles in use; in between, the next larger entry holds."""
 
     tiles: Annotated[int, Field(gt=0)]
-    time_ns: Nanoseconds
 
 
 class ChipBarrier(Record):
@@ -75,6 +98,8 @@ class CostSet(Record):
     """Shortest possible time step."""
     static_w: Watts
     """Power of one chip in use that no event accounts for."""
+    clock_w_per_mhz: WattsPerMegahertz | None = None
+    """Power of the clock, where the user chooses it; not in the static power."""
     barrier_chips: tuple[ChipBarrier, ...] = ()
     """Barrier sync where more than one chip is in use; empty: not known."""
     barrier_energy_pj: Picojoules | None = None
@@ -85,6 +110,26 @@ class CostSet(Record):
     """Error of the energies against measurements, as published with the set, 0..1."""
     latency_error: Share | None = None
     """Likewise of the times."""
+
+    @property
+    def has_cycles(self) -> bool:
+        """Whether a time depends on the clock."""
+        return any(part.cycles is not None for part in (*self.prices.values(), *self.barrier))
+
+    def at_clock(self, mhz: float) -> CostSet:
+        """Return the set with times instead of cycles, and the clock's power as static power."""
+        static, clock = self.static_w, self.clock_w_per_mhz
+        if clock is not None and clock.value is not None and static.value is not None:
+            value = static.value + clock.value * mhz
+            static = static.model_copy(update={"value": value, "evidence": "derived"})
+        return self.model_copy(
+            update={
+                "prices": {event: price.at_clock(mhz) for event, price in self.prices.items()},
+                "barrier": tuple(entry.at_clock(mhz) for entry in self.barrier),
+                "static_w": static,
+                "clock_w_per_mhz": None,
+            }
+        )
 
     @model_validator(mode="after")
     def _barrier_grows(self) -> Self:

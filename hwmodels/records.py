@@ -97,6 +97,8 @@ KnownWhole = Annotated[Whole, AfterValidator(_known)]
 Picojoules = Annotated[Number, _in_unit("pJ")]
 Nanoseconds = Annotated[Number, _in_unit("ns")]
 Watts = Annotated[Number, _in_unit("W")]
+Cycles = Annotated[Number, _in_unit("cycles")]
+WattsPerMegahertz = Annotated[Number, _in_unit("W/MHz")]
 Share = Annotated[Number, _in_unit("1")]
 
 

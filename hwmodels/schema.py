@@ -169,6 +169,16 @@ class Chip(Record):
         """Number of chips a program may use: those of the board, else one."""
         return 1 if self.board is None else self.boards[self.board].chips.whole or 1
 
+    @property
+    def has_cycles(self) -> bool:
+        """Whether some times depend on a clock that the user chooses."""
+        return any(costs.has_cycles for costs in self.costs.values())
+
+    def at_clock(self, mhz: float) -> Chip:
+        """Return the chip with the times that its cycles take."""
+        costs = {name: costs.at_clock(mhz) for name, costs in self.costs.items()}
+        return self.model_copy(update={"costs": costs})
+
     @model_validator(mode="after")
     def _barriers_reach_all_tiles(self) -> Self:
         tiles = (self.mesh.tile_columns.whole or 0) * (self.mesh.tile_rows.whole or 0)

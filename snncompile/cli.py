@@ -21,6 +21,7 @@ from snncompile.cli_conversion import convert, present
 from snncompile.cli_fit import fit_command
 from snncompile.errors import InputError, SnnCompileError
 from snncompile.hwmodels.load import ChipError
+from snncompile.report import estimates
 
 if TYPE_CHECKING:
     from snncompile.ir.graph import Progress as Report
@@ -212,6 +213,7 @@ def estimate(
     model: Model = "fast",
     costs: Costs = None,
     rules: Annotated[str, typer.Option(help="chip, or sanafe for SANA-FE's account")] = "chip",
+    clock_mhz: Annotated[float | None, typer.Option(help="where the user chooses it")] = None,
     trace: Annotated[Path | None, typer.Option(help="JSON for Perfetto, first sample")] = None,
     csv: Annotated[Path | None, typer.Option(help="events by step and core, and steps")] = None,
     parquet: Annotated[Path | None, typer.Option(help="the same as Parquet")] = None,
@@ -222,10 +224,9 @@ def estimate(
     """Estimate energy and latency per inference, with the activity of the input."""
     from snncompile.backends.energy import baseline as arithmetic
     from snncompile.backends.energy.outputs import Outputs
-    from snncompile.report import estimates
     from snncompile.spikes import read_spikes
 
-    program = _program(build)
+    program = _program(build).at_clock(clock_mhz)
     spikes = read_spikes(input, program.network)
     with _progress("reference") as report:
         found = program.estimate(spikes.x, costs, model=model, rules=rules, progress=report)
@@ -252,7 +253,6 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare the estimates of two Programs for the same input."""
-    from snncompile.report import estimates
     from snncompile.spikes import read_spikes
 
     programs = (_program(a), _program(b))
@@ -319,7 +319,7 @@ def encode(
 def demo(as_json: Json = False) -> None:
     """Train a small network on handwritten digits, compile, run and verify it, price it."""
     from snncompile import demo as the_demo
-    from snncompile.report import estimates, tables
+    from snncompile.report import tables
 
     found = the_demo.run(lambda text: err.print(text, markup=False, highlight=False))
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -182,6 +182,23 @@ class Program:
             self, x, costs=costs, rules=rules, progress=progress
         )
         return result
+
+    def at_clock(self, mhz: float | None) -> Program:
+        """Return the Program with its chip at a clock, where the user of the chip chooses it.
+
+        Args:
+            mhz: megahertz; None for the Program as it is.
+
+        Raises:
+            InputError: the clock is not above 0, or no time of the chip depends on it.
+        """
+        if mhz is None:
+            return self
+        if not 0 < mhz < float("inf"):
+            raise InputError(f"a clock needs more than 0 MHz, got {mhz:g}")
+        if not self.chip.has_cycles:
+            raise InputError(f"{self.chip.name} has no times that depend on a clock")
+        return replace(self, chip=self.chip.at_clock(mhz))
 
     def emit(self, path: str | Path, backend: str = "lava") -> None:
         """Write what another system runs.

@@ -25,7 +25,7 @@ from snncompile.backends.energy.counts import (
 )
 from snncompile.backends.energy.cycle import Times, follow
 from snncompile.backends.energy.events import EVENTS
-from snncompile.backends.energy.result import Estimate, Range, Row, Steps
+from snncompile.backends.energy.result import STATIC, Estimate, Range, Row, Steps
 from snncompile.backends.energy.timing import Rules, Work, barrier_ns, bound_names, bounds, work
 from snncompile.errors import InputError
 from snncompile.ir.graph import Progress
@@ -187,7 +187,10 @@ class Ledger:
         return (arrangement,) if arrangement and several else ()
 
     def _missing(self, rows: tuple[Row, ...], means: NDArray[np.float64]) -> tuple[str, ...]:
-        unpriced = sorted({r.event for r in rows if r.price_j is None and r.count})
+        unpriced = sorted(
+            {r.event for r in rows if r.price_j is None and r.count}
+            | {r.event for r in rows if r.event == STATIC and not r.energy_j and r.price_j != 0}
+        )
         occurred = means.sum(axis=(0, 1)) > 0
         untimed = {self.costs.labels[i] for i in np.flatnonzero(self.costs.untimed & occurred)}
         if barrier_ns(self.machine, self.costs, self.rules) is None:
@@ -261,7 +264,7 @@ def _chip_rows(machine: Machine, costs: Costs, steps: int, latency: float) -> li
     watts = None if static.value is None else static.value * chips
     return [
         Row("chip", "barrier sync", float(steps * chips), joules, costs.origin(barrier)),
-        Row("chip", "static power", latency, watts, costs.origin(static)),
+        Row("chip", STATIC, latency, watts, costs.origin(static)),
     ]
 
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from snncompile.backends.energy.layout import Part
 
+STATIC = "static power"
+"""Event of the rows that count seconds."""
 LEFT_OUT = ("loading the program", "learning", "the host's own energy")
 """What no cost set prices."""
 
@@ -99,19 +101,29 @@ class Estimate:
         return self.dynamic_j + self.static_j
 
     @property
+    def dynamic_rows(self) -> tuple[Row, ...]:
+        """The rows of events."""
+        return tuple(r for r in self.rows if r.event != STATIC)
+
+    @property
+    def static_rows(self) -> tuple[Row, ...]:
+        """The rows of power times time."""
+        return tuple(r for r in self.rows if r.event == STATIC)
+
+    @property
     def dynamic_j(self) -> float:
         """Energy of the events."""
-        return sum(r.energy_j or 0.0 for r in self.rows if r.event != "static power")
+        return sum(r.energy_j or 0.0 for r in self.dynamic_rows)
 
     @property
     def static_j(self) -> float:
         """Power times time of the chips in use."""
-        return sum(r.energy_j or 0.0 for r in self.rows if r.event == "static power")
+        return sum(r.energy_j or 0.0 for r in self.static_rows)
 
     @property
-    def throughput(self) -> float:
-        """Inferences per second, one after the other."""
-        return 1 / self.latency_s if self.latency_s else float("inf")
+    def throughput(self) -> float | None:
+        """Inferences per second, one after the other; None where no time is known."""
+        return 1 / self.latency_s if self.latency_s else None
 
     @property
     def energy_delay_js(self) -> float:

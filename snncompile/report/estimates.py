@@ -10,7 +10,7 @@ from snncompile.report.units import joules, scaled, seconds
 
 if TYPE_CHECKING:
     from snncompile.backends.energy.baseline import BaselineRow
-    from snncompile.backends.energy.result import Estimate
+    from snncompile.backends.energy.result import Estimate, Row
     from snncompile.program import Program
 
 
@@ -73,6 +73,33 @@ def estimate_table(found: Estimate) -> Table:
 
 def estimate_lines(found: Estimate) -> list[str]:
     """Return what follows the table: totals, ranges, what bounds the steps, what is missing."""
+    samples = "1 sample" if found.samples == 1 else f"mean of {found.samples} samples"
+    latency, static = "unknown", "unknown"
+    if found.latency_s:
+        latency, static = seconds(found.latency_s), _total(found.static_rows)
+    return [
+        f"{found.label} {_total(found.rows)} (dynamic {_total(found.dynamic_rows)}, static"
+        f" {static}), {found.latency_label} {latency} for"
+        f" {found.steps} time steps, {samples}, model {found.model}",
+        *_derived(found),
+        *(f"missing in these totals: {what}" for what in found.missing),
+        *(f"assumed: {what}" for what in found.assumed),
+        f"left out: {', '.join(found.left_out)}",
+        f"note: {found.note}",
+    ]
+
+
+def _total(rows: tuple[Row, ...]) -> str:
+    """Return the energy of rows, `unknown` where none of what occurred has a price."""
+    energies = [row.energy_j for row in rows if row.count]
+    known = [energy for energy in energies if energy is not None]
+    return joules(sum(known)) if known or not energies else "unknown"
+
+
+def _derived(found: Estimate) -> list[str]:
+    """Return the figures that need a time."""
+    if found.throughput is None:
+        return []
     operation = found.synaptic_op_j
     low, high = (joules(value) for value in found.range.energy_j)
     fast, slow = (seconds(value) for value in found.range.latency_s)
@@ -80,18 +107,11 @@ def estimate_lines(found: Estimate) -> list[str]:
     bounds = list(found.bounds.items())
     most = ", ".join(f"{name} {share:.0%}" for name, share in bounds[:5])
     return [
-        f"{found.label} {joules(found.energy_j)} (dynamic {joules(found.dynamic_j)}, static"
-        f" {joules(found.static_j)}), {found.latency_label} {seconds(found.latency_s)} for"
-        f" {found.steps} time steps, mean of {found.samples} samples, model {found.model}",
         f"{found.throughput:,.4g} inferences/s, {found.energy_delay_js:.3g} Js energy x delay,"
         f" {'no synaptic op' if operation is None else joules(operation) + ' per synaptic op'},"
         f" cores work {found.utilisation:.0%} of the time",
         f"range: energy {low} to {high}, latency {fast} to {slow}; from {because}",
         f"steps are bound by: {most}{', ...' if len(bounds) > 5 else ''}",
-        *(f"missing in these totals: {what}" for what in found.missing),
-        *(f"assumed: {what}" for what in found.assumed),
-        f"left out: {', '.join(found.left_out)}",
-        f"note: {found.note}",
     ]
 
 

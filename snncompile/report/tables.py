@@ -141,14 +141,16 @@ def costs_table(chip: Chip, name: str) -> Table:
         table.add_column(column, overflow="fold")
     for event, price in costs.prices.items():
         _add_number(table, chip, event, price.energy_pj)
-        _add_number(table, chip, event, price.time_ns)
+        _add_number(table, chip, event, price.cycles or price.time_ns)
     for entry in costs.barrier:
-        _add_number(table, chip, f"barrier sync, up to {entry.tiles} tiles", entry.time_ns)
+        time = entry.cycles or entry.time_ns
+        _add_number(table, chip, f"barrier sync, up to {entry.tiles} tiles", time)
     _add_number(table, chip, "shortest time step", costs.step_floor_ns)
     _add_number(table, chip, "static power", costs.static_w)
     for system in costs.barrier_chips:
         _add_number(table, chip, f"barrier sync, up to {system.chips} chips", system.time_ns)
     for name, number in (
+        ("power of the clock", costs.clock_w_per_mhz),
         ("barrier sync", costs.barrier_energy_pj),
         ("messages a link or core holds", costs.link_buffer),
         ("published error of the energies", costs.energy_error),
