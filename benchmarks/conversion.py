@@ -3,8 +3,7 @@
     python benchmarks/conversion.py resnet [--samples 932] [--priced] [--data ../shared/data]
     python benchmarks/conversion.py jpeg           # all 10,000 test images of the JPEG files
     python benchmarks/conversion.py spikingjelly   # the same network converted by ann2snn, one run
-    python benchmarks/conversion.py mnist          # a CNN, and stage 2 of rate-norm layers
-    python benchmarks/conversion.py small          # VGG and MobileNet, trained here
+    python benchmarks/conversion.py mnist          # a CNN
     python benchmarks/conversion.py lava           # ten images of ResNet-20 on real Lava
 
 Everything runs on Loihi 2's integers with 8-bit weights, and with one step of delay per layer.
@@ -33,8 +32,6 @@ from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase, BistableRate
 from snncompile.conversion.convert import convert
 from snncompile.conversion.method import Method
-from snncompile.conversion.rate_norm import fit_thresholds, with_rate_norm
-from snncompile.conversion.scales import Capped
 from snncompile.conversion.signed import Signed
 from snncompile.hwmodels import load as chips
 from snncompile.ir.design import Design
@@ -93,10 +90,10 @@ class Found:
     seconds: float
 
 
-def integers(network: Any, x: np.ndarray) -> IntegerNetwork:
+def integers(network: Any, x: np.ndarray, bits: int = 8) -> IntegerNetwork:
     """Return the network on the chip's integers, retimed."""
     shown = network.input.present(x[:8])
-    made = Quantize()(Retime()(Design(network, chips.load(CHIP), shown))).network
+    made = Quantize(bits=bits)(Retime()(Design(network, chips.load(CHIP), shown))).network
     assert isinstance(made, IntegerNetwork)
     return made
 
@@ -225,7 +222,7 @@ def _stepped(model: nn.Module, case: Case, steps: tuple[int, ...]) -> Iterator[f
 
 
 def mnist(data: Path, samples: int) -> None:
-    """Train a CNN, print its table, and that of rate-norm layers before and after stage 2."""
+    """Train a CNN and print its table."""
     x, y = networks.mnist(data, "train", 8000)
     test = networks.mnist(data, "test", 2000)
     model = networks.cnn()
@@ -234,26 +231,6 @@ def mnist(data: Path, samples: int) -> None:
     print("MNIST, a CNN trained here on 8,000 images")
     rows = [(Balance(), t) for t in (8, 16, 32, 64)] + [(Signed(), t) for t in (4, 8, 16, 32)]
     table(case, [*rows, (BistableRate(), 16), (BistablePhase(), 4)], priced=True)
-    rated = with_rate_norm(networks.deep())
-    networks.train(rated, x, y, epochs=5)
-    for stage in (1, 2):
-        if stage == 2:
-            fit_thresholds(rated, x[:4000], epochs=5)
-        print(f"ten rate-norm layers, stage {stage}; thresholds are those of the layers")
-        rated_case = Case(rated, x[:CALIBRATION], *test)
-        table(rated_case, [(Balance(Capped(), initial=0.0), 16)], priced=False)
-
-
-def small(data: Path, samples: int) -> None:
-    """Train networks of other kinds and convert them as they are."""
-    x, y = networks.jpeg(data, "train", 20_000)
-    test = networks.jpeg(data, "test", 1000)
-    for name, make in (("VGG-16, narrow", networks.vgg), ("MobileNet-like", networks.mobilenet)):
-        model, start = make(), time.perf_counter()
-        networks.train(model, x, y, epochs=6)
-        print(f"{name}: trained for {time.perf_counter() - start:.0f} s on 20,000 images")
-        rows = [(Signed(), 32), (Balance(), 128), (BistablePhase(), 6)]
-        table(Case(model, x[:CALIBRATION], *test), rows, priced=False)
 
 
 def lava(data: Path, samples: int, steps: int = 8) -> None:
@@ -278,7 +255,6 @@ PARTS = {
     "jpeg": jpeg,
     "spikingjelly": spikingjelly,
     "mnist": mnist,
-    "small": small,
     "lava": lava,
 }
 

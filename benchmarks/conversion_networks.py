@@ -139,8 +139,25 @@ def _unit(before: int, width: int, kernel: int, stride: int, groups: int = 1) ->
     return [convolution, nn.BatchNorm2d(width), nn.ReLU6()]
 
 
-def train(model: nn.Module, x: np.ndarray, y: np.ndarray, epochs: int, rate: float = 3e-3) -> None:
-    """Train with Adam and a falling rate; leaves the model in eval mode."""
+def train(
+    model: nn.Module,
+    x: np.ndarray,
+    y: np.ndarray,
+    epochs: int,
+    rate: float = 3e-3,
+    *,
+    mirrored: bool = False,
+) -> None:
+    """Train with Adam and a rate that rises and falls; leaves the model in eval mode.
+
+    Args:
+        model: changed in place.
+        x: pixels, shape (samples, channels, rows, columns).
+        y: labels.
+        epochs: passes over x.
+        rate: the highest rate of learning.
+        mirrored: show a random half of each batch left to right.
+    """
     torch.manual_seed(0)
     images, labels = torch.tensor(x), torch.tensor(y, dtype=torch.long)
     steps = epochs * -(-len(x) // 128)
@@ -151,7 +168,11 @@ def train(model: nn.Module, x: np.ndarray, y: np.ndarray, epochs: int, rate: flo
         norm.train(norm.affine)  # that of the pixels keeps its statistics
     for _ in range(epochs):
         for part in _batches(len(x)):
-            loss = functional.cross_entropy(model(images[part].float()), labels[part])
+            shown = images[part].float()
+            if mirrored:
+                other_way = torch.rand(len(part)) < 0.5
+                shown[other_way] = shown[other_way].flip(3)
+            loss = functional.cross_entropy(model(shown), labels[part])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

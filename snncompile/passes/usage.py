@@ -224,19 +224,31 @@ def compartments_per_neuron(chip: Chip, population: Population) -> int:
 
 KEEPERS = ("integrate_fire/soft", "signed_integrate_fire", "bistable_fire", "phase_fire")
 """Neurons that keep what exceeds their threshold, as every converted network needs."""
+ANSWER = "window_readout"
+"""The last layer of every converted network."""
 
 
 def _instead(kind: str, chip: Chip) -> str:
     """Return what to choose for a neuron of a converted network; empty for others."""
-    if kind not in KEEPERS:
+    if kind not in (*KEEPERS, ANSWER):
         return ""
-    if KEEPERS[0] in chip.neurons:
-        return "; if it was converted, use method='balance'"
-    able = ", ".join(name for name in chips.names() if kind in chips.load(name).neurons)
-    return (
-        "; a hard reset throws away what exceeds the threshold, and with it the rates that a"
-        f" converted network computes with: choose a chip that keeps it ({able})"
-    )
+    if KEEPERS[0] not in chip.neurons:
+        return (
+            "; a hard reset throws away what exceeds the threshold, and with it the rates that a"
+            f" converted network computes with: choose a chip that keeps it ({_able(kind)})"
+        )
+    if ANSWER not in chip.neurons:
+        return (
+            "; if it was converted, its answer is a potential: choose a chip that can send one out"
+            f" ({_able(kind)})"
+        )
+    return "; if it was converted, use method='balance'"
+
+
+def _able(kind: str) -> str:
+    """Return the chips with this neuron and with the readout of converted networks."""
+    neurons = {name: chips.load(name).neurons for name in chips.names()}
+    return ", ".join(name for name, has in neurons.items() if kind in has and ANSWER in has)
 
 
 def entries(network: Graph, slices: Sequence[Slice], parts: Sequence[Part]) -> Entries:

@@ -20,6 +20,7 @@ from snncompile.conversion.diagnosis import diagnose
 from snncompile.conversion.rate_norm import RateNorm, fit_thresholds, with_rate_norm
 from snncompile.conversion.scales import Capped, Percentile
 from snncompile.errors import InputError, UnsupportedError
+from snncompile.hwmodels import load as chips
 from snncompile.passes.quantize import Quantize
 from snncompile.passes.retime import Retime
 
@@ -131,14 +132,56 @@ def test_diagnosis_of_integers():
     assert all(row.cosine > 0.99 for row in diagnose(made, X, done.network))
 
 
-def test_a_chip_with_hard_resets_only_says_why_and_what_to_choose():
-    network = snncompile.from_ann(CHAIN, X, "balance", 8)
+# Chip, method, the whole message but what the chip has.
+REFUSED_BY_CHIPS = {
+    "hard resets only": (
+        "odin",
+        "balance",
+        "population layer_2: odin has no neuron integrate_fire/soft; it has integrate_fire/hard; a"
+        " hard reset throws away what exceeds the threshold, and with it the rates that a converted"
+        " network computes with: choose a chip that keeps it"
+        " (loihi1, loihi2, spinnaker1, spinnaker2, toy)",
+    ),
+    "no signed spikes": (
+        "loihi1",
+        "signed",
+        "population layer_2: loihi1 has no neuron signed_integrate_fire; it has"
+        " cuba_lif/delayed_soft, cuba_lif/hard, cuba_lif/soft, integrate_fire/hard,"
+        " integrate_fire/soft, readout, refractory_lif, window_readout; if it was converted, use"
+        " method='balance'",
+    ),
+    "no potential that is sent": (
+        "truenorth",
+        "balance",
+        "population layer_10: truenorth has no neuron window_readout; it has integrate_fire/hard,"
+        " integrate_fire/soft; if it was converted, its answer is a potential: choose a chip that"
+        " can send one out (loihi1, loihi2, spinnaker1, spinnaker2, toy)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_BY_CHIPS)
+def test_a_chip_that_cannot_says_why_and_what_to_choose(case):
+    chip, method, message = REFUSED_BY_CHIPS[case]
+    network = snncompile.from_ann(CHAIN, X, method, 8)
     with pytest.raises(UnsupportedError) as error:
-        snncompile.compile(network, chip="odin", bits=4)
-    message = str(error.value)
-    assert "odin has no neuron integrate_fire/soft; it has integrate_fire/hard; a hard" in message
-    assert "throws away what exceeds the threshold" in message
-    assert "loihi1, loihi2" in message
-    network = snncompile.from_ann(CHAIN, X, "signed", 8)
-    with pytest.raises(UnsupportedError, match="if it was converted, use method='balance'"):
-        snncompile.compile(network, chip="loihi1")
+        snncompile.compile(network, chip=chip)
+    assert str(error.value) == message
+
+
+def able(method: str) -> list[str]:
+    """Return the chips on which the chain compiles."""
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    network, found = snncompile.from_ann(model, np.eye(6), method, 8), []
+    for chip in chips.names():
+        try:
+            snncompile.compile(network, chip=chip)
+            found.append(chip)
+        except UnsupportedError:
+            pass
+    return found
+
+
+def test_the_chips_that_are_named_can():
+    assert able("balance") == ["loihi1", "loihi2", "spinnaker1", "spinnaker2", "toy"]
+    assert able("signed") == ["loihi2", "spinnaker1", "spinnaker2", "toy"]

@@ -1,0 +1,179 @@
+"""Small networks that are trained here, converted as they are and run on a chip's integers.
+
+    python benchmarks/conversion_small.py small      # CIFAR-10: VGG-16's layout, and MobileNet's
+    python benchmarks/conversion_small.py rate_norm  # MNIST: thresholds that are trained
+    python benchmarks/conversion_small.py bits       # MNIST and ResNet-20 with fewer bits
+    python benchmarks/conversion_small.py chips      # MNIST on Loihi 1 and Loihi 2
+
+The weights are kept in build/conversion, with what they were trained with; others are not taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+
+import conversion_networks as networks
+import numpy as np
+import torch
+from conversion import CALIBRATION, Case, integers, run, table
+from torch import nn
+
+import snncompile
+from snncompile.conversion.balance import Balance
+from snncompile.conversion.bistable import BistablePhase
+from snncompile.conversion.convert import convert
+from snncompile.conversion.method import Method
+from snncompile.conversion.rate_norm import fit_thresholds, with_rate_norm
+from snncompile.conversion.scales import Capped
+from snncompile.conversion.signed import Signed
+
+KEPT = Path(__file__).parents[1] / "build" / "conversion"
+BITS = (8, 6, 5, 4)
+RATES, SPEEDS = (0.1, 0.3, 1.0), (0.01, 0.03, 0.1)
+"""Rates of learning and weights of the speed that stage 2 of rate-norm layers is tried with."""
+RATED = Balance(Capped(), initial=0.0)
+"""What rate-norm layers become: thresholds as trained, and potentials that start at 0."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What trained weights depend on."""
+
+    network: str
+    """All layers, as torch prints them."""
+    images: int
+    epochs: int
+    rate: float
+    mirrored: bool
+
+
+def trained(
+    name: str, make: Callable[[], nn.Module], x: np.ndarray, y: np.ndarray, epochs: int
+) -> nn.Module:
+    """Return a model with weights trained on these images, or kept from such a training."""
+    torch.manual_seed(0)
+    model, colour = make(), x.shape[1] == 3  # digits are not mirrored
+    training = Training(repr(model), len(x), epochs, 4e-3 if colour else 3e-3, colour)
+    path = KEPT / f"{name}.pt"
+    if path.exists():
+        kept = torch.load(path, weights_only=True)
+        if kept["training"] == asdict(training):
+            model.load_state_dict(kept["weights"])
+            print(f"{name}: weights kept from a training of {kept['seconds']:.0f} s")
+            return model.eval()
+    start = time.perf_counter()
+    model.to(memory_format=torch.channels_last)  # several times faster with few channels
+    networks.train(model, x, y, epochs, training.rate, mirrored=training.mirrored)
+    model.to(memory_format=torch.contiguous_format)
+    seconds = time.perf_counter() - start
+    print(f"{name}: trained for {seconds:.0f} s, {epochs} times {len(x):,} images", flush=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    kept = {"training": asdict(training), "weights": model.state_dict(), "seconds": seconds}
+    torch.save(kept, path.with_suffix(".part"))
+    path.with_suffix(".part").rename(path)
+    return model
+
+
+def small(data: Path) -> None:
+    """Train networks of other kinds and convert them as they are."""
+    x, y = networks.jpeg(data, "train", 40_000)
+    test = networks.jpeg(data, "test", 1000)
+    for name, make in (("vgg", networks.vgg), ("mobilenet", networks.mobilenet)):
+        model = trained(name, make, x, y, epochs=3)
+        rows = [(Signed(), 32), (Balance(), 128), (BistablePhase(), 6)]
+        table(Case(model, x[:CALIBRATION], *test), rows, priced=False)
+
+
+def rate_norm(data: Path) -> None:
+    """Choose how thresholds are trained on images of the training part, then test once."""
+    x, y = networks.mnist(data, "train", 10_000)
+    held_out = Case(nn.Identity(), x[:CALIBRATION], x[8000:], y[8000:])
+    model = trained("rate_norm", _rated, x[:8000], y[:8000], epochs=5)
+    found = {}
+    print("stage 2, accuracy in 16 steps on 2,000 training images that were held out:")
+    for rate, speed in product(RATES, SPEEDS):
+        fitted = _stage_two(model, x, rate, speed)
+        found[rate, speed] = accuracy(fitted, held_out, RATED, 16)
+        print(f"  rate {rate:g}, speed {speed:g}: {found[rate, speed]:.2%}", flush=True)
+    best = max(found, key=lambda choice: found[choice])
+    test = networks.mnist(data, "test", 10_000)
+    for stage, made in ((1, model), (2, _stage_two(model, x, *best))):
+        print(f"stage {stage}, all 10,000 test images:")
+        table(Case(made, x[:CALIBRATION], *test), [(RATED, 16), (RATED, 32)], priced=False)
+
+
+def _rated() -> nn.Module:
+    return with_rate_norm(networks.deep())
+
+
+def _stage_two(model: nn.Module, x: np.ndarray, rate: float, speed: float) -> nn.Module:
+    fitted = copy.deepcopy(model)
+    fit_thresholds(fitted, x[:4000], epochs=5, rate=rate, speed=speed)
+    return fitted
+
+
+def accuracy(model: nn.Module, case: Case, method: Method, steps: int) -> float:
+    """Return the accuracy of a model, converted, on the images of the case."""
+    network = convert(model, case.calibration, method, steps).network
+    made = integers(network, case.calibration)
+    return float((run(made, case.x).predictions == case.y).mean())
+
+
+def bits(data: Path) -> None:
+    """Print accuracies with fewer bits per weight."""
+    digits = _digits(data)
+    images = networks.lossless(data, "test")
+    calibration = networks.lossless(data, "train")[0][:CALIBRATION]
+    pixels = Case(networks.resnet20(data), calibration, images[0][:300], images[1][:300])
+    for name, case, steps in (("MNIST CNN", digits, 16), ("ResNet-20", pixels, 32)):
+        answers = case.answers()
+        print(f"{name}, signed, {steps} steps, {len(case.x)} images;", end=" ")
+        print(f"the model: {(answers == case.y).mean():.2%}")
+        network = convert(case.model, case.calibration, "signed", steps).network
+        for width in BITS:
+            found = run(integers(network, case.calibration, bits=width), case.x).predictions
+            share, agrees = (found == case.y).mean(), (found == answers).mean()
+            print(f"  {width} bits: {share:.2%}, agrees {agrees:.2%}", flush=True)
+
+
+def _digits(data: Path) -> Case:
+    x, y = networks.mnist(data, "train", 8000)
+    model = trained("mnist", networks.cnn, x, y, epochs=4)
+    return Case(model, x[:CALIBRATION], *networks.mnist(data, "test", 2000))
+
+
+def chips(data: Path) -> None:
+    """Compile for Loihi 1 (one scale per layer, two compartments per neuron) and for Loihi 2."""
+    case = _digits(data)
+    answers = case.answers()
+    print(f"MNIST CNN, balance; the model: {(answers == case.y).mean():.2%}")
+    for steps, chip in product((16, 32, 64), ("loihi1", "loihi2")):
+        network = convert(case.model, case.calibration, "balance", steps).network
+        shown = network.input.present(case.calibration[:8])
+        program = snncompile.compile(network, chip=chip, calibration=shown)
+        found = run(program.network, case.x).predictions
+        share, agrees = (found == case.y).mean(), (found == answers).mean()
+        print(f"  {chip}, {steps} steps: {program.mapping.cores} cores,", end=" ")
+        print(f"{share:.2%}, agrees {agrees:.2%}", flush=True)
+
+
+PARTS: dict[str, Callable[[Path], None]] = {
+    "small": small,
+    "rate_norm": rate_norm,
+    "bits": bits,
+    "chips": chips,
+}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS], default=list(PARTS))
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    given = parser.parse_args()
+    for part in given.parts:
+        PARTS[part](given.data)

@@ -1,0 +1,33 @@
+"""A trained ResNet-20, converted, on real Lava: every output of every population."""
+
+from __future__ import annotations
+
+import conversion_networks as trained
+import numpy as np
+import pytest
+from networks import LOIHI2, design
+
+import snncompile
+from snncompile.backends.lava.run import trains
+from snncompile.passes.quantize import Quantize
+from snncompile.passes.retime import Retime
+from snncompile.reference.simulate import batches, check_spikes
+
+IMAGES, STEPS, LIMIT_S = 10, 8, 900
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+def test_ten_images_equal_the_reference_spike_for_spike(lava, shared):
+    calibration, _ = trained.lossless(shared, "train")
+    images, _ = trained.lossless(shared, "test")
+    made = snncompile.from_ann(trained.resnet20(shared), calibration[:300], "signed", STEPS)
+    shown = made.input.present(images[:IMAGES])
+    network = Quantize()(Retime()(design(made, LOIHI2, shown[:8]))).network
+    (wanted,) = batches(network, check_spikes(network, shown))
+    found = trains(network, shown, timeout_s=LIMIT_S)
+    assert {p.name for p in network.populations} == set(found)
+    for population in network.populations:
+        expected = wanted[population.name].numpy()
+        assert np.count_nonzero(expected), f"{population.name} is silent: nothing is compared"
+        assert (found[population.name] == expected).all(), population.name
