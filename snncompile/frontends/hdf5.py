@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.errors import InputError, SnnCompileError
+from snncompile.frontends import hdf5_probe
 
 LARGEST_ELEMENTS = 2**28
 """Numbers in one file: 2 GiB as float64. A whole Loihi 2 chip holds a tenth of it as synapses."""
@@ -30,11 +31,16 @@ def opened(path: str | Path) -> Iterator[Group]:
     """Open a file and give its root.
 
     Raises:
-        InputError: there is no such file, or it is not HDF5, or it is cut short.
+        InputError: there is no such file, or it is not HDF5, or it is cut short, or reading it does
+            not end.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    if not hdf5_probe.can_be_read(path):
+        raise InputError(
+            f"{path.name}: the HDF5 file is damaged: reading it does not end, or ends the process"
+        )
     try:
         is_hdf5 = h5py.is_hdf5(path)
         file = h5py.File(path, "r") if is_hdf5 else None
@@ -177,7 +183,7 @@ class Group:
         with self._reading(name):
             link = self._group.get(name, getlink=True)
             if isinstance(link, h5py.HardLink):
-                return self._group[name]
+                return _described(self._group[name])
         if link is None:
             raise InputError(f"{self.where}: {name} is missing")
         raise InputError(f"{self.where}: {name} is a link to elsewhere, which is not followed")
@@ -192,3 +198,10 @@ class Group:
         except Exception as error:
             message = f"{self.where}: {name} cannot be read, the file is damaged"
             raise InputError(message) from error
+
+
+def _described(found: Any) -> Any:
+    """Return a group or dataset whose type and shape can be read, or raise what h5py raises."""
+    if isinstance(found, h5py.Dataset):
+        _ = found.dtype, found.shape
+    return found

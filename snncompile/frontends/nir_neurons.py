@@ -105,9 +105,11 @@ class _Parameters:
 
     def put_back(self, value: Floats, name: str) -> Floats:
         """Return values that float32 numbers in the file have moved as they were before."""
-        near = np.rint(value * DECAY_STEPS) / DECAY_STEPS
+        with np.errstate(over="ignore"):
+            near = np.rint(value * DECAY_STEPS) / DECAY_STEPS
         numbers = self.node.numbers(name)
         precision = np.finfo(np.float32 if numbers.dtype.itemsize < 8 else np.float64).eps
+        near = np.where(np.isfinite(near), near, value)  # values this large have no such steps
         return np.where(np.abs(value - near) <= 4 * precision * np.abs(value), near, value)
 
     def per_step(self) -> Floats:
