@@ -66,6 +66,14 @@ class Cutter:
         into = self.network.into(self.population.name)
         return any(not isinstance(p.synapses.wiring, Scale) for p in into)
 
+    @property
+    def _regular(self) -> bool:
+        """Whether to cut boxes: convolutions want them, whatever else leads to their targets."""
+        wirings = [p.synapses.wiring for p in self.network.into(self.population.name)]
+        return any(isinstance(w, Convolution) for w in wirings) or all(
+            isinstance(w, REGULAR) for w in wirings
+        )
+
     @cached_property
     def limits(self) -> dict[str, int]:
         """What a core has, by resource, as far as it is known."""
@@ -77,8 +85,7 @@ class Cutter:
         Raises:
             FitError: a single neuron does not fit a core.
         """
-        wirings = (p.synapses.wiring for p in self.network.into(self.population.name))
-        if not all(isinstance(wiring, REGULAR) for wiring in wirings):
+        if not self._regular:
             return self._grouped()
         tiles = [tile for _, tile in sorted(self._candidates())]
         if not tiles:
