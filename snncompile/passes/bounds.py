@@ -12,7 +12,7 @@ from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection
 from snncompile.ir.reports import Bound, Quantity
 from snncompile.neurons.base import IntegerNeuron, Interval
 from snncompile.neurons.fixed import STATE_LIMIT
-from snncompile.reference.synapses import sums
+from snncompile.reference.synapses import at_ones
 from snncompile.synapses.base import IntegerSynapses
 
 Arriving = Sequence[tuple[IntegerSynapses, Interval]]
@@ -72,10 +72,10 @@ def accumulator(size: int, arriving: Arriving) -> Interval:
     low, high = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for synapses, payload in arriving:
         wiring, weight = synapses.wiring, synapses.weight.astype(np.int64)
-        positive, negative = np.maximum(weight, 0), np.minimum(weight, 0)
-        most, least = (np.full(wiring.sources, int(end)) for end in (payload.high, payload.low))
-        lowest = sums(wiring, negative, most) + sums(wiring, positive, least)
-        highest = sums(wiring, positive, most) + sums(wiring, negative, least)
+        up = at_ones(wiring, np.maximum(weight, 0))
+        down = at_ones(wiring, np.minimum(weight, 0))
+        most, least = int(payload.high), int(payload.low)
+        lowest, highest = down * most + up * least, up * most + down * least
         low += _shifted(lowest, synapses.exponent)
         high += _shifted(highest, synapses.exponent)
     return Interval(low, high)

@@ -27,6 +27,8 @@ from snncompile.passes.traffic import Rates, rates
 from snncompile.synapses.convolution import Convolution
 
 Axons = dict[str, NDArray[np.int32]]
+Known = dict[tuple[str, bytes], list[Slice]]
+"""Slices of a population by its name and the output axons of its neurons."""
 LOOSER = 1.1
 """Growth of the work that a core may have, until there are enough cores."""
 MOST_NEURONS = 300_000
@@ -102,11 +104,12 @@ def for_traffic(network: IntegerNetwork, chip: Chip, rate: Rates, *, share: bool
 def _cuts(network: IntegerNetwork, chip: Chip) -> Iterator[Cut]:
     """Yield ways to cut the network: as for fewest cores, few copies, and along blocks of space."""
     entries = usage.entries_per_axon(chip)
-    yield _Cutting(network, chip, "cores", entries).cut()
-    yield _Cutting(network, chip, "traffic", entries).cut()
+    known: Known = {}
+    yield _Cutting(network, chip, "cores", entries, known=known).cut()
+    yield _Cutting(network, chip, "traffic", entries, known=known).cut()
     if any(isinstance(p.synapses.wiring, Convolution) for p in network.projections):
         for blocks in BLOCKS:
-            yield _Cutting(network, chip, "traffic", entries, blocks=blocks).cut()
+            yield _Cutting(network, chip, "traffic", entries, blocks=blocks, known=known).cut()
 
 
 def cut(
@@ -140,7 +143,8 @@ def _fewest(
     Tiles that listen to fewer neurons may save the cores of those that send: output axons bind.
     """
     ways = ("cores", "traffic") if objective == "cores" else (objective,)
-    found = [_Cutting(network, chip, way, entries).placed(share) for way in ways]
+    known: Known = {}
+    found = [_Cutting(network, chip, way, entries, known=known).placed(share) for way in ways]
     return min(found, key=lambda slices: Mapping(tuple(slices)).cores)
 
 
@@ -172,6 +176,8 @@ class _Cutting:
     """Most work of a slice; None: whatever fits."""
     blocks: Shape = ()
     """Parts along the axes of space into which slices of convolutions are cut at least."""
+    known: Known = field(default_factory=dict)
+    """What was found before and does not depend on the objective."""
     axons: Axons = field(init=False, default_factory=dict)
     found: dict[str, list[Slice]] = field(init=False, default_factory=dict)
 
@@ -194,6 +200,16 @@ class _Cutting:
             self._group(names, loop)
         return [s for p in self.network.populations for s in self.found[p.name]]
 
+    def _once(self, name: str) -> list[Slice]:
+        """Cut a population; one that is cut alike for every objective only once."""
+        cutter = self._cutter(self.network.population(name))
+        if cutter.regular:
+            return cutter.cut()
+        key = name, self.axons[name].tobytes()
+        if key not in self.known:
+            self.known[key] = cutter.cut()
+        return self.known[key]
+
     def _cutter(self, p: Population) -> Cutter:
         count = self.axons[p.name]
         return Cutter(self.network, self.chip, p, count, self.objective, self.work, self.blocks)
@@ -204,7 +220,7 @@ class _Cutting:
         for _ in range(ROUNDS if loop else 1):
             last = {name: self.found.get(name) for name in names}
             for name in names:
-                self.found[name] = self._cutter(self.network.population(name)).cut()
+                self.found[name] = self._once(name)
             self.axons.update((name, count.copy()) for name, count in before.items())
             for name in names:
                 self._count(self.found[name])

@@ -67,7 +67,7 @@ class Cutter:
         return any(not isinstance(p.synapses.wiring, Scale) for p in into)
 
     @property
-    def _regular(self) -> bool:
+    def regular(self) -> bool:
         """Whether to cut boxes: convolutions want them, whatever else leads to their targets."""
         wirings = [p.synapses.wiring for p in self.network.into(self.population.name)]
         return any(isinstance(w, Convolution) for w in wirings) or all(
@@ -85,7 +85,7 @@ class Cutter:
         Raises:
             FitError: a single neuron does not fit a core.
         """
-        if not self._regular:
+        if not self.regular:
             return self._grouped()
         tiles = [tile for _, tile in sorted(self._candidates())]
         if not tiles:
@@ -230,8 +230,9 @@ class Cutter:
     def _in_order(self, order: NDArray[np.int64]) -> list[Slice]:
         """Return stretches of an order of the neurons, each as long as fits."""
         found, start = [], 0
+        most = self.limits.get("compartments", len(order))
         while start < len(order):
-            low, high = start, len(order)
+            low, high = start, min(start + most, len(order))
             while low < high:
                 middle = (low + high + 1) // 2
                 fits = self.fits(self._some(order[start:middle]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,22 +76,24 @@ def _in_parts(apply: Apply) -> Apply:
     return parts
 
 
-def sums(wiring: Wiring, weight: NDArray[Any], sources: NDArray[Any]) -> NDArray[np.int64]:
-    """Return what each target gets if source i sends `sources[i]`, shape (target,), exactly.
+def at_ones(wiring: Wiring, weight: NDArray[Any]) -> NDArray[np.int64]:
+    """Return what each target gets if every source sends 1, shape (target,), exactly.
 
-    A convolution is computed as one, not unrolled.
+    A convolution is computed as one, not unrolled, and of one channel: its source channels all send
+    the same, so its kernels are added up over them first.
 
     Args:
         wiring: of the weights.
         weight: integers, shape `wiring.weight_shape`.
-        sources: integers, shape (source,).
     """
-    largest = int(np.abs(weight).max(initial=0)) * int(np.abs(sources).max(initial=0))
-    if largest * wiring.sources >= EXACT_FLOAT64:
-        whole: NDArray[np.int64] = wiring.matrix(weight.astype(np.int64)) @ sources.astype(np.int64)
+    if isinstance(wiring, Convolution):
+        wiring = replace(wiring, source_shape=(1, *wiring.source_shape[1:]), groups=1)
+        weight = weight.sum(axis=1, keepdims=True)
+    if int(np.abs(weight).max(initial=0)) * wiring.sources >= EXACT_FLOAT64:
+        whole: NDArray[np.int64] = wiring.matrix(weight.astype(np.int64)).sum(axis=1)
         return whole
     apply = _bind(wiring, torch.tensor(weight, dtype=torch.float64))
-    return apply(torch.tensor(sources)).numpy().astype(np.int64)
+    return apply(torch.ones(wiring.sources)).numpy().astype(np.int64)
 
 
 def extremes(synapses: IntegerSynapses, payload: Interval) -> Interval:

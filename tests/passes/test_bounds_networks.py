@@ -21,7 +21,7 @@ from snncompile.passes.bounds import bounds
 from snncompile.passes.quantize import Quantize
 from snncompile.passes.retime import Retime
 from snncompile.reference.simulate import batches
-from snncompile.reference.synapses import EXACT_FLOAT32, bind, extremes, largest_sum, sums
+from snncompile.reference.synapses import EXACT_FLOAT32, at_ones, bind, extremes, largest_sum
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import integer_dense
@@ -93,9 +93,8 @@ def test_sums_are_reached_exactly(seed, low, high):
         highest = np.maximum(matrix * low, matrix * high).sum(axis=1)
         lowest = np.minimum(matrix * low, matrix * high).sum(axis=1)
         up, down = np.maximum(weight, 0), np.minimum(weight, 0)
-        most, least = np.full(wiring.sources, high), np.full(wiring.sources, low)
-        assert (sums(wiring, up, most) + sums(wiring, down, least) == highest).all()
-        assert (sums(wiring, down, most) + sums(wiring, up, least) == lowest).all()
+        assert (at_ones(wiring, up) * high + at_ones(wiring, down) * low == highest).all()
+        assert (at_ones(wiring, down) * high + at_ones(wiring, up) * low == lowest).all()
         ends = extremes(p.synapses, Interval(low, high))
         assert (lowest.min(initial=0), highest.max(initial=0)) >= (ends.low.min(initial=0), 0)
         assert highest.max(initial=0) <= ends.high.max(initial=0)
@@ -151,7 +150,7 @@ def test_beyond_float64_sums_go_in_parts():
 def test_a_convolution_knows_its_border():
     """A corner of a 3x3 convolution sees 4 places, the middle 9."""
     wiring = Convolution((1, 3, 3), 1, (3, 3), (1, 1), (1, 1), (1, 1))
-    found = sums(wiring, np.ones(wiring.weight_shape, int), np.ones(9, int))
+    found = at_ones(wiring, np.ones(wiring.weight_shape, int))
     assert found.tolist() == [4, 6, 4, 6, 9, 6, 4, 6, 4]
 
 
