@@ -1,6 +1,6 @@
 """Trained networks on a chip's integers: method x steps x (accuracy, agreement, spikes, energy).
 
-    python benchmarks/conversion.py resnet [--samples 932] [--priced] [--data ../shared/data]
+    python benchmarks/conversion.py resnet [--samples 932] [--priced] [--methods signed balance]
     python benchmarks/conversion.py jpeg           # all 10,000 test images of the JPEG files
     python benchmarks/conversion.py spikingjelly   # the same network converted by ann2snn, one run
     python benchmarks/conversion.py mnist          # a CNN
@@ -16,7 +16,6 @@ import argparse
 import sys
 import time
 import types
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,6 +60,7 @@ ROWS: list[tuple[Method, int]] = [
     (BistableRate(), 8),
     (BistablePhase(), 4),
     (BistablePhase(), 5),
+    (BistablePhase(), 6),
 ]
 
 
@@ -86,7 +86,7 @@ class Found:
 
     predictions: np.ndarray
     spikes: float
-    """Per image, of all populations."""
+    """Per image, of all populations; the mean of the first hundred images."""
     seconds: float
 
 
@@ -99,20 +99,22 @@ def integers(network: Any, x: np.ndarray, bits: int = 8) -> IntegerNetwork:
 
 
 def run(network: IntegerNetwork, x: np.ndarray, batch: int = 100) -> Found:
-    """Run the images and count."""
-    predictions, spikes, start = [], 0, time.perf_counter()
-    for first in range(0, len(x), batch):
-        shown = check_spikes(network, network.input.present(x[first : first + batch]))
-        for trains in batches(network, shown):
-            output = trains[network.output]
-            predictions.append(output.sum(dim=1).argmax(dim=1).numpy())
-            spikes += sum(
-                int(torch.count_nonzero(trains[p.name]))
-                for p in network.populations
-                if p.neuron.spikes
-            )
+    """Run the images; count the spikes of the first hundred."""
+    start = time.perf_counter()
+    parts = (x[first : first + batch] for first in range(0, len(x), batch))
+    found = [network.run(network.input.present(part)).prediction for part in parts]
     seconds = time.perf_counter() - start
-    return Found(np.concatenate(predictions), spikes / len(x), seconds)
+    return Found(np.concatenate(found), _spikes(network, x[:batch]), seconds)
+
+
+def _spikes(network: IntegerNetwork, x: np.ndarray) -> float:
+    shown = check_spikes(network, network.input.present(x))
+    spiking = [p.name for p in network.populations if p.neuron.spikes]
+    return sum(
+        int(torch.count_nonzero(train)) / len(x)
+        for trains in batches(network, shown, keep=spiking)
+        for train in trains.values()
+    )
 
 
 def table(case: Case, rows: list[tuple[Method, int]], *, priced: bool) -> None:
@@ -155,10 +157,20 @@ def _priced(network: Any, x: np.ndarray) -> tuple[str, str]:
         return "", ""
 
 
-def resnet(data: Path, samples: int, *, priced: bool = False) -> None:
+Rows = list[tuple[Method, int]]
+
+
+def chosen(rows: Rows, methods: list[str] | None) -> Rows:
+    """Return the rows of these methods; all if none are named."""
+    return [row for row in rows if not methods or row[0].name in methods]
+
+
+def resnet(
+    data: Path, samples: int, *, methods: list[str] | None = None, priced: bool = False
+) -> None:
     """Print the table of ResNet-20 beside published rows; compiling it for prices takes long."""
     print(f"ResNet-20, {CALIBRATION} calibration images, lossless test images")
-    table(_resnet(data, samples), ROWS, priced=priced)
+    table(_resnet(data, samples), chosen(ROWS, methods), priced=priced)
     print(PUBLISHED)
 
 
@@ -168,57 +180,87 @@ def _resnet(data: Path, samples: int) -> Case:
     return Case(networks.resnet20(data), calibration[:CALIBRATION], x[:samples], y[:samples])
 
 
-def jpeg(data: Path, samples: int) -> None:
+def jpeg(data: Path, samples: int, *, methods: list[str] | None = None) -> None:
     """Print the two best methods on all test images."""
     x, y = networks.jpeg(data, "test", 10_000 if samples == 932 else samples)
     calibration, _ = networks.lossless(data, "train")
     case = Case(networks.resnet20(data), calibration[:CALIBRATION], x, y)
     print("ResNet-20, JPEG test images")
-    table(case, [(Signed(), 32), (BistablePhase(), 5)], priced=False)
+    table(case, chosen([(Signed(), 32), (BistablePhase(), 6)], methods), priced=False)
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "maximum": {},
+    "99.9 %": {"mode": "99.9%"},
+    "1/2": {"mode": 0.5},
+    "99.9 %, channels, half": {"mode": "99.9%", "channel_wise": True, "half_threshold": True},
+}
+"""Options of ann2snn: its default; a percentile; a share of the maximum; thresholds per channel and
+potentials that start at half of them."""
+STEPS = (8, 16, 32, 64, 128)
 
 
 def spikingjelly(data: Path, samples: int) -> None:
-    """Compare with ann2snn, at its default and at its best: per channel, half a threshold."""
+    """Compare with ann2snn, the same images and steps: its floats and our integers."""
+    case = _resnet(data, samples)
+    answers = case.answers()
+    print(f"{len(case.x)} images, the model: {(answers == case.y).mean():.2%}")
+    print(f"{'accuracy (agrees)':30}" + "".join(f"{f'T={t}':>17}" for t in STEPS) + "  seconds")
+    ours, seconds = [], 0.0
+    for t in STEPS:
+        made = convert(case.model, case.calibration, Signed(), t).network
+        found = run(integers(made, case.calibration), case.x)
+        ours.append(found.predictions)
+        seconds = found.seconds
+    _compared("signed, integers", ours, case, answers, seconds)
+    theirs = {}
+    for name, options in RECIPES.items():
+        converted = _converted(data, case.calibration, options)
+        start = time.perf_counter()
+        theirs[name] = _stepped(converted, case.x)
+        seconds = time.perf_counter() - start
+        _compared(f"ann2snn, {name}", theirs[name], case, answers, seconds)
+    for i, t in enumerate(STEPS):
+        best = max((found[i] == case.y).mean() for found in theirs.values())
+        ahead = (ours[i] == case.y).mean() - best
+        print(f"T={t}: ours is {100 * ahead:+.2f} points from the best of these")
+
+
+def _compared(
+    name: str, found: list[np.ndarray], case: Case, answers: np.ndarray, seconds: float
+) -> None:
+    cells = (f"{(p == case.y).mean():8.2%} ({(p == answers).mean():.2%})" for p in found)
+    print(f"{name:30}" + "".join(f"{cell:>17}" for cell in cells) + f"  {seconds:.1f}", flush=True)
+
+
+def _converted(data: Path, calibration: np.ndarray, options: dict[str, Any]) -> nn.Module:
     sys.modules.setdefault("requests", types.ModuleType("requests"))  # it only downloads with it
     from spikingjelly.activation_based import ann2snn
 
-    case, steps = _resnet(data, samples), (8, 16, 32, 64, 128)
-    ours = {}
-    for t in steps:
-        network = integers(convert(case.model, case.calibration, "signed", t).network, case.x)
-        found = run(network, case.x)
-        ours[t] = (found.predictions == case.y).mean()
-        print(f"ours, integers, T={t}: {ours[t]:.2%}, {found.seconds:.1f} s", flush=True)
-    images = torch.tensor(case.calibration).float().split(50)
-    best = {"mode": "99.9%", "channel_wise": True, "half_threshold": True}
-    for name, options in (("default", {}), ("best options", best)):
-        recipe = ann2snn.RateCodingRecipe([(part, 0) for part in images], **options)
-        converted = ann2snn.Converter(recipe).convert(networks.resnet20(data))
-        start = time.perf_counter()
-        theirs = dict(zip(steps, _stepped(converted, case, steps), strict=True))
-        seconds = time.perf_counter() - start
-        for t, share in theirs.items():
-            verdict = "ours is better" if ours[t] > share else "OURS IS NOT BETTER"
-            print(f"ann2snn, {name}, float, T={t}: {share:.2%}; {verdict}")
-        print(f"ann2snn, {name}: {seconds:.1f} s for T={steps[-1]}", flush=True)
+    images = torch.tensor(calibration).float().split(50)
+    recipe = ann2snn.RateCodingRecipe([(part, 0) for part in images], **options)
+    model = networks.resnet20(data)
+    for block in (part for part in model.modules() if isinstance(part, networks.Block)):
+        if isinstance(block.shortcut, networks.Padded):  # it knows no padding
+            block.shortcut = block.shortcut.convolution()
+    converted: nn.Module = ann2snn.Converter(recipe).convert(model)
+    return converted
 
 
-def _stepped(model: nn.Module, case: Case, steps: tuple[int, ...]) -> Iterator[float]:
-    """Yield the accuracy after so many steps of one run."""
-    right = np.zeros(len(steps))
+def _stepped(model: nn.Module, x: np.ndarray) -> list[np.ndarray]:
+    """Return the answers after each of STEPS, in one run."""
+    found: list[list[np.ndarray]] = [[] for _ in STEPS]
     with torch.no_grad():
-        for first in range(0, len(case.x), 100):
+        for part in torch.tensor(x).float().split(100):
             for module in model.modules():
                 if hasattr(module, "reset"):
                     module.reset()
-            part = torch.tensor(case.x[first : first + 100]).float()
             total = torch.zeros(len(part), 10)
-            for step in range(steps[-1]):
+            for step in range(STEPS[-1]):
                 total += model(part)
-                if step + 1 in steps:
-                    correct = total.argmax(1).numpy() == case.y[first : first + 100]
-                    right[steps.index(step + 1)] += correct.sum()
-    yield from right / len(case.x)
+                if step + 1 in STEPS:
+                    found[STEPS.index(step + 1)].append(total.argmax(1).numpy())
+    return [np.concatenate(parts) for parts in found]
 
 
 def mnist(data: Path, samples: int) -> None:
@@ -238,7 +280,9 @@ def lava(data: Path, samples: int, steps: int = 8) -> None:
     from snncompile.backends.lava.run import trains
 
     case = _resnet(data, 10)
-    made = integers(convert(case.model, case.calibration, "signed", steps).network, case.x)
+    made = integers(
+        convert(case.model, case.calibration, "signed", steps).network, case.calibration
+    )
     shown = check_spikes(made, made.input.present(case.x))
     start = time.perf_counter()
     found = trains(made, shown, timeout_s=3000)
@@ -263,8 +307,10 @@ if __name__ == "__main__":
     parser.add_argument("parts", nargs="*", choices=[*PARTS], default=list(PARTS))
     parser.add_argument("--samples", type=int, default=932)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--methods", nargs="*", help="only these rows of resnet and jpeg")
     parser.add_argument("--priced", action="store_true", help="cores and energy of ResNet-20 too")
     given = parser.parse_args()
-    PARTS["resnet"] = partial(resnet, priced=given.priced)
+    PARTS["resnet"] = partial(resnet, methods=given.methods, priced=given.priced)
+    PARTS["jpeg"] = partial(jpeg, methods=given.methods)
     for part in given.parts:
         PARTS[part](given.data, given.samples)

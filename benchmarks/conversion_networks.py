@@ -15,6 +15,27 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the pixels over 255, per channel: what the trained ResNet-20 expects."""
 
 
+class Padded(nn.Module):
+    """A shortcut of He et al. 2016, option A: every other pixel, and new channels that are 0."""
+
+    def __init__(self, before: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.channels, self.more, self.stride = before, (channels - before) // 2, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the activations where a block adds them."""
+        x = x[:, :, :: self.stride, :: self.stride]
+        return functional.pad(x, (0, 0, 0, 0, self.more, self.more))
+
+    def convolution(self) -> nn.Conv2d:
+        """Return a convolution that does the same."""
+        made = nn.Conv2d(self.channels, self.channels + 2 * self.more, 1, self.stride, bias=False)
+        with torch.no_grad():
+            made.weight.zero_()
+            made.weight[self.more : self.more + self.channels, :, 0, 0] = torch.eye(self.channels)
+        return made
+
+
 class Block(nn.Module):
     """Two convolutions and a shortcut; He et al. 2016, option A where the shape changes."""
 
@@ -25,14 +46,12 @@ class Block(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.act1, self.act2 = nn.ReLU(), nn.ReLU()
-        self.stride, self.more = stride, (channels - before) // 2
+        self.shortcut = nn.Identity() if stride == 1 else Padded(before, channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's activations."""
         y = self.bn2(self.conv2(self.act1(self.bn1(self.conv1(x)))))
-        if self.stride != 1:
-            x = functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.more, self.more))
-        return self.act2(y + x)
+        return self.act2(y + self.shortcut(x))
 
 
 class ResNet20(nn.Module):
@@ -47,7 +66,7 @@ class ResNet20(nn.Module):
         self.layer1 = self._layer(16, 16, 1)
         self.layer2 = self._layer(16, 32, 2)
         self.layer3 = self._layer(32, 64, 2)
-        self.linear = nn.Linear(64, 10)
+        self.pool, self.flatten, self.linear = nn.AvgPool2d(8), nn.Flatten(), nn.Linear(64, 10)
 
     @staticmethod
     def _layer(before: int, channels: int, stride: int) -> nn.Sequential:
@@ -58,7 +77,7 @@ class ResNet20(nn.Module):
         """Return the ten answers for pixels."""
         x = self.act(self.bn1(self.conv1(self.norm(x))))
         x = self.layer3(self.layer2(self.layer1(x)))
-        return self.linear(functional.avg_pool2d(x, 8).flatten(1))
+        return self.linear(self.flatten(self.pool(x)))
 
 
 def pixels() -> nn.BatchNorm2d:

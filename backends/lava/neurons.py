@@ -60,6 +60,7 @@ NAMES = {
     "window": "window",
     "start": "onset",  # a Lava model has a method called start
     "doubling": "doubling",
+    "once": "once",
     "most": "most",
     "lowest": "lowest",
     "bias_mantissa": "bias_mant",
@@ -85,6 +86,7 @@ LIMITS = {
     "window": (1, 2**31 - 1),
     "onset": (0, 2**31 - 1),
     "doubling": (0, 1),
+    "once": (0, 1),
     "most": (1, 2**23 - 1),
     "lowest": (1 - STATE_LIMIT, 0),
     "bias_mant": (-32768, 32767),

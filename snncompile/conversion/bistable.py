@@ -113,7 +113,7 @@ class BistableRate(Bistable):
 
     def neuron(self, steps: int, start: int, bias: Any) -> BistableFire:
         """Return neurons that round the number of spikes to the nearest."""
-        return BistableFire(1.0, steps, start, bias, initial=0.5)  # type: ignore[arg-type]
+        return BistableFire(1.0, steps, start, bias, 1.0, initial=0.5)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class BistablePhase(Bistable):
 
     def neuron(self, steps: int, start: int, bias: Any) -> PhaseFire:
         """Return neurons that round the number to the nearest."""
-        return PhaseFire(1.0, steps, start, bias, initial=0.5**steps)  # type: ignore[arg-type]
+        return PhaseFire(1.0, steps, start, bias, 1.0, initial=0.5**steps)  # type: ignore[arg-type]
 
     def bias(self, layer: Layer, steps: int) -> Any:
         """Return the share that the doublings turn into 2^steps biases."""

@@ -173,6 +173,13 @@ class IntegerNeuron(Neuron):
     def real(self) -> dict[str, Floats]:
         """Return the float parameters these integers stand for, at scale 1, by name."""
 
+    def listens(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return in which own time steps, shape (steps,), input can matter to a neuron at all.
+
+        In the others its next states and outputs are the same for any input.
+        """
+        return np.ones(len(steps), np.bool_)
+
     @abstractmethod
     def profile(self) -> dict[str, NDArray[Any]]:
         """Return what the chip keeps in shared tables, one number per entry.

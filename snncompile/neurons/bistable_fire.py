@@ -36,8 +36,9 @@ class BistableFire(FloatNeuron):
     in this step:
 
         position = (clock - start) modulo (2 * window)
-        receiving = clock >= start and position < window
-        emitting  = clock >= start and position >= window
+        awake     = clock >= start and not (once and clock >= start + 2 * window)
+        receiving = awake and position < window
+        emitting  = awake and position >= window
         v = initial          where receiving and position == 0
         v = v + x + bias     where receiving
         spike = emitting and v > threshold
@@ -56,6 +57,8 @@ class BistableFire(FloatNeuron):
     """Own time step in which the first cycle begins; before, input is lost."""
     bias: Floats = 0.0  # type: ignore[assignment]
     """Added to v in each time step of receiving."""
+    once: Floats = 0.0  # type: ignore[assignment]
+    """1: one cycle per sample, then it sleeps; 0: cycle after cycle."""
 
     name: ClassVar[str] = "bistable_fire"
     states: ClassVar[tuple[str, ...]] = ("v", "clock")
@@ -64,12 +67,13 @@ class BistableFire(FloatNeuron):
         convert.check_positive("threshold", self.threshold)
         convert.check_steps("window", self.window, 1)
         convert.check_steps("start", self.start)
+        check_once(self.once)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""
         v, clock = state
         position = (clock - self.start) % (2 * self.window)
-        awake = clock >= self.start
+        awake = is_awake(self, clock)
         receiving = awake & (position < self.window)
         first = receiving & (position == 0)
         v = v * ~first + self.initial * first + (x + self.bias) * receiving
@@ -85,6 +89,7 @@ class BistableFire(FloatNeuron):
             self.start.astype(np.int64),
             mantissa,
             exponent,
+            self.once.astype(np.int64),
             initial=convert.initial(self.initial * scale),
         )
 
@@ -96,8 +101,9 @@ class IntegerBistableFire(IntegerNeuron):
     The arithmetic of `IntegerIntegrateFire`; `x` is the accumulated weights:
 
         position = (clock - start) modulo (2 * window)
-        receiving = clock >= start and position < window
-        emitting  = clock >= start and position >= window
+        awake     = clock >= start and not (once and clock >= start + 2 * window)
+        receiving = awake and position < window
+        emitting  = awake and position >= window
         arrived = wrap(x << 6) + (bias_mantissa << bias_exponent)
         v = initial                  where receiving and position == 0
         v = saturate(v + arrived)    where receiving
@@ -114,6 +120,8 @@ class IntegerBistableFire(IntegerNeuron):
     """Own time step in which the first cycle begins."""
     bias_mantissa: Ints = 0  # type: ignore[assignment]
     bias_exponent: Ints = 0  # type: ignore[assignment]
+    once: Ints = 0  # type: ignore[assignment]
+    """1: one cycle per sample, then it sleeps; 0: cycle after cycle."""
 
     name: ClassVar[str] = "bistable_fire"
     states: ClassVar[tuple[str, ...]] = ("v", "clock")
@@ -122,13 +130,14 @@ class IntegerBistableFire(IntegerNeuron):
         convert.check_exponent("bias_exponent", self.bias_exponent)
         convert.check_steps("window", self.window, 1)
         convert.check_steps("start", self.start)
+        check_once(self.once)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""
         v, clock = state
         threshold = self.threshold << STATE_SHIFT
         position = (clock - self.start) % (2 * self.window)
-        awake = clock >= self.start
+        awake = is_awake(self, clock)
         receiving = awake & (position < self.window)
         arrived = wrap(x << STATE_SHIFT) + scaled_bias(self.bias_mantissa, self.bias_exponent)
         first = receiving & (position == 0)
@@ -156,8 +165,41 @@ class IntegerBistableFire(IntegerNeuron):
 
     def profile(self) -> dict[str, NDArray[Any]]:
         """Return windows with starts, and the thresholds."""
-        window, start = np.broadcast_arrays(self.window, self.start)
-        return {"compartment": window * 2**31 + start, "threshold": self.threshold}
+        return {"compartment": cycle_profile(self), "threshold": self.threshold}
+
+    def listens(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return in which own time steps one of the neurons receives."""
+        return receives(self, steps)
+
+
+def is_awake(neuron: Any, clock: Any) -> Any:
+    """Return where the cycles have begun and not ended; also for `PhaseFire`."""
+    over = (neuron.once > 0) & (clock >= neuron.start + 2 * neuron.window)
+    return (clock >= neuron.start) & ~over
+
+
+def receives(neuron: Any, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return in which own time steps, shape (steps,), one of the neurons receives."""
+    parameters = np.broadcast_arrays(neuron.window, neuron.start, neuron.once)
+    kinds = np.unique(np.stack(parameters).reshape(3, -1), axis=1)
+    window, start, once = kinds[..., None]
+    since = steps - start
+    cycling = (since >= 0) & ((once == 0) | (since < 2 * window))
+    found: NDArray[np.bool_] = (cycling & (since % (2 * window) < window)).any(axis=0)
+    return found
+
+
+def cycle_profile(neuron: Any) -> NDArray[np.int64]:
+    """Return one number for window, start and whether there is one cycle only."""
+    window, start, once = np.broadcast_arrays(neuron.window, neuron.start, neuron.once)
+    profile: NDArray[np.int64] = (window * 2**31 + start) * 2 + once
+    return profile
+
+
+def check_once(once: Any) -> None:
+    """Refuse what is neither 0 nor 1."""
+    if not ((once == 0) | (once == 1)).all():
+        raise ValueError("once must be 0 or 1")
 
 
 BistableFire.integer = IntegerBistableFire

@@ -18,6 +18,7 @@ from snncompile.neurons.base import (
     State,
     current_bounds,
 )
+from snncompile.neurons.bistable_fire import check_once, cycle_profile, is_awake, receives
 from snncompile.neurons.fixed import STATE_SHIFT, saturate, scaled_bias, wrap
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ class PhaseFire(FloatNeuron):
     is the synaptic input that arrived in this step:
 
         position = (clock - start) modulo (2 * window)
-        receiving = clock >= start and position < window
-        emitting  = clock >= start and position >= window
+        awake     = clock >= start and not (once and clock >= start + 2 * window)
+        receiving = awake and position < window
+        emitting  = awake and position >= window
         v = initial              where receiving and position == 0
         v = 2 * v                where receiving and position > 0
         v = v + x + bias         where receiving
@@ -60,6 +62,8 @@ class PhaseFire(FloatNeuron):
     """Own time step in which the first cycle begins; before, input is lost."""
     bias: Floats = 0.0  # type: ignore[assignment]
     """Added to v in each time step of receiving."""
+    once: Floats = 0.0  # type: ignore[assignment]
+    """1: one cycle per sample, then it sleeps; 0: cycle after cycle."""
 
     name: ClassVar[str] = "phase_fire"
     states: ClassVar[tuple[str, ...]] = ("v", "clock")
@@ -68,6 +72,7 @@ class PhaseFire(FloatNeuron):
         convert.check_positive("threshold", self.threshold)
         _check_window(self.window)
         convert.check_steps("start", self.start)
+        check_once(self.once)
 
     @property
     def reach(self) -> Floats:
@@ -78,7 +83,7 @@ class PhaseFire(FloatNeuron):
         """Return the next (v, clock) and the spikes."""
         v, clock = state
         position = (clock - self.start) % (2 * self.window)
-        awake = clock >= self.start
+        awake = is_awake(self, clock)
         receiving = awake & (position < self.window)
         first = receiving & (position == 0)
         v = v * ~first + self.initial * first + v * (receiving & ~first)
@@ -97,6 +102,7 @@ class PhaseFire(FloatNeuron):
             self.start.astype(np.int64),
             mantissa,
             exponent,
+            self.once.astype(np.int64),
             initial=convert.initial(self.initial * scale),
         )
 
@@ -108,8 +114,9 @@ class IntegerPhaseFire(IntegerNeuron):
     The arithmetic of `IntegerIntegrateFire`; `x` is the accumulated weights:
 
         position = (clock - start) modulo (2 * window)
-        receiving = clock >= start and position < window
-        emitting  = clock >= start and position >= window
+        awake     = clock >= start and not (once and clock >= start + 2 * window)
+        receiving = awake and position < window
+        emitting  = awake and position >= window
         arrived = wrap(x << 6) + (bias_mantissa << bias_exponent)
         v = initial                       where receiving and position == 0
         v = v << 1                        where receiving and position > 0
@@ -128,6 +135,8 @@ class IntegerPhaseFire(IntegerNeuron):
     """Own time step in which the first cycle begins."""
     bias_mantissa: Ints = 0  # type: ignore[assignment]
     bias_exponent: Ints = 0  # type: ignore[assignment]
+    once: Ints = 0  # type: ignore[assignment]
+    """1: one cycle per sample, then it sleeps; 0: cycle after cycle."""
 
     name: ClassVar[str] = "phase_fire"
     states: ClassVar[tuple[str, ...]] = ("v", "clock")
@@ -136,12 +145,13 @@ class IntegerPhaseFire(IntegerNeuron):
         convert.check_exponent("bias_exponent", self.bias_exponent)
         _check_window(self.window)
         convert.check_steps("start", self.start)
+        check_once(self.once)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""
         v, clock = state
         position = (clock - self.start) % (2 * self.window)
-        awake = clock >= self.start
+        awake = is_awake(self, clock)
         receiving = awake & (position < self.window)
         arrived = wrap(x << STATE_SHIFT) + scaled_bias(self.bias_mantissa, self.bias_exponent)
         first = receiving & (position == 0)
@@ -175,8 +185,11 @@ class IntegerPhaseFire(IntegerNeuron):
 
     def profile(self) -> dict[str, NDArray[Any]]:
         """Return windows with starts, and the thresholds."""
-        window, start = np.broadcast_arrays(self.window, self.start)
-        return {"compartment": window * 2**31 + start, "threshold": self.threshold}
+        return {"compartment": cycle_profile(self), "threshold": self.threshold}
+
+    def listens(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return in which own time steps one of the neurons receives."""
+        return receives(self, steps)
 
 
 def _check_window(window: Any) -> None:

@@ -12,7 +12,7 @@ from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.convert import limit
 from snncompile.synapses.base import IntegerSynapses
 
-STEPS = ("window", "start", "doubling", "most")
+STEPS = ("window", "start", "doubling", "once", "most")
 """Parameters of a program of the neuron's own, most count time steps; no chip states a limit."""
 WIDEST = 9
 """Bits of a stored weight; a chip's file may list more, which integer synapses do not know."""

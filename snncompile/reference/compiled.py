@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from threading import Barrier
 from typing import Any
 
@@ -93,11 +94,15 @@ def _start(neuron: Any) -> Any:
     return neuron.start
 
 
+def _once(neuron: Any) -> Any:
+    return neuron.once
+
+
 def _initial(neuron: Any) -> Any:
     return neuron.initial
 
 
-_CYCLE = (_threshold, _window, _start, _bias, _initial)
+_CYCLE = (_threshold, _window, _start, _bias, _once, _initial)
 
 KERNELS: dict[type, tuple[str, tuple[Callable[[Any], Any], ...]]] = {
     IntegerAdaptiveLif: (
@@ -184,6 +189,7 @@ class Fast:
         out: Array,
         before: int,
         state: Array,
+        listens: Array,
         tell: Tell | None = None,
         charged: Array = NOT_NOTED,
     ) -> None:
@@ -194,32 +200,34 @@ class Fast:
             out: shape (samples, before + steps, n).
             before: steps of `out` that are there already.
             state: shape (samples, states, n), int32; is brought forward.
+            listens: steps in which input can matter, shape (steps,), bool.
             tell: called after each time step, which then are computed one by one.
             charged: filled with 1 where the potential is not zero after a step, shape (samples,
                 steps, n), uint8; or without samples.
         """
-        samples, steps = len(out), out.shape[1] - before
-        chosen = [a.ways.choose(a.train) for a in arriving]
+        samples = len(out)
+        chosen = [a.ways.choose(a.train, listens) for a in arriving]
         alone = arriving[0].ways.shift if len(arriving) == 1 else 0
         shift = max(alone, 0), max(-alone, 0)
         row = 4 * self.size + sum(a.ways.row_bytes for a in arriving)
+        heard = max(1, int(np.count_nonzero(listens)))
 
         def work(part: slice) -> None:
-            for first in range(0, steps, most := 1 if tell else max(1, SLICE_BYTES // row)):
-                now = slice(first, min(first + most, steps))
-                drive = self._drive(arriving, chosen, part, now)
-                at = part.start, before + first, *shift
+            rows = SLICE_BYTES // (row * (part.stop - part.start))
+            for now in spans(listens, 1 if tell else max(1, rows)):
+                drive = self._drive(arriving if listens[now.start] else (), chosen, part, now)
+                at = part.start, before + now.start, *shift
                 old, noted = state[part].copy(), charged[part, now]
                 if not self.kernel(drive, out, at, state[part], noted):
                     state[part] = old
                     self.by_step(drive, out, at, state[part], noted)
                 if tell:
-                    tell(first, state)
+                    tell(now.start, state)
 
         if tell:
             work(slice(0, samples))
         else:
-            share(work, list(_slices(samples, row * steps, SLICE_BYTES)))
+            share(work, list(_slices(samples, row * heard, SLICE_BYTES)))
 
     def _drive(
         self, arriving: Sequence[Arriving], chosen: Sequence[Way], part: slice, steps: slice
@@ -229,7 +237,7 @@ class Fast:
         total = SCRATCH.take("total", (shape[0] * shape[1], self.size), np.int32)
         if not arriving:
             total[...] = 0
-        for i, (a, way) in enumerate(zip(arriving, chosen, strict=True)):
+        for i, (a, way) in enumerate(zip(arriving, chosen, strict=False)):
             rows = np.ascontiguousarray(a.train[part, steps]).reshape(len(total), -1)
             sums = SCRATCH.take("sums", total.shape, np.int32) if i else total
             way.fill(rows, sums, SCRATCH)
@@ -249,6 +257,14 @@ def _slices(samples: int, sample_bytes: int, most_bytes: int) -> Iterator[slice]
     size = max(1, most_bytes // sample_bytes)
     for first in range(0, samples, size):
         yield slice(first, min(first + size, samples))
+
+
+def spans(flags: Array, most: int) -> Iterator[slice]:
+    """Yield slices of at most so many flags, in order; all flags of a slice are the same."""
+    turns = np.flatnonzero(np.diff(flags)) + 1
+    for start, stop in pairwise([0, *turns.tolist(), len(flags)]):
+        for first in range(start, stop, most):
+            yield slice(first, min(first + most, stop))
 
 
 def share(work: Callable[[slice], None], parts: list[slice]) -> None:

@@ -35,6 +35,8 @@ from snncompile.reference.jit import (
 )
 
 Place = tuple[int, int, int, int]
+OVER = np.int32(-(2**30))
+"""Step of a cycle after the last cycle."""
 HARD, SOFT, DELAYED_SOFT, DELAYED_HARD, STRICT_SOFT, NONE = range(6)
 
 
@@ -255,33 +257,53 @@ def adaptive_lif(
 
 
 @compiled
-def _positions(clock: Array, start: Array, window: Array) -> Array:
-    """Return the step of its cycle each neuron is in; below 0 before the first cycle."""
+def _positions(clock: Array, start: Array, window: Array, once: Array) -> Array:
+    """Return the step of its cycle each neuron is in; below 0 outside of all cycles."""
     place = np.empty(len(clock), np.int32)
     for i in range(len(clock)):
         since = np.int32(clock[i] - start[i])
-        place[i] = since % np.int32(2 * window[i]) if since >= 0 else since
+        cycle = np.int32(2 * window[i])
+        place[i] = since % cycle if since >= 0 else since
+        if once[i] and since >= cycle:
+            place[i] = OVER
     return place
 
 
 @compiled
-def _next(position: Any, window: Any) -> Any:
+def _next(position: Any, window: Any, once: Any) -> Any:
     """Return the next step of a cycle; a division in every step would take ten times as long."""
     after = np.int32(position + 1)
-    return np.int32(0) if after == np.int32(2 * window) else after
+    last = np.int32(after == np.int32(2 * window))
+    return np.int32(after + np.int32(last * np.int32(np.int32(OVER * once) - after)))
+
+
+@compiled
+def _sleep(place: Array, clock: Array, spikes: Array) -> bool:
+    """Send nothing for as many time steps if no neuron wakes up in them; return whether."""
+    steps = np.int32(len(spikes))
+    if place.max() + steps > 0:
+        return False
+    for i in range(len(clock)):
+        clock[i] = np.int32(clock[i] + steps)
+    spikes[:] = 0
+    return True
 
 
 @compiled
 def bistable_fire(
     drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array
 ) -> bool:
-    """See `IntegerBistableFire`; p: threshold, window, start, bias, initial potential."""
+    """See `IntegerBistableFire`; p: threshold, window, start, bias, once, initial potential."""
     left = np.int32(0)
     for sample, a, b in blocks(len(drive), drive.shape[2]):
         v, clock = state[sample, 0, a:b], state[sample, 1, a:b]
         limit, window, start = p[0, a:b], p[1, a:b], p[2, a:b]
-        bias, initial = p[3, a:b], p[4, a:b]
-        place = _positions(clock, start, window)
+        bias, once, initial = p[3, a:b], p[4, a:b], p[5, a:b]
+        place = _positions(clock, start, window, once)
+        if _sleep(place, clock, out[at[0] + sample, at[1] : at[1] + drive.shape[1], a:b]):
+            for step in range(drive.shape[1]):
+                note(charged, sample, step, a, v)
+            continue
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
@@ -295,7 +317,7 @@ def bistable_fire(
                 total = saturate(np.int32(total + np.int32(arrived * np.int32(receiving))))
                 spike = np.int32(position >= window[i]) & np.int32(total > limit[i])
                 v[i] = np.int32(total - np.int32(limit[i] * spike))
-                place[i] = _next(position, window[i])
+                place[i] = _next(position, window[i], once[i])
                 clock[i] = np.int32(clock[i] + 1)
                 spikes[i] = spike
             note(charged, sample, step, a, v)
@@ -304,13 +326,17 @@ def bistable_fire(
 
 @compiled
 def phase_fire(drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array) -> bool:
-    """See `IntegerPhaseFire`; p: threshold, window, start, bias, initial potential."""
+    """See `IntegerPhaseFire`; p: threshold, window, start, bias, once, initial potential."""
     left = np.int32(0)
     for sample, a, b in blocks(len(drive), drive.shape[2]):
         v, clock = state[sample, 0, a:b], state[sample, 1, a:b]
         limit, window, start = p[0, a:b], p[1, a:b], p[2, a:b]
-        bias, initial = p[3, a:b], p[4, a:b]
-        place = _positions(clock, start, window)
+        bias, once, initial = p[3, a:b], p[4, a:b], p[5, a:b]
+        place = _positions(clock, start, window, once)
+        if _sleep(place, clock, out[at[0] + sample, at[1] : at[1] + drive.shape[1], a:b]):
+            for step in range(drive.shape[1]):
+                note(charged, sample, step, a, v)
+            continue
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
@@ -327,7 +353,7 @@ def phase_fire(drive: Array, out: Array, at: Place, state: Array, charged: Array
                 level = np.int64(limit[i]) << digits
                 spike = emitting & (total > level)
                 v[i] = np.int32(total - level) if spike else total
-                place[i] = _next(position, window[i])
+                place[i] = _next(position, window[i], once[i])
                 clock[i] = np.int32(clock[i] + 1)
                 spikes[i] = spike
             note(charged, sample, step, a, v)

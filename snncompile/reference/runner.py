@@ -206,11 +206,12 @@ class _Chunk:
         if name not in states:
             states[name] = self._start_fast(population)
         before = self._before(name)
+        listens = population.neuron.listens(np.arange(self.steps) + self.session.steps)  # type: ignore[union-attr]
         tell = self._teller(population) if self.runner.watch else None
         samples = self.session.samples if self.runner.charged else 0
         noted = torch.empty((samples, self.steps, population.size), dtype=torch.uint8)
         fast = self.runner.fast[name]
-        fast.run(arriving, out.numpy(), before, states[name], tell, noted.numpy())
+        fast.run(arriving, out.numpy(), before, states[name], listens, tell, noted.numpy())
         self.trains[name] = out
         if self.runner.charged:
             self.charged[name] = turned(noted, self.runner.layouts[name], 1)

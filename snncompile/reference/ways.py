@@ -86,9 +86,16 @@ class Ways:
     row_bytes: int
     """Memory that one row takes while it is computed."""
 
-    def choose(self, train: Array) -> Way:
-        """Return the faster way for what the source sends; a part of it is looked at."""
+    def choose(self, train: Array, steps: Array | None = None) -> Way:
+        """Return the faster way for what the source sends; a part of it is looked at.
+
+        Args:
+            train: shape (samples, steps, source), or of rows (rows, source).
+            steps: those that will be computed, shape (steps,), bool; None for all.
+        """
         some = train[:: 1 + len(train) // 32]
+        if steps is not None and not steps.all():
+            some = some[:, steps]
         if self.events and np.count_nonzero(some) < self.below * some.size:
             return self.events
         return self.product

@@ -77,12 +77,12 @@ def delta(some) -> IntegerNeuron:
 
 def bistable_fire(some) -> IntegerNeuron:
     cycle = some(2, 6), some(0, 4)
-    return IntegerBistableFire(some(50, 200), *cycle, some(-40, 60), some(0, 5))
+    return IntegerBistableFire(some(50, 200), *cycle, some(-40, 60), some(0, 5), some(0, 2))
 
 
 def phase_fire(some) -> IntegerNeuron:
     cycle = some(2, 6), some(0, 4)
-    return IntegerPhaseFire(some(50, 200), *cycle, some(-40, 60), some(0, 5))
+    return IntegerPhaseFire(some(50, 200), *cycle, some(-40, 60), some(0, 5), some(0, 2))
 
 
 def multi_spike_lif(reset: str):

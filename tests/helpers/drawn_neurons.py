@@ -34,6 +34,7 @@ MODERATE = {
     "window": (1, 2),
     "start": (0, 1),
     "doubling": (0, 1),
+    "once": (0, 1),
     "state_exponent": (0, 7),
     "input_exponent": (0, 6),
     "sin_decay": (-2800, 2800),

@@ -28,6 +28,11 @@ BY_HAND = {
         [5, 5, 1, 0, 0],
         [(0, 1, 0), (330, 2, 0), (734, 3, 0), (606, 4, 1), (542, 5, 1)],
     ),
+    "sleeps after one cycle": (
+        IntegerPhaseFire(1, 1, 1, 64, once=1),
+        [9, 1, 9, 9, 9],
+        [(0, 1, 0), (128, 2, 0), (64, 3, 1), (64, 4, 0), (64, 5, 0)],
+    ),
     "a negative sum stays silent": (
         IntegerPhaseFire(0, 1),
         [-1, 9, 1],
@@ -51,7 +56,8 @@ def plain_step(p, state, x):
     v, clock = state
     window, position = p["window"], (clock - p["start"]) % (2 * p["window"])
     raw_v, spike = v, False
-    if clock >= p["start"]:
+    over = p["once"] and clock >= p["start"] + 2 * p["window"]
+    if clock >= p["start"] and not over:
         level = 64 * p["threshold"] * 2 ** (2 * window - 1 - position)
         if position < window:
             bias = p["bias_mantissa"] * 2 ** p["bias_exponent"]
@@ -66,7 +72,8 @@ def plain_float_step(p, state, x):
     v, clock = state
     window, spike = p["window"], False
     position = (clock - p["start"]) % (2 * window)
-    if clock >= p["start"]:
+    over = p["once"] and clock >= p["start"] + 2 * p["window"]
+    if clock >= p["start"] and not over:
         level = p["threshold"] * 2 ** (2 * window - 1 - position)
         if position < window:
             v = (2 * v if position else p["initial"]) + (x + p["bias"])
@@ -79,6 +86,7 @@ PARAMETERS = {
     "threshold": laws.THRESHOLD,
     "window": st.integers(1, 4),
     "start": st.integers(0, 4),
+    "once": st.integers(0, 1),
 }
 
 
@@ -97,6 +105,7 @@ def test_integer_step_is_the_docstring(p, start, drive):
             "threshold": st.floats(0.01, 4),
             "window": st.integers(1, 3).map(float),
             "start": st.integers(0, 3).map(float),
+            "once": st.sampled_from([0.0, 1.0]),
             "bias": laws.FINITE,
             "initial": laws.FINITE,
         }
@@ -137,6 +146,7 @@ REFUSED = [
     (lambda: PhaseFire(1, 17), "window must be at most 16, got 17"),
     (lambda: PhaseFire(1, [1, 2.5]), "window must be a whole number from 1, got 2.5"),
     (lambda: PhaseFire(1, 1, -1), "start must be a whole number from 0, got -1"),
+    (lambda: PhaseFire(1, 1, once=2), "once must be 0 or 1"),
     (lambda: IntegerPhaseFire(1, 0), "window must be a whole number from 1, got 0"),
 ]
 
@@ -149,15 +159,39 @@ def test_refuses_nonsense(make, message):
 
 
 def test_quantize():
-    neuron = PhaseFire([1.0, 2.0], 4, [0, 4], 0.5).quantize(640.0, TOY.formats)
+    neuron = PhaseFire([1.0, 2.0], 4, [0, 4], 0.5, [1, 1]).quantize(640.0, TOY.formats)
     assert {name: getattr(neuron, name).tolist() for name in neuron.parameters()} == {
         "threshold": [10, 20],
         "window": 4,
         "start": [0, 4],
         "bias_mantissa": 320,
         "bias_exponent": 0,
+        "once": [1, 1],
     }
     assert len(np.unique(neuron.profile()["compartment"])) == 2
+
+
+def test_one_cycle_has_a_profile_of_its_own():
+    neuron = IntegerPhaseFire(1, 4, [0, 4, 4], once=[0, 0, 1])
+    assert len(np.unique(neuron.profile()["compartment"])) == 3
+
+
+@given(
+    p=st.fixed_dictionaries(PARAMETERS | laws.BIAS),
+    drive=st.lists(laws.DRIVE, min_size=1, max_size=20),
+)
+def test_it_listens_only_where_input_matters(p, drive):
+    neuron = IntegerPhaseFire(**p)
+    heard = neuron.listens(np.arange(len(drive)))
+    assert laws.run(neuron, drive) == laws.run(neuron, np.where(heard, drive, 0).tolist())
+    first = p["start"] + np.arange(p["window"])
+    wanted = first if p["once"] else first + np.arange(9)[:, None] * 2 * p["window"]
+    assert np.flatnonzero(heard).tolist() == [n for n in wanted.ravel() if n < len(drive)]
+
+
+def test_a_population_listens_where_one_of_its_neurons_does():
+    neuron = IntegerPhaseFire(1, [1, 2], [0, 3], once=[0, 1])
+    assert "".join(map(str, neuron.listens(np.arange(8)).astype(int))) == "10111010"
 
 
 def test_two_layers_and_a_readout_compute_with_numbers():

@@ -109,8 +109,10 @@ def neurons(p):
     yield IntegerTernaryLif(*decays, limit, negative, *bias, **start)
     yield IntegerSignedIntegrateFire(limit, negative, *bias, **start)
     yield IntegerRefractoryLif(*decays, limit, p["wait"], *bias, **start)
-    yield IntegerBistableFire(limit, p["wait"] + 1, p["wait"] // 2, *bias, **start)
-    yield IntegerPhaseFire(limit, p["wait"] + 1, p["wait"] // 2, *bias, **start)
+    for once in (0, 1):
+        cycle = p["wait"] + 1, p["wait"] // 2, *bias, once
+        yield IntegerBistableFire(limit, *cycle, **start)
+        yield IntegerPhaseFire(limit, *cycle, **start)
 
 
 LIMIT = 2**18

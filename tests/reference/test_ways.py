@@ -124,6 +124,8 @@ def test_few_spikes_take_the_events():
     assert found.choose(train) is (found.events if found.below else found.product)
     train[:] = 1
     assert found.choose(train) is found.product
+    train[:, 4:] = 0
+    assert found.choose(train, np.arange(100) < 4) is found.product
     assert 0 < ways.dense_crossover(1000) < 0.5
     assert 0 < ways.convolution_crossover(WIRINGS["3x3"]) < 0.5
 

@@ -17,8 +17,9 @@ class PhaseFire(AbstractProcess):
     """From time step `onset` of a sample on: `window` steps of receiving, `window` of firing.
 
     position = (clock - onset) % (2 * window)
-    receiving = clock >= onset and position < window
-    emitting = clock >= onset and position >= window
+    awake = clock >= onset and not (once and clock >= onset + 2 * window)
+    receiving = awake and position < window
+    emitting = awake and position >= window
     v = initial                    where receiving and position == 0
     v = v << 1                     where receiving and position > 0
     v = saturated(v + wrapped(a_in << 6) + (bias_mant << bias_exp)) where receiving
@@ -40,6 +41,7 @@ class PhaseFire(AbstractProcess):
         onset,
         bias_mant,
         bias_exp,
+        once,
         reset_interval,
         reset_offset,
         initial=0,
@@ -55,6 +57,7 @@ class PhaseFire(AbstractProcess):
         self.onset = Var(shape=shape, init=onset)
         self.bias_mant = Var(shape=shape, init=bias_mant)
         self.bias_exp = Var(shape=shape, init=bias_exp)
+        self.once = Var(shape=shape, init=once)
 
 
 @implements(proc=PhaseFire, protocol=LoihiProtocol)
@@ -73,6 +76,7 @@ class PyPhaseFireModel(PyLoihiProcessModel):
     onset: np.ndarray = LavaPyType(np.ndarray, np.int64)
     bias_mant: np.ndarray = LavaPyType(np.ndarray, np.int64)
     bias_exp: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    once: np.ndarray = LavaPyType(np.ndarray, np.int64)
 
     def run_spk(self):
         """Compute one time step."""
@@ -81,7 +85,8 @@ class PyPhaseFireModel(PyLoihiProcessModel):
         if self.time_step % interval == self.proc_params["reset_offset"] % interval:
             self.v[:] = self.initial
             self.clock[:] = 0
-        awake = self.clock >= self.onset
+        over = (self.once > 0) & (self.clock >= self.onset + 2 * self.window)
+        awake = (self.clock >= self.onset) & ~over
         position = (self.clock - self.onset) % (2 * self.window)
         receiving = awake & (position < self.window)
         emitting = awake & (position >= self.window)
