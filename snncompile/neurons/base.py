@@ -110,6 +110,13 @@ class Neuron(ABC):
             zero + self.initial if name == self.potential else zero for name in self.states
         )
 
+    def listens(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return in which own time steps, shape (steps,), input can matter to a neuron at all.
+
+        In the others its next states and outputs are the same for any input.
+        """
+        return np.ones(len(steps), np.bool_)
+
     def __str__(self) -> str:
         """Text form: `cuba_lif/hard current_decay=0.5 threshold=[0.9 .. 1.1]`."""
         parts = [f"{name}={_short(getattr(self, name))}" for name in self.parameters()]
@@ -172,13 +179,6 @@ class IntegerNeuron(Neuron):
     @abstractmethod
     def real(self) -> dict[str, Floats]:
         """Return the float parameters these integers stand for, at scale 1, by name."""
-
-    def listens(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return in which own time steps, shape (steps,), input can matter to a neuron at all.
-
-        In the others its next states and outputs are the same for any input.
-        """
-        return np.ones(len(steps), np.bool_)
 
     @abstractmethod
     def profile(self) -> dict[str, NDArray[Any]]:

@@ -206,7 +206,7 @@ class _Chunk:
         if name not in states:
             states[name] = self._start_fast(population)
         before = self._before(name)
-        listens = population.neuron.listens(np.arange(self.steps) + self.session.steps)  # type: ignore[union-attr]
+        listens = population.neuron.listens(np.arange(self.steps) + self.session.steps)
         tell = self._teller(population) if self.runner.watch else None
         samples = self.session.samples if self.runner.charged else 0
         noted = torch.empty((samples, self.steps, population.size), dtype=torch.uint8)
