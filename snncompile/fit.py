@@ -16,7 +16,7 @@ from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network
 from snncompile.ir.mapping import Mapping
 from snncompile.passes import remedies, usage
-from snncompile.passes.accumulate import Accumulate
+from snncompile.passes.accumulate import Accumulate, halved
 from snncompile.passes.lower_bound import lower_bound
 from snncompile.passes.partition import cut
 from snncompile.passes.prune import Prune
@@ -80,28 +80,49 @@ def fit(
         raise InputError(f"fit takes a network, got {type(network).__name__}; import it first")
     data = None if x is None else check_spikes(network, x)
     labels = None if label is None else np.asarray(label)
+    given = _Given(network, bits, data, labels)
     target = chip if isinstance(chip, Chip) else _loaded(chip)
-    first = _tried(network, target, bits, "as it is", data, labels)
+    first = _tried(given, Way("as it is", target))
     if first.fits or alone:
         return (first,)
-    return (first, *_others(network, target, bits, data, labels))
+    return (first, *_others(given, target))
 
 
-def _others(
-    network: Network | IntegerNetwork,
-    chip: Chip,
-    bits: int,
-    data: NDArray[np.uint8] | None,
-    labels: NDArray[np.int64] | None,
-) -> Iterator[Trial]:
-    large = remedies.left_out(network)
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """What does not change from trial to trial."""
+
+    network: Network | IntegerNetwork
+    bits: int
+    data: NDArray[np.uint8] | None
+    labels: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True)
+class Way:
+    """What is done to a network so that it may fit, and with which chip."""
+
+    what: str
+    chip: Chip
+    bits: int | None = None
+    """Of a weight, where they are fewer."""
+    hard: bool = False
+    """Whether soft resets become hard ones."""
+    split: bool = False
+    """Whether the sources of the largest neuron are split over two cores."""
+    objective: str = "cores"
+    """Of the cut."""
+
+
+def _others(given: _Given, chip: Chip) -> Iterator[Trial]:
+    large = remedies.left_out(given.network)
     if not large:
-        yield from _changed(network, chip, bits, data, labels)
+        yield from (_tried(given, way) for way in _changed(given, chip))
     boards = (chip.model_copy(update={"board": board}) for board in chip.boards)
     for larger in (board for board in boards if board.chips > chip.chips):
-        if remedies.neurons(network) > remedies.HUGE:
+        if remedies.neurons(given.network) > remedies.HUGE:
             break
-        trial = _tried(network, larger, bits, f"{larger.chips} chips", data, labels)
+        trial = _tried(given, Way(f"{larger.chips} chips", larger))
         yield trial
         if large and trial.fits:
             break
@@ -109,24 +130,24 @@ def _others(
         yield Trial(chip.name, "not tried", None, why=large)
         return
     for name in (name for name in chips.names() if name != chip.name):
-        yield _tried(network, chips.load(name), bits, "another chip", data, labels)
+        yield _tried(given, Way("another chip", chips.load(name)))
 
 
-def _changed(
-    network: Network | IntegerNetwork,
-    chip: Chip,
-    bits: int,
-    data: NDArray[np.uint8] | None,
-    labels: NDArray[np.int64] | None,
-) -> Iterator[Trial]:
-    """Try the same chip with another network, or the network in other slices."""
+def _changed(given: _Given, chip: Chip) -> Iterator[Way]:
+    """Yield the same chip with another network, or the network in other rows and slices."""
     known = chip.formats.weight_bits.values
-    for fewer in (b for b in FEWER_BITS if b < _bits(network, bits) and b in known):
-        yield _tried(network, chip, fewer, f"{fewer}-bit weights", data, labels)
+    for fewer in (b for b in FEWER_BITS if b < _bits(given.network, given.bits) and b in known):
+        yield Way(f"{fewer}-bit weights", chip, bits=fewer)
+    if any(getattr(p.neuron, "reset", None) == "soft" for p in given.network.populations):
+        yield Way("hard resets", chip, hard=True)
+    if chip.rows is not None:
+        for kind in chip.rows.kinds:
+            rows = chip.rows.model_copy(update={"kinds": (kind,)})
+            yield Way(f"all rows {kind}", chip.model_copy(update={"rows": rows}))
     if chip.encoding in ENCODINGS:
-        yield Trial(chip.name, "other encodings and slices", None, why=remedies.TAKEN)
-    if any(getattr(p.neuron, "reset", None) == "soft" for p in network.populations):
-        yield _tried(network, chip, bits, "hard resets", data, labels, hard=True)
+        yield Way("slices that hear few", chip, objective="traffic")
+        yield Way("slices of equal work", chip, objective="latency")
+        yield Way("sources split", chip, split=True)
 
 
 def _bits(network: Network | IntegerNetwork, bits: int) -> int:
@@ -136,38 +157,35 @@ def _bits(network: Network | IntegerNetwork, bits: int) -> int:
     return max((p.synapses.bits for p in network.projections), default=0)  # type: ignore[union-attr]
 
 
-def _tried(
-    network: Network | IntegerNetwork,
-    chip: Chip,
-    bits: int,
-    what: str,
-    data: NDArray[np.uint8] | None,
-    labels: NDArray[np.int64] | None,
-    *,
-    hard: bool = False,
-) -> Trial:
+def _tried(given: _Given, way: Way) -> Trial:
+    chip = way.chip
     name = chip.name if chip.board is None else f"{chip.name}:{chip.board}"
     try:
-        if isinstance(network, IntegerNetwork) and what.endswith("-bit weights"):
-            network = remedies.with_bits(network, bits) or network
-        design = _integer(Design(network, chip, data), bits)
+        design = _made(given, way)
         assert isinstance(design.network, IntegerNetwork)
-        if hard:
-            hardened = remedies.with_hard_resets(design.network)
-            design = replace(design, network=hardened or design.network)
-        assert isinstance(design.network, IntegerNetwork)
-        mapping = Mapping(cut(design.network, chip))
+        mapping = Mapping(cut(design.network, chip, way.objective))
     except FitError as error:
         why = f"{error.where}: needs {error.need:,} {error.resource}, of {error.limit:,}"
-        return Trial(name, what, None, why=why)
+        return Trial(name, way.what, None, why=why)
     except SnnCompileError as error:
-        return Trial(name, what, None, why=str(error))
-    return _measured(Trial(name, what, mapping.cores), design, mapping, labels)
+        return Trial(name, way.what, None, why=str(error))
+    return _measured(Trial(name, way.what, mapping.cores), design, mapping, given.labels)
 
 
-def _integer(design: Design, bits: int) -> Design:
+def _made(given: _Given, way: Way) -> Design:
+    """Return the integer network that a trial is about."""
+    network, bits = given.network, way.bits or given.bits
+    if isinstance(network, IntegerNetwork) and way.bits is not None:
+        network = remedies.with_bits(network, bits) or network
+    design = Design(network, way.chip, given.data)
     for a_pass in (Retime(), Quantize(bits=bits), Prune(), Accumulate()):
         design = a_pass(design)
+    made = design.network
+    assert isinstance(made, IntegerNetwork)
+    if way.hard:
+        design = replace(design, network=remedies.with_hard_resets(made) or made)
+    if way.split:
+        design = Retime()(replace(design, network=halved(made, way.chip)))
     return design
 
 

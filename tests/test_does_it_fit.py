@@ -11,6 +11,7 @@ from networks import (
     alone,
     apart,
     chain,
+    changed,
     design,
     integer_chain,
     limited,
@@ -25,6 +26,8 @@ from snncompile.passes.lower_bound import lower_bound
 from snncompile.passes.partition import Partition, cut
 from snncompile.passes.remedies import with_bits
 from snncompile.report.core_map import core_map
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.convolution import Convolution
 
 
 @pytest.fixture(autouse=True)
@@ -49,16 +52,19 @@ def test_what_does_not_fit_comes_with_what_was_tried():
     network = chain(1, 5, neuron=SOFT, weight=0.5)
     small = limited(TOY, cores=1, compartments=8)
     found = fit(network, chip=small)
-    assert [(t.chip, t.what, t.cores) for t in found[:6]] == [
+    assert [(t.chip, t.what, t.cores) for t in found[:8]] == [
         ("toy", "as it is", None),
         ("toy", "6-bit weights", None),
         ("toy", "4-bit weights", None),
         ("toy", "2-bit weights", None),
-        ("toy", "other encodings and slices", None),
         ("toy", "hard resets", 1),
+        ("toy", "slices that hear few", None),
+        ("toy", "slices of equal work", None),
+        ("toy", "sources split", None),
     ]
+    assert found[7].why == "toy has no accumulating neuron, which would add up the parts"
     assert found[0].why == "network network, population a above all: needs 2 cores (a 2), of 1"
-    others = {t.chip: t.cores for t in found[6:]}
+    others = {t.chip: t.cores for t in found[8:]}
     assert (others["loihi1"], others["loihi2"]) == (1, 1)
 
 
@@ -68,8 +74,39 @@ def test_integer_networks_are_tried_with_fewer_bits():
     tight = limited(LOIHI2, cores=1)
     found = {t.what: t.cores for t in fit(network, chip=tight) if t.chip == "loihi2"}
     assert (found["as it is"], found["6-bit weights"], found["4-bit weights"]) == (None, 1, 1)
-    why = next(t.why for t in fit(network, chip=tight) if t.what == "other encodings and slices")
-    assert why.startswith("every slice has its cheapest encoding already")
+
+
+def tried(network, chip, name: str) -> dict[str, str]:
+    """Return what was tried on a chip, with the reasons why it does not fit."""
+    return {t.what: t.why for t in fit(network, chip=chip) if t.chip == name}
+
+
+def test_every_encoding_of_a_chip_is_tried_by_itself():
+    """300 rows of 40 weights: 10 + 320 + 6 bits are 6 words, sparse 10 + 40 * 14 are 9."""
+    found = tried(
+        integer_chain(300, 40, neuron=HARD), limited(LOIHI1, cores=1, synapse_words=1000), "loihi1"
+    )
+    needs = "network network, population a above all: needs {0} cores (a {0}), of 1"
+    assert {what: why for what, why in found.items() if what.startswith("all rows")} == {
+        "all rows sparse": needs.format(4),
+        "all rows run_length": needs.format(3),
+        "all rows dense1": needs.format(2),
+        "all rows dense2": needs.format(2),
+    }
+    assert found["as it is"] == needs.format(2)
+    assert found["slices that hear few"] == found["slices of equal work"] == needs.format(2)
+
+
+def test_splitting_the_sources_is_tried():
+    """One neuron hears all: its relays hear half each, but need two more cores than there are."""
+    chip = limited(LOIHI2, cores=1, axons_in=2000)
+    found = tried(integer_chain(1999, 20, 5), chip, "loihi2")
+    assert found["sources split"].startswith("network network, population a_sum above all: needs")
+    image = Convolution((1, 40, 40), 1, (3, 3), (1, 1), (1, 1), (1, 1))
+    synapses = IntegerSynapses(image, np.full((1, 1, 3, 3), 2), 0, 8)
+    network = changed(integer_chain(1600, 1600, neuron=HARD), projection=0, synapses=synapses)
+    found = tried(network, limited(LOIHI2, cores=1, compartments=1000), "loihi2")
+    assert found["sources split"] == "the sources of a convolution are not split"
 
 
 def test_fewer_bits_round_the_weights():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from snncompile.checker.groups import shared_by
 from snncompile.errors import MappingError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
@@ -43,11 +44,11 @@ def held_by(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> dict[str, 
         words[block.core] = max(words[block.core], block.first + block.words)
     for axons in mapping.tables.axons:
         into = found["axons_in"]
-        into[axons.core] = max(into[axons.core], axons.first + axons.region.size)
-    for place, number, count, first in mapping.tables.lines.tolist():
+        into[axons.core] = max(into[axons.core], axons.first + axons.count)
+    size = route_entries(network, chip, mapping)
+    for (place, _, _, first), taken in zip(mapping.tables.lines.tolist(), size, strict=True):
         core, out = mapping.slices[place].core, found["axons_out"]
-        each = entries(chip, mapping, core, mapping.tables.axons[number].core)
-        out[core] = max(out[core], first + count * each)
+        out[core] = max(out[core], first + taken)
     groups = {(s.core, s.population) for s in mapping.slices}
     found["neuron_groups"] = defaultdict(int, Counter(core for core, _ in groups))
     return found | _profiles(network, mapping)
@@ -61,6 +62,21 @@ def entries(chip: Chip, mapping: Mapping, source: int, target: int) -> int:
     away = chip_of.get(source) != chip_of.get(target)
     each = chip.axon_entries.discrete.whole or 1
     return each + away * (chip.axon_entries.other_chip.whole or 0)
+
+
+def route_entries(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> list[int]:
+    """Return the output entries of each route: one axon per neuron, or one for all that share."""
+    sharing = shared_by(network, mapping)
+    found = []
+    for place, number, count, _ in mapping.tables.lines.tolist():
+        core, target = mapping.slices[place].core, mapping.tables.axons[number].core
+        each = entries(chip, mapping, core, target)
+        alone = count - sharing.get((number, place), 0)
+        found.append(alone * each)
+        if (number, place) in sharing and chip.axon_entries is not None:
+            more = each - (chip.axon_entries.discrete.whole or 1)
+            found[-1] += (chip.axon_entries.population.whole or 1) + more
+    return found
 
 
 def _profiles(network: IntegerNetwork, mapping: Mapping) -> dict[str, Held]:

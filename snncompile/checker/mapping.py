@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.checker import reach
-from snncompile.checker.limits import entries, limits
+from snncompile.checker.groups import groups_of, shared_by
+from snncompile.checker.limits import limits, route_entries
 from snncompile.checker.own_rules import own_rules
 from snncompile.checker.words import words
 from snncompile.errors import MappingError
@@ -77,6 +78,7 @@ def _sites(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
 def _memory(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
     """Every projection into every slice is in one block, of the right size, core and delay."""
     there = {(b.projection, b.slice): b for b in mapping.tables.memory}
+    groups = groups_of(network, mapping)
     if len(there) != len(mapping.tables.memory):
         yield "synapses are stored twice"
     for number, p in enumerate(network.projections):
@@ -88,20 +90,22 @@ def _memory(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
             if block is None and need:
                 yield f"{need} synapses of {_name(p)} into {s.where} are not stored"
             if block is not None:
-                yield from _block(chip, p, mapping, block)
+                yield from _block(chip, p, mapping, block, groups.get((number, place), {}))
     for block in there.values():
         yield f"a block of core {block.core} belongs to nothing of the network"
     yield from _overlaps("words", mapping.tables.memory, lambda b: b.words)
 
 
-def _block(chip: Chip, p: Projection, mapping: Mapping, block: MemoryBlock) -> Problems:
+def _block(
+    chip: Chip, p: Projection, mapping: Mapping, block: MemoryBlock, groups: dict[int, int]
+) -> Problems:
     s = mapping.slices[block.slice]
     where = f"{_name(p)} into {s.where}"
     if block.core != s.core:
         yield f"{where} is stored on core {block.core}"
     if block.delay != p.delay:
         yield f"{where} has delay {block.delay} instead of {p.delay}"
-    least, most = words(chip, p, s, block)
+    least, most = words(chip, p, s, block, groups)
     if not least <= block.words <= most:
         yield f"{where} has {block.words} words, needs {least}"
 
@@ -125,7 +129,19 @@ def _axons(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
             yield f"axons of {_name(p)} into {s.where} share rows and reach other blocks"
     for axons in tables.axons:
         yield from _needed(network, mapping, axons)
-    yield from _overlaps("input axons", tables.axons, lambda a: a.region.size)
+    yield from _shared(network, mapping)
+    yield from _overlaps("input axons", tables.axons, lambda a: a.count)
+
+
+def _shared(network: IntegerNetwork, mapping: Mapping) -> Problems:
+    """Neurons that share an axon are there, have rows of their own, and are counted."""
+    sharing, tables = shared_by(network, mapping), mapping.tables
+    for number, axons in enumerate(tables.axons):
+        members = [sharing.get((number, place), 0) for place in axons.grouped]
+        if axons.count != axons.region.size - sum(members) + len(members):
+            yield f"core {axons.core} has {axons.count} axons from {axons.source}"
+        if not all(members) or (members and any(tables.memory[i].shared for i in axons.memory)):
+            yield f"axons of core {axons.core} from {axons.source} cannot be shared"
 
 
 def _covers(region: Region, needed: reach.Axes) -> bool:
@@ -168,7 +184,7 @@ def _routes(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
             yield f"core {axons.core} listens to neurons of {axons.source} that do not send to it"
     if len(lines) != starts[-1] or (len(lines) and lines[:, 1].min() < 0):
         yield "a route leads to no axon"
-    yield from _entries(chip, mapping, lines)
+    yield from _entries(network, chip, mapping, lines)
 
 
 def _senders(slice_of: NDArray[np.int32] | None, region: Region) -> dict[int, int]:
@@ -179,14 +195,14 @@ def _senders(slice_of: NDArray[np.int32] | None, region: Region) -> dict[int, in
     return dict(zip(places.tolist(), count.tolist(), strict=True))
 
 
-def _entries(chip: Chip, mapping: Mapping, lines: NDArray[np.int32]) -> Problems:
+def _entries(
+    network: IntegerNetwork, chip: Chip, mapping: Mapping, lines: NDArray[np.int32]
+) -> Problems:
     """Output axons of a core do not overlap."""
+    taken = np.array(route_entries(network, chip, mapping), np.int64)
     cores = np.array([s.core for s in mapping.slices], np.int64)[lines[:, 0]]
     order = np.lexsort((lines[:, 3], cores))
-    ends = [mapping.tables.axons[number].core for number in lines[order, 1].tolist()]
-    pairs = zip(cores[order].tolist(), ends, strict=True)
-    each = np.array([entries(chip, mapping, *pair) for pair in pairs], np.int64)
-    core, first, count = cores[order], lines[order, 3], lines[order, 2] * each
+    core, first, count = cores[order], lines[order, 3], taken[order]
     overlap = (core[1:] == core[:-1]) & (first[:-1] + count[:-1] > first[1:])
     for i in np.flatnonzero(overlap)[:1].tolist():
         yield f"output axons of core {core[i]} overlap"

@@ -168,6 +168,11 @@ def _lines(wiring: Convolution, s: Slice, axis: int) -> Iterator[tuple[tuple[int
         yield tuple(zip((targets - targets[0]).tolist(), way.tolist(), strict=True))
 
 
+def axis_lines(wiring: Convolution, s: Slice) -> list[list[tuple[tuple[int, int], ...]]]:
+    """Return, per axis of space, (target from the first, way to it) of every source coordinate."""
+    return [list(_lines(wiring, s, axis)) for axis in _axes(wiring)]
+
+
 def kernels(wiring: Convolution, s: Slice) -> list[int]:
     """Return the target channels of each (source channel, position of the kernel) in use."""
     per_group = wiring.source_shape[0] // wiring.groups

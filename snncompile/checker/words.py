@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import pairwise
+from itertools import compress, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
 
 from snncompile.checker.reach import Positions, is_tile, kernels, rows
+from snncompile.checker.weighted_rows import weighted_rows
 from snncompile.errors import MappingError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Projection
@@ -20,16 +24,28 @@ from snncompile.ir.tables import MemoryBlock
 from snncompile.registry import names
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense
 
 ENTRY, HEAD, LONGEST_GAP = 60, 10, 32
 WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 8)
 DELAY_BITS = 6
+Groups = dict[int, int]
 Entry = tuple[int, int, int]
 """(synapses stored, index to be held, largest gap)."""
 
 
-def words(chip: Chip, projection: Projection, s: Slice, block: MemoryBlock) -> tuple[int, int]:
-    """Return the fewest and the most words that a block of memory can take."""
+def words(
+    chip: Chip, projection: Projection, s: Slice, block: MemoryBlock, groups: Groups | None = None
+) -> tuple[int, int]:
+    """Return the fewest and the most words that a block of memory can take.
+
+    Args:
+        chip: whose encodings count.
+        projection: whose synapses are stored.
+        s: slice of its target.
+        block: how they are stored.
+        groups: of source neurons that share an axon, by neuron: their rows are of one size.
+    """
     synapses = projection.synapses
     assert isinstance(synapses, IntegerSynapses)
     width = chip.core.synapse_word_bits.whole or 64
@@ -37,14 +53,81 @@ def words(chip: Chip, projection: Projection, s: Slice, block: MemoryBlock) -> t
         return 0, 0  # no words in a memory: the chip has rules of its own
     if block.format == "packed":
         return (_packed(projection, s, block, synapses.bits, width),) * 2
-    found = rows(synapses.wiring, s, shared=block.shared)
     if block.format == "one_word":
+        found = rows(synapses.wiring, s, shared=block.shared)
         return (sum(len(row) * count for row, count in found.items()),) * 2
     if block.format not in SPLIT:
         raise MappingError(f"there is no synapse format {block.format!r}")
-    each = next(b for b in WEIGHT_BITS if b >= synapses.bits)
-    each += DELAY_BITS if projection.delay > 1 else 0
+    each = _bits(synapses, s, block) + (DELAY_BITS if projection.delay > 1 else 0)
+    if block.shared_sign or groups:
+        return _weighted(synapses, s, block, groups or {}, each, width)
+    found = rows(synapses.wiring, s, shared=block.shared)
     return _loihi1(found, block.format, each, width)
+
+
+def _bits(synapses: IntegerSynapses, s: Slice, block: MemoryBlock) -> int:
+    """Return the bits stored per weight, which have to be enough for all of them."""
+    told = next(b for b in WEIGHT_BITS if b >= synapses.bits)
+    bits = block.weight_bits or told
+    weight = _stored(synapses, s)
+    if block.shared_sign:
+        fits = not (weight % (1 << (8 - bits))).any() and int(abs(weight).max(initial=0)) <= 255
+    else:
+        fits = bits >= told or not (weight % (1 << (9 - bits))).any()
+    if bits not in WEIGHT_BITS or not fits:
+        raise MappingError(f"weights into {s.where} do not fit {bits} bits")
+    return bits
+
+
+def _stored(synapses: IntegerSynapses, s: Slice) -> NDArray[np.int64]:
+    """Return the weights into a slice, in any order."""
+    wiring, weight = synapses.wiring, synapses.weight.astype(np.int64)
+    if is_tile(wiring, s):
+        return weight[s.start[0] : s.stop[0]].reshape(-1)
+    if isinstance(wiring, Dense):
+        return weight[s.neurons()].reshape(-1)
+    return np.asarray(wiring.matrix(weight)[s.neurons()].data, np.int64)
+
+
+def _weighted(
+    synapses: IntegerSynapses,
+    s: Slice,
+    block: MemoryBlock,
+    groups: Groups,
+    each: int,
+    width: int,
+) -> tuple[int, int]:
+    """Return the words of rows whose signs are apart or that are as large as others."""
+    found = list(weighted_rows(synapses, s, shared=block.shared))
+    widest = max((row[-1] for _, row, _ in found), default=0)
+    least: list[tuple[int, int]] = []
+    most: list[tuple[int, int]] = []
+    for number, (source, row, weight) in enumerate(found):
+        group = groups.get(source, -1)
+        first = row[0] if group < 0 else 0
+        lists = _lists(row, weight, first, block.shared_sign)
+        entries = tuple(entry for one in lists for entry in _entries(one, block.format))
+        key = -1 - number if group < 0 else group
+        least.append((key, _row(entries, block.format, each, width, None)))
+        most.append((key, _row(entries, block.format, each, width, widest)))
+    return _padded(least), _padded(most)
+
+
+def _lists(row: Positions, weight: tuple[int, ...], first: int, apart: bool) -> list[Positions]:
+    places = [place - first for place in row]
+    if not apart:
+        return [tuple(places)]
+    signs = ([w >= 0 for w in weight], [w < 0 for w in weight])
+    lists = [tuple(compress(places, sign)) for sign in signs]
+    return [one for one in lists if one]
+
+
+def _padded(sizes: list[tuple[int, int]]) -> int:
+    """Return the words of rows of (group, size), each as large as the largest of its group."""
+    largest: dict[int, int] = {}
+    for group, size in sizes:
+        largest[group] = max(largest.get(group, 0), size)
+    return sum(largest[group] for group, _ in sizes)
 
 
 def _packed(projection: Projection, s: Slice, block: MemoryBlock, bits: int, width: int) -> int:

@@ -52,6 +52,8 @@ class _Memory(Record):
     format: str
     shared: bool
     delay: Index
+    weight_bits: Index
+    shared_sign: bool
 
 
 class _Axis(Record):
@@ -72,6 +74,8 @@ class _Axons(Record):
     region: _Region
     first: Index
     memory: Indices
+    grouped: Indices
+    size: Index
 
 
 class MappingRecord(Record):
@@ -103,6 +107,8 @@ def _axons_record(block: AxonBlock) -> dict[str, Any]:
         "region": {"shape": region.shape, "axes": axes, "members": region.members},
         "first": block.first,
         "memory": block.memory,
+        "grouped": block.grouped,
+        "size": block.size,
     }
 
 
@@ -137,7 +143,15 @@ def _axon_block(record: _Axons) -> AxonBlock:
     region = record.region
     axes = tuple(range(a.start, a.stop, a.step) for a in region.axes)
     made = Region(region.shape, axes, region.members)
-    return AxonBlock(record.core, record.source, made, record.first, record.memory)
+    return AxonBlock(
+        record.core,
+        record.source,
+        made,
+        record.first,
+        record.memory,
+        record.grouped,
+        record.size,
+    )
 
 
 def _check_slices(path: Path, network: IntegerNetwork, mapping: Mapping) -> None:
@@ -194,7 +208,11 @@ def _check_tables(path: Path, network: IntegerNetwork, mapping: Mapping) -> None
     sizes = {p.name: p.size for p in network.populations} | {network.input.name: network.input.size}
     for axons in tables.axons:
         known = axons.source in sizes and _is_region(axons.region, sizes[axons.source])
-        if not known or any(number >= len(tables.memory) for number in axons.memory):
+        if (
+            not known
+            or any(number >= len(tables.memory) for number in axons.memory)
+            or any(place >= slices for place in axons.grouped)
+        ):
             raise InputError(f"{path}: axons of core {axons.core} are of neurons not there")
     lines: NDArray[np.int32] = tables.lines
     if (lines < 0).any() or (lines[:, :2] >= (max(slices, 1), max(len(tables.axons), 1))).any():

@@ -33,11 +33,19 @@ class MemoryBlock:
     """Whether sources with equal rows share them, each counting targets from its own base."""
     delay: int
     """Time steps from a spike of the source to its effect, 1 or more."""
+    weight_bits: int = 0
+    """Stored per weight; 0: as many as the projection's weights have."""
+    shared_sign: bool = False
+    """Whether the synapses of a row with weights >= 0 and those < 0 are lists of their own, whose
+    weights are stored without a sign."""
 
 
 @dataclass(frozen=True)
 class AxonBlock:
-    """Input axons of a core, one per neuron of a region, in rising order of the neurons."""
+    """Input axons of a core, one per neuron of a region, in rising order of the neurons.
+
+    Neurons that share an axon have none of their own; shared ones follow at the end.
+    """
 
     core: int
     source: str
@@ -46,6 +54,16 @@ class AxonBlock:
     """First input axon."""
     memory: tuple[int, ...]
     """Places of the memory blocks in which the axons find their rows."""
+    grouped: tuple[int, ...] = ()
+    """Places of slices whose neurons in the region that send to no other core share one axon, a
+    population axon: their rows lie side by side, all as large as the largest."""
+    size: int = 0
+    """Number of axons; 0: as many as the region has neurons."""
+
+    @property
+    def count(self) -> int:
+        """Number of axons."""
+        return self.size or self.region.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +74,7 @@ class Tables:
     axons: tuple[AxonBlock, ...] = ()
     routes: NDArray[np.int32] | None = None
     """Shape (routes, 4): slice, axon block, neurons of the slice in its region, first output axon
-    of the slice's core: each of these neurons has one."""
+    of the slice's core: each of these neurons has one, but for those that share one."""
 
     def __eq__(self, other: object) -> bool:
         """Compare content."""

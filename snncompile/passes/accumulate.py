@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.errors import FitError
+from snncompile.errors import FitError, UnsupportedError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
@@ -80,6 +80,26 @@ def accumulated(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
         if found is None:
             return network
         network = _split(network, *found)
+
+
+def halved(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
+    """Return the network with the sources of its largest neuron over two relays, as a trial.
+
+    The projections of the relays have the own delay 0, as those of `accumulated`.
+
+    Raises:
+        UnsupportedError: the chip has no relays that add up, or no sources can be split.
+        FitError: a partial sum is wider than what a relay can send.
+    """
+    if IntegerAccumulate.name not in chip.neurons:
+        raise UnsupportedError(
+            f"{chip.name} has no accumulating neuron, which would add up the parts"
+        )
+    able = [p for p in network.projections if isinstance(p.synapses.wiring, SPLIT)]
+    if not able:
+        raise UnsupportedError("the sources of a convolution are not split")
+    most = max(able, key=lambda p: int(_fan_in(p.synapses.wiring).max(initial=0)))
+    return _split(network, most, 2)
 
 
 def _too_large(network: IntegerNetwork, chip: Chip) -> Iterator[tuple[Projection, int]]:

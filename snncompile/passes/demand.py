@@ -30,6 +30,7 @@ from snncompile.passes.synapse_memory import (
     Runs,
     memory,
 )
+from snncompile.passes.weights import Weights, weights
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -50,6 +51,7 @@ class Part:
 
     chip: Chip
     projection: Projection
+    slice: Slice
     reach: _Reach
 
     @property
@@ -72,12 +74,15 @@ class Part:
         """What they take of the synaptic memory."""
         synapses = self.projection.synapses
         assert isinstance(synapses, IntegerSynapses)
-        return memory(self.chip, self.reach.rows, synapses.bits, self.projection.delay > 1)
+        known = Weights(synapses.bits)
+        if self.chip.rows is not None:
+            known = weights(synapses, self.slice)
+        return memory(self.chip, self.reach.rows, known, self.projection.delay > 1)
 
 
 def part(chip: Chip, projection: Projection, s: Slice) -> Part:
     """Return what the synapses of a projection into a slice of its target need."""
-    return Part(chip, projection, _reach(chip, projection.synapses.wiring, s))
+    return Part(chip, projection, s, _reach(chip, projection.synapses.wiring, s))
 
 
 def into(chip: Chip, network: Graph, s: Slice) -> list[Part]:

@@ -273,9 +273,17 @@ def stored_bits(
     multiple of 2^(8 - b) of magnitude 0..255.
     """
     union = int(np.bitwise_or.reduce(np.abs(weight.astype(np.int64)).reshape(-1), initial=0))
-    lowest = (union & -union).bit_length() - 1 if union else 8
     if shared_sign and np.any(np.abs(weight) > 255):
         return None
+    return fewest_bits(union, choices, shared_sign=shared_sign)
+
+
+def fewest_bits(union: int, choices: tuple[int, ...], *, shared_sign: bool) -> int | None:
+    """Return the fewest bits that hold weights whose magnitudes have these bits in all.
+
+    With a shared sign all are 255 at most; see `stored_bits`.
+    """
+    lowest = (union & -union).bit_length() - 1 if union else 8
     need = max((8 if shared_sign else 9) - lowest, 1)
     return next((bits for bits in sorted(choices) if bits >= need), None)
 

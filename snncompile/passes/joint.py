@@ -141,6 +141,6 @@ def _fits(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> bool:
     limits = usage.limits(chip)
     return all(
         core.used[name] <= most
-        for core in usage.usage(network, chip, mapping)
+        for core in usage.usage(network, chip, mapping, exact=False)
         for name, most in limits.items()
     )

@@ -14,9 +14,9 @@ from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.ir.tables import AxonBlock, MemoryBlock, Tables
-from snncompile.passes import demand
 from snncompile.passes.base import Pass
-from snncompile.passes.usage import Listening, entries_per_axon, listening
+from snncompile.passes.chosen import Axons, Chosen, chosen
+from snncompile.passes.usage import entries_per_axon, entries_saved
 
 
 @dataclass(frozen=True)
@@ -50,60 +50,67 @@ def written(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Tables:
     place = {s: i for i, s in enumerate(mapping.slices)}
     memory: list[MemoryBlock] = []
     axons: list[AxonBlock] = []
-    for core, slices in mapping.by_core.items():
-        blocks = _memory(network, chip, core, slices, place)
+    members: list[dict[int, int]] = []
+    for core, what in chosen(network, chip, mapping).items():
+        slices = mapping.by_core[core]
+        blocks = _memory(network, core, what, place)
         numbers = {(b.projection, b.slice): len(memory) + i for i, b in enumerate(blocks)}
         memory += blocks
         first = 0
-        for heard in listening(network, chip, slices):
-            axons.append(_axons(core, heard, first, slices, place, numbers))
-            first += heard.region.size
-    return Tables(tuple(memory), tuple(axons), _routes(network, chip, mapping, axons))
+        for block in what.axons:
+            axons.append(_axons(core, block, first, slices, place, numbers))
+            members.append(dict(zip(block.grouped, block.members, strict=True)))
+            first += block.size
+    routes = _routes(network, chip, mapping, axons, members)
+    return Tables(tuple(memory), tuple(axons), routes)
 
 
 def _memory(
-    network: IntegerNetwork,
-    chip: Chip,
-    core: int,
-    slices: tuple[Slice, ...],
-    place: dict[Slice, int],
+    network: IntegerNetwork, core: int, what: Chosen, place: dict[Slice, int]
 ) -> list[MemoryBlock]:
     number = {id(p): i for i, p in enumerate(network.projections)}
     found: list[MemoryBlock] = []
     first = 0
-    for s in slices:
-        for what in demand.into(chip, network, s):
-            block = MemoryBlock(
-                core=core,
-                projection=number[id(what.projection)],
-                slice=place[s],
-                first=first,
-                words=what.memory.words,
-                format=what.memory.format,
-                shared=what.shared,
-                delay=what.projection.delay,
-            )
-            found.append(block)
-            first += block.words
+    for part, memory in what.memory:
+        block = MemoryBlock(
+            core=core,
+            projection=number[id(part.projection)],
+            slice=place[part.slice],
+            first=first,
+            words=memory.words,
+            format=memory.format,
+            shared=part.shared,
+            delay=part.projection.delay,
+            weight_bits=memory.weight_bits,
+            shared_sign=memory.shared_sign,
+        )
+        found.append(block)
+        first += block.words
     return found
 
 
 def _axons(
     core: int,
-    heard: Listening,
+    block: Axons,
     first: int,
     slices: tuple[Slice, ...],
     place: dict[Slice, int],
     numbers: dict[tuple[int, int], int],
 ) -> AxonBlock:
+    heard = block.heard
     ends = slices if heard.slice is None else (slices[heard.slice],)
     reached = (numbers.get((p, place[s])) for p in heard.projections for s in ends)
     memory = tuple(sorted(number for number in reached if number is not None))
-    return AxonBlock(core, heard.source, heard.region, first, memory)
+    size = block.size if block.grouped else 0
+    return AxonBlock(core, heard.source, heard.region, first, memory, block.grouped, size)
 
 
 def _routes(
-    network: IntegerNetwork, chip: Chip, mapping: Mapping, axons: list[AxonBlock]
+    network: IntegerNetwork,
+    chip: Chip,
+    mapping: Mapping,
+    axons: list[AxonBlock],
+    members: list[dict[int, int]],
 ) -> NDArray[np.int32]:
     """Return one line per slice and axon block that some of its neurons send to."""
     home = {p.name: _slice_of(p.size, mapping, p.name) for p in network.populations}
@@ -118,7 +125,8 @@ def _routes(
         lines.append(np.stack([found + lowest, np.full(len(found), number), count[found]], axis=1))
     table = np.concatenate(lines) if lines else np.zeros((0, 3), np.int64)
     table = table[np.lexsort((table[:, 1], table[:, 0]))]
-    size = table[:, 2] * _entries(chip, mapping, table, axons)
+    each = _entries(chip, mapping, table, axons)
+    size = table[:, 2] * each - _saved(chip, table, members, each)
     return np.column_stack([table, _first_entries(mapping, table[:, 0], size)]).astype(np.int32)
 
 
@@ -143,6 +151,25 @@ def _entries(
     here, away = (entries_per_axon(chip, other_chip=other) for other in (False, True))
     size: NDArray[np.int64] = np.where(sender == receiver, here, away)
     return size
+
+
+def _saved(
+    chip: Chip, table: NDArray[np.int64], members: list[dict[int, int]], each: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the output entries that population axons save on each route.
+
+    Args:
+        chip: says what either kind of axon takes.
+        table: of routes.
+        members: by block of axons: slices that share one, and how many of their neurons do.
+        each: output entries of an axon of one neuron on each route.
+    """
+    saved = np.zeros_like(each)
+    for i, (place, number) in enumerate(table[:, :2].tolist()):
+        if place in members[number]:
+            away = int(each[i]) > entries_per_axon(chip)
+            saved[i] = entries_saved(chip, members[number][place], other_chip=away)
+    return saved
 
 
 def _first_entries(

@@ -67,8 +67,14 @@ class Listening:
     """Which of the core's slices, where the rows are shared; None: all that the projections do."""
 
 
-def usage(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> tuple[CoreUsage, ...]:
-    """Return the usage of every core, in order."""
+def usage(
+    network: IntegerNetwork, chip: Chip, mapping: Mapping, *, exact: bool = True
+) -> tuple[CoreUsage, ...]:
+    """Return the usage of every core, in order.
+
+    With `exact` the encodings and axons are those that cost least (`chosen.py`); without, on chips
+    that have a choice, it is a quick upper bound.
+    """
     if chip.encoding not in ENCODINGS:
         return tuple(
             CoreUsage(number, core.slices, dict.fromkeys(RESOURCES, 0) | dict(core.standard))
@@ -78,9 +84,35 @@ def usage(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> tuple[CoreUs
     axons = destinations(network, chip, (block for blocks in heard.values() for block in blocks))
     if mapping.chips > 1:
         _add_other_chips(network, chip, mapping, heard, axons)
-    return tuple(
+    found = tuple(
         CoreUsage(core, on, core_usage(network, chip, on, heard[core], axons))
         for core, on in mapping.by_core.items()
+    )
+    return _exactly(network, chip, mapping, found) if exact and chip.rows is not None else found
+
+
+def _exactly(
+    network: IntegerNetwork, chip: Chip, mapping: Mapping, rough: tuple[CoreUsage, ...]
+) -> tuple[CoreUsage, ...]:
+    """Return the usage with the encodings and axons that cost least."""
+    from snncompile.passes.chosen import chosen
+
+    held = chosen(network, chip, mapping)
+    saved = dict.fromkeys(held, 0)
+    chip_of = mapping.chip_of
+    for core, what in held.items():
+        for axons in what.axons:
+            for place, members in zip(axons.grouped, axons.members, strict=True):
+                home = mapping.slices[place].core
+                away = chip_of.get(home) != chip_of.get(core)
+                saved[home] += entries_saved(chip, members, other_chip=away)
+    return tuple(
+        CoreUsage(
+            one.core,
+            one.slices,
+            one.used | held[one.core].used | {"axons_out": one.used["axons_out"] - saved[one.core]},
+        )
+        for one in rough
     )
 
 
@@ -191,6 +223,14 @@ def entries_per_axon(chip: Chip, *, other_chip: bool = False) -> int:
         return 1
     more = chip.axon_entries.other_chip.whole or 0
     return (chip.axon_entries.discrete.whole or 1) + (more if other_chip else 0)
+
+
+def entries_saved(chip: Chip, neurons: int, *, other_chip: bool = False) -> int:
+    """Return the output entries saved where so many neurons share one population axon."""
+    assert chip.axon_entries is not None
+    each = entries_per_axon(chip, other_chip=other_chip)
+    more = each - entries_per_axon(chip)
+    return neurons * each - (chip.axon_entries.population.whole or 1) - more
 
 
 def limits(chip: Chip) -> dict[str, int]:

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from networks import LOIHI1, LOIHI2, TOY, limited
 
 from snncompile.passes.synapse_memory import Row, memory
+from snncompile.passes.weights import Weights
 
 
 def words(chip, sources: int, targets: int, bits: int, delayed: bool) -> int:
     """Words of dense synapses."""
-    return memory(chip, (Row(((0, targets),), sources),), bits, delayed).words
+    return memory(chip, (Row(((0, targets),), sources),), Weights(bits), delayed).words
 
 
 # Sources, targets, bits, delayed; words. Loihi 1: an entry of n synapses has
@@ -49,19 +50,19 @@ def test_loihi1(sources, targets, bits, delayed, wanted):
 
 
 def test_rows_with_gaps_take_the_cheapest_encoding():
-    one_gap = memory(LOIHI1, (Row(((0, 3), (5, 3)), 1),), 8, False)
+    one_gap = memory(LOIHI1, (Row(((0, 3), (5, 3)), 1),), Weights(8), False)
     assert (one_gap.words, one_gap.format) == (2, "sparse")  # 10 + 6 * 14 = 94; all take 2
-    far = memory(LOIHI1, (Row(((0, 1), (100, 1), (200, 1)), 4),), 8, False)
+    far = memory(LOIHI1, (Row(((0, 1), (100, 1), (200, 1)), 4),), Weights(8), False)
     assert (far.words, far.format) == (4, "sparse")  # 10 + 3 * (8 + 8) = 58 bits
-    runs = memory(LOIHI1, (Row(((0, 20), (40, 20)), 1),), 8, False)
+    runs = memory(LOIHI1, (Row(((0, 20), (40, 20)), 1),), Weights(8), False)
     assert (runs.words, runs.format) == (6, "dense1")  # 2 * (10 + 160 + 6) = 352
-    near = memory(LOIHI1, (Row(tuple((3 * i, 1) for i in range(20)), 1),), 8, False)
+    near = memory(LOIHI1, (Row(tuple((3 * i, 1) for i in range(20)), 1),), Weights(8), False)
     assert (near.words, near.format) == (4, "run_length")  # 10 + 20 * (8 + 2) + 6 = 216
 
 
 def test_alike_rows_are_stored_once_and_formats_are_few():
     rows = tuple(Row(((0, n),), 10) for n in (3, 70, 130, 300, 600))
-    found = memory(LOIHI1, rows, 8, False)
+    found = memory(LOIHI1, rows, Weights(8), False)
     assert found.longest == 79  # 10 entries of 60: 10 * (10 + 480 + 10) = 5,000 bits, or 6 for 10
     assert 1 <= len(found.formats) <= 2
     assert found.words >= sum(10 * 8 * n // 64 for n in (3, 70, 130, 300, 600))

@@ -1,0 +1,73 @@
+"""Source neurons that share a population axon, found anew from the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.ir.graph import IntegerNetwork
+from snncompile.ir.mapping import Mapping
+
+Ints = NDArray[np.int64]
+
+
+def shared_by(network: IntegerNetwork, mapping: Mapping) -> dict[tuple[int, int], int]:
+    """Return how many neurons share an axon, by (block of axons, slice they are in)."""
+    found: dict[tuple[int, int], int] = {}
+    groups = [n for n, axons in enumerate(mapping.tables.axons) if axons.grouped]
+    if not groups:
+        return found
+    slice_of, alone = _slices(network, mapping), _alone(network, mapping)
+    for number in groups:
+        for place, neurons in _members(mapping, number, slice_of, alone):
+            found[number, place] = len(neurons)
+    return found
+
+
+def groups_of(network: IntegerNetwork, mapping: Mapping) -> dict[tuple[int, int], dict[int, int]]:
+    """Return, by (projection, slice) of a block of memory, the slice of each grouped source."""
+    found: dict[tuple[int, int], dict[int, int]] = {}
+    groups = [n for n, axons in enumerate(mapping.tables.axons) if axons.grouped]
+    if not groups:
+        return found
+    slice_of, alone = _slices(network, mapping), _alone(network, mapping)
+    for number in groups:
+        for place, neurons in _members(mapping, number, slice_of, alone):
+            for reached in mapping.tables.axons[number].memory:
+                block = mapping.tables.memory[reached]
+                mine = found.setdefault((block.projection, block.slice), {})
+                mine.update(dict.fromkeys(neurons.tolist(), place))
+    return found
+
+
+def _members(
+    mapping: Mapping, number: int, slice_of: dict[str, Ints], alone: dict[str, NDArray[np.bool_]]
+) -> Iterator[tuple[int, Ints]]:
+    axons = mapping.tables.axons[number]
+    neurons = axons.region.neurons()
+    for place in axons.grouped:
+        if axons.source in alone:
+            mine = (slice_of[axons.source][neurons] == place) & alone[axons.source][neurons]
+            yield place, neurons[mine]
+
+
+def _slices(network: IntegerNetwork, mapping: Mapping) -> dict[str, Ints]:
+    """Return the place of the slice of each neuron, by population."""
+    found = {p.name: np.full(p.size, -1) for p in network.populations}
+    for place, s in enumerate(mapping.slices):
+        found[s.population][s.neurons()] = place
+    return found
+
+
+def _alone(network: IntegerNetwork, mapping: Mapping) -> dict[str, NDArray[np.bool_]]:
+    """Return which neurons are listened to by one core, by population."""
+    listening: dict[tuple[str, int], list[Ints]] = {}
+    for axons in mapping.tables.axons:
+        listening.setdefault((axons.source, axons.core), []).append(axons.region.neurons())
+    cores = {p.name: np.zeros(p.size, np.int64) for p in network.populations}
+    for (source, _), neurons in listening.items():
+        if source in cores:
+            cores[source][np.unique(np.concatenate(neurons))] += 1
+    return {name: count == 1 for name, count in cores.items()}

@@ -1,0 +1,112 @@
+"""The rows of one projection into one slice with their weights, each that is stored once.
+
+Of a convolution those that differ: one per source channel and way to meet the slice's targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.ir.mapping import Slice
+from snncompile.passes.demand import compartments
+from snncompile.passes.encode import Rows
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense
+from snncompile.synapses.scale import Scale
+
+Ints = NDArray[np.int64]
+Line = tuple[tuple[int, ...], tuple[int, ...]]
+"""Targets of a source along one axis, counted from the first one, and the taps they are met by."""
+
+
+def exact_rows(synapses: IntegerSynapses, s: Slice, group: Ints | None = None) -> Rows:
+    """Return the rows with their weights; targets are counted from the first of each.
+
+    Args:
+        synapses: of the projection.
+        s: slice of its target.
+        group: of each source neuron that has synapses there, as `Rows.group`, where they share
+            population axons; -1: none. Targets of a group are counted from the slice's first.
+    """
+    wiring = synapses.wiring
+    if group is None and isinstance(wiring, Convolution) and s.shape == wiring.target_shape:
+        return _tile(wiring, synapses.weight, s)
+    if isinstance(wiring, Scale) and not wiring.per_neuron:
+        return Rows.make([0, 1], [0], synapses.weight.reshape(1))
+    if isinstance(wiring, Dense):
+        weight = synapses.weight[s.neurons()]
+        rows = Rows.matrix(weight)
+        return rows if group is None else _grouped(rows.ends, rows.index, rows.weight, group)
+    columns = wiring.matrix(synapses.weight)[compartments(s)].tocsc()
+    columns.sort_indices()
+    ends = np.concatenate([[0], np.cumsum((lengths := np.diff(columns.indptr))[lengths > 0])])
+    index = columns.indices.astype(np.int64)
+    return _grouped(ends, index, columns.data, group)
+
+
+def _grouped(ends: Ints, index: Ints, weight: NDArray[Any], group: Ints | None) -> Rows:
+    """Return rows counted from their first target where they are in no group."""
+    alone = np.full(len(ends) - 1, -1) if group is None else group
+    first = np.where(alone < 0, index[ends[:-1]], 0)
+    names = np.where(alone < 0, np.arange(len(alone)), len(alone) + alone)
+    return Rows.make(ends, index - np.repeat(first, np.diff(ends)), weight, group=names)
+
+
+def _tile(wiring: Convolution, weight: NDArray[np.int16], s: Slice) -> Rows:
+    parts = list(_channels(wiring, weight, s))
+    lengths = np.concatenate([np.full(len(rows), rows.shape[1]) for _, rows in parts])
+    index = np.concatenate([np.tile(places, len(rows)) for places, rows in parts])
+    values = np.concatenate([rows.reshape(-1) for _, rows in parts])
+    return Rows.make(np.concatenate([[0], np.cumsum(lengths)]), index, values)
+
+
+def _channels(
+    wiring: Convolution, weight: NDArray[np.int16], s: Slice
+) -> Iterator[tuple[Ints, NDArray[np.int16]]]:
+    """Yield (targets, weights of shape (source channels, targets)) of rows that are alike."""
+    lines = [_lines(wiring, axis, a, b) for axis, (a, b) in enumerate(_space(s))]
+    flat = weight.reshape(*weight.shape[:2], prod(wiring.kernel))
+    depth, outer = s.extent[0], wiring.channels // wiring.groups
+    for group in range(s.start[0] // outer, (s.stop[0] - 1) // outer + 1):
+        low, high = max(s.start[0], group * outer), min(s.stop[0], (group + 1) * outer)
+        for ways in product(*lines):
+            places, taps = np.zeros(1, np.int64), np.zeros(1, np.int64)
+            for (offsets, through), length, kernel in zip(
+                ways, s.extent[1:], wiring.kernel, strict=True
+            ):
+                places = (places[:, None] * length + np.array(offsets)).reshape(-1)
+                taps = (taps[:, None] * kernel + np.array(through)).reshape(-1)
+            index = (places[:, None] * depth + np.arange(high - low)).reshape(-1)
+            met = flat[low:high][:, :, taps].transpose(1, 2, 0)
+            yield index, met.reshape(len(met), -1)
+
+
+def _space(s: Slice) -> list[tuple[int, int]]:
+    return list(zip(s.start[1:], s.stop[1:], strict=True))
+
+
+@lru_cache(maxsize=10_000)
+def _lines(wiring: Convolution, axis: int, start: int, stop: int) -> tuple[Line, ...]:
+    """Return the different ways in which sources meet targets [start, stop) along an axis."""
+    stride, padding, dilation = (
+        values[axis] for values in (wiring.stride, wiring.padding, wiring.dilation)
+    )
+    met: dict[int, list[tuple[int, int]]] = {}
+    for target, tap in product(range(start, stop), range(wiring.kernel[axis])):
+        source = target * stride + tap * dilation - padding
+        if 0 <= source < wiring.source_shape[axis + 1]:
+            met.setdefault(source, []).append((target, tap))
+    return tuple(
+        dict.fromkeys(
+            (tuple(t - row[0][0] for t, _ in row), tuple(tap for _, tap in row))
+            for row in met.values()
+        )
+    )

@@ -1,0 +1,222 @@
+"""Encodings and axons of every slice: the cheapest that there is, and the checker follows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import LOIHI1, design, integer_chain, limited, random_integer_network
+
+from snncompile.checker.limits import held_by
+from snncompile.checker.mapping import check
+from snncompile.errors import FitError, MappingError
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
+from snncompile.ir.mapping import Mapping
+from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.passes.chosen import chosen
+from snncompile.passes.encode import LOIHI1_ROWS, encode, encodings
+from snncompile.passes.exact_rows import exact_rows
+from snncompile.passes.partition import Partition
+from snncompile.passes.place import Place
+from snncompile.passes.route import Route
+from snncompile.passes.usage import usage
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense, integer_dense
+from snncompile.synapses.sparse import Sparse
+
+HARD = IntegerCubaLif(4095, 0, 1)
+
+
+def mapped(network, chip=LOIHI1) -> Mapping:
+    return Route()(Place("linear")(Partition()(design(network, chip)))).mapping
+
+
+def fed(wiring, weight, bits: int = 8) -> IntegerNetwork:
+    """Return one population that the host feeds through a wiring."""
+    shape = wiring.target_shape if isinstance(wiring, Convolution) else (wiring.targets,)
+    source = wiring.source_shape if isinstance(wiring, Convolution) else (wiring.sources,)
+    return IntegerNetwork(
+        Input("input", source),
+        (Population("a", shape, HARD, 1),),
+        (Projection("input", "a", IntegerSynapses(wiring, weight, 0, bits), 1),),
+        "a",
+    )
+
+
+SIGNS = np.array([1, -1])
+# Weights of one source to so many targets; words, format, weight bits, whether signs are shared.
+# Bits of a row in one entry: 10 + 6 + targets * weight bits, without gaps.
+ROWS = {
+    "8 bits, both signs": (np.tile(2 * SIGNS, 10), 3, "dense1", 8, False),  # 176
+    "all positive, 7 bits are stored as 8": (np.full(20, 2), 3, "dense1", 8, False),
+    "multiples of 8 are stored in 6 bits": (np.tile(8 * SIGNS, 12), 3, "dense1", 6, False),  # 160
+    "all positive, 5 bits of 6": (np.full(20, 8), 2, "dense1", 5, True),  # 116
+    "all negative, 5 bits of 6": (np.full(20, -8), 2, "dense1", 5, True),
+    "two stretches: 2 * 16 + 40 * 2 bits, not 16 + 40 * 3":
+        (np.repeat(64 * SIGNS, 20), 2, "dense1", 2, True),  # 112, not 136
+    "signs change all the time: 16 + 40 * 3 bits":
+        (np.tile(64 * SIGNS, 20), 3, "dense1", 3, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_cheapest_row(case):
+    weight, *wanted = ROWS[case]
+    network = fed(Dense(len(weight), 1), weight[:, None])
+    mapping = mapped(network)
+    check(network, LOIHI1, mapping)
+    (block,) = mapping.tables.memory
+    assert [block.words, block.format, block.weight_bits, block.shared_sign] == wanted
+
+
+def test_each_source_may_have_a_sign_of_its_own():
+    """Excitatory and inhibitory sources, 2 bits for 40 targets: 16 + 80 bits, not 16 + 120."""
+    weight = np.tile(np.repeat(64 * SIGNS, 20), (40, 1))
+    network = fed(Dense(40, 40), weight)
+    mapping = mapped(network)
+    check(network, LOIHI1, mapping)
+    (block,) = mapping.tables.memory
+    assert (block.words, block.weight_bits, block.shared_sign) == (40 * 2, 2, True)
+    (core,) = usage(network, LOIHI1, mapping)
+    assert core.used["synapse_formats"] == 2
+
+
+WIRINGS = st.sampled_from(["dense", "sparse", "convolution", "groups"])
+
+
+def wiring(kind: str, rng: np.random.Generator):
+    if kind == "dense":
+        return Dense(int(rng.integers(1, 90)), int(rng.integers(1, 9)))
+    if kind == "sparse":
+        synapses = np.argwhere(rng.random((70, 6)) < rng.random()).astype(np.int32)
+        return Sparse(synapses[:, 0], synapses[:, 1], 70, 6)
+    groups = 1 + (kind == "groups")
+    side, kernel, pad = int(rng.integers(3, 7)), int(rng.integers(1, 4)), int(rng.integers(0, 2))
+    return Convolution((2, side, side), 4, (kernel,) * 2, (1, 1), (pad,) * 2, (1, 1), groups)
+
+
+def drawn(kind: str, seed: int) -> IntegerNetwork:
+    rng = np.random.default_rng(seed)
+    made = wiring(kind, rng)
+    low = int(rng.choice([-4, -1, 0]))
+    step = int(rng.choice([2, 8, 32, 64]))
+    high = 4 if step == 64 else 5
+    values = rng.integers(
+        low if rng.random() < 0.7 else 0, min(high, 256 // step), made.weight_shape
+    )
+    return fed(made, values * step if seed % 3 else np.sort(values * step, axis=0))
+
+
+@settings(max_examples=80)
+@given(kind=WIRINGS, seed=st.integers(0, 10**6))
+def test_no_legal_encoding_costs_less(kind, seed):
+    network = drawn(kind, seed)
+    mapping = mapped(network)
+    check(network, LOIHI1, mapping)
+    synapses = network.projections[0].synapses
+    for block in mapping.tables.memory:
+        if len([b for b in mapping.tables.memory if b.core == block.core]) > 1:
+            continue  # blocks of a core share its few formats
+        rows = exact_rows(synapses, mapping.slices[block.slice])
+        found = [encode(rows, one, LOIHI1_ROWS) for one in encodings(rows.weight)]
+        assert block.words == min(one.words for one in found)
+
+
+def test_sources_of_one_slice_share_a_population_axon():
+    """784 - 128 - 10 on one core: two input axons and two output entries of two each."""
+    network = integer_chain(1, 784, 128, 10, neuron=HARD)
+    mapping = mapped(network)
+    check(network, LOIHI1, mapping)
+    (core,) = usage(network, LOIHI1, mapping)
+    assert (core.used["axons_in"], core.used["axons_out"]) == (1 + 2, 2 * 2)
+    assert mapping.tables.lines[:, 3].tolist() == [0, 2]
+    rough = usage(network, LOIHI1, mapping, exact=False)[0].used
+    assert (rough["axons_in"], rough["axons_out"]) == (1 + 784 + 128, 784 + 128)
+
+
+def test_sources_that_send_to_two_cores_have_axons_of_their_own():
+    network = integer_chain(1, 20, 30, neuron=HARD)
+    chip = limited(LOIHI1, compartments=20)
+    mapping = mapped(network, chip)
+    check(network, chip, mapping)
+    assert all(not axons.grouped for axons in mapping.tables.axons)
+    assert {axons.count for axons in mapping.tables.axons if axons.source == "a"} == {20}
+
+
+def test_rows_of_a_group_are_as_large_as_the_largest():
+    """Rows of 1, 40 and 40 synapses: 1 + 6 + 6 words, or 18 for two input axons less."""
+    target = np.concatenate([[0], np.arange(40), np.arange(40)]).astype(np.int32)
+    source = np.repeat([0, 1, 2], [1, 40, 40]).astype(np.int32)
+    first = Projection("input", "a", integer_dense(np.full((3, 1), 2), 0, 8), 1)
+    synapses = IntegerSynapses(Sparse(target, source, 40, 3), np.full(81, -2), 0, 8)
+    second = Projection("a", "b", synapses, 1)
+    populations = (Population("a", (3,), HARD, 1), Population("b", (40,), HARD, 2))
+    network = IntegerNetwork(Input("input", (1,)), populations, (first, second), "b")
+    for words, grouped in ((16384, True), (14, False)):
+        chip = limited(LOIHI1, synapse_words=words)
+        mapping = mapped(network, chip)
+        check(network, chip, mapping)
+        block = next(b for b in mapping.tables.memory if b.projection == 1)
+        axons = next(a for a in mapping.tables.axons if a.source == "a")
+        assert (block.words, bool(axons.grouped)) == ((18, True) if grouped else (13, False))
+
+
+SMALL = limited(LOIHI1, compartments=40, axons_in=90, synapse_words=300, cores=128)
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10**6))
+def test_usage_and_checker_count_the_same_and_no_more_than_before(seed):
+    network = random_integer_network(seed, wild=False)
+    chip = SMALL.model_copy(update={"neurons": SMALL.neurons | {
+        p.neuron.kind: SMALL.neurons["readout"] for p in network.populations}})  # fmt: skip
+    try:
+        mapping = mapped(network, chip)
+    except FitError:
+        return
+    check(network, chip, mapping)
+    held = held_by(network, chip, mapping)
+    exact = usage(network, chip, mapping)
+    for found, rough in zip(exact, usage(network, chip, mapping, exact=False), strict=True):
+        for resource, by_core in held.items():
+            assert by_core[found.core] == found.used[resource], resource
+        assert found.used["axons_out"] <= rough.used["axons_out"]
+        assert found.used["axons_in"] <= rough.used["axons_in"]
+
+
+def damaged(mapping: Mapping, kind: str, **changes) -> Mapping:
+    """Return the mapping with the last block changed."""
+    *before, last = getattr(mapping.tables, kind)
+    tables = replace(mapping.tables, **{kind: (*before, replace(last, **changes))})
+    return replace(mapping, tables=tables)
+
+
+WRONG = [
+    ("memory", {"weight_bits": 4}, "weights into b[0:20] do not fit 4 bits"),
+    ("memory", {"weight_bits": 8}, "a -> b into b[0:20] has 60 words, needs 90"),
+    ("memory", {"shared_sign": False}, "weights into b[0:20] do not fit 5 bits"),
+    ("axons", {"size": 2}, "core 0 has 2 axons from a"),
+    ("axons", {"grouped": (1,), "size": 31}, "axons of core 0 from a cannot be shared"),
+]
+
+
+@pytest.mark.parametrize("kind, changes, message", WRONG)
+def test_the_checker_refuses(kind, changes, message):
+    network = integer_chain(1, 30, 20, neuron=HARD, weight=8)
+    mapping = mapped(network)
+    check(network, LOIHI1, mapping)
+    with pytest.raises(MappingError) as error:
+        check(network, LOIHI1, damaged(mapping, kind, **changes))
+    assert str(error.value).endswith(message)
+
+
+def test_choices_of_a_core_stay_within_its_formats():
+    network = integer_chain(1, 100, 70, 50, 30, 20, 10, neuron=HARD)
+    mapping = mapped(network)
+    check(network, LOIHI1, mapping)
+    for what in chosen(network, LOIHI1, mapping).values():
+        assert what.used["synapse_formats"] <= 7
