@@ -217,7 +217,7 @@ def compare(name: str, steps: int) -> None:
 
 
 def linear() -> None:
-    """Print the cost per message of both models for ever more messages."""
+    """Print the cost per message of both models for ever more messages, and fitted exponents."""
     network = chain(Input("input", (1024,)), [(4096,)] * 2, [
         integer_dense(np.full(shape, NOISE), 0, 8) for shape in ((4096, 1024), (4096, 4096))
     ])  # fmt: skip
@@ -225,6 +225,7 @@ def linear() -> None:
     machine, costs = sanafe_machine(program), resolve(program.chip, "sanafe")
     axons, times = np.diff(machine.routes.axon_start), Times.of(machine, costs)
     print(f"{'messages':>12} {'steps':>7} {'fast':>14} {'cycle':>14}")
+    points = []
     for messages in (10**3, 10**4, 10**5, 10**6, 10**7):
         activity = noise(axons, messages)
         count = int(axons[activity.neuron].sum())
@@ -238,7 +239,13 @@ def linear() -> None:
                 ledger.add(activity)
                 best = min(best, time.perf_counter() - start)
             each.append(best / count * 1e9)
+        points.append((count, *(count * ns for ns in each)))
         print(f"{count:12,} {activity.steps:7} {each[0]:8.1f} ns each {each[1]:8.1f} ns each")
+    exponents = np.polyfit(np.log(points)[:, 0], np.log(points)[:, 1:], 1)[0]
+    large = np.polyfit(np.log(points)[2:, 0], np.log(points)[2:, 1:], 1)[0]
+    print("fitted: time ~ messages to the power of"
+          f" {exponents[0]:.3f} (fast) and {exponents[1]:.3f} (cycle);"
+          f" from 10^5 on {large[0]:.3f} and {large[1]:.3f}")  # fmt: skip
 
 
 def noise(axons: NDArray[np.int64], messages: int) -> Activity:
