@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -51,24 +52,33 @@ def estimate_values(found: Estimate) -> dict[str, Any]:
 
 
 def estimate_table(found: Estimate) -> Table:
-    """Return one row per layer and kind of event that occurred, and the totals."""
+    """Return one row per layer and kind of event that occurred, the total, and all sources."""
     title = f"per inference on {found.chip}, cost set {found.costs}: {found.title}"
-    table = Table(title=title, title_justify="left")
-    for name in ("layer", "event", "count", "price", "energy", "source of the price"):
-        right = name in ("count", "price", "energy")
+    rows = [row for row in found.rows if row.count]
+    origins = list(dict.fromkeys(row.source for row in rows))
+    notes = [f"({i}) {origin}" for i, origin in enumerate(origins, 1)]
+    table = Table(title=title, caption="\n".join(notes), title_justify="left")
+    table.caption_justify = "left"
+    for name in ("layer", "event", "count", "price", "energy", "share", "source of the price"):
+        right = name in ("count", "price", "energy", "share")
         table.add_column(name, justify="right" if right else "left", overflow="fold")
-    for row in found.rows:
-        if not row.count:
-            continue
-        static = row.event == "static power"
-        unit = "W" if static else "J"
-        price = "unknown" if row.price_j is None else scaled(row.price_j, unit)
-        energy = "unknown" if row.energy_j is None else joules(row.energy_j)
-        count = seconds(row.count) if static else f"{row.count:,.1f}"
-        table.add_row(row.layer, row.event, count, price, energy, row.source)
-    table.add_section()
-    table.add_row("all", found.label, "", "", joules(found.energy_j), "sum of the rows")
+    table.columns[1].max_width = 24
+    for row, following in zip_longest(rows, rows[1:]):
+        note = f"({origins.index(row.source) + 1}) {row.source.partition(':')[0]}"
+        last = following is None or following.layer != row.layer
+        table.add_row(*_event_cells(row, found.energy_j), note, end_section=last)
+    table.add_row("all", found.label, "", "", _total(found.rows), "", "sum of the rows")
     return table
+
+
+def _event_cells(row: Row, total_j: float) -> tuple[str, ...]:
+    static = row.event == "static power"
+    price = "unknown" if row.price_j is None else scaled(row.price_j, "W" if static else "J")
+    count = seconds(row.count) if static else f"{row.count:,.1f}"
+    if row.energy_j is None:
+        return row.layer, row.event, count, price, "unknown", ""
+    share = f"{row.energy_j / total_j:.1%}" if total_j else ""
+    return row.layer, row.event, count, price, joules(row.energy_j), share
 
 
 def estimate_lines(found: Estimate) -> list[str]:
@@ -82,10 +92,22 @@ def estimate_lines(found: Estimate) -> list[str]:
         f" {static}), {found.latency_label} {latency} for"
         f" {found.steps} time steps, {samples}, model {found.model}",
         *_derived(found),
-        *(f"missing in these totals: {what}" for what in found.missing),
+        *_missing(found.missing),
         *(f"assumed: {what}" for what in found.assumed),
         f"left out: {', '.join(found.left_out)}",
         f"note: {found.note}",
+    ]
+
+
+def _missing(missing: tuple[str, ...]) -> list[str]:
+    """Return one line about the energies and one about the times that nobody knows."""
+    kinds = {
+        kind: [m for m in missing if m.startswith(kind)] for kind in ("energy of ", "time of ")
+    }
+    return [
+        f"missing in these totals: {kind}{', '.join(m.removeprefix(kind) for m in found)}"
+        for kind, found in kinds.items()
+        if found
     ]
 
 
@@ -122,7 +144,8 @@ def baseline_values(rows: tuple[BaselineRow, ...]) -> dict[str, Any]:
 
 def baseline_table(rows: tuple[BaselineRow, ...], source: str) -> Table:
     """Return one row per layer: arithmetic of an ANN and of the spiking network."""
-    table = Table(title=f"arithmetic alone, {source}", title_justify="left")
+    table = Table(title="arithmetic alone", caption=source, title_justify="left")
+    table.caption_justify = "left"
     table.add_column("layer")
     for name in ("ANN: MAC", "energy", "SNN: AC", "energy"):
         table.add_column(name, justify="right")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import json
 
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 from networks import TOY, apart, integer_chain, random_integer_network, spikes
 from priced import priced, wide_chip
+from rich.console import Console
 
 import snncompile
 from snncompile.backends.energy import export, trace
 from snncompile.backends.energy.baseline import baseline
 from snncompile.errors import InputError
 from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.report import estimates
 
 LAYERS = integer_chain(2, 2, 3, 1, neuron=IntegerCubaLif(4095, 0, 1))
 X = np.array([[[1, 0], [0, 0], [1, 1]]])
@@ -159,3 +162,10 @@ def test_the_arithmetic_of_an_ann(layers):
     assert (c.macs, c.acs) == (3, 6)
     assert a.ann_j == pytest.approx(4 * 4.6e-12)
     assert a.snn_j == pytest.approx(6 * 0.9e-12)
+
+
+def test_the_table_adds_up_and_says_each_source_once(layers, golden):
+    """Rows, shares of the total, sources by number."""
+    console = Console(width=160, file=io.StringIO())
+    console.print(estimates.estimate_table(layers.estimate(X)))
+    golden(console.file.getvalue())

@@ -66,7 +66,10 @@ def test_estimate_names_what_its_total_lacks(build, spikes, snncompile_command):
     text = snncompile_command("estimate", "build", "--input", spikes, "--baseline").out
     lacks = "energy without barrier sync, host_input, host_output"
     assert text.count(lacks) == 1 or lacks in " ".join(text.split())
-    assert "missing in these totals: energy of host_input" in text
+    assert "missing in these totals: energy of barrier sync, host_input, host_output" in text
+    assert "missing in these totals: time of host_input, host_output" in text
+    assert "(1) unknown: not in this cost set" in text
+    assert text.count("as nothing is published") == 1  # each source once
     assert "left out: loading the program, learning, the host's own energy" in text
     assert "cost set loihi1_scaled" in text
     assert "ANN: MAC" in text
