@@ -131,16 +131,16 @@ def deep() -> nn.Module:
 
 
 def vgg() -> nn.Module:
-    """Return VGG-16's thirteen convolutions with an eighth of its channels, and average pools."""
+    """Return VGG-16's thirteen convolutions with a quarter of its channels, and average pools."""
     layers: list[nn.Module] = [pixels()]
     before = 3
-    for width, count in ((8, 2), (16, 2), (32, 3), (64, 3), (64, 3)):
+    for width, count in ((16, 2), (32, 2), (64, 3), (128, 3), (128, 3)):
         for _ in range(count):
             convolution = nn.Conv2d(before, width, 3, padding=1, bias=False)
             layers += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
             before = width
         layers.append(nn.AvgPool2d(2))
-    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(64, 10))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(128, 10))
 
 
 def mobilenet() -> nn.Module:

@@ -68,9 +68,12 @@ def trained(
             print(f"{name}: weights kept from a training of {kept['seconds']:.0f} s")
             return model.eval()
     start = time.perf_counter()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # layers this small let several threads wait for each other
     model.to(memory_format=torch.channels_last)  # several times faster with few channels
     networks.train(model, x, y, epochs, training.rate, mirrored=training.mirrored)
     model.to(memory_format=torch.contiguous_format)
+    torch.set_num_threads(threads)
     seconds = time.perf_counter() - start
     print(f"{name}: trained for {seconds:.0f} s, {epochs} times {len(x):,} images", flush=True)
     KEPT.mkdir(parents=True, exist_ok=True)
@@ -85,7 +88,7 @@ def small(data: Path) -> None:
     x, y = networks.jpeg(data, "train", 40_000)
     test = networks.jpeg(data, "test", 1000)
     for name, make in (("vgg", networks.vgg), ("mobilenet", networks.mobilenet)):
-        model = trained(name, make, x, y, epochs=3)
+        model = trained(name, make, x, y, epochs=4)
         rows = [(Signed(), 32), (Balance(), 128), (BistablePhase(), 6)]
         table(Case(model, x[:CALIBRATION], *test), rows, priced=False)
 

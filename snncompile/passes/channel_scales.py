@@ -15,6 +15,7 @@ from snncompile.neurons.base import BINARY, FloatNeuron, Floats
 from snncompile.neurons.convert import limit
 from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.passes import formats
+from snncompile.passes.rounding import compensated, nearest
 from snncompile.reference.runner import Trains
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import IntegerSynapses, Synapses
@@ -26,6 +27,10 @@ from snncompile.synapses.scale import Scale
 SHARES = np.linspace(1.0, 0.75, 26)
 """Of the largest scale, tried per channel: one in which single weights round well is worth more
 than the last bit."""
+CUTTING = np.concatenate([SHARES, np.linspace(1.02, 1.6, 30)])
+"""The same for few bits: to cut the largest weight may be worth finer steps for all others."""
+FEW_BITS = 7
+"""With so many or fewer, rounding is calibrated weight by weight."""
 FINE_THRESHOLD = 64
 """A threshold mantissa this large rounds by less than 1 %."""
 SIGNED = (-1, 1)
@@ -59,20 +64,45 @@ def channelwise(network: Network, population: Population, chip: Chip) -> bool:
     return made and plain and neuron.spikes and (profiles is None or profiles >= channels)
 
 
+def bits_of(network: Network, population: Population, chip: Chip, bits: int) -> tuple[int, ...]:
+    """Return the bits of each projection's weights.
+
+    One-to-one projections beside others, as shortcuts are, keep all that the chip has: one synapse
+    of theirs weighs as much as all those of a kernel, and they are few.
+    """
+    into = network.into(population.name)
+    widest = max(b for b in chip.formats.weight_bits.values if b <= formats.WIDEST)
+    alone = [len(into) > 1 and p.synapses.wiring.synapses <= population.size for p in into]
+    return tuple(widest if one else bits for one in alone)
+
+
 def candidates(
-    network: Network, population: Population, chip: Chip, bits: int, trains: Trains | None
+    network: Network,
+    population: Population,
+    chip: Chip,
+    bits: tuple[int, ...],
+    trains: Trains | None,
 ) -> Iterator[ChannelScale]:
-    """Yield scales from large to small, each with the exponents that its weights then need."""
+    """Yield scales from large to small, each with the exponents that its weights then need.
+
+    Args:
+        network: the float network.
+        population: one of its populations.
+        chip: whose numbers they are.
+        bits: of each projection's weights.
+        trains: outputs of the float network.
+    """
     into = network.into(population.name)
     peaks = np.stack([_peaks(p, population) for p in into])
     cap = _cap(population, chip)
     # The one with most synapses per neuron decides: the bits of many weights matter most.
     main = int(np.argmax([p.synapses.wiring.synapses for p in into]))
     main_peaks = np.where(peaks[main] > 0, peaks[main], peaks.max(axis=0))
-    top, highest = formats.top(bits), chip.formats.weight_exponent_highest
+    tops, highest = [formats.top(b) for b in bits], chip.formats.weight_exponent_highest
+    shares = CUTTING if trains is not None and bits[main] <= FEW_BITS else SHARES
     with np.errstate(divide="ignore"):
-        full = top * 64 / main_peaks
-        most = top * 64 * 2.0**highest / peaks.max(axis=0)
+        full = tops[main] * 64 / main_peaks
+        most = min(tops) * 64 * 2.0**highest / peaks.max(axis=0)
     coarse = FINE_THRESHOLD * 64 / (np.minimum(full, cap) * _thresholds(population)).min()
     start = min(max(ceil(log2(coarse)), 0), highest)
     if network.payload(into[main].source) not in (BINARY, SIGNED):
@@ -81,15 +111,17 @@ def candidates(
         max(start, chip.formats.weight_exponent_lowest), chip.formats.weight_exponent_lowest - 1, -1
     ):
         scale = np.minimum(np.minimum(full * 2.0**exponent, most), cap)
-        exponents = tuple(_exponent(row * scale / 64 / top, exponent, chip) for row in peaks)
-        rates = [_power(trains, p.source) for p in into]
-        units = [_units(p, population) / 64 / 2.0**e for p, e in zip(into, exponents, strict=True)]
-        step = formats.step(bits)
-        errors = sum(
-            rate * _rounding(unit, scale, step, population)
-            for rate, unit in zip(rates, units, strict=True)
+        exponents = tuple(
+            _exponent(row * scale / 64 / top, exponent, chip)
+            for row, top in zip(peaks, tops, strict=True)
         )
-        yield ChannelScale(scale * SHARES[np.argmin(errors, axis=0)], exponents)
+        tried = np.minimum(scale * shares[:, None], cap)
+        errors = sum(
+            _power(trains, p.source) * _rounding(_units(p, population) / 64 / 2.0**e, tried, b)
+            for p, e, b in zip(into, exponents, bits, strict=True)
+        )
+        best = np.argmin(errors, axis=0)
+        yield ChannelScale(tried[best, np.arange(len(scale))], exponents)
 
 
 def _peaks(projection: Projection, population: Population) -> Floats:
@@ -156,26 +188,44 @@ def _power(trains: Trains | None, source: str) -> float:
     return 1.0 if trains is None else float(trains[source].double().square().mean()) + 1e-9
 
 
-def _rounding(units: Floats, scale: Floats, step: int, population: Population) -> Floats:
-    """Return the mean squared rounding error for each share, (shares, channels)."""
-    errors = []
-    for share in SHARES:
-        own = units * (scale * share)[:, None, None]
-        wrong = (np.rint(own / step) * step - own) / (scale * share)[:, None, None]
+def _rounding(units: Floats, scales: Floats, bits: int) -> Floats:
+    """Return the mean squared rounding error for each scale, (scales, channels)."""
+    errors, step, top = [], formats.step(bits), formats.top(bits)
+    for scale in scales:
+        own = units * scale[:, None, None]
+        wrong = (nearest(own / step, top // step) * step - own) / scale[:, None, None]
         errors.append((wrong**2).sum(axis=2).mean(axis=1))
     return np.asarray(errors)
 
 
 def integers(
-    projection: Projection, scale: Floats, exponent: int, bits: int, size: int
+    projection: Projection,
+    scale: Floats,
+    exponent: int,
+    bits: int,
+    size: int,
+    trains: Trains | None = None,
 ) -> IntegerSynapses:
-    """Return the weights of a projection as integers; `scale` is one per neuron."""
+    """Return the weights of a projection as integers.
+
+    Args:
+        projection: with float weights.
+        scale: one per neuron.
+        exponent: of the weights.
+        bits: of a weight.
+        size: of the target.
+        trains: outputs of the float network, if few bits are to be rounded by them.
+    """
     assert isinstance(projection.synapses, Synapses)
     diagonal = Synapses(Scale(size, per_neuron=True), scale / 64 / 2.0**exponent)
     scaled = composed(diagonal, projection.synapses)
     top, step = formats.top(bits), formats.step(bits)
-    rounded = np.clip(np.rint(scaled.weight / step), -(top // step), top // step) * step
-    return IntegerSynapses(scaled.wiring, rounded.astype(np.int16), exponent, bits)
+    if trains is not None and bits <= FEW_BITS and isinstance(scaled.wiring, Convolution):
+        rates = trains[projection.source].double().mean(dim=1)
+        rounded = compensated(scaled.wiring, scaled.weight / step, rates, top // step)
+    else:
+        rounded = nearest(scaled.weight / step, top // step)
+    return IntegerSynapses(scaled.wiring, (rounded * step).astype(np.int16), exponent, bits)
 
 
 def real_weight(synapses: IntegerSynapses, scale: Floats | float) -> Floats:

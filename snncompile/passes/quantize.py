@@ -29,6 +29,7 @@ from snncompile.passes.base import Pass
 from snncompile.passes.bounds import arriving, population_bounds
 from snncompile.passes.channel_scales import (
     FINE_THRESHOLD,
+    bits_of,
     candidates,
     channelwise,
     integers,
@@ -43,7 +44,8 @@ from snncompile.synapses.base import IntegerSynapses, Synapses
 CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 """Shares of the largest weight tried as the largest one kept, where there is calibration data."""
 BIASED = ("integrate_fire", "signed_integrate_fire")
-"""Neurons in which a bias is the same as an input that is always there."""
+"""Neurons in which a bias is the same as an input that is always there, and in which it is the sum
+over time that counts."""
 CALIBRATION_SAMPLES = 256
 """More calibration samples than these do not change a choice among six clips."""
 CALIBRATION_OUTPUTS = 2**26
@@ -69,7 +71,7 @@ class Quantize(Pass):
     """
 
     bits: int = 8
-    """Bits of a weight including the sign."""
+    """Bits of a weight including the sign; shortcuts of one synapse per neuron keep all."""
     steps: int | None = None
     """Time steps of one sample, for the bounds; None for any number."""
     formats: Literal["chip", "netx"] = "chip"
@@ -94,9 +96,11 @@ class Quantize(Pass):
         )
         formats.check(network, design.chip)
         worst = max((c.report.weight_error for c in choices), default=0.0)
+        wider = any(p.synapses.bits > self.bits for c in choices for p in c.projections)  # type: ignore[union-attr]
+        shortcuts = " (more in one-to-one shortcuts)" if wider else ""
         return self.done(
             design,
-            f"{self.bits}-bit weights, largest weight error of a layer {worst:.2%}",
+            f"{self.bits}-bit weights{shortcuts}, largest weight error of a layer {worst:.2%}",
             network=network,
             quantized=tuple(choice.report for choice in choices),
         )
@@ -121,9 +125,12 @@ class Quantize(Pass):
         compartments_per_neuron(chip, population)  # the first thing a chip may lack
         made: Made | None = None
         scale: Floats = np.ones(population.size)
-        for found in candidates(network, population, chip, self.bits, trains):
+        bits = bits_of(network, population, chip, self.bits)
+        heard = trains if population.neuron.name in BIASED else None
+        for found in candidates(network, population, chip, bits, trains):
             scale = np.repeat(found.scale, population.size // population.shape[0])
-            made = _make_channels(network, population, chip, scale, found.exponents, self.bits)
+            formats_of = tuple(zip(found.exponents, bits, strict=True))
+            made = _make_channels(network, population, chip, scale, formats_of, heard)
             if _current_holds(network, made, chip, self.steps):
                 break
         assert made is not None
@@ -310,16 +317,26 @@ def _make_channels(
     population: Population,
     chip: Chip,
     scale: Floats,
-    exponents: tuple[int, ...],
-    bits: int,
+    formats_of: tuple[tuple[int, int], ...],
+    trains: Trains | None,
 ) -> Made:
-    """Return the population and its projections as integers, with a scale per neuron."""
+    """Return the population and its projections as integers, with a scale per neuron.
+
+    Args:
+        network: the float network.
+        population: one of its populations.
+        chip: whose numbers they are.
+        scale: one per neuron.
+        formats_of: exponent and bits of each projection.
+        trains: outputs of the float network, if few bits are to be rounded by them.
+    """
     neuron = population.neuron
     assert isinstance(neuron, FloatNeuron)
     new = replace(population, neuron=neuron.quantize(scale, chip.formats))
-    into = zip(network.into(population.name), exponents, strict=True)
+    into = zip(network.into(population.name), formats_of, strict=True)
     return new, tuple(
-        replace(p, synapses=integers(p, scale, e, bits, population.size)) for p, e in into
+        replace(p, synapses=integers(p, scale, *chosen, population.size, trains))
+        for p, chosen in into
     )
 
 
