@@ -105,3 +105,23 @@ def test_random_networks_take_no_more_than_in_ranges(seed, share, recurrent):
     assert cost(made, chip, slices) <= cost(made, chip, ranges)
     program = snncompile.compile(made, chip=chip, prune=False)
     check(program.network, chip, program.mapping)
+
+
+def test_a_program_of_listed_neurons_is_read_back(tmp_path):
+    """Slices and axons that name their neurons one by one, and every table with them."""
+    chip = limited(LOIHI1, compartments=60, axons_in=150)
+    program = snncompile.compile(
+        network(shuffled_blocks(8, 20), recurrent=True), chip=chip, prune=False
+    )
+    assert any(s.members for s in program.mapping.slices)
+    assert any(block.region.members for block in program.mapping.tables.axons)
+    program.save(tmp_path / "build")
+    again = snncompile.load(tmp_path / "build")
+    assert again.mapping.slices == program.mapping.slices
+    assert again.mapping.sites == program.mapping.sites
+    assert again.mapping.tables.memory == program.mapping.tables.memory
+    assert again.mapping.tables.axons == program.mapping.tables.axons
+    assert np.array_equal(again.mapping.tables.lines, program.mapping.tables.lines)
+    check(again.network, chip, again.mapping)
+    x = (np.random.default_rng(0).random((2, 5, 160)) < 0.3).astype(np.uint8)
+    assert np.array_equal(again.run(x).spikes, program.run(x).spikes)
