@@ -39,6 +39,7 @@ TABLES: dict[str, dict[str, str]] = {
         "convolution": "snncompile.synapses.convolution:Convolution",
         "sparse": "snncompile.synapses.sparse:Sparse",
         "scale": "snncompile.synapses.scale:Scale",
+        "source_range": "snncompile.synapses.source_range:SourceRange",
     },
     "simulators": {
         "float": "snncompile.reference.simulate:run_float",

@@ -28,6 +28,7 @@ from snncompile.passes.remedies import with_bits
 from snncompile.report.core_map import core_map
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.scale import Scale
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +107,10 @@ def test_splitting_the_sources_is_tried():
     synapses = IntegerSynapses(image, np.full((1, 1, 3, 3), 2), 0, 8)
     network = changed(integer_chain(1600, 1600, neuron=HARD), projection=0, synapses=synapses)
     found = tried(network, limited(LOIHI2, cores=1, compartments=1000), "loihi2")
-    assert found["sources split"] == "the sources of a convolution are not split"
+    assert found["sources split"].startswith("network network, population a above all: needs")
+    network = changed(network, projection=0, synapses=IntegerSynapses(Scale(1600), 2, 0, 8))
+    found = tried(network, limited(LOIHI2, cores=1, compartments=1000), "loihi2")
+    assert found["sources split"] == "every neuron has one source"
 
 
 def test_fewer_bits_round_the_weights():

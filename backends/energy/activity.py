@@ -21,6 +21,7 @@ from snncompile.reference.ways import Scratch, ways
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
+from snncompile.synapses.source_range import SourceRange
 
 Marks = NDArray[np.uint8]
 MOST = 2**21
@@ -251,7 +252,10 @@ that a synapse reaches."""
 
 def _touch(p: Projection) -> Touch:
     """Return what marks the targets of a projection's spikes."""
-    wiring = p.synapses.wiring
+    return _touch_by(p.synapses.wiring)
+
+
+def _touch_by(wiring: Wiring) -> Touch:
     return TOUCHES.get(type(wiring), _sparse)(wiring)
 
 
@@ -310,4 +314,17 @@ def _pattern(wiring: Wiring) -> Callable[[Marks], Marks]:
     return reached
 
 
-TOUCHES: dict[type, Callable[[Any], Touch]] = {Dense: _dense, Convolution: _convolution}
+def _source_range(wiring: Any) -> Touch:
+    part = _touch_by(wiring.part)
+
+    def touch(sent: Marks, status: Marks) -> None:
+        part(np.ascontiguousarray(sent[..., wiring.first : wiring.stop]), status)
+
+    return touch
+
+
+TOUCHES: dict[type, Callable[[Any], Touch]] = {
+    Dense: _dense,
+    Convolution: _convolution,
+    SourceRange: _source_range,
+}

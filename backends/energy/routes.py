@@ -21,6 +21,7 @@ from snncompile.ir.graph import IntegerNetwork, Projection
 from snncompile.synapses.base import Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
+from snncompile.synapses.source_range import SourceRange
 
 Ints = NDArray[np.int32]
 Starts = NDArray[np.int64]
@@ -98,13 +99,13 @@ def _entries(layout: Layout, p: Projection) -> Table:
     """Return (source neuron, part, kind, synapses) of a projection."""
     wiring = p.synapses.wiring
     parts, local = np.unique(layout.part_of[layout.neurons(p.target)], return_inverse=True)
-    count = COUNTERS.get(type(wiring), _sparse)(wiring, local.astype(np.int32), len(parts))
+    count = _count(wiring, local.astype(np.int32), len(parts))
     source, column = np.nonzero(count)
-    kind = KINDS.index(wiring.kind) if wiring.kind in KINDS else KINDS.index("sparse")
+    kind = wiring.plain.kind if wiring.plain.kind in KINDS else "sparse"
     return (
         layout.first[p.source] + source,
         parts[column],
-        np.full(len(source), kind),
+        np.full(len(source), KINDS.index(kind)),
         count[source, column],
     )
 
@@ -136,5 +137,19 @@ def _sparse(wiring: Wiring, part: Ints, parts: int) -> Ints:
     return count
 
 
-COUNTERS: dict[type, Callable[[Any, Ints, int], Ints]] = {Dense: _dense, Convolution: _convolution}
+def _source_range(wiring: SourceRange, part: Ints, parts: int) -> Ints:
+    count: Ints = np.zeros((wiring.sources, parts), np.int32)
+    count[wiring.first : wiring.stop] = _count(wiring.part, part, parts)
+    return count
+
+
+def _count(wiring: Wiring, part: Ints, parts: int) -> Ints:
+    return COUNTERS.get(type(wiring), _sparse)(wiring, part, parts)
+
+
+COUNTERS: dict[type, Callable[[Any, Ints, int], Ints]] = {
+    Dense: _dense,
+    Convolution: _convolution,
+    SourceRange: _source_range,
+}
 """Ways to count the synapses of each source in each part; other wirings are unrolled."""

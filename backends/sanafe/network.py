@@ -92,7 +92,7 @@ def translate(program: Program, *, replay: bool = False) -> SanafeNetwork:
         groups.append(Group(p.name, p.size, p.phase, attributes, bias, core_of[p.name], replayed))
     edges = []
     for projection in network.projections:
-        kind = projection.synapses.wiring.kind
+        kind = projection.synapses.wiring.plain.kind
         unit = SYNAPSE[kind if kind in KINDS else "sparse"]
         found = neurons.weights(projection, bool(why[projection.target]))
         edges.append(Edges(projection.source, projection.target, unit, *found))

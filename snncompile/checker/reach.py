@@ -15,6 +15,7 @@ from snncompile.synapses.base import Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.source_range import SourceRange
 
 Bools = NDArray[np.bool_]
 Positions = tuple[int, ...]
@@ -43,6 +44,8 @@ class Axes:
 
 def sources(wiring: Wiring, s: Slice) -> Axes:
     """Return the sources that have a synapse into a slice."""
+    if isinstance(wiring, SourceRange):
+        return _from_range(wiring, sources(wiring.part, s))
     if isinstance(wiring, Dense):
         return Axes((wiring.source,), (np.arange(wiring.source),))
     if isinstance(wiring, Scale):
@@ -51,6 +54,15 @@ def sources(wiring: Wiring, s: Slice) -> Axes:
         assert isinstance(wiring, Convolution)
         return Axes(wiring.source_shape, (_channels(wiring, s), *_space(wiring, s)))
     return Axes((wiring.sources,), (np.unique(wiring.pattern[s.neurons()].indices),))
+
+
+def _from_range(wiring: SourceRange, found: Axes) -> Axes:
+    """Return sources of the range as such of all: the first axis goes on from where it begins."""
+    before, rest = divmod(wiring.first, int(np.prod(found.shape[1:])))
+    whole, more = divmod(wiring.sources_in_all, int(np.prod(found.shape[1:])))
+    if rest or more:
+        return Axes((wiring.sources_in_all,), (found.neurons() + wiring.first,))
+    return Axes((whole, *found.shape[1:]), (found.lists[0] + before, *found.lists[1:]))
 
 
 def is_tile(wiring: Wiring, s: Slice) -> bool:
@@ -92,6 +104,7 @@ def _meeting(
 
 def synapses(wiring: Wiring, s: Slice) -> int:
     """Return how many synapses a wiring has into a slice."""
+    wiring = wiring.plain
     if isinstance(wiring, Dense):
         return wiring.source * s.size
     if isinstance(wiring, Scale):
@@ -108,6 +121,7 @@ def rows(wiring: Wiring, s: Slice, *, shared: bool) -> Counter[Positions]:
 
     With `shared`, rows that read the same weights at the same distances count once.
     """
+    wiring = wiring.plain
     if is_tile(wiring, s):
         assert isinstance(wiring, Convolution)
         return _tile_rows(wiring, s, shared)

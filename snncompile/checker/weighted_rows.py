@@ -22,10 +22,10 @@ def weighted_rows(synapses: IntegerSynapses, s: Slice, *, shared: bool) -> Itera
 
     Those of shared rows are counted from the row's own first target.
     """
-    wiring = synapses.wiring
-    if shared and is_tile(wiring, s):
-        assert isinstance(wiring, Convolution)
-        yield from _tile(wiring, synapses.weight, s)
+    wiring, plain = synapses.wiring, synapses.wiring.plain
+    if shared and is_tile(plain, s):
+        assert isinstance(plain, Convolution)
+        yield from _tile(plain, synapses.weight, s)
         return
     columns = wiring.matrix(synapses.weight.astype(np.int64))[order(s)].tocsc()
     columns.sort_indices()

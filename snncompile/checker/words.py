@@ -81,7 +81,7 @@ def _bits(synapses: IntegerSynapses, s: Slice, block: MemoryBlock) -> int:
 
 def _stored(synapses: IntegerSynapses, s: Slice) -> NDArray[np.int64]:
     """Return the weights into a slice, in any order."""
-    wiring, weight = synapses.wiring, synapses.weight.astype(np.int64)
+    wiring, weight = synapses.wiring.plain, synapses.weight.astype(np.int64)
     if is_tile(wiring, s):
         return weight[s.start[0] : s.stop[0]].reshape(-1)
     if isinstance(wiring, Dense):
@@ -132,7 +132,7 @@ def _padded(sizes: list[tuple[int, int]]) -> int:
 
 def _packed(projection: Projection, s: Slice, block: MemoryBlock, bits: int, width: int) -> int:
     """Return the words of weights side by side: of a kernel if it is shared, else of each row."""
-    wiring = projection.synapses.wiring
+    wiring = projection.synapses.wiring.plain
     if block.shared and is_tile(wiring, s):
         assert isinstance(wiring, Convolution)
         return sum(-(-channels * bits // width) for channels in kernels(wiring, s))

@@ -56,8 +56,8 @@ class _Population(Record):
 
 class _Wiring(Record):
     kind: str
-    parameters: dict[str, bool | int | tuple[int, ...] | str]
-    """A number, some numbers, or the name of an array."""
+    parameters: dict[str, bool | int | tuple[int, ...] | str | _Wiring]
+    """A number, some numbers, the name of an array, or another wiring."""
 
 
 class _Projection(Record):
@@ -260,11 +260,17 @@ def _check_names(name: str, kind: type[Neuron], values: Collection[str]) -> None
 def _check_all_used(record: NetworkRecord, arrays: Arrays, where: Path) -> None:
     used = {p.weight for p in record.projections}
     for projection in record.projections:
-        used |= {v for v in projection.wiring.parameters.values() if isinstance(v, str)}
+        used |= _array_names(projection.wiring)
     for population in record.populations:
         used |= {v for v in population.neuron.parameters.values() if isinstance(v, str)}
     for name in sorted(arrays.keys() - used):
         raise InputError(f"{where}: arrays.npz holds {name!r}, which no part of it uses")
+
+
+def _array_names(wiring: _Wiring) -> set[str]:
+    values = wiring.parameters.values()
+    parts = (_array_names(value) for value in values if isinstance(value, _Wiring))
+    return {value for value in values if isinstance(value, str)}.union(*parts)
 
 
 def _wiring_record(key: str, wiring: Wiring, arrays: Arrays) -> dict[str, Any]:
@@ -274,24 +280,30 @@ def _wiring_record(key: str, wiring: Wiring, arrays: Arrays) -> dict[str, Any]:
         if isinstance(value, np.ndarray):
             arrays[f"{key}.{field.name}"] = value
             value = f"{key}.{field.name}"
+        elif isinstance(value, Wiring):
+            value = _wiring_record(f"{key}.{field.name}", value, arrays)
         parameters[field.name] = list(value) if isinstance(value, tuple) else value
     return {"kind": wiring.kind, "parameters": parameters}
 
 
 def _synapses(record: _Projection, arrays: Arrays) -> Synapses | IntegerSynapses:
-    weight = arrays[record.weight]
-    kind: type[Wiring] = load("wirings", record.wiring.kind)
-    wiring = kind(
-        **{
-            name: arrays[value] if isinstance(value, str) else value
-            for name, value in record.wiring.parameters.items()
-        }
-    )
+    weight, wiring = arrays[record.weight], _wiring(record.wiring, arrays)
     if record.exponent is None or record.bits is None:
         return Synapses(wiring, weight)
     if weight.dtype != np.int16:
         raise ValueError(f"{record.weight} has dtype {weight.dtype}, expected int16")
     return IntegerSynapses(wiring, weight, record.exponent, record.bits)
+
+
+def _wiring(record: _Wiring, arrays: Arrays) -> Wiring:
+    kind: type[Wiring] = load("wirings", record.kind)
+    values: dict[str, Any] = {
+        name: arrays[value] if isinstance(value, str) else value
+        for name, value in record.parameters.items()
+    }
+    parts = {k: _wiring(v, arrays) for k, v in values.items() if isinstance(v, _Wiring)}
+    made: Wiring = kind(**values | parts)
+    return made
 
 
 def _one_line(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import ClassVar
@@ -19,31 +19,40 @@ from snncompile.neurons.accumulate import IntegerAccumulate
 from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.passes import demand, formats, usage
 from snncompile.passes.base import Pass
-from snncompile.passes.bounds import accumulator
+from snncompile.passes.demand import Part
+from snncompile.passes.geometry import fan_in
 from snncompile.passes.retime import Retime
 from snncompile.passes.synapse_memory import ENCODINGS
-from snncompile.synapses.base import IntegerSynapses, Wiring
-from snncompile.synapses.dense import Dense
+from snncompile.reference.synapses import extremes
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.source_range import split, splits
 from snncompile.synapses.sparse import Sparse
 
-Ints = NDArray[np.int64]
 Indices = NDArray[np.int32]
-SPLIT = (Dense, Sparse)
-"""Wirings whose sources can be split."""
+
+Hop = tuple[IntegerSynapses, IntegerSynapses]
+"""Synapses into and out of relays."""
 
 
 @dataclass(frozen=True)
 class Accumulate(Pass):
     """Let relays add up parts of what a neuron hears, where its core cannot hold all its sources.
 
-        a (20) -> b (3), 8 axons a core     ->      a -> b_sum (9) -> b
-                                                    b_sum: three partial sums for each neuron of b
+        a (20) -> b (3), 8 axons a core     ->      a[0:6]   -> b_sum (3)   -> b
+                                                    a[6:13]  -> b_sum_2 (3) -> b
+                                                    a[13:20] -> b_sum_3 (3) -> b
+
+    A dense projection is split between sources, a convolution between source channels: both stay
+    what they are. Others, and a kernel of one channel that is too large, become sparse ones with
+    one population of relays. Where a core cannot hear all relays either, relays are split in turn.
 
     A relay keeps nothing and sends its sum as one number. With b weight bits all weights are
     multiples of m = 2^(9 - b): the first projection divides by m, which leaves no remainder, the
-    second has the weight m and the exponent of the old one, which so is applied, and rounds, only
-    after all is added. The target gets the same numbers, and starts later where it has to.
+    second has the weight m and the exponent of the old one. If that rounds, all is added up in one
+    more population of relays before. The target gets the same numbers, and starts later where it
+    has to.
 
     Requires: an integer network, retimed.
     Ensures: every output, and every spike of the populations there were, is the same in the
@@ -95,10 +104,9 @@ def halved(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
         raise UnsupportedError(
             f"{chip.name} has no accumulating neuron, which would add up the parts"
         )
-    able = [p for p in network.projections if isinstance(p.synapses.wiring, SPLIT)]
-    if not able:
-        raise UnsupportedError("the sources of a convolution are not split")
-    most = max(able, key=lambda p: int(_fan_in(p.synapses.wiring).max(initial=0)))
+    most = max(network.projections, key=lambda p: int(fan_in(p.synapses.wiring).max(initial=0)))
+    if isinstance(most.synapses.wiring, Scale):
+        raise UnsupportedError("every neuron has one source")
     return _split(network, most, 2)
 
 
@@ -107,21 +115,42 @@ def _too_large(network: IntegerNetwork, chip: Chip) -> Iterator[tuple[Projection
     limits = {k: v for k, v in usage.limits(chip).items() if k in ("axons_in", "synapse_words")}
     for population in network.populations:
         into = network.into(population.name)
-        if not any(isinstance(p.synapses.wiring, SPLIT) for p in into):
+        if all(isinstance(p.synapses.wiring, Scale) for p in into):
             continue
-        neuron = int(sum(_fan_in(p.synapses.wiring) for p in into).argmax())  # type: ignore[union-attr]
-        s = Slice.flat(population, neuron, neuron + 1, 0)
+        s = _largest(population, into)
         parts = demand.into(chip, network, s)
-        heard = usage.listening(network, chip, [s])
-        axons = sum(block.region.size for block in heard)
+        able = [p for p in parts if not isinstance(p.projection.synapses.wiring, Scale)]
+        axons = sum(block.region.size for block in usage.listening(network, chip, [s]))
         words = sum(part.memory.words for part in parts)
-        if _share(axons, words, limits) > 1:
-            able = [part for part in parts if isinstance(part.projection.synapses.wiring, SPLIT)]
+        if able and _share(axons, words, limits) > 1:
             largest = max(able, key=lambda part: part.synapses)
             share = _share(largest.region.size, largest.memory.words, limits)
-            count = max(2, ceil(share))
+            count = max(2, min(ceil(share), _most(largest, parts, limits)))
             if count < largest.synapses:
                 yield largest.projection, count
+
+
+def _most(largest: Part, parts: list[Part], limits: dict[str, int]) -> int:
+    """Return how many sums a target can hear instead, if all else it hears is at most two each.
+
+    As many as one likes from relays of one population: they can be split again.
+    """
+    if splits(largest.projection.synapses.wiring) == 1:
+        return largest.synapses
+    others = sum(min(2, part.synapses) for part in parts if part is not largest)
+    return min(limits.values()) - others
+
+
+def _largest(population: Population, into: tuple[Projection, ...]) -> Slice:
+    """Return the neuron with most synapses, as a box of a convolution where one leads to it."""
+    heard = np.zeros(population.size, np.int64)
+    for p in into:
+        heard += fan_in(p.synapses.wiring)
+    neuron = int(heard.argmax())
+    plain = (p.synapses.wiring.plain for p in into)
+    shape = next((w.target_shape for w in plain if isinstance(w, Convolution)), (population.size,))
+    start = tuple(int(i) for i in np.unravel_index(neuron, shape))
+    return Slice(population.name, shape, start, tuple(i + 1 for i in start), 0)
 
 
 def _share(axons: int, words: int, limits: dict[str, int]) -> float:
@@ -130,56 +159,81 @@ def _share(axons: int, words: int, limits: dict[str, int]) -> float:
     return max((used[name] / limit for name, limit in limits.items()), default=0.0)
 
 
-def _fan_in(wiring: Wiring) -> Ints:
-    """Return the synapses of each target neuron, shape (n,)."""
-    if isinstance(wiring, (Dense, Scale)):
-        return np.full(wiring.targets, wiring.synapses // wiring.targets)
-    return np.asarray(np.diff(wiring.pattern.indptr), np.int64)
-
-
 def _split(network: IntegerNetwork, projection: Projection, count: int) -> IntegerNetwork:
-    """Return the network with relays in front of the target of a projection."""
-    synapses = projection.synapses
+    """Return the network with relays in front of the target of a projection.
+
+    What several populations of relays send is rounded apart. Where that matters, one that adds up
+    everything stands between them and the target.
+    """
+    synapses, place = projection.synapses, network.projections.index(projection)
     assert isinstance(synapses, IntegerSynapses)
+    if splits(synapses.wiring) > 1 and synapses.exponent < _whole(synapses).exponent:
+        hops = [(_whole(synapses), _sums(synapses))]
+        network = _relayed(network, projection, hops)
+        projection = network.projections[place]
+        synapses = _whole(synapses)
+    return _relayed(network, projection, _hops(synapses, count))
+
+
+def _relayed(
+    network: IntegerNetwork, projection: Projection, hops: Iterable[Hop]
+) -> IntegerNetwork:
+    """Return the network with one population of relays for each two hops."""
     target = network.population(projection.target)
+    populations, projections = list(network.populations), list(network.projections)
+    place = projections.index(projection)
+    del projections[place]
+    made = network
+    for first, second in hops:
+        plain = first.wiring.plain
+        shape = plain.target_shape if isinstance(plain, Convolution) else (plain.targets,)
+        name = _name(made, target.name)
+        neuron = _neuron(network, projection, first)
+        populations.insert(populations.index(target), Population(name, shape, neuron, target.phase))
+        projections[place:place] = (
+            replace(projection, target=name, synapses=first, port=None),
+            replace(projection, source=name, synapses=second, delay=0),
+        )
+        place += 2
+        made = replace(network, populations=tuple(populations), projections=tuple(projections))
+    return made
+
+
+def _hops(synapses: IntegerSynapses, count: int) -> Iterator[Hop]:
+    """Yield the synapses into and out of each population of relays."""
+    most = splits(synapses.wiring)
+    if most > 1:
+        for part in split(synapses, min(count, most)):
+            yield _whole(part), _sums(synapses)
+        return
     wiring, weight = _listed(synapses)
     relay, into = _relays(wiring, count)
-    step = formats.step(synapses.bits)
-    first = IntegerSynapses(
-        Sparse(relay, wiring.source, len(into), wiring.sources),
-        weight,
-        1 - step.bit_length(),
-        synapses.bits,
+    first = Sparse(relay, wiring.source, len(into), wiring.sources)
+    second = Sparse(into, np.arange(len(into), dtype=np.int32), wiring.targets, len(into))
+    weights = np.full(len(into), formats.step(synapses.bits))
+    yield (
+        replace(_whole(synapses), wiring=first, weight=weight),
+        replace(synapses, wiring=second, weight=weights),
     )
-    second = IntegerSynapses(
-        Sparse(into, np.arange(len(into), dtype=np.int32), wiring.targets, len(into)),
-        np.full(len(into), step),
-        synapses.exponent,
-        synapses.bits,
-    )
-    neuron = _neuron(network, projection, first)
-    added = Population(_name(network, target.name), (len(into),), neuron, target.phase)
-    populations = list(network.populations)
-    populations.insert(populations.index(target), added)
-    hops = (
-        replace(projection, target=added.name, synapses=first, port=None),
-        replace(projection, source=added.name, synapses=second, delay=0),
-    )
-    place = network.projections.index(projection)
-    projections = (*network.projections[:place], *hops, *network.projections[place + 1 :])
-    return replace(network, populations=tuple(populations), projections=projections)
+
+
+def _whole(synapses: IntegerSynapses) -> IntegerSynapses:
+    """Return the synapses with the exponent that makes whole numbers of the weights' multiples."""
+    return replace(synapses, exponent=1 - formats.step(synapses.bits).bit_length())
+
+
+def _sums(synapses: IntegerSynapses) -> IntegerSynapses:
+    """Return the synapses that bring the sums of all of one population of relays."""
+    step = np.asarray(formats.step(synapses.bits))
+    return replace(synapses, wiring=Scale(synapses.wiring.targets), weight=step)
 
 
 def _listed(synapses: IntegerSynapses) -> tuple[Sparse, NDArray[np.int16]]:
     """Return the synapses one by one, by target and then by source."""
-    wiring, weight = synapses.wiring, synapses.weight
-    if isinstance(wiring, Sparse):
-        order = np.lexsort((wiring.source, wiring.target))
-        ends = wiring.target[order], wiring.source[order]
-        return Sparse(*ends, wiring.targets, wiring.sources), weight[order]
-    target = np.repeat(np.arange(wiring.targets, dtype=np.int32), wiring.sources)
-    source = np.tile(np.arange(wiring.sources, dtype=np.int32), wiring.targets)
-    return Sparse(target, source, wiring.targets, wiring.sources), weight.reshape(-1)
+    matrix = synapses.wiring.matrix(synapses.weight).tocoo()
+    order = np.lexsort((matrix.col, matrix.row))
+    wiring = Sparse(matrix.row[order], matrix.col[order], *matrix.shape)
+    return wiring, matrix.data[order]
 
 
 def _relays(wiring: Sparse, count: int) -> tuple[Indices, Indices]:
@@ -188,7 +242,7 @@ def _relays(wiring: Sparse, count: int) -> tuple[Indices, Indices]:
     The sources of a target are split evenly in order. Relays of the same part of the sources lie
     side by side, so that those on one core hear the same.
     """
-    heard = _fan_in(wiring)
+    heard = fan_in(wiring)
     first = np.cumsum(heard) - heard
     rank = np.arange(len(wiring.target)) - first[wiring.target]
     part = rank * count // heard[wiring.target]
@@ -200,9 +254,9 @@ def _neuron(
     network: IntegerNetwork, projection: Projection, first: IntegerSynapses
 ) -> IntegerAccumulate:
     """Return relays that can send whatever the synapses bring."""
-    payload = network.payload(projection.source)
-    reach = accumulator(first.wiring.targets, [(first, payload)])
-    lowest, most = int(reach.low.min(initial=0)), int(reach.high.max(initial=1))
+    reach = extremes(first, network.payload(projection.source))
+    lowest = min(0, int(reach.low.min(initial=0)) >> -first.exponent)
+    most = max(1, int(reach.high.max(initial=0)) >> -first.exponent)
     if max(-lowest, most) >= STATE_LIMIT:
         raise FitError(
             where=f"projection {projection.source} -> {projection.target}",

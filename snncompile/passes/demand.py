@@ -7,7 +7,7 @@ sources that reach the box follow from the geometry alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import product
 from math import prod
@@ -35,6 +35,7 @@ from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.source_range import SourceRange, image_of
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,18 @@ def _runs(places: list[int], width: int) -> Runs:
     return tuple(runs)
 
 
+def _source_range(chip: Chip, wiring: SourceRange, s: Slice) -> _Reach:
+    """The same rows as those of the range alone, from sources that are further on."""
+    found = _reach(chip, wiring.part, s)
+    region = found.region
+    image = image_of(wiring)
+    if image and region.axes and len(region.axes) > 1:
+        shape, first = image
+        channels = range(region.axes[0].start + first, region.axes[0].stop + first)
+        return replace(found, region=Region(shape, (channels, *region.axes[1:])))
+    return replace(found, region=Region.listed(region.neurons() + wiring.first))
+
+
 def _unrolled(chip: Chip, wiring: Wiring, s: Slice) -> _Reach:
     """Return the rows synapse by synapse; without their gaps where no encoding asks for them."""
     columns = wiring.pattern[compartments(s)].tocsc()
@@ -217,11 +230,13 @@ REACH: dict[type[Wiring], _Make] = {
     Dense: _dense,
     Scale: _scale,
     Convolution: _convolution,
+    SourceRange: _source_range,
 }
 
 
 def synapses(wiring: Wiring, s: Slice) -> int:
     """Return the synapses of a wiring into a slice of its target."""
+    wiring = wiring.plain
     if isinstance(wiring, Convolution) and s.shape == wiring.target_shape:
         return _tile(False, False, wiring, s.start, s.stop).synapses
     if isinstance(wiring, Dense):

@@ -36,7 +36,7 @@ def exact_rows(synapses: IntegerSynapses, s: Slice, group: Ints | None = None) -
         group: of each source neuron that has synapses there, as `Rows.group`, where they share
             population axons; -1: none. Targets of a group are counted from the slice's first.
     """
-    wiring = synapses.wiring
+    wiring = synapses.wiring.plain  # of a range of the sources the rows are the same
     if group is None and isinstance(wiring, Convolution) and s.shape == wiring.target_shape:
         return _tile(wiring, synapses.weight, s)
     if isinstance(wiring, Scale) and not wiring.per_neuron:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from snncompile.neurons.fixed import STATE_SHIFT
 from snncompile.passes.base import Pass
 from snncompile.passes.bounds import accumulator, arriving
 from snncompile.passes.shrink import Kept, shrunk, unit
+from snncompile.synapses.base import Wiring
 from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense
+from snncompile.synapses.source_range import SourceRange
 
 Mask = NDArray[np.bool_]
 
@@ -157,6 +160,17 @@ def _reaching(projection: Projection, targets: Mask) -> Mask:
     Before a convolution by whole channels: one that reaches the target does so with all neurons.
     """
     wiring, weight = projection.synapses.wiring, projection.synapses.weight
+    if isinstance(wiring, SourceRange):
+        reaching = np.zeros(wiring.sources, np.bool_)
+        reaching[wiring.first : wiring.stop] = _from(wiring.part, weight, targets)
+        return reaching
+    return _from(wiring, weight, targets)
+
+
+def _from(wiring: Wiring, weight: NDArray[Any], targets: Mask) -> Mask:
+    if isinstance(wiring, Dense):
+        rows = weight if targets.all() else weight[targets]
+        return np.asarray(rows.any(axis=0))
     if not isinstance(wiring, Convolution):
         some = wiring.matrix((weight != 0).astype(np.int32))
         return np.asarray(some.T @ targets.astype(np.int32) > 0)

@@ -15,6 +15,7 @@ from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.source_range import SourceRange, image_of
 from snncompile.synapses.sparse import Sparse
 
 Kept = Mapping[str, NDArray[np.int64]]
@@ -29,10 +30,10 @@ def unit(graph: Graph, name: str) -> int | None:
     """
     size = 1
     for p in graph.projections:
-        wiring = p.synapses.wiring
+        wiring = p.synapses.wiring.plain
         if name not in (p.source, p.target) or not isinstance(wiring, Convolution):
             continue
-        if wiring.groups > 1:
+        if wiring.groups > 1 or image_of(p.synapses.wiring) is None:
             return None
         if p.source == name:
             size = lcm(size, prod(wiring.source_shape[1:]))
@@ -152,6 +153,17 @@ def _scale(
     return Sparse(*ends, len(target), len(source)), values
 
 
+def _source_range(
+    wiring: SourceRange, weight: Weights, source: Places, target: Places
+) -> tuple[Wiring, Weights]:
+    if (len(target), len(source)) == (wiring.targets, wiring.sources):
+        return wiring, weight
+    begin, end = np.searchsorted(source, (wiring.first, wiring.stop)).tolist()
+    inside = source[begin:end] - wiring.first
+    part, left = SHRINKERS[type(wiring.part)](wiring.part, weight, inside, target)
+    return SourceRange(part, begin, len(source)), left
+
+
 def _numbers(kept: Places, size: int) -> Places:
     """Return the new number of each neuron, -1 for those that go."""
     numbers = np.full(size, -1)
@@ -164,5 +176,6 @@ SHRINKERS: dict[type, Any] = {
     Convolution: _convolution,
     Sparse: _sparse,
     Scale: _scale,
+    SourceRange: _source_range,
 }
 """Wiring to what is left of it: (wiring, weights, sources that stay, targets that stay)."""

@@ -24,6 +24,7 @@ from snncompile.passes.usage import ADDED, RESOURCES
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.source_range import image_of
 
 REGULAR = (Dense, Convolution, Scale)
 """Wirings with which slices of one size need the same, but for the border."""
@@ -54,11 +55,12 @@ class Cutter:
     def shape(self) -> Shape:
         """Axes along which to cut: channels and space of a convolution, else one axis."""
         for p in self.network.into(self.population.name):
-            if isinstance(p.synapses.wiring, Convolution):
-                return p.synapses.wiring.target_shape
+            if isinstance(p.synapses.wiring.plain, Convolution):
+                return p.synapses.wiring.plain.target_shape
         for p in self.network.out_of(self.population.name):
-            if isinstance(p.synapses.wiring, Convolution) and not self._has_dense:
-                return p.synapses.wiring.source_shape
+            image = image_of(p.synapses.wiring)
+            if image and not self._has_dense:
+                return image[0]
         return (self.population.size,)
 
     @cached_property
@@ -69,7 +71,7 @@ class Cutter:
     @property
     def regular(self) -> bool:
         """Whether to cut boxes: convolutions want them, whatever else leads to their targets."""
-        wirings = [p.synapses.wiring for p in self.network.into(self.population.name)]
+        wirings = [p.synapses.wiring.plain for p in self.network.into(self.population.name)]
         return any(isinstance(w, Convolution) for w in wirings) or all(
             isinstance(w, REGULAR) for w in wirings
         )
@@ -214,7 +216,7 @@ class Cutter:
         wirings = tuple(p.synapses.wiring for p in touching)
         # A convolution wants boxes.
         if len(ranges) < 2 or any(
-            isinstance(p.synapses.wiring, Convolution) for p in (*touching, *leaving)
+            isinstance(p.synapses.wiring.plain, Convolution) for p in (*touching, *leaving)
         ):
             return ranges
         order = grouping.shared_order(wirings, len(ranges))

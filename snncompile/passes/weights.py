@@ -80,7 +80,8 @@ class _Facts:
 
 @lru_cache(maxsize=4096)
 def _facts(synapses: IntegerSynapses) -> _Facts:
-    return FACTS[type(synapses.wiring)](synapses.wiring, synapses.weight.astype(np.int64))
+    wiring = synapses.wiring.plain
+    return FACTS[type(wiring)](wiring, synapses.weight.astype(np.int64))
 
 
 def _dense(wiring: Dense, weight: Ints) -> _Facts:

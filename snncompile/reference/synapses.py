@@ -16,6 +16,7 @@ from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.source_range import SourceRange
 from snncompile.synapses.sparse import Sparse
 
 Apply = Callable[[Tensor], Tensor]
@@ -104,7 +105,7 @@ def extremes(synapses: IntegerSynapses, payload: Interval) -> Interval:
     """
     weight, least, most = synapses.weight, int(payload.low), int(payload.high)
     parts = np.minimum(weight, 0), np.maximum(weight, 0)
-    if isinstance(synapses.wiring, Dense | Convolution):  # the first axis is the target's
+    if isinstance(synapses.wiring.plain, Dense | Convolution):  # the first axis is the target's
         both = (part.reshape(len(part), -1).sum(axis=1, dtype=np.int64) for part in parts)
     else:
         matrix = synapses.wiring.matrix
@@ -168,9 +169,15 @@ def _scale(wiring: Scale, weight: Tensor) -> Apply:
     return lambda spikes: spikes.to(weight.dtype) * weight
 
 
+def _source_range(wiring: SourceRange, weight: Tensor) -> Apply:
+    part = _bind(wiring.part, weight)
+    return lambda spikes: part(spikes[..., wiring.first : wiring.stop])
+
+
 BINDERS: dict[type, Callable[[Any, Tensor], Apply]] = {
     Dense: _dense,
     Convolution: _convolution,
     Sparse: _sparse,
     Scale: _scale,
+    SourceRange: _source_range,
 }

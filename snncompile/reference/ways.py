@@ -10,7 +10,7 @@ import functools
 import importlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Protocol
 
@@ -19,41 +19,18 @@ import torch
 from numpy.typing import NDArray
 
 from snncompile.neurons.base import BINARY, Interval
+from snncompile.reference.crossovers import convolution_crossover, dense_crossover
 from snncompile.reference.layout import in_layouts, turned
+from snncompile.reference.ranges import from_range
 from snncompile.reference.synapses import Apply, arriving_bound, bind
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.source_range import SourceRange
 from snncompile.synapses.sparse import Sparse
 
 Array = NDArray[Any]
-
-LOOK_NS = 0.1
-"""Nanoseconds it takes to look for spikes, per source; these numbers were fitted to the crossovers
-that `benchmarks/reference_speed.py` prints, on an EPYC of 2024 with AVX-512."""
-MACS_PER_NS = 400
-"""Multiplications of 8 bits in a product; with few columns as many as for `COLUMNS`."""
-COLUMNS = 48
-WINDOW_NS = 3.5
-"""To copy one row of a window."""
-
-
-def dense_crossover(targets: int) -> float:
-    """Return the share of spikes below which adding rows of weights is faster than a product."""
-    product = max(targets, COLUMNS) / MACS_PER_NS
-    return max(0.0, product - LOOK_NS) / (1 + 0.015 * targets)
-
-
-def convolution_crossover(wiring: Convolution) -> float:
-    """Return the share of spikes below which adding kernels around spikes is faster."""
-    places = prod(wiring.target_shape[1:])
-    rows = wiring.kernel[0] if len(wiring.kernel) > 1 else 1
-    macs = places * prod(wiring.weight_shape[1:]) * max(wiring.channels, 16)
-    product = places * rows * WINDOW_NS + macs / MACS_PER_NS
-    spike = rows * (5 + 0.1 * wiring.kernel[-1] * wiring.channels)
-    return max(0.0, product - LOOK_NS * wiring.sources) / (wiring.sources * spike)
-
 
 WINDOW_BYTES = 2**20
 """What the targets of a convolution see, copied at a time: it stays in the second-level cache."""
@@ -109,6 +86,9 @@ def ways(synapses: IntegerSynapses, payload: Interval, source: int, target: int)
     if synapses.exponent < -31 or arriving_bound(synapses, payload) >= 2**31:
         return None
     wiring = synapses.wiring
+    if isinstance(wiring, SourceRange):
+        part = ways(replace(synapses, wiring=wiring.part), payload, 1, target)
+        return part and from_range(part, wiring, source)
     if isinstance(wiring, Convolution):
         return _convolution(wiring, synapses, payload, source, target)
     there = in_layouts(synapses, source, target)
@@ -360,9 +340,6 @@ def _convolution(
 
 def _with_layouts(way: Way, old: tuple[int, int], new: tuple[int, int]) -> Way:
     return way if old == new else _Turned(way.fill, old, new)
-
-
-# One synapse or a few per target.
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,6 +38,11 @@ class Wiring(ABC):
     def weight_shape(self) -> Shape:
         """Shape of the array of weights."""
 
+    @property
+    def plain(self) -> Wiring:
+        """The wiring itself; where it begins at a range of the sources, that of the range alone."""
+        return self
+
     def __str__(self) -> str:
         """Text form: `dense 10x64`, targets by sources unless a wiring has more to tell."""
         return f"{self.kind} {self.targets}x{self.sources}"

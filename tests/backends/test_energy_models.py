@@ -19,6 +19,7 @@ from networks import (
     integer_chain,
     limited,
     random_integer_network,
+    ranged_network,
     spikes,
 )
 from priced import priced, wide_chip
@@ -83,6 +84,11 @@ def test_every_count_with_every_wiring(number, steps, compartments):
     except QuantizeError:  # other numbers that no chip has
         assume(False)
     agrees_with_brute_force(program, spikes(program.network, 1, steps, number, rate=0.2))
+
+
+def test_every_count_of_projections_from_some_of_the_sources():
+    program = apart(ranged_network(), chip=wide_chip(3), prune=False)
+    agrees_with_brute_force(program, spikes(program.network, 1, 5, 1))
 
 
 def agrees_with_brute_force(program, x) -> None:

@@ -30,8 +30,9 @@ from snncompile.neurons.readout import IntegerReadout
 from snncompile.reference.simulate import batches
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
-from snncompile.synapses.dense import integer_dense
+from snncompile.synapses.dense import Dense, integer_dense
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.source_range import SourceRange
 from snncompile.synapses.sparse import Sparse
 
 LINES = 12
@@ -196,6 +197,8 @@ def add_wirings(b: Builder) -> None:
         Sparse(np.array([1]), np.array([7]), 2, LINES),
         Scale(LINES),
         Scale(LINES, per_neuron=True),
+        SourceRange(Dense(4, 5), 3, LINES),
+        SourceRange(Convolution((2, 2, 2), 3, (2, 2), (1, 1), (1, 1), (1, 1)), 4, LINES),
     ]
     for exponent in (0, 4, -3):
         for wiring in wirings:

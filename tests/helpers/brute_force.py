@@ -71,7 +71,7 @@ def destinations(network, where, name: str, i: int):
     """Return {core: [(kind of wiring, population, neuron)]} that a neuron has synapses on."""
     found = defaultdict(list)
     for p in network.out_of(name):
-        kind = p.synapses.wiring.kind
+        kind = p.synapses.wiring.plain.kind
         kind = kind if kind in ("dense", "convolution") else "sparse"
         for t in reached(p, i):
             found[where[p.target][t]].append((kind, p.target, t))

@@ -14,7 +14,11 @@ from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Proj
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
 from snncompile.neurons.readout import IntegerReadout, Readout
-from snncompile.synapses.dense import dense, integer_dense
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense, dense, integer_dense
+from snncompile.synapses.source_range import SourceRange
+from snncompile.synapses.sparse import Sparse
 
 NAMES = "abcdefghijklmnopqrstuvwxyz"
 RESETS = ("hard", "soft", "delayed_soft", "delayed_hard", "strict_soft", "none")
@@ -46,6 +50,31 @@ def integer_chain(
         return integer_dense(np.full(shape, weight), exponent, bits)
 
     return _chain(IntegerNetwork, sizes, neuron, synapses, delay, title)
+
+
+def ranged_network() -> IntegerNetwork:
+    """Return a network whose projections all begin at some of the sources only."""
+    rng = np.random.default_rng(3)
+    neuron = IntegerCubaLif(4095, 0, 60)
+    image = Convolution((2, 3, 3), 2, (2, 2), (1, 1), (0, 0), (1, 1))
+    wirings = [
+        ("input", "a", SourceRange(image, 9, 36), 1),
+        ("input", "a", SourceRange(Dense(8, 5), 30, 36), 1),
+        ("a", "b", SourceRange(Dense(8, 7), 1, 8), 1),
+        ("b", "c", SourceRange(Dense(4, 3), 2, 8), 1),
+        ("a", "c", SourceRange(Sparse([0, 3, 1], [0, 1, 2], 4, 3), 2, 8), 2),
+    ]
+    projections = []
+    for source, target, wiring, delay in wirings:
+        weight = rng.integers(-64, 128, wiring.weight_shape) * 2
+        synapses = IntegerSynapses(wiring, weight, 0, 8)
+        projections.append(Projection(source, target, synapses, delay))
+    populations = (
+        Population("a", (2, 2, 2), neuron, 1),
+        Population("b", (8,), neuron, 2),
+        Population("c", (4,), neuron, 3),
+    )
+    return IntegerNetwork(Input("input", (4, 3, 3)), populations, tuple(projections), "c")
 
 
 def _chain(make, sizes: Sequence[int], neuron, synapses, delay: int, title: str):

@@ -278,7 +278,7 @@ EDITED = {
     "kind": (
         (*PROJECTION, "wiring", "kind"),
         "conv",
-        ": no wiring called 'conv'; known: convolution, dense, scale, sparse",
+        ": no wiring called 'conv'; known: convolution, dense, scale, source_range, sparse",
     ),
     "weight": ((*PROJECTION, "weight"), "w\nx", ": 'w\\nx' is not in arrays.npz"),
     "a vector as weight": (

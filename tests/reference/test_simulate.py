@@ -34,6 +34,7 @@ from snncompile.synapses.base import IntegerSynapses, Synapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, dense, integer_dense
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.source_range import SourceRange
 from snncompile.synapses.sparse import Sparse
 
 BINARY = Interval(0, 1)
@@ -395,6 +396,9 @@ WIRINGS = {
     "no synapse": Sparse([], [], 3, 4),
     "identity": Scale(6),
     "scale": Scale(6, per_neuron=True),
+    "some sources": SourceRange(Dense(5, 7), 2, 10),
+    "some channels": SourceRange(Convolution((2, 5, 5), 3, (2, 2), (2, 2), (0, 0), (1, 1)), 25, 90),
+    "some sparse sources": SourceRange(Sparse([0, 2, 2, 1], [3, 0, 3, 1], 3, 4), 1, 5),
 }
 
 

@@ -15,6 +15,7 @@ from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, integer_dense
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.source_range import SourceRange
 from snncompile.synapses.sparse import Sparse
 
 SIGNED, BYTE, WIDE = Interval(-1, 1), Interval(-128, 127), Interval(-(2**15), 2**15)
@@ -43,6 +44,8 @@ WIRINGS = {
     "no synapses": Sparse(np.zeros(0, int), np.zeros(0, int), 2, 3),
     "scale": Scale(12),
     "scale per neuron": Scale(12, True),
+    "some sources": SourceRange(Dense(9, 16), 4, 24),
+    "some channels": SourceRange(Convolution((4, 3, 3), 8, (2, 2), (1, 1), (0, 0), (1, 1)), 18, 72),
 }
 LARGEST = (1, 127, 254, 255, 2**15 - 1)
 

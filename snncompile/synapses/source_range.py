@@ -1,0 +1,142 @@
+"""A wiring that begins at some of the sources: what one part of a split projection is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from snncompile.synapses.base import IntegerSynapses, Shape, Wiring
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense
+
+
+@dataclass(frozen=True, eq=False)
+class SourceRange(Wiring):
+    """Source neuron i of `part` is source neuron `first + i`; the others have no synapse.
+
+    A dense wiring or a convolution stays what it is when its sources are split: nothing is
+    unrolled. Of a convolution these are whole channels.
+    """
+
+    part: Wiring
+    first: int
+    sources_in_all: int
+
+    kind: ClassVar[str] = "source_range"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no wiring of its own, and a range that is not among the sources."""
+        if not isinstance(self.part, Wiring) or isinstance(self.part, SourceRange):
+            raise ValueError("source_range: its part has to be a wiring that is no range itself")
+        if not 0 <= self.first <= self.sources_in_all - self.part.sources:
+            raise ValueError(
+                f"source_range: {self.part.sources} sources from {self.first} on are outside"
+                f" 0..{self.sources_in_all - 1}"
+            )
+
+    @property
+    def sources(self) -> int:
+        """Number of source neurons, those without a synapse too."""
+        return self.sources_in_all
+
+    @property
+    def targets(self) -> int:
+        """Number of target neurons."""
+        return self.part.targets
+
+    @property
+    def weight_shape(self) -> Shape:
+        """Shape of the weights of `part`."""
+        return self.part.weight_shape
+
+    @property
+    def stop(self) -> int:
+        """One past the last source with a synapse."""
+        return self.first + self.part.sources
+
+    @property
+    def plain(self) -> Wiring:
+        """The wiring of the range itself."""
+        return self.part
+
+    def __str__(self) -> str:
+        """Text form: `dense 10x8 from 8:16 of 20`."""
+        return f"{self.part} from {self.first}:{self.stop} of {self.sources_in_all}"
+
+    @property
+    def synapses(self) -> int:
+        """Number of synapses."""
+        return self.part.synapses
+
+    def fan_out(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many synapses each source has to some target neurons."""
+        count = np.zeros(self.sources_in_all, np.int64)
+        count[self.first : self.stop] = self.part.fan_out(targets)
+        return count
+
+    def matrix(self, weight: NDArray[Any]) -> csr_array:
+        """Return the weights as a sparse matrix."""
+        matrix = self.part.matrix(weight)
+        shape = (self.targets, self.sources)
+        return csr_array((matrix.data, matrix.indices + self.first, matrix.indptr), shape=shape)
+
+
+def splits(wiring: Wiring) -> int:
+    """Return into how many parts the sources can be split without unrolling; 1 for none.
+
+    A dense wiring between any two neurons, a convolution between channels.
+    """
+    plain = wiring.plain
+    if isinstance(plain, Dense):
+        return plain.source
+    if isinstance(plain, Convolution) and plain.groups == 1:
+        return plain.source_shape[0]
+    return 1
+
+
+def split(synapses: IntegerSynapses, count: int) -> tuple[IntegerSynapses, ...]:
+    """Return the synapses of about equal parts of the sources, in order, each with its range.
+
+    Args:
+        synapses: of a wiring that can be split.
+        count: of parts, at most `splits` of the wiring.
+    """
+    most, wiring = splits(synapses.wiring), synapses.wiring
+    edges = [most * i // count for i in range(count + 1)]
+    assert 1 <= count <= most
+    first = wiring.first if isinstance(wiring, SourceRange) else 0
+    size = wiring.plain.sources // most
+    parts = []
+    for start, stop in pairwise(edges):
+        part = _narrow(wiring.plain, stop - start)
+        made = SourceRange(part, first + start * size, wiring.sources)
+        parts.append(replace(synapses, wiring=made, weight=synapses.weight[:, start:stop]))
+    return tuple(parts)
+
+
+def _narrow(wiring: Wiring, count: int) -> Wiring:
+    """Return a wiring with fewer sources, or source channels."""
+    if isinstance(wiring, Dense):
+        return Dense(wiring.target, count)
+    assert isinstance(wiring, Convolution)
+    return replace(wiring, source_shape=(count, *wiring.source_shape[1:]))
+
+
+def image_of(wiring: Wiring) -> tuple[Shape, int] | None:
+    """Return the shape of all sources as a convolution sees them, and the first channel it reads.
+
+    None if it is no convolution, or begins inside a channel.
+    """
+    if not isinstance(wiring.plain, Convolution):
+        return None
+    space = wiring.plain.source_shape[1:]
+    first = wiring.first if isinstance(wiring, SourceRange) else 0
+    if first % prod(space) or wiring.sources % prod(space):
+        return None
+    return (wiring.sources // prod(space), *space), first // prod(space)
