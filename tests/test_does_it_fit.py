@@ -107,7 +107,9 @@ def test_splitting_the_sources_is_tried():
     synapses = IntegerSynapses(image, np.full((1, 1, 3, 3), 2), 0, 8)
     network = changed(integer_chain(1600, 1600, neuron=HARD), projection=0, synapses=synapses)
     found = tried(network, limited(LOIHI2, cores=1, compartments=1000), "loihi2")
-    assert found["sources split"].startswith("network network, population a above all: needs")
+    assert found["sources split"] == (
+        "network network, population a_sum above all: needs 5 cores (a_sum 4, a 2), of 1"
+    )
     network = changed(network, projection=0, synapses=IntegerSynapses(Scale(1600), 2, 0, 8))
     found = tried(network, limited(LOIHI2, cores=1, compartments=1000), "loihi2")
     assert found["sources split"] == "every neuron has one source"
