@@ -63,20 +63,22 @@ def follow(
         times: `Times.of` the machine and the costs, where they are there already.
     """
     times = times or Times.of(machine, costs)
-    state = _flight(machine, costs, times) if rules == "sanafe" else _state(machine, costs, times)
-    run: Any = sanafe_kernels.run_step if rules == "sanafe" else cycle_kernels.run_step
-    status = activity.status
-    fired = np.zeros(machine.layout.size, np.uint8)
-    found = np.zeros(len(status))
-    for step in range(len(status)):
-        spikes = activity.neuron[activity.step_start[step] : activity.step_start[step + 1]]
-        messages = int(times.axons[spikes].sum())
-        state = _grown(state, messages)
-        _generate(machine, times, state, spikes, status[step], fired)
-        found[step] = run(state)
-        if watch:
-            watch(step, _messages(machine, state, messages))
-    return found
+    start, neurons = activity.step_start, _neurons(machine, times)
+    sent = np.append(0, np.cumsum(times.axons[activity.neuron]))
+    messages = np.diff(sent[start])
+    make, kernels = (_flight, sanafe_kernels) if rules == "sanafe" else (_state, cycle_kernels)
+    state = _with_room(make(machine, costs, times), int(messages.max(initial=0)))
+    run: Any = kernels.run_steps
+    longest = np.zeros(len(messages))
+    if watch is None:
+        run(state, neurons, start, activity.neuron, activity.status, longest)
+        return longest
+    for step, count in enumerate(messages):
+        now = slice(step, step + 1)
+        span = start[step : step + 2]
+        run(state, neurons, span, activity.neuron, activity.status[now], longest[now])
+        watch(step, _messages(machine, state, int(count)))
+    return longest
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,40 +217,26 @@ PER_MESSAGE = (
 """Fields of both states that hold one number per message."""
 
 
-def _grown(state: Any, messages: int) -> Any:
+def _with_room(state: Any, messages: int) -> Any:
     """Return the state with room for so many messages."""
-    if len(state.gap) >= messages:
-        return state
     room = {
-        name: np.zeros(2 * messages, getattr(state, name).dtype)
+        name: np.zeros(messages, getattr(state, name).dtype)
         for name in PER_MESSAGE
         if name in state._fields
     }
     return state._replace(**room)
 
 
-def _generate(
-    machine: Machine,
-    times: Times,
-    state: Any,
-    spikes: NDArray[np.int32],
-    status: NDArray[np.uint8],
-    fired: NDArray[np.uint8],
-) -> None:
-    cycle_kernels.generate(
-        spikes,
-        status,
-        fired,
-        machine.layout.order,
-        machine.layout.core_start,
-        machine.layout.part_of,
-        times.neuron_ns,
-        machine.routes.axon_start,
-        times.send_ns,
-        state.gap,
-        state.axon_of,
-        state.first,
-        state.tail,
+def _neurons(machine: Machine, times: Times) -> cycle_kernels.Neurons:
+    layout = machine.layout
+    return cycle_kernels.Neurons(
+        order=layout.order,
+        core_start=layout.core_start,
+        part_of=layout.part_of,
+        neuron_ns=times.neuron_ns,
+        axon_start=machine.routes.axon_start,
+        send_ns=times.send_ns,
+        fired=np.zeros(layout.size, np.uint8),
     )
 
 

@@ -126,62 +126,59 @@ def sink(times: Any, keys: Any, size: int, t: float, key: int) -> None:
     times[i], keys[i] = t, key
 
 
+class Neurons(NamedTuple):
+    """What the cores work through to make messages."""
+
+    order: Any
+    """Neurons of each core; `core_start` where they begin: see `Layout`."""
+    core_start: Any
+    part_of: Any
+    """Part of each neuron."""
+    neuron_ns: Any
+    """Time of a neuron by part, status and whether it spikes, shape (parts, 4, 2)."""
+    axon_start: Any
+    """See `Routes`."""
+    send_ns: Any
+    """Time it takes to send along each axon."""
+    fired: Any
+    """Zeros, shape (neurons,), used inside."""
+
+
 @compiled
 def generate(
-    spikes: Any,
-    status: Any,
-    fired: Any,
-    order: Any,
-    core_start: Any,
-    part_of: Any,
-    neuron_ns: Any,
-    axon_start: Any,
-    axon_send_ns: Any,
-    gap: Any,
-    axon_of: Any,
-    first: Any,
-    tail: Any,
-) -> int:
+    n: Neurons, spikes: Any, status: Any, gap: Any, axon_of: Any, first: Any, tail: Any
+) -> None:
     """Work through the neurons of every core; list the messages of one step.
 
     Args:
+        n: the neurons.
         spikes: neurons that spike.
         status: per neuron 0, 1 (reached), 2 (potential written) or 3, shape (neurons,).
-        fired: zeros, shape (neurons,), used inside.
-        order, core_start: neurons of each core, see `Layout`.
-        part_of: part of each neuron.
-        neuron_ns: time of a neuron by part, status and whether it spikes, shape (parts, 4, 2).
-        axon_start: see `Routes`.
-        axon_send_ns: time it takes to send along each axon.
         gap: filled per message: time between the end of the previous message of its core and its
             own.
         axon_of: filled per message: its axon.
         first: filled per core: its first message; and the end.
         tail: filled per core: time after its last message.
-
-    Returns:
-        The number of messages.
     """
     for i in range(len(spikes)):
-        fired[spikes[i]] = 1
+        n.fired[spikes[i]] = 1
     count = 0
-    for core in range(len(core_start) - 1):
+    for core in range(len(n.core_start) - 1):
         first[core] = count
         waited = 0.0
-        for i in range(core_start[core], core_start[core + 1]):
-            n = order[i]
-            waited += neuron_ns[part_of[n], status[n], fired[n]]
-            if fired[n]:
-                for a in range(axon_start[n], axon_start[n + 1]):
-                    gap[count] = waited + axon_send_ns[a]
+        for i in range(n.core_start[core], n.core_start[core + 1]):
+            own = n.order[i]
+            waited += n.neuron_ns[n.part_of[own], status[own], n.fired[own]]
+            if n.fired[own]:
+                for a in range(n.axon_start[own], n.axon_start[own + 1]):
+                    gap[count] = waited + n.send_ns[a]
                     axon_of[count] = a
                     waited = 0.0
                     count += 1
         tail[core] = waited
-    first[len(core_start) - 1] = count
+    first[len(n.core_start) - 1] = count
     for i in range(len(spikes)):
-        fired[spikes[i]] = 0
-    return count
+        n.fired[spikes[i]] = 0
 
 
 @compiled
@@ -322,3 +319,23 @@ def _append(s: State, station: int, column: int, m: int) -> None:
 def _drop(s: State, station: int, column: int) -> None:
     """Remove the first message of a list."""
     s.queue[station, column] = s.following[s.queue[station, column]]
+
+
+@compiled
+def run_steps(
+    s: State, neurons: Neurons, start: Any, spikes: Any, status: Any, longest: Any
+) -> None:
+    """Follow the messages of several steps.
+
+    Args:
+        s: the state, with room for the messages of any of the steps.
+        neurons: what makes the messages.
+        start: where the spikes of each step begin in `spikes`, and the end.
+        spikes: neurons that spike.
+        status: see `generate`, shape (steps, neurons).
+        longest: filled: the time of each step.
+    """
+    for step in range(len(longest)):
+        now = spikes[start[step] : start[step + 1]]
+        generate(neurons, now, status[step], s.gap, s.axon_of, s.first, s.tail)
+        longest[step] = run_step(s)

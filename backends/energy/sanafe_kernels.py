@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from snncompile.backends.energy.cycle_kernels import compiled, pop, push
+from snncompile.backends.energy.cycle_kernels import Neurons, compiled, generate, pop, push
 
 NONE = -1
 
@@ -132,3 +132,14 @@ def _spread(s: Flight, axon: int, sign: float) -> None:
     pair = s.axon_pair[axon]
     for i in range(s.way_start[pair], s.way_start[pair + 1]):
         s.density[s.way[i]] += sign / (s.hops[axon] + 2.0)
+
+
+@compiled
+def run_steps(
+    s: Flight, neurons: Neurons, start: Any, spikes: Any, status: Any, longest: Any
+) -> None:
+    """Do the account of several steps; see `cycle_kernels.run_steps`."""
+    for step in range(len(longest)):
+        now = spikes[start[step] : start[step + 1]]
+        generate(neurons, now, status[step], s.gap, s.axon_of, s.first, s.tail)
+        longest[step] = run_step(s)
