@@ -8,7 +8,7 @@ shares of what a core has: words, input axons and output entries together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,7 +21,7 @@ from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes import demand, usage
 from snncompile.passes.demand import Part
 from snncompile.passes.encode import Encoding, RowRules, Rows, encode, encodings, row_rules
-from snncompile.passes.exact_rows import exact_rows
+from snncompile.passes.exact_rows import alike, exact_rows
 from snncompile.passes.synapse_memory import Memory
 from snncompile.passes.usage import Listening
 from snncompile.synapses.base import IntegerSynapses
@@ -86,7 +86,7 @@ def chosen(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> dict[int, C
 
 
 class _Senders:
-    """Which neurons send to one core only, and the slice of each."""
+    """Which neurons send to one core only, the slice of each, and choices that were made."""
 
     def __init__(
         self, network: IntegerNetwork, mapping: Mapping, heard: dict[int, list[Listening]]
@@ -103,6 +103,9 @@ class _Senders:
         self.slice = {p.name: np.zeros(p.size, np.int64) for p in network.populations}
         for place, s in enumerate(mapping.slices):
             self.slice[s.population][s.neurons()] = place
+
+        self.known: dict[tuple[Hashable, bool, int], Memory] = {}
+        """Of rows that are alike (`exact_rows.alike`), with delays or not, by formats at most."""
 
     def groups(self, heard: Listening) -> Ints:
         """Return the slice of each neuron of a region that sends to no other core; else -1."""
@@ -185,10 +188,16 @@ class _Choice:
         """Return the cheapest way to write a part in which it needs so many formats at most."""
         synapses = part.projection.synapses
         assert isinstance(synapses, IntegerSynapses)
+        key = alike(synapses, part.slice) if group is None else None
+        known = self.senders.known.get((key, part.projection.delay > 1, limit))
+        if known is not None:
+            return known
         rows = exact_rows(synapses, part.slice, group)
         rules = replace(self.rules, formats=limit)
-        found = [_written(rows, one, rules) for one in self._encodings(part, rows)]
-        return min(found, key=lambda m: (m.longest > rules.row_words, m.words, len(m.formats)))
+        found = _cheapest(rows, self._encodings(part, rows), rules)
+        if key is not None:
+            self.senders.known[key, part.projection.delay > 1, limit] = found
+        return found
 
     def _encodings(self, part: Part, rows: Rows) -> tuple[Encoding, ...]:
         """Return every encoding of the chip that holds the weights of a part."""
@@ -199,6 +208,37 @@ class _Choice:
             return found
         bits = part.memory.weight_bits
         return (*found, *(Encoding(kind, False, bits, delay) for kind in kinds))
+
+
+def _cheapest(rows: Rows, choices: tuple[Encoding, ...], rules: RowRules) -> Memory:
+    """Return the rows in the encoding that takes the fewest words (then: fewest formats, first).
+
+    Those that cannot be below the best one found are not tried.
+    """
+    least = [_at_least(rows, one, rules) for one in choices]
+    best: tuple[tuple[bool, int, int, int], Memory] | None = None
+    for place in np.argsort(least, kind="stable").tolist():
+        if best is not None and least[place] > best[0][1] and not best[0][0]:
+            break
+        made = _written(rows, choices[place], rules)
+        cost = (made.longest > rules.row_words, made.words, len(made.formats), place)
+        if best is None or cost < best[0]:
+            best = cost, made
+    assert best is not None
+    return best[1]
+
+
+def _at_least(rows: Rows, encoding: Encoding, rules: RowRules) -> int:
+    """Return words that rows cannot take less than: entries are full, indices and gaps small."""
+    count = np.diff(rows.ends)
+    extra = {"sparse": rules.index_bits[0], "run_length": rules.skip_bits[0]}
+    each = encoding.weight_bits + encoding.delay_bits + extra.get(encoding.kind, 0)
+    lists = np.maximum(1, -(-count // rules.entry_synapses))
+    if encoding.shared_sign:
+        negative = np.add.reduceat(rows.weight < 0, rows.ends[:-1]) if len(count) else count
+        lists = np.maximum(lists, 1 + ((negative > 0) & (negative < count)))
+    head = rules.head_bits + (encoding.kind != "sparse") * rules.index_bits[0]
+    return int(-(-(count * each + lists * head) // rules.word_bits).sum())
 
 
 def _written(rows: Rows, encoding: Encoding, rules: RowRules) -> Memory:

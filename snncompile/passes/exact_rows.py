@@ -5,7 +5,7 @@ Of a convolution those that differ: one per source channel and way to meet the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import lru_cache
 from itertools import product
 from math import prod
@@ -50,6 +50,15 @@ def exact_rows(synapses: IntegerSynapses, s: Slice, group: Ints | None = None) -
     ends = np.concatenate([[0], np.cumsum((lengths := np.diff(columns.indptr))[lengths > 0])])
     index = columns.indices.astype(np.int64)
     return _grouped(ends, index, columns.data, group)
+
+
+def alike(synapses: IntegerSynapses, s: Slice) -> Hashable:
+    """Return what the rows of a convolution's tile follow from: equal for equal rows; else None."""
+    wiring = synapses.wiring
+    if not isinstance(wiring, Convolution) or s.shape != wiring.target_shape:
+        return None
+    lines = tuple(_lines(wiring, axis, a, b) for axis, (a, b) in enumerate(_space(s)))
+    return synapses, s.start[0], s.extent, lines
 
 
 def _grouped(ends: Ints, index: Ints, weight: NDArray[Any], group: Ints | None) -> Rows:
