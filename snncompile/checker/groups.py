@@ -9,21 +9,38 @@ from numpy.typing import NDArray
 
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping
+from snncompile.synapses.convolution import Convolution
 
 Ints = NDArray[np.int64]
 
 
-def shared_by(network: IntegerNetwork, mapping: Mapping) -> dict[tuple[int, int], int]:
-    """Return how many neurons share an axon, by (block of axons, slice they are in)."""
-    found: dict[tuple[int, int], int] = {}
+Shared = dict[tuple[int, int], tuple[int, int]]
+
+
+def shared_by(network: IntegerNetwork, mapping: Mapping) -> Shared:
+    """Return (neurons that share axons, those axons) by (block of axons, slice they are in)."""
+    found: Shared = {}
     groups = [n for n, axons in enumerate(mapping.tables.axons) if axons.grouped]
     if not groups:
         return found
     slice_of, alone = _slices(network, mapping), _alone(network, mapping)
     for number in groups:
         for place, neurons in _members(mapping, number, slice_of, alone):
-            found[number, place] = len(neurons)
+            found[number, place] = len(neurons), _axons(network, mapping, number, neurons)
     return found
+
+
+def _axons(network: IntegerNetwork, mapping: Mapping, number: int, neurons: Ints) -> int:
+    """Return the axons that neurons of one slice share: one, or one for each column."""
+    blocks = [mapping.tables.memory[i] for i in mapping.tables.axons[number].memory]
+    if not any(block.columns for block in blocks):
+        return 1
+    wiring = network.projections[blocks[0].projection].synapses.wiring
+    if not isinstance(wiring, Convolution):
+        return 0
+    _, length, *space = wiring.source_shape
+    others = int(np.prod(space, dtype=np.int64))
+    return len({(n // (length * others), n % others) for n in neurons.tolist()})
 
 
 def groups_of(network: IntegerNetwork, mapping: Mapping) -> dict[tuple[int, int], dict[int, int]]:

@@ -71,11 +71,10 @@ def route_entries(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> list
     for place, number, count, _ in mapping.tables.lines.tolist():
         core, target = mapping.slices[place].core, mapping.tables.axons[number].core
         each = entries(chip, mapping, core, target)
-        alone = count - sharing.get((number, place), 0)
-        found.append(alone * each)
-        if (number, place) in sharing and chip.axon_entries is not None:
-            more = each - (chip.axon_entries.discrete.whole or 1)
-            found[-1] += (chip.axon_entries.population.whole or 1) + more
+        neurons, axons = sharing.get((number, place), (0, 0))
+        more = each - (1 if chip.axon_entries is None else chip.axon_entries.discrete.whole or 1)
+        group = 1 if chip.axon_entries is None else chip.axon_entries.population.whole or 1
+        found.append((count - neurons) * each + axons * (group + more))
     return found
 
 

@@ -137,10 +137,11 @@ def _shared(network: IntegerNetwork, mapping: Mapping) -> Problems:
     """Neurons that share an axon are there, have rows of their own, and are counted."""
     sharing, tables = shared_by(network, mapping), mapping.tables
     for number, axons in enumerate(tables.axons):
-        members = [sharing.get((number, place), 0) for place in axons.grouped]
-        if axons.count != axons.region.size - sum(members) + len(members):
+        found = [sharing.get((number, place), (0, 0)) for place in axons.grouped]
+        if axons.count != axons.region.size - sum(n for n, _ in found) + sum(a for _, a in found):
             yield f"core {axons.core} has {axons.count} axons from {axons.source}"
-        if not all(members) or (members and any(tables.memory[i].shared for i in axons.memory)):
+        blocks = [tables.memory[i] for i in axons.memory]
+        if not all(n for n, _ in found) or (found and any(b.shared > b.columns for b in blocks)):
             yield f"axons of core {axons.core} from {axons.source} cannot be shared"
 
 

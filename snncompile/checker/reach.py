@@ -187,6 +187,12 @@ def axis_lines(wiring: Convolution, s: Slice) -> list[list[tuple[tuple[int, int]
     return [list(_lines(wiring, s, axis)) for axis in _axes(wiring)]
 
 
+def first_targets(wiring: Convolution, s: Slice) -> list[int]:
+    """Return the first target of every source coordinate along the first axis of space."""
+    meets = _meets(wiring, s, 0)
+    return [int(np.argmax(meets[:, i])) for i in np.flatnonzero(meets.any(axis=0)).tolist()]
+
+
 def kernels(wiring: Convolution, s: Slice) -> list[int]:
     """Return the target channels of each (source channel, position of the kernel) in use."""
     per_group = wiring.source_shape[0] // wiring.groups

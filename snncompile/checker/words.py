@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.checker.reach import Positions, is_tile, kernels, rows
-from snncompile.checker.weighted_rows import weighted_rows
+from snncompile.checker.weighted_rows import column_rows, weighted_rows
 from snncompile.errors import MappingError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Projection
@@ -59,7 +59,7 @@ def words(
     if block.format not in SPLIT:
         raise MappingError(f"there is no synapse format {block.format!r}")
     each = _bits(synapses, s, block) + (DELAY_BITS if projection.delay > 1 else 0)
-    if block.shared_sign or groups:
+    if block.shared_sign or groups or block.columns:
         return _weighted(synapses, s, block, groups or {}, each, width)
     found = rows(synapses.wiring, s, shared=block.shared)
     return _loihi1(found, block.format, each, width)
@@ -98,7 +98,11 @@ def _weighted(
     width: int,
 ) -> tuple[int, int]:
     """Return the words of rows whose signs are apart or that are as large as others."""
-    found = list(weighted_rows(synapses, s, shared=block.shared))
+    if block.columns:
+        found = list(column_rows(synapses, s))
+        groups = {column: column for column, _, _ in found}
+    else:
+        found = list(weighted_rows(synapses, s, shared=block.shared))
     widest = max((row[-1] for _, row, _ in found), default=0)
     least: list[tuple[int, int]] = []
     most: list[tuple[int, int]] = []

@@ -54,6 +54,7 @@ class _Memory(Record):
     delay: Index
     weight_bits: Index
     shared_sign: bool
+    columns: bool
 
 
 class _Axis(Record):

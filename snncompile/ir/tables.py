@@ -38,6 +38,10 @@ class MemoryBlock:
     shared_sign: bool = False
     """Whether the synapses of a row with weights >= 0 and those < 0 are lists of their own, whose
     weights are stored without a sign."""
+    columns: bool = False
+    """Whether the rows of a convolution's sources that differ only along the first axis of space
+    lie side by side, all as large as the largest; then columns share rows, single sources do not.
+    """
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,9 @@ class AxonBlock:
     memory: tuple[int, ...]
     """Places of the memory blocks in which the axons find their rows."""
     grouped: tuple[int, ...] = ()
-    """Places of slices whose neurons in the region that send to no other core share one axon, a
-    population axon: their rows lie side by side, all as large as the largest."""
+    """Places of slices whose neurons in the region that send to no other core share population
+    axons: one, or one for each column of a convolution. Their rows lie side by side, all as large
+    as the largest."""
     size: int = 0
     """Number of axons; 0: as many as the region has neurons."""
 

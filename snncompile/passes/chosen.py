@@ -21,10 +21,11 @@ from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes import demand, usage
 from snncompile.passes.demand import Part
 from snncompile.passes.encode import Encoding, RowRules, Rows, encode, encodings, row_rules
-from snncompile.passes.exact_rows import alike, exact_rows
+from snncompile.passes.exact_rows import alike, column_rows, exact_rows
 from snncompile.passes.synapse_memory import Memory
 from snncompile.passes.usage import Listening
 from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.convolution import Convolution
 
 Ints = NDArray[np.int64]
 LIMITS = (7, 3, 2)
@@ -32,19 +33,27 @@ LIMITS = (7, 3, 2)
 
 
 @dataclass(frozen=True)
+class Group:
+    """Neurons of one slice that send to one core only and share axons there."""
+
+    slice: int
+    """Place of the slice in the mapping."""
+    neurons: int
+    axons: int
+    """One, or one for each column of a convolution."""
+
+
+@dataclass(frozen=True)
 class Axons:
     """Input axons of a core from one source."""
 
     heard: Listening
-    grouped: tuple[int, ...] = ()
-    """Slices whose neurons that send to no other core share one population axon."""
-    members: tuple[int, ...] = ()
-    """How many those are, of each of these slices."""
+    groups: tuple[Group, ...] = ()
 
     @property
     def size(self) -> int:
         """Number of axons."""
-        return self.heard.region.size - sum(self.members) + len(self.grouped)
+        return self.heard.region.size - sum(group.neurons - group.axons for group in self.groups)
 
 
 @dataclass(frozen=True)
@@ -144,7 +153,9 @@ class _Choice:
         for place, block in enumerate(self.heard):
             group = self.senders.groups(block)
             if block.slice is None and (group >= 0).any():
-                self._share(axons, memory, place, group)
+                self._rows(axons, memory, place, group)
+            elif (group >= 0).any():
+                self._columns(axons, memory, place, group)
         return Chosen(tuple(zip(self.parts, memory, strict=True)), tuple(axons))
 
     def _discrete(self) -> list[Memory]:
@@ -155,20 +166,59 @@ class _Choice:
                 return found
         return [part.memory for part in self.parts]
 
-    def _share(self, axons: list[Axons], memory: list[Memory], place: int, group: Ints) -> None:
+    def _rows(self, axons: list[Axons], memory: list[Memory], place: int, group: Ints) -> None:
         """Let the sources of a block share population axons if that costs less."""
         block = self.heard[place]
-        mine = [i for i, part in enumerate(self.parts) if _reaches(self.network, block, part)]
         names, count = np.unique(group[group >= 0], return_counts=True)
-        shared = Axons(block, tuple(names.tolist()), tuple(count.tolist()))
+        pairs = zip(names.tolist(), count.tolist(), strict=True)
+        shared = Axons(block, tuple(Group(name, size, 1) for name, size in pairs))
         changed = list(memory)
-        for i in mine:
-            limit = len(memory[i].formats) or 1
-            changed[i] = self._least(self.parts[i], self._of(self.parts[i], block, group), limit)
+        for i, part in enumerate(self.parts):
+            if _reaches(self.network, block, part):
+                limit = len(memory[i].formats) or 1
+                changed[i] = self._least(part, self._of(part, block, group), limit)
+        self._take(axons, memory, place, shared, changed)
+
+    def _columns(self, axons: list[Axons], memory: list[Memory], place: int, group: Ints) -> None:
+        """Let columns of a convolution's sources share population axons if that costs less."""
+        block = self.heard[place]
+        i = self._part(block)
+        synapses = self.parts[i].projection.synapses
+        assert isinstance(synapses, IntegerSynapses)
+        if not isinstance(synapses.wiring, Convolution):
+            return
+        found = _column_groups(block, group, synapses.wiring)
+        shared = Axons(block, tuple(g for g in found if g.neurons > 2 * g.axons))
+        if not shared.groups:
+            return
+        rows = column_rows(synapses, self.parts[i].slice)
+        rules = replace(self.rules, formats=len(memory[i].formats) or 1)
+        least = _cheapest(rows, self._encodings(self.parts[i], rows), rules)
+        changed = [*memory[:i], replace(least, columns=True), *memory[i + 1 :]]
+        self._take(axons, memory, place, shared, changed)
+
+    def _part(self, block: Listening) -> int:
+        """Return the part that axons which belong to one slice reach."""
+        assert block.slice is not None
+        target = self.slices[block.slice]
+        projection = self.network.projections[block.projections[0]]
+        mine = (p.slice == target and p.projection is projection for p in self.parts)
+        return list(mine).index(True)
+
+    def _take(
+        self,
+        axons: list[Axons],
+        memory: list[Memory],
+        place: int,
+        shared: Axons,
+        changed: list[Memory],
+    ) -> None:
+        """Take what is shared if it fits and its share of a core is smaller than what it saves."""
         words, before = (sum(m.words for m in some) for some in (changed, memory))
         limits = usage.limits(self.chip)
-        saved = sum(usage.entries_saved(self.chip, n) for n in shared.members) / limits["axons_out"]
-        saved += (block.region.size - shared.size) / limits["axons_in"]
+        entries = sum(usage.entries_saved(self.chip, g.neurons, g.axons) for g in shared.groups)
+        saved = entries / limits["axons_out"]
+        saved += (shared.heard.region.size - shared.size) / limits["axons_in"]
         cheaper = (words - before) / limits["synapse_words"] < saved
         if cheaper and self._holds(changed, words, limits):
             axons[place], memory[:] = shared, changed
@@ -208,6 +258,18 @@ class _Choice:
             return found
         bits = part.memory.weight_bits
         return (*found, *(Encoding(kind, False, bits, delay) for kind in kinds))
+
+
+def _column_groups(heard: Listening, group: Ints, wiring: Convolution) -> list[Group]:
+    """Return the neurons of each slice that send to one core only, and their columns."""
+    places = np.unravel_index(heard.region.neurons(), wiring.source_shape)
+    column = np.ravel_multi_index(
+        (places[0], *places[2:]), (wiring.source_shape[0], *wiring.source_shape[2:])
+    )
+    return [
+        Group(int(name), int((group == name).sum()), len(np.unique(column[group == name])))
+        for name in np.unique(group[group >= 0])
+    ]
 
 
 def _cheapest(rows: Rows, choices: tuple[Encoding, ...], rules: RowRules) -> Memory:

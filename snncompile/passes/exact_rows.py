@@ -5,7 +5,7 @@ Of a convolution those that differ: one per source channel and way to meet the s
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from functools import lru_cache
 from itertools import product
 from math import prod
@@ -69,8 +69,40 @@ def _grouped(ends: Ints, index: Ints, weight: NDArray[Any], group: Ints | None) 
     return Rows.make(ends, index - np.repeat(first, np.diff(ends)), weight, group=names)
 
 
+def column_rows(synapses: IntegerSynapses, s: Slice) -> Rows:
+    """Return the rows of a tile whose columns are stored, each in a group of one size.
+
+    A column is all sources of one channel and place along the later axes of space; those whose
+    rows are alike share theirs. Targets are counted from the first place along the first axis.
+    """
+    wiring = synapses.wiring
+    assert isinstance(wiring, Convolution)
+    first = tuple(_placed(wiring, 0, *_space(s)[0]))
+    others = [_lines(wiring, axis, a, b) for axis, (a, b) in enumerate(_space(s))][1:]
+    parts = []
+    for way in product(*others):
+        parts += list(_channels(wiring, synapses.weight, s, [first, *((line,) for line in way)]))
+    rows = _joined(parts)
+    return Rows.make(rows.ends, rows.index, rows.weight, group=_columns(parts, len(first)))
+
+
+def _columns(parts: list[tuple[Ints, NDArray[np.int16]]], length: int) -> Ints:
+    """Return the group of each row: parts come by column, `length` of them for each."""
+    groups, start = [], 0
+    for first in range(0, len(parts), length):
+        channels = len(parts[first][1])
+        groups += [np.arange(start, start + channels)] * length
+        start += channels
+    return np.concatenate(groups)
+
+
 def _tile(wiring: Convolution, weight: NDArray[np.int16], s: Slice) -> Rows:
-    parts = list(_channels(wiring, weight, s))
+    lines = [_lines(wiring, axis, a, b) for axis, (a, b) in enumerate(_space(s))]
+    return _joined(list(_channels(wiring, weight, s, lines)))
+
+
+def _joined(parts: list[tuple[Ints, NDArray[np.int16]]]) -> Rows:
+    """Return rows in the order of their parts, of which each has one row per source channel."""
     lengths = np.concatenate([np.full(len(rows), rows.shape[1]) for _, rows in parts])
     index = np.concatenate([np.tile(places, len(rows)) for places, rows in parts])
     values = np.concatenate([rows.reshape(-1) for _, rows in parts])
@@ -78,10 +110,9 @@ def _tile(wiring: Convolution, weight: NDArray[np.int16], s: Slice) -> Rows:
 
 
 def _channels(
-    wiring: Convolution, weight: NDArray[np.int16], s: Slice
+    wiring: Convolution, weight: NDArray[np.int16], s: Slice, lines: Sequence[Sequence[Line]]
 ) -> Iterator[tuple[Ints, NDArray[np.int16]]]:
     """Yield (targets, weights of shape (source channels, targets)) of rows that are alike."""
-    lines = [_lines(wiring, axis, a, b) for axis, (a, b) in enumerate(_space(s))]
     flat = weight.reshape(*weight.shape[:2], prod(wiring.kernel))
     depth, outer = s.extent[0], wiring.channels // wiring.groups
     for group in range(s.start[0] // outer, (s.stop[0] - 1) // outer + 1):
@@ -105,6 +136,12 @@ def _space(s: Slice) -> list[tuple[int, int]]:
 @lru_cache(maxsize=10_000)
 def _lines(wiring: Convolution, axis: int, start: int, stop: int) -> tuple[Line, ...]:
     """Return the different ways in which sources meet targets [start, stop) along an axis."""
+    placed = _placed(wiring, axis, start, stop)
+    return tuple(dict.fromkeys((tuple(t - row[0] for t in row), taps) for row, taps in placed))
+
+
+def _placed(wiring: Convolution, axis: int, start: int, stop: int) -> Iterator[Line]:
+    """Yield how each source meets targets along an axis, counted from `start`."""
     stride, padding, dilation = (
         values[axis] for values in (wiring.stride, wiring.padding, wiring.dilation)
     )
@@ -112,10 +149,6 @@ def _lines(wiring: Convolution, axis: int, start: int, stop: int) -> tuple[Line,
     for target, tap in product(range(start, stop), range(wiring.kernel[axis])):
         source = target * stride + tap * dilation - padding
         if 0 <= source < wiring.source_shape[axis + 1]:
-            met.setdefault(source, []).append((target, tap))
-    return tuple(
-        dict.fromkeys(
-            (tuple(t - row[0][0] for t, _ in row), tuple(tap for _, tap in row))
-            for row in met.values()
-        )
-    )
+            met.setdefault(source, []).append((target - start, tap))
+    for row in met.values():
+        yield tuple(target for target, _ in row), tuple(tap for _, tap in row)

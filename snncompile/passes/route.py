@@ -15,7 +15,7 @@ from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.ir.tables import AxonBlock, MemoryBlock, Tables
 from snncompile.passes.base import Pass
-from snncompile.passes.chosen import Axons, Chosen, chosen
+from snncompile.passes.chosen import Axons, Chosen, Group, chosen
 from snncompile.passes.usage import entries_per_axon, entries_saved
 
 
@@ -50,7 +50,7 @@ def written(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Tables:
     place = {s: i for i, s in enumerate(mapping.slices)}
     memory: list[MemoryBlock] = []
     axons: list[AxonBlock] = []
-    members: list[dict[int, int]] = []
+    groups: list[dict[int, Group]] = []
     for core, what in chosen(network, chip, mapping).items():
         slices = mapping.by_core[core]
         blocks = _memory(network, core, what, place)
@@ -59,9 +59,9 @@ def written(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Tables:
         first = 0
         for block in what.axons:
             axons.append(_axons(core, block, first, slices, place, numbers))
-            members.append(dict(zip(block.grouped, block.members, strict=True)))
+            groups.append({group.slice: group for group in block.groups})
             first += block.size
-    routes = _routes(network, chip, mapping, axons, members)
+    routes = _routes(network, chip, mapping, axons, groups)
     return Tables(tuple(memory), tuple(axons), routes)
 
 
@@ -83,6 +83,7 @@ def _memory(
             delay=part.projection.delay,
             weight_bits=memory.weight_bits,
             shared_sign=memory.shared_sign,
+            columns=memory.columns,
         )
         found.append(block)
         first += block.words
@@ -101,8 +102,9 @@ def _axons(
     ends = slices if heard.slice is None else (slices[heard.slice],)
     reached = (numbers.get((p, place[s])) for p in heard.projections for s in ends)
     memory = tuple(sorted(number for number in reached if number is not None))
-    size = block.size if block.grouped else 0
-    return AxonBlock(core, heard.source, heard.region, first, memory, block.grouped, size)
+    grouped = tuple(group.slice for group in block.groups)
+    size = block.size if grouped else 0
+    return AxonBlock(core, heard.source, heard.region, first, memory, grouped, size)
 
 
 def _routes(
@@ -110,7 +112,7 @@ def _routes(
     chip: Chip,
     mapping: Mapping,
     axons: list[AxonBlock],
-    members: list[dict[int, int]],
+    groups: list[dict[int, Group]],
 ) -> NDArray[np.int32]:
     """Return one line per slice and axon block that some of its neurons send to."""
     home = {p.name: _slice_of(p.size, mapping, p.name) for p in network.populations}
@@ -126,7 +128,7 @@ def _routes(
     table = np.concatenate(lines) if lines else np.zeros((0, 3), np.int64)
     table = table[np.lexsort((table[:, 1], table[:, 0]))]
     each = _entries(chip, mapping, table, axons)
-    size = table[:, 2] * each - _saved(chip, table, members, each)
+    size = table[:, 2] * each - _saved(chip, table, groups, each)
     return np.column_stack([table, _first_entries(mapping, table[:, 0], size)]).astype(np.int32)
 
 
@@ -154,21 +156,21 @@ def _entries(
 
 
 def _saved(
-    chip: Chip, table: NDArray[np.int64], members: list[dict[int, int]], each: NDArray[np.int64]
+    chip: Chip, table: NDArray[np.int64], groups: list[dict[int, Group]], each: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return the output entries that population axons save on each route.
 
     Args:
         chip: says what either kind of axon takes.
         table: of routes.
-        members: by block of axons: slices that share one, and how many of their neurons do.
+        groups: by block of axons and slice: the neurons that share axons.
         each: output entries of an axon of one neuron on each route.
     """
     saved = np.zeros_like(each)
     for i, (place, number) in enumerate(table[:, :2].tolist()):
-        if place in members[number]:
+        if (group := groups[number].get(place)) is not None:
             away = int(each[i]) > entries_per_axon(chip)
-            saved[i] = entries_saved(chip, members[number][place], other_chip=away)
+            saved[i] = entries_saved(chip, group.neurons, group.axons, other_chip=away)
     return saved
 
 

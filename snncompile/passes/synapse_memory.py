@@ -55,6 +55,8 @@ class Memory:
     """Stored per weight, where the chip has a choice; 0: those of the projection."""
     shared_sign: bool = False
     """Whether synapses of each sign are a list of their own, without signs of their own."""
+    columns: bool = False
+    """Whether the rows of a convolution's columns lie side by side; see `MemoryBlock`."""
 
 
 Rows = tuple[Row, ...]

@@ -102,10 +102,10 @@ def _exactly(
     chip_of = mapping.chip_of
     for core, what in held.items():
         for axons in what.axons:
-            for place, members in zip(axons.grouped, axons.members, strict=True):
-                home = mapping.slices[place].core
+            for group in axons.groups:
+                home = mapping.slices[group.slice].core
                 away = chip_of.get(home) != chip_of.get(core)
-                saved[home] += entries_saved(chip, members, other_chip=away)
+                saved[home] += entries_saved(chip, group.neurons, group.axons, other_chip=away)
     return tuple(
         CoreUsage(
             one.core,
@@ -225,12 +225,12 @@ def entries_per_axon(chip: Chip, *, other_chip: bool = False) -> int:
     return (chip.axon_entries.discrete.whole or 1) + (more if other_chip else 0)
 
 
-def entries_saved(chip: Chip, neurons: int, *, other_chip: bool = False) -> int:
-    """Return the output entries saved where so many neurons share one population axon."""
+def entries_saved(chip: Chip, neurons: int, axons: int, *, other_chip: bool = False) -> int:
+    """Return the output entries saved where so many neurons share so many population axons."""
     assert chip.axon_entries is not None
     each = entries_per_axon(chip, other_chip=other_chip)
     more = each - entries_per_axon(chip)
-    return neurons * each - (chip.axon_entries.population.whole or 1) - more
+    return neurons * each - axons * ((chip.axon_entries.population.whole or 1) + more)
 
 
 def limits(chip: Chip) -> dict[str, int]:

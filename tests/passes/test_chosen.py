@@ -111,7 +111,7 @@ def drawn(kind: str, seed: int) -> IntegerNetwork:
     return fed(made, values * step if seed % 3 else np.sort(values * step, axis=0))
 
 
-@settings(max_examples=80)
+@settings(max_examples=30)
 @given(kind=WIRINGS, seed=st.integers(0, 10**6))
 def test_no_legal_encoding_costs_less(kind, seed):
     network = drawn(kind, seed)
@@ -165,10 +165,65 @@ def test_rows_of_a_group_are_as_large_as_the_largest():
         assert (block.words, bool(axons.grouped)) == ((18, True) if grouped else (13, False))
 
 
+def damaged(mapping: Mapping, kind: str, **changes) -> Mapping:
+    """Return the mapping with the last block changed."""
+    *before, last = getattr(mapping.tables, kind)
+    tables = replace(mapping.tables, **{kind: (*before, replace(last, **changes))})
+    return replace(mapping, tables=tables)
+
+
+def behind(first, *wirings, seed: int = 0) -> IntegerNetwork:
+    """Return neurons with a bias and, one behind the other, what hears them through wirings."""
+    rng = np.random.default_rng(seed)
+    populations = [Population("p0", first, IntegerCubaLif(4095, 0, 100, 50), 0)]
+    projections = []
+    for i, made in enumerate(wirings, 1):
+        shape = made.target_shape if isinstance(made, Convolution) else (made.targets,)
+        populations.append(Population(f"p{i}", shape, HARD, i))
+        weight = 2 * rng.integers(-100, 100, made.weight_shape)
+        synapses = IntegerSynapses(made, weight, 0, 8)
+        projections.append(Projection(f"p{i - 1}", f"p{i}", synapses, 1))
+    parts = (tuple(populations), tuple(projections))
+    return IntegerNetwork(Input("input", (1,)), *parts, f"p{len(wirings)}")
+
+
+def test_columns_of_a_convolution_share_population_axons():
+    """6 x 2 sources, each with 2 or 3 targets in its column: 12 axons and 3 rows, or 2 and 6."""
+    network = behind((1, 6, 2), Convolution((1, 6, 2), 1, (3, 1), (1, 1), (1, 0), (1, 1)))
+    mapping = mapped(network)
+    check(network, LOIHI1, mapping)
+    (block,), (axons,) = mapping.tables.memory, mapping.tables.axons
+    assert (block.words, block.columns, axons.count) == (6, True, 2)
+    (core,) = usage(network, LOIHI1, mapping)
+    assert (core.used["axons_in"], core.used["axons_out"]) == (2, 4)
+    tight = limited(LOIHI1, synapse_words=5)
+    (block,) = mapped(network, tight).tables.memory
+    assert (block.words, block.columns) == (3, False)
+    with pytest.raises(MappingError) as error:
+        check(network, LOIHI1, damaged(mapping, "memory", columns=False))
+    assert str(error.value).endswith("p0 -> p1 into p1[0:1, 0:6, 0:2] has 6 words, needs 3")
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10**6), cores=st.sampled_from([20, 60, 1024]))
+def test_columns_are_counted_by_the_checker_too(seed, cores):
+    rng = np.random.default_rng(seed)
+    first = wiring("groups" if seed % 2 else "convolution", rng)
+    second = Convolution(first.target_shape, 3, (2, 1), (1, 1), (1, 0), (1, 1))
+    network = behind(first.source_shape, first, second, seed=seed)
+    chip = limited(LOIHI1, compartments=cores)
+    mapping = mapped(network, chip)
+    check(network, chip, mapping)
+    held = held_by(network, chip, mapping)
+    for found in usage(network, chip, mapping):
+        for resource, by_core in held.items():
+            assert by_core[found.core] == found.used[resource], resource
+
+
 SMALL = limited(LOIHI1, compartments=40, axons_in=90, synapse_words=300, cores=128)
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6))
 def test_usage_and_checker_count_the_same_and_no_more_than_before(seed):
     network = random_integer_network(seed, wild=False)
@@ -186,13 +241,6 @@ def test_usage_and_checker_count_the_same_and_no_more_than_before(seed):
             assert by_core[found.core] == found.used[resource], resource
         assert found.used["axons_out"] <= rough.used["axons_out"]
         assert found.used["axons_in"] <= rough.used["axons_in"]
-
-
-def damaged(mapping: Mapping, kind: str, **changes) -> Mapping:
-    """Return the mapping with the last block changed."""
-    *before, last = getattr(mapping.tables, kind)
-    tables = replace(mapping.tables, **{kind: (*before, replace(last, **changes))})
-    return replace(mapping, tables=tables)
 
 
 WRONG = [
