@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,25 +68,34 @@ def network() -> Network:
     return small_network()
 
 
-@pytest.fixture
-def spikes(tmp_path) -> Path:
-    """An input file of 8 samples, 10 steps, 12 lines, with labels."""
+@pytest.fixture(scope="session")
+def made(tmp_path_factory) -> Path:
+    """A folder with the network, spikes and `build`, the network compiled for loihi2: made once."""
+    folder = tmp_path_factory.mktemp("made")
     rng = np.random.default_rng(3)
     x = (rng.random((8, 10, 12)) < 0.3).astype(np.uint8)
-    path = tmp_path / "x.npz"
-    np.savez(path, x=x, label=rng.integers(0, 3, 8))
-    return path
+    np.savez(folder / "x.npz", x=x, label=rng.integers(0, 3, 8))
+    small_network().save(folder / "network")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        words = "compile network --chip loihi2 --calibration x.npz -o build"
+        patch.setattr("sys.argv", ["snncompile", *words.split()])
+        with pytest.raises(SystemExit, match="^0$"):
+            cli.main()
+    return folder
 
 
 @pytest.fixture
-def build(network, tmp_path, spikes, snncompile_command) -> Path:
-    """The network compiled for loihi2."""
-    network.save(tmp_path / "network")
-    done = snncompile_command(
-        "compile", "network", "--chip", "loihi2", "--calibration", spikes, "-o", "build"
-    )
-    assert done.code == 0, done.err
-    return tmp_path / "build"
+def spikes(made, tmp_path) -> Path:
+    """An input file of 8 samples, 10 steps, 12 lines, with labels."""
+    return Path(shutil.copy(made / "x.npz", tmp_path))
+
+
+@pytest.fixture
+def build(made, tmp_path, snncompile_command) -> Path:
+    """The network compiled for loihi2, and the folder it was compiled from."""
+    shutil.copytree(made / "network", tmp_path / "network")
+    return shutil.copytree(made / "build", tmp_path / "build")
 
 
 @pytest.fixture
