@@ -24,8 +24,9 @@ setup: .venv/ready
 demo: setup
 	$(BIN)/snncompile demo
 
+# Tests run beside each other, so each has one thread; more than four would mostly take memory.
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 slow: setup
 	$(BIN)/python -m pytest -m slow

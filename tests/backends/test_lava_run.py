@@ -4,22 +4,16 @@ Networks that are about one subject are joined to one that shares only its input
 starts once for all of them; beyond some sixty processes starting takes longer than it saves.
 """
 
-import contextlib
-import re
-import signal
 import subprocess
-import sys
-import tempfile
-import time
 from itertools import product
-from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
 import pytest
+from lava_networks import BIASED, LIF, LINES, NONE, SOFT, Builder, small, spikes
 
-from snncompile.backends.lava import emit, environment, words
+from snncompile.backends.lava import emit, environment
 from snncompile.backends.lava.run import run, trains
 from snncompile.errors import BackendError, InputError
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
@@ -28,58 +22,14 @@ from snncompile.neurons.cuba_lif import IntegerCubaLif, Reset
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.reference.simulate import batches
-from snncompile.synapses.base import IntegerSynapses, Wiring
+from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, integer_dense
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.source_range import SourceRange
 from snncompile.synapses.sparse import Sparse
 
-LINES = 12
-"""Lines of the input."""
 SAMPLES, STEPS = 5, 12
-
-
-class Builder:
-    """Collects populations and projections; weights are drawn from `random`."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = np.random.default_rng(seed)
-        self.populations: list[Population] = []
-        self.projections: list[Projection] = []
-        self.groups: dict[str, list[str]] = {}
-
-    def population(self, group: str, neuron: IntegerNeuron, size: int, phase: int = 1) -> str:
-        members = self.groups.setdefault(group, [])
-        name = f"{group}_{len(members)}"
-        self.populations.append(Population(name, (size,), neuron, phase))
-        members.append(name)
-        return name
-
-    def wire(self, target: str, wiring: Wiring, exponent: int = 0, source: str = "input") -> None:
-        """Join two populations by any wiring, with weights of 8 bits at both ends and between."""
-        weight = self.random.integers(-128, 128, wiring.weight_shape) * 2
-        weight.flat[:2] = [-256, 254][: weight.size]
-        synapses = IntegerSynapses(wiring, weight, exponent, 8)
-        self.projections.append(Projection(source, target, synapses, 1))
-
-    def project(self, source: str, target: str, delay: int = 1, weight=None, **format: int) -> None:
-        sizes = {p.name: p.size for p in self.populations} | {"input": LINES}
-        bits, exponent = format.get("bits", 8), format.get("exponent", 0)
-        if weight is None:
-            step = 2 ** (9 - bits)
-            low, high = -(96 // step), 160 // step + 1
-            weight = self.random.integers(low, high, (sizes[target], sizes[source])) * step
-        synapses = integer_dense(weight, exponent, bits)
-        self.projections.append(Projection(source, target, synapses, delay))
-
-    def network(self) -> IntegerNetwork:
-        return IntegerNetwork(
-            Input("input", (3, 4)),
-            tuple(self.populations),
-            tuple(self.projections),
-            self.populations[-1].name,
-        )
 
 
 def some_neurons(random: np.random.Generator, n: int) -> list[IntegerNeuron]:
@@ -111,14 +61,6 @@ def add_kinds(b: Builder) -> None:
     for neuron in some_neurons(b.random, 8):
         group = f"kind_{neuron.kind.replace('/', '_')}"
         b.project("input", b.population(group, neuron, 8))
-
-
-LIF = IntegerCubaLif(2000, 200, 250)
-SOFT = IntegerIntegrateFire(200, reset="soft")
-BIASED = IntegerCubaLif(1500, 100, 90, 40, 6)
-"""Fires again and again without input: shows what leaks from one sample to the next."""
-NONE = IntegerReadout(4095, 4095)
-"""Shows the input of each time step: v is u is the sum of this step, shifted by 6."""
 
 
 def add_several_projections(b: Builder) -> None:
@@ -292,14 +234,6 @@ PARTS = [
 ]
 
 
-def spikes(seed: int, samples: int, steps: int) -> np.ndarray:
-    """Return random input; in the first sample every line spikes always, in the second never."""
-    x = np.random.default_rng(seed).random((samples, steps, 3, 4)) < 0.3
-    x[:1] = 1
-    x[1:2] = 0
-    return x.astype(np.uint8)
-
-
 def reference(network: IntegerNetwork, x: np.ndarray) -> dict[str, np.ndarray]:
     (batch,) = batches(network, x)
     return {name: train.numpy() for name, train in batch.items()}
@@ -321,14 +255,6 @@ def test_lava_and_the_reference_agree(lava, add, seed):
         assert not len(different), f"{name} differs first at {different[0]}"
     silent = [name for name in computed if not expected[name].any()]
     assert len(silent) < 0.3 * len(computed), f"{silent} prove nothing"
-
-
-def small(neuron: IntegerNeuron = LIF, phase: int = 1) -> IntegerNetwork:
-    builder = Builder(seed=3)
-    builder.project("input", builder.population("hidden", BIASED, 5, phase))
-    builder.project("hidden_0", builder.population("out", neuron, 4, phase + 1))
-    builder.project("hidden_0", "hidden_0")
-    return builder.network()
 
 
 @pytest.mark.lava
@@ -367,178 +293,6 @@ def test_the_written_folder_runs_on_its_own(lava, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "x.npz: x has shape (2, 5, 3, 2), expected (samples, steps, 3, 4)\n"
-
-
-class Watch:
-    """Sees what a run uses while it runs, to look afterwards whether it is gone."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.groups: list[int] = []
-        self.memory: set[Path] = set()
-
-    def processes(self) -> list[Path]:
-        """Return the /proc folders of the processes that run; the dead do not count."""
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                status = (process / "stat").read_text().rpartition(")")[2].split()
-                if int(status[2]) in self.groups and status[0] != "Z":
-                    found.append(process)
-        return found
-
-    def look(self, done: int, total: int) -> None:
-        assert self.processes()
-        assert any(self.folder.iterdir())
-        for process in self.processes():
-            with contextlib.suppress(OSError):
-                files = re.findall(r"/dev/shm/\S+", (process / "maps").read_text())
-                self.memory |= set(map(Path, files))
-
-    def nothing_is_left(self) -> bool:
-        files = [*self.folder.iterdir(), *(file for file in self.memory if file.exists())]
-        return bool(self.groups) and not self.processes() and not files
-
-
-@pytest.fixture
-def watch(monkeypatch):
-    """Watch the runs of a test; their temporary folder has a short name, for it holds sockets."""
-    with tempfile.TemporaryDirectory(prefix="w-") as folder:
-        watch, start = Watch(Path(folder)), subprocess.Popen
-
-        def popen(*args, **kwargs):
-            process = start(*args, **kwargs)
-            watch.groups.append(process.pid)
-            return process
-
-        monkeypatch.setattr(subprocess, "Popen", popen)
-        monkeypatch.setattr(tempfile, "tempdir", folder)
-        monkeypatch.setenv("TMPDIR", folder)
-        yield watch
-
-
-@pytest.fixture
-def sabotage(monkeypatch):
-    """Put a line into a file of the emitted program."""
-    original = words.text
-
-    def put(file: str, before: str, line: str) -> None:
-        def text(name: str) -> str:
-            if name != file:
-                return original(name)
-            assert before in original(name)
-            return original(name).replace(before, line + before, 1)
-
-        monkeypatch.setattr(words, "text", text)
-
-    return put
-
-
-STEP_14 = "        if self.time_step == 14:\n            {line}\n"
-SEND = "        self.s_out.send(spikes * "
-FAILURES = [
-    ("raise ValueError('too\\nbad')", "Lava failed: ValueError: too"),
-    (
-        "import os; os.kill(os.getpid(), 9)",
-        "Lava failed: a process of the network ended early (out of memory?)",
-    ),
-]
-
-
-@pytest.mark.lava
-@pytest.mark.parametrize("line, message", FAILURES)
-def test_a_process_that_fails_is_one_message(lava, watch, sabotage, line, message):
-    sabotage("processes/delay.py", SEND, STEP_14.format(line=line))
-    with pytest.raises(BackendError) as error:
-        run(SimpleNamespace(network=small()), spikes(5, samples=4, steps=5))
-    assert str(error.value) == message
-    assert watch.nothing_is_left()
-
-
-@pytest.mark.lava
-def test_a_process_that_hangs_is_one_message(lava, watch, sabotage):
-    sabotage("processes/delay.py", SEND, STEP_14.format(line="import time; time.sleep(1000)"))
-    with pytest.raises(BackendError) as error:
-        run(
-            SimpleNamespace(network=small()),
-            spikes(5, samples=4, steps=5),
-            progress=watch.look,
-            timeout_s=6,
-        )
-    assert str(error.value) == (
-        "Lava did not finish within 6 s, it reached time step 10 of 20; allow more time or run"
-        " fewer samples"
-    )
-    assert watch.memory
-    assert watch.nothing_is_left()
-
-
-CRASHES = [
-    ("import os; os.kill(os.getpid(), 11)", "Lava failed: it was ended by SIGSEGV"),
-    ("import no_such_module", "Lava failed: ModuleNotFoundError: No module named 'no_such_module'"),
-    ("raise SystemExit(3)", "Lava failed: exit status 3"),
-    (
-        "import time; time.sleep(1000)",
-        "Lava did not finish within 1 s, it reached no step; allow more time or run fewer samples",
-    ),
-]
-
-
-@pytest.mark.lava
-@pytest.mark.parametrize("line, message", CRASHES)
-def test_a_program_that_fails_is_one_message(lava, watch, sabotage, line, message):
-    sabotage("templates/run.py", "def main():", f"{line}\n\n\n")
-    limit = 1 if "sleep" in line else None
-    with pytest.raises(BackendError) as error:
-        run(SimpleNamespace(network=small()), spikes(5, samples=2, steps=5), timeout_s=limit)
-    assert str(error.value) == message
-    assert watch.nothing_is_left()
-
-
-@pytest.mark.lava
-def test_an_interrupt_ends_every_process(lava, watch):
-    def interrupt(done: int, total: int) -> None:
-        watch.look(done, total)
-        if done:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(SimpleNamespace(network=small()), spikes(5, samples=400, steps=50), progress=interrupt)
-    assert watch.memory
-    assert watch.nothing_is_left()
-
-
-ABANDON = """
-import os, runpy, signal, subprocess, sys
-from types import SimpleNamespace
-from snncompile.backends.lava.run import run
-
-names = runpy.run_path(sys.argv[1])
-start = subprocess.Popen
-
-def popen(*args, **kwargs):
-    process = start(*args, **kwargs)
-    print(process.pid, flush=True)
-    return process
-
-subprocess.Popen = popen
-x = names["spikes"](5, samples=4000, steps=50)
-die = lambda done, total: done and os.kill(os.getpid(), signal.SIGKILL)
-run(SimpleNamespace(network=names["small"]()), x, progress=die)
-"""
-
-
-@pytest.mark.lava
-def test_lava_ends_when_nobody_waits_for_it(lava, watch):
-    command = [sys.executable, "-c", ABANDON, __file__]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    watch.groups = [int(done.stdout)]
-    end = time.monotonic() + 10
-    while watch.processes() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not watch.processes()
-    assert not list(watch.folder.rglob("out.npz"))
 
 
 def test_says_when_lava_is_not_installed(monkeypatch, tmp_path):

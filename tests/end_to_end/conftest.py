@@ -80,7 +80,7 @@ def made(tmp_path_factory) -> Path:
         patch.chdir(folder)
         words = "compile network --chip loihi2 --calibration x.npz -o build"
         patch.setattr("sys.argv", ["snncompile", *words.split()])
-        with pytest.raises(SystemExit, match="^0$"):
+        with pytest.raises(SystemExit, match=r"^0$"):
             cli.main()
     return folder
 

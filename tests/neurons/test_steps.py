@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import laws
 import numpy as np
 import plain
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from laws import DECAY, DRIVE, FINITE, HALF, THRESHOLD, TOP
 from networks import RESETS, TOY
 
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
 from snncompile.neurons.readout import IntegerReadout, Readout
-
-HALF = 2**23
-TOP = HALF - 1
 
 
 def run(neuron, drive):
@@ -284,11 +283,7 @@ def run_float(neuron, drive):
 
 KINDS = [f"cuba_lif/{reset}" for reset in RESETS]
 KINDS += ["integrate_fire/hard", "integrate_fire/soft", "readout"]
-EDGES = [0, 1, -1, TOP, -TOP, HALF, -HALF, 63, 64, 65, 4095, 4096, 4097]
-STATE = st.integers(-TOP, TOP) | st.sampled_from(EDGES)
-DRIVE = st.integers(-(2**19), 2**19) | st.integers(-5, 5) | st.sampled_from([2**17, -(2**17)])
-DECAY = st.integers(0, 4095) | st.sampled_from([0, 1, 2048, 4094, 4095])
-THRESHOLD = st.integers(0, 131071) | st.integers(0, 3) | st.just(131071)
+STATE = laws.STATE | st.sampled_from([HALF, -HALF])
 
 
 def integer_neuron(kind: str, p):
@@ -330,9 +325,6 @@ def test_integer_step_is_the_docstring(kind, p, u, v, drive):
         assert (*(a.item() for a in arrays), one.item()) == (*wanted, output)
         assert (*(t.item() for t in tensors), other.item()) == (*wanted, output)
         assert all(a.dtype == np.int64 for a in arrays)
-
-
-FINITE = st.floats(-8, 8) | st.sampled_from([0.0, 1.0, 0.5])
 
 
 @given(
