@@ -21,6 +21,7 @@ from snncompile.passes import demand, formats, usage
 from snncompile.passes.base import Pass
 from snncompile.passes.demand import Part
 from snncompile.passes.geometry import fan_in
+from snncompile.passes.part_count import fewest_cores
 from snncompile.passes.retime import Retime
 from snncompile.passes.synapse_memory import ENCODINGS
 from snncompile.reference.synapses import extremes
@@ -125,9 +126,10 @@ def _too_large(network: IntegerNetwork, chip: Chip) -> Iterator[tuple[Projection
         if able and _share(axons, words, limits) > 1:
             largest = max(able, key=lambda part: part.synapses)
             share = _share(largest.region.size, largest.memory.words, limits)
-            count = max(2, min(ceil(share), _most(largest, parts, limits)))
+            most = _most(largest, parts, limits)
+            count = max(2, min(ceil(share), most))
             if count < largest.synapses:
-                yield largest.projection, count
+                yield largest.projection, fewest_cores(chip, largest.projection, count, most)
 
 
 def _most(largest: Part, parts: list[Part], limits: dict[str, int]) -> int:

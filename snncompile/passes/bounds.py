@@ -71,7 +71,7 @@ def accumulator(size: int, arriving: Arriving) -> Interval:
     """Return the lowest and highest accumulated weights of each neuron in one time step, (n,)."""
     low, high = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for synapses, payload in arriving:
-        wiring, weight = synapses.wiring, synapses.weight.astype(np.int64)
+        wiring, weight = synapses.wiring, synapses.weight
         up = at_ones(wiring, np.maximum(weight, 0))
         down = at_ones(wiring, np.minimum(weight, 0))
         most, least = int(payload.high), int(payload.low)

@@ -188,6 +188,9 @@ def _source_range(chip: Chip, wiring: SourceRange, s: Slice) -> _Reach:
     """The same rows as those of the range alone, from sources that are further on."""
     found = _reach(chip, wiring.part, s)
     region = found.region
+    if isinstance(wiring.part, Dense):
+        sources = range(wiring.first, wiring.stop)
+        return replace(found, region=Region((wiring.sources,), (sources,)))
     image = image_of(wiring)
     if image and region.axes and len(region.axes) > 1:
         shape, first = image

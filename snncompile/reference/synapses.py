@@ -84,9 +84,12 @@ def at_ones(wiring: Wiring, weight: NDArray[Any]) -> NDArray[np.int64]:
     the same, so its kernels are added up over them first.
 
     Args:
-        wiring: of the weights.
+        wiring: of the weights; of a range of the sources that of the range will do.
         weight: integers, shape `wiring.weight_shape`.
     """
+    wiring = wiring.plain
+    if isinstance(wiring, Dense):
+        return np.asarray(weight.sum(axis=1, dtype=np.int64))
     if isinstance(wiring, Convolution):
         wiring = replace(wiring, source_shape=(1, *wiring.source_shape[1:]), groups=1)
         weight = weight.sum(axis=1, keepdims=True)

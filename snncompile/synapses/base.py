@@ -103,10 +103,14 @@ class IntegerSynapses:
     def __post_init__(self) -> None:
         """Copy and freeze the weights; check their shape, refuse what 16 bits cannot hold."""
         weight = np.asarray(self.weight)
-        if not ((weight >= -(2**15)) & (weight < 2**15)).all() or (weight % 1).any():
+        if weight.dtype != np.int16 and not _fits_16_bits(weight):
             raise InputError("weights must be whole numbers from -32768 to 32767")
         object.__setattr__(self, "weight", frozen(weight, np.int16))
         check_shape(self.wiring, self.weight)
+
+
+def _fits_16_bits(weight: NDArray[Any]) -> bool:
+    return bool(((weight >= -(2**15)) & (weight < 2**15) & (weight % 1 == 0)).all())
 
 
 def check_shape(wiring: Wiring, weight: NDArray[Any]) -> None:
