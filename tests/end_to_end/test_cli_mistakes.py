@@ -136,6 +136,10 @@ MISTAKES = {
         ("estimate", "build", "--input", "x.npz", "--rules", "board"),
         "no rules called 'board'; known: chip, sanafe",
     ),
+    "a clock that is not the user's": (
+        ("estimate", "build", "--input", "x.npz", "--clock-mhz", "50"),
+        "loihi2 has no times that depend on a clock",
+    ),
 }
 
 
