@@ -193,14 +193,17 @@ def first_targets(wiring: Convolution, s: Slice) -> list[int]:
     return [int(np.argmax(meets[:, i])) for i in np.flatnonzero(meets.any(axis=0)).tolist()]
 
 
-def kernels(wiring: Convolution, s: Slice) -> list[int]:
-    """Return the target channels of each (source channel, position of the kernel) in use."""
+def kernels(wiring: Convolution, s: Slice) -> Counter[int]:
+    """Return how many pairs of a source channel and a used tap have so many target channels."""
     per_group = wiring.source_shape[0] // wiring.groups
-    return [width for width in _widths(wiring, s) for _ in range(per_group * _taps(wiring, s))]
+    each = per_group * int(np.prod([_taps(wiring, s, axis) for axis in _axes(wiring)]))
+    return Counter({width: each * times for width, times in Counter(_widths(wiring, s)).items()})
 
 
-def _taps(wiring: Convolution, s: Slice) -> int:
-    used = []
-    for axis in _axes(wiring):
-        used.append(len({way for line in _lines(wiring, s, axis) for _, way in line}))
-    return int(np.prod(used))
+def _taps(wiring: Convolution, s: Slice, axis: int) -> int:
+    """Return how many taps along an axis meet a source that there is."""
+    target = np.arange(s.start[axis + 1], s.stop[axis + 1])[:, None]
+    tap = np.arange(wiring.kernel[axis])[None, :]
+    at = target * wiring.stride[axis] + tap * wiring.dilation[axis] - wiring.padding[axis]
+    used = ((at >= 0) & (at < wiring.source_shape[axis + 1])).any(axis=0)
+    return int(used.sum())

@@ -139,7 +139,8 @@ def _packed(projection: Projection, s: Slice, block: MemoryBlock, bits: int, wid
     wiring = projection.synapses.wiring.plain
     if block.shared and is_tile(wiring, s):
         assert isinstance(wiring, Convolution)
-        return sum(-(-channels * bits // width) for channels in kernels(wiring, s))
+        used = kernels(wiring, s).items()
+        return sum(-(-channels * bits // width) * count for channels, count in used)
     found = rows(wiring, s, shared=block.shared)
     return sum(-(-len(row) * bits // width) * count for row, count in found.items())
 
