@@ -3,7 +3,7 @@
     python benchmarks/conversion_small.py small      # CIFAR-10: VGG-16's layout, and MobileNet's
     python benchmarks/conversion_small.py rate_norm  # MNIST: thresholds that are trained
     python benchmarks/conversion_small.py bits       # MNIST and ResNet-20 with fewer bits
-    python benchmarks/conversion_small.py chips      # MNIST on Loihi 1 and Loihi 2
+    python benchmarks/conversion_small.py chips      # the same two on Loihi 1 and Loihi 2
 
 The weights are kept in build/conversion, with what they were trained with; others are not taken.
 """
@@ -25,6 +25,7 @@ from conversion import CALIBRATION, Case, integers, run, table
 from torch import nn
 
 import snncompile
+from snncompile.conversion.auto import Budget
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
 from snncompile.conversion.convert import convert
@@ -86,11 +87,27 @@ def trained(
 def small(data: Path) -> None:
     """Train networks of other kinds and convert them as they are."""
     x, y = networks.jpeg(data, "train", 40_000)
-    test = networks.jpeg(data, "test", 1000)
+    test = networks.jpeg(data, "test", 500)
     for name, make in (("vgg", networks.vgg), ("mobilenet", networks.mobilenet)):
-        model = trained(name, make, x, y, epochs=4)
-        rows = [(Signed(), 32), (Balance(), 128), (BistablePhase(), 6)]
-        table(Case(model, x[:CALIBRATION], *test), rows, priced=False)
+        case = Case(trained(name, make, x, y, epochs=4), x[:CALIBRATION], *test)
+        rows = [(Signed(), 16), (Signed(), 32), (Balance(), 128), (BistablePhase(), 6)]
+        table(case, rows, priced=False)
+        _automatic(case, Budget(loss=0.05))
+
+
+def _automatic(case: Case, budget: Budget) -> None:
+    """Print what the automatic choice tried, and how it does on the test images."""
+    start = time.perf_counter()
+    network = snncompile.from_ann(case.model, case.calibration, "auto", budget=budget)
+    seconds = time.perf_counter() - start
+    for note in network.notes:
+        print(f"  {note}")
+    found = run(integers(network, case.calibration), case.x).predictions
+    share, agrees = (found == case.y).mean(), (found == case.answers()).mean()
+    print(
+        f"auto, {budget.loss:.0%} other answers allowed: {share:.2%}, agrees {agrees:.2%},", end=" "
+    )
+    print(f"chosen in {seconds:.0f} s", flush=True)
 
 
 def rate_norm(data: Path) -> None:
@@ -117,7 +134,7 @@ def _rated() -> nn.Module:
 
 def _stage_two(model: nn.Module, x: np.ndarray, rate: float, speed: float) -> nn.Module:
     fitted = copy.deepcopy(model)
-    fit_thresholds(fitted, x[:4000], epochs=5, rate=rate, speed=speed)
+    fit_thresholds(fitted, x[:2000], epochs=5, rate=rate, speed=speed)
     return fitted
 
 
@@ -130,11 +147,7 @@ def accuracy(model: nn.Module, case: Case, method: Method, steps: int) -> float:
 
 def bits(data: Path) -> None:
     """Print accuracies with fewer bits per weight."""
-    digits = _digits(data)
-    images = networks.lossless(data, "test")
-    calibration = networks.lossless(data, "train")[0][:CALIBRATION]
-    pixels = Case(networks.resnet20(data), calibration, images[0][:300], images[1][:300])
-    for name, case, steps in (("MNIST CNN", digits, 16), ("ResNet-20", pixels, 32)):
+    for name, case, steps in (("MNIST CNN", _digits(data), 16), ("ResNet-20", _pixels(data), 32)):
         answers = case.answers()
         print(f"{name}, signed, {steps} steps, {len(case.x)} images;", end=" ")
         print(f"the model: {(answers == case.y).mean():.2%}")
@@ -151,19 +164,31 @@ def _digits(data: Path) -> Case:
     return Case(model, x[:CALIBRATION], *networks.mnist(data, "test", 2000))
 
 
+def _pixels(data: Path) -> Case:
+    x, y = networks.lossless(data, "test")
+    calibration, _ = networks.lossless(data, "train")
+    return Case(networks.resnet20(data), calibration[:CALIBRATION], x[:300], y[:300])
+
+
 def chips(data: Path) -> None:
     """Compile for Loihi 1 (one scale per layer, two compartments per neuron) and for Loihi 2."""
-    case = _digits(data)
-    answers = case.answers()
-    print(f"MNIST CNN, balance; the model: {(answers == case.y).mean():.2%}")
-    for steps, chip in product((16, 32, 64), ("loihi1", "loihi2")):
+    for name, case, steps, machines in (
+        ("MNIST CNN", _digits(data), 32, ("loihi1", "loihi2")),
+        ("ResNet-20", _pixels(data), 64, ("loihi1:nahuku", "loihi2")),
+    ):
+        answers = case.answers()
+        print(f"{name}, balance, {steps} steps, {len(case.x)} images;", end=" ")
+        print(f"the model: {(answers == case.y).mean():.2%}")
         network = convert(case.model, case.calibration, "balance", steps).network
         shown = network.input.present(case.calibration[:8])
-        program = snncompile.compile(network, chip=chip, calibration=shown)
-        found = run(program.network, case.x).predictions
-        share, agrees = (found == case.y).mean(), (found == answers).mean()
-        print(f"  {chip}, {steps} steps: {program.mapping.cores} cores,", end=" ")
-        print(f"{share:.2%}, agrees {agrees:.2%}", flush=True)
+        for chip in machines:
+            start = time.perf_counter()
+            program = snncompile.compile(network, chip=chip, calibration=shown)
+            seconds = time.perf_counter() - start
+            found = run(program.network, case.x).predictions
+            share, agrees = (found == case.y).mean(), (found == answers).mean()
+            print(f"  {chip}: {program.mapping.cores} cores, compiled in {seconds:.0f} s,", end=" ")
+            print(f"{share:.2%}, agrees {agrees:.2%}", flush=True)
 
 
 PARTS: dict[str, Callable[[Path], None]] = {

@@ -89,7 +89,7 @@ def fit_thresholds(
     epochs: int = 10,
     batch: int = 64,
     rate: float = 0.3,
-    speed: float = 0.03,
+    speed: float = 0.1,
     seed: int = 0,
 ) -> list[float]:
     """Train the thresholds of a model's rate-norm layers (stage 2); weights stay as they are.
