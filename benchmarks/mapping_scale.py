@@ -1,7 +1,7 @@
 """Compile time and peak memory against the size of the network, each in a process of its own.
 
     python benchmarks/mapping_scale.py            # all but the largest: some minutes
-    python benchmarks/mapping_scale.py vgg224     # 138 M parameters: some minutes and gigabytes
+    python benchmarks/mapping_scale.py vgg224     # 138 M parameters: two minutes, 2 GiB
     python benchmarks/mapping_scale.py stack-1x stack-4x stack-16x  # one stack, larger images
 
 Weights are random integers: what is measured is the mapping, not training. Memory per neuron leaves
