@@ -4,7 +4,7 @@
 
 digits: the demo's network, trained, on digits of the test set. resnet20: He et al. 2016 for images
 of 32 x 32, random weights and random input at `--rate`; its activity is what they happen to give,
-and stands in the table as synaptic operations. Mapping it takes minutes.
+and stands in the table as synaptic operations.
 """
 
 from __future__ import annotations
