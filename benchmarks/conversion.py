@@ -1,7 +1,7 @@
 """Trained networks on a chip's integers: method x steps x (accuracy, agreement, spikes, energy).
 
     python benchmarks/conversion.py resnet [--samples 932] [--priced] [--methods signed balance]
-    python benchmarks/conversion.py jpeg           # all 10,000 test images of the JPEG files
+    python benchmarks/conversion.py jpeg           # all 10,000 JPEG test images [--resume]
     python benchmarks/conversion.py spikingjelly   # the same network converted by ann2snn, one run
     python benchmarks/conversion.py mnist          # a CNN
     python benchmarks/conversion.py lava           # ten images of ResNet-20 on real Lava
@@ -13,6 +13,8 @@ Everything runs on Loihi 2's integers with 8-bit weights, and with one step of d
 from __future__ import annotations
 
 import argparse
+import hashlib
+import pickle
 import sys
 import time
 import types
@@ -41,6 +43,7 @@ from snncompile.reference.simulate import batches, check_spikes
 
 CALIBRATION = 300
 CHIP = "loihi2"
+KEPT = Path(__file__).parents[1] / "build" / "conversion" / "answers"
 PUBLISHED = """
 published, float, no delays (CIFAR-10; the ANN differs)   T=4     8    16    32    64
 QCFS ResNet-20, retrained, ANN 91.77                    83.75 89.55 91.62 92.24 92.35
@@ -72,6 +75,8 @@ class Case:
     calibration: np.ndarray
     x: np.ndarray
     y: np.ndarray
+    kept: Path | None = None
+    """Where answers are kept, so that a run that was cut short goes on."""
 
     def answers(self) -> np.ndarray:
         """Return what the model answers on the test images."""
@@ -98,13 +103,33 @@ def integers(network: Any, x: np.ndarray, bits: int = 8) -> IntegerNetwork:
     return made
 
 
-def run(network: IntegerNetwork, x: np.ndarray, batch: int = 100) -> Found:
+def run(
+    network: IntegerNetwork, x: np.ndarray, batch: int = 100, kept: Path | None = None
+) -> Found:
     """Run the images; count the spikes of the first hundred."""
+    parts = [x[first : first + batch] for first in range(0, len(x), batch)]
+    key = hashlib.sha256(pickle.dumps(network)).hexdigest() if kept else ""
+    found, seconds = zip(*(_part(network, part, kept, key) for part in parts), strict=True)
+    return Found(np.concatenate(found), _spikes(network, x[:batch]), sum(seconds))
+
+
+def _part(
+    network: IntegerNetwork, x: np.ndarray, kept: Path | None, key: str
+) -> tuple[np.ndarray, float]:
+    """Return the answers to some images, and the seconds that took when they were computed."""
+    path = kept and kept / f"{hashlib.sha256(key.encode() + x.tobytes()).hexdigest()}.npz"
+    if path and path.exists():
+        with np.load(path) as file:
+            return file["answers"], float(file["seconds"])
     start = time.perf_counter()
-    parts = (x[first : first + batch] for first in range(0, len(x), batch))
-    found = [network.run(network.input.present(part)).prediction for part in parts]
+    answers = network.run(network.input.present(x)).prediction
     seconds = time.perf_counter() - start
-    return Found(np.concatenate(found), _spikes(network, x[:batch]), seconds)
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(".part.npz")
+        np.savez(aside, answers=answers, seconds=seconds)
+        aside.rename(path)
+    return answers, seconds
 
 
 def _spikes(network: IntegerNetwork, x: np.ndarray) -> float:
@@ -134,7 +159,7 @@ def _row(case: Case, method: Method, steps: int, answers: np.ndarray, *, priced:
     made = convert(case.model, case.calibration, method, steps)
     converting = time.perf_counter() - start
     network = integers(made.network, case.calibration)
-    found = run(network, case.x)
+    found = run(network, case.x, kept=case.kept)
     accuracy = (found.predictions == case.y).mean()
     agrees = (found.predictions == answers).mean()
     in_all = network.input.coding.steps + network.phase(network.output)
@@ -180,11 +205,13 @@ def _resnet(data: Path, samples: int) -> Case:
     return Case(networks.resnet20(data), calibration[:CALIBRATION], x[:samples], y[:samples])
 
 
-def jpeg(data: Path, samples: int, *, methods: list[str] | None = None) -> None:
+def jpeg(
+    data: Path, samples: int, *, methods: list[str] | None = None, kept: Path | None = None
+) -> None:
     """Print the two best methods on all test images."""
     x, y = networks.jpeg(data, "test", 10_000 if samples == 932 else samples)
     calibration, _ = networks.lossless(data, "train")
-    case = Case(networks.resnet20(data), calibration[:CALIBRATION], x, y)
+    case = Case(networks.resnet20(data), calibration[:CALIBRATION], x, y, kept)
     print("ResNet-20, JPEG test images")
     table(case, chosen([(Signed(), 32), (BistablePhase(), 6)], methods), priced=False)
 
@@ -267,8 +294,10 @@ def mnist(data: Path, samples: int) -> None:
     """Train a CNN and print its table."""
     x, y = networks.mnist(data, "train", 8000)
     test = networks.mnist(data, "test", 2000)
-    model = networks.cnn()
+    model, threads = networks.cnn(), torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in the same order everywhere: the same weights
     networks.train(model, x, y, epochs=4)
+    torch.set_num_threads(threads)
     case = Case(model, x[:CALIBRATION], *test)
     print("MNIST, a CNN trained here on 8,000 images")
     rows = [(Balance(), t) for t in (8, 16, 32, 64)] + [(Signed(), t) for t in (4, 8, 16, 32)]
@@ -308,9 +337,10 @@ if __name__ == "__main__":
     parser.add_argument("--samples", type=int, default=932)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--methods", nargs="*", help="only these rows of resnet and jpeg")
+    parser.add_argument("--resume", action="store_true", help="jpeg goes on where it was cut short")
     parser.add_argument("--priced", action="store_true", help="cores and energy of ResNet-20 too")
     given = parser.parse_args()
     PARTS["resnet"] = partial(resnet, methods=given.methods, priced=given.priced)
-    PARTS["jpeg"] = partial(jpeg, methods=given.methods)
+    PARTS["jpeg"] = partial(jpeg, methods=given.methods, kept=KEPT if given.resume else None)
     for part in given.parts:
         PARTS[part](given.data, given.samples)
