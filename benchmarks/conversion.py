@@ -217,13 +217,13 @@ def jpeg(
 
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "maximum": {},
+    "99.9 %, channels, half": {"mode": "99.9%", "channel_wise": True, "half_threshold": True},
     "99.9 %": {"mode": "99.9%"},
     "1/2": {"mode": 0.5},
-    "99.9 %, channels, half": {"mode": "99.9%", "channel_wise": True, "half_threshold": True},
+    "maximum": {},
 }
-"""Options of ann2snn: its default; a percentile; a share of the maximum; thresholds per channel and
-potentials that start at half of them."""
+"""Options of ann2snn: thresholds per channel and potentials that start at half of them; a
+percentile; a share of the maximum; its default."""
 STEPS = (8, 16, 32, 64, 128)
 
 

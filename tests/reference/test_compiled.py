@@ -134,10 +134,10 @@ def test_every_neuron_with_a_kernel_is_tested():
     assert {type(n) for n in neurons(PLAIN)} == set(KERNELS)
 
 
-def run_kernel(neuron, drive, before=0):
+def run_kernel(neuron, drive, before=0, length=None):
     """Return (whether all inputs were small, output, where potentials are not zero).
 
-    With the kernel, in two parts if it can.
+    With the kernel, in parts of `length` steps, or in two if it can.
     """
     samples, steps, size = drive.shape
     kernel = bind_neuron(neuron, size)
@@ -147,11 +147,11 @@ def run_kernel(neuron, drive, before=0):
     state = np.repeat(one[None], samples, axis=0)
     charged = np.full(drive.shape, 9, np.uint8)
     small = True
-    for first, stop in ((0, steps // 2), (steps // 2, steps)):
-        if stop > first:
-            part = np.ascontiguousarray(drive[:, first:stop])
-            noted = charged[:, first:stop]
-            small &= kernel(part, out, (0, before + first, 0, 0), state, noted)
+    length = length or max(1, steps // 2)
+    for first in range(0, steps, length):
+        part = np.ascontiguousarray(drive[:, first : first + length])
+        noted = charged[:, first : first + length]
+        small &= kernel(part, out, (0, before + first, 0, 0), state, noted)
     return small, out[:, before:], charged
 
 
@@ -196,6 +196,23 @@ def test_every_kernel_is_its_step(p, seed, largest, size, steps, per_neuron):
             state, wanted = neuron.step(state, drive[:, step].astype(np.int64))
             assert (out[:, step] == wanted).all(), (str(neuron), step)
             assert (charged[:, step] == (state[potential] != 0)).all(), (str(neuron), step)
+
+
+@pytest.mark.parametrize("start", [0, 3])
+@pytest.mark.parametrize("make", [IntegerBistableFire, IntegerPhaseFire])
+def test_a_cycle_goes_on_where_it_was_cut(make, start):
+    """Asleep before and after it, in parts of every length."""
+    neuron = make(60, 2, start, once=1, initial=200)
+    drive = np.full((1, 9, 3), 50, np.int32)
+    state, wanted = neuron.begin(np.zeros((1, 3), np.int64)), []
+    for step in range(9):
+        state, output = neuron.step(state, drive[:, step].astype(np.int64))
+        wanted.append(output)
+    assert np.sum(wanted) == 3
+    for length in range(1, 10):
+        small, out, _ = run_kernel(neuron, drive, length=length)
+        assert small
+        assert (out == np.stack(wanted, axis=1)).all(), length
 
 
 @pytest.mark.parametrize("value", [LIMIT + 1, -LIMIT - 1, 2**31 - 1, -(2**31)])
