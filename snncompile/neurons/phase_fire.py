@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from snncompile.neurons import convert
-from snncompile.neurons.base import (
-    FloatNeuron,
-    Floats,
-    IntegerNeuron,
-    Interval,
-    Ints,
-    State,
-    current_bounds,
-)
-from snncompile.neurons.bistable_fire import check_once, cycle_profile, is_awake, receives
-from snncompile.neurons.fixed import STATE_SHIFT, saturate, scaled_bias, wrap
-
-if TYPE_CHECKING:
-    from snncompile.hwmodels.schema import Formats
+from snncompile.neurons.base import Floats, Interval, State
+from snncompile.neurons.cyclic import Cyclic, IntegerCyclic, moment
+from snncompile.neurons.fixed import STATE_SHIFT, saturate
 
 LONGEST = 16
 """Digits of a number; with more, the thresholds of the first digits leave 24 bits."""
 
 
 @dataclass(frozen=True, eq=False)
-class PhaseFire(FloatNeuron):
+class PhaseFire(Cyclic):
     """Bistable integrate-and-fire neuron with periodic thresholds, float.
 
     Like `BistableFire` it first receives for `window` steps and then emits for `window` steps. What
@@ -54,25 +41,11 @@ class PhaseFire(FloatNeuron):
     are those of W a + (2^K - 1) bias, over the threshold, rounded, and limited to 0..2^K - 1.
     """
 
-    threshold: Floats
-    """What the last digit is worth, in the unit of the weights."""
-    window: Floats
-    """Digits of a number, 1..16."""
-    start: Floats = 0.0  # type: ignore[assignment]
-    """Own time step in which the first cycle begins; before, input is lost."""
-    bias: Floats = 0.0  # type: ignore[assignment]
-    """Added to v in each time step of receiving."""
-    once: Floats = 0.0  # type: ignore[assignment]
-    """1: one cycle per sample, then it sleeps; 0: cycle after cycle."""
-
     name: ClassVar[str] = "phase_fire"
-    states: ClassVar[tuple[str, ...]] = ("v", "clock")
 
     def _check(self) -> None:
-        convert.check_positive("threshold", self.threshold)
-        _check_window(self.window)
-        convert.check_steps("start", self.start)
-        check_once(self.once)
+        super()._check()
+        _check_longest(self.window)
 
     @property
     def reach(self) -> Floats:
@@ -82,33 +55,17 @@ class PhaseFire(FloatNeuron):
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""
         v, clock = state
-        position = (clock - self.start) % (2 * self.window)
-        awake = is_awake(self, clock)
-        receiving = awake & (position < self.window)
-        first = receiving & (position == 0)
-        v = v * ~first + self.initial * first + v * (receiving & ~first)
-        v = v + (x + self.bias) * receiving
-        emitting = awake & (position >= self.window)
-        level = self.threshold * 2.0 ** ((2 * self.window - 1 - position) * emitting)
-        spike = emitting & (v > level)
+        now = moment(self, clock)
+        kept = v * (now.receiving & ~now.first)
+        v = v * ~now.first + self.initial * now.first + kept
+        v = v + (x + self.bias) * now.receiving
+        level = self.threshold * 2.0 ** ((2 * self.window - 1 - now.position) * now.emitting)
+        spike = now.emitting & (v > level)
         return (v - level * spike, clock + 1), spike
-
-    def quantize(self, scale: Any, formats: Formats) -> IntegerPhaseFire:
-        """Return the integer neuron; see `FloatNeuron.quantize`."""
-        mantissa, exponent = convert.bias(self.bias * scale, formats)
-        return IntegerPhaseFire(
-            convert.threshold(self.threshold * scale, formats),
-            self.window.astype(np.int64),
-            self.start.astype(np.int64),
-            mantissa,
-            exponent,
-            self.once.astype(np.int64),
-            initial=convert.initial(self.initial * scale),
-        )
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerPhaseFire(IntegerNeuron):
+class IntegerPhaseFire(IntegerCyclic):
     """Bistable integrate-and-fire neuron with periodic thresholds, integer.
 
     The arithmetic of `IntegerIntegrateFire`; `x` is the accumulated weights:
@@ -127,39 +84,22 @@ class IntegerPhaseFire(IntegerNeuron):
         clock = clock + 1
     """
 
-    threshold: Ints
-    """Mantissa: the last digit is worth threshold * 2^6."""
-    window: Ints
-    """Digits of a number, 1..16."""
-    start: Ints = 0  # type: ignore[assignment]
-    """Own time step in which the first cycle begins."""
-    bias_mantissa: Ints = 0  # type: ignore[assignment]
-    bias_exponent: Ints = 0  # type: ignore[assignment]
-    once: Ints = 0  # type: ignore[assignment]
-    """1: one cycle per sample, then it sleeps; 0: cycle after cycle."""
-
     name: ClassVar[str] = "phase_fire"
-    states: ClassVar[tuple[str, ...]] = ("v", "clock")
 
     def _check(self) -> None:
-        convert.check_exponent("bias_exponent", self.bias_exponent)
-        _check_window(self.window)
-        convert.check_steps("start", self.start)
-        check_once(self.once)
+        super()._check()
+        _check_longest(self.window)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""
         v, clock = state
-        position = (clock - self.start) % (2 * self.window)
-        awake = is_awake(self, clock)
-        receiving = awake & (position < self.window)
-        arrived = wrap(x << STATE_SHIFT) + scaled_bias(self.bias_mantissa, self.bias_exponent)
-        first = receiving & (position == 0)
-        v = v * ~first + self.initial * first + v * (receiving & ~first)
-        v = saturate(v + arrived * receiving)
-        emitting = awake & (position >= self.window)
-        level = (self.threshold << STATE_SHIFT) << ((2 * self.window - 1 - position) * emitting)
-        spike = emitting & (v > level)
+        now = moment(self, clock)
+        kept = v * (now.receiving & ~now.first)
+        v = v * ~now.first + self.initial * now.first + kept
+        v = saturate(v + self.arrived(x) * now.receiving)
+        digit = (2 * self.window - 1 - now.position) * now.emitting
+        level = (self.threshold << STATE_SHIFT) << digit
+        spike = now.emitting & (v > level)
         return (v - level * spike, clock + 1), spike
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
@@ -167,33 +107,14 @@ class IntegerPhaseFire(IntegerNeuron):
 
         v is largest where every step of a window brings the extreme: a sum of doublings.
         """
-        u = current_bounds(x, np.asarray(4096), steps)
-        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
-        low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
-        count = self.window if steps is None else np.minimum(self.window, steps)
+        u, added, count = self.arriving(x, steps)
         factor, doubled = 2**count - 1, 2 ** (count - 1)
-        low = np.minimum(self.initial, 0) * doubled + low * factor
-        high = np.maximum(self.initial, 0) * doubled + high * factor
+        low = np.minimum(self.initial, 0) * doubled + added.low * factor
+        high = np.maximum(self.initial, 0) * doubled + added.high * factor
         return {"u": u, "v": Interval(low, high)}
 
-    def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for; steps have no scale."""
-        return {
-            "threshold": self.threshold * 64.0,
-            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
-        }
 
-    def profile(self) -> dict[str, NDArray[Any]]:
-        """Return windows with starts, and the thresholds."""
-        return {"compartment": cycle_profile(self), "threshold": self.threshold}
-
-    def listens(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return in which own time steps one of the neurons receives."""
-        return receives(self, steps)
-
-
-def _check_window(window: Any) -> None:
-    convert.check_steps("window", window, 1)
+def _check_longest(window: Any) -> None:
     if window.max() > LONGEST:
         raise ValueError(f"window must be at most {LONGEST}, got {window.max():g}")
 

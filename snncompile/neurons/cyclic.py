@@ -1,0 +1,152 @@
+"""What the neurons in two states share: some steps of receiving, then as many of emitting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.neurons import convert
+from snncompile.neurons.base import (
+    FloatNeuron,
+    Floats,
+    IntegerNeuron,
+    Interval,
+    Ints,
+    current_bounds,
+)
+from snncompile.neurons.fixed import STATE_SHIFT, scaled_bias, wrap
+
+if TYPE_CHECKING:
+    from snncompile.hwmodels.schema import Formats
+
+
+class Moment(NamedTuple):
+    """Where in their cycle neurons are; arrays or tensors of their shape.
+
+    position  = (clock - start) modulo (2 * window)
+    awake     = clock >= start and not (once and clock >= start + 2 * window)
+    receiving = awake and position < window
+    first     = receiving and position == 0
+    emitting  = awake and position >= window
+    """
+
+    position: Any
+    receiving: Any
+    first: Any
+    emitting: Any
+
+
+def moment(neuron: Cyclic | IntegerCyclic, clock: Any) -> Moment:
+    """Return where in their cycle neurons are."""
+    position = (clock - neuron.start) % (2 * neuron.window)
+    over = (neuron.once > 0) & (clock >= neuron.start + 2 * neuron.window)
+    awake = (clock >= neuron.start) & ~over
+    receiving = awake & (position < neuron.window)
+    return Moment(
+        position, receiving, receiving & (position == 0), awake & (position >= neuron.window)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Cyclic(FloatNeuron):
+    """Receives for `window` steps in silence, then emits for `window` steps; float."""
+
+    threshold: Floats
+    """In the unit of the weights; see the neuron."""
+    window: Floats
+    """Time steps of each state, 1 or more."""
+    start: Floats = 0.0  # type: ignore[assignment]
+    """Own time step in which the first cycle begins; before, input is lost."""
+    bias: Floats = 0.0  # type: ignore[assignment]
+    """Added to v in each time step of receiving."""
+    once: Floats = 0.0  # type: ignore[assignment]
+    """1: one cycle per sample, then it sleeps; 0: cycle after cycle."""
+
+    states: ClassVar[tuple[str, ...]] = ("v", "clock")
+
+    def _check(self) -> None:
+        convert.check_positive("threshold", self.threshold)
+        convert.check_steps("window", self.window, 1)
+        convert.check_steps("start", self.start)
+        _check_once(self.once)
+
+    def quantize(self, scale: Any, formats: Formats) -> IntegerCyclic:
+        """Return the integer neuron; see `FloatNeuron.quantize`."""
+        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        kind: Any = self.integer
+        made: IntegerCyclic = kind(
+            convert.threshold(self.threshold * scale, formats),
+            self.window.astype(np.int64),
+            self.start.astype(np.int64),
+            mantissa,
+            exponent,
+            self.once.astype(np.int64),
+            initial=convert.initial(self.initial * scale),
+        )
+        return made
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerCyclic(IntegerNeuron):
+    """Receives for `window` steps in silence, then emits for `window` steps; integer."""
+
+    threshold: Ints
+    """Mantissa: it stands for threshold * 2^6."""
+    window: Ints
+    """Time steps of each state, 1 or more."""
+    start: Ints = 0  # type: ignore[assignment]
+    """Own time step in which the first cycle begins."""
+    bias_mantissa: Ints = 0  # type: ignore[assignment]
+    bias_exponent: Ints = 0  # type: ignore[assignment]
+    once: Ints = 0  # type: ignore[assignment]
+    """1: one cycle per sample, then it sleeps; 0: cycle after cycle."""
+
+    states: ClassVar[tuple[str, ...]] = ("v", "clock")
+
+    def _check(self) -> None:
+        convert.check_exponent("bias_exponent", self.bias_exponent)
+        convert.check_steps("window", self.window, 1)
+        convert.check_steps("start", self.start)
+        _check_once(self.once)
+
+    def arrived(self, x: Any) -> Any:
+        """Return wrap(x << 6) + (bias_mantissa << bias_exponent)."""
+        return wrap(x << STATE_SHIFT) + scaled_bias(self.bias_mantissa, self.bias_exponent)
+
+    def arriving(self, x: Interval, steps: int | None) -> tuple[Interval, Interval, Any]:
+        """Return the bounds of u, those of what a step of receiving adds, and how many steps."""
+        u = current_bounds(x, np.asarray(4096), steps)
+        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        added = Interval(np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0))
+        return u, added, self.window if steps is None else np.minimum(self.window, steps)
+
+    def real(self) -> dict[str, Floats]:
+        """Return the float parameters these integers stand for; steps have no scale."""
+        return {
+            "threshold": self.threshold * 64.0,
+            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+        }
+
+    def profile(self) -> dict[str, NDArray[Any]]:
+        """Return cycles as one number each (window, start, once), and the thresholds."""
+        window, start, once = np.broadcast_arrays(self.window, self.start, self.once)
+        cycle = (window * 2**31 + start) * 2 + once
+        return {"compartment": cycle, "threshold": self.threshold}
+
+    def listens(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return in which own time steps, shape (steps,), one of the neurons receives."""
+        parameters = np.broadcast_arrays(self.window, self.start, self.once)
+        kinds = np.unique(np.stack(parameters).reshape(3, -1), axis=1)
+        window, start, once = kinds[..., None]
+        since = steps - start
+        cycling = (since >= 0) & ((once == 0) | (since < 2 * window))
+        found: NDArray[np.bool_] = (cycling & (since % (2 * window) < window)).any(axis=0)
+        return found
+
+
+def _check_once(once: Any) -> None:
+    if not ((once == 0) | (once == 1)).all():
+        raise ValueError("once must be 0 or 1")
