@@ -42,8 +42,7 @@ def exact_rows(synapses: IntegerSynapses, s: Slice, group: Ints | None = None) -
     if isinstance(wiring, Scale) and not wiring.per_neuron:
         return Rows.make([0, 1], [0], synapses.weight.reshape(1))
     if isinstance(wiring, Dense):
-        weight = synapses.weight[s.neurons()]
-        rows = Rows.matrix(weight)
+        rows = Rows.matrix(synapses.weight[compartments(s)])
         return rows if group is None else _grouped(rows.ends, rows.index, rows.weight, group)
     columns = wiring.matrix(synapses.weight)[compartments(s)].tocsc()
     columns.sort_indices()
