@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from snncompile.cli_compile import compile_command, show_program
 from snncompile.cli_conversion import convert, present
 from snncompile.cli_fit import fit_command
 from snncompile.errors import InputError, SnnCompileError
@@ -41,6 +42,7 @@ lava_app = typer.Typer(
 app.add_typer(lava_app, name="lava")
 for command in (convert, present):
     app.command()(command)
+app.command("compile")(compile_command)
 app.command("fit")(fit_command)
 
 WIDE = 160
@@ -67,51 +69,6 @@ def main() -> None:
         sys.exit(1)
 
 
-@app.command("compile")
-def compile_command(
-    model: Annotated[
-        str, typer.Argument(help=".net or .nir file, file.py:function, or saved network")
-    ],
-    chip: Annotated[str, typer.Option(help="name of a chip, or path of a chip file")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="folder to write")],
-    calibration: Annotated[Path | None, typer.Option(help="npz with spikes x")] = None,
-    bits: Annotated[int, typer.Option(help="bits of a weight")] = 8,
-    steps: Annotated[int | None, typer.Option(help="time steps of one sample")] = None,
-    formats: Annotated[str, typer.Option(help="chip, or netx: what a .net file holds")] = "chip",
-    prune: Annotated[bool, typer.Option(help="drop neurons that change no output")] = True,
-    rules: Annotated[str, typer.Option(help="free, or nxtf to cut as Intel's compiler")] = "free",
-    encoding: Annotated[
-        str | None, typer.Option(help="with nxtf: sparse, run_length, dense1, dense2")
-    ] = None,
-    assume: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=VALUE where a .nir file is silent: reset=soft, dt=1e-3, ..."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Compile MODEL for a chip and write the Program to a folder."""
-    from snncompile.compiler import compile
-    from snncompile.frontends.model import load_model
-    from snncompile.frontends.nir_assumptions import from_words
-    from snncompile.spikes import read_spikes
-
-    network = load_model(model, from_words(assume) if assume else None)
-    data = read_spikes(calibration, network).x if calibration else None
-    program = compile(
-        network,
-        chip=chip,
-        calibration=data,
-        bits=bits,
-        steps=steps,
-        formats=formats,
-        prune=prune,
-        rules=rules,
-        encoding=encoding,
-    )
-    program.save(output)
-    _show(program, as_json)
-
-
 @app.command()
 def show(
     build: Build,
@@ -124,7 +81,7 @@ def show(
     if map:
         out.print(core_map(_program(build)), markup=False, highlight=False, end="")
     else:
-        _show(_program(build), as_json)
+        show_program(_program(build), as_json)
 
 
 @app.command()
@@ -364,21 +321,6 @@ def _program(build: Path) -> Program:
     if not isinstance(program, Program):
         raise InputError(f"{build}: has no {PROGRAM}; compile the network in it first")
     return program
-
-
-def _show(program: Program, as_json: bool) -> None:
-    from snncompile.report import tables
-
-    if as_json:
-        _print_json(tables.program_values(program))
-        return
-    out.print(tables.layer_table(program))
-    out.print(tables.core_table(program))
-    for bound in program.bounds:
-        if not bound.holds:
-            out.print(f"bounds: {bound}", markup=False)
-    for line in program.log:
-        out.print(line, markup=False)
 
 
 def _say(values: dict[str, Any], as_json: bool) -> None:

@@ -18,7 +18,7 @@ LAYERS = [  # each may import itself and what stands above it
     {"verification", "program"},
     {"backends"},
     {"report", "compiler", "fit", "spikes"},
-    {"cli", "cli_conversion", "cli_fit", "demo"},
+    {"cli", "cli_compile", "cli_conversion", "cli_fit", "demo"},
 ]
 RANK = {name: i for i, layer in enumerate(LAYERS) for name in layer}
 

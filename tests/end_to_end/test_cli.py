@@ -13,6 +13,17 @@ def test_compile_writes_a_program_and_shows_it(build, snncompile_command, golden
     golden(done.out)
 
 
+def test_compile_takes_every_option_of_the_mapping(build, snncompile_command):
+    command = ("compile", "network", "--chip", "loihi2", "-o", "own", "--json")
+    options = ("--objective", "traffic", "--placement", "linear", "--no-share-cores")
+    done = snncompile_command(*command, *options)
+    assert (done.code, done.json["cores"]) == (0, 2)
+    assert "place: linear" in "\n".join(done.json["log"])
+    done = snncompile_command(*command, "--objective", "best")
+    assert done.code == 1
+    assert done.json["error"].startswith("objective: ")
+
+
 def test_show_json_has_the_keys_others_rely_on(build, snncompile_command):
     shown = snncompile_command("show", "build", "--json").json
     assert shown["cores"] == 1  # both share one
