@@ -39,8 +39,8 @@ NETWORKS: dict[str, tuple[Callable[[], IntegerNetwork], str]] = {
     "vgg224": (lambda: large.vgg16(224, 4096, 4096, 1000), "loihi2:hala-point"),
 }
 NETWORKS |= {
-    f"stack-{times}x": (partial(large.stack, 32 * side), "loihi2:kapoho-point")
-    for times, side in ((1, 1), (4, 2), (16, 4))
+    f"stack-{times}x": (partial(large.stack, 32 * side), "loihi2:hala-point")
+    for times, side in ((1, 1), (4, 2), (16, 4), (64, 8))
 }
 LEFT_OUT = ("vgg224", "vgg224-convolutions")
 """Only on demand."""
