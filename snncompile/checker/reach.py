@@ -130,10 +130,10 @@ def rows(wiring: Wiring, s: Slice, *, shared: bool) -> Counter[Positions]:
     if isinstance(wiring, Scale):
         return Counter({(0,): 1 if shared else s.size})
     found: Counter[Positions] = Counter()
-    columns = wiring.pattern[order(s)].tocsc()
-    columns.sort_indices()
-    for i in range(wiring.sources):
-        places = columns.indices[columns.indptr[i] : columns.indptr[i + 1]]
+    target, source = wiring.pattern[order(s)].nonzero()
+    by_source = np.lexsort((target, source))
+    ends = np.flatnonzero(np.diff(source[by_source])) + 1
+    for places in np.split(target[by_source], ends):
         if len(places):
             found[tuple((places - places[0]).tolist())] += 1
     return found

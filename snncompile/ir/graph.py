@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -117,7 +118,7 @@ class Graph:
 
     def population(self, name: str) -> Population:
         """Return the population called `name`."""
-        return next(p for p in self.populations if p.name == name)
+        return self._named[name]
 
     def end(self, name: str) -> Input | Population:
         """Return the input or population called `name`."""
@@ -145,11 +146,37 @@ class Graph:
 
     def into(self, name: str) -> tuple[Projection, ...]:
         """Return the projections that end at a population."""
-        return tuple(p for p in self.projections if p.target == name)
+        return self._into.get(name, ())
 
     def out_of(self, name: str) -> tuple[Projection, ...]:
         """Return the projections that start at a population or the input."""
-        return tuple(p for p in self.projections if p.source == name)
+        return self._out_of.get(name, ())
+
+    def number(self, projection: Projection) -> int:
+        """Return the place of a projection among all."""
+        return self._numbers[id(projection)]
+
+    @cached_property
+    def _named(self) -> dict[str, Population]:
+        return {p.name: p for p in self.populations}
+
+    @cached_property
+    def _into(self) -> dict[str, tuple[Projection, ...]]:
+        found: dict[str, tuple[Projection, ...]] = {}
+        for p in self.projections:
+            found[p.target] = (*found.get(p.target, ()), p)
+        return found
+
+    @cached_property
+    def _out_of(self) -> dict[str, tuple[Projection, ...]]:
+        found: dict[str, tuple[Projection, ...]] = {}
+        for p in self.projections:
+            found[p.source] = (*found.get(p.source, ()), p)
+        return found
+
+    @cached_property
+    def _numbers(self) -> dict[int, int]:
+        return {id(p): i for i, p in enumerate(self.projections)}
 
     @property
     def output_shape(self) -> Shape:

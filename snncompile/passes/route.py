@@ -68,13 +68,12 @@ def written(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Tables:
 def _memory(
     network: IntegerNetwork, core: int, what: Chosen, place: dict[Slice, int]
 ) -> list[MemoryBlock]:
-    number = {id(p): i for i, p in enumerate(network.projections)}
     found: list[MemoryBlock] = []
     first = 0
     for part, memory in what.memory:
         block = MemoryBlock(
             core=core,
-            projection=number[id(part.projection)],
+            projection=network.number(part.projection),
             slice=place[part.slice],
             first=first,
             words=memory.words,

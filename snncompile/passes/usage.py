@@ -160,16 +160,16 @@ def listening(network: Graph, chip: Chip, slices: Sequence[Slice]) -> list[Liste
     A source's rows lie one after the other, so that one axon per neuron reaches them all. Only rows
     that several sources share have an axon for themselves.
     """
-    number = {id(p): i for i, p in enumerate(network.projections)}
     found: list[Listening] = []
     together: dict[str, list[tuple[int, Region]]] = {}
     for place, s in enumerate(slices):
         for what in demand.into(chip, network, s):
             p = what.projection
+            number = network.number(p)
             if what.shared:
-                found.append(Listening(p.source, what.region, (number[id(p)],), place))
+                found.append(Listening(p.source, what.region, (number,), place))
             else:
-                together.setdefault(p.source, []).append((number[id(p)], what.region))
+                together.setdefault(p.source, []).append((number, what.region))
     for source, parts in together.items():
         region = _union([region for _, region in parts])
         found.append(Listening(source, region, tuple(dict.fromkeys(i for i, _ in parts)), None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any, ClassVar
 
@@ -60,7 +61,7 @@ class Convolution(Wiring):
                 f"convolution: kernel {self.kernel} is larger than source {self.source_shape}"
             )
 
-    @property
+    @cached_property
     def target_shape(self) -> Shape:
         """(channels, *space) of the target."""
         axes = zip(
