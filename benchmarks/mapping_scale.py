@@ -2,7 +2,7 @@
 
     python benchmarks/mapping_scale.py            # all but the largest: some minutes
     python benchmarks/mapping_scale.py vgg224     # 138 M parameters: two minutes, 2 GiB
-    python benchmarks/mapping_scale.py stack-1x stack-4x stack-16x  # one stack, larger images
+    python benchmarks/mapping_scale.py stack-1x stack-4x stack-16x stack-64x  # larger images
 
 Weights are random integers: what is measured is the mapping, not training. Memory per neuron leaves
 out what the interpreter and its libraries take before there is a network.
@@ -20,6 +20,7 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
 import large
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -49,10 +50,11 @@ LEFT_OUT = ("vgg224", "vgg224-convolutions")
 def measured(name: str) -> dict[str, object]:
     """Return what compiling one network takes."""
     make, chip = NETWORKS[name]
+    compiler = snncompile.compile  # imports torch, which is no part of the mapping
     before = peak()
     network = make()
     start = time.perf_counter()
-    program = snncompile.compile(network, chip=chip, prune=False)
+    program = compiler(network, chip=chip, prune=False)
     seconds = time.perf_counter() - start
     size = {p.name: p.size for p in network.populations}
     return {
@@ -93,10 +95,12 @@ def main() -> None:
     columns = ("network", "chip", "neurons", "synapses", "parameters", "cores", "chips")
     for column in (*columns, "seconds", "GiB", "us per neuron", "KiB per neuron"):
         table.add_column(column, justify="left" if column in columns[:2] else "right")
+    rows = []
     for name in chosen:
         command = [sys.executable, str(Path(__file__)), "--one", name]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         row = json.loads(done.stdout)
+        rows.append(row)
         counts = [f"{row[column]:,}" for column in columns[2:]]
         each = 1e6 * row["seconds"] / row["neurons"]
         more = (row["gib"] - row["gib_before"]) * 2**20 / row["neurons"]
@@ -104,6 +108,22 @@ def main() -> None:
         table.add_row(row["network"], row["chip"], *counts, *times)
         print("\n".join(row["log"]), file=sys.stderr)
     Console(width=160).print(table)
+    print(growth(rows))
+
+
+def growth(rows: list[dict[str, float]]) -> str:
+    """Return how time and memory grow, as powers of the neurons: slopes of logarithms."""
+    if len({row["neurons"] for row in rows}) < 2:
+        return "one size: no exponents"
+    size = np.log([row["neurons"] for row in rows])
+    seconds, memory = (
+        np.polyfit(size, np.log(values), 1)[0]
+        for values in (
+            [row["seconds"] for row in rows],
+            [max(row["gib"] - row["gib_before"], 1e-6) for row in rows],
+        )
+    )
+    return f"fitted: time grows as neurons^{seconds:.2f}, memory as neurons^{memory:.2f}"
 
 
 if __name__ == "__main__":
