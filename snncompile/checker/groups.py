@@ -19,15 +19,10 @@ Shared = dict[tuple[int, int], tuple[int, int]]
 
 def shared_by(network: IntegerNetwork, mapping: Mapping) -> Shared:
     """Return (neurons that share axons, those axons) by (block of axons, slice they are in)."""
-    found: Shared = {}
-    groups = [n for n, axons in enumerate(mapping.tables.axons) if axons.grouped]
-    if not groups:
-        return found
-    slice_of, alone = _slices(network, mapping), _alone(network, mapping)
-    for number in groups:
-        for place, neurons in _members(mapping, number, slice_of, alone):
-            found[number, place] = len(neurons), _axons(network, mapping, number, neurons)
-    return found
+    return {
+        (number, place): (len(neurons), _axons(network, mapping, number, neurons))
+        for number, place, neurons in _grouped(network, mapping)
+    }
 
 
 def _axons(network: IntegerNetwork, mapping: Mapping, number: int, neurons: Ints) -> int:
@@ -46,28 +41,28 @@ def _axons(network: IntegerNetwork, mapping: Mapping, number: int, neurons: Ints
 def groups_of(network: IntegerNetwork, mapping: Mapping) -> dict[tuple[int, int], dict[int, int]]:
     """Return, by (projection, slice) of a block of memory, the slice of each grouped source."""
     found: dict[tuple[int, int], dict[int, int]] = {}
-    groups = [n for n, axons in enumerate(mapping.tables.axons) if axons.grouped]
-    if not groups:
-        return found
-    slice_of, alone = _slices(network, mapping), _alone(network, mapping)
-    for number in groups:
-        for place, neurons in _members(mapping, number, slice_of, alone):
-            for reached in mapping.tables.axons[number].memory:
-                block = mapping.tables.memory[reached]
-                mine = found.setdefault((block.projection, block.slice), {})
-                mine.update(dict.fromkeys(neurons.tolist(), place))
+    for number, place, neurons in _grouped(network, mapping):
+        for reached in mapping.tables.axons[number].memory:
+            block = mapping.tables.memory[reached]
+            mine = found.setdefault((block.projection, block.slice), {})
+            mine.update(dict.fromkeys(neurons.tolist(), place))
     return found
 
 
-def _members(
-    mapping: Mapping, number: int, slice_of: dict[str, Ints], alone: dict[str, NDArray[np.bool_]]
-) -> Iterator[tuple[int, Ints]]:
-    axons = mapping.tables.axons[number]
-    neurons = axons.region.neurons()
-    for place in axons.grouped:
-        if axons.source in alone:
+def _grouped(network: IntegerNetwork, mapping: Mapping) -> Iterator[tuple[int, int, Ints]]:
+    """Yield (block of axons, slice, neurons in it that share axons)."""
+    groups = [n for n, axons in enumerate(mapping.tables.axons) if axons.grouped]
+    if not groups:
+        return
+    slice_of, alone = _slices(network, mapping), _alone(network, mapping)
+    for number in groups:
+        axons = mapping.tables.axons[number]
+        if axons.source not in alone:
+            continue
+        neurons = axons.region.neurons()
+        for place in axons.grouped:
             mine = (slice_of[axons.source][neurons] == place) & alone[axons.source][neurons]
-            yield place, neurons[mine]
+            yield number, place, neurons[mine]
 
 
 def _slices(network: IntegerNetwork, mapping: Mapping) -> dict[str, Ints]:

@@ -42,7 +42,7 @@ class Watch:
         assert any(self.folder.iterdir())
         for process in self.processes():
             with contextlib.suppress(OSError):
-                files = re.findall(r"/dev/shm/\S+", (process / "maps").read_text())
+                files = re.findall(r"/\S+/shm/\S+", (process / "maps").read_text())
                 self.memory |= set(map(Path, files))
 
     def nothing_is_left(self) -> bool:

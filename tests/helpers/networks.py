@@ -14,6 +14,8 @@ from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Proj
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
 from snncompile.neurons.readout import IntegerReadout, Readout
+from snncompile.passes.partition import Partition
+from snncompile.passes.quantize import Quantize
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, dense, integer_dense
@@ -167,6 +169,15 @@ def formatted(chip: Chip, **formats: int | Sequence[int] | None) -> Chip:
 
 def design(network, chip: Chip = TOY, calibration=None) -> Design:
     return Design(network, chip, calibration)
+
+
+def quantized(network, chip: Chip = TOY, calibration=None, **options) -> Design:
+    return Quantize(**options)(design(network, chip, calibration))
+
+
+def partitioned(network, chip: Chip = TOY) -> Design:
+    """Return the design with a core for every slice, unless a population has several on one."""
+    return Partition(share=False)(design(network, chip))
 
 
 def apart(network, **options):

@@ -166,42 +166,6 @@ def test_refuses_nonsense(make, message):
     assert str(error.value) == message
 
 
-def test_quantize():
-    neuron = BistableFire([1.0, 2.0], 4, [0, 4], 0.5, [1, 1]).quantize(640.0, TOY.formats)
-    assert {name: getattr(neuron, name).tolist() for name in neuron.parameters()} == {
-        "threshold": [10, 20],
-        "window": 4,
-        "start": [0, 4],
-        "bias_mantissa": 320,
-        "bias_exponent": 0,
-        "once": [1, 1],
-    }
-    assert len(np.unique(neuron.profile()["compartment"])) == 2
-
-
-def test_one_cycle_has_a_profile_of_its_own():
-    neuron = IntegerBistableFire(1, 4, [0, 4, 4], once=[0, 0, 1])
-    assert len(np.unique(neuron.profile()["compartment"])) == 3
-
-
-@given(
-    p=st.fixed_dictionaries(PARAMETERS | laws.BIAS),
-    drive=st.lists(laws.DRIVE, min_size=1, max_size=20),
-)
-def test_it_listens_only_where_input_matters(p, drive):
-    neuron = IntegerBistableFire(**p)
-    heard = neuron.listens(np.arange(len(drive)))
-    assert laws.run(neuron, drive) == laws.run(neuron, np.where(heard, drive, 0).tolist())
-    first = p["start"] + np.arange(p["window"])
-    wanted = first if p["once"] else first + np.arange(9)[:, None] * 2 * p["window"]
-    assert np.flatnonzero(heard).tolist() == [n for n in wanted.ravel() if n < len(drive)]
-
-
-def test_a_population_listens_where_one_of_its_neurons_does():
-    neuron = IntegerBistableFire(1, [1, 2], [0, 3], once=[0, 1])
-    assert "".join(map(str, neuron.listens(np.arange(8)).astype(int))) == "10111010"
-
-
 def test_two_layers_compute_a_rectified_network_of_counts():
     """The count of the second window is the rounded ReLU; negative sums send nothing, ever."""
     window, rng = 16, np.random.default_rng(2)

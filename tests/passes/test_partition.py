@@ -16,9 +16,9 @@ from networks import (
     TOY,
     alone,
     changed,
-    design,
     integer_chain,
     limited,
+    partitioned,
     random_integer_network,
 )
 
@@ -28,7 +28,7 @@ from snncompile.ir.mapping import Mapping, Slice
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
-from snncompile.passes.partition import Partition, cut
+from snncompile.passes.partition import cut
 from snncompile.passes.usage import RESOURCES, usage
 from snncompile.passes.usage import limits as core_limits
 from snncompile.synapses.base import IntegerSynapses
@@ -39,11 +39,6 @@ from snncompile.synapses.sparse import Sparse
 
 HARD = IntegerCubaLif(4095, 0, 1)
 SOFT = IntegerCubaLif(4095, 0, 1, reset="soft")
-
-
-def partitioned(network, chip=TOY):
-    """Return the design with a core for every slice, unless a population has several on one."""
-    return Partition(share=False)(design(network, chip))
 
 
 def sizes(network, chip=TOY) -> dict[str, list[int]]:

@@ -9,23 +9,18 @@ from networks import (
     TOY,
     alone,
     changed,
-    design,
     integer_chain,
     limited,
+    partitioned,
 )
 
 from snncompile.errors import FitError, UnsupportedError
 from snncompile.hwmodels.schema import Chip
 from snncompile.neurons.cuba_lif import IntegerCubaLif
-from snncompile.passes.partition import Partition
 from snncompile.synapses.dense import integer_dense
 
 HARD = IntegerCubaLif(4095, 0, 1)
 SOFT = IntegerCubaLif(4095, 0, 1, reset="soft")
-
-
-def partitioned(network, chip=TOY):
-    return Partition(share=False)(design(network, chip))
 
 
 def without_relays(chip: Chip) -> Chip:

@@ -15,8 +15,8 @@ from networks import (
     alone,
     chain,
     changed,
-    design,
     formatted,
+    quantized,
     random_network,
     spikes,
 )
@@ -34,10 +34,6 @@ from snncompile.synapses.dense import dense
 
 SEEDS = st.integers(0, 10**9)
 BITS = (2, 3, 4, 5, 6, 8)
-
-
-def quantized(network, chip=TOY, calibration=None, **options):
-    return Quantize(**options)(design(network, chip, calibration))
 
 
 HARD = CubaLif(1.0, 0.0, 1.0)
@@ -306,57 +302,6 @@ def test_a_smaller_clip_must_be_clearly_better(seed, bits):
                 best = clip
         assert report.clip == (best if network.into(population.name) else 1.0)
         assert report.output_error == single[best].quantized[i].output_error
-
-
-def test_output_error_is_the_share_of_wrong_spikes_given_right_inputs():
-    """b gets a's float spikes, not those of the quantized a."""
-    network = chain(1, 1, 1, neuron=IntegrateFire(1.0, reset="hard"), weight=0.7)
-    network = changed(network, "a", neuron=IntegrateFire(0.7, reset="hard"))
-    x = np.ones((1, 8, 1), np.uint8)
-    done = quantized(network, calibration=x)
-    assert network.run(x).spikes.sum() > 0
-    assert done.quantized[1].output_error == 0.0
-
-
-def test_output_error_of_a_readout_is_relative():
-    """2 bits: of 1 and 0.4, the clip is kept of the one and nothing, or the clip, of the other."""
-    network = alone(Readout(1.0, 1.0), weight=[[1.0, 0.4]], sources=2)
-    x = np.array([[[1, 0], [0, 1]]], np.uint8)
-    report = quantized(network, calibration=x, bits=2).quantized[0]
-    assert report.output_error == pytest.approx(abs_error(report.clip), rel=1e-3)
-
-
-def abs_error(clip: float) -> float:
-    kept = clip * np.rint(0.4 / clip)
-    return float((((clip - 1) ** 2 + (kept - 0.4) ** 2) / (1 + 0.4**2)) ** 0.5)
-
-
-def test_reported_errors_by_hand():
-    neuron = CubaLif([1 / 3, 0.5], 0.0, [1.0, 0.6], [0.0, 0.1])
-    network = alone(neuron, 2, [[1.0, 0.4], [0.0, -1.0]], sources=2)
-    report = quantized(network, bits=2, steps=1).quantized[0]
-    scale = report.scale
-    assert report.weight_error == pytest.approx((0.16 / 2.16) ** 0.5)
-    thresholds = np.array([1.0, 0.6]) * scale / 64
-    assert report.parameter_error == pytest.approx(
-        {
-            "current_decay": abs(1365 / 4096 - 1 / 3),
-            "potential_decay": 0.0,
-            "threshold": np.abs(np.rint(thresholds) - thresholds).max() * 64 / scale,
-            "bias": bias_error(0.1 * scale) / scale / 0.1,
-        }
-    )
-
-
-def bias_error(value: float) -> float:
-    exponent = next(e for e in range(8) if np.rint(value / 2**e) <= 4095)
-    return abs(np.rint(value / 2**exponent) * 2**exponent - value)
-
-
-def test_nothing_lost_is_an_error_of_zero():
-    report = quantized(alone(HARD, weight=[[0.0]])).quantized[0]
-    assert report.weight_error == 0.0
-    assert report.parameter_error["bias"] == 0.0
 
 
 # Network, chip, bits, whole message.
