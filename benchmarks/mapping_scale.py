@@ -111,11 +111,16 @@ def main() -> None:
     print(growth(rows))
 
 
+LEAST_SPREAD = 4
+"""Largest over smallest network from which on an exponent says something."""
+
+
 def growth(rows: list[dict[str, float]]) -> str:
     """Return how time and memory grow, as powers of the neurons: slopes of logarithms."""
-    if len({row["neurons"] for row in rows}) < 2:
-        return "one size: no exponents"
-    size = np.log([row["neurons"] for row in rows])
+    neurons = [row["neurons"] for row in rows]
+    if max(neurons) < LEAST_SPREAD * min(neurons):
+        return f"sizes within a factor of {LEAST_SPREAD}: no exponents"
+    size = np.log(neurons)
     seconds, memory = (
         np.polyfit(size, np.log(values), 1)[0]
         for values in (
