@@ -105,9 +105,24 @@ def _block(
         yield f"{where} is stored on core {block.core}"
     if block.delay != p.delay:
         yield f"{where} has delay {block.delay} instead of {p.delay}"
-    least, most = words(chip, p, s, block, groups)
-    if not least <= block.words <= most:
-        yield f"{where} has {block.words} words, needs {least}"
+    size = words(chip, p, s, block, groups)
+    if not size.least <= block.words <= size.most:
+        yield f"{where} has {block.words} words, needs {size.least}"
+    longest = None if chip.rows is None else chip.rows.row_words.whole
+    if longest is not None and size.longest > longest:
+        yield f"{where} has a row of {size.longest} words, at most {longest} are possible"
+
+
+def _formats(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
+    """No core has more synapse formats than it can: those counted that no width can make one."""
+    most = None if chip.rows is None else chip.rows.formats.whole
+    formats: defaultdict[int, set[tuple[object, ...]]] = defaultdict(set)
+    for block in mapping.tables.memory:
+        delayed = block.delay > 1
+        formats[block.core].add((block.format, block.weight_bits, block.shared_sign, delayed))
+    for core, found in formats.items():
+        if most is not None and len(found) > most:
+            yield f"core {core} has {len(found)} synapse formats of {most}"
 
 
 def _axons(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
@@ -223,4 +238,4 @@ def _name(p: Projection) -> str:
     return f"{p.source} -> {p.target}"
 
 
-RULES = (_neurons, _sites, _memory, _axons, _routes, limits, own_rules)
+RULES = (_neurons, _sites, _memory, _formats, _axons, _routes, limits, own_rules)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import compress, pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +35,20 @@ Entry = tuple[int, int, int]
 """(synapses stored, index to be held, largest gap)."""
 
 
+class Size(NamedTuple):
+    """Words of a block of memory."""
+
+    least: int
+    """As few as it can take."""
+    most: int
+    """With indices and gaps as wide as they may be."""
+    longest: int = 0
+    """Of the longest row, at least; 0 where rows have no limit."""
+
+
 def words(
     chip: Chip, projection: Projection, s: Slice, block: MemoryBlock, groups: Groups | None = None
-) -> tuple[int, int]:
+) -> Size:
     """Return the fewest and the most words that a block of memory can take.
 
     Args:
@@ -50,12 +62,14 @@ def words(
     assert isinstance(synapses, IntegerSynapses)
     width = chip.core.synapse_word_bits.whole or 64
     if block.format == chip.encoding and block.format in names("fits"):
-        return 0, 0  # no words in a memory: the chip has rules of its own
+        return Size(0, 0)  # no words in a memory: the chip has rules of its own
     if block.format == "packed":
-        return (_packed(projection, s, block, synapses.bits, width),) * 2
+        packed = _packed(projection, s, block, synapses.bits, width)
+        return Size(packed, packed)
     if block.format == "one_word":
         found = rows(synapses.wiring, s, shared=block.shared)
-        return (sum(len(row) * count for row, count in found.items()),) * 2
+        stored = sum(len(row) * count for row, count in found.items())
+        return Size(stored, stored)
     if block.format not in SPLIT:
         raise MappingError(f"there is no synapse format {block.format!r}")
     each = _bits(synapses, s, block) + (DELAY_BITS if projection.delay > 1 else 0)
@@ -96,7 +110,7 @@ def _weighted(
     groups: Groups,
     each: int,
     width: int,
-) -> tuple[int, int]:
+) -> Size:
     """Return the words of rows whose signs are apart or that are as large as others."""
     if block.columns:
         found = list(column_rows(synapses, s))
@@ -114,7 +128,7 @@ def _weighted(
         key = -1 - number if group < 0 else group
         least.append((key, _row(entries, block.format, each, width, None)))
         most.append((key, _row(entries, block.format, each, width, widest)))
-    return _padded(least), _padded(most)
+    return Size(_padded(least), _padded(most), max((size for _, size in least), default=0))
 
 
 def _lists(row: Positions, weight: tuple[int, ...], first: int, apart: bool) -> list[Positions]:
@@ -145,14 +159,16 @@ def _packed(projection: Projection, s: Slice, block: MemoryBlock, bits: int, wid
     return sum(-(-len(row) * bits // width) * count for row, count in found.items())
 
 
-def _loihi1(found: dict[Positions, int], kind: str, each: int, width: int) -> tuple[int, int]:
-    least = most = 0
+def _loihi1(found: dict[Positions, int], kind: str, each: int, width: int) -> Size:
+    least = most = longest = 0
     widest = max((max(row) for row in found), default=0)
     for row, count in found.items():
         entries = tuple(_entries(row, kind))
-        least += count * _row(entries, kind, each, width, None)
+        size = _row(entries, kind, each, width, None)
+        least += count * size
         most += count * _row(entries, kind, each, width, widest)
-    return least, most
+        longest = max(longest, size)
+    return Size(least, most, longest)
 
 
 def _entries(row: Positions, kind: str) -> Iterator[Entry]:

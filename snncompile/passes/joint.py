@@ -131,7 +131,7 @@ def _mapping(network: IntegerNetwork, chip: Chip, work: _Work) -> Mapping:
     for slot in (work.slot, work.packed):
         in_use = list(dict.fromkeys(slot.tolist()))
         at = [Site(i, int(slots.x[k]), int(slots.y[k])) for i, k in enumerate(in_use)]
-        mapping = Mapping(tuple(settled(work.slices, slot)), tuple(at))
+        mapping = Mapping(tuple(settled(network, chip, work.slices, slot)), tuple(at))
         if _fits(network, chip, mapping):
             break
     return mapping

@@ -37,7 +37,7 @@ def packed(
         used: what each takes on a core of its own.
         share: whether a core may hold slices of several populations.
     """
-    return settled(slices, packed_on(network, chip, slices, used, share=share))
+    return settled(network, chip, slices, packed_on(network, chip, slices, used, share=share))
 
 
 def packed_on(
@@ -63,9 +63,15 @@ def packed_on(
     return core_of
 
 
-def settled(slices: Sequence[Slice], core_of: NDArray[np.int64]) -> list[Slice]:
-    """Return the slices with cores counted anew; those of a core that make up a box become one."""
-    return _merged(_numbered(slices, core_of))
+def settled(
+    network: IntegerNetwork, chip: Chip, slices: Sequence[Slice], core_of: NDArray[np.int64]
+) -> list[Slice]:
+    """Return the slices with cores counted anew; those of a core that make up a box become one.
+
+    Rows of a box may be longer and in other formats than those of its slices; where its core has
+    not enough for them the slices stay as they are.
+    """
+    return _merged(network, chip, _numbered(slices, core_of))
 
 
 @dataclass
@@ -117,12 +123,34 @@ def _numbered(slices: Sequence[Slice], core_of: NDArray[np.int64]) -> list[Slice
     return [replace(s, core=number[core]) for s, core in zip(slices, core_of.tolist(), strict=True)]
 
 
-def _merged(slices: Sequence[Slice]) -> list[Slice]:
+def _merged(network: IntegerNetwork, chip: Chip, slices: Sequence[Slice]) -> list[Slice]:
     """Return the slices, those of one population and core that make up a larger box as one."""
     together: dict[tuple[str, int], list[Slice]] = {}
+    on: dict[int, list[Slice]] = {}
     for s in slices:
         together.setdefault((s.population, s.core), []).append(s)
-    return [s for group in together.values() for s in _joined(group)]
+        on.setdefault(s.core, []).append(s)
+    found: list[Slice] = []
+    for (_, core), group in together.items():
+        boxes = _joined(group)
+        if len(boxes) < len(group) and not _held(network, chip, boxes, on[core]):
+            boxes = group
+        found += boxes
+    return found
+
+
+def _held(
+    network: IntegerNetwork, chip: Chip, boxes: Sequence[Slice], beside: Sequence[Slice]
+) -> bool:
+    """Whether a core has room for the rows and formats of boxes besides those of its slices."""
+    if chip.rows is None:
+        return True
+    limits = usage.limits(chip)
+    rows = [part.memory for s in boxes for part in demand.into(chip, network, s)]
+    others = [part.memory for s in beside for part in demand.into(chip, network, s)]
+    formats = frozenset().union(*(memory.formats for memory in (*rows, *others)))
+    longest = max((memory.longest for memory in rows), default=0)
+    return longest <= limits["row_words"] and len(formats) <= limits["synapse_formats"]
 
 
 def _joined(group: list[Slice]) -> list[Slice]:

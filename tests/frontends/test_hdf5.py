@@ -19,7 +19,7 @@ HEAP_HEADER = 16
 
 def names(path, count=3):
     with h5py.File(path, "w") as file:
-        file.create_dataset("names", data=["name"] * count, dtype=h5py.string_dtype())
+        file.create_dataset("in/names", data=["name"] * count, dtype=h5py.string_dtype())
         file["self"] = file["/"]
     return path
 
@@ -42,7 +42,7 @@ def test_a_file_that_does_not_end_is_refused_and_the_next_is_read(tmp_path, monk
     )
     monkeypatch.undo()
     with opened(names(tmp_path / "names.nir", count=1)) as root:
-        assert root.text("names") == "name"
+        assert root.group("in", "in").text("names") == "name"
 
 
 def test_a_process_that_was_ended_between_files_is_started_anew(tmp_path):

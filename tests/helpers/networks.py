@@ -140,10 +140,11 @@ def changed(network, population: str | None = None, projection: int | None = Non
 
 
 def limited(chip: Chip, **limits: int | None) -> Chip:
-    """Return the chip with other limits per core; `cores` is the number of cores."""
+    """Return the chip with other limits per core, of rows too; `cores` is the number of cores."""
     data = chip.model_dump(mode="json")
     for name, value in limits.items():
-        number = data["mesh"]["cores"] if name == "cores" else data["core"][name]
+        of = "mesh" if name == "cores" else "core" if name in data["core"] else "rows"
+        number = data[of][name]
         number["value"] = value
         number["evidence"] = "unknown" if value is None else "made up"
         if name == "cores":

@@ -268,3 +268,56 @@ def test_choices_of_a_core_stay_within_its_formats():
     check(network, LOIHI1, mapping)
     for what in chosen(network, LOIHI1, mapping).values():
         assert what.used["synapse_formats"] <= 7
+
+
+# Limits of rows; formats that each core uses, its longest row. 784 - 128 - 10.
+ROW_LIMITS = [
+    ({}, [(6, 103)]),
+    ({"formats": 4}, [(4, 103)]),
+    ({"formats": 3}, [(3, 103), (1, 2)]),
+    ({"formats": 2}, [(2, 103), (2, 17), (1, 2)]),
+    ({"formats": 1}, [(1, 15), (1, 2)]),
+    ({"row_words": 103}, [(6, 103)]),
+    ({"row_words": 102}, [(5, 52)]),
+    ({"row_words": 17}, [(3, 17)]),
+    ({"row_words": 5}, [(2, 5)]),
+]
+
+
+@pytest.mark.parametrize("limits, wanted", ROW_LIMITS)
+def test_rows_and_formats_stay_within_the_limits(limits, wanted):
+    """Slices of a core become one only where its longer rows are possible."""
+    network, chip = integer_chain(1, 784, 128, 10, neuron=HARD), limited(LOIHI1, **limits)
+    mapping = mapped(network, chip)
+    check(network, chip, mapping)
+    cores = usage(network, chip, mapping)
+    assert [(c.used["synapse_formats"], c.used["row_words"]) for c in cores] == wanted
+    assert any(axons.grouped for axons in mapping.tables.axons)
+
+
+def test_two_formats_are_used_where_there_are_two():
+    weight = np.tile(np.repeat(64 * SIGNS, 20), (40, 1))
+    network = fed(Dense(40, 40), weight)
+    for formats, wanted in ((2, [(80, True)]), (1, [(40, False)] * 3)):
+        chip = limited(LOIHI1, formats=formats)
+        mapping = mapped(network, chip)
+        check(network, chip, mapping)
+        assert [(b.words, b.shared_sign) for b in mapping.tables.memory] == wanted
+    one = fed(Dense(40, 1), weight[:1].T)  # signs apart are two formats: 2 words, else 3
+    for formats, words in ((2, 2), (1, 3)):
+        (block,) = mapped(one, limited(LOIHI1, formats=formats)).tables.memory
+        assert block.words == words
+
+
+LONG = [
+    ({"row_words": 102}, "input -> a into a[0:784] has a row of 103 words, at most 102"),
+    ({"formats": 1}, "core 0 has 2 synapse formats of 1"),
+]
+
+
+@pytest.mark.parametrize("limits, message", LONG)
+def test_the_checker_refuses_rows_and_formats_beyond_the_limits(limits, message):
+    network = integer_chain(1, 784, 128, 10, neuron=HARD)
+    with pytest.raises(MappingError) as error:
+        check(network, limited(LOIHI1, **limits), mapped(network))
+    assert str(error.value).startswith(f"the mapping is wrong: {message}")

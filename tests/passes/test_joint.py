@@ -108,7 +108,8 @@ def test_atoms_travel_as_the_flows_of_their_slices(seed):
     slot = rng.integers(0, len(slots.x), len(slices))
     used = list(dict.fromkeys(slot.tolist()))
     sites = tuple(Site(i, int(slots.x[k]), int(slots.y[k])) for i, k in enumerate(used))
-    flow = flows(network, LOIHI2, Mapping(tuple(settled(slices, slot)), sites), rate)
+    mapping = Mapping(tuple(settled(network, LOIHI2, slices, slot)), sites)
+    flow = flows(network, LOIHI2, mapping, rate)
     between = flow.between().total
     assert hops(task, slot) == pytest.approx(load(flow, sites).hops + COPY * between)
     after = moved(task, slot, 500, seed)
