@@ -14,8 +14,6 @@ from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Proj
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
 from snncompile.neurons.readout import IntegerReadout, Readout
-from snncompile.passes.partition import Partition
-from snncompile.passes.quantize import Quantize
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, dense, integer_dense
@@ -173,11 +171,15 @@ def design(network, chip: Chip = TOY, calibration=None) -> Design:
 
 
 def quantized(network, chip: Chip = TOY, calibration=None, **options) -> Design:
+    from snncompile.passes.quantize import Quantize
+
     return Quantize(**options)(design(network, chip, calibration))
 
 
 def partitioned(network, chip: Chip = TOY) -> Design:
     """Return the design with a core for every slice, unless a population has several on one."""
+    from snncompile.passes.partition import Partition  # which loads numba
+
     return Partition(share=False)(design(network, chip))
 
 
