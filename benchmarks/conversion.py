@@ -31,6 +31,7 @@ from torch import nn
 import snncompile
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase, BistableRate
+from snncompile.conversion.capture import capture
 from snncompile.conversion.convert import convert
 from snncompile.conversion.method import Method
 from snncompile.conversion.signed import Signed
@@ -60,10 +61,14 @@ ROWS: list[tuple[Method, int]] = [
     (Signed(), 8),
     (Signed(), 16),
     (Signed(), 32),
+    (Signed(calibrate_bias=True), 8),
+    (Signed(calibrate_bias=True), 16),
+    (Signed(calibrate_bias=True), 32),
     (BistableRate(), 8),
     (BistablePhase(), 4),
     (BistablePhase(), 5),
     (BistablePhase(), 6),
+    (BistablePhase(), 7),
 ]
 
 
@@ -164,11 +169,15 @@ def _row(case: Case, method: Method, steps: int, answers: np.ndarray, *, priced:
     agrees = (found.predictions == answers).mean()
     in_all = network.input.coding.steps + network.phase(network.output)
     cores, energy = _priced(made.network, case.calibration) if priced else ("", "")
-    name = method.name + (", biases" if getattr(method, "calibrate_bias", False) else "")
     return (
-        f"{name:28} {steps:5} {in_all:6} {accuracy:8.2%} {agrees:7.2%} {found.spikes:9,.0f}"
-        f" {cores:>5} {energy:>9} {converting:6.1f} s {found.seconds:5.1f} s"
+        f"{title(method):28} {steps:5} {in_all:6} {accuracy:8.2%} {agrees:7.2%}"
+        f" {found.spikes:9,.0f} {cores:>5} {energy:>9} {converting:6.1f} s {found.seconds:5.1f} s"
     )
+
+
+def title(method: Method) -> str:
+    """Return the method's name in a table."""
+    return method.name + (", biases" if getattr(method, "calibrate_bias", False) else "")
 
 
 def _priced(network: Any, x: np.ndarray) -> tuple[str, str]:
@@ -213,7 +222,9 @@ def jpeg(
     calibration, _ = networks.lossless(data, "train")
     case = Case(networks.resnet20(data), calibration[:CALIBRATION], x, y, kept)
     print("ResNet-20, JPEG test images")
-    rows: Rows = [(Signed(), 32), (Signed(), 64), (BistablePhase(), 6), (BistablePhase(), 7)]
+    biases = Signed(calibrate_bias=True)
+    rows: Rows = [(Signed(), 32), (biases, 32), (biases, 64), (BistablePhase(), 6)]
+    rows += [(BistablePhase(), 7)]
     table(case, chosen(rows, methods), priced=False)
 
 
@@ -226,39 +237,74 @@ RECIPES: dict[str, dict[str, Any]] = {
 """Options of ann2snn: thresholds per channel and potentials that start at half of them; a
 percentile; a share of the maximum; its default."""
 STEPS = (8, 16, 32, 64, 128)
+COMPARED: list[Method] = [
+    Signed(),
+    Signed(calibrate_bias=True),
+    Balance(),
+    Balance(calibrate_bias=True),
+    BistablePhase(),
+]
 
 
 def spikingjelly(data: Path, samples: int) -> None:
-    """Compare with ann2snn, the same images and steps: its floats and our integers."""
+    """Compare with ann2snn, the same images and steps: its floats and our integers.
+
+    A bistable layer's window is its number of digits, so there all time steps are counted, those of
+    the delays too: as many digits as T steps in all allow, from 3 on.
+    """
     case = _resnet(data, samples)
     answers = case.answers()
     print(f"{len(case.x)} images, the model: {(answers == case.y).mean():.2%}")
     print(f"{'accuracy (agrees)':30}" + "".join(f"{f'T={t}':>17}" for t in STEPS) + "  seconds")
-    ours, seconds = [], 0.0
-    for t in STEPS:
-        made = convert(case.model, case.calibration, Signed(), t).network
-        found = run(integers(made, case.calibration), case.x)
-        ours.append(found.predictions)
-        seconds = found.seconds
-    _compared("signed, integers", ours, case, answers, seconds)
-    theirs = {}
+    ours = [_ours(case, answers, method) for method in COMPARED]
+    theirs = []
     for name, options in RECIPES.items():
         converted = _converted(data, case.calibration, options)
         start = time.perf_counter()
-        theirs[name] = _stepped(converted, case.x)
-        seconds = time.perf_counter() - start
-        _compared(f"ann2snn, {name}", theirs[name], case, answers, seconds)
-    for i, t in enumerate(STEPS):
-        best = max((found[i] == case.y).mean() for found in theirs.values())
-        ahead = (ours[i] == case.y).mean() - best
-        print(f"T={t}: ours is {100 * ahead:+.2f} points from the best of these")
+        found = _stepped(converted, case.x)
+        theirs.append(_compared(f"ann2snn, {name}", found, case, answers, start))
+    for t, mine, other in zip(STEPS, np.max(ours, axis=0), np.max(theirs, axis=0), strict=True):
+        accuracy, agrees = 100 * (mine - other)
+        print(
+            f"T={t}: best of ours - best of ann2snn: {accuracy:+.2f} points, agrees {agrees:+.2f}"
+        )
+
+
+def _ours(case: Case, answers: np.ndarray, method: Method) -> np.ndarray:
+    """Return accuracy and agreement for each of STEPS; see `spikingjelly`."""
+    found: list[np.ndarray | None] = []
+    seconds = 0.0
+    for t in STEPS:
+        steps = _digits(case, method, t) if isinstance(method, BistablePhase) else t
+        if steps < 3:
+            found.append(None)
+            continue
+        made = convert(case.model, case.calibration, method, steps).network
+        one = run(integers(made, case.calibration), case.x, kept=case.kept)
+        found.append(one.predictions)
+        seconds = one.seconds
+    start = time.perf_counter() - seconds
+    return _compared(f"{title(method)}, integers", found, case, answers, start)
+
+
+def _digits(case: Case, method: Method, most: int) -> int:
+    """Return how many digits take at most so many time steps in all."""
+    ann = capture(case.model, case.calibration.astype(np.float64))
+    depth = max(ann.levels().values())
+    return max(d for d in range(9) if method.plan(ann, d).steps + depth <= most or not d)
 
 
 def _compared(
-    name: str, found: list[np.ndarray], case: Case, answers: np.ndarray, seconds: float
-) -> None:
-    cells = (f"{(p == case.y).mean():8.2%} ({(p == answers).mean():.2%})" for p in found)
+    name: str, found: list[np.ndarray | None], case: Case, answers: np.ndarray, start: float
+) -> np.ndarray:
+    """Print and return the accuracies and agreements, (steps, 2); 0 where there are none."""
+    rows = [
+        (0.0, 0.0) if p is None else ((p == case.y).mean(), (p == answers).mean()) for p in found
+    ]
+    cells = (f"{accuracy:8.2%} ({agrees:.2%})" if agrees else "-" for accuracy, agrees in rows)
+    seconds = time.perf_counter() - start
     print(f"{name:30}" + "".join(f"{cell:>17}" for cell in cells) + f"  {seconds:.1f}", flush=True)
+    return np.array(rows)
 
 
 def _converted(data: Path, calibration: np.ndarray, options: dict[str, Any]) -> nn.Module:

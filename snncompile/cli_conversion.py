@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from snncompile.errors import InputError
+
+if TYPE_CHECKING:
+    from snncompile.conversion.auto import Budget
 
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
@@ -14,22 +19,50 @@ def convert(
     model: Annotated[str, typer.Argument(help="file.py:function that returns a torch module")],
     calibration: Annotated[Path, typer.Option(help="npz with x (samples, ...)")],
     output: Annotated[Path, typer.Option("-o", "--output", help="folder of the network to write")],
-    method: Annotated[str, typer.Option(help="signed, balance, bistable_phase ...")] = "signed",
-    steps: Annotated[int, typer.Option(help="time steps of a layer's window", min=1)] = 32,
+    method: Annotated[
+        str, typer.Option(help="signed, balance, bistable_rate, bistable_phase, auto")
+    ] = "signed",
+    steps: Annotated[int | None, typer.Option(help="of a layer's window (32)", min=1)] = None,
     coding: Annotated[str | None, typer.Option(help="constant, rate, poisson, phase")] = None,
+    calibrate_bias: Annotated[
+        bool, typer.Option("--calibrate-bias", help="biases make up for few steps (slower)")
+    ] = False,
+    max_steps: Annotated[int | None, typer.Option(help="auto: in all, with delays", min=1)] = None,
+    max_energy: Annotated[float | None, typer.Option(help="auto: joules of an inference")] = None,
+    max_loss: Annotated[
+        float | None, typer.Option(help="auto: share of other answers than the model's")
+    ] = None,
+    chip: Annotated[str | None, typer.Option(help="auto: whose integers (loihi2)")] = None,
     as_json: Json = False,
 ) -> None:
     """Make a spiking network of a trained network of ReLUs, to be compiled like any other."""
     from snncompile.cli import _say as say
-    from snncompile.conversion.convert import from_ann
+    from snncompile.conversion.convert import from_ann, with_calibrated_bias
     from snncompile.frontends.model import load_ann
     from snncompile.spikes import read_values
 
     x = read_values(calibration)
-    network = from_ann(load_ann(model), x, method, steps, coding=coding)  # type: ignore[arg-type]
+    budget = _budget(max_steps, max_energy, max_loss, chip)
+    if method == "auto" and (steps is not None or calibrate_bias):
+        raise InputError(
+            "auto chooses steps and options itself; leave out --steps, --calibrate-bias"
+        )
+    how = with_calibrated_bias(method) if calibrate_bias else method
+    network = from_ann(load_ann(model), x, how, steps or 32, coding=coding, budget=budget)  # type: ignore[arg-type]
     network.save(output)
     values = {"output": str(output), "notes": list(network.notes)}
     say(values if as_json else values | {"notes": "; ".join(network.notes)}, as_json)
+
+
+def _budget(
+    steps: int | None, energy: float | None, loss: float | None, chip: str | None
+) -> Budget | None:
+    """Return the budget of "auto", None if no option gives one."""
+    from snncompile.conversion.auto import Budget
+
+    if (steps, energy, loss, chip) == (None, None, None, None):
+        return None
+    return Budget(steps, energy, loss, chip or "loihi2")
 
 
 def present(

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from snncompile.conversion.ann import Layer
 from snncompile.conversion.method import Direct
-from snncompile.conversion.scales import MOST, Scales
+from snncompile.conversion.scales import LEAST, Scales
 from snncompile.neurons.integrate_fire import IntegrateFire
 
 
@@ -15,7 +15,7 @@ from snncompile.neurons.integrate_fire import IntegrateFire
 class Balance(Direct):
     """A rate for each activation: the share of time steps with a spike."""
 
-    scales: Scales = MOST
+    scales: Scales = LEAST
     """What a rate of 1 stands for."""
     initial: float = 0.5
     """Potential at the start, in thresholds; one half rounds instead of cutting off."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from snncompile.conversion.ann import INPUT, Ann, Layer
 from snncompile.conversion.method import Method, Plan
-from snncompile.conversion.scales import MOST, NEARLY_ALL, Scales
+from snncompile.conversion.scales import LEAST, Scales
 from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Population, Projection
 from snncompile.neurons.base import FloatNeuron
@@ -104,7 +104,7 @@ def _relay(name: str, number: int) -> str:
 class BistableRate(Bistable):
     """A layer sends as many spikes as its sum holds thresholds, at most one per step."""
 
-    scales: Scales = MOST
+    scales: Scales = LEAST
     """What a spike in every step stands for."""
     relays: bool = False
     """Whether shortcuts wait in synchronous neurons rather than in synaptic delays."""
@@ -120,7 +120,7 @@ class BistableRate(Bistable):
 class BistablePhase(Bistable):
     """A layer sends the binary digits of its sum, the largest first: steps are digits."""
 
-    scales: Scales = NEARLY_ALL
+    scales: Scales = LEAST
     """What all digits together stand for."""
     relays: bool = False
     """Whether shortcuts wait in synchronous neurons rather than in synaptic delays."""
@@ -132,6 +132,10 @@ class BistablePhase(Bistable):
     def neuron(self, steps: int, start: int, bias: Any) -> PhaseFire:
         """Return neurons that round the number to the nearest."""
         return PhaseFire(1.0, steps, start, bias, 1.0, initial=0.5**steps)  # type: ignore[arg-type]
+
+    def levels(self, steps: int) -> int:
+        """Return the largest number that so many digits can say."""
+        return int(2**steps - 1)
 
     def bias(self, layer: Layer, steps: int) -> Any:
         """Return the share that the doublings turn into 2^steps biases."""

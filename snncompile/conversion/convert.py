@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from snncompile.conversion.ann import INPUT, Ann, normalized
 from snncompile.conversion.auto import Budget, automatic
 from snncompile.conversion.bias import calibrated
 from snncompile.conversion.capture import capture
-from snncompile.conversion.method import Method
+from snncompile.conversion.method import Direct, Method
+from snncompile.conversion.spike_trains import SpikeTrains
 from snncompile.errors import InputError
 from snncompile.ir.coding import Coding, Kind
 from snncompile.ir.graph import Input, Network
@@ -71,6 +72,8 @@ def from_ann(
     """
     if method == "auto":
         x = check_calibration(calibration)
+        if coding is not None:
+            raise InputError("auto chooses the coding with the method; leave out coding")
         return automatic(capture(model, x, title), x, budget or Budget()).network
     if budget:
         raise InputError("a budget is what method='auto' keeps to; this method has its steps")
@@ -120,6 +123,18 @@ def method_of(method: str | Method) -> Method:
     return made
 
 
+def with_calibrated_bias(method: str | Method) -> Method:
+    """Return the method with its biases calibrated.
+
+    Raises:
+        InputError: there is no such method, or it has no such option.
+    """
+    made = method_of(method)
+    if not isinstance(made, Direct):
+        raise InputError(f"{made.name} has no biases to calibrate; balance and signed have")
+    return replace(made, calibrate_bias=True)  # type: ignore[type-var]
+
+
 def spiking(
     ann: Ann,
     x: NDArray[np.float64],
@@ -145,23 +160,36 @@ def spiking(
         known = ", ".join(method.codings)
         raise InputError(f"{method.name} cannot read {kind!r} input; choose from {known}")
     found = ann.activations(x) if activations is None else activations
-    scales = method.scales.all(ann, found)
+    scales = method.scales.all(ann, found, method.levels(steps))
     plan, (unit, payload) = method.plan(ann, steps), _input(x, kind)
-    scaled = normalized(ann, scales, unit * method.input_factor(kind, plan.shown))
-    network = Network(
-        Input(INPUT, ann.shape, payload, Coding(kind, unit, plan.shown, plan.steps)),
-        method.populations(scaled, plan.shown),
-        method.projections(scaled, plan.shown),
-        ann.layers[-1].name,
-        title=ann.title,
-        notes=(
-            f"convert: {method}, {steps} steps per layer, {plan.steps} in all",
-            f"convert: input is shown as {kind}, a payload of 1 is {unit:g}",
-        ),
+    factor = unit * method.input_factor(kind, plan.shown)
+    notes = (
+        f"convert: {method}, {steps} steps per layer, {plan.steps} in all",
+        f"convert: input is shown as {kind}, a payload of 1 is {unit:g}",
     )
+
+    def build(scales: dict[str, Floats]) -> Network:
+        scaled = normalized(ann, scales, factor)
+        return Network(
+            Input(INPUT, ann.shape, payload, Coding(kind, unit, plan.shown, plan.steps)),
+            method.populations(scaled, plan.shown),
+            method.projections(scaled, plan.shown),
+            ann.layers[-1].name,
+            title=ann.title,
+            notes=notes,
+        )
+
+    if isinstance(method.scales, SpikeTrains):
+        if not isinstance(method, Direct):
+            raise InputError(
+                f"{method.name} has a window per layer; spike trains balance layers that share one,"
+                " as those of balance and signed do"
+            )
+        scales = method.scales.measured(build, ann.rectified, scales, x)
+    network = build(scales)
     if getattr(method, "calibrate_bias", False):
         rates = _rates(ann, found, scales)
-        network = calibrated(network, scaled.layers, rates, x)
+        network = calibrated(network, ann.layers, rates, x)
     return Conversion(network, ann, method, steps, scales)
 
 

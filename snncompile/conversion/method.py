@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from snncompile.conversion.ann import Ann, Layer
-from snncompile.conversion.scales import MOST, Scales
+from snncompile.conversion.scales import LEAST, Scales
 from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Population, Projection
 from snncompile.neurons.base import FloatNeuron
@@ -34,7 +34,7 @@ class Method(ABC):
     """Row of the method in the registry."""
     codings: ClassVar[tuple[Kind, ...]] = ("constant", "rate", "poisson")
     """Input codings that it can read; the first is the default."""
-    scales: Scales = MOST
+    scales: Scales = LEAST
     """What suits it where the user says nothing."""
 
     @abstractmethod
@@ -57,6 +57,10 @@ class Method(ABC):
             for layer in ann.layers
             for term in layer.terms
         )
+
+    def levels(self, steps: int) -> int:
+        """Return how many values above 0 a neuron can send in a window of `steps`."""
+        return steps
 
     def input_factor(self, coding: Kind, steps: int) -> float:
         """Return what the weights of the input are multiplied by."""

@@ -20,17 +20,20 @@ class Scales(ABC):
     """Chooses, per layer, the activation above which a neuron is saturated."""
 
     @abstractmethod
-    def of(self, layer: Layer, activation: Tensor) -> Floats:
+    def of(self, layer: Layer, activation: Tensor, levels: int) -> Floats:
         """Return one scale per channel, or one for all; positive.
 
         Args:
             layer: the layer.
             activation: of the calibration samples, shape (samples, *layer shape).
+            levels: values above 0 that a neuron can send; see `Method.levels`.
         """
 
-    def all(self, ann: Ann, activations: dict[str, Tensor]) -> dict[str, Floats]:
+    def all(self, ann: Ann, activations: dict[str, Tensor], levels: int) -> dict[str, Floats]:
         """Return the scale of every rectified layer."""
-        return {layer.name: self.of(layer, activations[layer.name]) for layer in ann.rectified}
+        return {
+            layer.name: self.of(layer, activations[layer.name], levels) for layer in ann.rectified
+        }
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,11 @@ class Percentile(Scales):
         if self.per not in ("channel", "layer"):
             raise ValueError(f"per must be channel or layer, got {self.per!r}")
 
-    def of(self, layer: Layer, activation: Tensor) -> Floats:
+    def of(self, layer: Layer, activation: Tensor, levels: int) -> Floats:
         """Return the percentiles; what the model itself caps is no larger than that."""
         whole = self._percentile(activation.reshape(1, -1))
         if self.per == "channel":
-            channels = activation.transpose(0, 1).reshape(layer.channels, -1)
-            found = self._percentile(channels)
+            found = self._percentile(_by_channel(layer, activation))
             found = torch.where(found > 0, found, whole)
         else:
             found = whole
@@ -71,17 +73,58 @@ class Percentile(Scales):
         return values.topk(above + 1, dim=1).values[:, -1]
 
 
-MOST = Percentile(99.9)
-"""Suits neurons that need many steps for a rate."""
-NEARLY_ALL = Percentile(99.99)
-"""Suits neurons that make good use of few steps."""
+@dataclass(frozen=True)
+class LeastError(Scales):
+    """The scale with the least mean squared error of what can be sent, per channel.
+
+        sent = round(levels * min(activation / scale, 1)) * scale / levels
+
+    A small scale cuts off large activations, a large one rounds coarsely; with few time steps more
+    is worth cutting off. After Li et al. 2021, there for neurons that round down.
+    """
+
+    def of(self, layer: Layer, activation: Tensor, levels: int) -> Floats:
+        """Return the best of SHARES of the largest activation; see `Percentile` for silent ones."""
+        parts = [activation[i : i + PART] for i in range(0, len(activation), PART)]
+        most = torch.stack([_by_channel(layer, part).amax(dim=1) for part in parts]).amax(dim=0)
+        most = torch.where(most > 0, most, float(most.max()) or 1.0)
+        counts = sum(_histogram(_by_channel(layer, part) / most[:, None]) for part in parts)
+        middle = (torch.arange(BINS, dtype=torch.float64) + 0.5) / BINS
+        errors = []
+        for share in SHARES:
+            sent = (levels * middle / share).round().clamp(max=levels) * share / levels
+            errors.append((counts * (sent - middle).square()).sum(dim=1))
+        best = torch.tensor(SHARES)[torch.stack(errors).argmin(dim=0)]
+        scales: Floats = (best * most.double()).clamp(max=layer.cap).numpy()
+        return scales
+
+
+LEAST = LeastError()
+"""What methods take where the user says nothing."""
+BINS = 2048
+"""Of a channel's histogram of activations, from 0 to its largest."""
+SHARES = tuple(i / 100 for i in range(100, 9, -1))
+"""Of the largest activation, tried as scales."""
+PART = 32
+"""Samples counted at a time."""
+
+
+def _by_channel(layer: Layer, activation: Tensor) -> Tensor:
+    return activation.transpose(0, 1).reshape(layer.channels, -1)
+
+
+def _histogram(shares: Tensor) -> Tensor:
+    """Return how many values of each channel are in each bin, 0 left out: (channels, BINS)."""
+    channels = len(shares)
+    bins = (shares * BINS).long().clamp(max=BINS - 1) + torch.arange(channels)[:, None] * BINS
+    return bins[shares > 0].bincount(minlength=channels * BINS).reshape(channels, BINS).double()
 
 
 @dataclass(frozen=True)
 class Capped(Scales):
     """What the model itself caps its activations at, as rate-norm layers do."""
 
-    def of(self, layer: Layer, activation: Tensor) -> Floats:
+    def of(self, layer: Layer, activation: Tensor, levels: int) -> Floats:
         """Return the cap."""
         if not isfinite(layer.cap):
             raise ValueError(f"{layer.name}: its rectifier has no cap")

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from snncompile.conversion.ann import Layer
 from snncompile.conversion.method import Direct
-from snncompile.conversion.scales import NEARLY_ALL, Scales
+from snncompile.conversion.scales import LEAST, Scales
 from snncompile.neurons.signed_integrate_fire import SignedIntegrateFire
 
 
@@ -15,7 +15,7 @@ from snncompile.neurons.signed_integrate_fire import SignedIntegrateFire
 class Signed(Direct):
     """A rate for each activation, settled sooner: what was sent too early is taken back."""
 
-    scales: Scales = NEARLY_ALL
+    scales: Scales = LEAST
     """What a rate of 1 stands for."""
     initial: float = 0.5
     """Potential at the start, in thresholds; one half rounds instead of cutting off."""

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from snncompile.neurons.base import Interval, State, beyond
+import numpy as np
+
+from snncompile.neurons.base import Floats, Interval, State, beyond
 from snncompile.neurons.cyclic import Cyclic, IntegerCyclic, moment
 from snncompile.neurons.fixed import STATE_SHIFT, saturate
+
+HELD = 32
+"""Thresholds that the potential should hold in short windows too, for sums that come back."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +40,15 @@ class BistableFire(Cyclic):
     """
 
     name: ClassVar[str] = "bistable_fire"
+
+    def reach(self, drive: Floats) -> Floats:
+        """Return the potential it should be able to hold; see `Cyclic.reach`.
+
+        Twice what all its spikes take away, on both sides, or what a window can bring, if that is
+        less: a sum that goes beyond and comes back is then cut off.
+        """
+        most = np.maximum(HELD, 2 * self.window) * self.threshold
+        return np.asarray(np.minimum(most, np.abs(self.initial) + drive * self.window))
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""

@@ -47,10 +47,15 @@ class PhaseFire(Cyclic):
         super()._check()
         _check_longest(self.window)
 
-    @property
-    def reach(self) -> Floats:
-        """Potential it should be able to hold: four times the largest number it can send."""
-        return self.threshold * 2.0 ** (self.window + 2)
+    def reach(self, drive: Floats) -> Floats:
+        """Return the potential it must be able to hold; see `Cyclic.reach`.
+
+        With L = max(2^K threshold, drive + 2^(K - 1) threshold), saturating at L changes no spike:
+        with r steps of receiving to go, v ends at 2^r L - (2^r - 1) drive or more, which is at
+        least 2^K threshold, all digits; and -L ends at -2^r L + (2^r - 1) drive or less, no digit.
+        """
+        most = self.threshold * 2.0**self.window
+        return np.asarray(np.maximum(most, drive + most / 2))
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""

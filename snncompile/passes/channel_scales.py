@@ -13,6 +13,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.base import BINARY, FloatNeuron, Floats
 from snncompile.neurons.convert import limit
+from snncompile.neurons.cyclic import Cyclic
 from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.passes import formats
 from snncompile.passes.rounding import compensated, nearest
@@ -94,7 +95,7 @@ def candidates(
     """
     into = network.into(population.name)
     peaks = np.stack([_peaks(p, population) for p in into])
-    cap = _cap(population, chip)
+    cap = _cap(network, population, chip)
     # The one with most synapses per neuron decides: the bits of many weights matter most.
     main = int(np.argmax([p.synapses.wiring.synapses for p in into]))
     main_peaks = np.where(peaks[main] > 0, peaks[main], peaks.max(axis=0))
@@ -157,18 +158,33 @@ def _exponent(share: Floats, lowest: int, chip: Chip) -> int:
     return min(max(need, lowest), chip.formats.weight_exponent_highest)
 
 
-def _cap(population: Population, chip: Chip) -> Floats:
+def room(network: Network, population: Population) -> Floats | None:
+    """Return the potential per neuron that v should hold; None if the neuron says nothing."""
+    neuron = population.neuron
+    if not isinstance(neuron, Cyclic):
+        return None
+    drive = np.broadcast_to(np.abs(neuron.bias), (population.size,))
+    for p in network.into(population.name):
+        sums = np.abs(_units(p, population)).sum(axis=2)  # (channels, neurons of them)
+        payload = float(np.abs(network.payload(p.source)).max())
+        channels = sums.max(axis=1, initial=0.0) * payload
+        drive = drive + np.repeat(channels, population.size // len(channels))
+    return neuron.reach(drive)
+
+
+def _cap(network: Network, population: Population, chip: Chip) -> Floats:
     """Return the largest scale per channel with which parameters and potentials fit."""
     neuron = population.neuron
     threshold = _thresholds(population)
     bias = _per_channel(population, neuron.bias)  # type: ignore[attr-defined]
-    room = _per_channel(population, getattr(neuron, "reach", ROOM * neuron.threshold))  # type: ignore[attr-defined]
+    held = room(network, population)
+    held = ROOM * threshold if held is None else _per_channel(population, held)
     highest = limit(chip.formats.bias_mantissa) << limit(chip.formats.bias_exponent)
     with np.errstate(divide="ignore"):
         caps = [
             limit(chip.formats.threshold_mantissa) * 64 / threshold,
             highest / bias,
-            (STATE_LIMIT - 1) / room,
+            (STATE_LIMIT - 1) / held,
         ]
     return np.asarray(np.min(caps, axis=0))
 

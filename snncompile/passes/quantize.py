@@ -33,6 +33,7 @@ from snncompile.passes.channel_scales import (
     candidates,
     channelwise,
     integers,
+    room,
     shift,
 )
 from snncompile.passes.quantize_report import Made, report, unit
@@ -184,7 +185,7 @@ class Quantize(Pass):
         assert isinstance(neuron, FloatNeuron)
         into = network.into(population.name)
         largest = clip * max((_largest(p) / unit(network, p) for p in into), default=0.0)
-        cap = _largest_scale(population, chip)
+        cap = _largest_scale(network, population, chip)
         highest = chip.formats.weight_exponent_highest
         lowest = chip.formats.weight_exponent_lowest
         if self.formats == "netx":
@@ -233,8 +234,8 @@ def _largest(projection: Projection) -> float:
     return float(np.abs(projection.synapses.weight).max(initial=0.0))
 
 
-def _largest_scale(population: Population, chip: Chip) -> float:
-    """Return the largest scale whose threshold and bias are in the chip's ranges."""
+def _largest_scale(network: Network, population: Population, chip: Chip) -> float:
+    """Return the largest scale whose threshold, bias and potential are in the chip's ranges."""
     caps = [2.0**23]
     initial = np.abs(population.neuron.initial).max()
     if initial:
@@ -247,6 +248,9 @@ def _largest_scale(population: Population, chip: Chip) -> float:
     if bias:
         highest = limit(chip.formats.bias_mantissa) << limit(chip.formats.bias_exponent)
         caps.append(highest / bias)
+    held = room(network, population)
+    if held is not None:
+        caps.append((STATE_LIMIT - 1) / held.max())
     return float(min(caps))
 
 

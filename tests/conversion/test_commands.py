@@ -57,6 +57,49 @@ def test_convert_present_compile_run(files):
     run("run", files / "build", "--input", files / "shown.npz")
 
 
+def convert(files, *options) -> str:
+    return run(
+        "convert", f"{files}/model.py:build", "--calibration", files / "x.npz", "-o", files / "net",
+        *options,
+    )  # fmt: skip
+
+
+def test_auto_keeps_to_the_budget_of_the_command(files):
+    said = convert(files, "--method", "auto", "--max-steps", 20)
+    assert "auto tried bistable_phase 8: 18 time steps" in said
+    said = convert(files, "--method", "auto", "--max-loss", 0.5, "--chip", "loihi1")
+    assert "auto tried balance 8: 10 time steps" in said
+    assert "convert: Balance(" in said
+
+
+def test_calibrated_biases(files):
+    said = convert(files, "--steps", 4, "--calibrate-bias")
+    assert "biases calibrated on 30 samples" in said
+    assert "biases calibrated" not in convert(files, "--steps", 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--max-steps", 9), "a budget is what method='auto' keeps to; this method has its steps"),
+        (
+            ("--method", "auto", "--steps", 9),
+            "auto chooses steps and options itself; leave out --steps, --calibrate-bias",
+        ),
+        (
+            ("--method", "bistable_phase", "--calibrate-bias"),
+            "bistable_phase has no biases to calibrate; balance and signed have",
+        ),
+        (("--method", "auto", "--coding", "rate"), "auto chooses the coding with the method;"),
+    ],
+)
+def test_options_that_do_not_go_together(files, options, message):
+    with pytest.raises(InputError) as error:
+        convert(files, *options)
+    assert str(error.value).startswith(message)
+    assert not (files / "net").exists()
+
+
 def test_mistakes_are_one_line(files):
     for model, message in [
         ("model.py", "model.py: a function makes the model to convert; give file.py:function"),

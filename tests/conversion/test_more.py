@@ -79,16 +79,47 @@ def test_rate_norm_by_hand():
         fit_thresholds(nn.Linear(2, 2), X)
 
 
-def test_auto_takes_the_fewest_steps_within_the_budget():
+def tried(network) -> list[str]:
+    start = "convert: auto tried "
+    return [note.removeprefix(start) for note in network.notes if note.startswith(start)]
+
+
+def test_auto_takes_the_fewest_steps_within_the_loss():
     network = snncompile.from_ann(CHAIN, X, "auto", budget=Budget(loss=0.1))
-    tried = [note for note in network.notes if note.startswith("convert: auto tried")]
-    assert tried
-    shares = [float(note.split(" steps, ")[1].split("%")[0]) for note in tried]
+    shares = [float(one.split(" steps, ")[1].split("%")[0]) for one in tried(network)]
     assert shares[-1] <= 10 < min([*shares[:-1], 100])
     wanted = CHAIN(torch.tensor(X)).detach().numpy().argmax(1)
     assert (network.run(network.input.present(X)).prediction == wanted).mean() > 0.8
-    steps = [int(note.split(": ")[2].split(" time")[0]) for note in tried]
+    steps = [int(one.split(": ")[1].split(" time")[0]) for one in tried(network)]
     assert steps == sorted(steps)
+    assert f"convert: {method_of_last(network)}" in network.notes[len(tried(network))].lower()
+
+
+def method_of_last(network) -> str:
+    return tried(network)[-1].split(" ")[0].replace("_", "")
+
+
+def test_auto_without_a_loss_takes_what_is_nearest_the_model():
+    network = snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=40))
+    rows = [one.split(" ") for one in tried(network)]
+    assert [row[:2] for row in rows] == [
+        ["bistable_phase", "8:"], ["signed", "32:"], ["balance", "32:"]
+    ]  # fmt: skip
+    assert all(int(row[2]) <= 40 for row in rows)
+    off = [float(one.split("scores ")[1].split("%")[0]) for one in tried(network)]
+    nearest = rows[int(np.argmin(off))][0].replace("_", "")
+    assert f"convert: {nearest}" in network.notes[3].lower()
+
+
+def test_auto_lowers_steps_until_the_energy_suffices():
+    free = snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=20, energy_j=1.0))
+    energies = [float(one.rsplit(", ", 1)[1].removesuffix(" J")) for one in tried(free)]
+    budget = Budget(steps=20, energy_j=min(energies))
+    network = snncompile.from_ann(CHAIN, X, "auto", budget=budget)
+    assert len(tried(network)) > 3
+    for one in tried(network):
+        energy = float(one.removesuffix(" J").split(" ")[-1])
+        assert ("scores" in one) == (energy <= budget.energy_j)
 
 
 def test_auto_says_what_it_tried_where_nothing_fits():
@@ -96,12 +127,14 @@ def test_auto_says_what_it_tried_where_nothing_fits():
         snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=9, loss=-1.0))
     assert "tried signed 4: 8 time steps, " in str(error.value)
     with pytest.raises(InputError) as error:
-        snncompile.from_ann(CHAIN, X, "auto", budget=Budget(energy_j=1e-15))
+        snncompile.from_ann(CHAIN, X, "auto", budget=Budget(energy_j=1e-15, loss=0.5))
     assert " J; " in str(error.value)
     with pytest.raises(InputError, match="tried nothing, all take more steps"):
         snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=2))
     with pytest.raises(InputError, match="a budget is what method='auto' keeps to"):
         snncompile.from_ann(CHAIN, X, "signed", budget=Budget())
+    with pytest.raises(InputError, match="auto chooses the coding with the method"):
+        snncompile.from_ann(CHAIN, X, "auto", coding="rate")
 
 
 def test_diagnosis_finds_the_layer_that_was_broken():

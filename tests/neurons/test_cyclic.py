@@ -52,7 +52,7 @@ def test_it_listens_only_where_input_matters(kind, p, drive):
     heard = neuron.listens(np.arange(len(drive)))
     assert laws.run(neuron, drive) == laws.run(neuron, np.where(heard, drive, 0).tolist())
     first = p["start"] + np.arange(p["window"])
-    wanted = first if p["once"] else first + np.arange(9)[:, None] * 2 * p["window"]
+    wanted = first if p["once"] else first + np.arange(10)[:, None] * 2 * p["window"]
     assert np.flatnonzero(heard).tolist() == [n for n in wanted.ravel() if n < len(drive)]
 
 

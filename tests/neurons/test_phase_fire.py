@@ -193,3 +193,50 @@ def test_two_layers_and_a_readout_compute_with_numbers():
     scale = integer.quantized[-1].scale
     found = integer.network.run(x).spikes[:, -1] / scale
     assert np.abs(found - wanted - 0.25 * top).max() < 1.5
+
+
+def digits_of(v, window, threshold):
+    """Return what is emitted from a potential."""
+    digits = []
+    for digit in reversed(range(window)):
+        digits.append(v > threshold * 2**digit)
+        v -= threshold * 2**digit * digits[-1]
+    return digits
+
+
+@settings(max_examples=300)
+@given(
+    threshold=st.integers(1, 50),
+    drive=st.lists(st.integers(-400, 400), min_size=1, max_size=6),
+    spare=st.integers(0, 30),
+)
+def test_saturating_at_its_reach_changes_no_spike(threshold, drive, spare):
+    window = len(drive)
+    most = max(abs(d) for d in drive) + spare
+    limit = float(PhaseFire(float(threshold), window).reach(np.asarray(most)))
+    held = free = 0
+    for d in drive:
+        free = 2 * free + d
+        held = min(max(2 * held + d, -limit), limit)
+    assert digits_of(held, window, threshold) == digits_of(free, window, threshold)
+
+
+def test_dense_layers_leave_room_for_the_first_digit():
+    """Small weights would allow a threshold with which no potential reaches the first digit."""
+    window, rng = 8, np.random.default_rng(0)
+    weight = rng.choice([0.01, 0.02], (4, 60))
+    network = Network(
+        Input("input", (60,)),
+        (
+            Population("a", (4,), PhaseFire(1.0, window, initial=0.5**window)),
+            Population("b", (4,), WindowReadout(window, window, 1.0)),
+        ),
+        (Projection("input", "a", dense(weight)), Projection("a", "b", dense(np.eye(4)))),
+        "b",
+    )
+    shown = rng.random((20, 2 * window, 60)) < 0.5
+    done = Quantize()(design(network, TOY))
+    wanted = network.run(shown.astype(int)).spikes.sum(axis=1)
+    found = done.network.run(shown.astype(int)).spikes.sum(axis=1) / done.quantized[-1].scale
+    assert wanted.max() > 2**window * 0.5
+    assert np.abs(found - wanted).max() < 0.1 * wanted.max()

@@ -1,0 +1,68 @@
+"""Threshold balancing on real spike trains (Sengupta et al. 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from snncompile.conversion.ann import Layer
+from snncompile.conversion.layerwise import arriving, drives, needed, sent, shown
+from snncompile.conversion.scales import Per, Percentile
+from snncompile.ir.graph import Network
+from snncompile.neurons.base import Floats
+
+SAMPLES = 32
+"""Most calibration samples whose spikes are looked at."""
+INPUTS = 2**25
+"""Inputs of a layer that are looked at: samples times time steps times neurons."""
+
+
+@dataclass(frozen=True)
+class SpikeTrains(Percentile):
+    """The percentile of what the spikes before bring in one time step, layer after layer.
+
+    The paper's threshold is the largest input of any time step, one per layer. Spikes come together
+    by chance, so that is more than the largest activation, and rates are lower.
+    """
+
+    percent: float = 100.0
+    per: Per = "layer"
+
+    def measured(
+        self,
+        build: Callable[[dict[str, Floats]], Network],
+        layers: tuple[Layer, ...],
+        scales: dict[str, Floats],
+        x: NDArray[np.float64],
+    ) -> dict[str, Floats]:
+        """Return the scales with which that input is one threshold.
+
+        Args:
+            build: returns the network for such scales; its layers share one window (`Direct`).
+            layers: the rectified ones, in order.
+            scales: to start from.
+            x: calibration samples.
+        """
+        network = build(scales)
+        trains = shown(network, x[: _samples(network)])
+        for i, layer in enumerate(layers):
+            population, into = network.population(layer.name), drives(network, layer.name)
+            bias = torch.tensor(layer.bias / layer.per_neuron(scales[layer.name]))
+            arrived = torch.cat([part + bias for part in arriving(population, into, trains)])
+            steps = arrived.clamp(min=0).reshape(-1, *layer.shape)
+            scales = scales | {layer.name: scales[layer.name] * self.of(layer, steps, levels=1)}
+            network = build(scales)
+            population, into = network.population(layer.name), drives(network, layer.name)
+            trains[layer.name] = sent(population, into, trains)
+            trains = needed(trains, layers[i + 1 :])
+        return scales
+
+
+def _samples(network: Network) -> int:
+    assert network.input.coding is not None
+    largest = max(p.size for p in network.populations) * network.input.coding.steps
+    return max(1, min(SAMPLES, INPUTS // largest))

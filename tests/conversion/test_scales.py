@@ -1,0 +1,69 @@
+"""What an activation of 1 stands for: the scale with the least error of what can be sent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conversion_models import MODELS, images
+
+from snncompile.conversion.ann import Layer
+from snncompile.conversion.capture import capture
+from snncompile.conversion.convert import convert
+from snncompile.conversion.scales import LeastError, Percentile
+
+
+def layer(channels=1, cap=np.inf):
+    return Layer("a", (channels, 1), (), np.zeros(channels), cap)
+
+
+def column(values) -> torch.Tensor:
+    """Return the activation of one channel, a sample per value."""
+    return torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1)
+
+
+def error(activation: torch.Tensor, scale: float, levels: int) -> float:
+    a = activation.double().flatten()
+    sent = (levels * a / scale).round().clamp(max=levels) * scale / levels
+    return float((sent - a).square().mean())
+
+
+@pytest.mark.parametrize("levels", [1, 4, 15, 128])
+def test_no_other_scale_has_less_error(levels):
+    a = column(np.random.default_rng(levels).exponential(size=4000))
+    (scale,) = LeastError().of(layer(), a, levels)
+    others = [error(a, float(a.max()) * share, levels) for share in np.linspace(0.1, 1, 181)]
+    assert error(a, scale, levels) <= 1.02 * min(others)
+
+
+def test_few_levels_cut_off_more():
+    a = column(np.random.default_rng(0).exponential(size=4000))
+    scales = [float(LeastError().of(layer(), a, levels)[0]) for levels in (2, 8, 32, 1000)]
+    assert scales == sorted(scales)
+    assert scales[0] < 0.5 * float(a.max())
+    assert scales[-1] > 0.95 * float(a.max())
+
+
+def test_each_channel_has_its_own_and_silent_ones_that_of_all():
+    a = torch.zeros(100, 3, 1)
+    a[:, 0] = torch.linspace(0, 1, 100)[:, None]
+    a[:, 1] = 8 * a[:, 0]
+    first, second, silent = LeastError().of(layer(3), a, 10)
+    assert second == pytest.approx(8 * first, rel=1e-6)
+    assert silent == pytest.approx(8)
+    assert (LeastError().of(layer(3), torch.zeros(5, 3, 1), 10) == 1).all()
+    assert (LeastError().of(layer(3, cap=0.5), a, 10) <= 0.5).all()
+
+
+def test_method_says_how_many_levels_there_are():
+    made, x = MODELS["chain"](), images("chain")
+    ann = capture(made, x)
+    for method, steps, levels in [("signed", 12, 12), ("bistable_phase", 4, 15)]:
+        found = convert(made, x, method, steps).scales
+        wanted = LeastError().all(ann, ann.activations(x), levels)
+        assert all((found[name] == wanted[name]).all() for name in wanted)
+
+
+def test_percentiles_do_not_depend_on_levels():
+    a = column(np.arange(1000.0))
+    assert Percentile(90).of(layer(), a, 4) == Percentile(90).of(layer(), a, 400) == 899
