@@ -148,6 +148,16 @@ class FloatNeuron(Neuron):
         """Return the largest scale up to `scale` that the integer neuron can have."""
         return scale
 
+    def reach(self, drive: Floats) -> Floats | None:
+        """Return the potential, per neuron, that v must hold for it to fire as it should.
+
+        None where no bound on a step says so.
+
+        Args:
+            drive: the largest magnitude that a time step can bring with its bias, shape (n,) or ().
+        """
+        return None
+
     @abstractmethod
     def quantize(self, scale: Any, formats: Formats) -> IntegerNeuron:
         """Return the integer neuron whose u and v are `scale` times those of this one.

@@ -42,7 +42,7 @@ class BistableFire(Cyclic):
     name: ClassVar[str] = "bistable_fire"
 
     def reach(self, drive: Floats) -> Floats:
-        """Return the potential it should be able to hold; see `Cyclic.reach`.
+        """Return the potential it should be able to hold; see `FloatNeuron.reach`.
 
         Twice what all its spikes take away, on both sides, or what a window can bring, if that is
         less: a sum that goes beyond and comes back is then cut off.

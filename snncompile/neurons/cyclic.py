@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -73,14 +72,6 @@ class Cyclic(FloatNeuron):
         convert.check_steps("window", self.window, 1)
         convert.check_steps("start", self.start)
         _check_once(self.once)
-
-    @abstractmethod
-    def reach(self, drive: Floats) -> Floats:
-        """Return the potential, per neuron, that the width of v should hold.
-
-        Args:
-            drive: the largest magnitude that a step can bring with its bias; of all or per neuron.
-        """
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerCyclic:
         """Return the integer neuron; see `FloatNeuron.quantize`."""

@@ -48,7 +48,7 @@ class PhaseFire(Cyclic):
         _check_longest(self.window)
 
     def reach(self, drive: Floats) -> Floats:
-        """Return the potential it must be able to hold; see `Cyclic.reach`.
+        """Return the potential it must be able to hold; see `FloatNeuron.reach`.
 
         With L = max(2^K threshold, drive + 2^(K - 1) threshold), saturating at L changes no spike:
         with r steps of receiving to go, v ends at 2^r L - (2^r - 1) drive or more, which is at

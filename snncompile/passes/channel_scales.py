@@ -13,7 +13,6 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.base import BINARY, FloatNeuron, Floats
 from snncompile.neurons.convert import limit
-from snncompile.neurons.cyclic import Cyclic
 from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.passes import formats
 from snncompile.passes.rounding import compensated, nearest
@@ -159,15 +158,15 @@ def _exponent(share: Floats, lowest: int, chip: Chip) -> int:
 
 
 def room(network: Network, population: Population) -> Floats | None:
-    """Return the potential per neuron that v should hold; None if the neuron says nothing."""
+    """Return the potential per neuron that v must hold; None if its neuron type says nothing."""
     neuron = population.neuron
-    if not isinstance(neuron, Cyclic):
+    assert isinstance(neuron, FloatNeuron)
+    if neuron.reach(np.asarray(0.0)) is None:
         return None
-    drive = np.broadcast_to(np.abs(neuron.bias), (population.size,))
+    drive = np.broadcast_to(np.abs(getattr(neuron, "bias", 0.0)), (population.size,))
     for p in network.into(population.name):
         sums = np.abs(_units(p, population)).sum(axis=2)  # (channels, neurons of them)
-        payload = float(np.abs(network.payload(p.source)).max())
-        channels = sums.max(axis=1, initial=0.0) * payload
+        channels = sums.max(axis=1, initial=0.0) * float(np.abs(network.payload(p.source)).max())
         drive = drive + np.repeat(channels, population.size // len(channels))
     return neuron.reach(drive)
 

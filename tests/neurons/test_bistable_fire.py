@@ -8,11 +8,13 @@ import plain
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import TOY, design
+from networks import LOIHI2, TOY, design
 
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.bistable_fire import BistableFire, IntegerBistableFire
 from snncompile.passes.quantize import Quantize
+from snncompile.synapses.base import Synapses
+from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import dense
 
 # Neuron, accumulated weights per time step, (v, clock, output) after each.
@@ -191,3 +193,20 @@ def test_two_layers_compute_a_rectified_network_of_counts():
     assert not found[:, : 2 * window].any()
     integer = Quantize()(design(network, TOY)).network.run(x).spikes
     assert np.abs(integer.sum(axis=1) - counts).max() <= 1
+
+
+def test_integers_hold_what_a_long_window_brings():
+    """Small weights would allow a threshold of which the width of v holds 32, not 200."""
+    window = 200
+    wiring = Convolution((8, 2, 2), 1, (1, 1), (1, 1), (0, 0), (1, 1))
+    network = Network(
+        Input("input", (8, 2, 2)),
+        (Population("a", (1, 2, 2), BistableFire(1.0, window, initial=0.5)),),
+        (Projection("input", "a", Synapses(wiring, np.full(wiring.weight_shape, 0.12))),),
+        "a",
+    )
+    x = np.zeros((1, 2 * window, 8, 2, 2), np.uint8)
+    x[:, :window] = 1
+    assert network.run(x).spikes.sum(axis=1).max() == 192
+    found = Quantize()(design(network, LOIHI2)).network.run(x).spikes.sum(axis=1)
+    assert np.abs(found.astype(int) - 192).max() <= 2
