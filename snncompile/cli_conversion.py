@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,11 +34,16 @@ def convert(
         float | None, typer.Option(help="auto: share of other answers than the model's")
     ] = None,
     chip: Annotated[str | None, typer.Option(help="auto: whose integers (loihi2)")] = None,
+    diagnose: Annotated[
+        int | None, typer.Option(help="say where so many calibration samples lose", min=1)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a spiking network of a trained network of ReLUs, to be compiled like any other."""
     from snncompile.cli import _say as say
-    from snncompile.conversion.convert import from_ann, with_calibrated_bias
+    from snncompile.conversion.convert import convert as conversion
+    from snncompile.conversion.convert import with_calibrated_bias
+    from snncompile.conversion.diagnosis import diagnose as diagnosis
     from snncompile.frontends.model import load_ann
     from snncompile.spikes import read_values
 
@@ -48,10 +54,16 @@ def convert(
             "auto chooses steps and options itself; leave out --steps, --calibrate-bias"
         )
     how = with_calibrated_bias(method) if calibrate_bias else method
-    network = from_ann(load_ann(model), x, how, steps or 32, coding=coding, budget=budget)  # type: ignore[arg-type]
-    network.save(output)
-    values = {"output": str(output), "notes": list(network.notes)}
-    say(values if as_json else values | {"notes": "; ".join(network.notes)}, as_json)
+    made = conversion(load_ann(model), x, how, steps or 32, coding=coding, budget=budget)  # type: ignore[arg-type]
+    rows = diagnosis(made, x[:diagnose]) if diagnose else ()
+    made.network.save(output)
+    notes = made.network.notes
+    if as_json:
+        layers = {"layers": [asdict(row) for row in rows]} if diagnose else {}
+        say({"output": str(output), "notes": list(notes), **layers}, as_json)
+    else:
+        lines = {row.layer: str(row).removeprefix(f"{row.layer}: ") for row in rows}
+        say({"output": str(output), "notes": "; ".join(notes), **lines}, as_json)
 
 
 def _budget(

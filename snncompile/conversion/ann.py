@@ -19,6 +19,10 @@ from snncompile.synapses.scale import Scale
 
 INPUT = "input"
 """Source of what the network sees."""
+BATCH = 64
+"""Most samples whose activations are computed at a time."""
+BATCH_VALUES = 2**26
+"""Activations that are computed at a time, 8 bytes each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +88,18 @@ class Ann:
             levels[layer.name] = 1 + max((levels[t.source] for t in layer.terms), default=0)
         return levels
 
-    def activations(self, x: NDArray[np.float64], batch: int = 64) -> dict[str, Tensor]:
+    @property
+    def neurons(self) -> int:
+        """Number of neurons of all layers."""
+        return sum(layer.size for layer in self.layers)
+
+    def activations(self, x: NDArray[np.float64]) -> dict[str, Tensor]:
         """Return the activation of every layer, each (samples, *layer shape), float32.
 
         Args:
-            x: shape (samples, *shape); computed in float64.
-            batch: samples at a time.
+            x: shape (samples, *shape); computed in float64, some at a time.
         """
+        batch = max(1, min(BATCH, BATCH_VALUES // self.neurons))
         parts = [self._forward(torch.tensor(x[i : i + batch])) for i in range(0, len(x), batch)]
         return {
             layer.name: torch.cat([part[layer.name] for part in parts]).reshape(-1, *layer.shape)

@@ -25,6 +25,11 @@ PIXEL = 255
 """Whole numbers up to here are shown as they are: pixels."""
 LEVELS = 127
 """Levels per sign of an input that is no whole numbers: 8 bits."""
+ACTIVATIONS = 2**29
+"""Of all neurons for all calibration samples that are kept, 4 bytes each; as many samples are used
+as that allows,"""
+FEWEST = 4
+"""but so many at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +75,8 @@ def from_ann(
         UnsupportedError: the model uses a layer, a function or a feature that is not known.
         ImportMismatchError: what was read out of the model does not compute what it does.
     """
-    if method == "auto":
-        x = check_calibration(calibration)
-        if coding is not None:
-            raise InputError("auto chooses the coding with the method; leave out coding")
-        return automatic(capture(model, x, title), x, budget or Budget()).network
-    if budget:
-        raise InputError("a budget is what method='auto' keeps to; this method has its steps")
-    return convert(model, calibration, method, steps, coding=coding, title=title).network
+    made = convert(model, calibration, method, steps, coding=coding, budget=budget, title=title)
+    return made.network
 
 
 def convert(
@@ -87,12 +86,26 @@ def convert(
     steps: int = 32,
     *,
     coding: Kind | None = None,
+    budget: Budget | None = None,
     title: str | None = None,
 ) -> Conversion:
     """Return the network with what it was made of; see `from_ann`."""
+    if method == "auto" and coding is not None:
+        raise InputError("auto chooses the coding with the method; leave out coding")
+    if method != "auto" and budget is not None:
+        raise InputError("a budget is what method='auto' keeps to; this method has its steps")
     x = check_calibration(calibration)
     ann = capture(model, x, title)
-    return spiking(ann, x, method_of(method), steps, coding)
+    used = x[: max(FEWEST, ACTIVATIONS // ann.neurons)]
+    if method == "auto":
+        made = automatic(ann, used, budget or Budget())
+    else:
+        made = spiking(ann, used, method_of(method), steps, coding)
+    if len(used) == len(x):
+        return made
+    note = f"convert: only {len(used)} of {len(x)} calibration samples used, for memory"
+    notes = (*made.network.notes, note)
+    return replace(made, network=replace(made.network, notes=notes))
 
 
 def check_calibration(calibration: ArrayLike) -> NDArray[np.float64]:

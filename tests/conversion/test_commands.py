@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -76,6 +78,16 @@ def test_calibrated_biases(files):
     said = convert(files, "--steps", 4, "--calibrate-bias")
     assert "biases calibrated on 30 samples" in said
     assert "biases calibrated" not in convert(files, "--steps", 4)
+
+
+def test_diagnosis_says_a_line_per_layer(files):
+    said = convert(files, "--steps", 8, "--diagnose", 20)
+    (line,) = [line for line in said.splitlines() if line.startswith("layer_2: ")]
+    assert line.startswith("layer_2: cosine 0.9")
+    assert " dead, " in line
+    (row,) = json.loads(convert(files, "--steps", 8, "--diagnose", 20, "--json"))["layers"]
+    assert row["layer"] == "layer_2"
+    assert f"cosine {row['cosine']:.4f}, error {row['error']:.1%}" in line
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,14 @@ def test_auto_says_what_it_tried_where_nothing_fits():
         snncompile.from_ann(CHAIN, X, "auto", coding="rate")
 
 
+def test_large_networks_use_fewer_samples(monkeypatch):
+    neurons = sum(p.size for p in snncompile.from_ann(CHAIN, X).populations)
+    monkeypatch.setattr("snncompile.conversion.convert.ACTIVATIONS", 5 * neurons)
+    network = snncompile.from_ann(CHAIN, X, "bistable_phase", 6)
+    assert network.notes[-1] == "convert: only 5 of 12 calibration samples used, for memory"
+    assert str(network) == str(snncompile.from_ann(CHAIN, X[:5], "bistable_phase", 6))
+
+
 def test_diagnosis_finds_the_layer_that_was_broken():
     made = convert(CHAIN, X, BistablePhase(scales=Percentile(100)), 8)
     rows = diagnose(made, X)
