@@ -104,6 +104,13 @@ class _Trials:
         """Start with no trial."""
         self.ann, self.x, self.budget = ann, x, budget
         self.chip = chips.load(budget.chip)
+        self.known = [(m, many) for m, many in CANDIDATES if self._has_neurons(m, many[0])]
+        if not self.known:
+            raise InputError(
+                f"no conversion runs on {self.chip.name}: it takes window_readout and one of"
+                " integrate_fire/soft, signed_integrate_fire and phase_fire, and there are"
+                f" {', '.join(self.chip.neurons)}"
+            )
         self.activations = ann.activations(x)
         self.depth = max(ann.levels().values())
         self.notes: list[str] = []
@@ -124,7 +131,7 @@ class _Trials:
     def nearest(self) -> _Trial | None:
         """Return the candidate whose scores are nearest the model's, of those that are paid for."""
         trials = []
-        for method, _ in CANDIDATES:
+        for method, _ in self.known:
             mine = [steps for other, steps in self._candidates() if other is method]
             for steps in reversed(mine):
                 made = self._made(method, steps)
@@ -136,13 +143,15 @@ class _Trials:
                 self.notes.append(f"{method.name} {steps}: {energy:.3g} J")
         return min(trials, key=lambda trial: trial.distance, default=None)
 
+    def _has_neurons(self, method: Method, steps: int) -> bool:
+        kinds = {p.neuron.kind for p in method.populations(self.ann, steps)}
+        return kinds <= set(self.chip.neurons)
+
     def _candidates(self) -> Iterator[tuple[Method, int]]:
-        """Yield methods and steps that the chip has neurons for and the budget time steps."""
-        for method, many in CANDIDATES:
+        """Yield methods and steps for which the budget has the time steps."""
+        for method, many in self.known:
             for steps in many:
-                kinds = {p.neuron.kind for p in method.populations(self.ann, steps)}
-                known = kinds <= set(self.chip.neurons)
-                if known and self._in_all(method, steps) <= (self.budget.steps or np.inf):
+                if self._in_all(method, steps) <= (self.budget.steps or np.inf):
                     yield method, steps
 
     def _in_all(self, method: Method, steps: int) -> int:

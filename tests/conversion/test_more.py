@@ -127,7 +127,7 @@ def test_auto_says_what_it_tried_where_nothing_fits():
         snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=9, loss=-1.0))
     assert "tried signed 4: 8 time steps, " in str(error.value)
     with pytest.raises(InputError) as error:
-        snncompile.from_ann(CHAIN, X, "auto", budget=Budget(energy_j=1e-15, loss=0.5))
+        snncompile.from_ann(CHAIN, X, "auto", budget=Budget(20, 1e-15, 0.5))
     assert " J; " in str(error.value)
     with pytest.raises(InputError, match="tried nothing, all take more steps"):
         snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=2))
@@ -135,6 +135,15 @@ def test_auto_says_what_it_tried_where_nothing_fits():
         snncompile.from_ann(CHAIN, X, "signed", budget=Budget())
     with pytest.raises(InputError, match="auto chooses the coding with the method"):
         snncompile.from_ann(CHAIN, X, "auto", coding="rate")
+
+
+def test_auto_refuses_chips_without_the_neurons():
+    with pytest.raises(InputError) as error:
+        snncompile.from_ann(CHAIN, X, "auto", budget=Budget(chip="odin"))
+    assert str(error.value) == (
+        "no conversion runs on odin: it takes window_readout and one of integrate_fire/soft,"
+        " signed_integrate_fire and phase_fire, and there are integrate_fire/hard"
+    )
 
 
 def test_large_networks_use_fewer_samples(monkeypatch):
