@@ -102,12 +102,13 @@ def _automatic(case: Case, budget: Budget) -> None:
     seconds = time.perf_counter() - start
     for note in network.notes:
         print(f"  {note}")
-    found = run(integers(network, case.calibration), case.x).predictions
+    done = run(integers(network, case.calibration), case.x)
+    found = done.predictions
     share, agrees = (found == case.y).mean(), (found == case.answers()).mean()
     print(
         f"auto, {budget.loss:.0%} other answers allowed: {share:.2%}, agrees {agrees:.2%},", end=" "
     )
-    print(f"chosen in {seconds:.0f} s", flush=True)
+    print(f"{done.spikes:,.0f} spikes, chosen in {seconds:.0f} s", flush=True)
 
 
 def rate_norm(data: Path) -> None:
