@@ -83,24 +83,30 @@ def _bits(synapses: IntegerSynapses, s: Slice, block: MemoryBlock) -> int:
     """Return the bits stored per weight, which have to be enough for all of them."""
     told = next(b for b in WEIGHT_BITS if b >= synapses.bits)
     bits = block.weight_bits or told
-    weight = _stored(synapses, s)
-    if block.shared_sign:
-        fits = not (weight % (1 << (8 - bits))).any() and int(abs(weight).max(initial=0)) <= 255
-    else:
-        fits = bits >= told or not (weight % (1 << (9 - bits))).any()
-    if bits not in WEIGHT_BITS or not fits:
+    if bits not in WEIGHT_BITS or not any(
+        _hold(bits, told, weight, block.shared_sign) for weight in _stored(synapses, s)
+    ):
         raise MappingError(f"weights into {s.where} do not fit {bits} bits")
     return bits
 
 
-def _stored(synapses: IntegerSynapses, s: Slice) -> NDArray[np.int64]:
-    """Return the weights into a slice, in any order."""
+def _hold(bits: int, told: int, weight: NDArray[np.int64], shared_sign: bool) -> bool:
+    """Return whether so many bits hold all weights."""
+    if shared_sign:
+        return not (weight % (1 << (8 - bits))).any() and int(abs(weight).max(initial=0)) <= 255
+    return bits >= told or not (weight % (1 << (9 - bits))).any()
+
+
+def _stored(synapses: IntegerSynapses, s: Slice) -> Iterator[NDArray[np.int64]]:
+    """Yield weights among which are all into a slice: first those that are quickly found, then
+    no others, for at the edge a kernel may have weights that no source meets."""
     wiring, weight = synapses.wiring.plain, synapses.weight.astype(np.int64)
     if is_tile(wiring, s):
-        return weight[s.start[0] : s.stop[0]].reshape(-1)
+        yield weight[s.start[0] : s.stop[0]].reshape(-1)
     if isinstance(wiring, Dense):
-        return weight[s.neurons()].reshape(-1)
-    return np.asarray(wiring.matrix(weight)[s.neurons()].data, np.int64)
+        yield weight[s.neurons()].reshape(-1)
+    else:
+        yield np.asarray(wiring.matrix(weight)[s.neurons()].data, np.int64)
 
 
 def _weighted(
