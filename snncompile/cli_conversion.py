@@ -23,19 +23,26 @@ def convert(
     method: Annotated[
         str, typer.Option(help="signed, balance, bistable_rate, bistable_phase, auto")
     ] = "signed",
-    steps: Annotated[int | None, typer.Option(help="of a layer's window (32)", min=1)] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="time steps of a layer's window (32)", min=1)
+    ] = None,
     coding: Annotated[str | None, typer.Option(help="constant, rate, poisson, phase")] = None,
     calibrate_bias: Annotated[
         bool, typer.Option("--calibrate-bias", help="biases make up for few steps (slower)")
     ] = False,
-    max_steps: Annotated[int | None, typer.Option(help="auto: in all, with delays", min=1)] = None,
-    max_energy: Annotated[float | None, typer.Option(help="auto: joules of an inference")] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(help="auto: most time steps in all, delays included", min=1)
+    ] = None,
+    max_energy: Annotated[
+        float | None, typer.Option(help="auto: most joules of an inference")
+    ] = None,
     max_loss: Annotated[
-        float | None, typer.Option(help="auto: share of other answers than the model's")
+        float | None, typer.Option(help="auto: largest share of answers unlike the model's")
     ] = None,
     chip: Annotated[str | None, typer.Option(help="auto: whose integers (loihi2)")] = None,
     diagnose: Annotated[
-        int | None, typer.Option(help="say where so many calibration samples lose", min=1)
+        int | None,
+        typer.Option(help="so many calibration samples through every layer: where it loses", min=1),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -98,8 +98,10 @@ def _hold(bits: int, told: int, weight: NDArray[np.int64], shared_sign: bool) ->
 
 
 def _stored(synapses: IntegerSynapses, s: Slice) -> Iterator[NDArray[np.int64]]:
-    """Yield weights among which are all into a slice: first those that are quickly found, then
-    no others, for at the edge a kernel may have weights that no source meets."""
+    """Yield the weights into a slice, first with others of its channels: those are quickly found.
+
+    At the edge a kernel may have weights that no source meets, and that need no bits.
+    """
     wiring, weight = synapses.wiring.plain, synapses.weight.astype(np.int64)
     if is_tile(wiring, s):
         yield weight[s.start[0] : s.stop[0]].reshape(-1)

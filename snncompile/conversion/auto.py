@@ -83,7 +83,8 @@ def automatic(ann: Ann, x: NDArray[np.float64], budget: Budget) -> Conversion:
     method the most steps that keep to them. Every candidate runs on the chip's integers.
 
     Raises:
-        InputError: nothing keeps to the budget; the message has what came nearest.
+        InputError: nothing keeps to the budget; the message has what was tried. Or the chip lacks
+            the neurons of every candidate.
     """
     if budget.loss is None and budget.steps is None and budget.energy_j is None:
         budget = replace(budget, loss=LOSS)
@@ -151,7 +152,8 @@ class _Trials:
         """Yield methods and steps for which the budget has the time steps."""
         for method, many in self.known:
             for steps in many:
-                if self._in_all(method, steps) <= (self.budget.steps or np.inf):
+                limit = self.budget.steps
+                if limit is None or self._in_all(method, steps) <= limit:
                     yield method, steps
 
     def _in_all(self, method: Method, steps: int) -> int:

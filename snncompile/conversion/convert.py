@@ -26,10 +26,10 @@ PIXEL = 255
 LEVELS = 127
 """Levels per sign of an input that is no whole numbers: 8 bits."""
 ACTIVATIONS = 2**29
-"""Of all neurons for all calibration samples that are kept, 4 bytes each; as many samples are used
-as that allows,"""
+"""Activations of all neurons for all calibration samples that are kept, 4 bytes each; no more
+samples are used than that allows."""
 FEWEST = 4
-"""but so many at least."""
+"""Calibration samples that are used in any case."""
 
 
 @dataclass(frozen=True, eq=False)

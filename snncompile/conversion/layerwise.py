@@ -40,19 +40,19 @@ def drives(network: Network, name: str) -> Drives:
     return made
 
 
-def arriving(population: Population, drives: Drives, trains: Trains) -> Iterator[Tensor]:
+def arriving(population: Population, into: Drives, trains: Trains) -> Iterator[Tensor]:
     """Yield the input of a population, (some samples, steps, size), in the order of the samples."""
     train = next(iter(trains.values()))
     size = max(1, BATCH_BYTES // (4 * train.shape[1] * population.size))
     for start in range(0, len(train), size):
         part = slice(start, start + size)
-        yield sum((apply(trains[source][part]) for source, apply in drives), torch.zeros(()))
+        yield sum((apply(trains[source][part]) for source, apply in into), torch.zeros(()))
 
 
-def sent(population: Population, drives: Drives, trains: Trains) -> Tensor:
+def sent(population: Population, into: Drives, trains: Trains) -> Tensor:
     """Return what a population sends: int8 if it spikes, float32 if not."""
     parts = []
-    for drive in arriving(population, drives, trains):
+    for drive in arriving(population, into, trains):
         neuron = population.neuron.bind(lambda a: torch.tensor(a, dtype=torch.float32))
         state = neuron.begin(torch.zeros_like(drive[:, 0]))
         outputs = []

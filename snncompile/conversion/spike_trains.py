@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ class SpikeTrains(Percentile):
         scales: dict[str, Floats],
         x: NDArray[np.float64],
     ) -> dict[str, Floats]:
-        """Return the scales with which that input is one threshold.
+        """Return the scales with which that input is one threshold, or the model's own cap.
 
         Args:
             build: returns the network for such scales; its layers share one window (`Direct`).
@@ -54,7 +55,9 @@ class SpikeTrains(Percentile):
             bias = torch.tensor(layer.bias / layer.per_neuron(scales[layer.name]))
             arrived = torch.cat([part + bias for part in arriving(population, into, trains)])
             steps = arrived.clamp(min=0).reshape(-1, *layer.shape)
-            scales = scales | {layer.name: scales[layer.name] * self.of(layer, steps, levels=1)}
+            largest = self.of(replace(layer, cap=inf), steps, levels=1)  # in thresholds so far
+            own = np.minimum(scales[layer.name] * largest, layer.cap)
+            scales = scales | {layer.name: own}
             network = build(scales)
             population, into = network.population(layer.name), drives(network, layer.name)
             trains[layer.name] = sent(population, into, trains)

@@ -129,8 +129,9 @@ def test_auto_says_what_it_tried_where_nothing_fits():
     with pytest.raises(InputError) as error:
         snncompile.from_ann(CHAIN, X, "auto", budget=Budget(20, 1e-15, 0.5))
     assert " J; " in str(error.value)
-    with pytest.raises(InputError, match="tried nothing, all take more steps"):
-        snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=2))
+    for steps in (0, 2):
+        with pytest.raises(InputError, match="tried nothing, all take more steps"):
+            snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=steps))
     with pytest.raises(InputError, match="a budget is what method='auto' keeps to"):
         snncompile.from_ann(CHAIN, X, "signed", budget=Budget())
     with pytest.raises(InputError, match="auto chooses the coding with the method"):

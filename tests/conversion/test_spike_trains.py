@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conversion_models import MODELS, images, scaled_answer
+from torch import nn
 
 import snncompile
 from snncompile.conversion.balance import Balance
@@ -60,6 +61,17 @@ def test_percentiles_are_below_the_largest():
     most = convert(made, x, Balance(scales=SpikeTrains()), STEPS).scales
     less = convert(made, x, Balance(scales=SpikeTrains(99)), STEPS).scales
     assert all(less[name].item() < most[name].item() for name in most)
+
+
+def test_no_scale_exceeds_what_the_model_caps_at():
+    torch.manual_seed(0)
+    made = nn.Sequential(nn.Linear(6, 8), nn.ReLU6(), nn.Linear(8, 8), nn.ReLU6(), nn.Linear(8, 3))
+    x = 20 * np.abs(np.random.default_rng(0).normal(size=(12, 6)))
+    found = convert(made, x, Balance(scales=SpikeTrains()), 256)
+    assert max(scale.max() for scale in found.scales.values()) == 6
+    wanted = made(torch.tensor(x).float()).detach().numpy()
+    answer = scaled_answer(found.network, x, 256)
+    assert np.abs(answer - wanted).max() < 0.05 * np.abs(wanted).max()
 
 
 def test_layers_with_windows_of_their_own_cannot():
