@@ -50,12 +50,11 @@ class PhaseFire(Cyclic):
     def reach(self, drive: Floats) -> Floats:
         """Return the potential it must be able to hold; see `FloatNeuron.reach`.
 
-        With L = max(2^K threshold, drive + 2^(K - 1) threshold), saturating at L changes no spike:
-        with r steps of receiving to go, v ends at 2^r L - (2^r - 1) drive or more, which is at
-        least 2^K threshold, all digits; and -L ends at -2^r L + (2^r - 1) drive or less, no digit.
+        With L = max(2^K threshold, drive), saturating at L changes no spike: with r steps of
+        receiving to go, v ends at L + (2^r - 1) (L - drive) or more, which is all digits, and from
+        -L at the negative of that or less, which is none.
         """
-        most = self.threshold * 2.0**self.window
-        return np.asarray(np.maximum(most, drive + most / 2))
+        return np.asarray(np.maximum(self.threshold * 2.0**self.window, drive))
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""

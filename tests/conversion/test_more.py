@@ -39,6 +39,13 @@ def test_calibrated_biases_bring_the_answer_nearer():
     assert network.notes[-1] == "convert: biases calibrated on 12 samples"
 
 
+@pytest.mark.parametrize(("steps", "samples"), [(4, 128), (64, 64), (500, 32)])
+def test_biases_take_fewer_samples_for_more_steps(steps, samples):
+    model, x = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), np.ones((200, 3))
+    network = snncompile.from_ann(model, x, Balance(calibrate_bias=True), steps)
+    assert network.notes[-1] == f"convert: biases calibrated on {samples} samples"
+
+
 def rate_norm_model():
     torch.manual_seed(0)
     layers = nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3)
@@ -93,6 +100,13 @@ def test_auto_takes_the_fewest_steps_within_the_loss():
     steps = [int(one.split(": ")[1].split(" time")[0]) for one in tried(network)]
     assert steps == sorted(steps)
     assert f"convert: {method_of_last(network)}" in network.notes[len(tried(network))].lower()
+
+
+@pytest.mark.parametrize(("budget", "loss"), [(Budget(loss=0.0), 0), (None, 2)])
+def test_auto_stops_at_the_first_with_that_loss(budget, loss):
+    network = snncompile.from_ann(CHAIN, X, "auto", budget=budget)
+    shares = [float(one.split(" steps, ")[1].split("%")[0]) for one in tried(network)]
+    assert shares[-1] <= loss < min([*shares[:-1], 100])
 
 
 def method_of_last(network) -> str:

@@ -195,6 +195,14 @@ def test_two_layers_compute_a_rectified_network_of_counts():
     assert np.abs(integer.sum(axis=1) - counts).max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("window", "drive", "reach"),
+    [(4, 2, 8.5), (4, 100, 32), (16, 100, 32), (17, 100, 34), (200, 100, 400), (200, 1, 200.5)],
+)
+def test_reach_is_twice_all_spikes_or_what_a_window_brings(window, drive, reach):
+    assert BistableFire(1.0, window, initial=0.5).reach(np.asarray(drive)) == reach
+
+
 def test_integers_hold_what_a_long_window_brings():
     """Small weights would allow a threshold of which the width of v holds 32, not 200."""
     window = 200

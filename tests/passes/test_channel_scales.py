@@ -15,7 +15,7 @@ from snncompile.neurons.phase_fire import PhaseFire
 from snncompile.neurons.window_readout import WindowReadout
 from snncompile.passes import formats
 from snncompile.passes.bounds import bounds
-from snncompile.passes.channel_scales import channelwise, real_weight
+from snncompile.passes.channel_scales import channelwise, real_weight, room
 from snncompile.passes.quantize import Quantize
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
@@ -51,6 +51,15 @@ def weights(seed: int = 0, ratio: float = 6.0):
 
 def quantized(made, chip=LOIHI2, calibration=None, **options):
     return Quantize(**options)(design(made, chip, calibration))
+
+
+def test_room_is_for_all_weights_of_a_step_and_the_bias():
+    made = network(weights(), PhaseFire(0.01, 1, bias=-0.1), payload=(-3, 2), shortcut=[0.5, 0.7])
+    sums = np.abs(weights()).sum(axis=(1, 2, 3)) + np.array([0.5, 0.7])
+    assert room(made, made.populations[0]) == pytest.approx(np.repeat(3 * sums + 0.1, 25))
+    made = network(weights(), PhaseFire(50.0, 3))
+    assert (room(made, made.populations[0]) == 400).all()
+    assert room(network(weights()), network(weights()).populations[0]) is None
 
 
 def test_every_channel_uses_all_bits():
