@@ -35,11 +35,11 @@ from snncompile.conversion.capture import capture
 from snncompile.conversion.convert import convert
 from snncompile.conversion.method import Method
 from snncompile.conversion.signed import Signed
-from snncompile.hwmodels import load as chips
+from snncompile.hwmodels import chips
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
-from snncompile.passes.quantize import Quantize
-from snncompile.passes.retime import Retime
+from snncompile.passes.quantize.quantize import Quantize
+from snncompile.passes.timing.retime import Retime
 from snncompile.reference.simulate import batches, check_spikes
 
 CALIBRATION = 300

@@ -17,8 +17,8 @@ import numpy as np
 from rich.console import Console
 
 import snncompile
-from snncompile import demo
 from snncompile.backends.energy.baseline import SOURCE, baseline
+from snncompile.cli import demo
 from snncompile.program import Program
 from snncompile.report import estimates
 

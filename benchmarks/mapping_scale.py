@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 import snncompile
-from snncompile.checker.reach import synapses
+from snncompile.checker.wiring_reach import synapses
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Slice
 

@@ -27,16 +27,16 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from snncompile.hwmodels import load as chips
+from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping
 from snncompile.neurons.cuba_lif import IntegerCubaLif
-from snncompile.passes.partition import Partition, for_traffic
-from snncompile.passes.place import pulls, sites
-from snncompile.passes.placements import PLACEMENTS
-from snncompile.passes.traffic import Load, Rates, flows, load, rates
+from snncompile.passes.analysis.traffic import Load, Rates, flows, load, rates
+from snncompile.passes.partition.partition import Partition, for_traffic
+from snncompile.passes.place.place import pulls, sites
+from snncompile.passes.place.placements import PLACEMENTS
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 IMAGES, STEPS = 8, 32

@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.table import Table
 
 from snncompile import from_netx
-from snncompile.hwmodels import load as chips
+from snncompile.cores.lower_bound import lower_bound
+from snncompile.cores.usage import usage
+from snncompile.hwmodels import chips
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
-from snncompile.passes.lower_bound import lower_bound
-from snncompile.passes.nxtf import partition_nxtf
-from snncompile.passes.partition import Partition
-from snncompile.passes.usage import usage
+from snncompile.passes.partition.nxtf.partition import partition_nxtf
+from snncompile.passes.partition.partition import Partition
 
 NETX = Path(__file__).parents[2] / "shared" / "data" / "netx"
 """Trained lava-dl networks, which are no part of the project; left out where they are not there."""

@@ -28,7 +28,8 @@ from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import Interval
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.reference import simulate
-from snncompile.reference.ways import Scratch, ways
+from snncompile.reference.fast.base import Scratch
+from snncompile.reference.fast.projections import ways
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import integer_dense

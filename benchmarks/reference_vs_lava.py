@@ -18,12 +18,7 @@ import numpy as np
 import snncompile
 from snncompile.backends.lava import environment
 from snncompile.backends.lava.run import run
-from snncompile.ir.graph import (
-    Input,
-    IntegerNetwork,
-    Population,
-    Projection,
-)
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.synapses.dense import integer_dense
 

@@ -20,13 +20,13 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "helpers"))
 from resnet import resnet20
 
-from snncompile.hwmodels import load
+from snncompile.hwmodels import chips as load
 from snncompile.ir.design import Design
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.signed_integrate_fire import SignedIntegrateFire
-from snncompile.passes.bounds import bounds
-from snncompile.passes.quantize import Quantize
-from snncompile.passes.retime import Retime
+from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.quantize.quantize import Quantize
+from snncompile.passes.timing.retime import Retime
 from snncompile.reference.simulate import batches
 
 NEURONS = {"soft": IntegrateFire(1.0, 0.05), "signed": SignedIntegrateFire(1.0)}

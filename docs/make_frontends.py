@@ -31,7 +31,7 @@ with warnings.catch_warnings():
     }
 
 from snncompile.errors import SnnCompileError
-from snncompile.frontends.torch_module import from_torch
+from snncompile.frontends.torch.from_torch import from_torch
 
 TARGET = Path(__file__).parent / "frontends.md"
 TITLES = {
@@ -63,7 +63,7 @@ class Rounding(logging.Handler):
 @contextmanager
 def listening() -> Iterator[Rounding]:
     """Yield a handler that hears what the import logs."""
-    logger, handler = logging.getLogger("snncompile.frontends.torch_module"), Rounding()
+    logger, handler = logging.getLogger("snncompile.frontends.torch.from_torch"), Rounding()
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import snncompile
-from snncompile.spikes import encode
+from snncompile.files.spikes import encode
 
 STEPS, TEST, EPOCHS = 8, 360, 5
 DATA = load_digits()

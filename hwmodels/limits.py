@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from snncompile.hwmodels.records import Choices, Count, Known, KnownWhole, Record, problem
 
 RowKind = Literal["sparse", "run_length", "dense1", "dense2"]
-"""Ways to write a row of synapses; see `snncompile/passes/encode.py`."""
+"""Ways to write a row of synapses; see `snncompile/cores/row_encoding.py`."""
 
 
 class Mesh(Record):

@@ -52,7 +52,7 @@ Encoding = Literal[
 ]
 """How synapses are stored and counted.
 
-The first three are words in a memory, one function each in `snncompile/passes/synapse_memory.py`;
+The first three are words in a memory, one function each in `snncompile/cores/memory_words.py`;
 the others have rules of their own, one file each in `snncompile/passes/fit/`.
 """
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from snncompile.compiler import compile, load
     from snncompile.conversion.convert import from_ann
     from snncompile.errors import SnnCompileError
-    from snncompile.frontends.netx import from_netx
-    from snncompile.frontends.nir import from_nir
-    from snncompile.frontends.torch_module import from_torch
+    from snncompile.frontends.netx.from_netx import from_netx
+    from snncompile.frontends.nir.from_nir import from_nir
+    from snncompile.frontends.torch.from_torch import from_torch
     from snncompile.ir.graph import IntegerNetwork, Network
     from snncompile.program import Program
 
@@ -31,9 +31,9 @@ _WHERE = {
     "load": "snncompile.compiler:load",
     "SnnCompileError": "snncompile.errors:SnnCompileError",
     "from_ann": "snncompile.conversion.convert:from_ann",
-    "from_netx": "snncompile.frontends.netx:from_netx",
-    "from_nir": "snncompile.frontends.nir:from_nir",
-    "from_torch": "snncompile.frontends.torch_module:from_torch",
+    "from_netx": "snncompile.frontends.netx.from_netx:from_netx",
+    "from_nir": "snncompile.frontends.nir.from_nir:from_nir",
+    "from_torch": "snncompile.frontends.torch.from_torch:from_torch",
     "to_nir": "snncompile.backends.nir.write:write",
     "IntegerNetwork": "snncompile.ir.graph:IntegerNetwork",
     "Network": "snncompile.ir.graph:Network",

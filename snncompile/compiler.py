@@ -11,23 +11,16 @@ from pydantic import ValidationError
 
 from snncompile.checker.mapping import check
 from snncompile.errors import InputError
-from snncompile.hwmodels import load as chips
+from snncompile.files import folder
+from snncompile.files import network as save
+from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir import folder, save
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network
 from snncompile.options import Options
-from snncompile.passes.accumulate import Accumulate
-from snncompile.passes.alternatives import check_neurons
-from snncompile.passes.base import Pass
-from snncompile.passes.bounds import bounds
-from snncompile.passes.nxtf import PartitionNxtf
-from snncompile.passes.partition import Partition
-from snncompile.passes.place import Place
-from snncompile.passes.prune import Prune
-from snncompile.passes.quantize import Quantize
-from snncompile.passes.retime import Retime
-from snncompile.passes.route import Route
+from snncompile.passes.advice.nearest_neuron import check_neurons
+from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.pipeline import pipeline
 from snncompile.program import PROGRAM, Program, network_hash, read_program
 from snncompile.reference.simulate import check_spikes
 
@@ -107,25 +100,6 @@ def compile(
         source=network if isinstance(network, Network) else None,
         kept=design.kept,
     )
-
-
-def pipeline(options: Options) -> tuple[Pass, ...]:
-    """Return the passes in the order in which they run."""
-    return (
-        Retime(),  # before quantize: calibration runs with the own delays, which retime keeps
-        Quantize(options.bits, options.steps, options.formats),
-        Prune(on=options.prune),  # after quantize, which rounds weights to zero
-        Accumulate(),  # after prune, which may leave few enough sources
-        _partition(options),  # after quantize: memory depends on weight bits
-        Place(options.placement),
-        Route(),  # last: its tables number what the passes before put on each core
-    )
-
-
-def _partition(options: Options) -> Pass:
-    if options.rules == "nxtf":
-        return PartitionNxtf(options.encoding or "sparse")
-    return Partition(options.objective, options.share_cores)
 
 
 def load(path: str | Path) -> Program | Network | IntegerNetwork:

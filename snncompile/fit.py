@@ -9,20 +9,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from snncompile.cores import resources, usage
+from snncompile.cores.lower_bound import lower_bound
+from snncompile.cores.memory_words import ENCODINGS
 from snncompile.errors import FitError, InputError, SnnCompileError
-from snncompile.hwmodels import load as chips
+from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network
 from snncompile.ir.mapping import Mapping
-from snncompile.passes import remedies, usage
-from snncompile.passes.accumulate import Accumulate, halved
-from snncompile.passes.lower_bound import lower_bound
-from snncompile.passes.partition import cut
-from snncompile.passes.prune import Prune
-from snncompile.passes.quantize import Quantize
-from snncompile.passes.retime import Retime
-from snncompile.passes.synapse_memory import ENCODINGS
+from snncompile.passes.advice import remedies
+from snncompile.passes.partition.partition import cut
+from snncompile.passes.prune.prune import Prune
+from snncompile.passes.quantize.quantize import Quantize
+from snncompile.passes.split_fan_in.split_fan_in import Accumulate, halved
+from snncompile.passes.timing.retime import Retime
 from snncompile.reference.simulate import check_spikes
 
 FEWER_BITS = (6, 4, 2)
@@ -212,9 +213,9 @@ def _measured(
 
 
 def _fullest(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> str:
-    limits = usage.limits(chip)
+    limits = resources.limits(chip)
     shares = [
-        (found.used[name] / most, usage.RESOURCES[name])
+        (found.used[name] / most, resources.RESOURCES[name])
         for found in usage.usage(network, chip, mapping)
         for name, most in limits.items()
     ]

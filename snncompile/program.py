@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snncompile.checker.mapping import check
+from snncompile.cores.usage import CoreUsage, usage
 from snncompile.errors import InputError, MappingError
+from snncompile.files import folder
+from snncompile.files import mapping as save_mapping
+from snncompile.files import network as save
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir import folder, save, save_mapping
 from snncompile.ir.graph import IntegerNetwork, Network, Progress
 from snncompile.ir.mapping import Mapping
 from snncompile.ir.reports import Bound, QuantizedLayer
 from snncompile.ir.result import Result
 from snncompile.neurons.base import FloatNeuron
 from snncompile.options import Options
-from snncompile.passes.usage import CoreUsage, usage
 from snncompile.registry import load
 from snncompile.verification import Verification, verification
 

@@ -23,8 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest):
-    """Compare text with tests/golden/<test file>/<test name>.txt."""
-    path = HERE / "golden" / Path(request.fspath).stem / f"{request.node.name}.txt"
+    """Compare text with tests/golden/<path of the test file>/<test name>.txt."""
+    file = Path(request.fspath).relative_to(HERE).with_suffix("")
+    path = HERE / "golden" / file / f"{request.node.name}.txt"
 
     def check(text: str) -> None:
         if request.config.getoption("--update-golden"):

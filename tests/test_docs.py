@@ -10,21 +10,29 @@ import pytest
 DOCS = Path(__file__).parent.parent / "docs"
 
 
+def _script(name):
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_map_is_what_its_command_writes():
+    assert (DOCS / "map.md").read_text() == _script("make_map").page()
+
+
 def test_the_table_of_frontends_is_what_its_command_writes():
     """Imports a small model per library and feature; a cell that changed is a change to notice."""
     for library in ("snntorch", "spikingjelly", "norse", "sinabs"):
         pytest.importorskip(library)
-    spec = importlib.util.spec_from_file_location("make_frontends", DOCS / "make_frontends.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    table = module.table()
+    table = _script("make_frontends").table()
     assert table in (DOCS / "frontends.md").read_text()
     cells = [cell.strip() for line in table.splitlines() for cell in line.split("|")[2:-1]]
     assert sum(cell.startswith("exact") for cell in cells) > 60
 
 
 def test_the_table_of_nir_origins_is_what_is_assumed():
-    from snncompile.frontends.nir_assumptions import ORIGINS, SIGNS
+    from snncompile.frontends.nir.assumptions import ORIGINS, SIGNS
 
     signs = {sign.origin: sign.why for sign in SIGNS}
     signs |= {"nir": "nothing else", "snncompile": "its metadata"}

@@ -11,7 +11,7 @@ from networks import LOIHI2, chain, integer_chain, random_network, spikes
 
 import snncompile
 from snncompile.errors import InputError
-from snncompile.ir import folder
+from snncompile.files import folder
 from snncompile.neurons.readout import Readout
 from snncompile.report.verification import comparison_table, verification_values
 from snncompile.verification import Difference, verification

@@ -16,8 +16,9 @@ from torch import Tensor
 from snncompile.backends.energy import kernels
 from snncompile.ir.graph import IntegerNetwork, Progress, Projection
 from snncompile.neurons.base import BINARY
+from snncompile.reference.fast.base import Scratch
+from snncompile.reference.fast.projections import ways
 from snncompile.reference.simulate import Block, blocks
-from snncompile.reference.ways import Scratch, ways
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense

@@ -16,13 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snncompile.backends.energy.activity import Activity, network_steps, record
 from snncompile.backends.energy.costs import Costs, resolve
-from snncompile.backends.energy.counts import (
-    Counts,
-    Machine,
-    chip_machine,
-    count,
-    sanafe_machine,
-)
+from snncompile.backends.energy.counts import Counts, Machine, chip_machine, count, sanafe_machine
 from snncompile.backends.energy.cycle import Times, follow
 from snncompile.backends.energy.events import EVENTS
 from snncompile.backends.energy.result import STATIC, Estimate, Range, Row, Steps

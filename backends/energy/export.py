@@ -11,7 +11,7 @@ import numpy as np
 
 from snncompile.backends.energy.result import Estimate
 from snncompile.errors import BackendError
-from snncompile.ir import folder
+from snncompile.files import folder
 
 Columns = dict[str, list[Any]]
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.cores.compartments import compartments_per_neuron
 from snncompile.errors import FitError
 from snncompile.ir.mapping import Site
-from snncompile.passes.usage import compartments_per_neuron
 from snncompile.program import Program
 
 Ints = NDArray[np.int32]

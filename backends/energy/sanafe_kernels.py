@@ -5,7 +5,7 @@ spread evenly over the links of their way; what is on the links of a new message
 congestion. Above (hops + 1) x buffer it waits before it is sent; its network delay is the larger of
 the hops' latencies and congestion x mean receive time in flight / (hops + 1). Cores receive one
 message after the other. Source: J. Boyle et al., SANA-FE, IEEE TCAD 44(8), 2025, section on
-timing, and runs of sanafe 2.2.9, with which `tests/backends/test_sanafe.py` compares.
+timing, and runs of sanafe 2.2.9, with which `tests/backends/sanafe/test_sanafe.py` compares.
 """
 
 from __future__ import annotations

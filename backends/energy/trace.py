@@ -21,7 +21,7 @@ from snncompile.backends.energy.counts import Machine, chip_machine
 from snncompile.backends.energy.cycle import Message, follow
 from snncompile.backends.energy.timing import barrier_ns
 from snncompile.errors import InputError
-from snncompile.ir import folder
+from snncompile.files import folder
 from snncompile.program import Program
 from snncompile.reference.simulate import check_spikes
 

@@ -15,11 +15,11 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.backends.lava import words
+from snncompile.backends.lava import python_text as words
 from snncompile.backends.lava.neurons import process_of
 from snncompile.errors import BackendError
-from snncompile.ir.arrays import write_npz
-from snncompile.ir.folder import written_aside
+from snncompile.files.folder import written_aside
+from snncompile.files.npz import write_npz
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.base import BINARY
 from snncompile.synapses.base import IntegerSynapses

@@ -3,7 +3,8 @@
 What netx makes of a file was read in lava-dl (`lib/dl/netx/{hdf5,utils,blocks/process}.py`). It
 builds a chain: each layer is Lava's Dense or Conv and Lava's LIF, one time step behind the last
 one. So it cannot hold skips, loops or other neurons. Of what is in a file it ignores `delay`,
-`weight_rec` and `wgtExp`: they are not written. `snncompile/frontends/netx.py` reads the same file.
+`weight_rec` and `wgtExp`: they are not written.
+`snncompile/frontends/netx/from_netx.py` reads the same file.
 
     weights    8 bits times two, -256..254; a dense layer of zeros divides by zero in netx
     biases     times 2^6; one per neuron (dense) or per channel (convolution)
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.errors import UnsupportedError
-from snncompile.ir.folder import file_aside
+from snncompile.files.folder import file_aside
 from snncompile.ir.graph import IntegerNetwork, Population, Projection, Shape
 from snncompile.neurons.base import BINARY
 from snncompile.neurons.fixed import scaled_bias

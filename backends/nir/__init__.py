@@ -1,0 +1,4 @@
+"""The float network as a NIR file.
+
+In: a network. Out: a .nir file.
+"""

@@ -1,8 +1,8 @@
 """Write a float network as a NIR file that nir 1.0.8 reads, type check and all.
 
 NIR has no place for the time step, the kind of reset, the comparison, the initial potential; they
-are metadata, which `snncompile/frontends/nir.py` takes back. Delays are Delay nodes. The file is
-written with h5py, not with nir, whose `write` fails half-way at numbers without a shape.
+are metadata, which `snncompile/frontends/nir/from_nir.py` takes back. Delays are Delay nodes. The
+file is written with h5py, not with nir, whose `write` fails half-way at numbers without a shape.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from snncompile.backends.nir.neurons import neuron_node
 from snncompile.backends.nir.synapses import keeps_shape, synapse_nodes
 from snncompile.errors import InputError, UnsupportedError
-from snncompile.ir.folder import file_aside
+from snncompile.files.folder import file_aside
 from snncompile.ir.graph import Network, Projection, Shape
 from snncompile.neurons.base import BINARY
 from snncompile.synapses.dense import dense

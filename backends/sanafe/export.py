@@ -19,7 +19,7 @@ from snncompile.backends.sanafe import architecture
 from snncompile.backends.sanafe.network import Edges, Group, SanafeNetwork, translate
 from snncompile.backends.sanafe.run import input_trains, padded
 from snncompile.errors import UnsupportedError
-from snncompile.ir import folder
+from snncompile.files import folder
 from snncompile.program import Program
 
 

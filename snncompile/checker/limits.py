@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from snncompile.checker.groups import shared_by
+from snncompile.checker.shared_axons import shared_by
 from snncompile.errors import MappingError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork

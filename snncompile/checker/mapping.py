@@ -13,11 +13,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.checker import reach
-from snncompile.checker.groups import groups_of, shared_by
+from snncompile.checker import wiring_reach as reach
+from snncompile.checker.chip_rules import own_rules
 from snncompile.checker.limits import limits, route_entries
-from snncompile.checker.own_rules import own_rules
-from snncompile.checker.words import words
+from snncompile.checker.memory_words import words
+from snncompile.checker.shared_axons import groups_of, shared_by
 from snncompile.errors import MappingError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Projection

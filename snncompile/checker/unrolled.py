@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snncompile.checker.reach import order
+from snncompile.checker.wiring_reach import order
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping
 from snncompile.synapses.base import IntegerSynapses

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.checker.reach import Positions, axis_lines, first_targets, is_tile, order
+from snncompile.checker.wiring_reach import Positions, axis_lines, first_targets, is_tile, order
 from snncompile.ir.mapping import Slice
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution

@@ -16,16 +16,16 @@ from snncompile.conversion.bistable import BistablePhase
 from snncompile.conversion.method import Method
 from snncompile.conversion.signed import Signed
 from snncompile.errors import InputError
-from snncompile.hwmodels import load as chips
+from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.neurons.base import Floats
-from snncompile.passes.quantize import Quantize
-from snncompile.passes.retime import Retime
+from snncompile.passes.quantize.quantize import Quantize
+from snncompile.passes.timing.retime import Retime
 
 if TYPE_CHECKING:
-    from snncompile.conversion.convert import Conversion
+    from snncompile.conversion.build import Conversion
 
 CANDIDATES: tuple[tuple[Method, tuple[int, ...]], ...] = (
     (BistablePhase(), (3, 4, 5, 6, 7, 8)),
@@ -163,7 +163,7 @@ class _Trials:
         return self.budget.energy_j is None or energy is None or energy <= self.budget.energy_j
 
     def _made(self, method: Method, steps: int) -> Conversion:
-        from snncompile.conversion.convert import spiking
+        from snncompile.conversion.build import spiking
 
         return spiking(self.ann, self.x, method, steps, activations=self.activations)
 

@@ -15,12 +15,19 @@ from torch import Tensor, nn
 from snncompile.conversion.ann import INPUT, Ann, Layer, Term
 from snncompile.conversion.rate_norm import RateNorm
 from snncompile.errors import ImportMismatchError, InputError, SnnCompileError, UnsupportedError
-from snncompile.frontends import torch_graph, torch_layers
-from snncompile.frontends.torch_arguments import first_argument
-from snncompile.frontends.torch_graph import LayerGraph, NeuronLayer
-from snncompile.frontends.torch_multiply import Sum, multiplied_out
-from snncompile.frontends.torch_run import call, check_module, one_line, own_dtype, working_copy
-from snncompile.frontends.torch_trace import Call, Trace
+from snncompile.frontends.torch import known_layers as torch_layers
+from snncompile.frontends.torch import layer_graph as torch_graph
+from snncompile.frontends.torch.arguments import first_argument
+from snncompile.frontends.torch.layer_graph import LayerGraph, NeuronLayer
+from snncompile.frontends.torch.multiply_out import Sum, multiplied_out
+from snncompile.frontends.torch.run_module import (
+    call,
+    check_module,
+    one_line,
+    own_dtype,
+    working_copy,
+)
+from snncompile.frontends.torch.trace import Call, Trace
 from snncompile.neurons.base import Floats
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.compose import composed

@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from snncompile.conversion.ann import INPUT, Ann, normalized
 from snncompile.conversion.auto import Budget, automatic
-from snncompile.conversion.bias import calibrated
+from snncompile.conversion.build import Conversion, spiking
 from snncompile.conversion.capture import capture
 from snncompile.conversion.method import Direct, Method
-from snncompile.conversion.spike_trains import SpikeTrains
 from snncompile.errors import InputError
-from snncompile.ir.coding import Coding, Kind
-from snncompile.ir.graph import Input, Network
-from snncompile.neurons.base import Floats, Interval
+from snncompile.ir.coding import Kind
+from snncompile.ir.graph import Network
 from snncompile.registry import load
 
-PIXEL = 255
-"""Whole numbers up to here are shown as they are: pixels."""
-LEVELS = 127
-"""Levels per sign of an input that is no whole numbers: 8 bits."""
 ACTIVATIONS = 2**29
 """Activations of all neurons for all calibration samples that are kept, 4 bytes each; no more
 samples are used than that allows."""
 FEWEST = 4
 """Calibration samples that are used in any case."""
-
-
-@dataclass(frozen=True, eq=False)
-class Conversion:
-    """A spiking network, and what it was made of."""
-
-    network: Network
-    ann: Ann
-    method: Method
-    steps: int
-    """Of every layer's window."""
-    scales: dict[str, Floats]
-    """Per rectified layer what all its spikes together stand for; per channel, or one for all."""
 
 
 def from_ann(
@@ -146,83 +125,3 @@ def with_calibrated_bias(method: str | Method) -> Method:
     if not isinstance(made, Direct):
         raise InputError(f"{made.name} has no biases to calibrate; balance and signed have")
     return replace(made, calibrate_bias=True)  # type: ignore[type-var]
-
-
-def spiking(
-    ann: Ann,
-    x: NDArray[np.float64],
-    method: Method,
-    steps: int,
-    coding: Kind | None = None,
-    activations: dict[str, Tensor] | None = None,
-) -> Conversion:
-    """Return the conversion of a network that was read already.
-
-    Args:
-        ann: the network.
-        x: calibration samples.
-        method: what to make of it.
-        steps: of every layer's window.
-        coding: how the input is shown.
-        activations: of the calibration samples, if they are known.
-    """
-    if steps < 1:
-        raise InputError(f"steps must be at least 1, got {steps}")
-    kind = method.codings[0] if coding is None else coding
-    if kind not in method.codings:
-        known = ", ".join(method.codings)
-        raise InputError(f"{method.name} cannot read {kind!r} input; choose from {known}")
-    found = ann.activations(x) if activations is None else activations
-    scales = method.scales.all(ann, found, method.levels(steps))
-    plan, (unit, payload) = method.plan(ann, steps), _input(x, kind)
-    factor = unit * method.input_factor(kind, plan.shown)
-    notes = (
-        f"convert: {method}, {steps} steps per layer, {plan.steps} in all",
-        f"convert: input is shown as {kind}, a payload of 1 is {unit:g}",
-    )
-
-    def build(scales: dict[str, Floats]) -> Network:
-        scaled = normalized(ann, scales, factor)
-        return Network(
-            Input(INPUT, ann.shape, payload, Coding(kind, unit, plan.shown, plan.steps)),
-            method.populations(scaled, plan.shown),
-            method.projections(scaled, plan.shown),
-            ann.layers[-1].name,
-            title=ann.title,
-            notes=notes,
-        )
-
-    if isinstance(method.scales, SpikeTrains):
-        if not isinstance(method, Direct):
-            raise InputError(
-                f"{method.name} has a window per layer; spike trains balance layers that share one,"
-                " as those of balance and signed do"
-            )
-        scales = method.scales.measured(build, ann.rectified, scales, x)
-    network = build(scales)
-    if getattr(method, "calibrate_bias", False):
-        rates = _rates(ann, found, scales)
-        network = calibrated(network, ann.layers, rates, x)
-    return Conversion(network, ann, method, steps, scales)
-
-
-def _rates(
-    ann: Ann, activations: dict[str, Tensor], scales: dict[str, Floats]
-) -> dict[str, Tensor]:
-    """Return the activations in units of the scales, 0..1; those of the last layer as they are."""
-    rates = {ann.layers[-1].name: activations[ann.layers[-1].name]}
-    for layer in ann.rectified:
-        unit = torch.tensor(layer.per_neuron(scales[layer.name])).reshape(layer.shape)
-        rates[layer.name] = (activations[layer.name] / unit).clamp(0, 1).float()
-    return rates
-
-
-def _input(x: NDArray[np.float64], coding: Kind) -> tuple[float, Interval]:
-    """Return what a payload of 1 stands for, and the payload."""
-    largest = float(np.abs(x).max()) or 1.0
-    low = -1 if x.min() < 0 else 0
-    if coding != "constant":
-        return largest, Interval(low, 1)
-    if largest <= PIXEL and not (x % 1).any():
-        return 1.0, Interval(low * PIXEL, PIXEL)
-    return largest / LEVELS, Interval(low * LEVELS, LEVELS)

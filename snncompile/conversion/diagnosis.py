@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snncompile.conversion.ann import INPUT, Ann, Layer
-from snncompile.conversion.convert import Conversion, check_calibration
+from snncompile.conversion.build import Conversion
+from snncompile.conversion.convert import check_calibration
 from snncompile.errors import InputError
 from snncompile.ir.graph import Graph, Population
 from snncompile.neurons.base import BINARY

@@ -203,7 +203,7 @@ class Graph:
 
     def save(self, path: str | Path) -> None:
         """Write the network to a folder: `network.json` and `arrays.npz`."""
-        from snncompile.ir import save
+        from snncompile.files import network as save
 
         save.write_network(self, Path(path))
 

@@ -20,14 +20,7 @@ from snncompile.neurons.base import (
     current_bounds,
     grown,
 )
-from snncompile.neurons.fixed import (
-    STATE_LIMIT,
-    STATE_SHIFT,
-    decayed,
-    saturate,
-    scaled_bias,
-    wrap,
-)
+from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, decayed, saturate, scaled_bias, wrap
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats

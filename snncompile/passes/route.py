@@ -9,14 +9,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.cores.axon_counts import entries_per_axon, entries_saved
+from snncompile.cores.cheapest_encoding import Axons, Chosen, Group, chosen
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.ir.tables import AxonBlock, MemoryBlock, Tables
 from snncompile.passes.base import Pass
-from snncompile.passes.chosen import Axons, Chosen, Group, chosen
-from snncompile.passes.usage import entries_per_axon, entries_saved
 
 
 @dataclass(frozen=True)

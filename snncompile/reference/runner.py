@@ -14,10 +14,11 @@ from torch import Tensor
 from snncompile.ir import view
 from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import BINARY, Neuron
-from snncompile.reference import compiled
-from snncompile.reference.layout import Layouts, layouts, order, turned
+from snncompile.reference.fast import populations as compiled
+from snncompile.reference.fast.base import Ways
+from snncompile.reference.fast.layout import Layouts, layouts, order, turned
+from snncompile.reference.fast.projections import ways
 from snncompile.reference.synapses import arriving_bound, bind
-from snncompile.reference.ways import Ways, ways
 
 Trains = dict[str, Tensor]
 """Output of the input and of each population, shape (samples, steps, size)."""

@@ -18,17 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from snncompile.errors import InputError
-from snncompile.ir.graph import (
-    Graph,
-    IntegerNetwork,
-    Network,
-    Population,
-    Progress,
-)
+from snncompile.ir.graph import Graph, IntegerNetwork, Network, Population, Progress
 from snncompile.ir.result import Result
 from snncompile.neurons.base import BINARY, IntegerNeuron, Interval
-from snncompile.reference.runner import Runner, Session, Trains, of_port, silence, start
-from snncompile.reference.runner import Watch as Watch
+from snncompile.reference.runner import Runner, Session, Trains, Watch, of_port, silence, start
 from snncompile.reference.synapses import Apply
 
 MEMORY_BYTES = 256 * 2**20

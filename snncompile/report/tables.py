@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from snncompile.cores.resources import ADDED, RESOURCES, limits
 from snncompile.hwmodels.records import Choices, Number, located
 from snncompile.hwmodels.schema import Chip
-from snncompile.passes.usage import ADDED, RESOURCES, limits
 
 if TYPE_CHECKING:
     from snncompile.program import Program

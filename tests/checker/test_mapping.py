@@ -14,15 +14,15 @@ from networks import LOIHI1, LOIHI2, TOY, design, integer_chain, limited, random
 
 from snncompile.checker.mapping import check
 from snncompile.checker.unrolled import stored_synapses
+from snncompile.cores.usage import usage
 from snncompile.errors import FitError, MappingError
-from snncompile.hwmodels import load as chips
+from snncompile.hwmodels import chips
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Mapping
 from snncompile.neurons.cuba_lif import IntegerCubaLif
-from snncompile.passes.partition import Partition
-from snncompile.passes.place import Place
+from snncompile.passes.partition.partition import Partition
+from snncompile.passes.place.place import Place
 from snncompile.passes.route import Route
-from snncompile.passes.usage import usage
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense

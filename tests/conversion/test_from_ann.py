@@ -15,8 +15,8 @@ from snncompile.conversion.bistable import BistablePhase
 from snncompile.conversion.scales import Percentile
 from snncompile.conversion.signed import Signed
 from snncompile.errors import ImportMismatchError, InputError, UnsupportedError
-from snncompile.passes.quantize import Quantize
-from snncompile.passes.retime import Retime
+from snncompile.passes.quantize.quantize import Quantize
+from snncompile.passes.timing.retime import Retime
 
 ALL = Percentile(100)
 # Method, steps, largest error of the answer as a share of the largest answer: a digit less, twice

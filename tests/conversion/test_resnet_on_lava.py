@@ -9,8 +9,8 @@ from networks import LOIHI2, design
 
 import snncompile
 from snncompile.backends.lava.run import trains
-from snncompile.passes.quantize import Quantize
-from snncompile.passes.retime import Retime
+from snncompile.passes.quantize.quantize import Quantize
+from snncompile.passes.timing.retime import Retime
 from snncompile.reference.simulate import batches, check_spikes
 
 IMAGES, STEPS, LIMIT_S = 10, 8, 900

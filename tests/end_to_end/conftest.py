@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from snncompile import cli
+from snncompile.cli import main as cli
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.synapses.dense import dense

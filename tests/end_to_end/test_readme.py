@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from snncompile import cli
+from snncompile.cli import main as cli
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 

@@ -17,7 +17,7 @@ from networks import EXPONENTS, LOIHI2, NAMES, design
 from snncompile.ir.delays import by_delay
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import BINARY, Interval
-from snncompile.passes.retime import Retime
+from snncompile.passes.timing.retime import Retime
 from snncompile.reference.simulate import batches, check_spikes
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from snncompile.frontends.torch_linear import LINEAR
-from snncompile.frontends.torch_module import from_torch
+from snncompile.frontends.torch.from_torch import from_torch
+from snncompile.frontends.torch.linear_layers import LINEAR
 
 snn = pytest.importorskip("snntorch")
 utils = pytest.importorskip("snntorch.utils")

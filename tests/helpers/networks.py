@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from snncompile.hwmodels import load as chips
+from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
@@ -171,14 +171,14 @@ def design(network, chip: Chip = TOY, calibration=None) -> Design:
 
 
 def quantized(network, chip: Chip = TOY, calibration=None, **options) -> Design:
-    from snncompile.passes.quantize import Quantize
+    from snncompile.passes.quantize.quantize import Quantize
 
     return Quantize(**options)(design(network, chip, calibration))
 
 
 def partitioned(network, chip: Chip = TOY) -> Design:
     """Return the design with a core for every slice, unless a population has several on one."""
-    from snncompile.passes.partition import Partition  # which loads numba
+    from snncompile.passes.partition.partition import Partition
 
     return Partition(share=False)(design(network, chip))
 
@@ -221,7 +221,7 @@ def random_integer_network(seed: int, *, loops: bool = True, wild: bool = True) 
         loops: whether there may be loops.
         wild: whether numbers are so large that u wraps and v saturates.
     """
-    from snncompile.passes.retime import Retime
+    from snncompile.passes.timing.retime import Retime
 
     rng = np.random.default_rng([seed, 2])
 

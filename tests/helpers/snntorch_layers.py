@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snncompile.frontends import snntorch
+from snncompile.frontends.torch.libraries import snntorch
 
 snn = pytest.importorskip("snntorch")
 

@@ -11,7 +11,7 @@ from networks import integer_chain
 import snncompile
 from snncompile import hwmodels
 from snncompile.errors import FitError
-from snncompile.hwmodels.load import ChipError, load
+from snncompile.hwmodels.chips import ChipError, load
 from snncompile.hwmodels.schema import Chip
 
 TOY = (Path(hwmodels.__path__[0]) / "toy.yaml").read_text()

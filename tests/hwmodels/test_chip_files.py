@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snncompile import hwmodels
+from snncompile.hwmodels.chips import MAX_BYTES, ChipError, load
 from snncompile.hwmodels.limits import ByteMemory
-from snncompile.hwmodels.load import MAX_BYTES, ChipError, load
 from snncompile.hwmodels.schema import Chip
 
 TOY = (Path(hwmodels.__path__[0]) / "toy.yaml").read_text()

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from snncompile import hwmodels
-from snncompile.hwmodels.load import ChipError, load, names
+from snncompile.hwmodels.chips import ChipError, load, names
 from snncompile.hwmodels.schema import Chip, Number, numbers
 
 FOLDER = Path(hwmodels.__path__[0])

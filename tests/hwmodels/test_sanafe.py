@@ -12,7 +12,7 @@ from networks import LOIHI1, integer_chain, spikes
 import snncompile
 from snncompile.backends.energy.costs import resolve
 from snncompile.backends.sanafe import architecture
-from snncompile.hwmodels.load import ChipError, load
+from snncompile.hwmodels.chips import ChipError, load
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 
 EXAMPLES = Path(sanafe.__file__).parent / "examples"

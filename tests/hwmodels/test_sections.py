@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from snncompile import hwmodels
-from snncompile.hwmodels.load import ChipError, load
+from snncompile.hwmodels.chips import ChipError, load
 
 FOLDER = Path(hwmodels.__path__[0])
 SOURCES = ", ".join(load("loihi1").sources)

@@ -13,7 +13,7 @@ from networks import TOY, chain, design, spikes
 from snncompile.errors import QuantizeError
 from snncompile.neurons.adaptive_lif import AdaptiveLif, IntegerAdaptiveLif
 from snncompile.neurons.cuba_lif import IntegerCubaLif
-from snncompile.passes.quantize import Quantize
+from snncompile.passes.quantize.quantize import Quantize
 
 # Neuron, accumulated weights per time step, (u, v, raised, output) after each.
 BY_HAND = {

@@ -12,7 +12,7 @@ from networks import LOIHI2, TOY, design
 
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.bistable_fire import BistableFire, IntegerBistableFire
-from snncompile.passes.quantize import Quantize
+from snncompile.passes.quantize.quantize import Quantize
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import dense

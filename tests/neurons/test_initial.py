@@ -12,8 +12,8 @@ from snncompile import registry
 from snncompile.errors import InputError, QuantizeError
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
-from snncompile.passes.bounds import bounds
-from snncompile.passes.quantize import Quantize
+from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.quantize.quantize import Quantize
 
 NEURONS = registry.names("neurons")
 PARAMETERS = {"current_decay": 1.0, "potential_decay": 0.0, "threshold": 1.0}

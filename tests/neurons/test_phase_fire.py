@@ -13,7 +13,7 @@ from networks import TOY, design
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.phase_fire import IntegerPhaseFire, PhaseFire
 from snncompile.neurons.window_readout import WindowReadout
-from snncompile.passes.quantize import Quantize
+from snncompile.passes.quantize.quantize import Quantize
 from snncompile.synapses.dense import dense
 
 # Neuron, accumulated weights per time step, (v, clock, output) after each.

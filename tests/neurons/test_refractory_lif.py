@@ -13,8 +13,8 @@ from networks import LOIHI1, TOY, alone, chain, design, spikes
 from snncompile.errors import QuantizeError
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.refractory_lif import IntegerRefractoryLif, RefractoryLif
-from snncompile.passes.formats import check
-from snncompile.passes.quantize import Quantize
+from snncompile.passes.analysis.number_ranges import check
+from snncompile.passes.quantize.quantize import Quantize
 
 # Neuron, accumulated weights per time step, (u, v, wait, output) after each.
 BY_HAND = {

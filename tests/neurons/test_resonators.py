@@ -23,7 +23,7 @@ from snncompile.neurons.resonate_fire_izhikevich import (
     IntegerResonateFireIzhikevich,
     ResonateFireIzhikevich,
 )
-from snncompile.passes.quantize import Quantize
+from snncompile.passes.quantize.quantize import Quantize
 from snncompile.synapses.dense import dense
 
 INTEGERS = {"RF": IntegerResonateFire, "RF_IZ": IntegerResonateFireIzhikevich}

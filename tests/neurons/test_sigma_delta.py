@@ -20,7 +20,7 @@ from snncompile.neurons.base import Interval
 from snncompile.neurons.delta import Delta, IntegerDelta
 from snncompile.neurons.sigma import IntegerSigma, Sigma
 from snncompile.neurons.sigma_delta import IntegerSigmaDelta, SigmaDelta
-from snncompile.passes.quantize import Quantize
+from snncompile.passes.quantize.quantize import Quantize
 from snncompile.synapses.dense import dense, integer_dense
 
 # Neuron, accumulated input per time step, (states, output) after each.

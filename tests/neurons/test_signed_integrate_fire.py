@@ -20,8 +20,8 @@ from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Proj
 from snncompile.neurons.base import Interval
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire, SignedIntegrateFire
-from snncompile.passes.bounds import accumulator
-from snncompile.passes.quantize import Quantize
+from snncompile.passes.analysis.bounds import accumulator
+from snncompile.passes.quantize.quantize import Quantize
 from snncompile.reference.simulate import batches
 from snncompile.synapses.dense import dense, integer_dense
 

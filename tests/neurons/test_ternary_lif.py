@@ -14,7 +14,7 @@ from networks import TOY, chain, design, spikes
 
 from snncompile.backends.lava import environment
 from snncompile.neurons.ternary_lif import IntegerTernaryLif, TernaryLif
-from snncompile.passes.quantize import Quantize
+from snncompile.passes.quantize.quantize import Quantize
 
 # Neuron, accumulated weights per time step, (u, v, output) after each.
 BY_HAND = {

@@ -15,11 +15,12 @@ from networks import LOIHI1, LOIHI2, TOY, chain, design, integer_chain, random_n
 
 import snncompile
 from snncompile import registry
-from snncompile.compiler import pipeline
 from snncompile.errors import InputError
-from snncompile.ir import folder, save
+from snncompile.files import folder
+from snncompile.files import network as save
 from snncompile.options import Options
 from snncompile.passes.base import Pass
+from snncompile.passes.pipeline import pipeline
 
 PASSES = registry.names("passes")
 

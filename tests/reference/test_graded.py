@@ -14,13 +14,13 @@ from networks import LOIHI2, TOY, alone, changed, design, integer_chain
 import snncompile
 from snncompile import registry
 from snncompile.errors import InputError
-from snncompile.ir import save
+from snncompile.files import network as save
 from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
 from snncompile.neurons.readout import IntegerReadout
-from snncompile.passes.bounds import bounds
-from snncompile.passes.retime import Retime
+from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.timing.retime import Retime
 from snncompile.reference import simulate
 from snncompile.reference.simulate import check_spikes
 from snncompile.synapses.dense import dense, integer_dense

@@ -23,7 +23,7 @@ from snncompile.neurons.base import Interval
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.readout import Readout
-from snncompile.passes.retime import Retime
+from snncompile.passes.timing.retime import Retime
 from snncompile.reference import simulate
 from snncompile.reference.backend import trains
 from snncompile.reference.runner import Runner

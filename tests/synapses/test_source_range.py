@@ -16,9 +16,9 @@ from snncompile.checker.mapping import check
 from snncompile.checker.unrolled import stored_synapses
 from snncompile.errors import MappingError
 from snncompile.ir.region import Region
-from snncompile.passes.partition import Partition
-from snncompile.passes.place import Place
-from snncompile.passes.prune import Prune
+from snncompile.passes.partition.partition import Partition
+from snncompile.passes.place.place import Place
+from snncompile.passes.prune.prune import Prune
 from snncompile.passes.route import Route
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution

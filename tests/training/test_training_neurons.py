@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from snncompile.errors import InputError, UnsupportedError
-from snncompile.frontends.torch_module import from_torch
+from snncompile.frontends.torch.from_torch import from_torch
 from snncompile.training import IntegrateFire, Lif, Readout, unroll
 
 

@@ -1,0 +1,34 @@
+"""`snncompile chips`: the chips, or every number of one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from snncompile.cli.shared import Json, _print_json, out
+
+
+def chips(
+    name: Annotated[str | None, typer.Argument(help="a chip, or the path of a chip file")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the chips, or every number of one chip with its source."""
+    from snncompile.hwmodels import chips as load
+    from snncompile.report import tables
+
+    if name is None:
+        known = [load.load(n) for n in load.names()]
+        if as_json:
+            _print_json({"chips": [{"name": c.name, "title": c.title} for c in known]})
+        else:
+            out.print(tables.chips_table(known))
+        return
+    chip = load.load(name)
+    if as_json:
+        _print_json(chip.model_dump(mode="json"))
+        return
+    out.print(tables.chip_table(chip))
+    for costs in chip.costs:
+        out.print(tables.costs_table(chip, costs))
+    out.print(f"fidelity: {chip.fidelity}")

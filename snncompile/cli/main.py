@@ -1,0 +1,83 @@
+"""The command line; the only place that prints.
+
+A user's mistake ends in one line and exit code 1; results go to standard output, progress to
+standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from snncompile.cli.chips import chips
+from snncompile.cli.compile import compile_command, show_program
+from snncompile.cli.convert import convert, present
+from snncompile.cli.estimate import compare, estimate
+from snncompile.cli.fit import fit_command
+from snncompile.cli.lava import lava_app
+from snncompile.cli.run import emit, encode, run, verify
+from snncompile.cli.shared import Build, Json, _print_json, _program, err, out
+from snncompile.errors import SnnCompileError
+from snncompile.hwmodels.chips import ChipError
+from snncompile.report import estimates
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Compile spiking neural networks for neuromorphic chips, run, verify and price them.",
+)
+
+
+def main() -> None:
+    """Run the command line; turn every error of ours into one line and exit code 1."""
+    try:
+        app()
+    except (SnnCompileError, ChipError) as error:
+        if "--json" in sys.argv:
+            print(json.dumps({"error": str(error)}))
+        err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def show(
+    build: Build,
+    map: Annotated[bool, typer.Option("--map", help="draw where every core is")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show layers, cores, usage of every limit, bounds and what each pass did; or a core map."""
+    from snncompile.report.core_map import core_map
+
+    if map:
+        out.print(core_map(_program(build)), markup=False, highlight=False, end="")
+    else:
+        show_program(_program(build), as_json)
+
+
+def demo(as_json: Json = False) -> None:
+    """Train a small network on handwritten digits, compile, run and verify it, price it."""
+    from snncompile.cli import demo as the_demo
+    from snncompile.report import tables
+
+    found = the_demo.run(lambda text: err.print(text, markup=False, highlight=False))
+    if as_json:
+        _print_json(found.values())
+    else:
+        out.print(tables.layer_table(found.program))
+        out.print(tables.core_table(found.program))
+        out.print(estimates.estimate_table(found.estimate))
+        out.print(found.summary())
+    if not found.verification.equal:
+        raise typer.Exit(1)
+
+
+app.add_typer(lava_app, name="lava")
+app.command("convert")(convert)
+app.command("present")(present)
+app.command("compile")(compile_command)
+app.command("fit")(fit_command)
+for command in (show, run, emit, verify, estimate, compare, chips, encode, demo):
+    app.command()(command)

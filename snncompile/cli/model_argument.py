@@ -1,0 +1,140 @@
+"""What the command line calls MODEL: a file, `file.py:function`, or a saved network."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from snncompile.errors import InputError, SnnCompileError
+from snncompile.files import network as save
+from snncompile.ir.graph import IntegerNetwork, Network
+from snncompile.registry import load
+
+EXPECTED = "expected a .net or .nir file, file.py:function or the folder of a saved network"
+FILES = {".net": "netx", ".nir": "nir"}
+"""End of a file's name -> the frontend that reads it."""
+CHECKPOINTS = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".safetensors")
+
+
+def load_model(model: str, assume: Mapping[str, Any] | None = None) -> Network | IntegerNetwork:
+    """Return the network that MODEL names.
+
+    `file.py:function` is imported and called; the function returns (module, sample) or a network.
+
+    Args:
+        model: what the user typed.
+        assume: what to assume where a .nir file says nothing; arguments of `from_nir`.
+
+    Raises:
+        InputError: there is no such file, or it is not one of the four.
+        UnsupportedError, ImportMismatchError: see the frontend that reads it.
+    """
+    if assume and not model.endswith(".nir"):
+        raise InputError(f"{model}: only a .nir file leaves something to assume")
+    path, _, function = model.rpartition(":")
+    if path.endswith(".py"):
+        return _from_function(Path(path), function)
+    if model.endswith(".py"):
+        raise InputError(f"{model}: add the function that returns (module, sample): {model}:NAME")
+    if not Path(model).exists():
+        raise InputError(f"{model}: no such file; {EXPECTED}")
+    if Path(model).is_dir():
+        return _from_folder(Path(model))
+    if Path(model).suffix in CHECKPOINTS:
+        raise InputError(
+            f"{model}: a checkpoint holds no network, only numbers, and may hold a pickle; write a"
+            " function that builds the module and loads it, and give file.py:function"
+        )
+    if Path(model).suffix not in FILES:
+        raise InputError(f"{model}: not a kind of file we know; {EXPECTED}")
+    read = load("frontends", FILES[Path(model).suffix])
+    network: Network | IntegerNetwork = read(model, **(assume or {}))
+    return network
+
+
+def load_native(model: str) -> Any:
+    """Return the torch module that `file.py:function` makes, to be run by its own library.
+
+    Raises:
+        InputError: MODEL names something else, which no library here can run.
+    """
+    path, _, function = model.rpartition(":")
+    if not path.endswith(".py"):
+        raise InputError(f"{model}: only a torch module can run by itself; give file.py:function")
+    made = _made(Path(path), function)
+    if not isinstance(made, tuple) or len(made) != 2:
+        found = type(made).__name__
+        raise InputError(f"{model}: returned {found}, expected (module, sample)")
+    return made[0]
+
+
+def load_ann(model: str) -> Any:
+    """Return the torch module that `file.py:function` makes: alone, or as (module, anything).
+
+    Raises:
+        InputError: MODEL names something else.
+    """
+    path, _, function = model.rpartition(":")
+    if not path.endswith(".py"):
+        raise InputError(f"{model}: a function makes the model to convert; give file.py:function")
+    made = _made(Path(path), function)
+    return made[0] if isinstance(made, tuple) and made else made
+
+
+def _from_folder(path: Path) -> Network | IntegerNetwork:
+    if not (path / save.NETWORK).is_file():
+        raise InputError(f"{path}: has no {save.NETWORK}; {EXPECTED}")
+    return save.read_network(path)
+
+
+def _from_function(path: Path, name: str) -> Network | IntegerNetwork:
+    made = _made(path, name)
+    if isinstance(made, Network | IntegerNetwork):
+        return made
+    if not isinstance(made, tuple) or len(made) != 2:
+        found = type(made).__name__
+        raise InputError(f"{path}:{name}: returned {found}, expected (module, sample)")
+    network: Network = load("frontends", "torch")(*made)
+    return network
+
+
+def _made(path: Path, name: str) -> Any:
+    """Return what a function of the user's file returns."""
+    function = getattr(_imported(path), name, None)
+    if not callable(function):
+        raise InputError(f"{path}: has no function {name!r}")
+    return _users(path, function)
+
+
+def _imported(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    module, loader = importlib.util.module_from_spec(spec), spec.loader
+    assert loader is not None
+    sys.path.insert(0, str(path.parent.resolve()))  # so that it can import its neighbours
+    try:
+        _users(path, lambda: loader.exec_module(module))
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def _users(path: Path, call: Any) -> Any:
+    """Run the user's own code; what it raises becomes one line with the place in their file."""
+    try:
+        return call()
+    except SnnCompileError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        line = next((f.lineno for f in reversed(frames) if f.filename.endswith(path.name)), None)
+        reason = (str(error).splitlines() or [""])[0]
+        where = f"{path} line {line}" if line else str(path)
+        raise InputError(f"{where}: {type(error).__name__}: {reason}") from error

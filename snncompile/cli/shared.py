@@ -1,0 +1,67 @@
+"""What commands share: consoles, arguments, and how results and progress are printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from snncompile.errors import InputError
+
+if TYPE_CHECKING:
+    from snncompile.ir.graph import Progress as Report
+    from snncompile.program import Program
+
+
+WIDE = 160
+"""Columns of a table that does not go to a terminal."""
+out = Console(width=None if sys.stdout.isatty() else WIDE)
+err = Console(stderr=True)
+
+Build = Annotated[Path, typer.Argument(help="folder of a compiled Program")]
+InputFile = Annotated[Path, typer.Option("--input", help="npz with x (samples, steps, ...), label")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+Model = Annotated[str, typer.Option(help="fast (closed form) or cycle (every message)")]
+Costs = Annotated[str | None, typer.Option(help="cost set; see `chips NAME`")]
+Timeout = Annotated[float | None, typer.Option(help="seconds that the Lava run may take", min=1)]
+
+
+def _program(build: Path) -> Program:
+    from snncompile.compiler import load
+    from snncompile.program import PROGRAM, Program
+
+    if not build.exists():
+        raise InputError(f"{build}: no such folder; snncompile compile ... -o {build} makes one")
+    program = load(build)
+    if not isinstance(program, Program):
+        raise InputError(f"{build}: has no {PROGRAM}; compile the network in it first")
+    return program
+
+
+def _say(values: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(values)
+        return
+    for key, value in values.items():
+        if value is not None:
+            shown = f"{value:.2%}" if key in ("accuracy", "rate") else value
+            out.print(f"{key}: {shown}", markup=False)
+
+
+def _print_json(values: Any) -> None:
+    print(json.dumps(values, indent=1, allow_nan=False))
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Report]:
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

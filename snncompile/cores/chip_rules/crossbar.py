@@ -1,0 +1,233 @@
+"""Chips whose cores are crossbars: every axon meets every neuron (TrueNorth, ODIN).
+
+Where a crossing is one bit, a weight of more bits is a sum: its source occupies an axon of another
+type for each bit, and each neuron weighs the types 1, 2, 4 and (signed) -8. Where the sign belongs
+to the source, a source of both signs occupies two axons.
+
+A neuron drives one axon. One that must drive more, because of its bits, its signs or because its
+targets are on several cores, is built several times; the copies take places of neurons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.cores.chip_rules.base import Fitted, FittedCore, require, synapses_of, units
+from snncompile.cores.compartments import compartments_per_neuron
+from snncompile.errors import UnsupportedError
+from snncompile.hwmodels.limits import Crossbar
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir.graph import IntegerNetwork, Population, Projection
+from snncompile.ir.mapping import Slice
+from snncompile.synapses.dense import Dense
+
+Masks = dict[str, NDArray[np.int64]]
+"""By source: the axons of each of its neurons on a core as bits, one per type."""
+_COUNT = np.array([bin(mask).count("1") for mask in range(256)])
+"""Bits that are set; a mask has one per type of axon."""
+FEWER = "use fewer sources per neuron or fewer weight bits"
+
+
+@dataclass
+class _Core:
+    """A core while it is filled."""
+
+    slices: list[tuple[str, int, int]] = field(default_factory=list)
+    places: int = 0
+    """Neurons and their copies."""
+    masks: Masks = field(default_factory=dict)
+
+    def with_masks(self, masks: Masks) -> Masks:
+        """Return the axons after a slice with its own is added."""
+        merged = dict(self.masks)
+        for source, mask in masks.items():
+            merged[source] = mask | merged.get(source, np.zeros_like(mask))
+        return merged
+
+
+def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
+    """Return the network on crossbars.
+
+    Raises:
+        UnsupportedError: the chip lacks a neuron, or the network has a loop.
+        FitError: one neuron has too many sources or copies, or there are too few cores.
+    """
+    crossbar = chip.crossbar
+    assert crossbar is not None
+    cores: list[_Core] = []
+    driven = {p.name: np.zeros(p.size, np.int64) for p in network.populations}
+    driven[network.input.name] = np.zeros(network.input.size, np.int64)
+    for population in _backwards(network):
+        compartments_per_neuron(chip, population)
+        for start, stop, masks in _cut(network, chip, population, driven[population.name]):
+            places = int(np.maximum(driven[population.name][start:stop], 1).sum())
+            core = _room(cores, crossbar, network, places, masks)
+            for source, mask in masks.items():
+                new = mask & ~core.masks.get(source, np.zeros_like(mask))
+                driven[source] += _COUNT[new]
+            core.masks = core.with_masks(masks)
+            core.places += places
+            core.slices.append((population.name, start, stop))
+    available = (chip.mesh.cores.whole or 0) * chip.chips
+    counts = ", ".join(f"{p.name} {_on(cores, p.name)}" for p in network.populations)
+    hint = "use fewer neurons or weight bits: sources with many axons are built several times"
+    require(f"network {network.title}", f"cores ({counts})", len(cores), available, hint)
+    return _fitted(network, crossbar, cores[::-1])
+
+
+def _backwards(network: IntegerNetwork) -> list[Population]:
+    """Return the populations, each after all that it sends to."""
+    done: list[Population] = []
+    left = list(network.populations)
+    while left:
+        names = {p.name for p in left}
+        ready = [p for p in left if not any(q.target in names for q in network.out_of(p.name))]
+        if not ready:
+            raise UnsupportedError(
+                f"populations {', '.join(sorted(names))} are a loop; crossbars are filled from the"
+                " output back to the input"
+            )
+        done += ready[::-1]
+        left = [p for p in left if p not in ready]
+    return done
+
+
+def _cut(
+    network: IntegerNetwork, chip: Chip, population: Population, driven: NDArray[np.int64]
+) -> list[tuple[int, int, Masks]]:
+    """Return ranges of a population's neurons that fit an empty core each, as few as hold it."""
+    crossbar = chip.crossbar
+    assert crossbar is not None
+    wired = [_Wired(crossbar, p) for p in network.into(population.name)]
+    copies = np.maximum(driven, 1)
+    found, start = [], 0
+    while start < population.size:
+        most = min(population.size - start, crossbar.neurons.whole or 0)
+        needs = _needs(wired, start, start + most)
+        _check_one(crossbar, network, population, _masks(needs, 1), int(copies[start]))
+        low, high = 1, most
+        while low < high:
+            middle = (low + high + 1) // 2
+            places = int(copies[start : start + middle].sum())
+            fits = _fits(crossbar, network, places, _masks(needs, middle))
+            low, high = (middle, high) if fits else (low, middle - 1)
+        found.append((start, start + low, _masks(needs, low)))
+        start += low
+    return found
+
+
+def _check_one(
+    crossbar: Crossbar,
+    network: IntegerNetwork,
+    population: Population,
+    masks: Masks,
+    copies: int,
+) -> None:
+    """Refuse a neuron that does not fit an empty core."""
+    where = f"population {population.name}"
+    axons = _axons(masks)
+    require(where, "axons for one neuron", axons, crossbar.axons.whole, FEWER)
+    hint = "its targets need that many axons, one copy of the neuron each; use fewer weight bits"
+    require(where, "copies of one neuron", copies, crossbar.neurons.whole, hint)
+    taken = copies + _inputs(crossbar, network, masks)
+    require(where, "rows for one neuron and its input lines", taken, crossbar.neurons.whole, FEWER)
+
+
+def _fits(crossbar: Crossbar, network: IntegerNetwork, places: int, masks: Masks) -> bool:
+    taken = places + _inputs(crossbar, network, masks)
+    return taken <= (crossbar.neurons.whole or 0) and _axons(masks) <= (crossbar.axons.whole or 0)
+
+
+def _room(
+    cores: list[_Core], crossbar: Crossbar, network: IntegerNetwork, places: int, masks: Masks
+) -> _Core:
+    """Return the first core with room for a slice; a new one if there is none."""
+    for core in cores:
+        if _fits(crossbar, network, core.places + places, core.with_masks(masks)):
+            return core
+    cores.append(_Core())
+    return cores[-1]
+
+
+class _Wired:
+    """The synapses of a projection, unrolled; those of dense layers are as they are."""
+
+    def __init__(self, crossbar: Crossbar, projection: Projection) -> None:
+        synapses = synapses_of(projection)
+        self.source, self.bits = projection.source, synapses.bits
+        where = f"projection {projection.source} -> {projection.target}"
+        values = units(synapses.weight, synapses.bits)
+        self.by_source = crossbar.sign == "source"
+        if self.by_source:
+            bits = int(np.abs(values).max(initial=0)).bit_length()
+            hint = "quantize to fewer bits"
+            require(where, "bits of magnitude", bits, crossbar.synapse_bits.whole, hint)
+        else:
+            signed = bool((values < 0).any())
+            bits = int(np.where(values < 0, ~values, values).max(initial=0)).bit_length() + signed
+            hint = "quantize to fewer bits; a weight takes an axon of another type for each bit"
+            require(where, "axon types", bits, crossbar.axon_types.whole, hint)
+        self.mask = (1 << bits) - 1
+        dense = isinstance(synapses.wiring, Dense)
+        self.matrix: Any = synapses.weight if dense else synapses.wiring.matrix(synapses.weight)
+
+    def needs(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Return the axons that targets need of each source, as bits, (targets, sources)."""
+        rows = self.matrix[start:stop]
+        values = units(rows if isinstance(rows, np.ndarray) else rows.toarray(), self.bits)
+        if self.by_source:
+            return (values > 0) + 2 * (values < 0).astype(np.int64)
+        return values & self.mask
+
+
+def _needs(wired: list[_Wired], start: int, stop: int) -> Masks:
+    """Return the axons that targets need of each source, as bits, by source."""
+    found: Masks = {}
+    for one in wired:
+        mask = one.needs(start, stop)
+        found[one.source] = mask | found.get(one.source, np.zeros_like(mask))
+    return found
+
+
+def _masks(needs: Masks, count: int) -> Masks:
+    """Return the axons of each source to the first targets, as bits, (sources,)."""
+    return {s: np.bitwise_or.reduce(mask[:count], axis=0) for s, mask in needs.items()}
+
+
+def _axons(masks: Masks) -> int:
+    return sum(int(_COUNT[mask].sum()) for mask in masks.values())
+
+
+def _inputs(crossbar: Crossbar, network: IntegerNetwork, masks: Masks) -> int:
+    """Return the neurons whose places input lines take."""
+    mask = masks.get(network.input.name)
+    taken = crossbar.inputs_are_neurons and mask is not None
+    return int(_COUNT[mask].sum()) if taken else 0
+
+
+def _on(cores: list[_Core], name: str) -> int:
+    return sum(any(s[0] == name for s in core.slices) for core in cores)
+
+
+def _fitted(network: IntegerNetwork, crossbar: Crossbar, cores: list[_Core]) -> Fitted:
+    found = []
+    for number, core in enumerate(cores):
+        slices = tuple(
+            Slice.flat(network.population(name), start, stop, number)
+            for name, start, stop in core.slices[::-1]
+        )
+        inputs = _inputs(crossbar, network, core.masks)
+        places, axons = core.places + inputs, _axons(core.masks)
+        used = {"neurons and their copies": places, "axons": axons}
+        available = {
+            "neurons and their copies": crossbar.neurons.whole,
+            "axons": crossbar.axons.whole,
+        }
+        found.append(
+            FittedCore(slices, used, available, {"compartments": places, "axons_in": axons}, number)
+        )
+    return Fitted(tuple(found), {}, {})

@@ -1,0 +1,79 @@
+"""Chips that hold one network of input lines, hidden and output neurons (Xylo).
+
+Input lines reach hidden neurons, hidden neurons each other and the output neurons, both through
+full matrices of weights; only how many hidden neurons one of them reaches is limited.
+
+Source: Rockpool (github.com/synsense/rockpool), devices/xylo/syns61201/xylo_samna.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snncompile.cores.chip_rules.base import Fitted, FittedCore, require, synapses_of, whole
+from snncompile.cores.compartments import compartments_per_neuron
+from snncompile.errors import UnsupportedError
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir.graph import IntegerNetwork
+
+
+def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
+    """Return the network on the chip: its output population, all others are hidden.
+
+    Raises:
+        UnsupportedError: the chip lacks a neuron or a projection.
+        FitError: too many input lines, neurons or targets.
+    """
+    limits = chip.layers
+    assert limits is not None
+    for population in network.populations:
+        compartments_per_neuron(chip, population)
+    _check_projections(network)
+    hidden = sum(p.size for p in network.populations if p.name != network.output)
+    outputs = network.population(network.output).size
+    used = {
+        "input lines": network.input.size,
+        "hidden neurons": hidden,
+        "output neurons": outputs,
+        "hidden neurons that one reaches": _fan_out(network),
+    }
+    available = {
+        "input lines": limits.inputs.whole,
+        "hidden neurons": limits.hidden.whole,
+        "output neurons": limits.outputs.whole,
+        "hidden neurons that one reaches": limits.fan_out.whole,
+    }
+    hints = {
+        "input lines": "use fewer input channels",
+        "hidden neurons": "use smaller hidden layers",
+        "output neurons": "use fewer classes",
+        "hidden neurons that one reaches": "use smaller layers or sparse weights between them",
+    }
+    for resource, need in used.items():
+        where = f"network {network.title}"
+        require(where, resource, need, available[resource], hints[resource])
+    slices = tuple(whole(p, 0) for p in network.populations)
+    standard = {"compartments": hidden + outputs, "axons_in": network.input.size}
+    return Fitted((FittedCore(slices, used, available, standard, 0),), {}, {})
+
+
+def _check_projections(network: IntegerNetwork) -> None:
+    """Refuse projections that have no place on the chip."""
+    for p in network.projections:
+        where = f"projection {p.source} -> {p.target}"
+        if p.source == network.output:
+            raise UnsupportedError(f"{where}: output neurons of the chip reach nothing")
+        if p.source == network.input.name and p.target == network.output:
+            raise UnsupportedError(f"{where}: input lines reach hidden neurons only")
+
+
+def _fan_out(network: IntegerNetwork) -> int:
+    """Return the largest number of hidden neurons that a hidden neuron reaches by a weight."""
+    reached = {p.name: np.zeros(p.size, np.int64) for p in network.populations}
+    for p in network.projections:
+        if p.source in reached and p.target != network.output:
+            synapses = synapses_of(p)
+            matrix = synapses.wiring.matrix(synapses.weight).tocoo()
+            sources = matrix.coords[1][matrix.data != 0]
+            reached[p.source] += np.bincount(sources, minlength=len(reached[p.source]))
+    return max((int(count.max(initial=0)) for count in reached.values()), default=0)

@@ -1,0 +1,59 @@
+"""Compartments that neurons take, and what to choose where a chip lacks a neuron."""
+
+from __future__ import annotations
+
+from snncompile.errors import UnsupportedError
+from snncompile.hwmodels import chips
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir.graph import Graph, Population
+from snncompile.ir.mapping import Slice
+
+
+def compartments(network: Graph, chip: Chip, s: Slice) -> int:
+    """Return the compartments of a slice."""
+    return s.size * compartments_per_neuron(chip, network.population(s.population))
+
+
+def compartments_per_neuron(chip: Chip, population: Population) -> int:
+    """Return how many compartments one neuron takes.
+
+    Raises:
+        UnsupportedError: the chip has no such neuron.
+    """
+    kind = population.neuron.kind
+    if kind not in chip.neurons:
+        known = ", ".join(sorted(chip.neurons))
+        raise UnsupportedError(
+            f"population {population.name}: {chip.name} has no neuron {kind}; it has {known}"
+            + _instead(kind, chip)
+        )
+    return chip.neurons[kind].whole or 1
+
+
+KEEPERS = ("integrate_fire/soft", "signed_integrate_fire", "bistable_fire", "phase_fire")
+"""Neurons that keep what exceeds their threshold, as every converted network needs."""
+ANSWER = "window_readout"
+"""The last layer of every converted network."""
+
+
+def _instead(kind: str, chip: Chip) -> str:
+    """Return what to choose for a neuron of a converted network; empty for others."""
+    if kind not in (*KEEPERS, ANSWER):
+        return ""
+    if KEEPERS[0] not in chip.neurons:
+        return (
+            "; a hard reset throws away what exceeds the threshold, and with it the rates that a"
+            f" converted network computes with: choose a chip that keeps it ({_able(kind)})"
+        )
+    if ANSWER not in chip.neurons:
+        return (
+            "; if it was converted, its answer is a potential: choose a chip that can send one out"
+            f" ({_able(kind)})"
+        )
+    return "; if it was converted, use method='balance'"
+
+
+def _able(kind: str) -> str:
+    """Return the chips with this neuron and with the readout of converted networks."""
+    neurons = {name: chips.load(name).neurons for name in chips.names()}
+    return ", ".join(name for name, has in neurons.items() if kind in has and ANSWER in has)

@@ -1,0 +1,304 @@
+"""Networks as files: `network.json` and `arrays.npz`; no pickle anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from snncompile.errors import InputError
+from snncompile.files import folder
+from snncompile.ir.coding import Coding, Kind
+from snncompile.ir.graph import Graph, Input, IntegerNetwork, Network, Population, Projection
+from snncompile.neurons.base import BINARY, FloatNeuron, Interval, Neuron
+from snncompile.registry import load
+from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
+
+NETWORK = "network.json"
+Arrays = dict[str, NDArray[Any]]
+Size = Annotated[int, Field(ge=1, le=2**31)]
+
+
+class Record(BaseModel):
+    """A record read from a file: a key we do not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+R = TypeVar("R", bound=Record)
+
+
+class _Neuron(Record):
+    name: str
+    reset: str | None = None
+    parameters: dict[str, int | float | str]
+    """A number, or the name of an array."""
+
+
+class _Population(Record):
+    name: str
+    shape: tuple[Size, ...]
+    phase: Annotated[int, Field(ge=0, le=2**31)]
+    neuron: _Neuron
+
+
+class _Wiring(Record):
+    kind: str
+    parameters: dict[str, bool | int | tuple[int, ...] | str | _Wiring]
+    """A number, some numbers, the name of an array, or another wiring."""
+
+
+class _Projection(Record):
+    source: str
+    target: str
+    delay: Annotated[int, Field(ge=0, le=2**31)]
+    wiring: _Wiring
+    weight: str
+    exponent: Annotated[int, Field(ge=-32, le=32)] | None = None
+    bits: Annotated[int, Field(ge=1, le=32)] | None = None
+    port: str | None = None
+
+
+class _Coding(Record):
+    kind: Kind
+    unit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    shown: Annotated[int, Field(ge=1, le=2**20)]
+    steps: Annotated[int, Field(ge=1, le=2**20)]
+
+
+class _Input(Record):
+    name: str
+    shape: tuple[Size, ...]
+    payload: tuple[int, int] = tuple(BINARY)
+    coding: _Coding | None = None
+
+
+class NetworkRecord(Record):
+    """What `network.json` and the network part of `program.json` hold."""
+
+    numbers: Literal["float", "integer"]
+    title: str
+    notes: tuple[str, ...] = ()
+    input: _Input
+    populations: tuple[_Population, ...]
+    projections: tuple[_Projection, ...]
+    output: str
+
+
+class _NetworkFile(Record):
+    format: Literal["snncompile network"]
+    version: Literal[1]
+    network: NetworkRecord
+
+
+def write_network(graph: Graph, path: Path) -> None:
+    """Write a network to a folder."""
+    record, arrays = to_record(graph)
+    head = {"format": "snncompile network", "version": 1, "network": record}
+    folder.write(path, NETWORK, head, arrays)
+
+
+def read_network(path: Path) -> Network | IntegerNetwork:
+    """Return the network of a folder.
+
+    Raises:
+        InputError: the folder does not hold a well-formed network.
+    """
+    record, arrays = folder.read(path, NETWORK)
+    return from_record(validated(_NetworkFile, record, path / NETWORK).network, arrays, path)
+
+
+def validated(kind: type[R], record: Any, where: Path) -> R:
+    """Return the record as `kind`, or an InputError that names the first wrong field."""
+    try:
+        return kind.model_validate(record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the record"
+        reason = f"{field}: {first['msg']}"
+        raise InputError(f"{where}: {_one_line(reason)}") from None
+
+
+def to_record(graph: Graph) -> tuple[dict[str, Any], Arrays]:
+    """Return a network as JSON values and arrays."""
+    arrays: Arrays = {}
+    record = {
+        "numbers": "float" if isinstance(graph, Network) else "integer",
+        "title": graph.title,
+        **({"notes": list(graph.notes)} if graph.notes else {}),
+        "input": _input_record(graph.input),
+        "populations": [_population_record(p, arrays) for p in graph.populations],
+        "projections": [_projection_record(i, p, arrays) for i, p in enumerate(graph.projections)],
+        "output": graph.output,
+    }
+    return record, arrays
+
+
+def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network | IntegerNetwork:
+    """Return the network of a record.
+
+    Raises:
+        InputError: an array is missing, or a rule of a well-formed network is broken.
+    """
+    make = Network if record.numbers == "float" else IntegerNetwork
+    try:
+        network = make(
+            _input(record.input),
+            tuple(
+                Population(p.name, p.shape, _neuron(p, record.numbers, arrays), p.phase)
+                for p in record.populations
+            ),
+            tuple(
+                Projection(p.source, p.target, _synapses(p, arrays), p.delay, p.port)
+                for p in record.projections
+            ),
+            record.output,
+            title=record.title,
+            notes=record.notes,
+        )
+    except KeyError as error:
+        raise InputError(f"{where}: {error.args[0]!r} is not in arrays.npz") from None
+    except (ValueError, TypeError, OverflowError, InputError) as error:
+        raise InputError(f"{where}: {_one_line(str(error))}") from None
+    _check_all_used(record, arrays, where)
+    return network
+
+
+def _input_record(source: Input) -> dict[str, Any]:
+    record: dict[str, Any] = {"name": source.name, "shape": list(source.shape)}
+    low, high = source.payload
+    if (low, high) != BINARY:
+        record["payload"] = [int(low), int(high)]
+    if source.coding:
+        record["coding"] = vars(source.coding)
+    return record
+
+
+def _input(record: _Input) -> Input:
+    coding = Coding(**record.coding.model_dump()) if record.coding else None
+    return Input(record.name, record.shape, Interval(*record.payload), coding)
+
+
+def _population_record(population: Population, arrays: Arrays) -> dict[str, Any]:
+    neuron = population.neuron
+    parameters: dict[str, Any] = {}
+    for name in neuron.parameters():
+        value = getattr(neuron, name)
+        if value.ndim == 0:
+            parameters[name] = value.item()
+        else:
+            parameters[name] = f"{population.name}.{name}"
+            arrays[parameters[name]] = value
+    return {
+        "name": population.name,
+        "shape": list(population.shape),
+        "phase": population.phase,
+        "neuron": {
+            "name": neuron.name,
+            "reset": getattr(neuron, "reset", None),
+            "parameters": parameters,
+        },
+    }
+
+
+def _projection_record(index: int, projection: Projection, arrays: Arrays) -> dict[str, Any]:
+    synapses = projection.synapses
+    key = f"projection{index}.weight"
+    arrays[key] = synapses.weight
+    return {
+        "source": projection.source,
+        "target": projection.target,
+        "delay": projection.delay,
+        "wiring": _wiring_record(f"projection{index}", synapses.wiring, arrays),
+        "weight": key,
+        "exponent": synapses.exponent if isinstance(synapses, IntegerSynapses) else None,
+        "bits": synapses.bits if isinstance(synapses, IntegerSynapses) else None,
+        **({} if projection.port is None else {"port": projection.port}),
+    }
+
+
+def _neuron(population: _Population, numbers: str, arrays: Arrays) -> Neuron:
+    record = population.neuron
+    kind: type[FloatNeuron] = load("neurons", record.name)
+    make = kind if numbers == "float" else kind.integer
+    values: dict[str, Any] = {
+        name: arrays[value] if isinstance(value, str) else value
+        for name, value in record.parameters.items()
+    }
+    if record.reset is not None:
+        values["reset"] = record.reset
+    try:
+        _check_names(record.name, make, values)
+        return make(**values)
+    except ValueError as error:
+        raise InputError(f"{population.name}: {error}") from None
+
+
+def _check_names(name: str, kind: type[Neuron], values: Collection[str]) -> None:
+    first, *others = fields(kind)  # `initial` of the base class, which is shown last
+    known = {field.name: field.default for field in (*others, first)}
+    for value in values:
+        if value not in known:
+            raise ValueError(f"{name} has no parameter {value!r}; it has {', '.join(known)}")
+    for value, default in known.items():
+        if default is MISSING and value not in values:
+            raise ValueError(f"{name} needs {value}")
+
+
+def _check_all_used(record: NetworkRecord, arrays: Arrays, where: Path) -> None:
+    used = {p.weight for p in record.projections}
+    for projection in record.projections:
+        used |= _array_names(projection.wiring)
+    for population in record.populations:
+        used |= {v for v in population.neuron.parameters.values() if isinstance(v, str)}
+    for name in sorted(arrays.keys() - used):
+        raise InputError(f"{where}: arrays.npz holds {name!r}, which no part of it uses")
+
+
+def _array_names(wiring: _Wiring) -> set[str]:
+    values = wiring.parameters.values()
+    parts = (_array_names(value) for value in values if isinstance(value, _Wiring))
+    return {value for value in values if isinstance(value, str)}.union(*parts)
+
+
+def _wiring_record(key: str, wiring: Wiring, arrays: Arrays) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for field in fields(wiring):
+        value = getattr(wiring, field.name)
+        if isinstance(value, np.ndarray):
+            arrays[f"{key}.{field.name}"] = value
+            value = f"{key}.{field.name}"
+        elif isinstance(value, Wiring):
+            value = _wiring_record(f"{key}.{field.name}", value, arrays)
+        parameters[field.name] = list(value) if isinstance(value, tuple) else value
+    return {"kind": wiring.kind, "parameters": parameters}
+
+
+def _synapses(record: _Projection, arrays: Arrays) -> Synapses | IntegerSynapses:
+    weight, wiring = arrays[record.weight], _wiring(record.wiring, arrays)
+    if record.exponent is None or record.bits is None:
+        return Synapses(wiring, weight)
+    if weight.dtype != np.int16:
+        raise ValueError(f"{record.weight} has dtype {weight.dtype}, expected int16")
+    return IntegerSynapses(wiring, weight, record.exponent, record.bits)
+
+
+def _wiring(record: _Wiring, arrays: Arrays) -> Wiring:
+    kind: type[Wiring] = load("wirings", record.kind)
+    values: dict[str, Any] = {
+        name: arrays[value] if isinstance(value, str) else value
+        for name, value in record.parameters.items()
+    }
+    parts = {k: _wiring(v, arrays) for k, v in values.items() if isinstance(v, _Wiring)}
+    made: Wiring = kind(**values | parts)
+    return made
+
+
+def _one_line(text: str) -> str:
+    """Return the text without line breaks, which names in a file may hold."""
+    return " ".join(text.split())

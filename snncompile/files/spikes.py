@@ -1,0 +1,142 @@
+"""Spike files: read what a network is to see, make spikes of images, write what came out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.errors import InputError
+from snncompile.files import folder
+from snncompile.files.npz import read_npz, write_npz
+from snncompile.ir.graph import Graph
+from snncompile.ir.result import Result
+
+
+@dataclass(frozen=True, eq=False)
+class Spikes:
+    """Input for a network, and the right answers if they are known."""
+
+    x: NDArray[Any]
+    """0 and 1, or whole numbers within `Input.payload`; shape (samples, steps, *input shape)."""
+    label: NDArray[np.int64] | None
+    """One per sample."""
+
+
+def read_spikes(path: Path, network: Graph | None = None) -> Spikes:
+    """Return `x` and, if there, `label` of an npz file.
+
+    Raises:
+        InputError: the file is not readable, has no `x`, or (before any memory is taken) `x` does
+            not have the shape the network takes.
+    """
+
+    def check(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        if name == "x" and network and (len(shape) < 3 or shape[2:] != network.input.shape):
+            expected = ", ".join(["samples", "steps", *map(str, network.input.shape)])
+            raise InputError(f"{path}: x has shape {shape}, the network takes ({expected})")
+
+    arrays = read_npz(path, check)
+    if "x" not in arrays:
+        found = ", ".join(arrays) or "nothing"
+        raise InputError(f"{path}: has no array x of shape (samples, steps, ...); it has {found}")
+    return Spikes(arrays["x"], _label(path, arrays, len(arrays["x"])))
+
+
+def write_spikes(path: Path, spikes: Spikes) -> None:
+    """Write `x` and `label`; nothing half-written is left behind."""
+    arrays = {"x": spikes.x} | ({} if spikes.label is None else {"label": spikes.label})
+    with folder.file_aside(path) as aside:
+        write_npz(aside.with_suffix(".npz"), arrays, compress=True)
+        aside.with_suffix(".npz").rename(aside)
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Write `spikes` and `prediction`; nothing half-written is left behind."""
+    arrays = {"spikes": result.spikes, "prediction": result.prediction}
+    with folder.file_aside(path) as aside:
+        write_npz(aside.with_suffix(".npz"), arrays, compress=True)
+        aside.with_suffix(".npz").rename(aside)
+
+
+def encode(images: NDArray[Any], steps: int, *, highest: float = 255.0) -> NDArray[np.uint8]:
+    """Return spikes of shape (samples, steps, *image shape): one encoder neuron per pixel.
+
+    In each time step, with v = 0 at the start:
+
+        v = v + pixel / highest
+        spike = v > 1
+        v = 0 where spike
+
+    Args:
+        images: pixels from 0 to `highest`, shape (samples, ...).
+        steps: time steps per image.
+        highest: the brightest pixel.
+    """
+    drive = images.astype(np.float64) / highest
+    v = np.zeros_like(drive)
+    x = np.zeros((len(images), steps, *images.shape[1:]), np.uint8)
+    for step in range(steps):
+        v += drive
+        spike = v > 1
+        v[spike] = 0
+        x[:, step] = spike
+    return x
+
+
+def encode_file(path: Path, steps: int, samples: int | None, flatten: bool) -> Spikes:
+    """Return the spikes of an npz file of images `x` (samples, ...) and labels `y` or `label`.
+
+    Raises:
+        InputError: the file is not readable, or `x` is no stack of images.
+    """
+    arrays = read_npz(path)
+    if "x" not in arrays or arrays["x"].ndim < 2:
+        raise InputError(f"{path}: has no array x of images, shape (samples, ...)")
+    images = arrays["x"]
+    if images.size == 0 or images.min() < 0 or images.max() > 255:
+        raise InputError(f"{path}: x holds pixels outside 0..255")
+    label = _label(path, arrays, len(images))
+    images = images[:samples].reshape(
+        len(images[:samples]), *((-1,) if flatten else images.shape[1:])
+    )
+    highest = 1.0 if images.dtype.kind == "f" and images.max() <= 1 else 255.0
+    return Spikes(
+        encode(images, steps, highest=highest), None if label is None else label[:samples]
+    )
+
+
+def read_values(path: Path) -> NDArray[Any]:
+    """Return `x` of an npz file, any numbers of shape (samples, ...).
+
+    Raises:
+        InputError: the file is not readable or has no such array.
+    """
+    arrays = read_npz(path)
+    if "x" not in arrays or arrays["x"].ndim < 2:
+        raise InputError(f"{path}: has no array x of shape (samples, ...)")
+    return arrays["x"]
+
+
+def present_file(path: Path, network: Graph, samples: int | None) -> Spikes:
+    """Return what a network's input sends for the values of an npz file; see `Input.present`.
+
+    Raises:
+        InputError: the file is not readable, or the network has no coding.
+    """
+    values = read_values(path)
+    label = _label(path, read_npz(path), len(values))
+    x = network.input.present(values[:samples])
+    return Spikes(x, None if label is None else label[:samples])
+
+
+def _label(path: Path, arrays: dict[str, NDArray[Any]], samples: int) -> NDArray[np.int64] | None:
+    label = arrays.get("label", arrays.get("y"))
+    if label is None:
+        return None
+    if label.shape != (samples,) or label.dtype.kind not in "iu":
+        raise InputError(f"{path}: label has shape {label.shape}, expected ({samples},) integers")
+    return label.astype(np.int64)

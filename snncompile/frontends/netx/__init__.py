@@ -1,0 +1,4 @@
+"""Files of lava-dl: .net.
+
+In: a .net file. Out: a network that is integer already.
+"""

@@ -1,0 +1,277 @@
+"""Import a trained lava-dl network: a `.net` file (HDF5).
+
+What is in a file, and what it means to Lava, was read in lava-dl (`lib/dl/netx/hdf5.py` reads,
+`lib/dl/slayer/block/base.py` writes); shapes are (channels, height, width):
+
+    layer/<i>/type                       "dense", "conv", "input" or "flatten"; others are refused
+    layer/<i>/shape
+    layer/<i>/weight                     as the chip uses them, even: (target, source), or
+                                         (out, in, height, width); real and imag for RF neurons
+    layer/<i>/{stride, padding, dilation, groups}       one number, or (y, x)
+    layer/<i>/weight_rec                 from the layer to itself, one time step later
+    layer/<i>/bias                       LIF: mantissa, exponent 6; SDNN: shifted by 12
+    layer/<i>/delay                      of what each channel sends, in time steps
+    layer/<i>/neuron/{type, vThMant, ...}  CUBA, LOIHI, SDNN, RF (Lava's RF_IZ), RF_PHASE (its RF)
+
+netx itself ignores `delay` and `weight_rec`; here they are computed as lava-dl trained them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.errors import InputError, UnsupportedError
+from snncompile.frontends.hdf5.read import Group, opened
+from snncompile.frontends.netx.neurons import check_names, neuron
+from snncompile.frontends.netx.synapses import convolution, dense, identity, recurrent, size_of
+from snncompile.ir.delays import by_delay
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection, Shape
+from snncompile.neurons.base import BINARY, IntegerNeuron, Interval
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.scale import Scale
+
+MOST_LAYERS = 10_000
+LONGEST_DELAY = 62
+"""What lava-dl's delays go up to (`lib/dl/netx/utils.py`)."""
+GRADED = Interval(-(2**15) + 1, 2**15 - 1)
+"""What an input that carries numbers may carry: Lava keeps biases, and lava-dl messages, in 16
+bits."""
+INPUT = "input"
+
+LAYERS = ("conv", "dense", "flatten", "input")
+INSTEAD = {
+    "average": "count the spikes of the layer before it instead",
+    "concat": "build that network from its layers instead",
+    "convT": "no chip computes it; upsample with a convolution of more channels instead",
+    "pool": "use a convolution with a stride instead",
+    "unpool": "no chip computes it; upsample with a convolution of more channels instead",
+}
+"""What lava-dl writes and netx cannot load either."""
+NAMES = {
+    "input": frozenset(["type", "shape", "weight", "bias", "neuron"]),
+    "flatten": frozenset(["type", "shape"]),
+    "dense": frozenset(
+        [
+            *("type", "shape", "inFeatures", "outFeatures", "weight", "weight_rec"),
+            *("bias", "delay", "neuron"),
+        ]
+    ),
+    "conv": frozenset(
+        [
+            *("type", "shape", "inChannels", "outChannels", "kernelSize", "weight"),
+            *("stride", "padding", "dilation", "groups", "bias", "delay", "neuron"),
+        ]
+    ),
+}
+
+
+@dataclass(frozen=True)
+class InputTransform:
+    """How lava-dl makes numbers for an input layer of values: weight * value + bias, whole."""
+
+    weight: int
+    bias: int
+
+
+def input_transform(path: str | Path) -> InputTransform:
+    """Return how values become the input of a network whose file has an input layer with neurons.
+
+    Raises:
+        InputError: the file is damaged, or its first layer is no such layer.
+    """
+    with opened(path) as root:
+        first = _layer_groups(root)[0]
+        if first.text("type") != "input" or "neuron" not in first:
+            raise InputError(f"{first.where}: is no input layer with neurons")
+        weight = first.integer("weight", -(2**31), 2**31) if "weight" in first else 64
+        bias = first.integer("bias", -(2**31), 2**31) if "bias" in first else 0
+    return InputTransform(weight, bias)  # 64: netx's own default
+
+
+def from_netx(path: str | Path, *, title: str | None = None) -> IntegerNetwork:
+    """Return the integer network in a `.net` file.
+
+    An input layer with neurons takes whole numbers, one per neuron and time step, as a bias: the
+    values that lava-dl makes of an image (`input_transform`). So does a sigma-delta network without
+    one; all others take spikes.
+
+    Args:
+        path: the file.
+        title: name of the network in reports; the name of the file if not given.
+
+    Raises:
+        InputError: the file is damaged, or a value in it is not what it should be.
+        UnsupportedError: a layer or a feature of one is not known.
+    """
+    path = Path(path)
+    builder = _Builder()
+    with opened(path) as root:
+        for group in _layer_groups(root):
+            builder.add(group)
+    if not builder.populations:
+        raise InputError(f"{path.name}: holds no layer with neurons")
+    return builder.network(title or path.stem)
+
+
+@dataclass
+class _Builder:
+    """A network while its layers are read; `shape` is what the next layer takes, () if unknown."""
+
+    shape: Shape = ()
+    input_shape: Shape = ()
+    payload: Interval = BINARY
+    source: str = INPUT
+    delays: NDArray[np.int64] | None = None
+    """Of what the last layer sends, one per neuron."""
+    populations: list[Population] = field(default_factory=list)
+    projections: list[Projection] = field(default_factory=list)
+
+    def add(self, group: Group) -> None:
+        """Add one layer."""
+        kind = group.text("type")
+        if kind in INSTEAD:
+            raise UnsupportedError(f"{group.where}: type {kind!r} is not known; {INSTEAD[kind]}")
+        if kind not in LAYERS:
+            known = ", ".join(LAYERS)
+            raise UnsupportedError(f"{group.where}: type {kind!r} is not known; known: {known}")
+        check_names(group, NAMES[kind])
+        shape = tuple(int(size) for size in group.integers("shape", 1, 2**31).reshape(-1))
+        if kind == "dense":
+            self._dense(group, shape)
+        elif kind == "conv":
+            self._convolution(group, shape)
+        else:
+            self._pass_on(group, shape)
+            if "neuron" in group:
+                self._input_layer(group, shape)
+
+    def network(self, title: str) -> IntegerNetwork:
+        """Return the network; delays of the last layer take a population that passes spikes on."""
+        if self.delays is not None:
+            last = self.populations[-1]
+            if last.neuron.payload != BINARY or not last.neuron.spikes:
+                raise UnsupportedError(
+                    f"{last.name}: a delay of graded spikes behind the last layer is not known"
+                )
+            passes_on = IntegerIntegrateFire(np.asarray(1), reset="hard")
+            twice = IntegerSynapses(Scale(last.size), np.asarray(2, np.int16), 0, 8)
+            self._layer(f"{last.name}_late", last.shape, passes_on, {None: twice})
+        return IntegerNetwork(
+            Input(INPUT, self.input_shape, self.payload),
+            tuple(self.populations),
+            tuple(self.projections),
+            self.source,
+            title=title,
+        )
+
+    def _pass_on(self, group: Group, shape: Shape) -> None:
+        """Take a layer that passes values on as they are, perhaps in another shape."""
+        if self.shape and size_of(self.shape) != size_of(shape):
+            size = size_of(self.shape)
+            raise InputError(f"{group.where}: shape {shape} does not hold {size} values")
+        self.shape = shape
+        self.input_shape = self.input_shape or shape
+
+    def _input_layer(self, group: Group, shape: Shape) -> None:
+        if self.populations:
+            raise UnsupportedError(f"{group.where}: an input layer behind others is not known")
+        made = neuron(group, shape, first=True)
+        self.payload = BINARY if made.ports else GRADED
+        ports = made.ports or (None,)
+        self._layer(_name(group), shape, made, {port: identity(size_of(shape)) for port in ports})
+
+    def _dense(self, group: Group, shape: Shape) -> None:
+        size = size_of(shape)
+        parts = dense(group, size_of(self.shape) if self.shape else None, size)
+        made = neuron(group, (size,), first=False)
+        self._check_ports(group, made, tuple(parts))
+        if not self.populations:
+            sources = next(iter(parts.values())).wiring.sources
+            self.input_shape = self.input_shape or (sources,)
+            self.payload = BINARY if made.name in SPIKING else GRADED
+        self._layer(_name(group), (size,), made, parts)
+        again = recurrent(group, size)
+        if again is not None:
+            if made.ports:
+                raise UnsupportedError(f"{group.where}: weight_rec of RF neurons is not known")
+            name = self.source
+            self.projections.append(Projection(name, name, again, delay=1))
+        self._keep_delays(group, size, size)
+
+    def _convolution(self, group: Group, shape: Shape) -> None:
+        if len(self.shape) != 3 or len(shape) != 3:
+            before = self.shape or "unknown"
+            raise InputError(
+                f"{group.where}: a conv layer needs (channels, height, width) before and behind"
+                f" it, got {before} and {shape}"
+            )
+        parts = convolution(group, self.shape, shape)
+        made = neuron(group, shape, first=False)
+        self._check_ports(group, made, tuple(parts))
+        if not self.populations:
+            self.payload = BINARY if made.name in SPIKING else GRADED
+        self._layer(_name(group), shape, made, parts)
+        self._keep_delays(group, shape[0], size_of(shape))
+
+    def _check_ports(
+        self, group: Group, made: IntegerNeuron, ports: tuple[str | None, ...]
+    ) -> None:
+        if self.source != INPUT and not self.populations[-1].neuron.spikes:
+            raise UnsupportedError(f"{group.where}: a layer behind a sigma output is not known")
+        if bool(made.ports) != (ports != (None,)):
+            has, needs = ("real", "complex") if made.ports else ("complex", "real")
+            raise InputError(f"{group.where}: {made.name} needs {needs} weights, got {has} ones")
+
+    def _layer(
+        self,
+        name: str,
+        shape: Shape,
+        made: IntegerNeuron,
+        parts: dict[str | None, IntegerSynapses],
+    ) -> None:
+        """Add a population that the last one feeds; a layer's spikes arrive in the same step."""
+        for port, synapses in parts.items():
+            projection = Projection(self.source, name, synapses, delay=0, port=port)
+            late = 0 if self.delays is None else self.delays
+            self.projections += by_delay(projection, late)
+        self.populations.append(Population(name, shape, made))
+        self.source, self.shape, self.delays = name, shape, None
+
+    def _keep_delays(self, group: Group, channels: int, size: int) -> None:
+        if "delay" not in group:
+            return
+        delays = group.integers("delay", 0, LONGEST_DELAY).reshape(-1)
+        if delays.size not in (1, channels):
+            raise InputError(
+                f"{group.where}: delay has {delays.size} values for {channels} channels"
+            )
+        if delays.any():
+            each = np.broadcast_to(delays, (channels,))
+            self.delays = np.repeat(each, size // channels)
+
+
+SPIKING = ("cuba_lif", "resonate_fire", "resonate_fire_izhikevich")
+"""Neurons that take plain spikes; the others take numbers."""
+
+
+def _layer_groups(root: Group) -> list[Group]:
+    """Return the layers in order: they are called 0, 1, 2, ..."""
+    if "layer" not in root:
+        raise InputError(f"{root.where}: has no group 'layer', so it is no lava-dl network")
+    group = root.group("layer", root.where)
+    count = len(group.names())
+    if count > MOST_LAYERS:
+        raise InputError(f"{root.where}: has {count:,} layers, at most {MOST_LAYERS:,} are read")
+    for name in group.names():
+        if name not in {str(index) for index in range(count)}:
+            raise InputError(f"{root.where}: has a layer {name!r}, expected 0..{count - 1}")
+    return [group.group(str(i), f"{root.where}: layer {i}") for i in range(count)]
+
+
+def _name(group: Group) -> str:
+    return f"layer_{group.where.rpartition(' ')[2]}"

@@ -1,0 +1,266 @@
+"""What a NIR file holds, as plain records: nodes with their numbers, edges, metadata.
+
+Read in nir 1.0.8 (`serialization.py`, `ir/*.py`); the package itself is not used, since it believes
+what a file says about shapes and rejects files that its own exporters write:
+
+    version                           text
+    node/type                         "NIRGraph"
+    node/edges                        (edges, 2) names: source, target
+    node/nodes/<name>/type            "LIF", "Affine", ...; a "NIRGraph" is nested
+    node/nodes/<name>/<parameter>     numbers, or one text
+    node/nodes/<name>/metadata/...    anything; a hint at most
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.errors import InputError, UnsupportedError
+from snncompile.frontends.hdf5.read import Group, opened
+
+GRAPH = "NIRGraph"
+PASS = "Pass"
+"""Kind of our own: the input or output of a nested graph."""
+SEPARATOR = "/"
+"""Between the names of nested graphs; no name in a file holds it."""
+MOST_NODES = 10_000
+MOST_EDGES = 100_000
+MOST_LEVELS = 16
+"""Nested graphs; a file can hold a graph inside itself."""
+LONGEST_NAME = 80
+"""Characters of a name in a message."""
+
+FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "Input": (("shape",), ()),
+    "Output": (("shape",), ()),
+    "Affine": (("weight", "bias"), ()),
+    "Linear": (("weight",), ()),
+    "Scale": (("scale",), ()),
+    "Conv1d": (("weight", "bias", "stride", "padding", "dilation", "groups"), ("input_shape",)),
+    "Conv2d": (("weight", "bias", "stride", "padding", "dilation", "groups"), ("input_shape",)),
+    "SumPool2d": (("kernel_size", "stride", "padding"), ()),
+    "AvgPool2d": (("kernel_size", "stride", "padding"), ()),
+    "Flatten": (("start_dim", "end_dim"), ("input_type",)),
+    "Delay": (("delay",), ()),
+    "Threshold": (("threshold",), ()),
+    "I": (("r",), ()),
+    "IF": (("r", "v_threshold"), ("v_reset",)),
+    "LI": (("tau", "r", "v_leak"), ()),
+    "LIF": (("tau", "r", "v_leak", "v_threshold"), ("v_reset",)),
+    "CubaLI": (("tau_syn", "tau_mem", "r", "v_leak"), ("w_in",)),
+    "CubaLIF": (("tau_syn", "tau_mem", "r", "v_leak", "v_threshold"), ("v_reset", "w_in")),
+}
+"""Kind of node -> the parameters it needs, and those it may have."""
+
+TEXTS = frozenset(["same", "valid"])
+"""Words that may stand in the place of a number: a padding."""
+
+Value = NDArray[Any] | str
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One node."""
+
+    name: str
+    """Path of names where graphs are nested, joined by slashes."""
+    kind: str
+    where: str
+    """Start of a message: the file and the node."""
+    values: Mapping[str, Value]
+    metadata: Mapping[str, Value] = field(default_factory=dict)
+    fixed_reset: str = ""
+    """Its reset, if there is no choice."""
+
+    def numbers(self, name: str) -> NDArray[Any]:
+        """Return an array of finite numbers.
+
+        Raises:
+            InputError: it is a text.
+        """
+        value = self.values[name]
+        if isinstance(value, str):
+            raise InputError(f"{self.where}: {name} is {value!r}, expected numbers")
+        return value
+
+    def floats(self, name: str) -> NDArray[np.float64]:
+        """Return an array of float64."""
+        return self.numbers(name).astype(np.float64)
+
+    def integers(self, name: str, low: int = -(2**31), high: int = 2**31) -> tuple[int, ...]:
+        """Return whole numbers between two limits.
+
+        Raises:
+            InputError: a fraction, or outside.
+        """
+        array = self.numbers(name).reshape(-1)
+        if (np.rint(array) != array).any() or (array < low).any() or (array > high).any():
+            wrong = (np.rint(array) != array) | (array < low) | (array > high)
+            raise InputError(
+                f"{self.where}: {name} holds {array[wrong][0]:g}, expected whole numbers from"
+                f" {low} to {high}"
+            )
+        return tuple(int(n) for n in array)
+
+
+@dataclass(frozen=True, eq=False)
+class NirGraph:
+    """A graph without nested graphs."""
+
+    nodes: Mapping[str, Node]
+    edges: tuple[tuple[str, str], ...]
+    metadata: Mapping[str, Value]
+    where: str
+    """Name of the file."""
+
+
+def read_nir(path: str | Path) -> NirGraph:
+    """Return the graph in a file; nested graphs are part of it, their names are paths.
+
+    Raises:
+        InputError: the file is damaged, or a value in it is not what it should be.
+        UnsupportedError: a kind of node, or a parameter of one, is not known.
+    """
+    with opened(path) as root:
+        if "node" not in root:
+            raise InputError(f"{root.where}: has no group 'node', so it is no NIR file")
+        top = root.group("node", root.where)
+        kind = top.text("type")
+        if kind != GRAPH:
+            raise UnsupportedError(f"{root.where}: holds one {kind}, expected a {GRAPH}")
+        nodes: dict[str, Node] = {}
+        edges = _read_graph(top, "", root.where, nodes, 0)
+        graph = NirGraph(nodes, tuple(edges), _metadata(top), root.where)
+    return _without_inner_graphs(graph)
+
+
+def shown(name: str) -> str:
+    """Return a name for a message: on one line, and not too long."""
+    text = repr(name)[1:-1]
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 3]}..."
+
+
+def _read_graph(
+    group: Group, prefix: str, file: str, nodes: dict[str, Node], level: int
+) -> list[tuple[str, str]]:
+    """Add the nodes of a graph; return its edges. Both with the names of the whole file."""
+    if level > MOST_LEVELS:
+        raise InputError(f"{group.where}: graphs are nested more than {MOST_LEVELS} deep")
+    inner = group.group("nodes", group.where)
+    edges = [_edge(prefix, edge) for edge in group.pairs("edges", MOST_EDGES)]
+    names = inner.names()
+    for name in names:
+        path = f"{prefix}{name}"
+        if len(nodes) >= MOST_NODES:
+            raise InputError(f"{file}: holds more than {MOST_NODES:,} nodes")
+        where = f"{file}: node {shown(path)}"
+        node = inner.group(name, where)
+        kind = node.text("type")
+        if kind == GRAPH:
+            edges += _read_graph(node, f"{path}{SEPARATOR}", file, nodes, level + 1)
+            nodes[path] = Node(path, GRAPH, where, {})
+        else:
+            nodes[path] = _node(node, path, kind)
+    for edge in edges:
+        for end in edge:
+            if end not in nodes:
+                raise InputError(f"{group.where}: an edge names {shown(end)!r}, which is no node")
+    return edges
+
+
+def _edge(prefix: str, edge: tuple[str, str]) -> tuple[str, str]:
+    return f"{prefix}{edge[0]}", f"{prefix}{edge[1]}"
+
+
+def _node(group: Group, name: str, kind: str) -> Node:
+    if kind not in FIELDS:
+        known = ", ".join(sorted([*FIELDS, GRAPH]))
+        raise UnsupportedError(f"{group.where}: {shown(kind)} is not known; known: {known}")
+    needed, optional = FIELDS[kind]
+    present = group.names()
+    for key in needed:
+        if key not in present:
+            raise InputError(f"{group.where}: {kind} has no {key}")
+    for key in present:
+        if key not in ("type", "metadata", *needed, *optional):
+            raise UnsupportedError(
+                f"{group.where}: {shown(key)!r} of {kind} is not known; known:"
+                f" {', '.join([*needed, *optional])}"
+            )
+    values = {key: _value(group, key) for key in (*needed, *optional) if key in present}
+    return Node(name, kind, group.where, values, _metadata(group))
+
+
+def _value(group: Group, key: str) -> Value:
+    if not group.holds_text(key):
+        return group.numbers(key)
+    text = group.text(key)
+    if text not in TEXTS:
+        raise InputError(f"{group.where}: {key} is {shown(text)!r}, expected numbers")
+    return text
+
+
+def _metadata(group: Group) -> dict[str, Value]:
+    """Return the numbers and texts of the metadata; what is neither says nothing to us."""
+    if not group.holds_group("metadata"):
+        return {}
+    found = group.group("metadata", group.where)
+    result: dict[str, Value] = {}
+    for key in found.names():
+        if found.holds_text(key):
+            result[key] = found.text(key)
+        elif found.holds_numbers(key):
+            result[key] = found.numbers(key)
+    return result
+
+
+def _without_inner_graphs(graph: NirGraph) -> NirGraph:
+    """Return the graph with edges to what is in nested graphs.
+
+        a -> sub, sub -> b     becomes     a -> sub/input, sub/output -> b
+
+    The ends of nested graphs pass on what they get.
+    """
+    inner = [name for name, node in graph.nodes.items() if node.kind == GRAPH]
+    entry = {name: _end(graph, name, "Input") for name in inner}
+    leave = {name: _end(graph, name, "Output") for name in inner}
+    edges = tuple((leave.get(a, a), entry.get(b, b)) for a, b in graph.edges)
+    ends = {*entry.values(), *leave.values()}
+    nodes = {
+        name: replace(node, kind=PASS) if name in ends else node
+        for name, node in graph.nodes.items()
+        if node.kind != GRAPH
+    }
+    return _checked(NirGraph(nodes, edges, graph.metadata, graph.where))
+
+
+def _end(graph: NirGraph, name: str, kind: str) -> str:
+    """Return the one input (or output) of a nested graph."""
+    found = [
+        path
+        for path, node in graph.nodes.items()
+        if node.kind == kind and path.rpartition(SEPARATOR)[0] == name
+    ]
+    if len(found) != 1:
+        raise UnsupportedError(
+            f"{graph.nodes[name].where}: a nested graph with {len(found)} nodes of kind {kind}"
+            " is not known, only with one"
+        )
+    return found[0]
+
+
+def _checked(graph: NirGraph) -> NirGraph:
+    """Return the graph; refuse an edge that is there twice."""
+    seen = set()
+    for edge in graph.edges:
+        if edge in seen:
+            a, b = map(shown, edge)
+            raise InputError(f"{graph.where}: the edge from {a} to {b} is there twice")
+        seen.add(edge)
+    return graph

@@ -1,0 +1,172 @@
+"""The order of the nodes of a NIR graph, the shapes of what they send, the delays of its loops."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import prod
+
+import networkx as nx
+
+from snncompile.errors import InputError, UnsupportedError
+from snncompile.frontends.nir.file import NirGraph, Node, shown
+from snncompile.frontends.nir.neurons import KINDS, shape_of
+from snncompile.frontends.nir.stateless_nodes import MOST_VALUES, MisfitError, misfit, target_shape
+from snncompile.ir.graph import Projection, Shape
+
+
+def order(graph: NirGraph) -> list[str]:
+    """Return all nodes, each after those that bring it something other than spikes.
+
+    Raises:
+        UnsupportedError: a loop holds no neuron, so its value would depend on itself.
+    """
+    cut: nx.DiGraph[str] = nx.DiGraph()
+    cut.add_nodes_from(graph.nodes)
+    cut.add_edges_from((a, b) for a, b in graph.edges if graph.nodes[a].kind not in KINDS)
+    rank = {name: i for i, name in enumerate(reached(graph))}
+    try:
+        return list(nx.lexicographical_topological_sort(cut, key=rank.__getitem__))
+    except nx.NetworkXUnfeasible:
+        loop = [shown(edge[0]) for edge in nx.find_cycle(cut)]
+        raise UnsupportedError(
+            f"{graph.where}: the loop {' -> '.join([*loop, loop[0]])} holds no neuron"
+        ) from None
+
+
+def fused(graph: NirGraph) -> NirGraph:
+    """Return the graph where a Threshold right after an I, LI or CubaLI is one neuron with it.
+
+    That neuron fires and never resets, which is what the two do.
+    """
+    before: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    after: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for a, b in graph.edges:
+        before[b].append(a)
+        after[a].append(b)
+    nodes, renamed = dict(graph.nodes), {}
+    for name, node in graph.nodes.items():
+        sources = before[name]
+        if node.kind != "Threshold" or len(sources) != 1:
+            continue
+        source = graph.nodes[sources[0]]
+        if source.kind in FIRING and after[source.name] == [name]:
+            values = {**source.values, "v_threshold": node.values["threshold"]}
+            nodes[source.name] = replace(
+                source, kind=FIRING[source.kind], values=values, fixed_reset="none"
+            )
+            del nodes[name]
+            renamed[name] = source.name
+    edges = [(renamed.get(a, a), b) for a, b in graph.edges if b not in renamed]
+    return replace(graph, nodes=nodes, edges=tuple(edges))
+
+
+FIRING = {"I": "IF", "LI": "LIF", "CubaLI": "CubaLIF"}
+"""Kind of a neuron that does not fire -> the same one that fires."""
+
+
+def reached(graph: NirGraph) -> list[str]:
+    """Return all nodes in the order in which the input reaches them, breadth first; then others."""
+    following: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for a, b in graph.edges:
+        following[a].append(b)
+    waiting = deque(name for name, node in graph.nodes.items() if node.kind == "Input")
+    seen = dict.fromkeys(waiting)
+    while waiting:
+        for name in following[waiting.popleft()]:
+            if name not in seen:
+                seen[name] = None
+                waiting.append(name)
+    return [*seen, *(name for name in graph.nodes if name not in seen)]
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Shapes of what each node gets and of what it sends."""
+
+    into: Mapping[str, Shape]
+    out_of: Mapping[str, Shape]
+
+
+def shapes(graph: NirGraph, source: Node, given: Shape | None) -> Shapes:
+    """Return the shapes of the whole graph.
+
+    An exporter may have taken the axes of batch and time for a part of the input's shape. So if
+    the graph cannot take the shape, it is tried without the first axis, and so on.
+
+    Args:
+        graph: with one input.
+        source: the input.
+        given: its shape, as the user said it; None: as the file says it.
+
+    Raises:
+        InputError: no shape fits, or a node is not reached from the input.
+    """
+    first: MisfitError | None = None
+    own = given if given is not None else source.integers("shape", 1, MOST_VALUES)
+    if not own or prod(own) > MOST_VALUES:
+        raise InputError(f"{source.where}: shape {own} is not that of an input")
+    for start in range(len(own) if given is None else 1):
+        try:
+            return _propagated(graph, source, own[start:])
+        except MisfitError as error:
+            first = first or error
+    assert first is not None
+    raise InputError(f"{first}; input_shape= sets another shape of the input") from None
+
+
+def _propagated(graph: NirGraph, source: Node, shape: Shape) -> Shapes:
+    into: dict[str, Shape] = {source.name: shape}
+    out_of: dict[str, Shape] = {source.name: shape}
+    following: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for a, b in graph.edges:
+        following[a].append(b)
+    waiting = deque([source.name])
+    while waiting:
+        name = waiting.popleft()
+        for target in following[name]:
+            node, arriving = graph.nodes[target], out_of[name]
+            if target not in into:
+                into[target] = arriving
+                make = shape_of if node.kind in KINDS else target_shape
+                out_of[target] = make(node, arriving)
+                waiting.append(target)
+            elif prod(into[target]) != prod(arriving):
+                raise misfit(node, arriving, f"{into[target]} as from its other source")
+    for name, node in graph.nodes.items():
+        if name not in into:
+            raise InputError(f"{node.where}: is not reached from the input")
+    return Shapes(into, out_of)
+
+
+def with_loop_delays(
+    projections: list[Projection],
+    rank: Mapping[str, int],
+    delay: int | Mapping[tuple[str, str], int],
+) -> tuple[list[Projection], list[tuple[str, str]]]:
+    """Return the projections with delays in loops that have none, and which ones got one.
+
+    Args:
+        projections: all of the network.
+        rank: of each population, in the order in which the input reaches them.
+        delay: time steps of a projection of a loop to a population that is reached no later than
+            its source; or one number per (source, target).
+    """
+    instant: nx.DiGraph[str] = nx.DiGraph()
+    instant.add_nodes_from(rank)
+    instant.add_edges_from((p.source, p.target) for p in projections if p.delay == 0)
+    part = {
+        name: number
+        for number, names in enumerate(nx.strongly_connected_components(instant))
+        for name in names
+    }
+    result, changed = [], []
+    for p in projections:
+        back = p.source in part and part[p.source] == part[p.target] and p.delay == 0
+        if back and rank[p.source] >= rank[p.target]:
+            steps = delay if isinstance(delay, int) else delay.get((p.source, p.target), 1)
+            p = replace(p, delay=steps)
+            changed.append((p.source, p.target))
+        result.append(p)
+    return result, changed

@@ -1,0 +1,211 @@
+"""Layers of a torch module to a network: multiply linear layers out, translate neurons."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+import numpy as np
+
+from snncompile.errors import UnsupportedError
+from snncompile.frontends.torch import known_layers as torch_layers
+from snncompile.frontends.torch.drive import Source
+from snncompile.frontends.torch.dynamics import Affine, Dynamics
+from snncompile.frontends.torch.layer_graph import LayerGraph, NeuronLayer, Rows
+from snncompile.frontends.torch.multiply_out import (
+    Sum,
+    Term,
+    applied,
+    multiplied_out,
+    scaled,
+    through,
+)
+from snncompile.ir.graph import Input, Network, Population, Projection, Shape
+from snncompile.neurons.base import FloatNeuron, Floats
+from snncompile.neurons.integrate_fire import IntegrateFire
+from snncompile.synapses.dense import dense
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a population comes from, and what of it has to be equal."""
+
+    path: str
+    """Neuron layer of the module, or the linear layer that ends it."""
+    compared: Literal["output", "state"] | Rows
+    """The output of the neuron layer, its potential, or the result of the linear layer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """A network and where its populations come from."""
+
+    network: Network
+    origins: dict[str, Origin]
+    """Population -> what it was in the module. A population that makes a bias has none."""
+
+
+def build(layers: LayerGraph, shape: Shape, title: str) -> Imported:
+    """Return the network.
+
+    Args:
+        layers: the layers of the module.
+        shape: shape of the input of one time step.
+        title: name of the network.
+
+    Raises:
+        UnsupportedError: a neuron layer has a feature that is not known.
+    """
+    names = _names(layers)
+    populations: list[Population] = []
+    projections: list[Projection] = []
+    origins: dict[str, Origin] = {}
+    for layer in layers.neurons:
+        name = names[layer.path]
+        if layer.maximum:
+            populations.append(Population(name, layer.shape, _any_arrives()))
+            projections += _arriving(multiplied_out(layers, layer.drive, 0), name, names)
+            _check_spikes(name, projections, populations)
+            continue
+        dynamics = _dynamics(layer)
+        origins[name] = Origin(layer.path, _compared(layers, layer, dynamics))
+        drive = _drive(layers, layer, dynamics, readout=origins[name].compared != "output")
+        more, arriving = _population(layer, dynamics, drive, origins[name], names)
+        populations += more
+        projections += arriving
+    network = Network(
+        input=Input("input", shape),
+        populations=tuple(populations),
+        projections=tuple(projections),
+        output=names[layers.output],
+        title=title,
+    )
+    return Imported(network, origins)
+
+
+def _dynamics(layer: NeuronLayer) -> Dynamics:
+    if layer.rows:  # its potential is what arrives in the same time step
+        one = np.asarray(1.0)
+        return Dynamics(potential_decay=one, threshold=one, reset="none", spikes=False)
+    library = torch_layers.neuron_library(layer.module)
+    return library.translate(layer.module, layer.path, layer.shape)
+
+
+def _compared(
+    layers: LayerGraph, layer: NeuronLayer, dynamics: Dynamics
+) -> Literal["output", "state"] | Rows:
+    """Return what the population's output is; a potential that is returned is a readout."""
+    if layer.rows:
+        return layer.rows
+    if layer.path != layers.output or not dynamics.spikes:
+        return "output"
+    potential = torch_layers.neuron_library(layer.module).potential
+    readout = layers.returns_only(potential) and dynamics.reset == "none"
+    return "state" if readout else "output"
+
+
+def _drive(layers: LayerGraph, layer: NeuronLayer, dynamics: Dynamics, *, readout: bool) -> Sum:
+    """Return what arrives at the neurons of a layer."""
+    size = prod(layer.shape)
+    inner = size if dynamics.input is None else dynamics.input.synapses.wiring.sources
+    total = multiplied_out(layers, layer.drive, inner)
+    if dynamics.input:
+        total = through(dynamics.input, total, layer.path)
+    if dynamics.recurrent:
+        own = (Term(Source(layer.path, 1), dynamics.recurrent.synapses),)
+        total = Sum((*total.terms, *own), total.bias + dynamics.recurrent.bias)
+    if readout or not dynamics.spikes:
+        total = scaled(total, np.asarray(dynamics.gain))
+    return total
+
+
+def _population(
+    layer: NeuronLayer,
+    dynamics: Dynamics,
+    drive: Sum,
+    origin: Origin,
+    names: dict[str | None, str],
+) -> tuple[list[Population], list[Projection]]:
+    """Return the population of a neuron layer, with what drives it."""
+    name = names[layer.path]
+    projections = _arriving(drive, name, names)
+    bias, populations = drive.bias, []
+    constants = {} if dynamics.late_bias is None else {1: dynamics.late_bias}
+    if bias.any() and not dynamics.bias_on_potential:
+        constants[0], bias = bias, np.zeros(1)
+    for delay, constant in sorted(constants.items()):
+        source = _unused(f"{name}_{'late_' * delay}bias", names)
+        names[f"{layer.path}, {source}"] = source
+        populations.append(Population(source, (1,), _every_step()))
+        projections.append(Projection(source, name, dense(constant[:, None]), delay))
+    spikes = dynamics.spikes and origin.compared == "output"
+    make = dynamics.neuron if spikes else dynamics.readout
+    populations.append(Population(name, _shape(layer, dynamics), make(_short(bias))))
+    return populations, projections
+
+
+def _shape(layer: NeuronLayer, dynamics: Dynamics) -> Shape:
+    """Return the shape of the neurons: that of their input, unless the layer has weights for it."""
+    if dynamics.input is None:
+        return layer.shape
+    return (dynamics.input.synapses.wiring.targets,)
+
+
+def _arriving(drive: Sum, name: str, names: dict[str | None, str]) -> list[Projection]:
+    return [
+        Projection(names[term.source.path], name, term.synapses, term.source.delay)
+        for term in drive.terms
+    ]
+
+
+def _short(bias: Floats) -> Floats:
+    return bias if bias.any() else np.asarray(0.0)
+
+
+def _every_step() -> FloatNeuron:
+    """Return a neuron that fires in each of its time steps.
+
+    A current has memory, so its bias is an input that is always there; no neuron has a bias of
+    its current.
+    """
+    return IntegrateFire(np.asarray(1.0), np.asarray(2.0), "hard")
+
+
+def _any_arrives() -> FloatNeuron:
+    """Return a neuron that fires whenever a spike arrives, by a weight of 1, and keeps nothing."""
+    return IntegrateFire(np.asarray(0.5), np.asarray(0.0), "hard")
+
+
+def _check_spikes(name: str, projections: list[Projection], populations: list[Population]) -> None:
+    """Refuse a maximum of neurons that send several spikes at once."""
+    sources = {p.source for p in projections if p.target == name}
+    for population in populations:
+        if population.name in sources and population.neuron.payload != (0, 1):
+            raise UnsupportedError(
+                f"{name}: a maximum is known of spikes that are 0 or 1, {population.name} sends up"
+                f" to {population.neuron.payload.high:g} in a time step; use average pooling"
+            )
+
+
+def _names(layers: LayerGraph) -> dict[str | None, str]:
+    """Return a name per neuron layer: its path as an identifier, numbered where two are equal."""
+    names: dict[str | None, str] = {None: "input"}
+    for layer in layers.neurons:
+        name = re.sub(r"[^A-Za-z0-9_]", "_", layer.path)
+        name = name if name[0].isalpha() else f"layer_{name.lstrip('_')}"
+        names[layer.path] = _unused(name, names)
+    return names
+
+
+def _unused(name: str, names: dict[str | None, str]) -> str:
+    """Return the name, or the first of name_2, name_3, ... that is free."""
+    taken, number, result = set(names.values()), 1, name
+    while result in taken:
+        number += 1
+        result = f"{name}_{number}"
+    return result
+
+
+__all__ = ["Affine", "Imported", "Origin", "applied", "build"]

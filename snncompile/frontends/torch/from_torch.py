@@ -1,0 +1,188 @@
+"""Import a spiking torch module: run it once, read the network out of the run, verify it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from snncompile.errors import InputError, SnnCompileError, UnsupportedError
+from snncompile.frontends.torch import known_layers as torch_layers
+from snncompile.frontends.torch import layer_graph as torch_graph
+from snncompile.frontends.torch.build_network import Imported, build
+from snncompile.frontends.torch.layer_graph import LayerGraph
+from snncompile.frontends.torch.libraries.base import Time
+from snncompile.frontends.torch.read_trace import MixedSamplesError
+from snncompile.frontends.torch.run_module import (
+    call,
+    cast_inputs,
+    check_module,
+    check_sample,
+    one_line,
+    own_dtype,
+    to_carry,
+    working_copy,
+)
+from snncompile.frontends.torch.time_layouts import LAYOUTS, inputs
+from snncompile.frontends.torch.trace import Trace
+from snncompile.frontends.torch.verify_import import verify
+from snncompile.ir.graph import Network
+
+LOG = logging.getLogger(__name__)
+
+
+def from_torch(
+    module: nn.Module,
+    sample: ArrayLike | Tensor,
+    time: Literal["auto"] | Time = "auto",
+    *,
+    title: str | None = None,
+) -> Network:
+    """Return the network that spikes exactly as the module does.
+
+    The module is run on a copy and left as it is. What the copy does on the sample is compared
+    with the network, neuron by neuron and step by step, both in float64.
+
+    Args:
+        module: layers and neurons of the known libraries, or our own (`snncompile.training`), in
+            any `nn.Module`; its own hooks run too.
+        sample: typical input, shape (samples, steps, *shape); a few samples are enough.
+        time: how the module takes its time axis: "step" (called once per time step with
+            (samples, *shape)), "first" (steps, samples, *shape), "second" (samples, steps,
+            *shape), "folded" (samples * steps, *shape); "auto" tries them in this order.
+        title: name of the network in reports; the name of the class if not given.
+
+    Raises:
+        InputError: module or sample are not what they should be, or no time layout fits.
+        UnsupportedError: the module uses a layer, a function or a feature that is not known.
+        ImportMismatchError: the network does not spike as the module does.
+    """
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        x, layout, imported = read(module, sample, time, title)
+        verify(module, x, layout, imported)
+    LOG.info("%s: imported with time=%r", imported.network.title, layout)
+    return imported.network
+
+
+def read(
+    module: nn.Module, sample: ArrayLike | Tensor, time: str, title: str | None
+) -> tuple[Tensor, Time, Imported]:
+    """Return the sample in float64, the time layout and the network, not verified."""
+    check_module(module)
+    x = torch.tensor(check_sample(sample)).to(own_dtype(module)).double()
+    if time != "auto" and time not in LAYOUTS:
+        raise InputError(f"no time layout {time!r}; known: auto, {', '.join(LAYOUTS)}")
+    layout, layers = _capture(module, _probe(x).to(own_dtype(module)), time)
+    return x, layout, build(layers, tuple(x.shape[2:]), title or type(module).__name__)
+
+
+def _probe(x: Tensor) -> Tensor:
+    """Return all steps of 2 samples, or of 3 if there are 2 steps, repeated if there are fewer."""
+    samples = 2 if x.shape[1] != 2 else 3
+    return x[torch.arange(samples) % len(x)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Attempt:
+    """A run with one time layout."""
+
+    trace: Trace
+    returned: list[Tensor]
+    misfit: str = ""
+    """Why this cannot be the layout; empty if it is."""
+    repeated: str = ""
+    """A neuron layer that is called several times in each time step, and how often."""
+
+
+def _capture(module: nn.Module, probe: Tensor, time: str) -> tuple[Time, LayerGraph]:
+    """Find the time layout and return it with the layers of the module."""
+    tried: dict[Time, _Attempt] = {}
+    mixed: list[MixedSamplesError] = []
+    for layout in LAYOUTS:
+        if time in ("auto", layout):
+            tried[layout] = attempt = _run(module, probe, layout)
+            if attempt.misfit:
+                continue
+            try:
+                return layout, torch_graph.read(attempt.trace, attempt.returned)
+            except MixedSamplesError as error:
+                mixed.append(error)
+    if mixed:
+        raise mixed[0]
+    raise _no_layout(module, probe, tried)
+
+
+def _no_layout(module: nn.Module, probe: Tensor, tried: dict[Time, _Attempt]) -> SnnCompileError:
+    name = type(module).__name__
+    repeated = [attempt.repeated for attempt in tried.values() if attempt.repeated]
+    if len(repeated) == 1:
+        return UnsupportedError(
+            f"{repeated[0]} in each time step; give every place in the network a layer of its own,"
+            " and let a module that repeats its input take the time axis from the sample"
+        )
+    reasons = {layout: attempt.misfit for layout, attempt in tried.items()}
+    text = "; ".join(f"{layout!r}: {reason}" for layout, reason in reasons.items())
+    if len(reasons) > 1 and len(set(reasons.values())) == 1:
+        text = f"{', '.join(map(repr, reasons))}: {reasons['step']}"
+    if any(reason.startswith("RuntimeError: shape '[") for reason in reasons.values()):
+        text += "; if forward holds a number of samples, take it from the input: x.shape[0]"
+    shape = f"{probe.shape[0]} samples of {probe.shape[1]} time steps"
+    return InputError(f"{name} does not run on {shape}; tried time={text}")
+
+
+def _run(module: nn.Module, probe: Tensor, layout: Time) -> _Attempt:
+    """Run a copy of the module and see whether each neuron layer was called once per step."""
+    samples, steps = probe.shape[:2]
+    runner = working_copy(module, samples, steps)
+    trace = Trace(runner, type(module).__name__, samples)
+    cast_inputs(runner, own_dtype(module))
+    numbers = trace.new_input((samples, steps, probe[0, 0].numel())).numbers.reshape(probe.shape)
+    outputs: list[Any] = []
+    carried: tuple[Any, ...] = ()
+    try:
+        for x, n in zip(inputs(probe, layout), inputs(numbers, layout), strict=True):
+            trace.hand_in(x, n)
+            with trace:
+                outputs.append(call(runner, x, carried))
+            carried = to_carry(runner, outputs[-1])
+    except SnnCompileError:
+        raise
+    except Exception as error:
+        return _Attempt(trace, [], misfit=one_line(error))
+    misfit = next(_misfits(trace, steps), "") or trace.state_problem
+    repeated = next(_repeated(trace, steps), "") if misfit else ""
+    return _Attempt(trace, list(trace.returned(outputs)), misfit, repeated)
+
+
+def _misfits(trace: Trace, steps: int) -> Iterator[str]:
+    if not trace.has_neurons:
+        known = torch_layers.known_libraries()
+        yield (
+            f"it holds no neuron layer of a known library ({known}); layers in a plain list are not"
+            " seen, use nn.ModuleList"
+        )
+    elif not trace.calls and not trace.misfits:
+        yield "no neuron layer was called"
+    for path, shape in trace.misfits.items():
+        yield f"{path} gets input of shape {shape}"
+    for path, calls in trace.calls.items():
+        if len(calls) != steps:
+            yield f"{path} is called {_times(len(calls))}"
+
+
+def _repeated(trace: Trace, steps: int) -> Iterator[str]:
+    """Yield the layers that get whole samples, but several times per step, if all fit otherwise."""
+    counts = {path: len(calls) for path, calls in trace.calls.items()}
+    if not trace.misfits and all(count % steps == 0 for count in counts.values()):
+        for path, count in counts.items():
+            if count > steps:
+                yield f"{path} is called {_times(count // steps)}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -1,0 +1,227 @@
+"""What the trace knows: one row per torch layer, function and neuron library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal
+
+from torch import nn
+from torch.overrides import resolve_name
+
+from snncompile import registry
+from snncompile.frontends.torch.libraries.base import Library
+from snncompile.frontends.torch.linear_layers import LINEAR, Row
+
+Role = Literal["linear", "same", "neuron", "inside", "unknown"]
+"""linear: synapses and bias. same: changes no value, at most the shape. neuron: a neuron layer.
+inside: holds other modules or the user's own code, so the trace looks inside."""
+
+
+SAME: frozenset[type[nn.Module]] = frozenset(
+    {
+        nn.Flatten,
+        nn.Unflatten,
+        nn.Identity,
+        nn.Dropout,
+        nn.Dropout1d,
+        nn.Dropout2d,
+        nn.Dropout3d,
+        nn.AlphaDropout,
+    }
+)
+
+CONTAINERS: frozenset[type[nn.Module]] = frozenset(
+    {
+        nn.Module,
+        nn.Sequential,
+        nn.ModuleList,
+        nn.ModuleDict,
+        nn.ZeroPad1d,  # these call a function that is known
+        nn.ZeroPad2d,
+        *nn.ZeroPad1d.__mro__[1:3],
+        nn.ConstantPad2d,
+    }
+)
+
+PACKAGES = frozenset({"torch", "torchvision"})
+"""Classes of these packages and of the libraries are known by name or refused; all others are the
+user's own code."""
+
+MOVES = frozenset(
+    [
+        "__getitem__",
+        "select",
+        "index_select",
+        "narrow",
+        "unbind",
+        "split",
+        "split_with_sizes",
+        "tensor_split",
+        "chunk",
+        "view",
+        "view_as",
+        "reshape",
+        "reshape_as",
+        "flatten",
+        "unflatten",
+        "ravel",
+        "squeeze",
+        "unsqueeze",
+        "transpose",
+        "swapaxes",
+        "swapdims",
+        "permute",
+        "movedim",
+        "moveaxis",
+        "t",
+        "T",
+        "mT",
+        "adjoint",
+        "stack",
+        "cat",
+        "concat",
+        "concatenate",
+        "hstack",
+        "vstack",
+        "dstack",
+        "expand",
+        "expand_as",
+        "flip",
+        "contiguous",
+        "clone",
+        "detach",
+        "data",
+    ]
+)
+"""Functions that only choose, order or shape values: they do the same to the values' numbers."""
+
+CASTS = frozenset(["float", "double", "half", "bfloat16", "to", "type", "type_as", "cpu"])
+"""Functions that keep every value, if the result is a floating-point tensor."""
+
+CREATES = frozenset(
+    [
+        "zeros_like",
+        "ones_like",
+        "full_like",
+        "empty_like",
+        "rand_like",
+        "randn_like",
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "new_empty",
+    ]
+)
+"""Functions that take no more of a tensor than its shape and type."""
+
+MAX_POOLS = re.compile(r"(adaptive)?_?max_?pool([12])d(_with_indices)?", re.IGNORECASE)
+"""Layers and functions that take a maximum."""
+
+
+@cache
+def libraries() -> tuple[Library, ...]:
+    """Return the known libraries, as the registry lists them."""
+    table = "torch_libraries"
+    return tuple(registry.load(table, name) for name in registry.names(table))
+
+
+def known(module: nn.Module) -> str:
+    """Return the names of the known layers of the library that a module's class descends from."""
+    packages = [cls.__module__.split(".")[0] for cls in type(module).__mro__]
+    for library in libraries():
+        if library.package in packages:
+            return ", ".join(sorted([*library.neurons, *library.linear, *library.same]))
+    return ", ".join(sorted(cls.__name__ for cls in [*LINEAR, *SAME]))
+
+
+def instead_of(name: str) -> str:
+    """Return what to use instead of a layer or function that is not known; empty if unclear."""
+    for library in libraries():
+        if name in library.instead:
+            return library.instead[name]
+    found = MAX_POOLS.fullmatch(name.rpartition(".")[2])
+    if not found:
+        return ""
+    average = f"nn.{'Adaptive' if found[1] else ''}AvgPool{found[2]}d"
+    return (
+        f"a maximum is known of spikes only, as nn.MaxPool{found[2]}d: put that behind the neuron"
+        f" layer, or use average pooling ({average}), and train with it"
+    )
+
+
+def known_libraries() -> str:
+    """Return the names of all known libraries."""
+    return ", ".join(library.package for library in libraries())
+
+
+def role(module: nn.Module) -> Role:
+    """Return what a module is to the trace. Subclasses of known layers are not known."""
+    owner, name = library(module), type(module).__name__
+    if linear(module) is not None:
+        return "linear"
+    if type(module) in SAME or (owner and name in owner.same):
+        return "same"
+    if owner and owner.knows(module):
+        return "neuron"
+    if owner and name in owner.containers:
+        return "inside"
+    return "inside" if all(map(_may_be_inside, type(module).__mro__)) else "unknown"
+
+
+def _may_be_inside(ancestor: type) -> bool:
+    package = ancestor.__module__.split(".")[0]
+    for library in libraries():
+        if library.package == package:
+            return ancestor.__name__ in library.containers
+    return package not in PACKAGES or ancestor in CONTAINERS
+
+
+def library(module: nn.Module) -> Library | None:
+    """Return the library that owns the module's class, if it is a known one."""
+    return next((library for library in libraries() if library.owns(module)), None)
+
+
+def neuron_library(module: nn.Module) -> Library:
+    """Return the library of a neuron layer."""
+    owner = library(module)
+    assert owner is not None
+    return owner
+
+
+def linear(module: nn.Module) -> Row | None:
+    """Return what is known about a linear layer, or one that takes a maximum; None: neither."""
+    owner = library(module)
+    if getattr(module, "return_indices", False):
+        return None
+    return owner.linear.get(type(module).__name__) if owner else LINEAR.get(type(module))
+
+
+def sample_axes(module: nn.Module, axes: int) -> int:
+    """Return how many of the last axes of an input are one sample of a linear layer."""
+    row, owner = linear(module), library(module)
+    assert row is not None
+    own = owner.linear_axes(module, axes) if owner and row.axes is None else row.axes
+    return axes - 1 if own is None else own
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Return `torch.relu`, `torch.Tensor.__getitem__`, `torch.Tensor.T` and so on."""
+    name = resolve_name(function) or getattr(function, "__name__", repr(function))
+    return str(name).removesuffix(".__get__")
+
+
+def changes_nothing(function: Callable[..., Any], args: Any, kwargs: Any) -> bool:
+    """Return whether a call is one of `torch.nn.functional.dropout` that is switched off."""
+    if function_name(function) not in ("torch.nn.functional.dropout", "torch.dropout"):
+        return False
+    training = args[2] if len(args) > 2 else kwargs.get("training", kwargs.get("train", True))
+    return not training
+
+
+def pads_with_zeros(args: Any, kwargs: Any) -> bool:
+    """Return whether a call of `torch.nn.functional.pad` adds zeros."""
+    mode = args[2] if len(args) > 2 else kwargs.get("mode", "constant")
+    value = args[3] if len(args) > 3 else kwargs.get("value")
+    return mode == "constant" and not value

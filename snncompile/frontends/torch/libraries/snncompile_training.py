@@ -1,0 +1,66 @@
+"""Our own neuron modules (`snncompile.training`): what they do, in the words of a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from snncompile.errors import UnsupportedError
+from snncompile.frontends.torch.dynamics import Dynamics
+from snncompile.frontends.torch.libraries.base import Library, Shape, Translate
+from snncompile.neurons.base import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Own(Library):
+    """Its layers keep their state as attributes that are None before the first time step."""
+
+    def reset(self, module: Any) -> None:
+        """Forget the state."""
+        if hasattr(module, "reset"):
+            module.reset()
+
+    def states(self, module: Any) -> dict[str, Tensor]:
+        """Return current and potential."""
+        return {name: v for name in ("u", "v") if isinstance(v := getattr(module, name), Tensor)}
+
+
+def _lif(module: Any, where: str, shape: Shape) -> Dynamics:
+    return Dynamics(
+        current_decay=_decay(module, "current_decay", where, shape),
+        potential_decay=_decay(module, "potential_decay", where, shape),
+        threshold=np.asarray(module.threshold),
+        reset=module.kind,
+    )
+
+
+def _readout(module: Any, where: str, shape: Shape) -> Dynamics:
+    return Dynamics(
+        current_decay=_decay(module, "current_decay", where, shape),
+        potential_decay=_decay(module, "potential_decay", where, shape),
+        threshold=np.asarray(1.0),
+        reset="none",
+        spikes=False,
+    )
+
+
+def _decay(module: Any, name: str, where: str, shape: Shape) -> Floats:
+    """Return one number, shape (), or one per neuron, shape (n,)."""
+    value = getattr(module, name).detach().cpu().double().clamp(0, 1).numpy()
+    if value.size == 1:
+        return np.asarray(value.reshape(()))
+    try:
+        return np.broadcast_to(value, shape).reshape(-1).copy()
+    except ValueError:
+        raise UnsupportedError(
+            f"{where}: {name} has shape {value.shape} for neurons of shape {shape}; give one"
+            " number or one per neuron"
+        ) from None
+
+
+NEURONS: dict[str, Translate] = {"Lif": _lif, "IntegrateFire": _lif, "Readout": _readout}
+
+LIBRARY = Own(package="snncompile", neurons=NEURONS)

@@ -1,0 +1,239 @@
+"""snnTorch neurons: what they do, in our words. Read in snntorch 1.0.0; nothing of it is imported.
+
+The library fires when mem > threshold. By default a spike resets in the *next* time step, since
+`reset` is computed from the potential that the last step left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snncompile.errors import UnsupportedError
+from snncompile.frontends.torch.dynamics import Affine, Dynamics
+from snncompile.frontends.torch.libraries.base import Library, Shape, Translate
+from snncompile.frontends.torch.linear_layers import LINEAR
+from snncompile.neurons.base import Floats
+from snncompile.neurons.cuba_lif import Reset
+from snncompile.synapses.base import Synapses
+from snncompile.synapses.scale import Scale
+
+EARLY: dict[tuple[str, bool], Reset] = {
+    # (reset_mechanism, reset_delay) -> ours; mem = beta * mem + input - reset * threshold.
+    ("subtract", True): "delayed_soft",
+    # It takes the late reset of the step before back, and off again only if there is a new spike.
+    ("subtract", False): "strict_soft",
+    # It clears mem before the leak and the input: as good as clearing it right after the spike.
+    ("zero", True): "hard",
+    ("zero", False): "hard",
+    ("none", True): "none",
+    ("none", False): "none",
+}
+LATE: dict[tuple[str, bool], Reset] = {
+    **EARLY,
+    # It clears mem *after* the leak and the input: the whole time step after a spike is lost.
+    ("zero", True): "delayed_hard",
+}
+ALWAYS_LATE: dict[tuple[str, bool], Reset] = {
+    (name, delay): LATE[name, True]
+    for name in ("subtract", "zero", "none")
+    for delay in (True, False)
+}
+RESETS: dict[str, dict[tuple[str, bool], Reset]] = {
+    "Leaky": EARLY,
+    "Synaptic": LATE,
+    "RLeaky": LATE,
+    # Its reset_delay=False changes numbers that nothing reads afterwards.
+    "RSynaptic": ALWAYS_LATE,
+    "Lapicque": ALWAYS_LATE,  # has no reset_delay
+}
+
+MECHANISMS = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
+"""Method a layer computes with -> its reset mechanism, in the order of `reset_mechanism_val`."""
+
+STATES = ("spk", "syn", "mem")
+"""Own spikes of a recurrent layer, current and potential."""
+
+
+@dataclass(frozen=True, eq=False)
+class SnnTorch(Library):
+    """Its layers keep their state themselves and return it; what is handed in replaces it."""
+
+    def reset(self, module: Any) -> None:
+        """Put the hidden state back to zero."""
+        if hasattr(module, "reset_mem"):
+            module.reset_mem()
+
+    def states(self, module: Any) -> dict[str, Tensor]:
+        """Return the state after the last call, by the name of the argument that hands it in."""
+        return {name: getattr(module, name) for name in STATES if hasattr(module, name)}
+
+    def keep_precision(self, module: Any) -> None:
+        """Make the spikes as precise as the potential: the spike functions return float32.
+
+        Otherwise `reset * threshold` is rounded to float32 in a float64 module.
+        """
+        fire = module.spike_grad
+        module.spike_grad = lambda potential: fire(potential).to(potential.dtype)
+
+    @contextmanager
+    def isolated(self, runner: nn.Module) -> Iterator[None]:
+        """Let what acts on all layers of the process, such as `utils.reset`, act on a copy."""
+        layers = [layer for layer in runner.modules() if self.knows(layer)]
+        owners = {
+            cls for layer in layers for cls in type(layer).__mro__ if "instances" in vars(cls)
+        }
+        before = {owner: vars(owner)["instances"] for owner in owners}
+        for owner in owners:
+            owner.instances = layers  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            for owner, instances in before.items():
+                owner.instances = instances  # type: ignore[attr-defined]
+
+
+def _leaky(module: Any, where: str, shape: Shape) -> Dynamics:
+    decay = _decay(module, "beta", where, shape)
+    return _dynamics(module, where, shape, potential_decay=decay)
+
+
+def _synaptic(module: Any, where: str, shape: Shape) -> Dynamics:
+    decay, current = (_decay(module, name, where, shape) for name in ("beta", "alpha"))
+    return _dynamics(module, where, shape, potential_decay=decay, current_decay=current)
+
+
+def _recurrent_leaky(module: Any, where: str, shape: Shape) -> Dynamics:
+    decay, recurrent = _decay(module, "beta", where, shape), _recurrent(module, where, shape)
+    return _dynamics(module, where, shape, potential_decay=decay, recurrent=recurrent)
+
+
+def _recurrent_synaptic(module: Any, where: str, shape: Shape) -> Dynamics:
+    decay, current = (_decay(module, name, where, shape) for name in ("beta", "alpha"))
+    return _dynamics(
+        module,
+        where,
+        shape,
+        potential_decay=decay,
+        current_decay=current,
+        recurrent=_recurrent(module, where, shape),
+    )
+
+
+def _lapicque(module: Any, where: str, shape: Shape) -> Dynamics:
+    """mem = (1 - dt / RC) mem + (dt / C) x, as the library computes it."""
+    r, c, dt = (_parameter(module, name, where, shape) for name in ("R", "C", "time_step"))
+    decay, gain = dt / (r * c), r * (1 / (r * c)) * dt
+    if not ((decay >= 0) & (decay <= 1)).all():
+        raise UnsupportedError(
+            f"{where}: Lapicque loses {decay.max():g} times its potential in a time step; use a"
+            " time_step of R * C or less"
+        )
+    return _dynamics(module, where, shape, potential_decay=decay, gain=gain)
+
+
+def _dynamics(module: Any, where: str, shape: Shape, **own: Any) -> Dynamics:
+    _refuse_features(module, where)
+    _check_spike_function(module, where, shape)
+    name, mechanism = type(module).__name__, _mechanism(module, where)
+    delayed = bool(getattr(module, "reset_delay", True))
+    threshold = _parameter(module, "threshold", where, shape)
+    if not (threshold > 0).all():
+        raise UnsupportedError(f"{where}: threshold must be positive, got {threshold.min():g}")
+    return Dynamics(threshold=threshold, reset=RESETS[name][mechanism, delayed], **own)
+
+
+def _recurrent(module: Any, where: str, shape: Shape) -> Affine:
+    """Return what the layer's own spikes bring: a linear layer, a convolution, or V per neuron."""
+    inner = module.recurrent
+    if row := LINEAR.get(type(inner)):
+        return row.translate(inner, f"{where}.recurrent", shape)
+    weight = _parameter(inner, "V", where, shape)
+    wiring = Scale(prod(shape), per_neuron=weight.ndim == 1)
+    return Affine(Synapses(wiring, weight), np.zeros(1))
+
+
+def _refuse_features(module: Any, where: str) -> None:
+    name = type(module).__name__
+    for feature in ("inhibition", "state_quant"):
+        if getattr(module, feature, False):
+            raise UnsupportedError(f"{where}: {name} with {feature} is not known; switch it off")
+    factor = torch.as_tensor(getattr(module, "graded_spikes_factor", 1.0))
+    if not bool((factor == 1).all()):
+        raise UnsupportedError(
+            f"{where}: {name} with graded_spikes_factor={_short(factor)} is not known; spikes are"
+            " 0 or 1, move the factor into the weights of the next layer"
+        )
+
+
+def _check_spike_function(module: Any, where: str, shape: Shape) -> None:
+    """Refuse spike functions that are not a step: stochastic ones, leaky ones, `>=`."""
+    near = torch.tensor([-1e-6, 1e-6])
+    potential = torch.cat([torch.linspace(-3, 3, 65), near]).reshape(-1, *[1] * len(shape))
+    potential = potential.expand(-1, *shape).contiguous()
+    fired = module.spike_grad(potential)
+    if not torch.equal(fired.to(potential.dtype), (potential > 0).to(potential.dtype)):
+        wrong = fired.to(potential.dtype) != (potential > 0)
+        index = int(wrong.reshape(-1).nonzero()[0])
+        excess, spike = potential.reshape(-1)[index], fired.reshape(-1)[index]
+        raise UnsupportedError(
+            f"{where}: the spike function gives {spike:g} at threshold {excess:+g}; only a step"
+            " that is 1 above the threshold and 0 at it and below is known"
+        )
+
+
+def _mechanism(module: Any, where: str) -> str:
+    """Return the reset the layer really computes with.
+
+    Assigning `reset_mechanism`, or loading it with a state dict, does not change the method the
+    layer was made with.
+    """
+    said = list(MECHANISMS.values())[int(module.reset_mechanism_val)]
+    made = MECHANISMS[module.state_function.__name__]
+    if said != made:
+        raise UnsupportedError(
+            f"{where}: reset_mechanism was changed to {said!r} after the layer was made with"
+            f" {made!r}, which it still computes with; make a new layer"
+        )
+    return made
+
+
+def _decay(module: Any, name: str, where: str, shape: Shape) -> Floats:
+    """Return 1 - beta (or alpha), which the library limits to 0..1 in every step."""
+    return np.asarray(1 - np.clip(_parameter(module, name, where, shape), 0, 1))
+
+
+def _parameter(module: Any, name: str, where: str, shape: Shape) -> Floats:
+    """Return one number, shape (), or one per neuron, shape (n,)."""
+    value = torch.as_tensor(getattr(module, name)).detach().cpu().double().numpy()
+    if value.size == 1:
+        return np.asarray(value.reshape(()))
+    try:
+        return np.broadcast_to(value, (1, *shape)).reshape(-1).copy()
+    except ValueError:
+        raise UnsupportedError(
+            f"{where}: {name} has shape {value.shape} for neurons of shape {shape}; give one"
+            " number or one per neuron"
+        ) from None
+
+
+def _short(value: Tensor) -> str:
+    return f"{value.item():g}" if value.numel() == 1 else f"one of {value.numel()} values"
+
+
+NEURONS: dict[str, Translate] = {
+    "Leaky": _leaky,
+    "Synaptic": _synaptic,
+    "RLeaky": _recurrent_leaky,
+    "RSynaptic": _recurrent_synaptic,
+    "Lapicque": _lapicque,
+}
+
+LIBRARY = SnnTorch(package="snntorch", neurons=NEURONS, potential="mem")

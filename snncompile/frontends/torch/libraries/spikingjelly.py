@@ -1,0 +1,231 @@
+"""SpikingJelly neurons and layers: what they do, in our words. Read in spikingjelly 2.0.0.
+
+Nothing of the library is imported. A neuron fires when v >= v_threshold; the reset acts at once. It
+starts at v_reset (at 0 if that is None). Step mode 's' takes one time step, 'm' takes (steps,
+samples, ...).
+
+Our neurons reset to 0, so where v_reset is another number we use v - v_reset: threshold and start
+are lower by v_reset, and so is the potential that the leak goes to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snncompile.errors import UnsupportedError
+from snncompile.frontends.torch.dynamics import Affine, Dynamics
+from snncompile.frontends.torch.libraries.base import Given, Library, Shape, Time, Translate
+from snncompile.frontends.torch.linear_layers import LINEAR, Row
+from snncompile.neurons.base import Floats
+from snncompile.synapses.base import Synapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import dense
+from snncompile.synapses.sparse import Sparse
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingJelly(Library):
+    """Its layers keep their state as memories, which have a value to start with."""
+
+    def time(self, module: Any) -> Time:
+        """Return how a layer takes its time axis, which its step mode says."""
+        return "first" if module.step_mode == "m" else "step"
+
+    def linear_axes(self, module: Any, axes: int) -> int | None:
+        """Return the axes of a sample behind (samples) or (steps, samples)."""
+        return axes - 2 if module.step_mode == "m" else axes - 1
+
+    def reset(self, module: Any) -> None:
+        """Put the memories back, those of containers and delays too."""
+        if hasattr(module, "_memories"):
+            module.reset()
+
+    def given(self, module: Any, args: Any, kwargs: Any) -> Given:
+        """Return what a layer is called with; states are never handed in."""
+        return Given([*args, *kwargs.values()][0], {})
+
+    def states(self, module: Any) -> dict[str, Tensor]:
+        """Return the memories; before the first call they are numbers, not tensors."""
+        return {name: v for name, v in module.named_memories() if isinstance(v, Tensor)}
+
+    def starts_at(self, module: Any, state: str) -> float:
+        """Return the value of a memory at the start of a sample."""
+        return float(module.get_reset_value(state))
+
+
+def _integrate_fire(module: Any, where: str, shape: Shape) -> Dynamics:
+    """v = v + x."""
+    return _dynamics(module, where, shape, decay=0.0)
+
+
+def _leaky(module: Any, where: str, shape: Shape) -> Dynamics:
+    """v = v + (x - (v - v_reset)) / tau, or v - (v - v_reset) / tau + x."""
+    decay = 1 / module.tau
+    gain = decay if module.decay_input else 1.0
+    return _dynamics(module, where, shape, decay=decay, gain=gain, rest=module.v_reset or 0.0)
+
+
+def _parametric_leaky(module: Any, where: str, shape: Shape) -> Dynamics:
+    """As the leaky one with tau = 1 / sigmoid(w)."""
+    decay = float(module.w.detach().double().sigmoid())
+    gain = decay if module.decay_input else 1.0
+    return _dynamics(module, where, shape, decay=decay, gain=gain, rest=module.v_reset or 0.0)
+
+
+def _current_based(module: Any, where: str, shape: Shape) -> Dynamics:
+    """c = c_decay * c + x, then v = v_decay * v + c."""
+    return _dynamics(
+        module, where, shape, decay=1 - module.v_decay, current_decay=1 - module.c_decay
+    )
+
+
+def _dynamics(
+    module: Any,
+    where: str,
+    shape: Shape,
+    *,
+    decay: float,
+    gain: float = 1.0,
+    rest: float = 0.0,
+    current_decay: float = 1.0,
+) -> Dynamics:
+    """Return the dynamics of v - v_reset; `rest` is the potential that the leak goes to."""
+    name, zero = type(module).__name__, module.v_reset or 0.0
+    _check_spike_function(module, where, shape)
+    threshold = module.v_threshold - zero
+    if threshold <= 0:
+        raise UnsupportedError(
+            f"{where}: {name} with v_threshold={module.v_threshold:g} and v_reset={zero:g} fires"
+            " without input; use a v_threshold above v_reset"
+        )
+    if not (0 <= decay <= 1 and 0 <= current_decay <= 1):
+        raise UnsupportedError(
+            f"{where}: {name} keeps {1 - decay:g} of its potential and {1 - current_decay:g} of its"
+            " current in a time step; use decays between 0 and 1"
+        )
+    return Dynamics(
+        current_decay=np.asarray(current_decay),
+        potential_decay=np.asarray(decay),
+        threshold=np.asarray(threshold),
+        reset="soft" if module.v_reset is None else "hard",
+        gain=np.asarray(gain),
+        constant=np.asarray(decay * (rest - zero)),
+        initial=np.asarray(float(module.get_reset_value("v")) - zero),
+        fires_at_threshold=True,
+    )
+
+
+def _check_spike_function(module: Any, where: str, shape: Shape) -> None:
+    """Refuse surrogates that are switched to their smooth form, and others that do not step."""
+    potential = torch.cat([torch.linspace(-3, 3, 65), torch.tensor([-1e-6, 0.0, 1e-6])])
+    fired = module.surrogate_function(potential.expand(2, -1).contiguous())[0]
+    wrong = fired != (potential >= 0).to(fired.dtype)
+    if wrong.any():
+        index = int(wrong.nonzero()[0, 0])
+        raise UnsupportedError(
+            f"{where}: the spike function gives {fired[index]:g} at threshold"
+            f" {potential[index]:+g}; only a step that is 1 at the threshold and above it and 0"
+            " below it is known, use spiking=True"
+        )
+
+
+def _standardized_linear(module: Any, where: str, shape: Shape) -> Affine:
+    weight = _floats(module.get_weight())
+    return Affine(dense(weight), _bias(module, len(weight)))
+
+
+def _standardized_convolution(module: Any, where: str, shape: Shape) -> Affine:
+    layer = LINEAR[nn.Conv2d].translate(module, where, shape)
+    assert isinstance(layer.synapses.wiring, Convolution)
+    return Affine(Synapses(layer.synapses.wiring, _floats(module.get_weight())), layer.bias)
+
+
+def _voting(module: Any, where: str, shape: Shape) -> Affine:
+    """Return the mean of each group of `voting_size` neurons; what is left over is not read."""
+    sources, size = prod(shape), module.voting_size
+    targets = sources // size
+    source = np.arange(targets * size)
+    wiring = Sparse(source // size, source, targets, sources)
+    return Affine(Synapses(wiring, np.full(len(source), 1 / size)), np.zeros(targets))
+
+
+def _floats(tensor: Tensor) -> Floats:
+    return tensor.detach().cpu().double().numpy()
+
+
+def _bias(module: Any, size: int) -> Floats:
+    return np.zeros(size) if module.bias is None else _floats(module.bias)
+
+
+NEURONS: dict[str, Translate] = {
+    "IFNode": _integrate_fire,
+    "SimpleIFNode": _integrate_fire,
+    "HalfThresholdIFNode": _integrate_fire,
+    "LIFNode": _leaky,
+    "SimpleLIFNode": _leaky,
+    "ParametricLIFNode": _parametric_leaky,
+    "CUBALIFNode": _current_based,
+}
+
+WRAPPED = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.AvgPool1d,
+    nn.AvgPool2d,
+    nn.MaxPool1d,
+    nn.MaxPool2d,
+    nn.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool2d,
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+)
+"""Classes of torch that the library wraps under the same name."""
+
+LAYERS: dict[str, Row] = {
+    **{cls.__name__: LINEAR[cls] for cls in WRAPPED},
+    # tdBN: its factor alpha * v_th is in the weight it starts with.
+    "ThresholdDependentBatchNorm1d": LINEAR[nn.BatchNorm1d],
+    "ThresholdDependentBatchNorm2d": LINEAR[nn.BatchNorm2d],
+    "WSLinear": Row(1, _standardized_linear),
+    "WSConv2d": Row(3, _standardized_convolution),
+    "VotingLayer": Row(1, _voting),
+}
+
+LIBRARY = SpikingJelly(
+    package="spikingjelly",
+    neurons=NEURONS,
+    linear=LAYERS,
+    same=frozenset({"Flatten", "Dropout", "Dropout2d", "PrintShapeModule"}),
+    containers=frozenset(
+        {
+            "MemoryModule",
+            "StepModule",
+            "SingleStepModule",
+            "MultiStepModule",
+            "MultiStepContainer",
+            "SeqToANNContainer",
+            "TLastMultiStepContainer",
+            "TLastSeqToANNContainer",
+            "StepModeContainer",
+            "ElementWiseRecurrentContainer",
+            "LinearRecurrentContainer",
+            "Delay",
+        }
+    ),
+    instead={
+        "SynapseFilter": "use CUBALIFNode, whose current is such a filter",
+        "NonSpikingIFNode": "end with a linear layer, its result is the answer of each time step",
+        "NonSpikingLIFNode": "end with a linear layer, its result is the answer of each time step",
+        "BatchNormThroughTime1d": "it differs between time steps; use BatchNorm1d",
+        "BatchNormThroughTime2d": "it differs between time steps; use BatchNorm2d",
+        "TemporalEffectiveBatchNorm1d": "it differs between time steps; use BatchNorm1d",
+        "TemporalEffectiveBatchNorm2d": "it differs between time steps; use BatchNorm2d",
+    },
+)

@@ -1,0 +1,245 @@
+"""Linear layers of torch: one row per class says what it does, as synapses and a bias."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import floor, frexp, ldexp, prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor, nn
+
+from snncompile.errors import UnsupportedError
+from snncompile.frontends.torch.dynamics import Affine
+from snncompile.neurons.base import Floats
+from snncompile.synapses.base import Synapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import dense
+from snncompile.synapses.scale import Scale
+
+Shape = tuple[int, ...]
+
+
+class Row(NamedTuple):
+    """What is known about a class of layers."""
+
+    axes: int | None
+    """Axes of one sample, the last ones of the input; None: all but the first."""
+    translate: Callable[[Any, str, Shape], Affine]
+    """From the layer, its path for messages and the shape of one sample."""
+    maximum: bool = False
+    """Whether it takes a maximum; `translate` then gives the sum of the same values."""
+
+
+def _linear(module: Any, where: str, shape: Shape) -> Affine:
+    weight = _floats(module.weight)
+    return Affine(dense(weight), _bias(module, len(weight)))
+
+
+def _bias(module: Any, size: int) -> Floats:
+    return np.zeros(size) if module.bias is None else _floats(module.bias)
+
+
+def _floats(tensor: Tensor) -> Floats:
+    return tensor.detach().cpu().double().numpy()
+
+
+def _convolution(module: Any, where: str, shape: Shape) -> Affine:
+    kind = type(module).__name__
+    if module.padding_mode != "zeros":
+        raise UnsupportedError(
+            f"{where}: {kind} with padding_mode={module.padding_mode!r} is not known; use 'zeros'"
+        )
+    wiring = Convolution(
+        source_shape=shape,
+        channels=module.out_channels,
+        kernel=module.kernel_size,
+        stride=module.stride,
+        padding=_padding(module, where),
+        dilation=module.dilation,
+        groups=module.groups,
+    )
+    bias = np.repeat(_bias(module, module.out_channels), prod(wiring.target_shape[1:]))
+    return Affine(Synapses(wiring, _floats(module.weight)), bias)
+
+
+def _padding(module: Any, where: str) -> Shape:
+    """Return the zeros at both ends of each axis."""
+    if module.padding == "valid":
+        return (0,) * len(module.kernel_size)
+    if module.padding != "same":
+        return tuple(module.padding)
+    axes = zip(module.dilation, module.kernel_size, strict=True)
+    total = [dilation * (kernel - 1) for dilation, kernel in axes]
+    if any(zeros % 2 for zeros in total):
+        raise UnsupportedError(
+            f"{where}: {type(module).__name__} with padding='same' pads one end more than the other"
+            f" for kernel {tuple(module.kernel_size)}; use an odd kernel, or padding as a number"
+        )
+    return tuple(zeros // 2 for zeros in total)
+
+
+def _average(module: Any, where: str, shape: Shape) -> Affine:
+    kind, space = type(module).__name__, len(shape) - 1
+    padding = _per_axis(module.padding, space)
+    if module.ceil_mode:
+        raise UnsupportedError(
+            f"{where}: {kind} with ceil_mode=True is not known; use padding or another kernel"
+        )
+    if any(padding) and not module.count_include_pad:
+        raise UnsupportedError(
+            f"{where}: {kind} with padding and count_include_pad=False is not known; use"
+            " count_include_pad=True"
+        )
+    kernel = _per_axis(module.kernel_size, space)
+    stride = _per_axis(module.stride, space)
+    divisor = getattr(module, "divisor_override", None) or prod(kernel)
+    return _pooling(shape, kernel, stride, padding, divisor)
+
+
+def _adaptive_average(module: Any, where: str, shape: Shape) -> Affine:
+    space = shape[1:]
+    sizes = _per_axis(module.output_size, len(space))
+    targets = tuple(n if size is None else size for n, size in zip(space, sizes, strict=True))
+    if any(size % target for size, target in zip(space, targets, strict=True)):
+        raise UnsupportedError(
+            f"{where}: {type(module).__name__} from {_times(space)} to {_times(targets)} averages"
+            " over windows of different sizes; use a size that divides the input's"
+        )
+    kernel = tuple(size // target for size, target in zip(space, targets, strict=True))
+    return _pooling(shape, kernel, kernel, (0,) * len(space), prod(kernel))
+
+
+def _per_axis(value: Any, axes: int) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (value,) * axes
+
+
+def _times(values: Shape) -> str:
+    return "x".join(map(str, values))
+
+
+def _pooling(shape: Shape, kernel: Shape, stride: Shape, padding: Shape, divisor: int) -> Affine:
+    """Return a depthwise convolution of equal weights."""
+    channels = shape[0]
+    dilation = (1,) * len(kernel)
+    wiring = Convolution(shape, channels, kernel, stride, padding, dilation, channels)
+    weight = np.full(wiring.weight_shape, share(divisor))
+    return Affine(Synapses(wiring, weight), np.zeros(wiring.targets))
+
+
+def share(divisor: int) -> float:
+    """Return 1 / divisor, rounded down to 40 bits.
+
+    Sums of it are exact in any order and a full window gives 1 at most, as in torch, which divides
+    the sum. Nine times the nearest number to 1/9 may be more than 1, and than a threshold of 1.
+    """
+    mantissa, exponent = frexp(1 / divisor)
+    return ldexp(floor(ldexp(mantissa, 40)), exponent - 40)
+
+
+def _maximum(module: Any, where: str, shape: Shape) -> Affine:
+    """Return the sum over each window: of spikes, the maximum is 1 if the sum is above 0."""
+    if module.ceil_mode:
+        raise UnsupportedError(
+            f"{where}: {type(module).__name__} with ceil_mode=True is not known; use padding or"
+            " another kernel"
+        )
+    values = (module.kernel_size, module.stride, module.padding, module.dilation)
+    kernel, stride, padding, dilation = (_per_axis(value, len(shape) - 1) for value in values)
+    wiring = Convolution(shape, shape[0], kernel, stride, padding, dilation, shape[0])
+    return Affine(Synapses(wiring, np.ones(wiring.weight_shape)), np.zeros(wiring.targets))
+
+
+def _batch_norm(module: Any, where: str, shape: Shape) -> Affine:
+    if module.running_mean is None:
+        raise UnsupportedError(
+            f"{where}: {type(module).__name__} without running statistics normalizes by the batch,"
+            " which a chip does not see; use track_running_stats=True"
+        )
+    mean, variance = _floats(module.running_mean), _floats(module.running_var)
+    scale = 1 / np.sqrt(variance + module.eps)
+    if module.weight is not None:
+        scale = scale * _floats(module.weight)
+    bias = -mean * scale
+    if module.bias is not None:
+        bias = bias + _floats(module.bias)
+    space = prod(shape[1:])
+    wiring = Scale(prod(shape), per_neuron=True)
+    return Affine(Synapses(wiring, np.repeat(scale, space)), np.repeat(bias, space))
+
+
+LINEAR: dict[type[nn.Module], Row] = {
+    nn.Linear: Row(1, _linear),
+    nn.Conv1d: Row(2, _convolution),
+    nn.Conv2d: Row(3, _convolution),
+    nn.AvgPool1d: Row(2, _average),
+    nn.AvgPool2d: Row(3, _average),
+    nn.AdaptiveAvgPool1d: Row(2, _adaptive_average),
+    nn.AdaptiveAvgPool2d: Row(3, _adaptive_average),
+    nn.BatchNorm1d: Row(None, _batch_norm),
+    nn.BatchNorm2d: Row(None, _batch_norm),
+    nn.MaxPool1d: Row(2, _maximum, maximum=True),
+    nn.MaxPool2d: Row(3, _maximum, maximum=True),
+}
+"""Layer -> its row. The average pools with `divisor_override=1` are sum pools."""
+
+POOLS: dict[str, type[nn.Module]] = {
+    "avg_pool1d": nn.AvgPool1d,
+    "avg_pool2d": nn.AvgPool2d,
+    "adaptive_avg_pool1d": nn.AdaptiveAvgPool1d,
+    "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
+}
+"""Function without weights of its own -> the layer with the same arguments."""
+MAXIMA: dict[str, type[nn.Module]] = {"max_pool1d": nn.MaxPool1d, "max_pool2d": nn.MaxPool2d}
+"""The same; the arguments of the layer have another order."""
+
+
+class Called(NamedTuple):
+    """A function that was called, as the layer that does the same."""
+
+    name: str
+    """The function and its arguments, as messages show them."""
+    module: nn.Module
+    drive: Tensor
+
+
+def as_layer(function: str, args: Any, kwargs: Any) -> Called | None:
+    """Return a call of an average, a sum or a pool as a layer, or None if it is none of these."""
+    given = list(args) or [kwargs["input"]] if "input" in kwargs or args else []
+    options = {key: value for key, value in kwargs.items() if key != "input"}
+    if function in POOLS:
+        module: nn.Module | None = POOLS[function](*given[1:], **options)
+    elif function in MAXIMA:
+        names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+        module = MAXIMA[function](**dict(zip(names, given[1:], strict=False)), **options)
+    elif function in ("mean", "sum") and isinstance(given[0], Tensor):
+        module = _over_space(function, given[0], given[1:], options)
+    else:
+        module = None
+    if module is None:
+        return None
+    usual = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False}
+    said = {key: value for key, value in options.items() if usual.get(key, False) != value}
+    words = [*map(str, given[1:]), *(f"{key}={value}" for key, value in said.items())]
+    return Called(f"{function}({', '.join(words)})", module, given[0])
+
+
+def _over_space(function: str, x: Tensor, args: list[Any], options: Any) -> nn.Module | None:
+    """Return the pool for a mean or sum over the one or two space axes behind the channels."""
+    dims = args[0] if args else options.get("dim")
+    dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
+    space = sorted(dim % x.ndim for dim in dims)
+    if space != list(range(x.ndim - len(space), x.ndim)) or len(space) not in (1, 2):
+        return None
+    if x.ndim < len(space) + 2:  # no sample and channel before them: time, or all neurons
+        return None
+    sizes = tuple(x.shape[axis] for axis in space)
+    if len(space) == 1:
+        return nn.AvgPool1d(sizes) if function == "mean" else _sums(nn.AvgPool1d(sizes))
+    divisor = None if function == "mean" else 1
+    return nn.AvgPool2d(sizes, divisor_override=divisor)
+
+
+def _sums(pool: Any) -> nn.Module:
+    pool.divisor_override = 1
+    return pool  # type: ignore[no-any-return]

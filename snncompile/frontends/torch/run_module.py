@@ -1,0 +1,180 @@
+"""Check what the user gives, and copy the module; it is not touched."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from snncompile.errors import InputError, UnsupportedError
+from snncompile.frontends.torch import known_layers as torch_layers
+from snncompile.frontends.torch.arguments import mapped
+from snncompile.frontends.torch.libraries.base import Library
+
+
+def check_module(module: Any) -> None:
+    """Refuse what is not a module that can be called with one input.
+
+    Raises:
+        InputError: not a module, or its parameters are not finite numbers.
+        UnsupportedError: it needs more than one argument.
+    """
+    if not isinstance(module, nn.Module):
+        raise InputError(
+            f"from_torch needs the torch module itself, got {_what(module)}; build the module,"
+            " load its weights into it, and give it"
+        )
+    for name, parameter in module.named_parameters():
+        if nn.parameter.is_lazy(parameter):
+            raise InputError(f"{name} has no shape yet; run the module once before importing it")
+    for name, value in module.state_dict().items():
+        wrong = int((~torch.isfinite(value)).sum()) if isinstance(value, Tensor) else 0
+        if wrong:
+            raise InputError(f"{name}: {wrong} of {value.numel()} values are not finite")
+    if torch_layers.role(module) == "inside":
+        _check_signature(module)
+
+
+def _what(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a state dict, which holds weights but not how the layers are joined"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return f"a {type(value).__name__}"
+
+
+def _check_signature(module: nn.Module) -> None:
+    parameters = inspect.signature(module.forward).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p.name for p in parameters if p.kind in kinds and p.default is p.empty]
+    needed += [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    if len(needed) > 1:
+        raise UnsupportedError(
+            f"{type(module).__name__}.forward needs {' and '.join(needed[1:])} besides the input;"
+            " from_torch hands in the input only: wrap the module in one that keeps its state"
+        )
+
+
+def check_sample(sample: ArrayLike | Tensor) -> NDArray[np.float64]:
+    """Return the sample as float64 of shape (samples, steps, *shape).
+
+    Raises:
+        InputError: another number of dimensions, no values, or values that are not finite.
+    """
+    if isinstance(sample, Tensor):
+        sample = sample.detach().cpu().double().numpy()
+    array = np.asarray(sample)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"sample has dtype {array.dtype}, expected numbers")
+    if array.ndim < 3 or array.size == 0:
+        raise InputError(f"sample has shape {array.shape}, expected (samples, steps, *shape)")
+    if not np.isfinite(array).all():
+        raise InputError("sample holds values that are not finite")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def own_dtype(module: nn.Module) -> torch.dtype:
+    """Return the floating-point type of the module's parameters; float32 if it has none."""
+    tensors = [*module.parameters(), *module.buffers()]
+    return next((t.dtype for t in tensors if t.is_floating_point()), torch.float32)
+
+
+def working_copy(module: nn.Module, samples: int, steps: int) -> nn.Module:
+    """Return a copy for one run of so many samples: on the CPU, in eval mode, states at the start.
+
+    States that still hang on a gradient graph cannot be deep-copied, so they are cut off first;
+    `Module.cpu` would not find tensors that are plain attributes.
+
+    Raises:
+        InputError: the module cannot be copied.
+    """
+    memo: dict[int, Any] = {}
+    for inner in module.modules():
+        for tensor in _all_tensors(vars(inner)):
+            if not isinstance(tensor, nn.Parameter):
+                memo[id(tensor)] = tensor.detach().to("cpu", copy=True)
+    try:
+        for library, inner in _of_libraries(module):
+            library.copy(inner, memo)
+        result = copy.deepcopy(module, memo)
+    except Exception as error:
+        name = type(module).__name__
+        raise InputError(f"{name} cannot be copied, {one_line(error)}") from error
+    result = result.cpu().eval()
+    for library, inner in _of_libraries(result):
+        library.reset(inner)
+        library.prepare(inner, samples, steps)
+    return result
+
+
+def _of_libraries(module: nn.Module) -> Iterator[tuple[Library, nn.Module]]:
+    """Yield each module that descends from a library's, with the library."""
+    for inner in module.modules():
+        for library in torch_layers.libraries():
+            if library.descends(inner):
+                yield library, inner
+
+
+def _all_tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _all_tensors(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _all_tensors(item)
+
+
+def cast_inputs(runner: nn.Module, dtype: torch.dtype) -> None:
+    """Let every layer cast what it is given: spikes are float32 in a float64 module of snnTorch."""
+
+    def cast(module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        return mapped(args, to_dtype), mapped(kwargs, to_dtype)
+
+    def to_dtype(tensor: Tensor) -> Tensor:
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+    for layer in runner.modules():
+        if torch_layers.role(layer) != "inside":
+            layer.register_forward_pre_hook(cast, with_kwargs=True)
+
+
+def call(runner: nn.Module, x: Tensor, carried: tuple[Any, ...] = ()) -> Any:
+    """Run a copy once and return its result; the user's own layers are not touched.
+
+    Args:
+        runner: the copy.
+        x: its input.
+        carried: states that it returned in the time step before, see `to_carry`.
+    """
+    with ExitStack() as stack:
+        for library in torch_layers.libraries():
+            stack.enter_context(library.isolated(runner))
+        return runner(x, *carried)
+
+
+def to_carry(runner: nn.Module, result: Any) -> tuple[Any, ...]:
+    """Return what a module wants back in the next time step: states that its user passes by hand.
+
+    That is so where `forward(x, a=None, b=None)` returns (output, a, b).
+    """
+    if torch_layers.role(runner) != "inside" or not isinstance(result, tuple):
+        return ()
+    given = list(inspect.signature(runner.forward).parameters.values())[1:]
+    states = [p for p in given if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is None]
+    return result[1:] if states and len(states) == len(given) == len(result) - 1 else ()
+
+
+def one_line(error: Exception) -> str:
+    """Return the kind and the first line of somebody else's error, shortened."""
+    lines = str(error).strip().splitlines() or [""]
+    text = lines[0] if len(lines[0]) <= 120 else lines[0][:117] + "..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,80 @@
+"""Torch functions that add, subtract and scale, as weighted sums of numbered values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snncompile.frontends.torch.values import NOTHING, ZERO, Term
+
+ADD = frozenset(["add", "__add__", "__radd__", "add_", "__iadd__"])
+SUBTRACT = frozenset(["sub", "__sub__", "sub_", "__isub__", "subtract"])
+MULTIPLY = frozenset(["mul", "__mul__", "__rmul__", "mul_", "__imul__", "multiply"])
+DIVIDE = frozenset(["div", "__truediv__", "div_", "__itruediv__", "divide", "true_divide"])
+NEGATE = frozenset(["neg", "__neg__", "negative"])
+
+Numbers = Callable[[Tensor], Tensor]
+"""Returns the numbers of a tensor's values."""
+
+
+def terms(
+    name: str, args: Any, kwargs: Any, result: Any, numbers: Numbers
+) -> tuple[Term, ...] | None:
+    """Return the result of a function as a weighted sum, or None if it is none we know.
+
+    Args:
+        name: of the function, without its module.
+        args: what it was called with.
+        kwargs: what it was called with.
+        result: what it returned.
+        numbers: gives the numbers of a tensor.
+    """
+    alpha = kwargs.get("alpha", 1)
+    if not isinstance(result, Tensor) or not kwargs.keys() <= {"alpha"} or len(args) not in (1, 2):
+        return None
+    if name in NEGATE:
+        return _sum(result, numbers, [(args[0], -1.0)])
+    if len(args) != 2:
+        return None
+    first, second = args
+    if name in ADD | SUBTRACT:
+        sign = 1.0 if name in ADD else -1.0
+        return _sum(result, numbers, [(first, 1.0), (second, sign * alpha)])
+    if name in MULTIPLY:
+        pair = (first, second) if _comes_from_layers(first, numbers) else (second, first)
+        return _sum(result, numbers, [pair])
+    if name in DIVIDE and bool(torch.as_tensor(second).all()):
+        return _sum(result, numbers, [(first, 1 / second)])
+    return None
+
+
+def _sum(
+    result: Tensor, numbers: Numbers, summands: list[tuple[Any, Any]]
+) -> tuple[Term, ...] | None:
+    """Return the terms; None if a summand is neither a layer's nor zero, or a factor is one's."""
+    found = []
+    for value, factor in summands:
+        if not isinstance(value, Tensor):
+            if value != 0:
+                return None
+            continue
+        own = numbers(value)
+        if bool((own == NOTHING).any()) or _comes_from_layers(factor, numbers):
+            return None
+        weight = torch.as_tensor(factor, dtype=torch.float64)
+        if weight.ndim:
+            weight = weight.expand(result.shape)
+        found.append(Term(own.expand(result.shape), weight))
+    return tuple(found)
+
+
+def _comes_from_layers(value: Any, numbers: Numbers) -> bool:
+    return isinstance(value, Tensor) and bool((numbers(value) >= 0).any())
+
+
+def unknown(tensor: Tensor) -> Tensor:
+    """Return the numbers of values that come from neither the input nor a layer."""
+    return torch.where(tensor == 0, ZERO, NOTHING)

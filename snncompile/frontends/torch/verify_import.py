@@ -1,0 +1,203 @@
+"""Compare an imported network with the module it came from: every neuron layer, every time step."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from snncompile.errors import ImportMismatchError, InputError
+from snncompile.frontends.torch import known_layers as torch_layers
+from snncompile.frontends.torch.build_network import Imported, Origin
+from snncompile.frontends.torch.libraries.base import Time
+from snncompile.frontends.torch.run_module import (
+    call,
+    cast_inputs,
+    one_line,
+    own_dtype,
+    to_carry,
+    working_copy,
+)
+from snncompile.frontends.torch.time_layouts import by_step, inputs
+from snncompile.ir.graph import Population
+from snncompile.reference import simulate
+
+LOG = logging.getLogger("snncompile.frontends.torch.from_torch")
+
+MEMORY_BYTES = 256 * 2**20
+"""Memory that recording a batch of samples may take, roughly."""
+
+POTENTIAL_TOLERANCE = 1e-9
+"""Largest difference of a readout's potentials, relative to the largest potential.
+
+Float64 has 16 digits; sums of thousands of terms in another order and leaks over thousands of
+time steps leave more than 9 of them.
+"""
+
+Record = dict[str, Tensor]
+"""Output of each population, shape (samples, steps, size): its spikes, or a readout's potential."""
+
+
+def verify(module: nn.Module, x: Tensor, time: Time, imported: Imported) -> None:
+    """Refuse a network that does not do on the sample what the module does, both in float64.
+
+    The module is run in its own floating-point type too. Spikes that differ there and not in
+    float64 come from its rounding; they are counted in the log.
+
+    Args:
+        module: the module; copies of it are run.
+        x: the sample, float64, shape (samples, steps, *shape).
+        time: how the module takes its time axis.
+        imported: the network to check.
+
+    Raises:
+        ImportMismatchError: the first layer, sample, time step and neuron that differ.
+    """
+    counts = {name: _Counts() for name in imported.origins}
+    for start, batch in batches(x, imported):
+        exact = run_module(module, batch, time, imported, torch.float64, keep_precision=True)
+        ours = _simulate(imported, batch)
+        for name in imported.origins:
+            _compare(imported.network.population(name), exact[name], ours[name], start)
+        own = run_module(module, batch, time, imported, own_dtype(module))
+        for name, count in counts.items():
+            count.add(exact[name], own[name])
+    for name, count in counts.items():
+        _log(imported.network.population(name), count, own_dtype(module))
+
+
+@dataclass
+class _Counts:
+    """Outputs of one population over the whole sample."""
+
+    outputs: int = 0
+    active: int = 0
+    """Other than zero."""
+    rounded: int = 0
+    """Other in the module's own type than in float64."""
+
+    def add(self, exact: Tensor, own: Tensor) -> None:
+        """Count one more batch."""
+        self.outputs += exact.numel()
+        self.active += int((exact != 0).sum())
+        self.rounded += int((own != exact).sum())
+
+
+def batches(x: Tensor, imported: Imported) -> Iterator[tuple[int, Tensor]]:
+    """Yield (first sample, batch)."""
+    neurons = imported.network.input.size + sum(p.size for p in imported.network.populations)
+    size = max(1, MEMORY_BYTES // (32 * x.shape[1] * neurons))
+    for start in range(0, len(x), size):
+        yield start, x[start : start + size]
+
+
+def _simulate(imported: Imported, x: Tensor) -> Record:
+    parts = list(simulate.batches(imported.network, x.numpy()))
+    return {name: torch.cat([part[name] for part in parts]).double() for name in imported.origins}
+
+
+def run_module(
+    module: nn.Module,
+    x: Tensor,
+    time: Time,
+    imported: Imported,
+    dtype: torch.dtype,
+    *,
+    keep_precision: bool = False,
+) -> Record:
+    """Return what the neuron layers of the module do when it computes in the given type."""
+    samples, steps = x.shape[:2]
+    runner = working_copy(module, samples, steps).to(dtype)
+    cast_inputs(runner, dtype)
+    if keep_precision:
+        for layer in runner.modules():
+            library = torch_layers.library(layer)
+            if library and library.knows(layer):
+                library.keep_precision(layer)
+    recorded: dict[str, list[Tensor]] = {name: [] for name in imported.origins}
+    for name, origin in imported.origins.items():
+        layer = _layer(runner, origin.path)
+        layer.register_forward_hook(_recorder(origin, recorded[name], samples))
+    carried: tuple[Any, ...] = ()
+    try:
+        for part in inputs(x.to(dtype), time):
+            carried = to_carry(runner, call(runner, part, carried))
+    except Exception as error:
+        what = f"{type(module).__name__} cannot run the sample in {dtype}"
+        raise InputError(f"{what}, {one_line(error)}") from error
+    return {
+        name: _in_time(recorded[name], origin, (samples, steps))
+        for name, origin in imported.origins.items()
+    }
+
+
+def _recorder(origin: Origin, record: list[Tensor], samples: int) -> Callable[..., None]:
+    """Return the hook that appends what is compared: time steps, or rows of a linear layer."""
+
+    def hook(module: nn.Module, args: object, out: Any) -> None:
+        if origin.compared in ("steps", "samples"):
+            record.append(out)
+            return
+        library = torch_layers.neuron_library(module)
+        output, states = library.left(module, out)
+        if origin.compared == "state":
+            record.append(states[library.potential].clone())
+        else:
+            record.extend(by_step(output.clone(), library.time(module), samples))
+
+    return hook
+
+
+def _in_time(record: list[Tensor], origin: Origin, shape: tuple[int, int]) -> Tensor:
+    """Return what was recorded, float64, shape (samples, steps, size)."""
+    samples, steps = shape
+    if origin.compared == "samples":
+        return torch.cat(record).double().reshape(samples, steps, -1)
+    if origin.compared == "steps":
+        rows = torch.cat([out.reshape(-1, out.shape[-1]) for out in record])
+        return rows.double().reshape(steps, samples, -1).transpose(0, 1)
+    return torch.stack([out.reshape(samples, -1).double() for out in record], 1)
+
+
+def _layer(runner: nn.Module, path: str) -> nn.Module:
+    """Return the layer at a path; a module that is a layer itself goes by its class name."""
+    layers: dict[str, nn.Module] = dict(runner.named_modules())
+    return layers.get(path, runner)
+
+
+def _compare(population: Population, native: Tensor, ours: Tensor, start: int) -> None:
+    """Refuse outputs that differ; `start` is the number of the first sample."""
+    if population.neuron.spikes:
+        tolerance, what = 0.0, "output"
+    else:
+        tolerance, what = POTENTIAL_TOLERANCE * float(native.abs().max()), "potential"
+    wrong = ~((native - ours).abs() <= tolerance)
+    if not wrong.any():
+        return
+    sample, step, neuron = (int(i) for i in wrong.nonzero()[0])
+    one, other = native[sample, step, neuron], ours[sample, step, neuron]
+    raise ImportMismatchError(
+        f"{population.name}: sample {start + sample}, time step {step}, neuron {neuron}: the"
+        f" module's {what} is {one:.10g}, the imported network's is {other:.10g};"
+        f" {int(wrong.sum()):,} of {wrong.numel():,} differ"
+    )
+
+
+def _log(population: Population, count: _Counts, dtype: torch.dtype) -> None:
+    if count.active == 0:
+        LOG.warning(
+            "%s: no spike on the sample, so nothing was verified; give a livelier sample",
+            population.name,
+        )
+    if count.rounded and population.neuron.spikes:
+        LOG.info(
+            "%s: %s of %s outputs differ between the module in %s and in float64: its rounding",
+            population.name,
+            f"{count.rounded:,}",
+            f"{count.outputs:,}",
+            dtype,
+        )

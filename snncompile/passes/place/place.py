@@ -1,0 +1,93 @@
+"""Put the cores in use on the meshes of one chip or several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+
+from snncompile.cores import chip_rules as fit
+from snncompile.errors import InputError
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir.design import Design
+from snncompile.ir.graph import IntegerNetwork
+from snncompile.ir.mapping import Site
+from snncompile.passes.analysis.traffic import Flows, flows, load, rates
+from snncompile.passes.base import Pass
+from snncompile.passes.place.assign_chips import assigned
+from snncompile.passes.place.placements import PLACEMENTS, Slots
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Place(Pass):
+    """Put cores that send each other many spikes on tiles close to each other.
+
+        core 0 -100 spikes-> core 5        ->      both on tile 0,0, the others around it
+
+    What counts is spikes times hops, one copy per (source neuron, destination core), with the rates
+    of the calibration data; without data every neuron counts alike.
+
+    Requires: slices; sites that they were chosen with, if any, are kept where none are better.
+    Ensures: every core in use has a site of its own on a mesh.
+    """
+
+    placement: str = "annealed"
+    """`annealed` (begins with the best of the others), `bisection`, `greedy`, `linear` (tiles row
+    by row in the order of the cores) or `random`."""
+
+    name: ClassVar[str] = "place"
+
+    def __call__(self, design: Design) -> Design:
+        """Fill the sites of the mapping."""
+        network, chip, mapping = design.network, design.chip, design.mapping
+        assert isinstance(network, IntegerNetwork)
+        if self.placement not in PLACEMENTS:
+            known = ", ".join(sorted(PLACEMENTS))
+            raise InputError(f"no placement called {self.placement!r}; known: {known}")
+        measured = flows(network, chip, mapping, rates(network, design.calibration))
+        own = fit.sites(network, chip)
+        placed = replace(mapping, sites=own or self._sites(measured, chip, mapping.sites))
+        found = load(measured, placed.sites)
+        what = (
+            f"{'where each fits' if own else self.placement}, tiles in use: {placed.tiles};"
+            f" per time step {found.hops:,.1f} spike hops,"
+            f" {found.busiest_link:,.1f} over the busiest link"
+        )
+        if placed.chips > 1:
+            what += f", {found.between_chips:,.1f} of {measured.total:,.1f} between chips"
+        return self.done(design, what, mapping=placed)
+
+    def _sites(self, measured: Flows, chip: Chip, known: tuple[Site, ...]) -> tuple[Site, ...]:
+        """Return the sites: those of the partition where annealing finds none better."""
+        found = sites(measured, chip, self.placement)
+        if not known or self.placement != "annealed":
+            return found
+        return min(known, found, key=lambda at: load(measured, at).hops)
+
+
+def sites(flow: Flows, chip: Chip, placement: str) -> tuple[Site, ...]:
+    """Return the site of every core."""
+    graph, slots = pulls(flow), Slots.of(chip.mesh)
+    on_chip = assigned(graph, len(slots.x), linear=placement == "linear")
+    found: list[Site] = []
+    for number in range(int(on_chip.max(initial=-1)) + 1):
+        cores = np.flatnonzero(on_chip == number)
+        slot = PLACEMENTS[placement](graph[cores][:, cores].tocsr(), slots)
+        at = zip(cores.tolist(), slots.x[slot].tolist(), slots.y[slot].tolist(), strict=True)
+        found += [Site(core, x, y, number) for core, x, y in at]
+    return tuple(sorted(found, key=lambda site: site.core))
+
+
+def pulls(flow: Flows) -> csr_array:
+    """Return the spikes between each two cores, both ways together, as a symmetric matrix."""
+    away = flow.between()
+    pairs = (np.concatenate([away.source, away.target]), np.concatenate([away.target, away.source]))
+    twice = np.concatenate([away.spikes, away.spikes])
+    graph = csr_array(coo_array((twice, pairs), shape=(flow.cores, flow.cores)))
+    graph.sum_duplicates()
+    return graph

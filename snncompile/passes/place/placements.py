@@ -1,0 +1,155 @@
+"""Ways to put the cores of one chip on its slots; each returns the slot of every core.
+
+A slot is one core of a tile; slots are numbered tile by tile along the rows, to and fro.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from snncompile.hwmodels.schema import Mesh
+from snncompile.passes.place.anneal_cores import anneal
+from snncompile.passes.place.metis import parts
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+MOVES_PER_CORE = 2000
+MOST_MOVES = 2_000_000
+STARTS = 3
+"""Times the annealing is begun anew, each with a seed of its own; the best one counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slots:
+    """Where the cores of a chip are."""
+
+    x: Ints
+    y: Ints
+
+    @classmethod
+    def of(cls, mesh: Mesh) -> Slots:
+        """Return the slots of a mesh: as many as a program may use."""
+        columns, per_tile = mesh.tile_columns.whole or 1, mesh.cores_per_tile.whole or 1
+        row, column = np.divmod(np.arange(mesh.cores.whole or 1) // per_tile, columns)
+        return cls(np.where(row % 2, columns - 1 - column, column), row)
+
+    def distance(self, a: Ints | int, b: Ints | int) -> Ints:
+        """Return the hops between slots."""
+        hops: Ints = np.abs(self.x[a] - self.x[b]) + np.abs(self.y[a] - self.y[b])
+        return hops
+
+
+def cost(graph: csr_array, slots: Slots, slot: Ints) -> float:
+    """Return spikes times hops; `graph` holds each pair twice."""
+    pairs = graph.tocoo()
+    return float((pairs.data * slots.distance(slot[pairs.row], slot[pairs.col])).sum() / 2)
+
+
+def linear(graph: csr_array, slots: Slots) -> Ints:
+    """Fill the tiles row by row, in the order of the cores."""
+    return np.arange(graph.shape[0])
+
+
+def random(graph: csr_array, slots: Slots) -> Ints:
+    """Spread the cores over as many tiles as they fill, without order."""
+    return np.random.default_rng(0).permutation(graph.shape[0])
+
+
+def greedy(graph: csr_array, slots: Slots) -> Ints:
+    """Place the core with most spikes to and from those placed, where they travel least."""
+    cores = graph.shape[0]
+    slot = np.full(cores, -1)
+    free = np.ones(len(slots.x), bool)
+    pull = np.zeros(cores)
+    total = np.asarray(graph.sum(axis=1))
+    for _ in range(cores):
+        open_cores = np.flatnonzero(slot < 0)
+        core = int(open_cores[np.lexsort((-total[open_cores], -pull[open_cores]))[0]])
+        row = slice(graph.indptr[core], graph.indptr[core + 1])
+        neighbours, spikes = graph.indices[row], graph.data[row]
+        placed = slot[neighbours] >= 0
+        choices = np.flatnonzero(free)
+        at = slot[neighbours[placed]]
+        hops = slots.distance(choices[:, None], at[None, :])
+        slot[core] = int(choices[np.argmin(hops @ spikes[placed])])
+        free[slot[core]] = False
+        pull[neighbours] += spikes
+    return slot
+
+
+def bisection(graph: csr_array, slots: Slots) -> Ints:
+    """Halve mesh and cores again and again, so that few spikes cross from half to half."""
+    cores = graph.shape[0]
+    square = np.lexsort((slots.y, slots.x, np.maximum(slots.x, slots.y)))  # grows from a corner
+    slot = np.full(cores, -1)
+    _halve(graph, slots, np.arange(cores), square[:cores], slot)
+    return slot
+
+
+def _halve(graph: csr_array, slots: Slots, cores: Ints, places: Ints, slot: Ints) -> None:
+    x, y = slots.x[places], slots.y[places]
+    if np.ptp(x) == 0 and np.ptp(y) == 0:
+        slot[cores] = places
+        return
+    along = (x, y) if np.ptp(x) >= np.ptp(y) else (y, x)
+    order = np.lexsort((places, along[1], along[0]))
+    places = places[order]
+    key = along[0][order]
+    cut = int(np.searchsorted(key, key[len(places) // 2]))
+    if cut == 0:
+        cut = int(np.searchsorted(key, key[0], side="right"))
+    first = _half(graph, cores, cut)
+    _halve(graph, slots, cores[first], places[:cut], slot)
+    _halve(graph, slots, cores[~first], places[cut:], slot)
+
+
+def _half(graph: csr_array, cores: Ints, size: int) -> NDArray[np.bool_]:
+    """Return which cores are in the first part, of exactly this size."""
+    part = graph[cores][:, cores].tocsr()
+    share = size / len(cores)
+    if part.nnz and len(cores) > 2:
+        first = parts(part, np.array([share, 1 - share])) == 0
+    else:
+        first = np.arange(len(cores)) < size
+    return _exactly(part, first, size)
+
+
+def _exactly(graph: csr_array, first: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """Move the cores that lose least to the other side until the first has its size."""
+    first = first.copy()
+    while (excess := int(first.sum()) - size) != 0:
+        side = first if excess > 0 else ~first
+        pull = graph @ np.where(side, -1.0, 1.0)
+        pull[~side] = -np.inf
+        first[int(np.argmax(pull))] = excess < 0
+    return first
+
+
+def annealed(graph: csr_array, slots: Slots) -> Ints:
+    """Begin with the best of the other ways and swap cores as long as spikes travel less."""
+    if len(np.unique(slots.distance(0, np.arange(graph.shape[0])))) < 2:
+        return linear(graph, slots)  # all on one tile
+    starts = [way(graph, slots) for way in (bisection, greedy, linear)]
+    starts.sort(key=lambda slot: cost(graph, slots, slot))
+    moves = min(MOST_MOVES, MOVES_PER_CORE * graph.shape[0])
+    coo = graph.tocsr()
+    ends, other = coo.indptr.astype(np.int64), coo.indices.astype(np.int64)
+    found = [
+        anneal(start, slots.x, slots.y, ends, other, coo.data, moves, seed)
+        for seed, start in enumerate(starts[:STARTS])
+    ]
+    return min([*found, *starts], key=lambda slot: cost(graph, slots, slot))
+
+
+PLACEMENTS: dict[str, Callable[[csr_array, Slots], Ints]] = {
+    "linear": linear,
+    "random": random,
+    "greedy": greedy,
+    "bisection": bisection,
+    "annealed": annealed,
+}

@@ -1,0 +1,181 @@
+"""Take out what cannot change any output: dead neurons, zero channels, synapses of weight zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.ir.design import Design
+from snncompile.ir.graph import IntegerNetwork, Population, Projection
+from snncompile.neurons.base import IntegerNeuron
+from snncompile.neurons.fixed import STATE_SHIFT
+from snncompile.passes.analysis.bounds import accumulator, arriving
+from snncompile.passes.base import Pass
+from snncompile.passes.prune.remove_neurons import Kept, shrunk, unit
+from snncompile.synapses.base import Wiring
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense
+from snncompile.synapses.source_range import SourceRange
+
+Mask = NDArray[np.bool_]
+
+ABOVE_ALONE = frozenset(
+    {
+        "adaptive_lif",
+        "bistable_fire",
+        "cuba_lif",
+        "integrate_fire",
+        "refractory_lif",
+        "signed_integrate_fire",
+    }
+)
+"""Neurons whose first spike needs v above their threshold, which is never lowered."""
+
+
+@dataclass(frozen=True)
+class Prune(Pass):
+    """Drop neurons that never fire and neurons whose spikes reach no output.
+
+        input -> a, b;  a -> c;  c -> output           ->      input -> a -> c -> output
+        (b reaches nothing, d is too weak to fire)
+
+    A neuron never fires if its bounds, for any number of time steps, leave v at or below the
+    threshold. Of populations before or behind a convolution whole channels go, or none. The output
+    and the input stay as they are. Repeated until nothing goes: what only dead neurons reach is
+    dead as well. Projections whose weights are all zero go, and zeros of sparse ones.
+
+    Requires: an integer network.
+    Ensures: every output, and every spike of a neuron that stays, is the same for any input.
+    """
+
+    on: bool = True
+    """Whether to do it."""
+
+    name: ClassVar[str] = "prune"
+
+    def __call__(self, design: Design) -> Design:
+        """Drop what is dead; say which neurons stay."""
+        network = design.network
+        assert isinstance(network, IntegerNetwork)
+        if not self.on:
+            return self.done(design, "left out")
+        pruned, kept = _pruned(network)
+        gone = [
+            f"{p.size - len(kept[p.name]):,} of {p.size:,} neurons of {p.name}"
+            for p in network.populations
+            if len(kept[p.name]) < p.size
+        ]
+        weights = _weights(network) - _weights(pruned)
+        if weights == 0 and not gone:
+            return self.done(design, "nothing is dead")
+        what = f"dropped {', '.join([*gone, f'{weights:,} weights'])}"
+        smaller = {n: k for n, k in kept.items() if len(k) < network.end(n).size}
+        return self.done(design, what, network=pruned, kept=smaller)
+
+
+def _size(network: IntegerNetwork) -> tuple[int, int, int]:
+    """Return the numbers of neurons, projections and weights."""
+    neurons = sum(p.size for p in network.populations)
+    return neurons, len(network.projections), _weights(network)
+
+
+def _weights(network: IntegerNetwork) -> int:
+    """Return the number of weights; those of a convolution are shared by many synapses."""
+    return sum(p.synapses.weight.size for p in network.projections)
+
+
+def _pruned(network: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, NDArray[np.int64]]]:
+    """Return what is left, and which of the neurons that is."""
+    kept = {network.input.name: np.arange(network.input.size)}
+    kept |= {p.name: np.arange(p.size) for p in network.populations}
+    while True:
+        now = _alive(network)
+        smaller = shrunk(network, now)
+        for p in network.populations:
+            kept[p.name] = kept[p.name][now[p.name]]
+        if _size(smaller) == _size(network):
+            return network, kept
+        network = smaller
+
+
+def _alive(network: IntegerNetwork) -> Kept:
+    """Return the neurons that can fire and whose spikes can reach the output."""
+    useful = _useful(network)
+    kept = {network.input.name: np.arange(network.input.size)}
+    for p in network.populations:
+        stay = useful[p.name] & ~(_silent(network, p) & _may_go(network, p))
+        kept[p.name] = np.flatnonzero(_whole_units(network, p, stay))
+    return kept
+
+
+def _may_go(network: IntegerNetwork, population: Population) -> bool:
+    """Whether neurons of a population can be dropped at all."""
+    return population.name != network.output and unit(network, population.name) is not None
+
+
+def _whole_units(network: IntegerNetwork, population: Population, stay: Mask) -> Mask:
+    """Return which neurons stay if those that can only go together stay together."""
+    size = unit(network, population.name) or population.size
+    return np.repeat(stay.reshape(-1, size).any(axis=1), size)
+
+
+def _silent(network: IntegerNetwork, population: Population) -> Mask:
+    """Return which neurons provably never fire."""
+    neuron = population.neuron
+    assert isinstance(neuron, IntegerNeuron)
+    none = np.zeros(population.size, np.bool_)
+    if neuron.name not in ABOVE_ALONE | {"ternary_lif"}:
+        return none
+    (brought,) = arriving(network, population.name, network.into(population.name))
+    v = neuron.bounds(accumulator(population.size, brought), None)["v"]
+    silent = v.high <= neuron.threshold << STATE_SHIFT  # type: ignore[attr-defined]
+    if neuron.name == "ternary_lif":
+        silent = silent & (v.low >= neuron.negative_threshold << STATE_SHIFT)  # type: ignore[attr-defined]
+    return np.asarray(none | silent)
+
+
+def _useful(network: IntegerNetwork) -> dict[str, Mask]:
+    """Return which neurons have a path of synapses other than zero to one that has to stay."""
+    useful = {p.name: np.full(p.size, not _may_go(network, p)) for p in network.populations}
+    useful[network.input.name] = np.zeros(network.input.size, np.bool_)
+    changed = True
+    while changed:
+        changed = False
+        for p in reversed(network.projections):
+            if p.source == network.input.name:
+                continue
+            before = int(useful[p.source].sum())
+            reaching = useful[p.source] | _reaching(p, useful[p.target])
+            useful[p.source] = _whole_units(network, network.population(p.source), reaching)
+            changed = changed or before < int(useful[p.source].sum())
+    return useful
+
+
+def _reaching(projection: Projection, targets: Mask) -> Mask:
+    """Return which sources have a synapse other than zero to some of the targets.
+
+    Before a convolution by whole channels: one that reaches the target does so with all neurons.
+    """
+    wiring, weight = projection.synapses.wiring, projection.synapses.weight
+    if isinstance(wiring, SourceRange):
+        reaching = np.zeros(wiring.sources, np.bool_)
+        reaching[wiring.first : wiring.stop] = _from(wiring.part, weight, targets)
+        return reaching
+    return _from(wiring, weight, targets)
+
+
+def _from(wiring: Wiring, weight: NDArray[Any], targets: Mask) -> Mask:
+    if isinstance(wiring, Dense):
+        rows = weight if targets.all() else weight[targets]
+        return np.asarray(rows.any(axis=0))
+    if not isinstance(wiring, Convolution):
+        some = wiring.matrix((weight != 0).astype(np.int32))
+        return np.asarray(some.T @ targets.astype(np.int32) > 0)
+    channels = targets.reshape(wiring.channels, -1).any(axis=1)
+    taps = (weight != 0).reshape(*weight.shape[:2], -1).any(axis=2)
+    joined = np.logical_and(taps, np.reshape(channels, (-1, 1)))
+    by_group = joined.reshape(wiring.groups, wiring.channels // wiring.groups, -1).any(axis=1)
+    return np.repeat(by_group.reshape(-1), wiring.sources // wiring.source_shape[0])

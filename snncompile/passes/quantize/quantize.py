@@ -1,0 +1,365 @@
+"""Choose integer formats and make the integer network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import floor, inf, log2
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from snncompile.cores.compartments import compartments_per_neuron
+from snncompile.errors import QuantizeError
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir.design import Design
+from snncompile.ir.graph import IntegerNetwork, Network, Population, Projection
+from snncompile.ir.reports import QuantizedLayer
+from snncompile.neurons.base import FloatNeuron, Floats
+from snncompile.neurons.convert import limit
+from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, scaled_bias
+from snncompile.passes.analysis import number_ranges as formats
+from snncompile.passes.analysis.bounds import arriving, population_bounds
+from snncompile.passes.base import Pass
+from snncompile.passes.quantize.channel_scales import (
+    FINE_THRESHOLD,
+    bits_of,
+    candidates,
+    channelwise,
+    integers,
+    room,
+    shift,
+)
+from snncompile.passes.quantize.errors import Made, report, unit
+from snncompile.reference.runner import Trains
+from snncompile.reference.simulate import batches
+from snncompile.synapses.base import IntegerSynapses, Synapses
+
+CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+"""Shares of the largest weight tried as the largest one kept, where there is calibration data."""
+BIASED = ("integrate_fire", "signed_integrate_fire")
+"""Neurons in which a bias is the same as an input that is always there, and in which it is the sum
+over time that counts."""
+CALIBRATION_SAMPLES = 256
+"""More calibration samples than these do not change a choice among six clips."""
+CALIBRATION_OUTPUTS = 2**26
+"""Outputs that are kept: neurons times time steps times samples, at 8 bytes at most."""
+
+
+@dataclass(frozen=True)
+class Quantize(Pass):
+    """Give each population one scale, under which its weights and its threshold become integers.
+
+        weight 0.31, threshold 1.0     ->      weight 254 (8 bits), threshold 819 * 2^6
+                                               scale 52,439: integer v per float v
+
+    Dynamics do not change under a common scale; only rounding differs. The scale puts the largest
+    weight at the end of its range. The exponent of the weights is the largest with which every
+    bound is proved, for a large scale makes decays and thresholds fine; where none is proved, the
+    smallest that still rounds the threshold by less than 1 %. With calibration data, cutting the
+    largest weights is tried too, and done where it makes clearly fewer spikes wrong.
+
+    Requires: nothing.
+    Ensures: an IntegerNetwork whose every number is in the chip's ranges; names, phases and delays
+    are kept. A network that came as integers is only checked.
+    """
+
+    bits: int = 8
+    """Bits of a weight including the sign; shortcuts of one synapse per neuron keep all."""
+    steps: int | None = None
+    """Time steps of one sample, for the bounds; None for any number."""
+    formats: Literal["chip", "netx"] = "chip"
+    """netx: only what a lava-dl `.net` file can hold, weights without exponent, biases times 64."""
+
+    name: ClassVar[str] = "quantize"
+
+    def __call__(self, design: Design) -> Design:
+        """Make the network integer."""
+        if isinstance(design.network, IntegerNetwork):
+            formats.check(design.network, design.chip)
+            return self.done(design, "already integers; all numbers are in the chip's ranges")
+        formats.check_bits(self.bits, design.chip)
+        trains = _trains(design.network, design.calibration)
+        choices = [self._layer(design, p, trains) for p in design.network.populations]
+        network = IntegerNetwork(
+            design.network.input,
+            tuple(choice.population for choice in choices),
+            _in_order(design.network, [p for c in choices for p in c.projections]),
+            design.network.output,
+            title=design.network.title,
+        )
+        formats.check(network, design.chip)
+        worst = max((c.report.weight_error for c in choices), default=0.0)
+        wider = any(p.synapses.bits > self.bits for c in choices for p in c.projections)  # type: ignore[union-attr]
+        shortcuts = " (more in one-to-one shortcuts)" if wider else ""
+        return self.done(
+            design,
+            f"{self.bits}-bit weights{shortcuts}, largest weight error of a layer {worst:.2%}",
+            network=network,
+            quantized=tuple(choice.report for choice in choices),
+        )
+
+    def _layer(self, design: Design, population: Population, trains: Trains | None) -> _Choice:
+        network, chip = design.network, design.chip
+        assert isinstance(network, Network)
+        if self.formats == "chip" and channelwise(network, population, chip):
+            return self._channels(network, population, chip, trains)
+        clips = CLIPS if trains and network.into(population.name) else CLIPS[:1]
+        best, *others = [self._choice(network, population, chip, c, trains) for c in clips]
+        outputs = trains[population.name].numel() if trains else 0
+        for other in others:
+            if _clearly_better(other, best, outputs):
+                best = other
+        return best
+
+    def _channels(
+        self, network: Network, population: Population, chip: Chip, trains: Trains | None
+    ) -> _Choice:
+        """Return the population with a scale per channel, the largest whose current cannot wrap."""
+        compartments_per_neuron(chip, population)  # the first thing a chip may lack
+        made: Made | None = None
+        scale: Floats = np.ones(population.size)
+        bits = bits_of(network, population, chip, self.bits)
+        heard = trains if population.neuron.name in BIASED else None
+        for found in candidates(network, population, chip, bits, trains):
+            scale = np.repeat(found.scale, population.size // population.shape[0])
+            formats_of = tuple(zip(found.exponents, bits, strict=True))
+            made = _make_channels(network, population, chip, scale, formats_of, heard)
+            if _current_holds(network, made, chip, self.steps):
+                break
+        assert made is not None
+        made = _corrected(network, population, made, scale, chip, trains)
+        return _Choice(*made, report(network, population, made, scale, 1.0, trains))
+
+    def _choice(
+        self,
+        network: Network,
+        population: Population,
+        chip: Chip,
+        clip: float,
+        trains: Trains | None,
+    ) -> _Choice:
+        """Return the population with the best scale for this clip."""
+        reasons, fallback = "", None
+        for scale, exponent in self._scales(network, population, chip, clip):
+            try:
+                made = _make(network, population, chip, scale, exponent, self.bits)
+                if self.formats == "netx":
+                    made = (_with_netx_bias(made[0]), made[1])
+            except QuantizeError as error:
+                reasons = str(error)
+                continue
+            if _proved(network, made, chip, self.steps):
+                return _Choice(*made, report(network, population, made, scale, clip, trains))
+            if fallback is None or exponent < 0 or _threshold(made[0]) >= FINE_THRESHOLD:
+                fallback = (made, scale)
+            if exponent <= 0 and self._suffices(network, made, chip, scale, trains):
+                break
+        if fallback is None:
+            raise QuantizeError(
+                f"population {population.name}: no scale puts both weights and threshold into"
+                f" the ranges of {chip.name}: {reasons}; scale its weights and threshold alike"
+            )
+        made, scale = fallback
+        return _Choice(*made, report(network, population, made, scale, clip, trains))
+
+    def _suffices(
+        self, network: Network, made: Made, chip: Chip, scale: float, trains: Trains | None
+    ) -> bool:
+        """Whether no smaller scale is needed: sums cannot wrap, and a readout has room."""
+        room = _has_room(made[0], scale, trains)
+        return room and _current_holds(network, made, chip, self.steps)
+
+    def _scales(
+        self, network: Network, population: Population, chip: Chip, clip: float
+    ) -> Iterator[tuple[float, int]]:
+        """Yield scales with the exponent of the largest weights, from large to small."""
+        neuron = population.neuron
+        assert isinstance(neuron, FloatNeuron)
+        into = network.into(population.name)
+        largest = clip * max((_largest(p) / unit(network, p) for p in into), default=0.0)
+        cap = _largest_scale(network, population, chip)
+        highest = chip.formats.weight_exponent_highest
+        lowest = chip.formats.weight_exponent_lowest
+        if self.formats == "netx":
+            highest = lowest = 0
+        for exponent in range(highest, lowest - 1, -1):
+            fits = formats.top(self.bits) * 2**exponent / largest if largest else inf
+            if fits <= cap or exponent <= 0:  # a scale in between would leave weight bits unused
+                yield neuron.nearest_scale(min(fits, cap)), exponent
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    population: Population
+    projections: tuple[Projection, ...]
+    report: QuantizedLayer
+
+
+def _clearly_better(new: _Choice, old: _Choice, outputs: int) -> bool:
+    """Whether fewer outputs are wrong than chance explains: two standard deviations of a count."""
+    wrong, before = ((c.report.output_error or 0.0) * outputs for c in (new, old))
+    return bool(wrong + 2 * before**0.5 < before)
+
+
+def _trains(network: Network, calibration: NDArray[Any] | None) -> Trains | None:
+    if calibration is None:
+        return None
+    neurons = network.input.size + sum(p.size for p in network.populations)
+    most = max(2, CALIBRATION_OUTPUTS // (neurons * calibration.shape[1]))
+    x = calibration[: min(most, CALIBRATION_SAMPLES)].astype(np.float64)
+    parts = list(batches(network, x))
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _in_order(network: Network, made: list[Projection]) -> tuple[Projection, ...]:
+    """Return the projections in the order of the source network."""
+    rest = list(made)
+    ordered = []
+    for old in network.projections:
+        new = next(p for p in rest if (p.source, p.target) == (old.source, old.target))
+        rest.remove(new)
+        ordered.append(new)
+    return tuple(ordered)
+
+
+def _largest(projection: Projection) -> float:
+    return float(np.abs(projection.synapses.weight).max(initial=0.0))
+
+
+def _largest_scale(network: Network, population: Population, chip: Chip) -> float:
+    """Return the largest scale whose threshold, bias and potential are in the chip's ranges."""
+    caps = [2.0**23]
+    initial = np.abs(population.neuron.initial).max()
+    if initial:
+        caps.append((STATE_LIMIT - 1) / initial)
+    for name in ("threshold", "negative_threshold", "threshold_step"):
+        largest = np.abs(getattr(population.neuron, name, 0.0)).max()
+        if largest:
+            caps.append(limit(chip.formats.threshold_mantissa) * 64 / largest)
+    bias = np.abs(getattr(population.neuron, "bias", 0.0)).max()
+    if bias:
+        highest = limit(chip.formats.bias_mantissa) << limit(chip.formats.bias_exponent)
+        caps.append(highest / bias)
+    held = room(network, population)
+    if held is not None:
+        caps.append((STATE_LIMIT - 1) / held.max())
+    return float(min(caps))
+
+
+def _make(
+    network: Network, population: Population, chip: Chip, scale: float, exponent: int, bits: int
+) -> Made:
+    """Return the population and its projections as integers."""
+    neuron = population.neuron
+    assert isinstance(neuron, FloatNeuron)
+    new = replace(population, neuron=neuron.quantize(scale, chip.formats))
+    into = network.into(population.name)
+    return new, tuple(
+        replace(p, synapses=_integer(p, scale / unit(network, p), exponent, bits)) for p in into
+    )
+
+
+def _with_netx_bias(population: Population) -> Population:
+    """Return the population with the bias that netx gives its neurons: a mantissa times 2^6."""
+    neuron = population.neuron
+    mantissa = getattr(neuron, "bias_mantissa", None)
+    if mantissa is None or not mantissa.any():
+        return population
+    bias = scaled_bias(mantissa, getattr(neuron, "bias_exponent"))  # noqa: B009  (not all have it)
+    new: dict[str, Any] = {
+        "bias_mantissa": np.rint(bias / 2**STATE_SHIFT).astype(np.int64),
+        "bias_exponent": np.asarray(STATE_SHIFT),
+    }
+    return replace(population, neuron=replace(neuron, **new))
+
+
+def _integer(projection: Projection, scale: float, exponent: int, bits: int) -> IntegerSynapses:
+    """Return the weights times `scale` as integers, with the smallest exponent that holds them."""
+    assert isinstance(projection.synapses, Synapses)
+    weight, top, step = projection.synapses.weight, formats.top(bits), formats.step(bits)
+    largest = _largest(projection) * scale
+    if largest:
+        spare = floor(log2(top) + exponent - log2(largest) + 1e-9)
+        exponent = max(min(0, exponent), min(exponent, exponent - spare))
+    units = weight * (scale / 2**exponent / step)
+    rounded = np.clip(np.rint(units), -top // step, top // step) * step
+    integers = rounded.astype(np.int16)
+    return IntegerSynapses(projection.synapses.wiring, integers, exponent, bits)
+
+
+def _proved(network: Network, made: Made, chip: Chip, steps: int | None) -> bool:
+    population, projections = made
+    brought = arriving(network, population.name, projections)
+    return all(b.holds for b in population_bounds(population, brought, chip, steps))
+
+
+def _current_holds(network: Network, made: Made, chip: Chip, steps: int | None) -> bool:
+    """Whether accumulator and current provably stay within their widths: there they would wrap."""
+    population, projections = made
+    brought = arriving(network, population.name, projections)
+    found = population_bounds(population, brought, chip, steps)
+    return all(b.holds for b in found if b.quantity in ("accumulator", "u"))
+
+
+def _has_room(population: Population, scale: float, trains: Trains | None) -> bool:
+    """Whether a readout's potential stays within half its width on the calibration data."""
+    if trains is None or population.neuron.spikes:
+        return True
+    return float(trains[population.name].abs().max()) * scale < STATE_LIMIT / 2
+
+
+def _make_channels(
+    network: Network,
+    population: Population,
+    chip: Chip,
+    scale: Floats,
+    formats_of: tuple[tuple[int, int], ...],
+    trains: Trains | None,
+) -> Made:
+    """Return the population and its projections as integers, with a scale per neuron.
+
+    Args:
+        network: the float network.
+        population: one of its populations.
+        chip: whose numbers they are.
+        scale: one per neuron.
+        formats_of: exponent and bits of each projection.
+        trains: outputs of the float network, if few bits are to be rounded by them.
+    """
+    neuron = population.neuron
+    assert isinstance(neuron, FloatNeuron)
+    new = replace(population, neuron=neuron.quantize(scale, chip.formats))
+    into = zip(network.into(population.name), formats_of, strict=True)
+    return new, tuple(
+        replace(p, synapses=integers(p, scale, *chosen, population.size, trains))
+        for p, chosen in into
+    )
+
+
+def _corrected(
+    network: Network,
+    population: Population,
+    made: Made,
+    scale: Floats,
+    chip: Chip,
+    trains: Trains | None,
+) -> Made:
+    """Return the population with a bias that makes up for what rounding adds on average."""
+    if trains is None or population.neuron.name not in BIASED:
+        return made
+    total = shift(network, population, made[1], scale, trains)
+    neuron = replace(population.neuron, bias=population.neuron.bias - total)  # type: ignore[call-arg, attr-defined]
+    assert isinstance(neuron, FloatNeuron)
+    try:
+        integer = neuron.quantize(scale, chip.formats)
+    except QuantizeError:  # the bias has no room for it
+        return made
+    return replace(made[0], neuron=integer), made[1]
+
+
+def _threshold(population: Population) -> int:
+    threshold = getattr(population.neuron, "threshold", None)
+    return FINE_THRESHOLD if threshold is None else int(threshold.min())

@@ -1,0 +1,52 @@
+"""Analysis: into how many parts the sources of a dense projection are split with fewest cores."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from snncompile.cores import axon_counts, resources
+from snncompile.cores.memory_words import Row, memory
+from snncompile.cores.weight_bits import Weights
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir.graph import Projection
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.dense import Dense
+
+MORE = 8
+"""Times as many parts as are needed that are looked at."""
+
+
+def fewest_cores(chip: Chip, projection: Projection, least: int, most: int) -> int:
+    """Return a number of parts from `least` on; `least` itself for other wirings.
+
+    Many sources and few targets on a core waste words, and each source sends to many cores. With
+    more parts a core holds more targets of fewer sources. Counted are the cores of the relays, and
+    the cores of the sources if output axons are what is scarce there.
+    """
+    synapses = projection.synapses
+    assert isinstance(synapses, IntegerSynapses)
+    plain = synapses.wiring.plain
+    if not isinstance(plain, Dense):
+        return least
+    last = max(least, min(most, MORE * least, plain.source))
+    counts = range(least, last + 1)
+    return min(counts, key=lambda count: _cores(chip, plain, synapses.bits, count))
+
+
+def _cores(chip: Chip, wiring: Dense, bits: int, count: int) -> int:
+    limits = resources.limits(chip)
+    targets = _widest(limits, chip, wiring.target, ceil(wiring.source / count), bits)
+    cores = ceil(wiring.target / targets)
+    entries = wiring.source * cores * axon_counts.entries_per_axon(chip)
+    return count * cores + ceil(entries / limits.get("axons_out", entries))
+
+
+def _widest(limits: dict[str, int], chip: Chip, targets: int, sources: int, bits: int) -> int:
+    """Return the most targets of so many sources on one core; 1 where none fits."""
+    low, high = 1, max(1, min(targets, limits.get("compartments", targets)))
+    while low < high:
+        middle = (low + high + 1) // 2
+        words = memory(chip, (Row(((0, middle),), sources),), Weights(bits), False).words
+        fits = words <= limits.get("synapse_words", words)
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return low

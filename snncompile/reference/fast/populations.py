@@ -1,0 +1,290 @@
+"""The compiled way through the integer simulator: same results as `step` and `bind`, faster.
+
+A population takes it if its neuron has a kernel and its numbers fit 32 bits; where they do not, or
+a kernel finds an input that is too large, the operators of `step` do the work.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from threading import Barrier
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
+from snncompile.neurons.base import BINARY, Interval, Neuron
+from snncompile.neurons.bistable_fire import IntegerBistableFire
+from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, scaled_bias
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.neurons.phase_fire import IntegerPhaseFire
+from snncompile.neurons.readout import IntegerReadout
+from snncompile.neurons.refractory_lif import IntegerRefractoryLif
+from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
+from snncompile.neurons.ternary_lif import IntegerTernaryLif
+from snncompile.reference.fast.base import Scratch, Way, Ways, kernels
+from snncompile.reference.fast.layout import order
+
+Array = NDArray[Any]
+Place = tuple[int, int, int, int]
+Kernel = Callable[[Array, Array, Place, Array, Array], bool]
+"""(drive, out, place and shift, state, charged): see `neuron_kernels.py`."""
+
+Tell = Callable[[int, Array], None]
+"""Called with (time step, states after it)."""
+
+NOT_NOTED = np.zeros((0, 0, 0), np.uint8)
+"""Where nobody asks which potentials are not zero."""
+PARAMETER_LIMIT = 1 << 29
+"""Thresholds and biases from here on could leave 32 bits."""
+SLICE_BYTES = 2**21
+"""Accumulated input one thread works on at a time. More than the second-level cache holds: so the
+parameters and states of the neurons are read for several time steps at once."""
+
+
+# Parameters as the kernels take them.
+
+
+def _keep_u(neuron: Any) -> Any:
+    return DECAY_ONE - neuron.current_decay - 1
+
+
+def _keep_v(neuron: Any) -> Any:
+    return DECAY_ONE - neuron.potential_decay
+
+
+def _keep_raised(neuron: Any) -> Any:
+    return DECAY_ONE - neuron.threshold_decay
+
+
+def _threshold(neuron: Any) -> Any:
+    return neuron.threshold << STATE_SHIFT
+
+
+def _negative(neuron: Any) -> Any:
+    return neuron.negative_threshold << STATE_SHIFT
+
+
+def _rise(neuron: Any) -> Any:
+    return neuron.threshold_step << STATE_SHIFT
+
+
+def _bias(neuron: Any) -> Any:
+    return scaled_bias(neuron.bias_mantissa, neuron.bias_exponent)
+
+
+def _refractory(neuron: Any) -> Any:
+    return neuron.refractory
+
+
+def _window(neuron: Any) -> Any:
+    return neuron.window
+
+
+def _start(neuron: Any) -> Any:
+    return neuron.start
+
+
+def _once(neuron: Any) -> Any:
+    return neuron.once
+
+
+def _initial(neuron: Any) -> Any:
+    return neuron.initial
+
+
+_CYCLE = (_threshold, _window, _start, _bias, _once, _initial)
+
+KERNELS: dict[type, tuple[str, tuple[Callable[[Any], Any], ...]]] = {
+    IntegerAdaptiveLif: (
+        "adaptive_lif",
+        (_keep_u, _keep_v, _keep_raised, _threshold, _rise, _bias),
+    ),
+    IntegerBistableFire: ("bistable_fire", _CYCLE),
+    IntegerCubaLif: ("cuba_lif", (_keep_u, _keep_v, _threshold, _bias)),
+    IntegerIntegrateFire: ("integrate_fire", (_threshold, _bias)),
+    IntegerPhaseFire: ("phase_fire", _CYCLE),
+    IntegerReadout: ("readout", (_keep_u, _keep_v, _bias)),
+    IntegerRefractoryLif: (
+        "refractory_lif",
+        (_keep_u, _keep_v, _threshold, _refractory, _bias),
+    ),
+    IntegerSignedIntegrateFire: ("signed_integrate_fire", (_threshold, _negative, _bias)),
+    IntegerTernaryLif: ("ternary_lif", (_keep_u, _keep_v, _threshold, _negative, _bias)),
+}
+"""Neuron to its function in `neuron_kernels.py` and the parameters that takes. A neuron without a
+row runs by its `step`."""
+
+
+def bind_neuron(neuron: Neuron, size: int, channels: int = 1) -> Kernel | None:
+    """Return the kernel of a population with its parameters, or None if it has none.
+
+    Args:
+        neuron: with integer parameters.
+        size: number of neurons.
+        channels: of the layout in which they are kept.
+    """
+    if type(neuron) not in KERNELS:
+        return None
+    name, parts = KERNELS[type(neuron)]
+    values = [(part.__name__, np.asarray(part(neuron))) for part in parts]
+    if not all(_fits(what, value) for what, value in values):
+        return None
+    p = np.stack([np.broadcast_to(value, (size,)) for _, value in values])
+    p = np.ascontiguousarray(p[:, order(size, channels)], np.int32)
+    module = importlib.import_module("snncompile.reference.fast.neuron_kernels")
+    function = getattr(module, name)
+    if not hasattr(neuron, "reset"):
+        return lambda *arrays: bool(function(*arrays, p))
+    reset: int = getattr(module, neuron.reset.upper())
+    return lambda *arrays: bool(function(*arrays, p, reset))
+
+
+def _fits(what: str, value: Array) -> bool:
+    """Whether the arithmetic of the kernels is that of `step`."""
+    if what.startswith("_keep"):
+        return bool(((value >= 0) & (value <= DECAY_ONE)).all())
+    return bool((np.abs(value) < PARAMETER_LIMIT).all())
+
+
+def kept_type(neuron: Neuron | None, payload: Interval) -> Any:
+    """Return the type in which an output is kept while the network runs."""
+    if neuron is not None and not neuron.spikes:
+        return np.int32
+    if payload == BINARY:
+        return np.uint8
+    return np.int8 if payload.low >= -128 and payload.high <= 127 else np.int32
+
+
+@dataclass(frozen=True, eq=False)
+class Arriving:
+    """What one projection brings to a population."""
+
+    ways: Ways
+    train: Array
+    """Of the source, shape (samples, steps, source), so long before that no delay is left."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fast:
+    """A population that is ready to run."""
+
+    kernel: Kernel
+    by_step: Callable[[Array, Array, Place, Array, Array], None]
+    """Does the same as the kernel, for any input."""
+    size: int
+
+    def run(
+        self,
+        arriving: Sequence[Arriving],
+        out: Array,
+        before: int,
+        state: Array,
+        listens: Array,
+        tell: Tell | None = None,
+        charged: Array = NOT_NOTED,
+    ) -> None:
+        """Fill the output.
+
+        Args:
+            arriving: its input; together within 32 bits.
+            out: shape (samples, before + steps, n).
+            before: steps of `out` that are there already.
+            state: shape (samples, states, n), int32; is brought forward.
+            listens: steps in which input can matter, shape (steps,), bool.
+            tell: called after each time step, which then are computed one by one.
+            charged: filled with 1 where the potential is not zero after a step, shape (samples,
+                steps, n), uint8; or without samples.
+        """
+        samples = len(out)
+        chosen = [a.ways.choose(a.train, listens) for a in arriving]
+        alone = arriving[0].ways.shift if len(arriving) == 1 else 0
+        shift = max(alone, 0), max(-alone, 0)
+        row = 4 * self.size + sum(a.ways.row_bytes for a in arriving)
+        heard = max(1, int(np.count_nonzero(listens)))
+
+        def work(part: slice) -> None:
+            rows = SLICE_BYTES // (row * (part.stop - part.start))
+            for now in spans(listens, 1 if tell else max(1, rows)):
+                drive = self._drive(arriving if listens[now.start] else (), chosen, part, now)
+                at = part.start, before + now.start, *shift
+                old, noted = state[part].copy(), charged[part, now]
+                if not self.kernel(drive, out, at, state[part], noted):
+                    state[part] = old
+                    self.by_step(drive, out, at, state[part], noted)
+                if tell:
+                    tell(now.start, state)
+
+        if tell:
+            work(slice(0, samples))
+        else:
+            share(work, list(_slices(samples, row * heard, SLICE_BYTES)))
+
+    def _drive(
+        self, arriving: Sequence[Arriving], chosen: Sequence[Way], part: slice, steps: slice
+    ) -> Array:
+        """Return the accumulated input of some samples and steps; one alone is not shifted yet."""
+        shape = part.stop - part.start, steps.stop - steps.start, self.size
+        total = SCRATCH.take("total", (shape[0] * shape[1], self.size), np.int32)
+        if not arriving:
+            total[...] = 0
+        for i, (a, way) in enumerate(zip(arriving, chosen, strict=False)):
+            rows = np.ascontiguousarray(a.train[part, steps]).reshape(len(total), -1)
+            sums = SCRATCH.take("sums", total.shape, np.int32) if i else total
+            way.fill(rows, sums, SCRATCH)
+            left, right = max(a.ways.shift, 0), max(-a.ways.shift, 0)
+            if i:
+                kernels().add(total, sums, left, right)
+            elif len(arriving) > 1 and (left or right):
+                kernels().shift(total, left, right)
+        return total.reshape(shape)
+
+
+SCRATCH = Scratch()
+
+
+def _slices(samples: int, sample_bytes: int, most_bytes: int) -> Iterator[slice]:
+    """Yield slices of samples that take about this much memory each, at least one sample."""
+    size = max(1, most_bytes // sample_bytes)
+    for first in range(0, samples, size):
+        yield slice(first, min(first + size, samples))
+
+
+def spans(flags: Array, most: int) -> Iterator[slice]:
+    """Yield slices of at most so many flags, in order; all flags of a slice are the same."""
+    turns = np.flatnonzero(np.diff(flags)) + 1
+    for start, stop in pairwise([0, *turns.tolist(), len(flags)]):
+        for first in range(start, stop, most):
+            yield slice(first, min(first + most, stop))
+
+
+def share(work: Callable[[slice], None], parts: list[slice]) -> None:
+    """Do the work on all parts, in as many threads as torch would use."""
+    threads = torch.get_num_threads()
+    if min(threads, len(parts)) < 2:
+        for part in parts:
+            work(part)
+    else:
+        list(_pool(os.getpid(), threads).map(work, parts))
+
+
+@functools.lru_cache(maxsize=4)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Return threads that stay; a forked process has none and gets its own.
+
+    In each of them torch uses one thread; the last line undoes what that sets for everybody.
+    """
+    pool = ThreadPoolExecutor(threads, "snncompile", initializer=lambda: torch.set_num_threads(1))
+    all_there = Barrier(threads)
+    list(pool.map(lambda _: all_there.wait(), range(threads)))
+    torch.set_num_threads(threads)
+    return pool

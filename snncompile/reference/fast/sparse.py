@@ -1,0 +1,44 @@
+"""Sparse and one-to-one projections: sums over the synapses of each target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snncompile.neurons.base import Interval
+from snncompile.reference.fast.base import Array, Scratch, Ways, kernels
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.sparse import Sparse
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    starts: Array
+    source: Array
+    weight: Array
+
+    def fill(self, train: Array, total: Array, scratch: Scratch) -> None:
+        kernels().sparse(train, total, self.starts, self.source, self.weight)
+
+
+@dataclass(frozen=True, eq=False)
+class _Products:
+    weight: Array
+
+    def fill(self, train: Array, total: Array, scratch: Scratch) -> None:
+        kernels().scale(train, total, self.weight)
+
+
+def _sparse(synapses: IntegerSynapses, payload: Interval) -> Ways:
+    matrix = synapses.wiring.matrix(synapses.weight.astype(np.int32))
+    way = _Sums(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data)
+    return Ways(way, None, 0, synapses.exponent, sum(matrix.shape))
+
+
+def _scale(synapses: IntegerSynapses, payload: Interval) -> Ways:
+    if isinstance(synapses.wiring, Sparse):  # the layouts differ
+        return _sparse(synapses, payload)
+    size = synapses.wiring.sources
+    weight = np.array(np.broadcast_to(synapses.weight, (size,)), np.int32)
+    return Ways(_Products(weight), None, 0, synapses.exponent, 2 * size)

@@ -1,0 +1,127 @@
+"""The checker finds what is too much on chips with rules of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from chips_fit import CASES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from published import mlp, mnist_cnn
+
+import snncompile
+from snncompile.checker.chip_rules import own_rules
+from snncompile.checker.mapping import check
+from snncompile.cores.chip_rules import fit
+from snncompile.errors import MappingError
+from snncompile.hwmodels.chips import load
+from snncompile.ir.mapping import Mapping, Site, Slice
+
+
+def together(network, chip: str = "toy") -> Mapping:
+    """Put every neuron on core 0."""
+    slices = tuple(Slice.flat(p, 0, p.size, 0) for p in network.populations)
+    return Mapping(slices, (Site(0, 0, 0),))
+
+
+def found(network, chip: str, mapping: Mapping | None = None) -> list[str]:
+    return list(own_rules(network, load(chip), mapping or together(network)))
+
+
+# Chip, network whose neurons are all on core 0; what the checker says.
+TOO_MUCH = [
+    ("truenorth", mlp(64, 64, 10, bits=4), ["core 0 holds 511 axons of 256"]),
+    ("odin", mlp(100, 64, 10, bits=4), ["core 0 holds 327 axons of 256"]),
+    ("xylo-audio2", mlp(17, 3, 9), ["core 0 holds 17 input lines of 16"]),
+    ("xylo-audio2", mlp(1, 1001, 1), ["core 0 holds 1,001 hidden neurons of 1,000"]),
+    ("xylo-audio2", mlp(1, 1, 65, 2), ["core 0 holds 65 targets of a dense1 of 64"]),
+    ("paicore2", mlp(1, 513), ["core 0 holds 513 lines of 512"]),
+    ("paicore2", mlp(9217, 1), ["core 0 holds 128 lines of a neuron of 64"]),
+    ("spinnaker1", mlp(1, 1025), ["core 0 holds 65,600 bytes of 65,536"]),
+]
+
+
+@pytest.mark.parametrize("chip, network, messages", TOO_MUCH, ids=range(len(TOO_MUCH)))
+def test_finds_what_is_too_much(chip, network, messages):
+    assert found(network, chip)[: len(messages)] == messages
+
+
+# The largest that is not too much.
+ENOUGH = [
+    ("xylo-audio2", mlp(16, 64, 64, 8)),
+    ("paicore2", mlp(1, 512)),
+    ("paicore2", mlp(9216, 1)),
+    ("spinnaker1", mlp(1, 1024)),
+]
+
+
+@pytest.mark.parametrize("chip, network", ENOUGH, ids=range(len(ENOUGH)))
+def test_accepts_the_largest(chip, network):
+    assert found(network, chip) == []
+
+
+def test_a_neuron_is_counted_once_for_each_axon_it_drives():
+    """65 neurons that drive 4 axons each take 260 places, though only 65 + 1 are built at all."""
+    network = mlp(1, 65, 1, bits=4)
+    weight = np.full((1, 65), -32)  # -1 is 1111
+    last = network.projections[1]
+    weight[0, 0] = 7 * 32
+    synapses = replace(last.synapses, weight=weight.astype(np.int16))
+    network = replace(
+        network, projections=(network.projections[0], replace(last, synapses=synapses))
+    )
+    assert "core 0 holds 260 places of neurons of 256" in found(network, "truenorth")
+
+
+def test_layers_of_speck_are_checked_against_their_own_core():
+    program = snncompile.compile(mnist_cnn(), chip="speck2", prune=False)
+    sites = list(program.mapping.sites)
+    sites[2] = Site(2, 0, 0)  # 32 Ki words of kernels where 16 Ki are
+    moved = replace(program.mapping, sites=tuple(sites))
+    assert found(program.network, "speck2", moved) == [
+        "core 2 holds 32,768 words of kernels of 16,384"
+    ]
+    with pytest.raises(MappingError):
+        check(program.network, program.chip, moved)
+
+
+def test_two_layers_are_too_much_for_a_core_of_speck():
+    assert found(mnist_cnn(), "speck2") == ["core 0 does not hold exactly one layer"]
+
+
+@pytest.mark.parametrize("chip", ["truenorth", "odin", "paicore2", "spinnaker1", "xylo-audio2"])
+def test_accepts_what_fits(chip):
+    network = CASES[chip][0]()
+    cores = fit(network, load(chip)).cores
+    slices = tuple(s for core in cores for s in core.slices)
+    sites = tuple(Site(i, i, 0) for i in range(len(cores)))
+    assert found(network, chip, Mapping(slices, sites)) == []
+
+
+@settings(max_examples=25)
+@given(
+    sizes=st.tuples(st.integers(1, 40), st.integers(1, 60), st.integers(1, 300)),
+    bits=st.integers(2, 4),
+    seed=st.integers(0, 9),
+)
+def test_crossbars_are_counted_alike(sizes, bits, seed):
+    """The checker and the fit count axons and copies independently."""
+    network = mlp(*sizes, bits=bits, seed=seed)
+    fitted = fit(network, load("truenorth"))
+    sites = tuple(Site(i, i, 0) for i in range(len(fitted.cores)))
+    mapping = Mapping(fitted.slices, sites)
+    for core in fitted.cores:
+        for limit in ("axons", "neurons"):
+            name = "axons" if limit == "axons" else "neurons and their copies"
+            less = core.used[name] - 1
+            small = _with_limit(load("truenorth"), limit, less)
+            assert any(
+                f"holds {core.used[name]:,}" in m for m in own_rules(network, small, mapping)
+            )
+
+
+def _with_limit(chip, limit, value):
+    number = getattr(chip.crossbar, limit).model_copy(update={"value": float(value)})
+    return chip.model_copy(update={"crossbar": chip.crossbar.model_copy(update={limit: number})})

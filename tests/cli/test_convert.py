@@ -1,0 +1,122 @@
+"""`snncompile convert` and `present`: from a model in a file to a Program's spikes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import snncompile
+from snncompile.cli.main import app
+from snncompile.errors import InputError
+
+MODEL = """
+import torch
+from torch import nn
+
+def build():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(9, 8), nn.ReLU(), nn.Linear(8, 3))
+
+def nothing():
+    return 3
+"""
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "model.py").write_text(MODEL)
+    x = np.random.default_rng(0).integers(0, 256, (30, 3, 3))
+    np.savez(tmp_path / "x.npz", x=x, label=np.zeros(30, np.int64))
+    return tmp_path
+
+
+def run(*arguments) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_convert_present_compile_run(files):
+    said = run(
+        "convert", f"{files}/model.py:build", "--calibration", files / "x.npz", "-o", files / "net",
+        "--method", "bistable_phase", "--steps", 6,
+    )  # fmt: skip
+    assert "6 steps per layer, 12 in all" in said
+    run("present", files / "net", files / "x.npz", "-o", files / "shown.npz", "--samples", 9)
+    run(
+        "compile", files / "net", "--chip", "loihi2", "--calibration", files / "shown.npz",
+        "-o", files / "build",
+    )  # fmt: skip
+    program = snncompile.load(files / "build")
+    assert program.network.input.coding == snncompile.load(files / "net").input.coding
+    assert "input is shown as constant, a payload of 1 is 1" in "\n".join(program.log)
+    again = files / "again.npz"
+    run("present", files / "build", files / "x.npz", "-o", again, "--samples", 9)
+    assert (np.load(again)["x"] == np.load(files / "shown.npz")["x"]).all()
+    run("run", files / "build", "--input", files / "shown.npz")
+
+
+def convert(files, *options) -> str:
+    return run(
+        "convert", f"{files}/model.py:build", "--calibration", files / "x.npz", "-o", files / "net",
+        *options,
+    )  # fmt: skip
+
+
+def test_auto_keeps_to_the_budget_of_the_command(files):
+    said = convert(files, "--method", "auto", "--max-steps", 20)
+    assert "auto tried bistable_phase 8: 18 time steps" in said
+    said = convert(files, "--method", "auto", "--max-loss", 0.5, "--chip", "loihi1")
+    assert "auto tried balance 8: 10 time steps" in said
+    assert "convert: Balance(" in said
+
+
+def test_calibrated_biases(files):
+    said = convert(files, "--steps", 4, "--calibrate-bias")
+    assert "biases calibrated on 30 samples" in said
+    assert "biases calibrated" not in convert(files, "--steps", 4)
+
+
+def test_diagnosis_says_a_line_per_layer(files):
+    said = convert(files, "--steps", 8, "--diagnose", 20)
+    (line,) = [line for line in said.splitlines() if line.startswith("layer_2: ")]
+    assert line.startswith("layer_2: cosine 0.9")
+    assert " dead, " in line
+    (row,) = json.loads(convert(files, "--steps", 8, "--diagnose", 20, "--json"))["layers"]
+    assert row["layer"] == "layer_2"
+    assert f"cosine {row['cosine']:.4f}, error {row['error']:.1%}" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--max-steps", 9), "a budget is what method='auto' keeps to; this method has its steps"),
+        (
+            ("--method", "auto", "--steps", 9),
+            "auto chooses steps and options itself; leave out --steps, --calibrate-bias",
+        ),
+        (
+            ("--method", "bistable_phase", "--calibrate-bias"),
+            "bistable_phase has no biases to calibrate; balance and signed have",
+        ),
+        (("--method", "auto", "--coding", "rate"), "auto chooses the coding with the method;"),
+    ],
+)
+def test_options_that_do_not_go_together(files, options, message):
+    with pytest.raises(InputError) as error:
+        convert(files, *options)
+    assert str(error.value).startswith(message)
+    assert not (files / "net").exists()
+
+
+def test_mistakes_are_one_line(files):
+    for model, message in [
+        ("model.py", "model.py: a function makes the model to convert; give file.py:function"),
+        (f"{files}/model.py:nothing", "from_ann needs the trained torch module itself, got int"),
+    ]:
+        with pytest.raises(InputError) as error:
+            run("convert", model, "--calibration", files / "x.npz", "-o", files / "net")
+        assert message in str(error.value)

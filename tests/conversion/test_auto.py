@@ -1,0 +1,252 @@
+"""Bias calibration, rate-norm layers, automatic choice, diagnosis, and chips that cannot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conversion_models import MODELS, images, scaled_answer
+from networks import LOIHI2, design
+from torch import nn
+
+import snncompile
+from snncompile.conversion.auto import Budget
+from snncompile.conversion.balance import Balance
+from snncompile.conversion.bistable import BistablePhase
+from snncompile.conversion.convert import convert
+from snncompile.conversion.diagnosis import diagnose
+from snncompile.conversion.rate_norm import RateNorm, fit_thresholds, with_rate_norm
+from snncompile.conversion.scales import Capped, Percentile
+from snncompile.errors import InputError, UnsupportedError
+from snncompile.hwmodels import chips
+from snncompile.passes.quantize.quantize import Quantize
+from snncompile.passes.timing.retime import Retime
+
+CHAIN, X = MODELS["chain"](), images("chain")
+
+
+def test_calibrated_biases_bring_the_answer_nearer():
+    wanted = CHAIN(torch.tensor(X)).detach().numpy()
+    errors = []
+    for calibrate in (False, True):
+        method = Balance(scales=Percentile(100), calibrate_bias=calibrate)
+        network = snncompile.from_ann(CHAIN, X, method, 8)
+        missing = (scaled_answer(network, X, 8) - wanted).mean(axis=0)
+        errors.append(np.abs(missing).max())
+    assert errors[1] < 0.2 * errors[0]
+    assert network.notes[-1] == "convert: biases calibrated on 12 samples"
+
+
+@pytest.mark.parametrize(("steps", "samples"), [(4, 128), (64, 64), (500, 32)])
+def test_biases_take_fewer_samples_for_more_steps(steps, samples):
+    model, x = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), np.ones((200, 3))
+    network = snncompile.from_ann(model, x, Balance(calibrate_bias=True), steps)
+    assert network.notes[-1] == f"convert: biases calibrated on {samples} samples"
+
+
+def rate_norm_model():
+    torch.manual_seed(0)
+    layers = nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3)
+    model = with_rate_norm(nn.Sequential(*layers)).train()
+    x = np.abs(np.random.default_rng(0).normal(size=(200, 6))).astype(np.float32)
+    for _ in range(30):
+        model(torch.tensor(x))
+    return model.eval(), x
+
+
+def test_thresholds_of_rate_norm_layers_are_imported():
+    model, x = rate_norm_model()
+    network = snncompile.from_ann(model, x, Balance(scales=Capped()), 512)
+    wanted = model(torch.tensor(x)).detach().numpy()
+    assert np.abs(scaled_answer(network, x, 512) - wanted).max() < 0.05 * np.abs(wanted).max()
+
+
+def test_stage_two_lowers_thresholds_and_keeps_weights():
+    model, x = rate_norm_model()
+    before = [module.threshold() for module in model if isinstance(module, RateNorm)]
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    losses = fit_thresholds(model, x, epochs=8, rate=1.0, speed=0.5)
+    after = [module.threshold() for module in model if isinstance(module, RateNorm)]
+    assert losses[-1] < losses[0]
+    assert all(new < 0.9 * old for new, old in zip(after, before, strict=True))
+    changed = [name for name, value in model.state_dict().items() if (value != weights[name]).any()]
+    assert changed == ["1.p", "3.p"]
+
+
+def test_rate_norm_by_hand():
+    layer = RateNorm(0.5).train()
+    assert layer(torch.tensor([-1.0, 1.0, 4.0])).tolist() == [0.0, 0.5, 1.0]
+    layer(torch.tensor([8.0]))
+    assert layer.threshold() == pytest.approx(0.5 * (0.9 * 4 + 0.1 * 8))
+    with pytest.raises(InputError, match=r"Linear holds no nn\.ReLU to replace"):
+        with_rate_norm(nn.Linear(2, 2))
+    with pytest.raises(InputError, match="Linear has no RateNorm layer; see with_rate_norm"):
+        fit_thresholds(nn.Linear(2, 2), X)
+
+
+def tried(network) -> list[str]:
+    start = "convert: auto tried "
+    return [note.removeprefix(start) for note in network.notes if note.startswith(start)]
+
+
+def test_auto_takes_the_fewest_steps_within_the_loss():
+    network = snncompile.from_ann(CHAIN, X, "auto", budget=Budget(loss=0.1))
+    shares = [float(one.split(" steps, ")[1].split("%")[0]) for one in tried(network)]
+    assert shares[-1] <= 10 < min([*shares[:-1], 100])
+    wanted = CHAIN(torch.tensor(X)).detach().numpy().argmax(1)
+    assert (network.run(network.input.present(X)).prediction == wanted).mean() > 0.8
+    steps = [int(one.split(": ")[1].split(" time")[0]) for one in tried(network)]
+    assert steps == sorted(steps)
+    assert f"convert: {method_of_last(network)}" in network.notes[len(tried(network))].lower()
+
+
+@pytest.mark.parametrize(("budget", "loss"), [(Budget(loss=0.0), 0), (None, 2)])
+def test_auto_stops_at_the_first_with_that_loss(budget, loss):
+    network = snncompile.from_ann(CHAIN, X, "auto", budget=budget)
+    shares = [float(one.split(" steps, ")[1].split("%")[0]) for one in tried(network)]
+    assert shares[-1] <= loss < min([*shares[:-1], 100])
+
+
+def method_of_last(network) -> str:
+    return tried(network)[-1].split(" ")[0].replace("_", "")
+
+
+def test_auto_without_a_loss_takes_what_is_nearest_the_model():
+    network = snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=40))
+    rows = [one.split(" ") for one in tried(network)]
+    assert [row[:2] for row in rows] == [
+        ["bistable_phase", "8:"], ["signed", "32:"], ["balance", "32:"]
+    ]  # fmt: skip
+    assert all(int(row[2]) <= 40 for row in rows)
+    off = [float(one.split("scores ")[1].split("%")[0]) for one in tried(network)]
+    nearest = rows[int(np.argmin(off))][0].replace("_", "")
+    assert f"convert: {nearest}" in network.notes[3].lower()
+
+
+def test_auto_lowers_steps_until_the_energy_suffices():
+    free = snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=20, energy_j=1.0))
+    energies = [float(one.rsplit(", ", 1)[1].removesuffix(" J")) for one in tried(free)]
+    budget = Budget(steps=20, energy_j=min(energies))
+    network = snncompile.from_ann(CHAIN, X, "auto", budget=budget)
+    assert len(tried(network)) > 3
+    for one in tried(network):
+        energy = float(one.removesuffix(" J").split(" ")[-1])
+        assert ("scores" in one) == (energy <= budget.energy_j)
+
+
+def test_auto_says_what_it_tried_where_nothing_fits():
+    with pytest.raises(InputError) as error:
+        snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=9, loss=-1.0))
+    assert "tried signed 4: 8 time steps, " in str(error.value)
+    with pytest.raises(InputError) as error:
+        snncompile.from_ann(CHAIN, X, "auto", budget=Budget(20, 1e-15, 0.5))
+    assert " J; " in str(error.value)
+    for steps in (0, 2):
+        with pytest.raises(InputError, match="tried nothing, all take more steps"):
+            snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=steps))
+    with pytest.raises(InputError, match="a budget is what method='auto' keeps to"):
+        snncompile.from_ann(CHAIN, X, "signed", budget=Budget())
+    with pytest.raises(InputError, match="auto chooses the coding with the method"):
+        snncompile.from_ann(CHAIN, X, "auto", coding="rate")
+
+
+def test_auto_refuses_chips_without_the_neurons():
+    with pytest.raises(InputError) as error:
+        snncompile.from_ann(CHAIN, X, "auto", budget=Budget(chip="odin"))
+    assert str(error.value) == (
+        "no conversion runs on odin: it takes window_readout and one of integrate_fire/soft,"
+        " signed_integrate_fire and phase_fire, and there are integrate_fire/hard"
+    )
+
+
+def test_large_networks_use_fewer_samples(monkeypatch):
+    neurons = sum(p.size for p in snncompile.from_ann(CHAIN, X).populations)
+    monkeypatch.setattr("snncompile.conversion.convert.ACTIVATIONS", 5 * neurons)
+    network = snncompile.from_ann(CHAIN, X, "bistable_phase", 6)
+    assert network.notes[-1] == "convert: only 5 of 12 calibration samples used, for memory"
+    assert str(network) == str(snncompile.from_ann(CHAIN, X[:5], "bistable_phase", 6))
+
+
+def test_diagnosis_finds_the_layer_that_was_broken():
+    made = convert(CHAIN, X, BistablePhase(scales=Percentile(100)), 8)
+    rows = diagnose(made, X)
+    assert [row.path for row in rows] == ["2", "5", "9"]
+    assert all(row.cosine > 0.999 and row.error < 0.05 and row.agreement == 1 for row in rows)
+    assert not any(row.dead for row in rows)
+    name = rows[1].layer
+    broken = replace(
+        made.network,
+        populations=tuple(
+            replace(p, neuron=replace(p.neuron, bias=p.neuron.bias - 3)) if p.name == name else p
+            for p in made.network.populations
+        ),
+    )
+    rows = diagnose(made, X, broken)
+    assert max(rows, key=lambda row: row.cost).layer == name
+    assert rows[1].dead > 0
+    assert str(rows[0]).startswith("layer_2: cosine 0.9999, error 1.2%, 0 dead")
+    small = convert(CHAIN, X, BistablePhase(scales=Percentile(90)), 8)
+    assert diagnose(small, X)[0].saturated > 0
+
+
+def test_diagnosis_of_integers():
+    made = convert(CHAIN, X, "signed", 64)
+    done = Quantize()(Retime()(design(made.network, LOIHI2, made.network.input.present(X))))
+    assert all(row.cosine > 0.99 for row in diagnose(made, X, done.network))
+
+
+# Chip, method, the whole message but what the chip has.
+REFUSED_BY_CHIPS = {
+    "hard resets only": (
+        "odin",
+        "balance",
+        "population layer_2: odin has no neuron integrate_fire/soft; it has integrate_fire/hard; a"
+        " hard reset throws away what exceeds the threshold, and with it the rates that a converted"
+        " network computes with: choose a chip that keeps it"
+        " (loihi1, loihi2, spinnaker1, spinnaker2, toy)",
+    ),
+    "no signed spikes": (
+        "loihi1",
+        "signed",
+        "population layer_2: loihi1 has no neuron signed_integrate_fire; it has"
+        " cuba_lif/delayed_soft, cuba_lif/hard, cuba_lif/soft, integrate_fire/hard,"
+        " integrate_fire/soft, readout, refractory_lif, window_readout; if it was converted, use"
+        " method='balance'",
+    ),
+    "no potential that is sent": (
+        "truenorth",
+        "balance",
+        "population layer_10: truenorth has no neuron window_readout; it has integrate_fire/hard,"
+        " integrate_fire/soft; if it was converted, its answer is a potential: choose a chip that"
+        " can send one out (loihi1, loihi2, spinnaker1, spinnaker2, toy)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_BY_CHIPS)
+def test_a_chip_that_cannot_says_why_and_what_to_choose(case):
+    chip, method, message = REFUSED_BY_CHIPS[case]
+    network = snncompile.from_ann(CHAIN, X, method, 8)
+    with pytest.raises(UnsupportedError) as error:
+        snncompile.compile(network, chip=chip)
+    assert str(error.value) == message
+
+
+def able(method: str) -> list[str]:
+    """Return the chips on which the chain compiles."""
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    network, found = snncompile.from_ann(model, np.eye(6), method, 8), []
+    for chip in chips.names():
+        try:
+            snncompile.compile(network, chip=chip)
+            found.append(chip)
+        except UnsupportedError:
+            pass
+    return found
+
+
+def test_the_chips_that_are_named_can():
+    assert able("balance") == ["loihi1", "loihi2", "spinnaker1", "spinnaker2", "toy"]
+    assert able("signed") == ["loihi2", "spinnaker1", "spinnaker2", "toy"]

@@ -1,0 +1,326 @@
+"""SpikingJelly: neurons, layers, containers and step modes against the library, and refusals."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spiking import spikes
+from torch import nn
+
+from snncompile.errors import ImportMismatchError, UnsupportedError
+from snncompile.frontends.torch.from_torch import from_torch
+from snncompile.frontends.torch.libraries import spikingjelly
+
+neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+layer = pytest.importorskip("spikingjelly.activation_based.layer")
+functional = pytest.importorskip("spikingjelly.activation_based.functional")
+surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
+
+
+def drive(*shape, seed=0):
+    """Return currents around the threshold."""
+    return np.random.default_rng(seed).normal(0.5, 1.0, shape)
+
+
+def native(module, x, mode):
+    """Run a module in float64 as a user of the library does; x is (samples, steps, *shape)."""
+    module = module.double().eval()
+    functional.reset_net(module)
+    x = torch.tensor(x).double()
+    with torch.no_grad():
+        if mode == "m":
+            return module(x.transpose(0, 1)).transpose(0, 1).numpy()
+        return torch.stack([module(one) for one in x.unbind(1)], dim=1).numpy()
+
+
+RESETS = {"at 0": 0.0, "below": -0.25, "above": 0.3, "soft": None}
+NEURONS = {
+    "IFNode": {},
+    "SimpleIFNode": {},
+    "LIFNode": {"tau": 1.75},
+    "LIFNode, input not decayed": {"tau": 1.75, "decay_input": False},
+    "SimpleLIFNode": {"tau": 3.0, "decay_input": True},
+    "SimpleLIFNode, input not decayed": {"tau": 3.0, "decay_input": False},
+    "ParametricLIFNode": {"init_tau": 2.5},
+    "ParametricLIFNode, input not decayed": {"init_tau": 2.5, "decay_input": False},
+    "CUBALIFNode": {"c_decay": 0.3, "v_decay": 0.8},
+}
+ROWS = [
+    row for row in itertools.product(NEURONS, RESETS) if "Simple" not in row[0] or row[1] != "soft"
+]
+
+
+def node(name, reset):
+    kind = name.split(",")[0]
+    return getattr(neuron, kind)(v_threshold=0.9, v_reset=RESETS[reset], **NEURONS[name])
+
+
+@pytest.mark.parametrize("mode", ["s", "m"])
+@pytest.mark.parametrize("name, reset", ROWS)
+def test_neurons_spike_as_the_library(name, reset, mode):
+    x = drive(20, 40, 4)
+    module = node(name, reset)
+    module.step_mode = mode
+    module.double()
+    network = from_torch(module, x)
+    expected = native(module, x, mode)
+    np.testing.assert_array_equal(network.run(x).spikes, expected)
+    assert 100 < expected.sum() < x.size
+    assert network.populations[0].neuron.reset == ("soft" if reset == "soft" else "hard")
+
+
+def test_all_neurons_of_the_table_are_tested():
+    tested = {name.split(",")[0] for name in NEURONS} | {"HalfThresholdIFNode"}
+    assert tested == set(spikingjelly.NEURONS)
+
+
+def test_starts_at_half_the_threshold():
+    x = drive(9, 20, 4)
+    module = neuron.HalfThresholdIFNode(v_threshold=0.9).double()
+    network = from_torch(module, x)
+    assert network.populations[0].neuron.initial == 0.45
+    np.testing.assert_array_equal(network.run(x).spikes, native(module, x, "s"))
+
+
+@pytest.mark.parametrize("reset", ["at 0", "soft"])
+def test_fires_at_the_threshold(reset):
+    """With quarters every potential meets the threshold exactly, again and again."""
+    x = np.random.default_rng(0).integers(-2, 4, (50, 60, 4)) / 4
+    module = neuron.IFNode(v_threshold=0.75, v_reset=RESETS[reset]).double()
+    network = from_torch(module, x)
+    threshold = network.populations[0].neuron.threshold
+    assert threshold < 0.75 == np.nextafter(threshold, 1)
+    np.testing.assert_array_equal(network.run(x).spikes, native(module, x, "s"))
+
+
+def test_the_threshold_exceeded_would_be_noticed(monkeypatch):
+    x = np.random.default_rng(0).integers(-2, 4, (9, 30, 4)) / 4
+    monkeypatch.setattr("snncompile.frontends.torch.dynamics.np.nextafter", lambda a, b: a)
+    with pytest.raises(ImportMismatchError):
+        from_torch(neuron.IFNode(v_threshold=0.75), x)
+
+
+@pytest.mark.parametrize("change", [{"potential_decay": 0.4}, {"gain": 0.9}, {"constant": 0.05}])
+def test_another_parameter_would_be_noticed(monkeypatch, change):
+    true = spikingjelly.Dynamics
+    monkeypatch.setattr(spikingjelly, "Dynamics", lambda **own: true(**own | change))
+    with pytest.raises(ImportMismatchError):
+        from_torch(neuron.LIFNode(tau=2.0, v_reset=-0.25), drive(20, 40, 4))
+
+
+# Networks, each for input of shape (samples, steps, 2, 8, 8); the modes they take.
+def strong(module, seed=0):
+    """Return a module with weights that make it lively, and batch norms with statistics."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if not tensor.ndim:
+            continue
+        value = torch.randn(tensor.shape, generator=generator)
+        if tensor.ndim > 1:
+            value = value * 3 / tensor[0].numel() ** 0.5
+        elif name.endswith(("weight", "var")):
+            value = value.abs() + 0.5
+        tensor.data.copy_(value)
+    return module
+
+
+def convolutional():
+    return nn.Sequential(
+        layer.Conv2d(2, 4, 3, padding=1, bias=False),
+        layer.BatchNorm2d(4),
+        neuron.LIFNode(tau=1.75),
+        layer.MaxPool2d(2),
+        layer.WSConv2d(4, 4, 3),
+        neuron.IFNode(v_reset=None),
+        layer.AvgPool2d(2),
+        layer.Flatten(),
+        layer.Dropout(0.5),
+        layer.Linear(4, 6),
+        layer.BatchNorm1d(6),
+        neuron.ParametricLIFNode(v_threshold=0.25, v_reset=-0.5),
+        layer.VotingLayer(2),
+    )
+
+
+class Sew(nn.Module):
+    """Residual blocks that add spikes, so that values are 0, 1 or 2."""
+
+    def __init__(self):
+        super().__init__()
+        block = layer.SeqToANNContainer
+        self.conv1 = block(nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4))
+        self.conv2 = block(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4))
+        self.conv3 = block(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4))
+        self.nodes = nn.ModuleList(neuron.IFNode(step_mode="m") for _ in range(3))
+        self.fc = layer.Linear(4, 3, step_mode="m")
+
+    def forward(self, x):
+        a = self.nodes[0](self.conv1(x))
+        b = self.nodes[1](self.conv2(a)) + a
+        c = self.nodes[2](self.conv3(b)) + b
+        return self.fc(c.mean(dim=(-2, -1)))
+
+
+class ByHand(nn.Module):
+    """The library's functions for several time steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4)
+        self.lif, self.fc, self.out = neuron.LIFNode(), nn.Linear(144, 3), neuron.IFNode()
+
+    def forward(self, x):
+        x = functional.seq_to_ann_forward(x, [self.conv, self.bn])
+        x = functional.multi_step_forward(x, [self.lif])
+        return functional.multi_step_forward(x.flatten(2), (self.fc, self.out))
+
+
+def contained():
+    return nn.Sequential(
+        layer.SeqToANNContainer(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(108, 5)),
+        layer.ThresholdDependentBatchNorm1d(1.0, 0.8, 5),
+        layer.MultiStepContainer(
+            neuron.LIFNode(), layer.Delay(2), nn.Linear(5, 4, bias=False), neuron.IFNode()
+        ),
+        layer.Linear(4, 3, step_mode="m"),
+        neuron.CUBALIFNode(),
+    )
+
+
+def recurrent():
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(128, 4),
+        layer.LinearRecurrentContainer(neuron.LIFNode(v_reset=None), 4, 4),
+        layer.ElementWiseRecurrentContainer(neuron.IFNode(), torch.add),
+        nn.Linear(4, 3),
+        neuron.IFNode(),
+    )
+
+
+def mixed():
+    net = contained()
+    net[4].step_mode = "m"
+    return net
+
+
+MODULES = {
+    convolutional: "sm",
+    Sew: "m",
+    ByHand: "m",
+    mixed: "m",
+    recurrent: "s",
+}
+CASES = [(make, mode) for make, modes in MODULES.items() for mode in modes]
+
+
+@pytest.mark.parametrize("make, mode", CASES)
+def test_networks_spike_as_the_library(make, mode, golden):
+    module, x = strong(make()), spikes(6, 12, 2, 8, 8)
+    if len(MODULES[make]) > 1:
+        functional.set_step_mode(module, mode)
+    network = from_torch(module, x)
+    golden(str(network))
+    expected = native(module, x, mode)
+    ours = network.run(x).spikes
+    if network.population(network.output).neuron.spikes:
+        np.testing.assert_array_equal(ours, expected)
+    else:
+        np.testing.assert_allclose(ours, expected, atol=1e-9)
+    assert expected.any()
+    assert str(from_torch(module, x, time="first" if mode == "m" else "step")) == str(network)
+
+
+# What is refused, with the whole message.
+KNOWN = ", ".join(
+    sorted(
+        [*spikingjelly.LIBRARY.neurons, *spikingjelly.LIBRARY.linear, *spikingjelly.LIBRARY.same]
+    )
+)
+REFUSED = {
+    "0: KLIFNode is not known; known: " + KNOWN: lambda: neuron.KLIFNode(),
+    "0: PSN is not known; known: " + KNOWN: lambda: neuron.PSN(T=3),
+    "0: SynapseFilter is not known; use CUBALIFNode, whose current is such a filter": (
+        lambda: layer.SynapseFilter()
+    ),
+    "0: BatchNormThroughTime2d is not known; it differs between time steps; use BatchNorm2d": (
+        lambda: layer.BatchNormThroughTime2d(3, 2)
+    ),
+    "0: IFNode with v_threshold=1 and v_reset=1.5 fires without input; use a v_threshold above"
+    " v_reset": lambda: neuron.IFNode(v_reset=1.5),
+    "0: the spike function gives 6.14417e-06 at threshold -3; only a step that is 1 at the"
+    " threshold and above it and 0 below it is known, use spiking=True": (
+        lambda: neuron.IFNode(surrogate_function=surrogate.Sigmoid(spiking=False))
+    ),
+    "0: CUBALIFNode keeps 1.25 of its potential and 0.5 of its current in a time step; use decays"
+    " between 0 and 1": lambda: neuron.CUBALIFNode(v_decay=1.25),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_refuses_by_name(message):
+    with pytest.raises(UnsupportedError) as error:
+        from_torch(nn.Sequential(REFUSED[message](), neuron.IFNode()), spikes(2, 3, 2, 4, 4))
+    assert str(error.value) == message
+
+
+# Random networks.
+@st.composite
+def nodes(draw):
+    """Draw a neuron layer."""
+    kind = draw(st.sampled_from(["IFNode", "LIFNode", "ParametricLIFNode", "CUBALIFNode"]))
+    options = {
+        "v_threshold": draw(st.floats(0.375, 2.0, width=32)),
+        "v_reset": draw(st.none() | st.floats(-1.0, 0.25, width=32)),
+    }
+    if kind in ("LIFNode", "ParametricLIFNode"):
+        options["tau" if kind == "LIFNode" else "init_tau"] = draw(st.floats(1.125, 8, width=32))
+        options["decay_input"] = draw(st.booleans())
+    return getattr(neuron, kind)(**options)
+
+
+class Random(nn.Module):
+    """Blocks of linear layer, batch norm and neurons, with a skip, a sum or a concatenation."""
+
+    def __init__(self, blocks, joins):
+        super().__init__()
+        self.blocks, self.joins = nn.ModuleList(blocks), joins
+
+    def forward(self, x):
+        for block, join in zip(self.blocks, self.joins, strict=True):
+            out = block(x)
+            if join == "add" and out.shape == x.shape:
+                out = out + x
+            x = torch.cat([x, out], dim=-1) if join == "cat" else out
+        return x
+
+
+@st.composite
+def modules(draw):
+    """Draw (module, size of its input); it ends with a linear layer and neurons."""
+    first = size = draw(st.integers(1, 6))
+    blocks, joins = [], []
+    for last in (*[False] * draw(st.integers(0, 3)), True):
+        target = draw(st.integers(1, 6))
+        norm = [layer.BatchNorm1d(target)] if draw(st.booleans()) else []
+        blocks.append(nn.Sequential(layer.Linear(size, target), *norm, draw(nodes())))
+        joins.append("" if last else draw(st.sampled_from(["", "add", "cat"])))
+        size = size + target if joins[-1] == "cat" else target
+    return strong(Random(blocks, joins), draw(st.integers(0, 99))), first
+
+
+@settings(max_examples=80)
+@given(
+    made=modules(), samples=st.integers(1, 4), steps=st.integers(1, 9), mode=st.sampled_from("sm")
+)
+def test_random_networks_spike_as_the_library(made, samples, steps, mode):
+    module, size = made
+    functional.set_step_mode(module, mode)
+    x = spikes(samples, steps, size)
+    network = from_torch(module, x)
+    np.testing.assert_array_equal(network.run(x).spikes, native(module, x, mode))

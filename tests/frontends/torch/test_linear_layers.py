@@ -1,0 +1,254 @@
+"""Linear layers of torch: each against the library, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from layers import check, filled, leaky, spikes
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from snncompile.errors import InputError, UnsupportedError
+from snncompile.frontends.torch.from_torch import from_torch
+from snncompile.frontends.torch.known_layers import sample_axes
+from snncompile.frontends.torch.linear_layers import LINEAR, POOLS
+from snncompile.neurons.base import Interval
+from snncompile.reference.synapses import bind
+from snncompile.synapses.convolution import Convolution
+
+snn = pytest.importorskip("snntorch")
+
+
+# Each layer alone, with every option: what it does to one sample is synapses and a bias.
+IMAGE, LINE = (4, 9, 6), (4, 11)
+ALONE = [
+    (nn.Linear(5, 3), (5,)),
+    (nn.Linear(5, 3, bias=False), (5,)),
+    (nn.Conv1d(4, 6, 3), LINE),
+    (nn.Conv1d(4, 6, 3, stride=2, padding=2, dilation=2, groups=2, bias=False), LINE),
+    (nn.Conv1d(4, 4, 3, padding="same", dilation=3, groups=4), LINE),
+    (nn.Conv2d(4, 6, 3, padding="valid"), IMAGE),
+    (nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 3), groups=2), IMAGE),
+    (nn.Conv2d(4, 8, (3, 5), padding="same", groups=4), IMAGE),
+    (nn.AvgPool1d(3), LINE),
+    (nn.AvgPool1d(4, stride=2, padding=2), LINE),
+    (nn.AvgPool2d(2), IMAGE),
+    (nn.AvgPool2d((3, 2), stride=(2, 3), padding=(1, 0)), IMAGE),
+    (nn.AvgPool2d(3, stride=1, divisor_override=1), IMAGE),
+    (nn.AvgPool2d(2, count_include_pad=False), IMAGE),
+    (nn.AdaptiveAvgPool1d(1), LINE),
+    (nn.AdaptiveAvgPool2d(3), IMAGE),
+    (nn.AdaptiveAvgPool2d((None, 2)), IMAGE),
+    (nn.BatchNorm1d(5), (5,)),
+    (nn.BatchNorm1d(4, eps=0.1), LINE),
+    (nn.BatchNorm2d(4), IMAGE),
+    (nn.BatchNorm2d(4, affine=False), IMAGE),
+]
+
+
+def describe(value):
+    return str(value).replace(" ", "")
+
+
+@pytest.mark.parametrize("layer, shape", ALONE, ids=describe)
+def test_a_layer_is_its_synapses_and_bias(layer, shape):
+    layer = filled(copy.deepcopy(layer)).double()
+    x = torch.tensor(np.random.default_rng(1).normal(size=(3, *shape)))
+    assert sample_axes(layer, x.ndim) == len(shape)
+    affine = LINEAR[type(layer)].translate(layer, "layer", shape)
+    ours = bind(affine.synapses, Interval(0, 1))(x.flatten(1)) + torch.tensor(affine.bias)
+    expected = layer(x).detach()
+    np.testing.assert_allclose(ours, expected.flatten(1), rtol=1e-11, atol=1e-11)
+    if isinstance(affine.synapses.wiring, Convolution):
+        assert affine.synapses.wiring.target_shape == expected.shape[1:]
+
+
+def test_every_row_is_tested():
+    assert {type(layer) for layer, _ in ALONE} == {
+        cls for cls, row in LINEAR.items() if not row.maximum
+    }
+    assert {POOLS[f.__name__] for f, *_ in CALLS} == set(POOLS.values())
+
+
+# Functions that are layers without weights; the arguments any way round.
+CALLS = [
+    (F.avg_pool2d, (2,), {}, IMAGE, "kernel=2x2 stride=2x2 groups=4"),
+    (F.avg_pool2d, (3,), {"stride": 1, "padding": 1}, IMAGE, "kernel=3x3 padding=1x1 groups=4"),
+    (F.avg_pool1d, (), {"kernel_size": 3}, LINE, "kernel=3 stride=3 groups=4"),
+    (F.adaptive_avg_pool2d, (3,), {}, IMAGE, "kernel=3x2 stride=3x2 groups=4"),
+    (F.adaptive_avg_pool1d, (), {"output_size": 1}, LINE, "kernel=11 stride=11 groups=4"),
+]
+
+
+@pytest.mark.parametrize("function, args, kwargs, shape, text", CALLS)
+def test_functions_are_layers(function, args, kwargs, shape, text):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lif = leaky(threshold=0.31)
+
+        def forward(self, x):
+            return self.lif(function(x, *args, **kwargs))
+
+    class ByKeyword(Net):
+        def forward(self, x):
+            return self.lif(function(input=x, **dict(zip(NAMES[function], args)), **kwargs))  # noqa: B905
+
+    for net in (Net(), ByKeyword()):
+        network = check(net, spikes(3, 8, *shape))
+        assert str(network.projections[0].synapses.wiring).endswith(f" {text}")
+
+
+NAMES = {f: ("kernel_size" if "adaptive" not in f.__name__ else "output_size",) for f, *_ in CALLS}
+
+
+# Refused, with the whole message.
+def _functional_pool(m, x):
+    return m.lif(F.max_pool2d(m.conv(x), 2))
+
+
+def _pool_with_indices(m, x):
+    return m.lif(F.max_pool2d(m.conv(x), 2, return_indices=True)[0])
+
+
+def _adaptive_maximum(m, x):
+    return m.lif(F.adaptive_max_pool2d(m.conv(x), 1))
+
+
+def _functional_convolution(m, x):
+    return m.lif(F.conv2d(x, m.conv.weight))
+
+
+def _functional_norm(m, x):
+    return m.lif(F.batch_norm(m.conv(x), torch.zeros(3), torch.ones(3)))
+
+
+def _columns_as_images(m, x):
+    return m.lif(F.avg_pool2d(m.conv(x).flatten(2), (1, 2)))
+
+
+def _two_images(m, x):
+    both = torch.stack([x, x], 1).flatten(0, 1)
+    return m.lif(m.conv(both).unflatten(0, (len(x), 2)))
+
+
+def _rows_of_images(m, x):
+    return m.lif(m.fc(m.conv(x)))
+
+
+def _not_the_end(m, x):
+    return F.avg_pool2d(m.lif(m.conv(x)), 2)
+
+
+class Around(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.lif, self.fc = nn.Conv2d(2, 3, 3), leaky(), nn.Linear(4, 4)
+
+
+A_MAXIMUM = (
+    "a maximum is known of spikes only, as nn.MaxPool2d: put that behind the neuron layer, or use"
+    " average pooling (nn.{}), and train with it"
+)
+OF_CURRENTS = (
+    "a maximum is known of spikes only, this is one of conv(the input); put it behind the neuron"
+    " layer, or use average pooling (AvgPool2d), and train with it"
+)
+ONLY = (
+    "known are functions that only reshape or select, average pooling, sums of layers and factors"
+)
+BETWEEN = {
+    _functional_pool: (f"max_pool2d(2): {OF_CURRENTS}"),
+    _pool_with_indices: (
+        "torch.nn.functional.max_pool2d_with_indices between conv and lif is not known; "
+        + A_MAXIMUM.format("AvgPool2d")
+    ),
+    _adaptive_maximum: (
+        "torch.nn.functional.adaptive_max_pool2d between conv and lif is not known; "
+        + A_MAXIMUM.format("AdaptiveAvgPool2d")
+    ),
+    _functional_convolution: (
+        f"torch.nn.functional.conv2d between the input and lif is not known; {ONLY}"
+    ),
+    _functional_norm: f"torch.nn.functional.batch_norm between conv and lif is not known; {ONLY}",
+    _columns_as_images: (
+        "lif reads the values of avg_pool2d((1, 2)) mixed between samples, which is not known; keep"
+        " the samples in an axis of their own, and take its length from the input"
+    ),
+    _two_images: (
+        "conv acts on 2 images per sample and time step; a linear layer has to take all values of"
+        " a sample as one image, use nn.Unflatten before it"
+    ),
+    _rows_of_images: (
+        "fc acts on 12 rows per sample and time step; a linear layer has to take all values of a"
+        " sample as one row, use nn.Flatten before it"
+    ),
+    _not_the_end: (
+        "avg_pool2d(2) is not followed by a neuron layer and does not act on each time step; end"
+        " with a neuron layer, or with a linear layer for each time step"
+    ),
+}
+
+
+@pytest.mark.parametrize("forward", BETWEEN)
+def test_refuses_between_the_layers(forward):
+    module = filled(type("Net", (Around,), {"forward": forward})())
+    with pytest.raises(UnsupportedError) as error:
+        from_torch(module, spikes(3, 6, 2, 6, 6))
+    assert str(error.value) == BETWEEN[forward]
+
+
+LAYERS = {
+    "0: MaxPool2d is not known; " + A_MAXIMUM.format("AvgPool2d"): (
+        nn.MaxPool2d(2, return_indices=True)
+    ),
+    "0: MaxPool2d with ceil_mode=True is not known; use padding or another kernel": (
+        nn.MaxPool2d(4, ceil_mode=True)
+    ),
+    "0: AdaptiveMaxPool2d is not known; " + A_MAXIMUM.format("AdaptiveAvgPool2d"): (
+        nn.AdaptiveMaxPool2d(2)
+    ),
+    "0: Conv2d with padding_mode='circular' is not known; use 'zeros'": nn.Conv2d(
+        2, 3, 3, padding=1, padding_mode="circular"
+    ),
+    "0: Conv2d with padding='same' pads one end more than the other for kernel (3, 2); use an odd"
+    " kernel, or padding as a number": nn.Conv2d(2, 3, (3, 2), padding="same"),
+    "0: AvgPool2d with ceil_mode=True is not known; use padding or another kernel": (
+        nn.AvgPool2d(4, ceil_mode=True)
+    ),
+    "0: AvgPool2d with padding and count_include_pad=False is not known; use"
+    " count_include_pad=True": nn.AvgPool2d(2, padding=1, count_include_pad=False),
+    "0: AdaptiveAvgPool2d from 6x6 to 4x6 averages over windows of different sizes; use a size"
+    " that divides the input's": nn.AdaptiveAvgPool2d((4, None)),
+    "0: BatchNorm2d without running statistics normalizes by the batch, which a chip does not see;"
+    " use track_running_stats=True": nn.BatchNorm2d(2, track_running_stats=False),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize("message", LAYERS)
+def test_refuses_layers(message):
+    net = nn.Sequential(LAYERS[message], leaky())
+    with pytest.raises(UnsupportedError) as error:
+        from_torch(net, spikes(3, 6, 2, 6, 6), time="step")
+    assert str(error.value) == message
+
+
+def test_a_kernel_that_is_too_large_is_the_librarys_error():
+    with pytest.raises(InputError, match=r"tried time='step': RuntimeError: .*Kernel size"):
+        from_torch(nn.Sequential(nn.Conv2d(2, 3, 7), leaky()), spikes(3, 4, 2, 6, 6), time="step")
+
+
+def test_a_composition_that_is_too_large_names_the_layer(monkeypatch):
+    monkeypatch.setattr("snncompile.synapses.compose.LARGEST", 1000)
+    net = nn.Sequential(nn.Conv2d(2, 2, 3), nn.Conv2d(2, 2, 3, padding=1), leaky())
+    with pytest.raises(UnsupportedError) as error:
+        from_torch(net, spikes(3, 4, 2, 6, 6), time="step")
+    assert str(error.value) == (
+        "1: convolution 2x4x4 -> 2x4x4 kernel=3x3 padding=1x1 after convolution 2x6x6 -> 2x4x4"
+        " kernel=3x3 takes up to 2,304 synapses as one projection, more than 1,000; put a neuron"
+        " layer between them"
+    )

@@ -1,0 +1,113 @@
+"""Place: tiles row by row, to and fro."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import LOIHI1, TOY, changed, design, integer_chain
+
+from snncompile.hwmodels.schema import Chip
+from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.passes.analysis.traffic import flows, load, rates
+from snncompile.passes.partition.partition import Partition
+from snncompile.passes.place.place import Place
+from snncompile.synapses.dense import integer_dense
+
+
+def meshed(columns: int, rows: int, per_tile: int) -> Chip:
+    """Return toy with another mesh and one neuron per core."""
+    data = TOY.model_dump(mode="json")
+    mesh, core = data["mesh"], data["core"]
+    mesh["tile_columns"]["value"], mesh["tile_rows"]["value"] = columns, rows
+    mesh["cores_per_tile"]["value"] = per_tile
+    mesh["cores"]["value"] = columns * rows * per_tile
+    core["compartments"]["value"] = 1
+    data["costs"]["toy"]["barrier"][-1]["tiles"] = 1000
+    return Chip.model_validate(data)
+
+
+def placed(chip, cores: int, placement: str = "linear"):
+    return Place(placement)(Partition()(design(integer_chain(1, cores), chip)))
+
+
+def test_text(golden):
+    """Three columns, two cores per tile: row 0 runs east, row 1 back west."""
+    done = placed(meshed(3, 3, 2), 13)
+    golden(f"{done.mapping}\n{done.log[-1]}\n")
+
+
+def test_toy_is_two_tiles():
+    done = placed(meshed(2, 1, 2), 4)
+    assert [(s.core, s.tile_x, s.tile_y) for s in done.mapping.sites] == [
+        (0, 0, 0),
+        (1, 0, 0),
+        (2, 1, 0),
+        (3, 1, 0),
+    ]
+    assert (done.mapping.cores, done.mapping.tiles, done.mapping.chips) == (4, 2, 1)
+
+
+@given(
+    columns=st.integers(1, 4),
+    rows=st.integers(1, 4),
+    per_tile=st.integers(1, 3),
+    share=st.floats(0.01, 1),
+)
+def test_every_core_has_a_place_beside_the_last(columns, rows, per_tile, share):
+    chip = meshed(columns, rows, per_tile)
+    cores = max(1, int(share * columns * rows * per_tile))
+    sites = placed(chip, cores).mapping.sites
+    assert [s.core for s in sites] == list(range(cores))
+    tiles = [(s.tile_x, s.tile_y) for s in sites]
+    assert all(0 <= x < columns and 0 <= y < rows for x, y in tiles)
+    assert all(tiles.count(tile) <= per_tile for tile in tiles)
+    assert len(set(tiles)) == -(-cores // per_tile)
+    steps = [abs(a[0] - b[0]) + abs(a[1] - b[1]) for a, b in pairwise(tiles)]
+    assert all(step <= 1 for step in steps)
+
+
+@pytest.mark.parametrize("cores, tiles", [(1, 1), (4, 1), (5, 2), (32, 8), (33, 9), (128, 32)])
+def test_loihi1_has_four_cores_per_tile_and_eight_columns(cores, tiles):
+    mapping = placed(LOIHI1, 1024 * cores).mapping
+    assert (mapping.cores, mapping.tiles) == (cores, tiles)
+    assert max(s.tile_x for s in mapping.sites) == min(tiles, 8) - 1
+    assert max(s.tile_y for s in mapping.sites) == (tiles - 1) // 8
+
+
+ONE_SPEAKS = np.zeros((2, 8, 6), np.uint8)
+"""Spikes of six inputs of which the last one alone fires, every second time step."""
+ONE_SPEAKS[:, ::2, 5] = 1
+
+
+def one_to_one(size: int):
+    """Return input -> a -> b: each input fires its own neuron of a, each of a reaches all of b."""
+    network = integer_chain(size, size, size, neuron=IntegerCubaLif(4095, 4095, 1))
+    return changed(network, projection=0, synapses=integer_dense(2 * np.eye(size), 0, 8))
+
+
+def test_rates_of_the_calibration_data_change_the_placement():
+    """One neuron sends to six cores: with room around it 4 are next to it and 2 beyond."""
+    network, chip = one_to_one(6), meshed(4, 3, 1)
+    blind = Place()(Partition()(design(network, chip)))
+    told = Place()(Partition()(design(network, chip, ONE_SPEAKS)))
+    assert blind.mapping.slices == told.mapping.slices
+    assert blind.mapping.sites != told.mapping.sites
+    measured = flows(network, chip, told.mapping, rates(network, ONE_SPEAKS))
+    assert measured.total == 6 * 0.5
+    hops = {name: load(measured, d.mapping.sites).hops for name, d in
+            (("told", told), ("blind", blind))}  # fmt: skip
+    assert hops["told"] == (4 * 1 + 2 * 2) * 0.5
+    assert hops["told"] < hops["blind"]
+    assert f"{hops['told']:.1f} spike hops" in told.log[-1]
+
+
+def test_rates_are_spikes_per_time_step_of_each_neuron():
+    network = one_to_one(6)
+    measured = rates(network, ONE_SPEAKS)
+    assert measured["a"].tolist() == [0, 0, 0, 0, 0, 0.5]
+    assert measured["b"].tolist() == [0.5] * 6
+    assert rates(network, None)["a"].tolist() == [1] * 6

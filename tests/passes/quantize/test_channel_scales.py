@@ -1,0 +1,153 @@
+"""One scale per channel: by hand, within half a step, and only where the chip has the profiles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import LOIHI1, LOIHI2, TOY, design
+
+from snncompile.ir.graph import Input, Network, Population, Projection
+from snncompile.neurons.base import Interval
+from snncompile.neurons.integrate_fire import IntegrateFire
+from snncompile.neurons.phase_fire import PhaseFire
+from snncompile.neurons.window_readout import WindowReadout
+from snncompile.passes.analysis import number_ranges as formats
+from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.quantize.channel_scales import channelwise, real_weight, room
+from snncompile.passes.quantize.quantize import Quantize
+from snncompile.synapses.base import Synapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import dense
+from snncompile.synapses.scale import Scale
+
+WIRING = Convolution((2, 5, 5), 2, (3, 3), (1, 1), (1, 1), (1, 1))
+
+
+def network(weight, neuron=None, payload=(0, 1), shortcut=None) -> Network:
+    """Return a convolution, with a one-to-one projection beside it where a weight is given."""
+    neuron = neuron or IntegrateFire(1.0, 0.1)
+    projections = [Projection("input", "a", Synapses(WIRING, weight))]
+    if shortcut is not None:
+        wide = np.repeat(np.asarray(shortcut, float), 25)
+        projections.append(Projection("input", "a", Synapses(Scale(50, per_neuron=True), wide)))
+    return Network(
+        Input("input", (2, 5, 5), Interval(*payload)),
+        (
+            Population("a", (2, 5, 5), neuron),
+            Population("b", (3,), WindowReadout(4)),
+        ),
+        (*projections, Projection("a", "b", dense(np.ones((3, 50))))),
+        "b",
+    )
+
+
+def weights(seed: int = 0, ratio: float = 6.0):
+    made = np.random.default_rng(seed).normal(0, 0.2, WIRING.weight_shape)
+    made[1] /= ratio
+    return made
+
+
+def quantized(made, chip=LOIHI2, calibration=None, **options):
+    return Quantize(**options)(design(made, chip, calibration))
+
+
+def test_room_is_for_all_weights_of_a_step_and_the_bias():
+    made = network(weights(), PhaseFire(0.01, 1, bias=-0.1), payload=(-3, 2), shortcut=[0.5, 0.7])
+    sums = np.abs(weights()).sum(axis=(1, 2, 3)) + np.array([0.5, 0.7])
+    assert room(made, made.populations[0]) == pytest.approx(np.repeat(3 * sums + 0.1, 25))
+    made = network(weights(), PhaseFire(50.0, 3))
+    assert (room(made, made.populations[0]) == 400).all()
+    assert room(network(weights()), network(weights()).populations[0]) is None
+
+
+def test_every_channel_uses_all_bits():
+    done = quantized(network(weights()))
+    (projection, _), (a, _) = done.network.projections, done.network.populations
+    largest = np.abs(projection.synapses.weight.astype(int)).max(axis=(1, 2, 3))
+    assert (largest >= 0.7 * 254).all()
+    thresholds = a.neuron.threshold.reshape(2, 25)
+    assert (thresholds == thresholds[:, :1]).all()
+    assert thresholds[1, 0] > 5 * thresholds[0, 0]
+    assert done.quantized[0].scales == 2
+
+
+def test_a_chip_with_few_profiles_gets_one_scale():
+    assert channelwise(network(weights()), network(weights()).populations[0], TOY)  # 2 profiles
+    wiring = Convolution((2, 5, 5), 8, (3, 3), (1, 1), (1, 1), (1, 1))
+    made = Network(
+        Input("input", (2, 5, 5)),
+        (Population("a", (8, 5, 5), IntegrateFire(1.0)),),
+        (Projection("input", "a", Synapses(wiring, np.ones(wiring.weight_shape))),),
+        "a",
+    )
+    assert channelwise(made, made.populations[0], LOIHI2)
+    assert not channelwise(made, made.populations[0], LOIHI1)  # 7 profiles
+    assert quantized(made, LOIHI1).quantized[0].scales == 1
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    bits=st.sampled_from([3, 4, 8]),
+    shortcut=st.none() | st.tuples(st.floats(0.02, 5), st.floats(0.02, 5)),
+    phase=st.booleans(),
+)
+def test_every_weight_is_within_half_a_step(seed, bits, shortcut, phase):
+    neuron = PhaseFire(1.0, 5, initial=1 / 32) if phase else None
+    made = network(weights(seed), neuron, shortcut=shortcut)
+    done = quantized(made, bits=bits)
+    formats.check(done.network, LOIHI2)
+    (a, _), scale = done.network.populations, None
+    scale = a.neuron.threshold * 64.0
+    for old, new in zip(made.into("a"), done.network.into("a"), strict=True):
+        real = real_weight(new.synapses, scale / 64)
+        unit = 2.0**new.synapses.exponent * formats.step(bits) * 64 / scale
+        unit = unit.reshape(2, 25)[:, 0].reshape(2, 1, 1, 1) if real.ndim == 4 else unit
+        rounding_of_the_threshold = 0.01 * np.abs(old.synapses.weight)
+        assert (np.abs(real - old.synapses.weight) <= unit / 2 + rounding_of_the_threshold).all()
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10**6), high=st.sampled_from([1, 15, 255, 4095]))
+def test_the_current_of_a_graded_input_cannot_wrap(seed, high):
+    done = quantized(network(weights(seed), payload=(-high, high)))
+    found = bounds(done.network, LOIHI2, None)
+    assert all(b.holds for b in found if b.quantity == "u" and b.population == "a")
+    largest = np.abs(done.network.projections[0].synapses.weight.astype(int)).max()
+    assert largest > 120
+
+
+def test_the_bias_makes_up_for_what_rounding_adds():
+    made = network(np.abs(weights()) / 4)
+    x = (np.random.default_rng(1).random((40, 30, 2, 5, 5)) < 0.4).astype(np.uint8)
+    differences = []
+    for calibration in (None, x):
+        done = quantized(made, bits=3, calibration=calibration)
+        a = done.network.populations[0]
+        scale = a.neuron.threshold * 64.0
+        shift = np.zeros(50)
+        for network_, sign in ((done.network, 1), (made, -1)):
+            (p,) = network_.into("a")
+            real = real_weight(p.synapses, scale / 64) if sign == 1 else p.synapses.weight
+            shift += sign * (p.synapses.wiring.matrix(real) @ x.mean(axis=(0, 1)).ravel())
+        bias = (a.neuron.bias_mantissa << a.neuron.bias_exponent) / scale - 0.1
+        differences.append(np.abs((shift + bias).reshape(2, 25).mean(axis=1)).max())
+    assert differences[1] < 0.2 * differences[0]
+
+
+def test_a_readout_has_room_for_what_it_adds_up():
+    made = network(np.abs(weights()))
+    x = np.ones((3, 300, 2, 5, 5), np.uint8)
+    made = Network(
+        made.input,
+        (made.populations[0], Population("b", (3,), WindowReadout(300))),
+        (made.projections[0], Projection("a", "b", dense(np.full((3, 50), 40.0)))),
+        "b",
+    )
+    done = quantized(made, calibration=x)
+    total, wanted = done.network.run(x).spikes[:, -1], made.run(x).spikes[:, -1]
+    assert total.max() < 2**23 - 1
+    assert np.abs(total / done.quantized[-1].scale - wanted).max() < 0.02 * wanted.max()
+    with pytest.raises(StopIteration):
+        next(b for b in bounds(done.network, LOIHI2, 300) if b.quantity == "u" and not b.holds)
