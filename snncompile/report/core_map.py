@@ -1,4 +1,4 @@
-"""Where everything is: a map of the cores as text, one letter per core."""
+"""A map of the cores as text, one letter per core."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ EMPTY = "."
 
 
 def core_map(program: Program) -> str:
-    """Return the meshes of all chips in use, chip by chip, and what the letters mean.
+    """Return the meshes of all chips in use, chip by chip, and the legend of the letters.
 
-    A tile shows its cores side by side; a core the population with most of its neurons.
+    A tile shows its cores side by side; a core shows the population that has the most neurons on it.
     """
     mapping = program.mapping
-    holds = _holds(mapping)
+    holds = _largest_populations(mapping)
     names = [p.name for p in program.network.populations]
     sign = {name: SIGNS[i % len(SIGNS)] for i, name in enumerate(names)}
     mesh = program.chip.mesh
@@ -30,23 +30,25 @@ def core_map(program: Program) -> str:
     for chip in sorted({site.chip for site in mapping.sites}):
         sites = [site for site in mapping.sites if site.chip == chip]
         lines.append(f"chip {chip}: {len(sites)} of {mesh.cores.whole} cores")
-        lines += _chip(sites, width, per_tile, {core: sign[name] for core, name in holds.items()})
-    lines += _legend(mapping, names, sign)
+        lines += _draw_chip(
+            sites, width, per_tile, {core: sign[name] for core, name in holds.items()}
+        )
+    lines += _write_legend(mapping, names, sign)
     return "\n".join(lines) + "\n"
 
 
-def _holds(mapping: Mapping) -> dict[int, str]:
+def _largest_populations(mapping: Mapping) -> dict[int, str]:
     """Return the population with most neurons on each core; the first of equals."""
-    found = {}
+    largest = {}
     for core, slices in mapping.by_core.items():
         neurons: Counter[str] = Counter()
         for s in slices:
             neurons[s.population] += s.size
-        found[core] = neurons.most_common(1)[0][0]
-    return found
+        largest[core] = neurons.most_common(1)[0][0]
+    return largest
 
 
-def _chip(sites: list[Site], width: int, per_tile: int, sign: dict[int, str]) -> list[str]:
+def _draw_chip(sites: list[Site], width: int, per_tile: int, sign: dict[int, str]) -> list[str]:
     tiles: dict[tuple[int, int], str] = {}
     for site in sorted(sites, key=lambda site: site.core):
         at = (site.tile_x, site.tile_y)
@@ -58,7 +60,7 @@ def _chip(sites: list[Site], width: int, per_tile: int, sign: dict[int, str]) ->
     ]
 
 
-def _legend(mapping: Mapping, names: list[str], sign: dict[str, str]) -> list[str]:
+def _write_legend(mapping: Mapping, names: list[str], sign: dict[str, str]) -> list[str]:
     lines = []
     for name in names:
         cores = len({s.core for s in mapping.of(name)})

@@ -1,4 +1,4 @@
-"""What the command line shows: rich tables for people, plain values for `--json`."""
+"""Rich tables for people, plain values for `--json`: Programs and chips."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def layers(program: Program) -> list[dict[str, Any]]:
 
 
 def program_values(program: Program) -> dict[str, Any]:
-    """Return everything `show` tells, as JSON values."""
+    """Return everything that `show` prints, as JSON values."""
     return {
         "title": program.network.title,
         "chip": program.chip.name,
@@ -77,14 +77,14 @@ def layer_table(program: Program) -> Table:
     return table
 
 
-def core_table(program: Program, most: int = 40) -> Table:
-    """Return one row per core: what it holds of each resource, and what it could hold."""
-    table = Table(title="cores: used of what a core has", title_justify="left")
+def core_table(program: Program, longest: int = 40) -> Table:
+    """Return one row per core: used and available of each resource."""
+    table = Table(title="cores: used / available", title_justify="left")
     table.add_column("core")
     table.add_column("tile")
     table.add_column("neurons")
-    most_of = limits(program.chip)
-    names = [name for name in RESOURCES if name in ADDED or name in most_of]
+    limit_of = limits(program.chip)
+    names = [name for name in RESOURCES if name in ADDED or name in limit_of]
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
     many = program.mapping.chips > 1
@@ -93,20 +93,20 @@ def core_table(program: Program, most: int = 40) -> Table:
         for s in program.mapping.sites
     }
     rows = program.usage()
-    for u in rows[:most]:
-        used = [_share(u.used[name], most_of.get(name)) for name in names]
+    for u in rows[:longest]:
+        used = [_share(u.used[name], limit_of.get(name)) for name in names]
         table.add_row(str(u.core), sites[u.core], ", ".join(s.where for s in u.slices), *used)
-    if len(rows) > most:
-        table.caption = f"and {len(rows) - most} more cores; --json lists all"
+    if len(rows) > longest:
+        table.caption = f"and {len(rows) - longest} more cores; --json lists all"
     return table
 
 
-def chips_table(found: list[Chip]) -> Table:
+def chips_table(chips: list[Chip]) -> Table:
     """Return one row per chip."""
     table = Table(title="chips", title_justify="left")
     for name in ("name", "title", "cores", "compartments per core", "cost sets"):
         table.add_column(name)
-    for chip in found:
+    for chip in chips:
         compartments = chip.core.compartments.value
         table.add_row(
             chip.name,
@@ -123,12 +123,12 @@ def chip_table(chip: Chip) -> Table:
     table = Table(title=f"{chip.name}: {chip.title}", title_justify="left")
     for name in ("number", "value", "unit", "evidence", "source"):
         table.add_column(name, overflow="fold")
-    for part in (chip.mesh, chip.core, *chip.sections, chip.formats, chip.neurons):
-        for place, number in located(part, ()):
-            _add_number(table, chip, ".".join(map(str, place)), number)
+    for section in (chip.mesh, chip.core, *chip.sections, chip.formats, chip.neurons):
+        for path, number in located(section, ()):
+            _add_number(table, chip, ".".join(map(str, path)), number)
     for name, board in chip.boards.items():
-        for place, number in located(board, ()):
-            _add_number(table, chip, f"board {name}: {'.'.join(map(str, place))}", number)
+        for path, number in located(board, ()):
+            _add_number(table, chip, f"board {name}: {'.'.join(map(str, path))}", number)
     return table
 
 

@@ -1,4 +1,4 @@
-"""What the command line shows of a verification."""
+"""The table of a verification, and its plain values for `--json`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ HEADS = {
 """Column of a comparison; = where equal outputs are promised."""
 
 
-def comparison_table(found: Verification) -> Table:
-    """Return one row per population: what it does, how far the runs agree on it."""
-    title = f"{found.samples} samples of {found.steps} steps"
+def comparison_table(verification: Verification) -> Table:
+    """Return one row per population: its activity, how far the runs agree on it."""
+    title = f"{verification.samples} samples of {verification.steps} steps"
     table = Table(title=title, title_justify="left")
     table.add_column("layer")
     for name in ("neurons", "rate", "dead", "saturated", *HEADS.values(), "rate error"):
         table.add_column(name, justify="right")
-    for layer in found.activity:
-        agree = [_agreement(c, layer.population) for c in found.comparisons]
-        error = _row(found.comparison("float", "integer"), layer.population)
+    for layer in verification.activity:
+        agree = [_agreement(c, layer.population) for c in verification.comparisons]
+        error = _row(verification.comparison("float", "integer"), layer.population)
         table.add_row(
             layer.population,
             f"{layer.neurons:,}",
@@ -39,15 +39,15 @@ def comparison_table(found: Verification) -> Table:
     return table
 
 
-def verification_values(found: Verification) -> dict[str, Any]:
+def verification_values(verification: Verification) -> dict[str, Any]:
     """Return a verification as JSON values."""
     return {
-        "equal": found.equal,
-        "samples": found.samples,
-        "steps": found.steps,
-        "layers": [asdict(layer) for layer in found.activity],
-        "comparisons": [asdict(c) | {"equal": c.equal} for c in found.comparisons],
-        "first": None if found.first is None else asdict(found.first),
+        "equal": verification.equal,
+        "samples": verification.samples,
+        "steps": verification.steps,
+        "layers": [asdict(layer) for layer in verification.activity],
+        "comparisons": [asdict(c) | {"equal": c.equal} for c in verification.comparisons],
+        "first": None if verification.first is None else asdict(verification.first),
     }
 
 
