@@ -18,7 +18,7 @@ EMPTY = "."
 def core_map(program: Program) -> str:
     """Return the meshes of all chips in use, chip by chip, and the legend of the letters.
 
-    A tile shows its cores side by side; a core shows the population that has the most neurons on it.
+    A tile shows its cores side by side; a core the population with the most neurons on it.
     """
     mapping = program.mapping
     holds = _largest_populations(mapping)
