@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +13,8 @@ from snncompile.conversion.ann import INPUT, Ann, Layer
 from snncompile.conversion.build import Conversion
 from snncompile.conversion.convert import check_calibration
 from snncompile.errors import InputError
-from snncompile.ir.graph import Graph, Population
-from snncompile.neurons.base import BINARY
+from snncompile.ir.graph import Graph
+from snncompile.neurons.base import BINARY, FloatNeuron
 from snncompile.reference.simulate import batches, check_input
 from snncompile.reference.synapses import bind
 
@@ -82,9 +81,10 @@ def diagnose(
         known |= {one.name: said[one.name] for one in conversion.ann.layers[: i + 1]}
         agreement = float((_finish(conversion.ann, i + 1, known) == answers).double().mean())
         scale = torch.tensor(layer.per_neuron(conversion.scales[layer.name]))
-        most = _most(conversion.network.population(layer.name))
+        neuron = conversion.network.population(layer.name).neuron
+        assert isinstance(neuron, FloatNeuron)
         activation = wanted[layer.name].flatten(1).double()
-        row = _compare(layer, activation, said[layer.name], scale, most)
+        row = _compare(layer, activation, said[layer.name], scale, neuron.largest_share)
         found.append(LayerDiagnosis(layer.name, layer.path, *row, agreement, before - agreement))
         before = agreement
     return tuple(found)
@@ -96,29 +96,12 @@ def _said(conversion: Conversion, graph: Graph, x: NDArray[np.float64]) -> dict[
     said: dict[str, list[Tensor]] = {}
     for trains in batches(graph, shown):
         for layer in conversion.ann.rectified:
-            share = _decoded(conversion.network.population(layer.name), trains[layer.name])
+            neuron = conversion.network.population(layer.name).neuron
+            assert isinstance(neuron, FloatNeuron)
+            share = neuron.decode(trains[layer.name].double())
             scale = torch.tensor(layer.per_neuron(conversion.scales[layer.name]))
             said.setdefault(layer.name, []).append(share * scale)
     return {name: torch.cat(parts) for name, parts in said.items()}
-
-
-def _decoded(population: Population, train: Tensor) -> Tensor:
-    """Return what is sent as a share of the scale."""
-    neuron: Any = population.neuron
-    if not hasattr(neuron, "window"):
-        return train.double().mean(dim=1)
-    window, start = int(neuron.window.max()), int(neuron.start.max())
-    digits = train[:, start + window : start + 2 * window].double()
-    if neuron.name == "phase_fire":
-        worth = 0.5 ** torch.arange(1, window + 1, dtype=torch.float64)
-        return (digits * worth[:, None]).sum(dim=1)
-    return digits.sum(dim=1) / window
-
-
-def _most(population: Population) -> float:
-    """Return the largest share that can be sent."""
-    neuron: Any = population.neuron
-    return 1 - 0.5 ** int(neuron.window.max()) if neuron.name == "phase_fire" else 1.0
 
 
 def _finish(ann: Ann, done: int, values: dict[str, Tensor]) -> Tensor:

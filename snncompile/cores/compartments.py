@@ -7,6 +7,8 @@ from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, Population
 from snncompile.ir.mapping import Slice
+from snncompile.neurons.base import Neuron
+from snncompile.neurons.window_readout import WindowReadout
 
 
 def compartments(network: Graph, chip: Chip, s: Slice) -> int:
@@ -25,30 +27,30 @@ def compartments_per_neuron(chip: Chip, population: Population) -> int:
         known = ", ".join(sorted(chip.neurons))
         raise UnsupportedError(
             f"population {population.name}: {chip.name} has no neuron {kind}; it has {known}"
-            + _instead(kind, chip)
+            + _instead(population.neuron, chip)
         )
     return chip.neurons[kind].whole or 1
 
 
-KEEPERS = ("integrate_fire/soft", "signed_integrate_fire", "bistable_fire", "phase_fire")
-"""Neurons that keep what exceeds their threshold, as every converted network needs."""
-ANSWER = "window_readout"
+LAYER = "integrate_fire/soft"
+"""Layers of networks converted by method balance, which most chips have."""
+ANSWER = WindowReadout.name
 """The last layer of every converted network."""
 
 
-def _instead(kind: str, chip: Chip) -> str:
+def _instead(neuron: Neuron, chip: Chip) -> str:
     """Return what to choose for a neuron of a converted network; empty for others."""
-    if kind not in (*KEEPERS, ANSWER):
+    if neuron.role is None:
         return ""
-    if KEEPERS[0] not in chip.neurons:
+    if LAYER not in chip.neurons:
         return (
             "; a hard reset throws away what exceeds the threshold, and with it the rates that a"
-            f" converted network computes with: choose a chip that keeps it ({_able(kind)})"
+            f" converted network computes with: choose a chip that keeps it ({_able(neuron.kind)})"
         )
     if ANSWER not in chip.neurons:
         return (
             "; if it was converted, its answer is a potential: choose a chip that can send one out"
-            f" ({_able(kind)})"
+            f" ({_able(neuron.kind)})"
         )
     return "; if it was converted, use method='balance'"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from snncompile.neurons.base import Effect
 
 
 class _Report(BaseModel):
@@ -30,21 +32,21 @@ class QuantizedLayer(_Report):
     readout the root mean square error over that of the potential); None without such data."""
 
 
-Quantity = Literal[
-    "accumulator", "u", "v", "sent", "raised", "real", "imag", "sigma", "act", "residue"
-]
-
-
-EFFECTS = {"u": "wraps", "v": "saturates", "real": "saturates", "imag": "saturates"}
-"""What a quantity does when its width is left."""
+EARLIER: dict[str, Effect] = {
+    "u": "wraps",
+    "v": "saturates",
+    "real": "saturates",
+    "imag": "saturates",
+}
+"""Effects in Programs that were saved before a bound named its own; others overflow."""
 
 
 class Bound(_Report):
     """What one quantity of one population can reach, and whether its width holds that."""
 
     population: str
-    quantity: Quantity
-    """The accumulator or a state variable."""
+    quantity: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    """The accumulator, or what the neuron bounds: a state variable, or its input as a current."""
     low: float | None
     high: float | None
     """Extremes over all neurons, inputs and time steps; None: without limit."""
@@ -52,6 +54,16 @@ class Bound(_Report):
     """Largest magnitude its width holds; None if the chip's width is not known."""
     neuron: int
     """The neuron that reaches the extreme."""
+    effect: Effect
+    """What becomes of the quantity beyond its width."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier(cls, data: Any) -> Any:
+        """Name the effect where a Program of before does not."""
+        if not isinstance(data, dict) or "effect" in data:
+            return data
+        return data | {"effect": EARLIER.get(data.get("quantity", ""), "overflows")}
 
     @property
     def holds(self) -> bool:
@@ -72,8 +84,8 @@ class Bound(_Report):
             return f"{self.population}: {self.quantity} reaches {reach}; the width is not known"
         if self.holds:
             return f"{self.population}: {self.quantity} stays within {reach} of {self.limit:,}"
-        effect = EFFECTS.get(self.quantity, "overflows")
         return (
             f"{self.population}: {self.quantity} can reach {reach}, the width holds {self.limit:,}:"
-            f" neuron {self.neuron} {effect} if all its sources of one sign spike in every step"
+            f" neuron {self.neuron} {self.effect} if all its sources of one sign spike in every"
+            " step"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,25 +16,16 @@ from snncompile.neurons.base import (
     Interval,
     Ints,
     State,
+    Width,
     beyond,
     current_bounds,
     grown,
 )
 from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, decayed, saturate, scaled_bias, wrap
+from snncompile.neurons.resets import AtOnce, after_spike
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
-
-Reset = Literal["hard", "soft"]
-
-
-def _check_reset(reset: str) -> None:
-    if reset not in ("hard", "soft"):
-        raise ValueError(f"reset must be hard or soft, got {reset!r}")
-
-
-def _after_spike(v: Any, spike: Any, limit: Any, reset: Reset) -> Any:
-    return v * ~spike if reset == "hard" else v - limit * spike
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +56,13 @@ class AdaptiveLif(FloatNeuron):
     """What a spike adds to the threshold, in the unit of the weights; 0 or more."""
     bias: Floats = 0.0  # type: ignore[assignment]
     """Added to v in each time step."""
-    reset: Reset = "hard"
+    reset: AtOnce = "hard"
 
     name: ClassVar[str] = "adaptive_lif"
+    resets: ClassVar[tuple[str, ...]] = get_args(AtOnce)
     states: ClassVar[tuple[str, ...]] = ("u", "v", "raised")
 
     def _check(self) -> None:
-        _check_reset(self.reset)
         for name in ("current_decay", "potential_decay", "threshold_decay"):
             convert.check_share(name, getattr(self, name))
         convert.check_positive("threshold", self.threshold)
@@ -86,7 +77,7 @@ class AdaptiveLif(FloatNeuron):
         limit = self.threshold + raised
         spike = v > limit
         raised = raised + self.threshold_step * spike
-        return (u, _after_spike(v, spike, limit, self.reset), raised), spike
+        return (u, after_spike(v, spike, limit, self.reset), raised), spike
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerAdaptiveLif:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
@@ -133,13 +124,17 @@ class IntegerAdaptiveLif(IntegerNeuron):
     """Mantissa, 0 or more: a spike adds threshold_step * 2^6 to the threshold."""
     bias_mantissa: Ints = 0  # type: ignore[assignment]
     bias_exponent: Ints = 0  # type: ignore[assignment]
-    reset: Reset = "hard"
+    reset: AtOnce = "hard"
 
     name: ClassVar[str] = "adaptive_lif"
+    resets: ClassVar[tuple[str, ...]] = get_args(AtOnce)
     states: ClassVar[tuple[str, ...]] = ("u", "v", "raised")
+    fires_above: ClassVar[bool] = True
+    widths: ClassVar[dict[str, Width]] = IntegerNeuron.widths | {
+        "raised": Width(effect="saturates")
+    }
 
     def _check(self) -> None:
-        _check_reset(self.reset)
         convert.check_exponent("bias_exponent", self.bias_exponent)
         convert.check_not_negative("threshold_step", self.threshold_step)
 
@@ -153,7 +148,7 @@ class IntegerAdaptiveLif(IntegerNeuron):
         limit = (self.threshold << STATE_SHIFT) + raised
         spike = v > limit
         raised = saturate(raised + (self.threshold_step << STATE_SHIFT) * spike)
-        return (u, _after_spike(v, spike, limit, self.reset), raised), spike
+        return (u, after_spike(v, spike, limit, self.reset), raised), spike
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u, v and raised; see `IntegerNeuron.bounds`.

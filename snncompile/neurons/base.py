@@ -1,24 +1,39 @@
-"""What every neuron offers: a float record, an integer record, one step of each, ranges."""
+"""What every neuron offers: a float record, an integer record, one step of each, facts about it.
+
+The rest of the compiler asks the record and knows no neuron by its name. Only what a neuron is
+called and how it computes has to be stated; every other fact has a default that is safe: nothing is
+pruned, no bias is corrected, no range is checked that the neuron does not state.
+"""
 
 from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from snncompile.arrays import Array, Bools, Floats, Ints
+from snncompile.neurons.convert import limit
 from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT
+from snncompile.neurons.ranges import Range, shared_ranges
+from snncompile.neurons.resets import NEAREST, check_reset
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 State = tuple[Any, ...]
+
+Role = Literal["layer", "answer"]
+"""What conversions make of a neuron.
+
+layer: a layer, whose rates need what stays in the potential above the threshold. answer: the last
+layer.
+"""
+Effect = Literal["wraps", "saturates", "overflows"]
+"""What becomes of a number beyond its width; overflows: nothing that the neuron defines."""
 
 
 class Interval(NamedTuple):
@@ -30,6 +45,14 @@ class Interval(NamedTuple):
 
 BINARY = Interval(0, 1)
 """What plain spikes carry: none, or one."""
+
+
+class Width(NamedTuple):
+    """How large a state can be, and what becomes of it beyond."""
+
+    limit: int = STATE_LIMIT - 1
+    """Largest magnitude that it holds."""
+    effect: Effect = "overflows"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +75,30 @@ class Neuron(ABC):
     """Names of the inputs, where a neuron has several."""
     spikes: ClassVar[bool] = True
     """Whether the output is spikes; otherwise it is the potential."""
+    resets: ClassVar[tuple[str, ...]] = ()
+    """Choices of the field `reset`, where a neuron has one; see `resets.Reset`."""
 
     @property
     def payload(self) -> Interval:
         """Smallest and largest value a spike can carry; 0 is among them."""
         return BINARY
+
+    @property
+    def role(self) -> Role | None:
+        """What conversions make of it; None: nothing."""
+        return None
+
+    def alternatives(self) -> tuple[Neuron, ...]:
+        """Return neurons that come close, the closest first, for a chip that lacks this one.
+
+        By default the same with other resets, and none for layers of converted networks.
+        """
+        near = () if self.role else NEAREST.get(getattr(self, "reset", ""), ())
+        return tuple(
+            replace(self, reset=reset)  # type: ignore[call-arg]
+            for reset in near
+            if reset in self.resets
+        )
 
     def __post_init__(self) -> None:
         """Copy and freeze every array parameter; refuse what its type cannot hold."""
@@ -74,6 +116,8 @@ class Neuron(ABC):
         if self._dtype is np.int64 and (np.abs(self.initial) >= STATE_LIMIT).any():
             worst = self.initial.flat[np.abs(self.initial).argmax()]
             raise ValueError(f"initial must be within +-{STATE_LIMIT - 1}, got {worst}")
+        if self.resets:
+            check_reset(getattr(self, "reset"), self.resets)  # noqa: B009  (not all have it)
         self._check()
 
     _dtype: ClassVar[type]
@@ -97,7 +141,7 @@ class Neuron(ABC):
         reset = getattr(self, "reset", None)
         return f"{self.name}/{reset}" if reset else self.name
 
-    def bind(self, convert: Callable[[NDArray[Any]], Any]) -> Self:
+    def bind(self, convert: Callable[[Array], Any]) -> Self:
         """Return a copy whose parameters are another kind of array (torch tensors, say)."""
         bound = copy.copy(self)
         for name in self._arrays():
@@ -110,7 +154,7 @@ class Neuron(ABC):
             zero + self.initial if name == self.potential else zero for name in self.states
         )
 
-    def listens(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def listens(self, steps: Ints) -> Bools:
         """Return in which own time steps, shape (steps,), input can matter to a neuron at all.
 
         In the others its next states and outputs are the same for any input.
@@ -143,6 +187,43 @@ class FloatNeuron(Neuron):
     """Bits by which accumulated weights are shifted before they meet the integer states."""
     message_unit: ClassVar[int] = 1
     """What is sent in the integer network for a spike of 1.0."""
+    bias_adds_up: ClassVar[bool] = False
+    """Whether a bias acts like an input that is always there, and sums over time count.
+
+    If so, the bias makes up for what the rounding of weights adds on average.
+    """
+
+    @classmethod
+    def is_share(cls, name: str) -> bool:
+        """Whether a parameter is a share (a decay, say), which has no scale."""
+        return name.endswith("decay")
+
+    def largest_scale(self, formats: Formats) -> Any:
+        """Return the largest scale, one or one per neuron, with which its parameters fit a chip.
+
+        By default for thresholds that become mantissas times 2^6, and for biases. A neuron with
+        other parameters in the unit of the weights takes the least of this and theirs.
+        """
+        with np.errstate(divide="ignore"):
+            mantissa = limit(formats.threshold_mantissa) * 64
+            scale = np.asarray(np.inf)
+            for name in ("threshold", "negative_threshold", "threshold_step"):
+                scale = np.minimum(scale, mantissa / np.abs(getattr(self, name, 0.0)))
+            bias = limit(formats.bias_mantissa) << limit(formats.bias_exponent)
+            return np.minimum(scale, bias / np.abs(getattr(self, "bias", 0.0)))
+
+    def decode(self, trains: Any) -> Any:
+        """Return the share of the scale that its spikes stand for, (samples, n).
+
+        Args:
+            trains: what it sends, tensor or array of floats, shape (samples, steps, n).
+        """
+        return trains.mean(1)
+
+    @property
+    def largest_share(self) -> float:
+        """Largest share of the scale that its spikes can stand for."""
+        return 1.0
 
     def nearest_scale(self, scale: float) -> float:
         """Return the largest scale up to `scale` that the integer neuron can have."""
@@ -175,6 +256,41 @@ class IntegerNeuron(Neuron):
     """Parameters and step in integers: the meaning of a Program."""
 
     _dtype = np.int64
+    fires_above: ClassVar[bool] = False
+    """Whether its first spike needs the potential above `threshold` * 2^6, never lowered.
+
+    If so, a neuron that provably stays below is pruned; see `silent_within`.
+    """
+    widths: ClassVar[dict[str, Width]] = {
+        "u": Width(effect="wraps"),
+        "v": Width(effect="saturates"),
+    }
+    """Width of each quantity of `bounds`; others have that of a potential and overflow."""
+
+    @classmethod
+    def width(cls, quantity: str) -> Width:
+        """Return the width of a quantity of `bounds`."""
+        return cls.widths.get(quantity, Width())
+
+    @classmethod
+    def ranges(cls, formats: Formats) -> dict[str, Range]:
+        """Return lowest and highest value of each parameter that a chip limits.
+
+        By default of parameters whose names several neurons share; a neuron with others adds them:
+        `super().ranges(formats) | {"gain": (0, 15)}`.
+        """
+        shared = shared_ranges(formats)
+        return {name: shared[name] for name in cls._arrays() if name in shared}
+
+    def silent_within(self) -> dict[str, Interval] | None:
+        """Return intervals of quantities of `bounds` within which no neuron ever fires.
+
+        None: no statement, so none is pruned.
+        """
+        if not self.fires_above:
+            return None
+        threshold = getattr(self, "threshold") << STATE_SHIFT  # noqa: B009
+        return {self.potential: Interval(-np.inf, threshold)}
 
     @abstractmethod
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
@@ -191,7 +307,7 @@ class IntegerNeuron(Neuron):
         """Return the float parameters these integers stand for, at scale 1, by name."""
 
     @abstractmethod
-    def profile(self) -> dict[str, NDArray[Any]]:
+    def profile(self) -> dict[str, Array]:
         """Return what the chip keeps in shared tables, one number per entry.
 
         Keys are `compartment` (decays) and `threshold`; values have shape (n,) or ().
@@ -233,13 +349,13 @@ def beyond(initial: Ints, interval: Interval) -> Interval:
     return Interval(interval.low + np.minimum(initial, 0), interval.high + np.maximum(initial, 0))
 
 
-def _frozen(value: Any, dtype: type) -> NDArray[Any]:
-    array: NDArray[Any] = np.array(value, dtype=dtype)
+def _frozen(value: Any, dtype: type) -> Array:
+    array: Array = np.array(value, dtype=dtype)
     array.flags.writeable = False
     return array
 
 
-def _short(array: NDArray[Any]) -> str:
+def _short(array: Array) -> str:
     if array.size == 1 or array.min() == array.max():
         return f"{array.flat[0]:g}"
     return f"[{array.min():g} .. {array.max():g}]"

@@ -78,6 +78,7 @@ class IntegerBistableFire(IntegerCyclic):
     """
 
     name: ClassVar[str] = "bistable_fire"
+    fires_above: ClassVar[bool] = True
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from snncompile.arrays import Array, Floats, Ints
 from snncompile.errors import QuantizeError
-from snncompile.neurons.base import Floats, Ints
 from snncompile.neurons.fixed import DECAY_ONE, STATE_LIMIT
 
 if TYPE_CHECKING:
@@ -157,5 +156,5 @@ def limit(number: Number) -> int:
     return number.whole
 
 
-def _first(value: NDArray[Any], low: float, high: float) -> Any:
+def _first(value: Array, low: float, high: float) -> Any:
     return value[(value < low) | (value > high)].flat[0] if value.ndim else value[()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,32 +21,10 @@ from snncompile.neurons.base import (
     grown,
 )
 from snncompile.neurons.fixed import STATE_SHIFT, decayed, saturate, scaled_bias, wrap
+from snncompile.neurons.resets import Reset, after_spike
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
-
-Reset = Literal["hard", "soft", "delayed_soft", "delayed_hard", "strict_soft", "none"]
-"""What a spike does to the potential.
-
-hard: v = 0 at once. soft: v = v - threshold at once. delayed_soft: the threshold is subtracted in
-the next time step, after the leak (snnTorch's "subtract"). delayed_hard: the next time step ends
-at v = 0 whatever its input (snnTorch's "zero" of Synaptic). strict_soft: like soft, but while a
-spike leaves v above the threshold, only v above twice the threshold fires (snnTorch's "subtract"
-with reset_delay=False). none: nothing.
-"""
-
-
-def _after_spike(v: Any, spike: Any, threshold: Any, reset: Reset) -> Any:
-    if reset == "hard":
-        return v * ~spike
-    if reset in ("soft", "strict_soft"):
-        return v - threshold * spike
-    return v
-
-
-def _check_reset(reset: str) -> None:
-    if reset not in get_args(Reset):
-        raise ValueError(f"reset must be one of {', '.join(get_args(Reset))}, got {reset!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +56,10 @@ class CubaLif(FloatNeuron):
     reset: Reset = "hard"
 
     name: ClassVar[str] = "cuba_lif"
+    resets: ClassVar[tuple[str, ...]] = get_args(Reset)
     states: ClassVar[tuple[str, ...]] = ("u", "v")
 
     def _check(self) -> None:
-        _check_reset(self.reset)
         for name in ("current_decay", "potential_decay"):
             convert.check_share(name, getattr(self, name))
         convert.check_positive("threshold", self.threshold)
@@ -99,7 +77,7 @@ class CubaLif(FloatNeuron):
         spike = v > self.threshold
         if self.reset == "strict_soft":  # in the library's order: float sums depend on it
             return (u, v - (self.threshold * spike - self.threshold * fired)), spike
-        return (u, _after_spike(v, spike, self.threshold, self.reset)), spike
+        return (u, after_spike(v, spike, self.threshold, self.reset)), spike
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerCubaLif:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
@@ -145,10 +123,11 @@ class IntegerCubaLif(IntegerNeuron):
     reset: Reset = "hard"
 
     name: ClassVar[str] = "cuba_lif"
+    resets: ClassVar[tuple[str, ...]] = get_args(Reset)
     states: ClassVar[tuple[str, ...]] = ("u", "v")
+    fires_above: ClassVar[bool] = True
 
     def _check(self) -> None:
-        _check_reset(self.reset)
         convert.check_exponent("bias_exponent", self.bias_exponent)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
@@ -166,7 +145,7 @@ class IntegerCubaLif(IntegerNeuron):
         v = saturate(v)
         strict = self.reset == "strict_soft"
         spike = v > (threshold + threshold * fired if strict else threshold)
-        return (u, _after_spike(v, spike, threshold, self.reset)), spike
+        return (u, after_spike(v, spike, threshold, self.reset)), spike
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u and v; see `IntegerNeuron.bounds`.

@@ -15,6 +15,7 @@ from snncompile.neurons.base import (
     IntegerNeuron,
     Interval,
     Ints,
+    Role,
     current_bounds,
 )
 from snncompile.neurons.fixed import STATE_SHIFT, scaled_bias, wrap
@@ -67,11 +68,25 @@ class Cyclic(FloatNeuron):
 
     states: ClassVar[tuple[str, ...]] = ("v", "clock")
 
+    @property
+    def role(self) -> Role | None:
+        """A layer."""
+        return "layer"
+
     def _check(self) -> None:
         convert.check_positive("threshold", self.threshold)
         convert.check_steps("window", self.window, 1)
         convert.check_steps("start", self.start)
         _check_once(self.once)
+
+    def emitted(self, trains: Any) -> Any:
+        """Return what is sent in the first cycle's steps of emitting, (samples, window, n)."""
+        first = int(self.start.max()) + int(self.window.max())
+        return trains[:, first : first + int(self.window.max())]
+
+    def decode(self, trains: Any) -> Any:
+        """Return the spikes per step of emitting; see `FloatNeuron.decode`."""
+        return self.emitted(trains).sum(1) / int(self.window.max())
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerCyclic:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
@@ -105,6 +120,11 @@ class IntegerCyclic(IntegerNeuron):
     """1: one cycle per sample, then it sleeps; 0: cycle after cycle."""
 
     states: ClassVar[tuple[str, ...]] = ("v", "clock")
+
+    @property
+    def role(self) -> Role | None:
+        """A layer."""
+        return "layer"
 
     def _check(self) -> None:
         convert.check_exponent("bias_exponent", self.bias_exponent)

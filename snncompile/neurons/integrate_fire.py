@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,26 +15,17 @@ from snncompile.neurons.base import (
     IntegerNeuron,
     Interval,
     Ints,
+    Role,
     State,
     beyond,
     current_bounds,
     grown,
 )
 from snncompile.neurons.fixed import STATE_SHIFT, saturate, scaled_bias, wrap
+from snncompile.neurons.resets import AtOnce, after_spike
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
-
-Reset = Literal["hard", "soft"]
-
-
-def _check_reset(reset: str) -> None:
-    if reset not in ("hard", "soft"):
-        raise ValueError(f"reset must be hard or soft, got {reset!r}")
-
-
-def _after_spike(v: Any, spike: Any, threshold: Any, reset: Reset) -> Any:
-    return v * ~spike if reset == "hard" else v - threshold * spike
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,20 +44,26 @@ class IntegrateFire(FloatNeuron):
     """Potential above which the neuron fires, in the unit of the weights."""
     bias: Floats = 0.0  # type: ignore[assignment]
     """Added to v in each time step."""
-    reset: Reset = "soft"
+    reset: AtOnce = "soft"
 
     name: ClassVar[str] = "integrate_fire"
+    resets: ClassVar[tuple[str, ...]] = get_args(AtOnce)
     states: ClassVar[tuple[str, ...]] = ("v",)
+    bias_adds_up: ClassVar[bool] = True
+
+    @property
+    def role(self) -> Role | None:
+        """A layer, if a spike leaves what exceeds the threshold."""
+        return "layer" if self.reset == "soft" else None
 
     def _check(self) -> None:
-        _check_reset(self.reset)
         convert.check_positive("threshold", self.threshold)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v,) and the spikes."""
         v = state[0] + x + self.bias
         spike = v > self.threshold
-        return (_after_spike(v, spike, self.threshold, self.reset),), spike
+        return (after_spike(v, spike, self.threshold, self.reset),), spike
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerIntegrateFire:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
@@ -93,13 +90,19 @@ class IntegerIntegrateFire(IntegerNeuron):
     """Mantissa: the neuron fires when v exceeds threshold * 2^6."""
     bias_mantissa: Ints = 0  # type: ignore[assignment]
     bias_exponent: Ints = 0  # type: ignore[assignment]
-    reset: Reset = "soft"
+    reset: AtOnce = "soft"
 
     name: ClassVar[str] = "integrate_fire"
+    resets: ClassVar[tuple[str, ...]] = get_args(AtOnce)
     states: ClassVar[tuple[str, ...]] = ("v",)
+    fires_above: ClassVar[bool] = True
+
+    @property
+    def role(self) -> Role | None:
+        """A layer, if a spike leaves what exceeds the threshold."""
+        return "layer" if self.reset == "soft" else None
 
     def _check(self) -> None:
-        _check_reset(self.reset)
         convert.check_exponent("bias_exponent", self.bias_exponent)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
@@ -108,7 +111,7 @@ class IntegerIntegrateFire(IntegerNeuron):
         bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
         v = saturate(state[0] + wrap(x << STATE_SHIFT) + bias)
         spike = v > threshold
-        return (_after_spike(v, spike, threshold, self.reset),), spike
+        return (after_spike(v, spike, threshold, self.reset),), spike
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the interval of v and of the input as u; see `IntegerNeuron.bounds`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +21,13 @@ from snncompile.neurons.base import (
     grown,
 )
 from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, decayed, saturate, scaled_bias, wrap
+from snncompile.neurons.resets import AtOnce, after_spike
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
 
-Reset = Literal["hard", "soft"]
 UNBOUNDED = -1e300
 """Lowest potential of a neuron without one."""
-
-
-def _check_reset(reset: str) -> None:
-    if reset not in ("hard", "soft"):
-        raise ValueError(f"reset must be hard or soft, got {reset!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +57,13 @@ class MultiSpikeLif(FloatNeuron):
     """Most spikes in one time step, a whole number."""
     lowest: Floats = UNBOUNDED  # type: ignore[assignment]
     """Potential below which no time step ends, 0 or less."""
-    reset: Reset = "soft"
+    reset: AtOnce = "soft"
 
     name: ClassVar[str] = "multi_spike_lif"
+    resets: ClassVar[tuple[str, ...]] = get_args(AtOnce)
     states: ClassVar[tuple[str, ...]] = ("u", "v")
 
     def _check(self) -> None:
-        _check_reset(self.reset)
         for name in ("current_decay", "potential_decay"):
             convert.check_share(name, getattr(self, name))
         convert.check_positive("threshold", self.threshold)
@@ -92,7 +87,7 @@ class MultiSpikeLif(FloatNeuron):
         v = (1 - self.potential_decay) * v + u + self.bias
         ratio = (v / self.threshold).clip(0)
         spikes = _whole(ratio - (ratio - self.most).clip(0))
-        v = v * (spikes == 0) if self.reset == "hard" else v - self.threshold * spikes
+        v = after_spike(v, spikes, self.threshold, self.reset)
         if _bounded(self.lowest):
             v = (v - self.lowest).clip(0) + self.lowest
         return (u, v), spikes
@@ -149,13 +144,13 @@ class IntegerMultiSpikeLif(IntegerNeuron):
     """Most spikes in one time step."""
     lowest: Ints = 1 - STATE_LIMIT  # type: ignore[assignment]
     """Potential below which no time step ends, in the unit of v."""
-    reset: Reset = "soft"
+    reset: AtOnce = "soft"
 
     name: ClassVar[str] = "multi_spike_lif"
+    resets: ClassVar[tuple[str, ...]] = get_args(AtOnce)
     states: ClassVar[tuple[str, ...]] = ("u", "v")
 
     def _check(self) -> None:
-        _check_reset(self.reset)
         convert.check_exponent("bias_exponent", self.bias_exponent)
         convert.check_positive("threshold", self.threshold)
         convert.check_steps("most", self.most, 1)
@@ -175,7 +170,7 @@ class IntegerMultiSpikeLif(IntegerNeuron):
         v = saturate(v + scaled_bias(self.bias_mantissa, self.bias_exponent))
         spikes = v.clip(0) // threshold
         spikes = spikes - (spikes - self.most).clip(0)
-        v = v * (spikes == 0) if self.reset == "hard" else v - threshold * spikes
+        v = after_spike(v, spikes, threshold, self.reset)
         return (u, (v - self.lowest).clip(0) + self.lowest), spikes
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:

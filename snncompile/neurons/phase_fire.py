@@ -56,6 +56,16 @@ class PhaseFire(Cyclic):
         """
         return np.asarray(np.maximum(self.threshold * 2.0**self.window, drive))
 
+    def decode(self, trains: Any) -> Any:
+        """Return the number between 0 and 1 whose digits are sent; see `FloatNeuron.decode`."""
+        digits = self.emitted(trains)
+        return sum(digits[:, i] * 0.5 ** (i + 1) for i in range(digits.shape[1]))
+
+    @property
+    def largest_share(self) -> float:
+        """1 less the worth of the last digit."""
+        return float(1 - 0.5 ** int(self.window.max()))
+
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""
         v, clock = state

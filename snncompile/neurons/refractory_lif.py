@@ -117,6 +117,7 @@ class IntegerRefractoryLif(IntegerNeuron):
 
     name: ClassVar[str] = "refractory_lif"
     states: ClassVar[tuple[str, ...]] = ("u", "v", "wait")
+    fires_above: ClassVar[bool] = True
 
     def _check(self) -> None:
         convert.check_exponent("bias_exponent", self.bias_exponent)

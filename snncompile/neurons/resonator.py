@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snncompile.neurons import convert
-from snncompile.neurons.base import FloatNeuron, Floats, IntegerNeuron, Interval, Ints, State
+from snncompile.neurons.base import (
+    FloatNeuron,
+    Floats,
+    IntegerNeuron,
+    Interval,
+    Ints,
+    State,
+    Width,
+)
 from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, saturate, shrunk
 
 if TYPE_CHECKING:
@@ -91,6 +99,7 @@ class IntegerResonator(IntegerNeuron):
     states: ClassVar[tuple[str, ...]] = PORTS
     potential: ClassVar[str] = "real"
     ports: ClassVar[tuple[str, ...]] = PORTS
+    widths: ClassVar[dict[str, Width]] = dict.fromkeys(PORTS, Width(effect="saturates"))
 
     def _check(self) -> None:
         for name in ("sin_decay", "cos_decay"):

@@ -15,6 +15,7 @@ from snncompile.neurons.base import (
     IntegerNeuron,
     Interval,
     Ints,
+    Role,
     State,
     beyond,
     current_bounds,
@@ -51,6 +52,12 @@ class SignedIntegrateFire(FloatNeuron):
 
     name: ClassVar[str] = "signed_integrate_fire"
     states: ClassVar[tuple[str, ...]] = ("v", "sent")
+    bias_adds_up: ClassVar[bool] = True
+
+    @property
+    def role(self) -> Role | None:
+        """A layer."""
+        return "layer"
 
     @property
     def payload(self) -> Interval:
@@ -105,6 +112,12 @@ class IntegerSignedIntegrateFire(IntegerNeuron):
 
     name: ClassVar[str] = "signed_integrate_fire"
     states: ClassVar[tuple[str, ...]] = ("v", "sent")
+    fires_above: ClassVar[bool] = True
+
+    @property
+    def role(self) -> Role | None:
+        """A layer."""
+        return "layer"
 
     @property
     def payload(self) -> Interval:

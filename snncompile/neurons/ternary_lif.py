@@ -137,6 +137,11 @@ class IntegerTernaryLif(IntegerNeuron):
         spike = positive * 1 - negative * 1
         return (u, v * (spike == 0)), spike
 
+    def silent_within(self) -> dict[str, Interval]:
+        """Return the interval between the two thresholds."""
+        low, high = self.negative_threshold << STATE_SHIFT, self.threshold << STATE_SHIFT
+        return {"v": Interval(low, high)}
+
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u and v; see `IntegerNeuron.bounds`.
 

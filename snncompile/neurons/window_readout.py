@@ -15,6 +15,7 @@ from snncompile.neurons.base import (
     IntegerNeuron,
     Interval,
     Ints,
+    Role,
     State,
     current_bounds,
 )
@@ -52,6 +53,11 @@ class WindowReadout(FloatNeuron):
     name: ClassVar[str] = "window_readout"
     states: ClassVar[tuple[str, ...]] = ("v", "clock")
     spikes: ClassVar[bool] = False
+
+    @property
+    def role(self) -> Role | None:
+        """The answer."""
+        return "answer"
 
     def _check(self) -> None:
         _check_steps(self.window, self.start, self.doubling)
@@ -100,6 +106,11 @@ class IntegerWindowReadout(IntegerNeuron):
     name: ClassVar[str] = "window_readout"
     states: ClassVar[tuple[str, ...]] = ("v", "clock")
     spikes: ClassVar[bool] = False
+
+    @property
+    def role(self) -> Role | None:
+        """The answer."""
+        return "answer"
 
     def _check(self) -> None:
         convert.check_exponent("bias_exponent", self.bias_exponent)

@@ -70,9 +70,8 @@ PROGRAMS = {
     ),
     "a bound of nothing": (
         ("bounds", 0, "quantity"),
-        "w",
-        "/program.json: bounds.0.quantity: Input should be 'accumulator', 'u', 'v', 'sent',"
-        " 'raised', 'real', 'imag', 'sigma', 'act' or 'residue'",
+        "two words",
+        "/program.json: bounds.0.quantity: String should match pattern '^[a-z][a-z0-9_]*$'",
     ),
     "hash gone": (
         ("hashes",),

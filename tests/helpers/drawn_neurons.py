@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import fields
-from typing import get_args
 
 import numpy as np
 
 from snncompile import registry
+from snncompile.hwmodels import chips
 from snncompile.neurons.base import IntegerNeuron
 
-
-def _resets(name: str) -> tuple[str, ...]:
-    """Return the resets a neuron can have, or one that is empty."""
-    module = sys.modules[registry.load("neurons", name).__module__]
-    return get_args(getattr(module, "Reset", None)) or ("",)
-
-
-KINDS = tuple(f"{n}/{r}" for n in registry.names("neurons") for r in _resets(n))
+KINDS = tuple(
+    f"{name}/{reset}"
+    for name in registry.names("neurons")
+    for reset in registry.load("neurons", name).resets or ("",)
+)
 """Every neuron with each of its resets: "cuba_lif/soft", "delta/"."""
 TOP = 2**23 - 1
+FORMATS = chips.load("loihi1").formats
 
 MODERATE = {
     "threshold": (1, 300),
@@ -55,7 +52,7 @@ WILD = {
     "cos_decay": (-4096, 4096),
     "initial": (-TOP, TOP),
 }
-"""Parameter to lowest and highest value, to be completed for a new one.
+"""Parameter to lowest and highest value; one without a row has the range that its neuron states.
 
 Decays are all of 0..4095, often one of the ends.
 """
@@ -69,7 +66,7 @@ def neuron(rng: np.random.Generator, kind: str, size: int, *, wild: bool) -> Int
     name, _, reset = kind.partition("/")
     make = registry.load("neurons", name).integer
     values = {
-        field.name: _value(rng, field.name, size, wild=wild)
+        field.name: _value(rng, make, field.name, size, wild=wild)
         for field in fields(make)
         if field.name != "reset"
     }
@@ -80,11 +77,14 @@ def neuron(rng: np.random.Generator, kind: str, size: int, *, wild: bool) -> Int
     return make(**values, **({"reset": reset} if reset else {}))
 
 
-def _value(rng: np.random.Generator, name: str, size: int, *, wild: bool):
+def _value(
+    rng: np.random.Generator, make: type[IntegerNeuron], name: str, size: int, *, wild: bool
+):
     shape = size if rng.random() < 0.5 else ()
     if name in ("current_decay", "potential_decay", "threshold_decay"):
         return rng.choice([0, 4095]) if rng.random() < 0.4 else rng.integers(0, 4096, shape)
-    low, high = (WILD if wild and name in WILD else MODERATE)[name]
+    table = WILD if wild and name in WILD else MODERATE
+    low, high = table[name] if name in table else make.ranges(FORMATS)[name]
     if name in ("threshold", "threshold_level") and rng.random() < 0.6:
         high = 5
     return rng.integers(low, high + 1, shape)

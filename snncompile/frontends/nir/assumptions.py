@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from snncompile.errors import InputError
 from snncompile.frontends.nir.file import NirGraph, Node
-from snncompile.neurons.cuba_lif import Reset
+from snncompile.neurons.resets import Reset
 
 Choices = {
     "reset": get_args(Reset),
@@ -40,7 +40,7 @@ class Assumptions:
     dt: float = 1e-4
     """Seconds of one time step."""
     reset: str = "hard"
-    """What a spike does to the potential; see `snncompile.neurons.cuba_lif.Reset`."""
+    """What a spike does to the potential; see `snncompile.neurons.resets.Reset`."""
     comparison: str = ">"
     """A neuron fires when v > threshold, or when v >= threshold."""
     if_r: str = "auto"

@@ -20,10 +20,11 @@ from snncompile.frontends.nir.assumptions import Assumptions, Reading
 from snncompile.frontends.nir.file import Node
 from snncompile.frontends.nir.stateless_nodes import broadcast, check_broadcast
 from snncompile.neurons.base import FloatNeuron, Floats
-from snncompile.neurons.cuba_lif import CubaLif, Reset
+from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.multi_spike_lif import MultiSpikeLif
 from snncompile.neurons.readout import Readout
+from snncompile.neurons.resets import Reset
 from snncompile.synapses.base import Shape
 
 ALWAYS, NEVER = np.asarray(1.0), np.asarray(0.0)

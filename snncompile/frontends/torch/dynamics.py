@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncompile.neurons.base import FloatNeuron, Floats
-from snncompile.neurons.cuba_lif import CubaLif, Reset
+from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.multi_spike_lif import MultiSpikeLif
 from snncompile.neurons.readout import Readout
+from snncompile.neurons.resets import Reset
 from snncompile.synapses.base import Synapses
 
 

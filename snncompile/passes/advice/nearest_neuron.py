@@ -8,25 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.cores.compartments import KEEPERS, compartments_per_neuron
+from snncompile.cores.compartments import compartments_per_neuron
 from snncompile.errors import UnsupportedError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, Population
+from snncompile.neurons.base import Neuron
+from snncompile.neurons.resets import MEANING
 from snncompile.reference.backend import trains
 
-NEAREST = {
-    "delayed_hard": ("hard",),
-    "delayed_soft": ("soft", "hard"),
-    "strict_soft": ("soft", "delayed_soft", "hard"),
-    "soft": ("delayed_soft", "hard"),
-    "hard": ("soft", "delayed_soft"),
-}
-"""Reset -> others that come close, the closest first. Nothing comes close to no reset."""
-MEANING = {
-    "hard": "a spike clears the potential at once",
-    "soft": "a spike subtracts the threshold at once",
-    "delayed_soft": "a spike subtracts the threshold in the next time step",
-}
 SAMPLES = 16
 """Of the calibration data, to see what another reset changes."""
 
@@ -46,33 +35,32 @@ def check_neurons(network: Graph, chip: Chip, calibration: NDArray[Any] | None) 
         try:
             compartments_per_neuron(chip, population)
         except UnsupportedError as error:
-            nearest = _nearest(population, chip)
+            nearest = _nearest(population.neuron, chip)
             if nearest is None:
                 raise
             cost = _cost(network, population, nearest, chip, calibration)
             raise UnsupportedError(f"{error}; {cost}") from None
 
 
-def _nearest(population: Population, chip: Chip) -> str | None:
-    """Return the reset of the nearest neuron that the chip has."""
-    kind = population.neuron.kind
-    name, _, reset = kind.partition("/")
-    others = () if kind in KEEPERS else NEAREST.get(reset, ())
-    return next((other for other in others if f"{name}/{other}" in chip.neurons), None)
+def _nearest(neuron: Neuron, chip: Chip) -> Neuron | None:
+    """Return the nearest neuron that the chip has."""
+    return next((other for other in neuron.alternatives() if other.kind in chip.neurons), None)
 
 
 def _cost(
-    network: Graph, population: Population, reset: str, chip: Chip, data: NDArray[Any] | None
+    network: Graph, population: Population, nearest: Neuron, chip: Chip, data: NDArray[Any] | None
 ) -> str:
-    kind = f"{population.neuron.name}/{reset}"
-    taken = chip.neurons[kind].whole or 1
+    taken = chip.neurons[nearest.kind].whole or 1
     each = f"{taken} compartment{'s' * (taken > 1)} per neuron"
-    text = f"train with the nearest, {kind} ({each}), where {MEANING[reset]}"
+    text = f"train with the nearest, {nearest.kind} ({each})"
+    meaning = MEANING.get(getattr(nearest, "reset", ""))
+    if meaning:
+        text += f", where {meaning}"
     if data is None:
         return f"{text}; give calibration data to see what it would change in this network"
     some = data[:SAMPLES]
     before = trains(network, some)[population.name]
-    after = trains(_with_reset(network, population.neuron.kind, reset), some)[population.name]
+    after = trains(_with(network, population.neuron.kind, nearest.kind), some)[population.name]
     differ = int(np.count_nonzero(before != after))
     return (
         f"{text}; in this network it would change {differ:,} of the {before.size:,} outputs of"
@@ -80,10 +68,14 @@ def _cost(
     )
 
 
-def _with_reset(network: Graph, kind: str, reset: str) -> Graph:
-    """Return a network whose neurons of one kind have another reset."""
+def _with(network: Graph, kind: str, nearest: str) -> Graph:
+    """Return a network whose neurons of one kind are their alternatives of another."""
     populations = tuple(
-        replace(p, neuron=replace(p.neuron, reset=reset)) if p.neuron.kind == kind else p  # type: ignore[call-arg]
+        replace(p, neuron=_alternative(p.neuron, nearest)) if p.neuron.kind == kind else p
         for p in network.populations
     )
     return replace(network, populations=populations)
+
+
+def _alternative(neuron: Neuron, kind: str) -> Neuron:
+    return next(other for other in neuron.alternatives() if other.kind == kind)

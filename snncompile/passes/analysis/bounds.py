@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection
-from snncompile.ir.reports import Bound, Quantity
-from snncompile.neurons.base import IntegerNeuron, Interval
-from snncompile.neurons.fixed import STATE_LIMIT
+from snncompile.ir.reports import Bound
+from snncompile.neurons.base import Effect, IntegerNeuron, Interval
 from snncompile.reference.synapses import at_ones
 from snncompile.synapses.base import IntegerSynapses
 
@@ -55,16 +54,20 @@ def population_bounds(
     """
     name, neuron = population.name, population.neuron
     assert isinstance(neuron, IntegerNeuron)
-    parts = [accumulator(population.size, part) for part in arriving]
-    x = Interval(np.stack([p.low for p in parts]), np.stack([p.high for p in parts]))
-    if not neuron.ports:
-        x = Interval(x.low[0], x.high[0])
+    x = arriving_weights(population, arriving)
     bits = chip.formats.accumulator_bits.whole
     accumulators = (1 << (bits - 1)) - 1 if bits else None
-    found = [_bound(name, "accumulator", x, accumulators)]
-    for state, interval in neuron.bounds(x, steps).items():
-        found.append(_bound(name, cast(Quantity, state), interval, STATE_LIMIT - 1))
+    found = [_bound(name, "accumulator", x, accumulators, "overflows")]
+    for quantity, interval in neuron.bounds(x, steps).items():
+        found.append(_bound(name, quantity, interval, *neuron.width(quantity)))
     return tuple(found)
+
+
+def arriving_weights(population: Population, arriving: Sequence[Arriving]) -> Interval:
+    """Return the accumulated weights of one time step as `IntegerNeuron.bounds` takes them."""
+    parts = [accumulator(population.size, part) for part in arriving]
+    x = Interval(np.stack([p.low for p in parts]), np.stack([p.high for p in parts]))
+    return x if population.neuron.ports else Interval(x.low[0], x.high[0])
 
 
 def accumulator(size: int, arriving: Arriving) -> Interval:
@@ -104,7 +107,7 @@ def _shifted(total: Any, exponent: int) -> Any:
     return total << exponent if exponent >= 0 else total >> -exponent
 
 
-def _bound(population: str, quantity: Quantity, x: Interval, limit: int | None) -> Bound:
+def _bound(population: str, quantity: str, x: Interval, limit: int | None, effect: Effect) -> Bound:
     low, high = np.atleast_1d(*np.broadcast_arrays(x.low, x.high))
     return Bound(
         population=population,
@@ -112,6 +115,7 @@ def _bound(population: str, quantity: Quantity, x: Interval, limit: int | None) 
         low=_known(low.min()),
         high=_known(high.max()),
         limit=limit,
+        effect=effect,
         neuron=int(np.maximum(-low, high).argmax()) % low.shape[-1],
     )
 

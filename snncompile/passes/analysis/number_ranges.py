@@ -9,11 +9,9 @@ import numpy as np
 from snncompile.errors import QuantizeError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
-from snncompile.neurons.convert import limit
+from snncompile.neurons.base import IntegerNeuron
 from snncompile.synapses.base import IntegerSynapses
 
-STEPS = ("window", "start", "doubling", "once", "most")
-"""Parameters of a program of the neuron's own, most count time steps; no chip states a limit."""
 WIDEST = 9
 """Bits of a stored weight; a chip's file may list more, which integer synapses do not know."""
 
@@ -48,33 +46,13 @@ def check(network: IntegerNetwork, chip: Chip) -> None:
 
 
 def _neuron(population: Population, chip: Chip) -> Iterator[str]:
-    formats = chip.formats
-    decay = (1 << (formats.decay_bits.whole or 0)) - 1  # 0 where neurons do not decay
-    width = formats.state_bits.whole or 32
-    state = (1 << (width - 1)) - 1
-    ranges = {
-        "current_decay": (0, decay),
-        "potential_decay": (0, decay),
-        "threshold": (0, limit(formats.threshold_mantissa)),
-        "threshold_decay": (0, decay),
-        "threshold_step": (0, limit(formats.threshold_mantissa)),
-        "negative_threshold": (-limit(formats.threshold_mantissa), 0),
-        "refractory": (0, limit(formats.refractory)),
-        "bias_mantissa": (-limit(formats.bias_mantissa), limit(formats.bias_mantissa)),
-        "bias_exponent": (0, limit(formats.bias_exponent)),
-        "initial": (-state, state),
-        "sin_decay": (-decay - 1, decay + 1),
-        "cos_decay": (-decay - 1, decay + 1),
-        "threshold_level": (0, state),
-        "bias_level": (-state, state),
-        "state_exponent": (0, width),
-        "input_exponent": (0, width),
-        "lowest": (-state, 0),
-    }
-    for name in population.neuron.parameters():
-        if name in STEPS:
+    neuron = population.neuron
+    assert isinstance(neuron, IntegerNeuron)
+    ranges = neuron.ranges(chip.formats)
+    for name in neuron.parameters():
+        if name not in ranges:
             continue
-        value, (low, high) = getattr(population.neuron, name), ranges[name]
+        value, (low, high) = getattr(neuron, name), ranges[name]
         if value.min() < low or value.max() > high:
             worst = value.min() if value.min() < low else value.max()
             yield f"{name} {worst} is outside {low}..{high}"

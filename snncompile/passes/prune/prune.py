@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.base import IntegerNeuron
-from snncompile.neurons.fixed import STATE_SHIFT
-from snncompile.passes.analysis.bounds import accumulator, arriving
+from snncompile.passes.analysis.bounds import arriving, arriving_weights
 from snncompile.passes.base import Pass
 from snncompile.passes.prune.remove_neurons import Kept, shrunk, unit
 from snncompile.synapses.base import Wiring
@@ -21,18 +20,6 @@ from snncompile.synapses.dense import Dense
 from snncompile.synapses.source_range import SourceRange
 
 Mask = NDArray[np.bool_]
-
-ABOVE_ALONE = frozenset(
-    {
-        "adaptive_lif",
-        "bistable_fire",
-        "cuba_lif",
-        "integrate_fire",
-        "refractory_lif",
-        "signed_integrate_fire",
-    }
-)
-"""Neurons whose first spike needs v above their threshold, which is never lowered."""
 
 
 @dataclass(frozen=True)
@@ -126,15 +113,16 @@ def _silent(network: IntegerNetwork, population: Population) -> Mask:
     """Return which neurons provably never fire."""
     neuron = population.neuron
     assert isinstance(neuron, IntegerNeuron)
-    none = np.zeros(population.size, np.bool_)
-    if neuron.name not in ABOVE_ALONE | {"ternary_lif"}:
-        return none
-    (brought,) = arriving(network, population.name, network.into(population.name))
-    v = neuron.bounds(accumulator(population.size, brought), None)["v"]
-    silent = v.high <= neuron.threshold << STATE_SHIFT  # type: ignore[attr-defined]
-    if neuron.name == "ternary_lif":
-        silent = silent & (v.low >= neuron.negative_threshold << STATE_SHIFT)  # type: ignore[attr-defined]
-    return np.asarray(none | silent)
+    intervals = neuron.silent_within()
+    if intervals is None:
+        return np.zeros(population.size, np.bool_)
+    brought = arriving(network, population.name, network.into(population.name))
+    bounds = neuron.bounds(arriving_weights(population, brought), None)
+    silent = np.ones(population.size, np.bool_)
+    for quantity, inside in intervals.items():
+        reached = bounds[quantity]
+        silent &= (reached.low >= inside.low) & (reached.high <= inside.high)
+    return silent
 
 
 def _useful(network: IntegerNetwork) -> dict[str, Mask]:

@@ -12,7 +12,6 @@ import numpy as np
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.base import BINARY, FloatNeuron, Floats
-from snncompile.neurons.convert import limit
 from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.passes.analysis import number_ranges as formats
 from snncompile.passes.quantize.adaptive_rounding import compensated, nearest
@@ -174,18 +173,14 @@ def room(network: Network, population: Population) -> Floats | None:
 def _cap(network: Network, population: Population, chip: Chip) -> Floats:
     """Return the largest scale per channel with which parameters and potentials fit."""
     neuron = population.neuron
+    assert isinstance(neuron, FloatNeuron)
     threshold = _thresholds(population)
-    bias = _per_channel(population, neuron.bias)  # type: ignore[attr-defined]
     held = room(network, population)
     held = ROOM * threshold if held is None else _per_channel(population, held)
-    highest = limit(chip.formats.bias_mantissa) << limit(chip.formats.bias_exponent)
+    scale = np.broadcast_to(neuron.largest_scale(chip.formats), (population.size,))
+    parameters = scale.reshape(population.shape[0], -1).min(axis=1)
     with np.errstate(divide="ignore"):
-        caps = [
-            limit(chip.formats.threshold_mantissa) * 64 / threshold,
-            highest / bias,
-            (STATE_LIMIT - 1) / held,
-        ]
-    return np.asarray(np.min(caps, axis=0))
+        return np.minimum(parameters, (STATE_LIMIT - 1) / held)
 
 
 def _thresholds(population: Population) -> Floats:

@@ -65,11 +65,12 @@ def _weight_error(
 
 
 def _parameter_error(old: Population, new: Population, scale: Any) -> dict[str, float]:
+    assert isinstance(old.neuron, FloatNeuron)
     assert isinstance(new.neuron, IntegerNeuron)
     errors = {}
     for name, value in new.neuron.real().items():
         wanted = getattr(old.neuron, name)
-        if name.endswith("decay"):
+        if old.neuron.is_share(name):
             errors[name] = float(np.abs(value - wanted).max())
         else:
             size = np.abs(wanted).max()

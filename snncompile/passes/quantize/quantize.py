@@ -18,7 +18,6 @@ from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork, Network, Population, Projection
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron, Floats
-from snncompile.neurons.convert import limit
 from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, scaled_bias
 from snncompile.passes.analysis import number_ranges as formats
 from snncompile.passes.analysis.bounds import arriving, population_bounds
@@ -39,9 +38,6 @@ from snncompile.synapses.base import IntegerSynapses, Synapses
 
 CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 """Shares of the largest weight tried as the largest one kept, where there is calibration data."""
-BIASED = ("integrate_fire", "signed_integrate_fire")
-"""Neurons in which a bias is the same as an input that is always there, and in which it is the sum
-over time that counts."""
 CALIBRATION_SAMPLES = 256
 """More calibration samples than these do not change a choice among six clips."""
 CALIBRATION_OUTPUTS = 2**26
@@ -122,7 +118,7 @@ class Quantize(Pass):
         made: Made | None = None
         scale: Floats = np.ones(population.size)
         bits = bits_of(network, population, chip, self.bits)
-        heard = trains if population.neuron.name in BIASED else None
+        heard = trains if _bias_adds_up(population) else None
         for found in candidates(network, population, chip, bits, trains):
             scale = np.repeat(found.scale, population.size // population.shape[0])
             formats_of = tuple(zip(found.exponents, bits, strict=True))
@@ -230,19 +226,13 @@ def _largest(projection: Projection) -> float:
 
 
 def _largest_scale(network: Network, population: Population, chip: Chip) -> float:
-    """Return the largest scale whose threshold, bias and potential are in the chip's ranges."""
-    caps = [2.0**23]
-    initial = np.abs(population.neuron.initial).max()
+    """Return the largest scale whose parameters and potential are in the chip's ranges."""
+    neuron = population.neuron
+    assert isinstance(neuron, FloatNeuron)
+    caps = [2.0**23, neuron.largest_scale(chip.formats).min()]
+    initial = np.abs(neuron.initial).max()
     if initial:
         caps.append((STATE_LIMIT - 1) / initial)
-    for name in ("threshold", "negative_threshold", "threshold_step"):
-        largest = np.abs(getattr(population.neuron, name, 0.0)).max()
-        if largest:
-            caps.append(limit(chip.formats.threshold_mantissa) * 64 / largest)
-    bias = np.abs(getattr(population.neuron, "bias", 0.0)).max()
-    if bias:
-        highest = limit(chip.formats.bias_mantissa) << limit(chip.formats.bias_exponent)
-        caps.append(highest / bias)
     held = room(network, population)
     if held is not None:
         caps.append((STATE_LIMIT - 1) / held.max())
@@ -297,11 +287,11 @@ def _proved(network: Network, made: Made, chip: Chip, steps: int | None) -> bool
 
 
 def _current_holds(network: Network, made: Made, chip: Chip, steps: int | None) -> bool:
-    """Whether accumulator and current provably stay within their widths: there they would wrap."""
+    """Whether the accumulator, and what would wrap, provably stay within their widths."""
     population, projections = made
     brought = arriving(network, population.name, projections)
     found = population_bounds(population, brought, chip, steps)
-    return all(b.holds for b in found if b.quantity in ("accumulator", "u"))
+    return all(b.holds for b in found if b.quantity == "accumulator" or b.effect == "wraps")
 
 
 def _has_room(population: Population, scale: float, trains: Trains | None) -> bool:
@@ -339,6 +329,10 @@ def _make_channels(
     )
 
 
+def _bias_adds_up(population: Population) -> bool:
+    return isinstance(population.neuron, FloatNeuron) and population.neuron.bias_adds_up
+
+
 def _corrected(
     network: Network,
     population: Population,
@@ -348,7 +342,7 @@ def _corrected(
     trains: Trains | None,
 ) -> Made:
     """Return the population with a bias that makes up for what rounding adds on average."""
-    if trains is None or population.neuron.name not in BIASED:
+    if trains is None or not _bias_adds_up(population):
         return made
     total = shift(network, population, made[1], scale, trains)
     neuron = replace(population.neuron, bias=population.neuron.bias - total)  # type: ignore[call-arg, attr-defined]

@@ -66,6 +66,27 @@ def test_holds(low, high, limit, holds, reach):
     assert (bound.holds, bound.reach) == (holds, reach)
 
 
+# What happens beyond the width, in Programs of before and in those that name it.
+EFFECTS = [
+    ("u", {}, "wraps"),
+    ("v", {}, "saturates"),
+    ("real", {}, "saturates"),
+    ("sigma", {}, "overflows"),
+    ("accumulator", {}, "overflows"),
+    ("tired", {"effect": "saturates"}, "saturates"),
+    ("u", {"effect": "overflows"}, "overflows"),
+]
+
+
+@pytest.mark.parametrize("quantity, more, effect", EFFECTS)
+def test_says_what_happens_beyond_the_width(quantity, more, effect):
+    record = {"population": "a", "quantity": quantity, "low": 0, "high": 9, "limit": 5, "neuron": 2}
+    assert str(Bound(**record, **more)) == (
+        f"a: {quantity} can reach 9, the width holds 5: neuron 2 {effect} if all its sources of one"
+        " sign spike in every step"
+    )
+
+
 def test_a_population_that_nothing_feeds_has_only_its_bias():
     network = changed(alone(IntegerIntegrateFire(9, -2, 1)), projections=())
     found = bounds(network, TOY, 5)

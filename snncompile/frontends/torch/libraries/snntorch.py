@@ -21,7 +21,7 @@ from snncompile.frontends.torch.dynamics import Affine, Dynamics
 from snncompile.frontends.torch.libraries.base import Library, Shape, Translate
 from snncompile.frontends.torch.linear_layers import LINEAR
 from snncompile.neurons.base import Floats
-from snncompile.neurons.cuba_lif import Reset
+from snncompile.neurons.resets import Reset
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.scale import Scale
 
