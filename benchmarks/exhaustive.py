@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from snncompile.arrays import Floats, Ints
 from snncompile.hwmodels.schema import Mesh
 
 MOST_CORES = 10
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 def least_hops(graph: csr_array, mesh: Mesh, known: float) -> float:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # each may import itself and what stands above it
     {"hwmodels"},
-    {"errors", "registry", "options"},
+    {"arrays", "errors", "registry", "options"},
     {"ir", "neurons", "synapses"},
     {"files"},
     {"reference", "cores", "checker"},

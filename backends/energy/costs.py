@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Floats
 from snncompile.backends.energy.events import EVENTS, OVERHEADS, SYNAPTIC
 from snncompile.errors import InputError
 from snncompile.hwmodels.costs import CostSet, Price
 from snncompile.hwmodels.records import Number
 from snncompile.hwmodels.schema import Chip
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

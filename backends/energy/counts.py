@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Ints
 from snncompile.backends.energy import kernels
 from snncompile.backends.energy.activity import Activity
 from snncompile.backends.energy.events import COLUMN, EVENTS
@@ -16,8 +17,6 @@ from snncompile.backends.energy.mesh import Mesh, Ways
 from snncompile.backends.energy.routes import Routes, routes
 from snncompile.errors import UnsupportedError
 from snncompile.program import Program
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

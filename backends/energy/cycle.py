@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Floats
 from snncompile.backends.energy import cycle_kernels, sanafe_kernels
 from snncompile.backends.energy.activity import Activity
 from snncompile.backends.energy.costs import Costs
@@ -16,7 +17,6 @@ from snncompile.backends.energy.counts import Machine
 from snncompile.backends.energy.events import COLUMN, SYNAPTIC
 from snncompile.backends.energy.timing import Rules, link_times
 
-Floats = NDArray[np.float64]
 UNLIMITED = 2**30
 """Buffer of a station where the cost set names none."""
 

@@ -9,12 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Ints32
 from snncompile.cores.compartments import compartments_per_neuron
 from snncompile.errors import FitError
 from snncompile.ir.mapping import Site
 from snncompile.program import Program
-
-Ints = NDArray[np.int32]
 
 
 class Part(NamedTuple):
@@ -41,11 +40,11 @@ class Layout:
     """Neurons of the input; the others follow."""
     parts: tuple[Part, ...]
     """Sorted by core, then in the order of the populations."""
-    part_of: Ints
+    part_of: Ints32
     """Part of each neuron, shape (size,)."""
-    core_of: Ints
+    core_of: Ints32
     """Core of each neuron, shape (size,)."""
-    each: Ints
+    each: Ints32
     """Compartments per neuron of each part; 0 for input neurons."""
     sites: tuple[Site, ...]
     """Of each core, those of the input included."""
@@ -62,19 +61,19 @@ class Layout:
         return len(self.sites)
 
     @cached_property
-    def runs(self) -> tuple[NDArray[np.int64], Ints]:
+    def runs(self) -> tuple[NDArray[np.int64], Ints32]:
         """Neurons of one part that follow each other: where each run begins, the end; its part."""
         changes = np.flatnonzero(np.diff(self.part_of)) + 1
         start = np.concatenate([[0], changes, [self.size]])
         return start, self.part_of[start[:-1]]
 
     @cached_property
-    def part_core(self) -> Ints:
+    def part_core(self) -> Ints32:
         """Core of each part."""
         return np.array([part.core for part in self.parts], np.int32)
 
     @cached_property
-    def part_size(self) -> Ints:
+    def part_size(self) -> Ints32:
         """Neurons of each part."""
         return np.bincount(self.part_of, minlength=len(self.parts)).astype(np.int32)
 
@@ -123,7 +122,7 @@ def mapped_input_layout(program: Program, capacity: int) -> Layout:
 
 
 def _layout(
-    program: Program, inputs: Ints, input_sites: tuple[Site, ...], host: int | None
+    program: Program, inputs: Ints32, input_sites: tuple[Site, ...], host: int | None
 ) -> Layout:
     network, mapping = program.network, program.mapping
     names = (network.input.name, *(p.name for p in network.populations))

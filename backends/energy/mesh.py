@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from snncompile.arrays import Ints
 from snncompile.backends.energy.layout import Layout
 from snncompile.hwmodels.schema import Chip
 
-Ints = NDArray[np.int64]
 Cores = NDArray[np.integer[Any]]
 
 EAST, WEST, NORTH, SOUTH = range(4)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Ints, Ints32
 from snncompile.backends.energy import kernels
 from snncompile.backends.energy.layout import Layout
 from snncompile.ir.graph import IntegerNetwork, Projection
@@ -22,9 +23,6 @@ from snncompile.synapses.base import Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.source_range import SourceRange
-
-Ints = NDArray[np.int32]
-Starts = NDArray[np.int64]
 
 KINDS = ("dense", "convolution", "sparse")
 """Kinds of wiring with a price of their own."""
@@ -34,24 +32,24 @@ KINDS = ("dense", "convolution", "sparse")
 class Routes:
     """All axons of a program, sorted by source neuron, then by destination core."""
 
-    axon_start: Starts
+    axon_start: Ints
     """Where the axons of each neuron begin, and the end; shape (neurons + 1,)."""
-    axon_core: Ints
+    axon_core: Ints32
     """Destination core, shape (axons,)."""
-    axon_pair: Ints
+    axon_pair: Ints32
     """Row of `pair_part` and `pair_core`, shape (axons,)."""
-    entry_start: Starts
+    entry_start: Ints
     """Where the entries of each axon begin, and the end; shape (axons + 1,)."""
-    entries: Ints
+    entries: Ints32
     """Of each entry the row of its axon in `pair_part`, -1 if it is not the axon's first; the part
     of the targets; the index in `KINDS`; the number of synapses. Shape (entries, 4)."""
-    pair_part: Ints
+    pair_part: Ints32
     """Pairs of source part and destination core between which there are axons: the part."""
-    pair_core: Ints
+    pair_core: Ints32
     """The core."""
 
     @cached_property
-    def neuron_entry(self) -> Starts:
+    def neuron_entry(self) -> Ints:
         """Where the entries of each neuron begin, and the end; shape (neurons + 1,)."""
         return self.entry_start[self.axon_start]
 
@@ -84,7 +82,7 @@ def routes(network: IntegerNetwork, layout: Layout) -> Routes:
     )
 
 
-def _summed(key: Starts, synapses: NDArray[Any]) -> tuple[Starts, NDArray[Any]]:
+def _summed(key: Ints, synapses: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
     """Return the keys sorted, each once, with the sums of their synapses."""
     order = np.argsort(key, kind="stable")
     key, synapses = key[order], synapses[order]
@@ -110,15 +108,15 @@ def _entries(layout: Layout, p: Projection) -> Table:
     )
 
 
-def _dense(wiring: Any, part: Ints, parts: int) -> Ints:
+def _dense(wiring: Any, part: Ints32, parts: int) -> Ints32:
     each = np.bincount(part, minlength=parts).astype(np.int32)
     return np.broadcast_to(each, (wiring.sources, parts))
 
 
-def _convolution(wiring: Any, part: Ints, parts: int) -> Ints:
+def _convolution(wiring: Any, part: Ints32, parts: int) -> Ints32:
     """Count per group and position: all channels of a group have the same targets."""
     line = (1,) * (2 - len(wiring.kernel))
-    positions: Ints = np.zeros((wiring.groups, *line, *wiring.source_shape[1:], parts), np.int32)
+    positions: Ints32 = np.zeros((wiring.groups, *line, *wiring.source_shape[1:], parts), np.int32)
     kernels.convolution_targets(
         part.reshape(wiring.groups, -1, *line, *wiring.target_shape[1:]),
         positions,
@@ -131,23 +129,23 @@ def _convolution(wiring: Any, part: Ints, parts: int) -> Ints:
     return np.repeat(positions, channels, axis=0).reshape(wiring.sources, parts)
 
 
-def _sparse(wiring: Wiring, part: Ints, parts: int) -> Ints:
-    count: Ints = np.zeros((wiring.sources, parts), np.int32)
+def _sparse(wiring: Wiring, part: Ints32, parts: int) -> Ints32:
+    count: Ints32 = np.zeros((wiring.sources, parts), np.int32)
     kernels.pattern_targets(wiring.pattern.indptr, wiring.pattern.indices, part, count)
     return count
 
 
-def _source_range(wiring: SourceRange, part: Ints, parts: int) -> Ints:
-    count: Ints = np.zeros((wiring.sources, parts), np.int32)
+def _source_range(wiring: SourceRange, part: Ints32, parts: int) -> Ints32:
+    count: Ints32 = np.zeros((wiring.sources, parts), np.int32)
     count[wiring.first : wiring.stop] = _count(wiring.part, part, parts)
     return count
 
 
-def _count(wiring: Wiring, part: Ints, parts: int) -> Ints:
+def _count(wiring: Wiring, part: Ints32, parts: int) -> Ints32:
     return COUNTERS.get(type(wiring), _sparse)(wiring, part, parts)
 
 
-COUNTERS: dict[type, Callable[[Any, Ints, int], Ints]] = {
+COUNTERS: dict[type, Callable[[Any, Ints32, int], Ints32]] = {
     Dense: _dense,
     Convolution: _convolution,
     SourceRange: _source_range,

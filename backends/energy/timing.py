@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Floats
 from snncompile.backends.energy.costs import Costs
 from snncompile.backends.energy.counts import Counts, Machine
 from snncompile.backends.energy.events import COLUMN, EVENTS, RECEIVING, SENDING, TRAVEL
 
-Floats = NDArray[np.float64]
 Rules = Literal["chip", "sanafe"]
 
 

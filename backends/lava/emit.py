@@ -25,6 +25,7 @@ from snncompile.neurons.base import BINARY
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
+from snncompile.synapses.weight_formats import weight_step
 
 if TYPE_CHECKING:
     from snncompile.program import Program
@@ -290,7 +291,7 @@ def _checked(projection: Projection) -> IntegerSynapses:
             f"{where}: delay {projection.delay}, but a synapse of Lava takes one time step;"
             " compile the network first"
         )
-    step = 2 ** (9 - synapses.bits)
+    step = weight_step(synapses.bits)
     low, high = synapses.weight.min(initial=0), synapses.weight.max(initial=0)
     if np.any(synapses.weight % step) or low < -256 or high > 255:
         raise BackendError(

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.ir.graph import Population, Shape
-from snncompile.neurons.base import Floats, Neuron
+from snncompile.neurons.base import Neuron
 
 ALMOST_NONE = 2.0**-40
 """Share of a state lost in one time step where nothing is lost."""

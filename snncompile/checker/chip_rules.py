@@ -19,6 +19,7 @@ from snncompile.ir.graph import IntegerNetwork, Projection
 from snncompile.ir.mapping import Mapping
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.weight_formats import weight_step
 
 Problems = Iterator[str]
 
@@ -63,11 +64,11 @@ def _planes(p: Projection, targets: NDArray[np.int64], by_source: bool) -> NDArr
     """Return which axons each source needs for some targets, as bits."""
     matrix, bits = _matrix(p)[targets], p.synapses.bits  # type: ignore[union-attr]
     found = np.zeros(matrix.shape[1], np.int64)
-    value = matrix.data.astype(np.int64) // (1 << (9 - bits))
+    value = matrix.data.astype(np.int64) // weight_step(bits)
     if by_source:
         planes = 1 * (value > 0) + 2 * (value < 0)
     else:
-        every = p.synapses.weight.astype(np.int64) // (1 << (9 - bits))
+        every = p.synapses.weight.astype(np.int64) // weight_step(bits)
         low, high = int(every.min(initial=0)), int(every.max(initial=0))
         width = max((-low - 1).bit_length() if low else 0, high.bit_length()) + (low < 0)
         planes = value % (1 << width)

@@ -26,6 +26,7 @@ from snncompile.registry import names
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
+from snncompile.synapses.weight_formats import weight_step
 
 ENTRY, HEAD, LONGEST_GAP = 60, 10, 32
 WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 8)
@@ -93,8 +94,11 @@ def _bits(synapses: IntegerSynapses, s: Slice, block: MemoryBlock) -> int:
 def _hold(bits: int, told: int, weight: NDArray[np.int64], shared_sign: bool) -> bool:
     """Return whether so many bits hold all weights."""
     if shared_sign:
-        return not (weight % (1 << (8 - bits))).any() and int(abs(weight).max(initial=0)) <= 255
-    return bits >= told or not (weight % (1 << (9 - bits))).any()
+        return (
+            not (weight % weight_step(bits, shared_sign=True)).any()
+            and int(abs(weight).max(initial=0)) <= 255
+        )
+    return bits >= told or not (weight % weight_step(bits)).any()
 
 
 def _stored(synapses: IntegerSynapses, s: Slice) -> Iterator[NDArray[np.int64]]:

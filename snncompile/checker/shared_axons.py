@@ -7,12 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Ints
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping
 from snncompile.synapses.convolution import Convolution
-
-Ints = NDArray[np.int64]
-
 
 Shared = dict[tuple[int, int], tuple[int, int]]
 

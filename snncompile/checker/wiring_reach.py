@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Bools
 from snncompile.ir.mapping import Slice
 from snncompile.synapses.base import Wiring
 from snncompile.synapses.convolution import Convolution
@@ -17,7 +18,6 @@ from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.source_range import SourceRange
 
-Bools = NDArray[np.bool_]
 Positions = tuple[int, ...]
 """Targets of a row on its core, counted from the first one."""
 

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from snncompile.neurons.base import BINARY, Floats
+from snncompile.arrays import Floats
+from snncompile.neurons.base import BINARY
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import Shape, Synapses
 from snncompile.synapses.compose import composed

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from snncompile.arrays import Floats
 from snncompile.conversion.ann import Ann
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
@@ -20,7 +21,6 @@ from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
-from snncompile.neurons.base import Floats
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.timing.retime import Retime
 

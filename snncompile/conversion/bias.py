@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from snncompile.arrays import Floats
 from snncompile.conversion.ann import Layer
 from snncompile.conversion.layerwise import Trains, drives, needed, sent, shown
 from snncompile.ir.graph import Network, Population
-from snncompile.neurons.base import Floats
 
 SAMPLES = 128, 32
 """More calibration samples than the first change a mean per channel little; the second is enough in

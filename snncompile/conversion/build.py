@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from snncompile.arrays import Floats
 from snncompile.conversion.ann import INPUT, Ann, normalized
 from snncompile.conversion.bias import calibrated
 from snncompile.conversion.method import Direct, Method
@@ -16,7 +17,7 @@ from snncompile.conversion.spike_trains import SpikeTrains
 from snncompile.errors import InputError
 from snncompile.ir.coding import Coding, Kind
 from snncompile.ir.graph import Input, Network
-from snncompile.neurons.base import Floats, Interval
+from snncompile.neurons.base import Interval
 
 PIXEL = 255
 """Whole numbers up to here are shown as they are: pixels."""

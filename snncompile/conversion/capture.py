@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from snncompile.arrays import Floats
 from snncompile.conversion.ann import INPUT, Ann, Layer, Term
 from snncompile.conversion.rate_norm import RateNorm
 from snncompile.errors import ImportMismatchError, InputError, SnnCompileError, UnsupportedError
@@ -28,7 +29,6 @@ from snncompile.frontends.torch.run_module import (
     working_copy,
 )
 from snncompile.frontends.torch.trace import Call, Trace
-from snncompile.neurons.base import Floats
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.compose import composed
 from snncompile.synapses.scale import Scale

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from snncompile.arrays import Floats
 from snncompile.conversion.ann import Ann, Layer
-from snncompile.neurons.base import Floats
 
 Per = Literal["channel", "layer"]
 

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from snncompile.arrays import Floats
 from snncompile.conversion.ann import Layer
 from snncompile.conversion.layerwise import arriving, drives, needed, sent, shown
 from snncompile.conversion.scales import Per, Percentile
 from snncompile.ir.graph import Network
-from snncompile.neurons.base import Floats
 
 SAMPLES = 32
 """Most calibration samples whose spikes are looked at."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from snncompile.arrays import Ints
 from snncompile.cores import axon_counts, resources
 from snncompile.cores import synapses_of_slice as demand
 from snncompile.cores.axon_counts import Listening
@@ -28,7 +28,6 @@ from snncompile.ir.mapping import Mapping, Slice
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 
-Ints = NDArray[np.int64]
 LIMITS = (7, 3, 2)
 """Synapse formats that each block may use, tried in turn until its core has few enough."""
 

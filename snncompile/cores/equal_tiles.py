@@ -8,9 +8,9 @@ from itertools import product
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from snncompile.arrays import Ints
+
 Shape3 = tuple[int, int, int]
 """(height, width, channels)."""
 

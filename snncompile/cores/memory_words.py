@@ -15,13 +15,13 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Ints
 from snncompile.cores.row_encoding import LOIHI1_ROWS, NEGATIVE, POSITIVE, Encoding, encode
 from snncompile.cores.row_encoding import Rows as Written
 from snncompile.cores.row_formats import Format
 from snncompile.cores.weight_bits import Weights
 from snncompile.hwmodels.schema import Chip
 
-Ints = NDArray[np.int64]
 Runs = tuple[tuple[int, int], ...]
 """Targets of a row as (first, length) of each stretch without gaps, counted from the first one."""
 

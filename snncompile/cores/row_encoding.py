@@ -30,11 +30,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from snncompile.arrays import Ints
 from snncompile.cores.row_formats import Format, merged
 from snncompile.hwmodels.schema import Chip
-
-Ints = NDArray[np.int64]
-
 
 KINDS = ("sparse", "run_length", "dense1", "dense2")
 MIXED, POSITIVE, NEGATIVE = 1, 2, 3

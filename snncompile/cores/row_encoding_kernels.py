@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from snncompile.arrays import Ints
 
 SPARSE, RUN_LENGTH, DENSE1, DENSE2 = range(4)
 

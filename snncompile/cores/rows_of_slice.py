@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Ints
 from snncompile.cores.row_encoding import Rows
 from snncompile.cores.synapses_of_slice import compartments
 from snncompile.ir.mapping import Slice
@@ -22,7 +23,6 @@ from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
 
-Ints = NDArray[np.int64]
 Line = tuple[tuple[int, ...], tuple[int, ...]]
 """Targets of a source along one axis, counted from the first one, and the taps they are met by."""
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from snncompile.arrays import Ints
 from snncompile.cores.row_encoding import LOIHI1_ROWS, fewest_bits
 from snncompile.ir.mapping import Slice
 from snncompile.synapses.base import IntegerSynapses
@@ -18,7 +18,6 @@ from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.sparse import Sparse
 
-Ints = NDArray[np.int64]
 Signs = Literal["positive", "negative", "by source", "mixed"]
 
 

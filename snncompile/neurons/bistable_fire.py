@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from snncompile.neurons.base import Floats, Interval, State, beyond
+from snncompile.arrays import Floats
+from snncompile.neurons.base import Interval, State, beyond
 from snncompile.neurons.cyclic import Cyclic, IntegerCyclic, moment
 from snncompile.neurons.fixed import STATE_SHIFT, saturate
 

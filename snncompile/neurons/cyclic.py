@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Floats, Ints
 from snncompile.neurons import convert
-from snncompile.neurons.base import (
-    FloatNeuron,
-    Floats,
-    IntegerNeuron,
-    Interval,
-    Ints,
-    Role,
-    current_bounds,
-)
+from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, Role, current_bounds
 from snncompile.neurons.fixed import STATE_SHIFT, scaled_bias, wrap
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Floats, Ints
 from snncompile.neurons import convert, delta_code
-from snncompile.neurons.base import FloatNeuron, Floats, IntegerNeuron, Interval, Ints, State
+from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, State
 from snncompile.neurons.fixed import wrap_word
 
 if TYPE_CHECKING:

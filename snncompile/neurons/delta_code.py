@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from snncompile.arrays import Ints
 from snncompile.errors import QuantizeError
-from snncompile.neurons.base import Interval, Ints, beyond, grown
+from snncompile.neurons.base import Interval, beyond, grown
 from snncompile.neurons.fixed import WORD_LIMIT
 
 SPIKE_EXPONENT = 6

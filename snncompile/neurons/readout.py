@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Floats, Ints
 from snncompile.neurons import convert
 from snncompile.neurons.base import (
     FloatNeuron,
-    Floats,
     IntegerNeuron,
     Interval,
-    Ints,
     State,
     beyond,
     current_bounds,

@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from snncompile.arrays import Floats, Ints
 from snncompile.neurons import convert
-from snncompile.neurons.base import (
-    FloatNeuron,
-    Floats,
-    IntegerNeuron,
-    Interval,
-    Ints,
-    State,
-    Width,
-)
+from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, State, Width
 from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, saturate, shrunk
 
 if TYPE_CHECKING:

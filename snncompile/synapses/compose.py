@@ -8,9 +8,9 @@ from math import gcd, prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.synapses.base import Shape, Synapses, Wiring
 from snncompile.synapses.convolution import Convolution
@@ -21,8 +21,6 @@ from snncompile.synapses.sparse import Sparse
 
 LARGEST = 2**26
 """Synapses that a composition without structure may have: 512 MiB of weights."""
-
-Floats = NDArray[np.float64]
 
 
 def composed(outer: Synapses, inner: Synapses) -> Synapses:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Ints
 from snncompile.errors import FitError
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Slice
 from snncompile.synapses.base import IntegerSynapses
-
-Ints = NDArray[np.int64]
+from snncompile.synapses.weight_formats import weight_step
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def synapses_of(projection: Projection) -> IntegerSynapses:
 
 def units(weight: NDArray[np.int16], bits: int) -> Ints:
     """Return weights in steps of their number of bits: 8-bit weights are even, 4-bit ones of 32."""
-    return weight.astype(np.int64) >> (9 - bits)
+    return weight.astype(np.int64) // weight_step(bits)
 
 
 def whole(population: Population, core: int) -> Slice:

@@ -9,10 +9,11 @@ from math import prod
 import numpy as np
 import torch
 
+from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.nir.file import Node
 from snncompile.frontends.nir.stateless_nodes import Applied
-from snncompile.neurons.base import BINARY, Floats
+from snncompile.neurons.base import BINARY
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import Shape, Synapses
 from snncompile.synapses.compose import composed, merged

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from snncompile.arrays import Floats
 from snncompile.frontends.nir.file import Node
 from snncompile.frontends.nir.neurons import Dynamics
 from snncompile.ir.graph import Shape
-from snncompile.neurons.base import FloatNeuron, Floats
+from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.readout import Readout

@@ -15,11 +15,12 @@ from typing import Any, cast
 
 import numpy as np
 
+from snncompile.arrays import Floats
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends.nir.assumptions import Assumptions, Reading
 from snncompile.frontends.nir.file import Node
 from snncompile.frontends.nir.stateless_nodes import broadcast, check_broadcast
-from snncompile.neurons.base import FloatNeuron, Floats
+from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.multi_spike_lif import MultiSpikeLif

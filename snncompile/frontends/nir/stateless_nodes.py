@@ -8,10 +8,10 @@ from math import prod
 
 import numpy as np
 
+from snncompile.arrays import Floats
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends.nir.file import PASS, Node
 from snncompile.frontends.torch.linear_layers import share
-from snncompile.neurons.base import Floats
 from snncompile.synapses.base import Shape, Synapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import dense

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch import known_layers as torch_layers
 from snncompile.frontends.torch.drive import Source
@@ -23,7 +24,7 @@ from snncompile.frontends.torch.multiply_out import (
     through,
 )
 from snncompile.ir.graph import Input, Network, Population, Projection, Shape
-from snncompile.neurons.base import FloatNeuron, Floats
+from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.synapses.dense import dense
 

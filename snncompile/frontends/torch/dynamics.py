@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snncompile.neurons.base import FloatNeuron, Floats
+from snncompile.arrays import Floats
+from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.multi_spike_lif import MultiSpikeLif
 from snncompile.neurons.readout import Readout

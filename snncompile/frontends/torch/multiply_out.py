@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch import known_layers as torch_layers
 from snncompile.frontends.torch.drive import Drive, Gather, Part, Plus, Scaled, Source, Through
 from snncompile.frontends.torch.dynamics import Affine
 from snncompile.frontends.torch.layer_graph import LayerGraph
-from snncompile.neurons.base import Floats, Interval
+from snncompile.neurons.base import Interval
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.compose import composed, merged

@@ -16,6 +16,7 @@ from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes.analysis import number_ranges as formats
 from snncompile.passes.split_fan_in.split_fan_in import accumulated
 from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.weight_formats import weight_step
 
 Cut = Callable[[IntegerNetwork, Chip], tuple[Slice, ...]]
 OTHER_BITS = (6, 5, 4, 3, 2)
@@ -139,7 +140,7 @@ def with_bits(network: IntegerNetwork, bits: int) -> IntegerNetwork | None:
 
 
 def _rounded(synapses: IntegerSynapses, bits: int) -> IntegerSynapses:
-    step, top = formats.step(bits), formats.top(bits)
+    step, top = weight_step(bits), formats.top(bits)
     weight = np.clip(np.rint(synapses.weight / step) * step, -top - step, top)
     return replace(synapses, weight=weight.astype(synapses.weight.dtype), bits=bits)
 

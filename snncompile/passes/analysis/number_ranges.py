@@ -11,19 +11,15 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.base import IntegerNeuron
 from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.weight_formats import weight_step
 
 WIDEST = 9
 """Bits of a stored weight; a chip's file may list more, which integer synapses do not know."""
 
 
-def step(bits: int) -> int:
-    """Return the distance of two weights: 2 for 8 bits, as Lava stores signed weights times two."""
-    return 1 << (9 - bits)
-
-
 def top(bits: int) -> int:
     """Return the largest weight of both signs: 254 for 8 bits."""
-    return ((1 << (bits - 1)) - 1) * step(bits)
+    return ((1 << (bits - 1)) - 1) * weight_step(bits)
 
 
 def check_bits(bits: int, chip: Chip) -> None:
@@ -72,5 +68,5 @@ def _synapses(projection: Projection, chip: Chip) -> Iterator[str]:
         return
     if weight.min() < -256 or weight.max() > 255:
         yield f"weights {weight.min()}..{weight.max()} are outside -256..255"
-    if np.any(weight % step(synapses.bits)):
-        yield f"weights of {synapses.bits} bits must be multiples of {step(synapses.bits)}"
+    if np.any(weight % weight_step(synapses.bits)):
+        yield f"weights of {synapses.bits} bits must be multiples of {weight_step(synapses.bits)}"

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from snncompile.arrays import Floats, Ints
 from snncompile.cores.axon_counts import Listening, listening
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
@@ -15,8 +16,6 @@ from snncompile.ir.mapping import Mapping, Site
 from snncompile.ir.region import Region
 from snncompile.reference.simulate import batches
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Rates = dict[str, Floats]
 Flow = tuple[Ints, Ints, Floats]
 """Cores that send, cores that they send to, spikes per time step."""

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from snncompile.arrays import Floats, Ints
+
 COPY = 0.01
 """Hops that a copy to another core of the same tile counts as: fewer copies are better."""
 TRIALS = 200

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Ints
 from snncompile.cores import resources, usage
 from snncompile.cores.resources import ADDED, DIFFERENT
 from snncompile.hwmodels.schema import Chip
@@ -25,7 +26,6 @@ from snncompile.passes.partition.pack_slices import packed_on, settled
 from snncompile.passes.place.place import sites
 from snncompile.passes.place.placements import Slots
 
-Ints = NDArray[np.int64]
 Cut = tuple[Sequence[Slice], Sequence[dict[str, int]]]
 """Slices, and what each takes on a core of its own."""
 MOST_MOVES = 1_000_000

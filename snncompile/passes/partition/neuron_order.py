@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
+from snncompile.arrays import Ints
 from snncompile.passes.place.metis import parts
 from snncompile.synapses.base import Wiring
 
-Ints = NDArray[np.int64]
 FINER = 16
 """Parts for each slice there would be otherwise: small ones leave little room unused."""
 MOST_PARTS = 1024

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Floats
 from snncompile.cores import resources
 from snncompile.cores import synapses_of_slice as demand
 from snncompile.cores.resources import ADDED, DIFFERENT, Entries
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Slice
-
-Floats = NDArray[np.float64]
 
 
 def packed(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from snncompile.arrays import Floats, Ints
+
 TRIALS = 200
 """Swaps whose effect is measured before the first is made."""
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from snncompile.arrays import Ints
 from snncompile.passes.place.metis import parts
-
-Ints = NDArray[np.int64]
 
 
 def assigned(graph: csr_array, capacity: int, *, linear: bool = False) -> Ints:

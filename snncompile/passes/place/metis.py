@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-Ints = NDArray[np.int64]
+from snncompile.arrays import Ints
+
 LARGEST_WEIGHT = 10_000
 """Weights are made whole numbers up to this; METIS adds them up in 32 bits."""
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from snncompile.cores import chip_rules as fit
@@ -19,8 +18,6 @@ from snncompile.passes.analysis.traffic import Flows, flows, load, rates
 from snncompile.passes.base import Pass
 from snncompile.passes.place.assign_chips import assigned
 from snncompile.passes.place.placements import PLACEMENTS, Slots
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from snncompile.arrays import Ints
 from snncompile.hwmodels.schema import Mesh
 from snncompile.passes.place.anneal_cores import anneal
 from snncompile.passes.place.metis import parts
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 MOVES_PER_CORE = 2000
 MOST_MOVES = 2_000_000
 STARTS = 3

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Bools
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.base import IntegerNeuron
@@ -18,8 +19,6 @@ from snncompile.synapses.base import Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.source_range import SourceRange
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -103,13 +102,13 @@ def _may_go(network: IntegerNetwork, population: Population) -> bool:
     return population.name != network.output and unit(network, population.name) is not None
 
 
-def _whole_units(network: IntegerNetwork, population: Population, stay: Mask) -> Mask:
+def _whole_units(network: IntegerNetwork, population: Population, stay: Bools) -> Bools:
     """Return which neurons stay if those that can only go together stay together."""
     size = unit(network, population.name) or population.size
     return np.repeat(stay.reshape(-1, size).any(axis=1), size)
 
 
-def _silent(network: IntegerNetwork, population: Population) -> Mask:
+def _silent(network: IntegerNetwork, population: Population) -> Bools:
     """Return which neurons provably never fire."""
     neuron = population.neuron
     assert isinstance(neuron, IntegerNeuron)
@@ -125,7 +124,7 @@ def _silent(network: IntegerNetwork, population: Population) -> Mask:
     return silent
 
 
-def _useful(network: IntegerNetwork) -> dict[str, Mask]:
+def _useful(network: IntegerNetwork) -> dict[str, Bools]:
     """Return which neurons have a path of synapses other than zero to one that has to stay."""
     useful = {p.name: np.full(p.size, not _may_go(network, p)) for p in network.populations}
     useful[network.input.name] = np.zeros(network.input.size, np.bool_)
@@ -142,7 +141,7 @@ def _useful(network: IntegerNetwork) -> dict[str, Mask]:
     return useful
 
 
-def _reaching(projection: Projection, targets: Mask) -> Mask:
+def _reaching(projection: Projection, targets: Bools) -> Bools:
     """Return which sources have a synapse other than zero to some of the targets.
 
     Before a convolution by whole channels: one that reaches the target does so with all neurons.
@@ -155,7 +154,7 @@ def _reaching(projection: Projection, targets: Mask) -> Mask:
     return _from(wiring, weight, targets)
 
 
-def _from(wiring: Wiring, weight: NDArray[Any], targets: Mask) -> Mask:
+def _from(wiring: Wiring, weight: NDArray[Any], targets: Bools) -> Bools:
     if isinstance(wiring, Dense):
         rows = weight if targets.all() else weight[targets]
         return np.asarray(rows.any(axis=0))

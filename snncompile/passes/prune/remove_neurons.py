@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Array
 from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection, Shape
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
@@ -101,19 +102,16 @@ def _projection(
 
 
 Weights = NDArray[np.int16]
-Places = NDArray[Any]
 
 
-def _dense(
-    wiring: Dense, weight: Weights, source: Places, target: Places
-) -> tuple[Wiring, Weights]:
+def _dense(wiring: Dense, weight: Weights, source: Array, target: Array) -> tuple[Wiring, Weights]:
     if (len(target), len(source)) == weight.shape:
         return wiring, weight
     return Dense(len(target), len(source)), weight[np.ix_(target, source)]
 
 
 def _convolution(
-    wiring: Convolution, weight: Weights, source: Places, target: Places
+    wiring: Convolution, weight: Weights, source: Array, target: Array
 ) -> tuple[Wiring, Weights]:
     if (len(target), len(source)) == (wiring.targets, wiring.sources):
         return wiring, weight
@@ -124,12 +122,12 @@ def _convolution(
     return left, weight[np.ix_(targets, sources)]
 
 
-def _channels(kept: Places, space: int) -> Places:
+def _channels(kept: Array, space: int) -> Array:
     return kept[::space] // space
 
 
 def _sparse(
-    wiring: Sparse, weight: Weights, source: Places, target: Places
+    wiring: Sparse, weight: Weights, source: Array, target: Array
 ) -> tuple[Wiring, Weights]:
     new_source, new_target = _numbers(source, wiring.sources), _numbers(target, wiring.targets)
     stay = (weight != 0) & (new_source[wiring.source] >= 0) & (new_target[wiring.target] >= 0)
@@ -140,9 +138,7 @@ def _sparse(
     return Sparse(*ends, len(target), len(source)), weight[stay]
 
 
-def _scale(
-    wiring: Scale, weight: Weights, source: Places, target: Places
-) -> tuple[Wiring, Weights]:
+def _scale(wiring: Scale, weight: Weights, source: Array, target: Array) -> tuple[Wiring, Weights]:
     if len(source) == len(target) == wiring.size:
         return wiring, weight
     if np.array_equal(source, target):
@@ -154,7 +150,7 @@ def _scale(
 
 
 def _source_range(
-    wiring: SourceRange, weight: Weights, source: Places, target: Places
+    wiring: SourceRange, weight: Weights, source: Array, target: Array
 ) -> tuple[Wiring, Weights]:
     if (len(target), len(source)) == (wiring.targets, wiring.sources):
         return wiring, weight
@@ -164,7 +160,7 @@ def _source_range(
     return SourceRange(part, begin, len(source)), left
 
 
-def _numbers(kept: Places, size: int) -> Places:
+def _numbers(kept: Array, size: int) -> Array:
     """Return the new number of each neuron, -1 for those that go."""
     numbers = np.full(size, -1)
     numbers[kept] = np.arange(len(kept))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from snncompile.neurons.base import Floats
+from snncompile.arrays import Floats
 from snncompile.synapses.convolution import Convolution
 
 DAMPING = 0.01

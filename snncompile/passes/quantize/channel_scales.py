@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from snncompile.arrays import Floats
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Network, Population, Projection
-from snncompile.neurons.base import BINARY, FloatNeuron, Floats
+from snncompile.neurons.base import BINARY, FloatNeuron
 from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.passes.analysis import number_ranges as formats
 from snncompile.passes.quantize.adaptive_rounding import compensated, nearest
@@ -22,6 +23,7 @@ from snncompile.synapses.compose import composed
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.weight_formats import weight_step
 
 SHARES = np.linspace(1.0, 0.75, 26)
 """Of the largest scale, tried per channel: one in which single weights round well is worth more
@@ -200,7 +202,7 @@ def _power(trains: Trains | None, source: str) -> float:
 
 def _rounding(units: Floats, scales: Floats, bits: int) -> Floats:
     """Return the mean squared rounding error for each scale, (scales, channels)."""
-    errors, step, top = [], formats.step(bits), formats.top(bits)
+    errors, step, top = [], weight_step(bits), formats.top(bits)
     for scale in scales:
         own = units * scale[:, None, None]
         wrong = (nearest(own / step, top // step) * step - own) / scale[:, None, None]
@@ -229,7 +231,7 @@ def integers(
     assert isinstance(projection.synapses, Synapses)
     diagonal = Synapses(Scale(size, per_neuron=True), scale / 64 / 2.0**exponent)
     scaled = composed(diagonal, projection.synapses)
-    top, step = formats.top(bits), formats.step(bits)
+    top, step = formats.top(bits), weight_step(bits)
     if trains is not None and bits <= FEW_BITS and isinstance(scaled.wiring, Convolution):
         rates = trains[projection.source].double().mean(dim=1)
         rounded = compensated(scaled.wiring, scaled.weight / step, rates, top // step)

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snncompile.arrays import Floats
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.ir.reports import QuantizedLayer
-from snncompile.neurons.base import FloatNeuron, Floats, IntegerNeuron
+from snncompile.neurons.base import FloatNeuron, IntegerNeuron
 from snncompile.passes.quantize.channel_scales import real_weight
 from snncompile.reference.runner import Trains
 from snncompile.reference.simulate import replay

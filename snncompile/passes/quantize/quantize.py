@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from snncompile.arrays import Floats
 from snncompile.cores.compartments import compartments_per_neuron
 from snncompile.errors import QuantizeError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork, Network, Population, Projection
 from snncompile.ir.reports import QuantizedLayer
-from snncompile.neurons.base import FloatNeuron, Floats
+from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, scaled_bias
 from snncompile.passes.analysis import number_ranges as formats
 from snncompile.passes.analysis.bounds import arriving, population_bounds
@@ -35,6 +36,7 @@ from snncompile.passes.quantize.errors import Made, report, unit
 from snncompile.reference.runner import Trains
 from snncompile.reference.simulate import batches
 from snncompile.synapses.base import IntegerSynapses, Synapses
+from snncompile.synapses.weight_formats import weight_step
 
 CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 """Shares of the largest weight tried as the largest one kept, where there is calibration data."""
@@ -269,7 +271,7 @@ def _with_netx_bias(population: Population) -> Population:
 def _integer(projection: Projection, scale: float, exponent: int, bits: int) -> IntegerSynapses:
     """Return the weights times `scale` as integers, with the smallest exponent that holds them."""
     assert isinstance(projection.synapses, Synapses)
-    weight, top, step = projection.synapses.weight, formats.top(bits), formats.step(bits)
+    weight, top, step = projection.synapses.weight, formats.top(bits), weight_step(bits)
     largest = _largest(projection) * scale
     if largest:
         spare = floor(log2(top) + exponent - log2(largest) + 1e-9)

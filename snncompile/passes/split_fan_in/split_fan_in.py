@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.arrays import Ints32
 from snncompile.cores import axon_counts, resources
 from snncompile.cores import synapses_of_slice as demand
 from snncompile.cores.convolution_reach import fan_in
@@ -32,8 +33,7 @@ from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.source_range import split, splits
 from snncompile.synapses.sparse import Sparse
-
-Indices = NDArray[np.int32]
+from snncompile.synapses.weight_formats import weight_step
 
 Hop = tuple[IntegerSynapses, IntegerSynapses]
 """Synapses into and out of relays."""
@@ -214,7 +214,7 @@ def _hops(synapses: IntegerSynapses, count: int) -> Iterator[Hop]:
     relay, into = _relays(wiring, count)
     first = Sparse(relay, wiring.source, len(into), wiring.sources)
     second = Sparse(into, np.arange(len(into), dtype=np.int32), wiring.targets, len(into))
-    weights = np.full(len(into), formats.step(synapses.bits))
+    weights = np.full(len(into), weight_step(synapses.bits))
     yield (
         replace(_whole(synapses), wiring=first, weight=weight),
         replace(synapses, wiring=second, weight=weights),
@@ -223,12 +223,12 @@ def _hops(synapses: IntegerSynapses, count: int) -> Iterator[Hop]:
 
 def _whole(synapses: IntegerSynapses) -> IntegerSynapses:
     """Return the synapses with the exponent that makes whole numbers of the weights' multiples."""
-    return replace(synapses, exponent=1 - formats.step(synapses.bits).bit_length())
+    return replace(synapses, exponent=1 - weight_step(synapses.bits).bit_length())
 
 
 def _sums(synapses: IntegerSynapses) -> IntegerSynapses:
     """Return the synapses that bring the sums of all of one population of relays."""
-    step = np.asarray(formats.step(synapses.bits))
+    step = np.asarray(weight_step(synapses.bits))
     return replace(synapses, wiring=Scale(synapses.wiring.targets), weight=step)
 
 
@@ -240,7 +240,7 @@ def _listed(synapses: IntegerSynapses) -> tuple[Sparse, NDArray[np.int16]]:
     return wiring, matrix.data[order]
 
 
-def _relays(wiring: Sparse, count: int) -> tuple[Indices, Indices]:
+def _relays(wiring: Sparse, count: int) -> tuple[Ints32, Ints32]:
     """Return the relay of each synapse and the target of each relay.
 
     The sources of a target are split evenly in order. Relays of the same part of the sources lie

@@ -9,9 +9,8 @@ from math import prod
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from snncompile.arrays import Array
 
 
 def kernels() -> Any:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from snncompile.arrays import Array
 from snncompile.neurons.base import BINARY, Interval
-from snncompile.reference.fast.base import Array, Scratch, Way, Ways, kernels
+from snncompile.reference.fast.base import Scratch, Way, Ways, kernels
 from snncompile.reference.fast.crossovers import convolution_crossover
 from snncompile.reference.fast.layout import turned
 from snncompile.reference.fast.matrix import (

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from snncompile.arrays import Array
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 BLOCK = 1024

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from snncompile.arrays import Array
 from snncompile.neurons.base import BINARY, Interval
-from snncompile.reference.fast.base import Array, Scratch, Way, Ways, kernels
+from snncompile.reference.fast.base import Scratch, Way, Ways, kernels
 from snncompile.reference.fast.crossovers import dense_crossover
 from snncompile.reference.synapses import Apply, bind
 from snncompile.synapses.base import IntegerSynapses

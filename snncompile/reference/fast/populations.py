@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from snncompile.arrays import Array
 from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
 from snncompile.neurons.base import BINARY, Interval, Neuron
 from snncompile.neurons.bistable_fire import IntegerBistableFire
@@ -34,7 +34,6 @@ from snncompile.neurons.ternary_lif import IntegerTernaryLif
 from snncompile.reference.fast.base import Scratch, Way, Ways, kernels
 from snncompile.reference.fast.layout import order
 
-Array = NDArray[Any]
 Place = tuple[int, int, int, int]
 Kernel = Callable[[Array, Array, Place, Array, Array], bool]
 """(drive, out, place and shift, state, charged): see `neuron_kernels.py`."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from snncompile.arrays import Array
 from snncompile.reference.fast.layout import turned
 from snncompile.synapses.source_range import SourceRange
 
 if TYPE_CHECKING:
     from snncompile.reference.fast.base import Scratch, Way, Ways
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snncompile.arrays import Array
 from snncompile.neurons.base import Interval
-from snncompile.reference.fast.base import Array, Scratch, Ways, kernels
+from snncompile.reference.fast.base import Scratch, Ways, kernels
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.sparse import Sparse
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from snncompile.reference.fast.fixed_point import Array, compiled
+from snncompile.arrays import Array
+from snncompile.reference.fast.fixed_point import compiled
 
 WORD = 8
 """Sources looked at together: most words hold no spike."""

@@ -13,6 +13,7 @@ from snncompile.neurons.readout import IntegerReadout
 from snncompile.passes.analysis import number_ranges as formats
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.synapses.dense import integer_dense
+from snncompile.synapses.weight_formats import weight_step
 
 GOOD = integer_chain(2, 3, 1)
 
@@ -178,7 +179,7 @@ def test_refuses_bits(bits, chip, message):
     "bits, step, top", [(2, 128, 128), (3, 64, 192), (6, 8, 248), (8, 2, 254), (9, 1, 255)]
 )
 def test_weights_of_so_many_bits(bits, step, top):
-    assert (formats.step(bits), formats.top(bits)) == (step, top)
+    assert (weight_step(bits), formats.top(bits)) == (step, top)
     every = np.arange(-256, 256)
     signed = every[every % step == 0]
     assert len(signed) == 2**bits

@@ -21,6 +21,7 @@ from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import dense
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.weight_formats import weight_step
 
 WIRING = Convolution((2, 5, 5), 2, (3, 3), (1, 1), (1, 1), (1, 1))
 
@@ -102,7 +103,7 @@ def test_every_weight_is_within_half_a_step(seed, bits, shortcut, phase):
     scale = a.neuron.threshold * 64.0
     for old, new in zip(made.into("a"), done.network.into("a"), strict=True):
         real = real_weight(new.synapses, scale / 64)
-        unit = 2.0**new.synapses.exponent * formats.step(bits) * 64 / scale
+        unit = 2.0**new.synapses.exponent * weight_step(bits) * 64 / scale
         unit = unit.reshape(2, 25)[:, 0].reshape(2, 1, 1, 1) if real.ndim == 4 else unit
         rounding_of_the_threshold = 0.01 * np.abs(old.synapses.weight)
         assert (np.abs(real - old.synapses.weight) <= unit / 2 + rounding_of_the_threshold).all()

@@ -32,6 +32,7 @@ from snncompile.passes.quantize import quantize
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.dense import dense
+from snncompile.synapses.weight_formats import weight_step
 
 SEEDS = st.integers(0, 10**9)
 BITS = (2, 3, 4, 5, 6, 8)
@@ -151,8 +152,8 @@ def test_text(golden):
 
 def half_steps(old, new, scale: float):
     """Return the weight differences in steps of the integer format."""
-    unit = 64 * 2.0**new.exponent * formats.step(new.bits) / scale
-    return np.abs(new.weight * (unit / formats.step(new.bits)) - old.weight) / unit
+    unit = 64 * 2.0**new.exponent * weight_step(new.bits) / scale
+    return np.abs(new.weight * (unit / weight_step(new.bits)) - old.weight) / unit
 
 
 @settings(max_examples=60)

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch.dynamics import Affine, Dynamics
 from snncompile.frontends.torch.libraries.base import Given, Left, Library, Shape, Time, Translate
-from snncompile.neurons.base import Floats
 from snncompile.synapses.dense import dense
 
 

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch.dynamics import Affine, Dynamics
 from snncompile.frontends.torch.libraries.base import Given, Library, Shape, Time, Translate
 from snncompile.frontends.torch.linear_layers import LINEAR, Row
-from snncompile.neurons.base import Floats
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch.dynamics import Dynamics
 from snncompile.frontends.torch.libraries.base import Library, Shape, Translate
-from snncompile.neurons.base import Floats
 
 
 @dataclass(frozen=True, eq=False)

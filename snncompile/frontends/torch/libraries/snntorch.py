@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch.dynamics import Affine, Dynamics
 from snncompile.frontends.torch.libraries.base import Library, Shape, Translate
 from snncompile.frontends.torch.linear_layers import LINEAR
-from snncompile.neurons.base import Floats
 from snncompile.neurons.resets import Reset
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.scale import Scale

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.cores.equal_tiles import Box, Ints, Shape3
+from snncompile.arrays import Ints
+from snncompile.cores.equal_tiles import Box, Shape3
 from snncompile.cores.row_encoding import Encoded, Encoding, RowRules, Rows, encode
 from snncompile.hwmodels.schema import Chip
 from snncompile.passes.partition.nxtf.tiles import Columns, columns

@@ -17,8 +17,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from snncompile.arrays import Ints
 from snncompile.cores.compartments import compartments_per_neuron
-from snncompile.cores.equal_tiles import Box, Ints, Shape3, boxes, tilings
+from snncompile.cores.equal_tiles import Box, Shape3, boxes, tilings
 from snncompile.cores.row_encoding import row_rules
 from snncompile.errors import FitError, UnsupportedError
 from snncompile.hwmodels.schema import Chip

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snncompile.cores.equal_tiles import Box, Ints
+from snncompile.arrays import Ints
+from snncompile.cores.equal_tiles import Box
 from snncompile.synapses.convolution import Convolution
 
 
