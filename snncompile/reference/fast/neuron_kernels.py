@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from snncompile.arrays import Array
 from snncompile.reference.fast.fixed_point import (
-    Array,
     blocks,
     compiled,
     current,
