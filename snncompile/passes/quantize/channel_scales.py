@@ -182,7 +182,7 @@ def _cap(network: Network, population: Population, chip: Chip) -> Floats:
     scale = np.broadcast_to(neuron.largest_scale(chip.formats), (population.size,))
     parameters = scale.reshape(population.shape[0], -1).min(axis=1)
     with np.errstate(divide="ignore"):
-        return np.minimum(parameters, (STATE_LIMIT - 1) / held)
+        return np.asarray(np.minimum(parameters, (STATE_LIMIT - 1) / held))
 
 
 def _thresholds(population: Population) -> Floats:
