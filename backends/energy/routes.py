@@ -99,13 +99,18 @@ def _entries(layout: Layout, p: Projection) -> Table:
     parts, local = np.unique(layout.part_of[layout.neurons(p.target)], return_inverse=True)
     count = _count(wiring, local.astype(np.int32), len(parts))
     source, column = np.nonzero(count)
-    kind = wiring.plain.kind if wiring.plain.kind in KINDS else "sparse"
     return (
         layout.first[p.source] + source,
         parts[column],
-        np.full(len(source), KINDS.index(kind)),
+        np.full(len(source), KINDS.index(kind_of(wiring))),
         count[source, column],
     )
+
+
+def kind_of(wiring: Wiring) -> str:
+    """Return as which of `KINDS` the synapses of a wiring are counted."""
+    kind = wiring.plain.kind
+    return kind if kind in KINDS else "sparse"
 
 
 def _dense(wiring: Any, part: Ints32, parts: int) -> Ints32:

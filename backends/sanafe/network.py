@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.backends.energy.counts import Machine, sanafe_machine
-from snncompile.backends.energy.routes import KINDS
+from snncompile.backends.energy.routes import kind_of
 from snncompile.backends.sanafe import neurons
 from snncompile.backends.sanafe.architecture import SYNAPSE
 from snncompile.backends.sanafe.neurons import Attributes
@@ -92,8 +92,7 @@ def translate(program: Program, *, replay: bool = False) -> SanafeNetwork:
         groups.append(Group(p.name, p.size, p.phase, attributes, bias, core_of[p.name], replayed))
     edges = []
     for projection in network.projections:
-        kind = projection.synapses.wiring.plain.kind
-        unit = SYNAPSE[kind if kind in KINDS else "sparse"]
+        unit = SYNAPSE[kind_of(projection.synapses.wiring)]
         found = neurons.weights(projection, bool(why[projection.target]))
         edges.append(Edges(projection.source, projection.target, unit, *found))
     return SanafeNetwork(machine, tuple(groups), tuple(edges), _units(core_of[inputs]))

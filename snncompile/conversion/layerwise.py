@@ -11,7 +11,7 @@ from torch import Tensor
 
 from snncompile.conversion.ann import Layer
 from snncompile.ir.graph import Network, Population
-from snncompile.reference.synapses import BINDERS, Apply
+from snncompile.reference.synapses import Apply, bind_weights
 
 BATCH_BYTES = 2**27
 """Accumulated input of the samples that are run at a time."""
@@ -34,9 +34,8 @@ def drives(network: Network, name: str) -> Drives:
     """Return what ends at a population."""
     made = []
     for projection in network.into(name):
-        wiring = projection.synapses.wiring
         weight = torch.tensor(projection.synapses.weight, dtype=torch.float32)
-        made.append((projection.source, BINDERS[type(wiring)](wiring, weight)))
+        made.append((projection.source, bind_weights(projection.synapses.wiring, weight)))
     return made
 
 

@@ -11,12 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from snncompile.synapses.base import Wiring
 from snncompile.synapses.convolution import Convolution
-from snncompile.synapses.dense import Dense
-from snncompile.synapses.scale import Scale
 
 Offsets = tuple[int, ...]
 
@@ -85,26 +81,3 @@ def channel_reach(sources: int, channels: int, groups: int, start: int, stop: in
         width = min(stop, (group + 1) * outer) - max(start, group * outer)
         reached[width] += inner
     return ChannelReach(range(first * inner, (last + 1) * inner), tuple(reached.items()))
-
-
-def fan_in(wiring: Wiring) -> NDArray[np.int64]:
-    """Return the synapses of each target neuron, shape (n,); dense and convolution not unrolled."""
-    plain = wiring.plain
-    if isinstance(plain, Dense):
-        return np.full(plain.target, plain.source)
-    if isinstance(plain, Scale):
-        return np.ones(plain.size, np.int64)
-    if isinstance(plain, Convolution):
-        count: NDArray[np.int64] = np.full(plain.channels, plain.weight_shape[1])
-        for axis in range(len(plain.kernel)):
-            count = np.multiply.outer(count, _taps_inside(plain, axis))
-        return count.reshape(-1)
-    return np.asarray(np.diff(plain.pattern.indptr), np.int64)
-
-
-def _taps_inside(wiring: Convolution, axis: int) -> NDArray[np.int64]:
-    """Return how many taps of the kernel fall on the source, per target coordinate."""
-    target, tap = np.ogrid[0 : wiring.target_shape[1 + axis], 0 : wiring.kernel[axis]]
-    source = target * wiring.stride[axis] + tap * wiring.dilation[axis] - wiring.padding[axis]
-    inside = (source >= 0) & (source < wiring.source_shape[1 + axis])
-    return np.asarray(inside.sum(axis=1), np.int64)

@@ -16,7 +16,7 @@ from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
-from snncompile.synapses.sparse import Sparse
+from snncompile.synapses.sparse import Sparse, unroll_synapses
 
 Signs = Literal["positive", "negative", "by source", "mixed"]
 
@@ -79,6 +79,8 @@ class _Facts:
 
 @lru_cache(maxsize=4096)
 def _facts(synapses: IntegerSynapses) -> _Facts:
+    if type(synapses.wiring.plain) not in FACTS:
+        synapses = unroll_synapses(synapses)
     wiring = synapses.wiring.plain
     return FACTS[type(wiring)](wiring, synapses.weight.astype(np.int64))
 
@@ -125,3 +127,4 @@ FACTS: dict[type, Callable[[Any, Ints], _Facts]] = {
     Sparse: _sparse,
     Scale: _scale,
 }
+"""Ways to look at the weights of each target; other wirings are unrolled."""

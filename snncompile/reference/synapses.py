@@ -17,7 +17,7 @@ from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.source_range import SourceRange
-from snncompile.synapses.sparse import Sparse
+from snncompile.synapses.sparse import Sparse, unroll
 
 Apply = Callable[[Tensor], Tensor]
 EXACT_FLOAT32 = 2**24
@@ -37,7 +37,7 @@ def bind(synapses: Synapses | IntegerSynapses, payload: Interval, device: str = 
         device: of torch, where it is computed.
     """
     if isinstance(synapses, Synapses):
-        return _bind(synapses.wiring, torch.tensor(synapses.weight, device=device))
+        return bind_weights(synapses.wiring, torch.tensor(synapses.weight, device=device))
     return _integer(synapses, payload, device)
 
 
@@ -50,7 +50,8 @@ def _integer(synapses: IntegerSynapses, payload: Interval, device: str) -> Apply
     largest, elsewhere = largest_sum(synapses, payload), device != "cpu"
     single = largest <= EXACT_FLOAT32 and not elsewhere
     dtype = torch.float32 if single else torch.float64
-    apply = _bind(synapses.wiring, torch.tensor(synapses.weight, device=device).to(dtype))
+    weight = torch.tensor(synapses.weight, device=device).to(dtype)
+    apply = bind_weights(synapses.wiring, weight)
     if largest > EXACT_FLOAT64:
         apply = _in_parts(apply)
     exponent = synapses.exponent
@@ -96,7 +97,7 @@ def at_ones(wiring: Wiring, weight: NDArray[Any]) -> NDArray[np.int64]:
     if int(np.abs(weight).max(initial=0)) * wiring.sources >= EXACT_FLOAT64:
         whole: NDArray[np.int64] = wiring.matrix(weight.astype(np.int64)).sum(axis=1)
         return whole
-    apply = _bind(wiring, torch.tensor(weight, dtype=torch.float64))
+    apply = bind_weights(wiring, torch.tensor(weight, dtype=torch.float64))
     return apply(torch.ones(wiring.sources)).numpy().astype(np.int64)
 
 
@@ -129,8 +130,15 @@ def arriving_bound(synapses: Synapses | IntegerSynapses, payload: Interval) -> i
     return (largest_sum(synapses, payload) + 1) << max(synapses.exponent, 0)
 
 
-def _bind(wiring: Any, weight: Tensor) -> Apply:
-    return BINDERS[type(wiring)](wiring, weight)
+def bind_weights(wiring: Wiring, weight: Tensor) -> Apply:
+    """Return the function that sums weights, in their type and on their device."""
+    return BINDERS.get(type(wiring), _by_synapse)(wiring, weight)
+
+
+def _by_synapse(wiring: Wiring, weight: Tensor) -> Apply:
+    one = unroll(wiring)
+    number = torch.tensor(one.number, device=weight.device)
+    return _sparse(one.wiring, weight.reshape(-1)[number])
 
 
 def _dense(wiring: Dense, weight: Tensor) -> Apply:
@@ -173,7 +181,7 @@ def _scale(wiring: Scale, weight: Tensor) -> Apply:
 
 
 def _source_range(wiring: SourceRange, weight: Tensor) -> Apply:
-    part = _bind(wiring.part, weight)
+    part = bind_weights(wiring.part, weight)
     return lambda spikes: part(spikes[..., wiring.first : wiring.stop])
 
 
@@ -184,3 +192,4 @@ BINDERS: dict[type, Callable[[Any, Tensor], Apply]] = {
     Scale: _scale,
     SourceRange: _source_range,
 }
+"""Ways to sum the weights of spikes; other wirings are unrolled."""

@@ -1,4 +1,27 @@
-"""What every kind of wiring offers: which source neuron reaches which target by which weight."""
+"""What every kind of wiring offers: which source neuron reaches which target by which weight.
+
+A new wiring is a frozen dataclass (`eq=False`) under `Wiring`, and a row in the table `wirings` of
+the registry or an entry point of the group `snncompile.wirings`; nothing else. It has to offer
+
+    kind                       its row in the registry
+    sources, targets           numbers of neurons
+    weight_shape               shape of the array of weights; several synapses may share a weight
+    matrix(weight)             all synapses, a csr_array of shape (target, source): each entry is
+                               one of the weights as it is, those of zero too; columns of a row rise
+    its fields                 whole numbers, tuples of these, arrays of numbers, another wiring:
+                               files hold the fields by name and build the wiring from them
+
+Everything else follows from the matrix: what has no faster way for a wiring takes it synapse by
+synapse (`sparse.unroll`), and does with it what it does with a `Sparse`. It may offer as well
+
+    synapses, fan_in, fan_out  so that nothing is unrolled to count them
+    units, keep                to stay what it is where neurons are pruned; else it turns `Sparse`
+    regular                    to be cut into ranges of one size, not by the sources that are shared
+    __str__                    to show more than its size in the text form of a network
+
+The faster ways of dense, convolution, sparse, scale and source range are rows in tables beside what
+they speed up (`BINDERS` in `reference/synapses.py` is the first).
+"""
 
 from __future__ import annotations
 
@@ -22,6 +45,8 @@ class Wiring(ABC):
 
     kind: ClassVar[str]
     """Row of the wiring in the registry."""
+    regular: ClassVar[bool] = False
+    """Whether slices of one size need the same of a core, but for the border."""
 
     @property
     @abstractmethod
@@ -57,6 +82,19 @@ class Wiring(ABC):
         """Number of synapses, those of weight zero too."""
         return len(self.pattern.indices)
 
+    @property
+    def fan_in(self) -> NDArray[np.int64]:
+        """Synapses of each target neuron, shape (targets,)."""
+        return np.asarray(np.diff(self.pattern.indptr), np.int64)
+
+    @property
+    def units(self) -> tuple[int, int] | None:
+        """Source and target neurons in a row that can only be taken out together; None: none can.
+
+        With others taken out, the wiring would not stay what it is.
+        """
+        return 1, 1
+
     def fan_out(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how many synapses each source has to some target neurons."""
         return np.bincount(self.pattern[targets].indices, minlength=self.sources)
@@ -67,6 +105,18 @@ class Wiring(ABC):
 
         A weight of zero is a synapse too and is kept as an explicit zero.
         """
+
+    def keep(
+        self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]
+    ) -> tuple[Wiring, NDArray[Any]] | None:
+        """Return wiring and weights between some of the neurons; None: it has no such form.
+
+        Args:
+            weight: shape `weight_shape`.
+            source: those that stay, rising and in whole units; they are then 0, 1, ...
+            target: the same of the targets.
+        """
+        return None
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, dense
 from snncompile.synapses.restrict import placement, restricted
 from snncompile.synapses.scale import Scale
-from snncompile.synapses.sparse import Sparse
+from snncompile.synapses.sparse import Sparse, unroll, unroll_synapses
 
 LARGEST = 2**26
 """Synapses that a composition without structure may have: 512 MiB of weights."""
@@ -26,7 +26,8 @@ LARGEST = 2**26
 def composed(outer: Synapses, inner: Synapses) -> Synapses:
     """Return synapses that do what `inner` and then `outer` do.
 
-        scale, X              ->  X, its weights scaled (a convolution: if one scale per channel)
+        scale, X              ->  X, its weights scaled (a convolution: if one scale per channel;
+                                  other shared weights: if one for all who share one, else sparse)
         X, source i to i + n  ->  X of some of its sources (a convolution: of whole channels)
         convolution twice     ->  convolution, if the outer one has no padding, or the inner one
                                   makes zeros of it: a pool whose windows do not overlap
@@ -38,9 +39,11 @@ def composed(outer: Synapses, inner: Synapses) -> Synapses:
     """
     assert outer.wiring.sources == inner.wiring.targets
     if isinstance(inner.wiring, Scale):
-        scaled = SCALED_SOURCES[type(outer.wiring)](outer.wiring, outer.weight, inner.weight)
+        make = SCALED_SOURCES.get(type(outer.wiring), _any_sources)
+        scaled = make(outer.wiring, outer.weight, inner.weight)
     elif isinstance(outer.wiring, Scale):
-        scaled = SCALED_TARGETS[type(inner.wiring)](inner.wiring, inner.weight, outer.weight)
+        make = SCALED_TARGETS.get(type(inner.wiring), _any_targets)
+        scaled = make(inner.wiring, inner.weight, outer.weight)
     else:
         scaled = None
     if scaled is not None:
@@ -118,6 +121,30 @@ def _convolution_targets(wiring: Convolution, weight: Floats, factor: Floats) ->
     return Synapses(wiring, weight * per_channel.reshape(-1, 1, *_ones(wiring)))
 
 
+def _any_sources(wiring: Wiring, weight: Floats, factor: Floats) -> Synapses:
+    return _scale_synapses(
+        wiring, weight, factor[unroll(wiring).wiring.source] if factor.ndim else factor
+    )
+
+
+def _any_targets(wiring: Wiring, weight: Floats, factor: Floats) -> Synapses:
+    return _scale_synapses(
+        wiring, weight, factor[unroll(wiring).wiring.target] if factor.ndim else factor
+    )
+
+
+def _scale_synapses(wiring: Wiring, weight: Floats, factor: Floats) -> Synapses:
+    """Scale by one number or one per synapse: unrolled only if some that share a weight differ."""
+    if not factor.ndim:
+        return Synapses(wiring, weight * factor)
+    number, shared = unroll(wiring).number, np.ones(weight.size)
+    shared[number] = factor
+    if (shared[number] == factor).all():
+        return Synapses(wiring, weight * shared.reshape(weight.shape))
+    apart = unroll_synapses(Synapses(wiring, weight))
+    return Synapses(apart.wiring, apart.weight * factor)
+
+
 def _ones(wiring: Convolution) -> Shape:
     return (1,) * len(wiring.kernel)
 
@@ -142,6 +169,7 @@ SCALED_TARGETS: dict[type[Wiring], _Scaled] = {
     Sparse: _sparse_targets,
     Convolution: _convolution_targets,
 }
+"""Ways to scale a wiring that stays what it is; of others the synapses are scaled one by one."""
 
 
 def _padding_is_silent(second: Convolution, first: Convolution) -> bool:
@@ -251,8 +279,6 @@ def _check_size(outer: Wiring, inner: Wiring) -> None:
 
 def _fan_in(wiring: Wiring) -> int:
     """Return the most synapses of one target neuron."""
-    if isinstance(wiring, Dense):
-        return wiring.source
     if isinstance(wiring, Convolution):
         return prod(wiring.weight_shape[1:])
-    return int(np.diff(wiring.pattern.indptr).max(initial=0))
+    return int(wiring.fan_in.max(initial=0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import Any, ClassVar
@@ -36,6 +36,7 @@ class Convolution(Wiring):
     groups: int = 1
 
     kind: ClassVar[str] = "convolution"
+    regular: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Refuse a geometry that makes no sense."""
@@ -104,6 +105,42 @@ class Convolution(Wiring):
             if set(values) != {usual}:
                 text += f" {name}={_times(values)}"
         return text
+
+    @property
+    def fan_in(self) -> NDArray[np.int64]:
+        """Synapses of each target neuron: those of a kernel without its taps in the padding."""
+        count: NDArray[np.int64] = np.full(self.channels, self.weight_shape[1])
+        for axis in range(len(self.kernel)):
+            count = np.multiply.outer(count, self._taps_inside(axis))
+        return count.reshape(-1)
+
+    def _taps_inside(self, axis: int) -> NDArray[np.int64]:
+        """Return how many taps of the kernel fall on the source, per target coordinate."""
+        target, tap = np.ogrid[0 : self.target_shape[1 + axis], 0 : self.kernel[axis]]
+        source = target * self.stride[axis] + tap * self.dilation[axis] - self.padding[axis]
+        inside = (source >= 0) & (source < self.source_shape[1 + axis])
+        return np.asarray(inside.sum(axis=1), np.int64)
+
+    @property
+    def units(self) -> tuple[int, int] | None:
+        """Neurons of a channel; None with groups, which tie channels to each other."""
+        if self.groups > 1:
+            return None
+        return prod(self.source_shape[1:]), prod(self.target_shape[1:])
+
+    def keep(
+        self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]
+    ) -> tuple[Wiring, NDArray[Any]]:
+        """Return what is left: a convolution of fewer channels."""
+        if (len(target), len(source)) == (self.targets, self.sources):
+            return self, weight
+        spaces = prod(self.source_shape[1:]), prod(self.target_shape[1:])
+        sources, targets = (
+            kept[::space] // space for kept, space in zip((source, target), spaces, strict=True)
+        )
+        shape = (len(sources), *self.source_shape[1:])
+        left = replace(self, source_shape=shape, channels=len(targets))
+        return left, weight[np.ix_(targets, sources)]
 
     def matrix(self, weight: NDArray[Any]) -> csr_array:
         """Return the unrolled weights; a synapse into the padding is none."""

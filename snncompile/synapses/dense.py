@@ -20,6 +20,7 @@ class Dense(Wiring):
     source: int
 
     kind: ClassVar[str] = "dense"
+    regular: ClassVar[bool] = True
 
     @property
     def sources(self) -> int:
@@ -41,6 +42,11 @@ class Dense(Wiring):
         """Number of synapses."""
         return self.target * self.source
 
+    @property
+    def fan_in(self) -> NDArray[np.int64]:
+        """Synapses of each target neuron: all sources."""
+        return np.full(self.target, self.source)
+
     def fan_out(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how many synapses each source has to some target neurons."""
         return np.full(self.source, len(targets))
@@ -50,6 +56,14 @@ class Dense(Wiring):
         indices = np.tile(np.arange(self.source, dtype=np.int32), self.target)
         ends = np.arange(self.target + 1) * self.source
         return csr_array((weight.ravel(), indices, ends), shape=self.weight_shape)
+
+    def keep(
+        self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]
+    ) -> tuple[Wiring, NDArray[Any]]:
+        """Return what is left: rows and columns of the weights."""
+        if (len(target), len(source)) == weight.shape:
+            return self, weight
+        return Dense(len(target), len(source)), weight[np.ix_(target, source)]
 
 
 def dense(weight: ArrayLike) -> Synapses:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from snncompile.synapses.base import Shape, Wiring
+from snncompile.synapses.sparse import unroll
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +21,7 @@ class Scale(Wiring):
     per_neuron: bool = False
 
     kind: ClassVar[str] = "scale"
+    regular: ClassVar[bool] = True
 
     @property
     def sources(self) -> int:
@@ -36,8 +38,24 @@ class Scale(Wiring):
         """(neurons,), or () for one weight."""
         return (self.size,) if self.per_neuron else ()
 
+    @property
+    def fan_in(self) -> NDArray[np.int64]:
+        """Synapses of each target neuron: one."""
+        return np.ones(self.size, np.int64)
+
     def matrix(self, weight: NDArray[Any]) -> csr_array:
         """Return the weights as a diagonal matrix."""
         diagonal = np.broadcast_to(weight, (self.size,)).copy()
         index = np.arange(self.size)
         return csr_array((diagonal, index, np.arange(self.size + 1)), shape=(self.size, self.size))
+
+    def keep(
+        self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]
+    ) -> tuple[Wiring, NDArray[Any]]:
+        """Return what is left: sparse if other neurons stay at one end than at the other."""
+        if len(source) == len(target) == self.size:
+            return self, weight
+        if np.array_equal(source, target):
+            return Scale(len(source), self.per_neuron), weight[source] if weight.ndim else weight
+        one = unroll(self)
+        return one.wiring.keep(weight.reshape(-1)[one.number], source, target)

@@ -74,6 +74,29 @@ class SourceRange(Wiring):
         """Number of synapses."""
         return self.part.synapses
 
+    @property
+    def fan_in(self) -> NDArray[np.int64]:
+        """Synapses of each target neuron."""
+        return self.part.fan_in
+
+    @property
+    def units(self) -> tuple[int, int] | None:
+        """Those of the range; None where it, or all sources, are no whole units of its own."""
+        units = self.part.units
+        if units is None or self.first % units[0] or self.sources_in_all % units[0]:
+            return None
+        return units
+
+    def keep(
+        self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]
+    ) -> tuple[Wiring, NDArray[Any]] | None:
+        """Return what is left: what is left of the range, which may begin earlier."""
+        if (len(target), len(source)) == (self.targets, self.sources):
+            return self, weight
+        begin, end = np.searchsorted(source, (self.first, self.stop)).tolist()
+        left = self.part.keep(weight, source[begin:end] - self.first, target)
+        return left and (SourceRange(left[0], begin, len(source)), left[1])
+
     def fan_out(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how many synapses each source has to some target neurons."""
         count = np.zeros(self.sources_in_all, np.int64)

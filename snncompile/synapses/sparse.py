@@ -1,15 +1,20 @@
-"""Wiring synapse by synapse."""
+"""Wiring synapse by synapse, and any other wiring as one of these."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import prod
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from snncompile.synapses.base import Shape, Wiring, frozen
+from snncompile.errors import UnsupportedError
+from snncompile.synapses.base import IntegerSynapses, Shape, Synapses, Wiring, frozen
+
+AnySynapses = TypeVar("AnySynapses", Synapses, IntegerSynapses)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,3 +60,74 @@ class Sparse(Wiring):
         """Return the weights as a sparse matrix."""
         shape = (self.targets, self.sources)
         return csr_array(coo_array((weight, (self.target, self.source)), shape=shape))
+
+    def keep(
+        self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]
+    ) -> tuple[Sparse, NDArray[Any]]:
+        """Return what is left, without synapses of weight zero."""
+        new_source, new_target = _numbers(source, self.sources), _numbers(target, self.targets)
+        stay = (weight != 0) & (new_source[self.source] >= 0) & (new_target[self.target] >= 0)
+        whole = (len(target), len(source)) == (self.targets, self.sources)
+        if whole and stay.all():
+            return self, weight
+        ends = new_target[self.target[stay]], new_source[self.source[stay]]
+        return Sparse(*ends, len(target), len(source)), weight[stay]
+
+
+def _numbers(kept: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return the new number of each neuron, -1 for those that go."""
+    numbers = np.full(size, -1)
+    numbers[kept] = np.arange(len(kept))
+    return numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Unrolled:
+    """Any wiring, synapse by synapse."""
+
+    wiring: Sparse
+    """By target and then by source."""
+    number: NDArray[np.int64]
+    """Of each synapse the place of its weight among the flattened weights."""
+
+
+@lru_cache(maxsize=64)
+def unroll(wiring: Wiring) -> Unrolled:
+    """Return the synapses of a wiring, found from its matrix alone.
+
+    Raises:
+        UnsupportedError: the matrix does not hold each weight as it is, those of zero too, or not
+            in the rising order of its columns.
+    """
+    count = prod(wiring.weight_shape)
+    matrix = wiring.matrix(np.arange(count).reshape(wiring.weight_shape))
+    _check(wiring, matrix, count)
+    target = np.repeat(np.arange(wiring.targets), np.diff(matrix.indptr))
+    sparse = Sparse(target, matrix.indices, wiring.targets, wiring.sources)
+    return Unrolled(sparse, frozen(matrix.data, np.int64))
+
+
+def _check(wiring: Wiring, matrix: csr_array, count: int) -> None:
+    shape, pattern = (wiring.targets, wiring.sources), wiring.pattern
+    where = f"wiring {wiring.kind}: its matrix"
+    if matrix.shape != shape:
+        raise UnsupportedError(
+            f"{where} has shape {matrix.shape}, expected (targets, sources) {shape}"
+        )
+    within = (matrix.data >= 0) & (matrix.data < count)
+    if not (within.all() and (pattern.data == 1).all()):
+        raise UnsupportedError(f"{where} has to hold the weights as they are, without a factor")
+    if len(matrix.indices) != len(pattern.indices):
+        raise UnsupportedError(
+            f"{where} leaves out a synapse of weight zero; keep it as an explicit zero"
+        )
+    same_row = np.diff(np.repeat(np.arange(wiring.targets), np.diff(matrix.indptr))) == 0
+    if (np.diff(matrix.indices)[same_row] <= 0).any():
+        raise UnsupportedError(f"{where} has to have rising columns in each row; call sort_indices")
+
+
+def unroll_synapses(synapses: AnySynapses) -> AnySynapses:
+    """Return the same synapses one by one, by target and then by source."""
+    one = unroll(synapses.wiring)
+    weight: Any = synapses.weight.reshape(-1)[one.number]
+    return replace(synapses, wiring=one.wiring, weight=weight)

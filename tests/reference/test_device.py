@@ -48,8 +48,8 @@ def test_sums_elsewhere_are_rounded(monkeypatch):
     """A library that is off by a little, as one that computes through transforms."""
     import snncompile.reference.synapses as module
 
-    plain = module._bind
-    monkeypatch.setattr(module, "_bind", lambda *a: lambda spikes: plain(*a)(spikes) - 1e-6)
+    plain = module.bind_weights
+    monkeypatch.setattr(module, "bind_weights", lambda *a: lambda spikes: plain(*a)(spikes) - 1e-6)
     synapses = integer_dense([[3, 4]], 0, 8)
     ones = torch.ones(1, 2, dtype=torch.uint8)
     assert bind(synapses, BINARY, "cpu:0")(ones).tolist() == [[7]]

@@ -23,12 +23,9 @@ from snncompile.ir.graph import IntegerNetwork, Population, Shape
 from snncompile.ir.mapping import Slice
 from snncompile.passes.partition import neuron_order as grouping
 from snncompile.synapses.convolution import Convolution
-from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.source_range import image_of
 
-REGULAR = (Dense, Convolution, Scale)
-"""Wirings with which slices of one size need the same, but for the border."""
 CHECKED = 8
 """Tiles that are looked at slice by slice, best first, before smaller ones are taken."""
 WASTE = 0.5
@@ -73,9 +70,7 @@ class Cutter:
     def regular(self) -> bool:
         """Whether to cut boxes: convolutions want them, whatever else leads to their targets."""
         wirings = [p.synapses.wiring.plain for p in self.network.into(self.population.name)]
-        return any(isinstance(w, Convolution) for w in wirings) or all(
-            isinstance(w, REGULAR) for w in wirings
-        )
+        return any(isinstance(w, Convolution) for w in wirings) or all(w.regular for w in wirings)
 
     @cached_property
     def limits(self) -> dict[str, int]:

@@ -14,7 +14,7 @@ from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.base import IntegerNeuron
 from snncompile.passes.analysis.bounds import arriving, arriving_weights
 from snncompile.passes.base import Pass
-from snncompile.passes.prune.remove_neurons import Kept, shrunk, unit
+from snncompile.passes.prune.remove_neurons import Kept, count_weights, shrunk, unit
 from snncompile.synapses.base import Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -70,7 +70,7 @@ def _size(network: IntegerNetwork) -> tuple[int, int, int]:
 
 def _weights(network: IntegerNetwork) -> int:
     """Return the number of weights; those of a convolution are shared by many synapses."""
-    return sum(p.synapses.weight.size for p in network.projections)
+    return sum(count_weights(p.synapses) for p in network.projections)
 
 
 def _pruned(network: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, NDArray[np.int64]]]:

@@ -10,15 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.arrays import Array
 from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection, Shape
-from snncompile.synapses.base import IntegerSynapses, Wiring
-from snncompile.synapses.convolution import Convolution
-from snncompile.synapses.dense import Dense
-from snncompile.synapses.scale import Scale
-from snncompile.synapses.source_range import SourceRange, image_of
-from snncompile.synapses.sparse import Sparse
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.sparse import unroll
 
+Places = NDArray[np.int64]
 Kept = Mapping[str, NDArray[np.int64]]
 """Flattened neurons of the input and of each population that stay, in rising order."""
 
@@ -31,15 +27,15 @@ def unit(graph: Graph, name: str) -> int | None:
     """
     size = 1
     for p in graph.projections:
-        wiring = p.synapses.wiring.plain
-        if name not in (p.source, p.target) or not isinstance(wiring, Convolution):
+        if name not in (p.source, p.target):
             continue
-        if wiring.groups > 1 or image_of(p.synapses.wiring) is None:
+        units = p.synapses.wiring.units
+        if units is None:
             return None
         if p.source == name:
-            size = lcm(size, prod(wiring.source_shape[1:]))
+            size = lcm(size, units[0])
         if p.target == name:
-            size = lcm(size, prod(wiring.target_shape[1:]))
+            size = lcm(size, units[1])
     return size
 
 
@@ -91,87 +87,29 @@ def _projection(
     assert isinstance(synapses, IntegerSynapses)
     if not synapses.weight.any():
         return None
-    wiring, weight = SHRINKERS[type(synapses.wiring)](
-        synapses.wiring, synapses.weight, source, target
-    )
-    if not weight.any():
+    left = _keep(synapses, source, target)
+    if not left.weight.any():
         return None
+    return projection if left is synapses else replace(projection, synapses=left)
+
+
+def _keep(synapses: IntegerSynapses, source: Places, target: Places) -> IntegerSynapses:
+    """Return the synapses between neurons that stay, as they are if all of them do."""
+    left = synapses.wiring.keep(synapses.weight, source, target)
+    if left is None:
+        one = unroll(synapses.wiring)
+        left = one.wiring.keep(synapses.weight.reshape(-1)[one.number], source, target)
+        if left[0] is one.wiring:
+            return synapses
+    wiring, weight = left
     if wiring is synapses.wiring:
-        return projection
-    return replace(projection, synapses=replace(synapses, wiring=wiring, weight=weight))
+        return synapses
+    return replace(synapses, wiring=wiring, weight=weight)
 
 
-Weights = NDArray[np.int16]
-
-
-def _dense(wiring: Dense, weight: Weights, source: Array, target: Array) -> tuple[Wiring, Weights]:
-    if (len(target), len(source)) == weight.shape:
-        return wiring, weight
-    return Dense(len(target), len(source)), weight[np.ix_(target, source)]
-
-
-def _convolution(
-    wiring: Convolution, weight: Weights, source: Array, target: Array
-) -> tuple[Wiring, Weights]:
-    if (len(target), len(source)) == (wiring.targets, wiring.sources):
-        return wiring, weight
-    sources = _channels(source, prod(wiring.source_shape[1:]))
-    targets = _channels(target, prod(wiring.target_shape[1:]))
-    shape = (len(sources), *wiring.source_shape[1:])
-    left = replace(wiring, source_shape=shape, channels=len(targets))
-    return left, weight[np.ix_(targets, sources)]
-
-
-def _channels(kept: Array, space: int) -> Array:
-    return kept[::space] // space
-
-
-def _sparse(
-    wiring: Sparse, weight: Weights, source: Array, target: Array
-) -> tuple[Wiring, Weights]:
-    new_source, new_target = _numbers(source, wiring.sources), _numbers(target, wiring.targets)
-    stay = (weight != 0) & (new_source[wiring.source] >= 0) & (new_target[wiring.target] >= 0)
-    whole = (len(target), len(source)) == (wiring.targets, wiring.sources)
-    if whole and stay.all():
-        return wiring, weight
-    ends = new_target[wiring.target[stay]], new_source[wiring.source[stay]]
-    return Sparse(*ends, len(target), len(source)), weight[stay]
-
-
-def _scale(wiring: Scale, weight: Weights, source: Array, target: Array) -> tuple[Wiring, Weights]:
-    if len(source) == len(target) == wiring.size:
-        return wiring, weight
-    if np.array_equal(source, target):
-        return Scale(len(source), wiring.per_neuron), weight[source] if weight.ndim else weight
-    both = np.intersect1d(source, target)
-    ends = _numbers(target, wiring.size)[both], _numbers(source, wiring.size)[both]
-    values = np.broadcast_to(weight, (wiring.size,))[both]
-    return Sparse(*ends, len(target), len(source)), values
-
-
-def _source_range(
-    wiring: SourceRange, weight: Weights, source: Array, target: Array
-) -> tuple[Wiring, Weights]:
-    if (len(target), len(source)) == (wiring.targets, wiring.sources):
-        return wiring, weight
-    begin, end = np.searchsorted(source, (wiring.first, wiring.stop)).tolist()
-    inside = source[begin:end] - wiring.first
-    part, left = SHRINKERS[type(wiring.part)](wiring.part, weight, inside, target)
-    return SourceRange(part, begin, len(source)), left
-
-
-def _numbers(kept: Array, size: int) -> Array:
-    """Return the new number of each neuron, -1 for those that go."""
-    numbers = np.full(size, -1)
-    numbers[kept] = np.arange(len(kept))
-    return numbers
-
-
-SHRINKERS: dict[type, Any] = {
-    Dense: _dense,
-    Convolution: _convolution,
-    Sparse: _sparse,
-    Scale: _scale,
-    SourceRange: _source_range,
-}
-"""Wiring to what is left of it: (wiring, weights, sources that stay, targets that stay)."""
+def count_weights(synapses: IntegerSynapses) -> int:
+    """Return the number of weights; of a wiring that cannot be pruned as such, of synapses."""
+    wiring = synapses.wiring.plain
+    every = np.arange(wiring.sources), np.arange(wiring.targets)
+    alone = wiring.keep(synapses.weight, *every) is None
+    return wiring.synapses if alone else synapses.weight.size

@@ -16,7 +16,8 @@ from snncompile.passes.quantize.channel_scales import real_weight
 from snncompile.reference.runner import Trains
 from snncompile.reference.simulate import replay
 from snncompile.reference.synapses import bind
-from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
+from snncompile.synapses.sparse import Sparse, unroll_synapses
 
 Made = tuple[Population, tuple[Projection, ...]]
 """A population and the projections that end at it, as integers."""
@@ -58,11 +59,19 @@ def _weight_error(
     wrong = whole = 0.0
     for old, new in zip(floats, integers, strict=True):
         assert isinstance(new.synapses, IntegerSynapses)
+        assert isinstance(old.synapses, Synapses)
         real = real_weight(new.synapses, scale / unit(network, old))
-        wanted: Floats = np.broadcast_to(old.synapses.weight, real.shape)
+        wanted: Floats = np.broadcast_to(_in_form(old.synapses, new.synapses.wiring), real.shape)
         wrong += float(((real - wanted) ** 2).sum())
         whole += float((wanted**2).sum())
     return (wrong / whole) ** 0.5 if whole else 0.0
+
+
+def _in_form(old: Synapses, wiring: Wiring) -> Floats:
+    """Return float weights in the form of the integers, which may have been unrolled."""
+    if isinstance(wiring, Sparse) and not isinstance(old.wiring, Sparse):
+        return unroll_synapses(old).weight
+    return old.weight
 
 
 def _parameter_error(old: Population, new: Population, scale: Any) -> dict[str, float]:

@@ -8,12 +8,10 @@ from math import ceil
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from snncompile.arrays import Ints32
 from snncompile.cores import axon_counts, resources
 from snncompile.cores import synapses_of_slice as demand
-from snncompile.cores.convolution_reach import fan_in
 from snncompile.cores.memory_words import ENCODINGS
 from snncompile.cores.synapses_of_slice import Part
 from snncompile.errors import FitError, UnsupportedError
@@ -32,7 +30,7 @@ from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.source_range import split, splits
-from snncompile.synapses.sparse import Sparse
+from snncompile.synapses.sparse import Sparse, unroll
 from snncompile.synapses.weight_formats import weight_step
 
 Hop = tuple[IntegerSynapses, IntegerSynapses]
@@ -107,7 +105,7 @@ def halved(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
         raise UnsupportedError(
             f"{chip.name} has no accumulating neuron, which would add up the parts"
         )
-    most = max(network.projections, key=lambda p: int(fan_in(p.synapses.wiring).max(initial=0)))
+    most = max(network.projections, key=lambda p: int(p.synapses.wiring.fan_in.max(initial=0)))
     if isinstance(most.synapses.wiring, Scale):
         raise UnsupportedError("every neuron has one source")
     return _split(network, most, 2)
@@ -149,7 +147,7 @@ def _largest(population: Population, into: tuple[Projection, ...]) -> Slice:
     """Return the neuron with most synapses, as a box of a convolution where one leads to it."""
     heard = np.zeros(population.size, np.int64)
     for p in into:
-        heard += fan_in(p.synapses.wiring)
+        heard += p.synapses.wiring.fan_in
     neuron = int(heard.argmax())
     plain = (p.synapses.wiring.plain for p in into)
     shape = next((w.target_shape for w in plain if isinstance(w, Convolution)), (population.size,))
@@ -210,13 +208,13 @@ def _hops(synapses: IntegerSynapses, count: int) -> Iterator[Hop]:
         for part in split(synapses, min(count, most)):
             yield _whole(part), _sums(synapses)
         return
-    wiring, weight = _listed(synapses)
-    relay, into = _relays(wiring, count)
-    first = Sparse(relay, wiring.source, len(into), wiring.sources)
-    second = Sparse(into, np.arange(len(into), dtype=np.int32), wiring.targets, len(into))
+    each = unroll(synapses.wiring)
+    relay, into = _relays(each.wiring, count)
+    first = Sparse(relay, each.wiring.source, len(into), each.wiring.sources)
+    second = Sparse(into, np.arange(len(into), dtype=np.int32), each.wiring.targets, len(into))
     weights = np.full(len(into), weight_step(synapses.bits))
     yield (
-        replace(_whole(synapses), wiring=first, weight=weight),
+        replace(_whole(synapses), wiring=first, weight=synapses.weight.reshape(-1)[each.number]),
         replace(synapses, wiring=second, weight=weights),
     )
 
@@ -232,21 +230,13 @@ def _sums(synapses: IntegerSynapses) -> IntegerSynapses:
     return replace(synapses, wiring=Scale(synapses.wiring.targets), weight=step)
 
 
-def _listed(synapses: IntegerSynapses) -> tuple[Sparse, NDArray[np.int16]]:
-    """Return the synapses one by one, by target and then by source."""
-    matrix = synapses.wiring.matrix(synapses.weight).tocoo()
-    order = np.lexsort((matrix.col, matrix.row))
-    wiring = Sparse(matrix.row[order], matrix.col[order], *matrix.shape)
-    return wiring, matrix.data[order]
-
-
 def _relays(wiring: Sparse, count: int) -> tuple[Ints32, Ints32]:
     """Return the relay of each synapse and the target of each relay.
 
     The sources of a target are split evenly in order. Relays of the same part of the sources lie
     side by side, so that those on one core hear the same.
     """
-    heard = fan_in(wiring)
+    heard = wiring.fan_in
     first = np.cumsum(heard) - heard
     rank = np.arange(len(wiring.target)) - first[wiring.target]
     part = rank * count // heard[wiring.target]

@@ -59,7 +59,7 @@ def order(size: int, channels: int) -> NDArray[np.int64]:
 
 
 def in_layouts(synapses: IntegerSynapses, source: int, target: int) -> IntegerSynapses:
-    """Return synapses that are not a convolution between neurons in these layouts."""
+    """Return dense, sparse or one-to-one synapses between neurons in these layouts."""
     wiring: Wiring = synapses.wiring
     weight = synapses.weight
     if source == target == 1 or (

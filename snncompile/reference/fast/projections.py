@@ -22,7 +22,7 @@ from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.source_range import SourceRange
-from snncompile.synapses.sparse import Sparse
+from snncompile.synapses.sparse import Sparse, unroll_synapses
 
 
 def ways(synapses: IntegerSynapses, payload: Interval, source: int, target: int) -> Ways | None:
@@ -38,8 +38,10 @@ def ways(synapses: IntegerSynapses, payload: Interval, source: int, target: int)
         return part and from_range(part, wiring, source)
     if isinstance(wiring, Convolution):
         return _convolution(wiring, synapses, payload, source, target)
+    if type(wiring) not in _ROWS:
+        synapses = unroll_synapses(synapses)
     there = in_layouts(synapses, source, target)
-    return _ROWS[type(wiring)](there, payload)
+    return _ROWS[type(synapses.wiring)](there, payload)
 
 
 _ROWS: dict[type, Callable[[IntegerSynapses, Interval], Ways]] = {
@@ -47,3 +49,4 @@ _ROWS: dict[type, Callable[[IntegerSynapses, Interval], Ways]] = {
     Sparse: _sparse,
     Scale: _scale,
 }
+"""By wiring of its own before the layouts; other wirings are unrolled."""

@@ -1,0 +1,454 @@
+"""A wiring that offers its matrix alone is taken everywhere, as the `Sparse` of its matrix is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from banded import Banded, banded, install
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import LOIHI1, LOIHI2, design, limited, spikes
+
+import snncompile
+from snncompile.backends.lava.emit import emit
+from snncompile.backends.netx.write import layers_of
+from snncompile.backends.nir.write import graph_of
+from snncompile.backends.sanafe.run import run as run_sanafe
+from snncompile.errors import InputError, UnsupportedError
+from snncompile.hwmodels import chips
+from snncompile.ir.delays import by_delay
+from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
+from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
+from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.prune.prune import Prune
+from snncompile.passes.quantize.quantize import Quantize
+from snncompile.passes.split_fan_in.split_fan_in import Accumulate
+from snncompile.reference.simulate import batches, check_spikes
+from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
+from snncompile.synapses.compose import composed, merged
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense, dense
+from snncompile.synapses.scale import Scale
+from snncompile.synapses.source_range import SourceRange
+from snncompile.synapses.sparse import Sparse, unroll, unroll_synapses
+
+SEEDS = st.integers(0, 10**6)
+KERNELS = Convolution((2, 10), 3, (3,), (1,), (1,), (1,))
+
+
+def wirings(seed: int) -> list[tuple[str, str, Wiring, int]]:
+    """Return (source, target, wiring, own delay): bands beside others, and in a loop."""
+    return [
+        ("input", "a", banded(24, 20, 5, seed), 0),
+        ("a", "b", banded(30, 24, 4, seed + 1), 0),
+        ("input", "b", KERNELS, 1),
+        ("b", "b", banded(30, 30, 3, seed + 2), 2),
+        ("b", "c", Dense(6, 30), 0),
+        ("a", "c", SourceRange(banded(6, 18, 7, seed + 3), 4, 24), 0),
+        ("c", "c", Scale(6), 2),
+    ]
+
+
+def floats(seed: int) -> Network:
+    rng = np.random.default_rng(seed)
+    projections = [
+        Projection(s, t, Synapses(w, rng.normal(0.2, 0.5, w.weight_shape)), delay)
+        for s, t, w, delay in wirings(seed)
+        if not isinstance(w, SourceRange)  # of integer networks alone
+    ]
+    populations = (
+        Population("a", (24,), CubaLif(0.6, 0.2, 0.7)),
+        Population("b", (3, 10), IntegrateFire(1.1, 0.02, "soft")),
+        Population("c", (6,), CubaLif(1.0, 0.1, 0.9)),
+    )
+    return Network(Input("input", (2, 10)), populations, tuple(projections), "c")
+
+
+def integers(seed: int) -> IntegerNetwork:
+    rng = np.random.default_rng(seed)
+    phases = {"input": 0, "a": 1, "b": 2, "c": 3}
+    projections = []
+    for s, t, w, delay in wirings(seed):
+        weight = rng.integers(-60, 100, w.weight_shape) * 2
+        apart = phases[t] - phases[s] + delay
+        projections.append(Projection(s, t, IntegerSynapses(w, weight, -1, 8), max(apart, 1)))
+    populations = (
+        Population("a", (24,), IntegerCubaLif(3000, 500, 60), 1),
+        Population("b", (3, 10), IntegerIntegrateFire(90), 2),
+        Population("c", (6,), IntegerCubaLif(4095, 100, 150), 3),
+    )
+    return IntegerNetwork(Input("input", (2, 10)), populations, tuple(projections), "c")
+
+
+def listed(network):
+    """Return the network with a `Sparse` for each wiring that is no other one."""
+    projections = tuple(
+        replace(p, synapses=unroll_synapses(p.synapses))
+        if isinstance(p.synapses.wiring.plain, Banded)
+        else p
+        for p in network.projections
+    )
+    return replace(network, projections=projections)
+
+
+def sums(network) -> list:
+    """Return what projections do, without the form of their wirings."""
+    found = []
+    for p in network.projections:
+        matrix = p.synapses.wiring.matrix(p.synapses.weight)
+        matrix.sort_indices()
+        parts = matrix.data.tolist(), matrix.indices.tolist(), matrix.indptr.tolist()
+        numbers = (p.synapses.exponent, p.synapses.bits) if hasattr(p.synapses, "bits") else ()
+        found.append((p.source, p.target, p.delay, *numbers, matrix.shape, *parts))
+    return found
+
+
+def neurons(network) -> list[str]:
+    return [str(p) for p in network.populations]
+
+
+@settings(max_examples=30)
+@given(seed=SEEDS)
+def test_its_matrix_is_that_of_its_synapses(seed):
+    for _, _, wiring, _ in wirings(seed):
+        weight = np.random.default_rng(seed).normal(size=wiring.weight_shape)
+        each = unroll_synapses(Synapses(wiring, weight))
+        wanted = wiring.matrix(weight).toarray()
+        assert (each.wiring.matrix(each.weight).toarray() == wanted).all()
+        assert (each.wiring.fan_in == wiring.fan_in).all()
+        assert each.wiring.synapses == wiring.synapses
+
+
+@settings(max_examples=15)
+@given(seed=SEEDS)
+def test_floats_and_integers_run_the_same(seed):
+    for network in (floats(seed), integers(seed)):
+        x = check_spikes(network, spikes(network, 3, 7, seed))
+        found, wanted = (next(iter(batches(n, x))) for n in (network, listed(network)))
+        for name, train in wanted.items():
+            assert torch.equal(found[name], train), name
+
+
+@settings(max_examples=15)
+@given(seed=SEEDS)
+def test_compiled_and_plain_run_the_same(seed):
+    network = integers(seed)
+    x = check_spikes(network, spikes(network, 3, 7, seed))
+    fast, plain = (next(iter(batches(network, x, fast=way))) for way in (True, False))
+    for name, train in plain.items():
+        assert torch.equal(fast[name], train), name
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("chip", [LOIHI1, LOIHI2], ids=["loihi1", "loihi2"])
+def test_the_same_integers(chip, bits):
+    """b has a scale per channel, which bands across channels have no form for."""
+    network = floats(3)
+    x = spikes(network, 6, 8)
+    found, wanted = (Quantize(bits)(design(n, chip, x)) for n in (network, listed(network)))
+    assert sums(found.network) == sums(wanted.network)
+    assert neurons(found.network) == neurons(wanted.network)
+    for one, other in zip(found.quantized, wanted.quantized, strict=True):
+        # a weight that is shared counts once
+        left_out = {"weight_error"}
+        assert one.model_dump(exclude=left_out) == other.model_dump(exclude=left_out)
+        assert 0 < one.weight_error < 0.2
+    kinds = [p.synapses.wiring.kind for p in found.network.projections]
+    assert kinds == ["banded", "sparse", "convolution", "sparse", "dense", "scale"]
+
+
+def test_the_same_bounds():
+    assert bounds(integers(1), LOIHI2, 9) == bounds(listed(integers(1)), LOIHI2, 9)
+
+
+def weak(network, population: str, neurons):
+    """Return the network with thresholds of some neurons that they never reach."""
+    populations = []
+    for p in network.populations:
+        if p.name == population:
+            threshold = np.full(p.size, int(p.neuron.threshold))
+            threshold[neurons] = 130_000
+            p = replace(p, neuron=replace(p.neuron, threshold=threshold))
+        populations.append(p)
+    return replace(network, populations=tuple(populations))
+
+
+def test_the_same_neurons_are_pruned():
+    network = weak(integers(5), "a", [0, 7, 8, 23])
+    weight = network.projections[3].synapses.weight.copy()
+    weight[1, 1] = 0
+    synapses = replace(network.projections[3].synapses, weight=weight)
+    projections = list(network.projections)
+    projections[3] = replace(projections[3], synapses=synapses)
+    network = replace(network, projections=tuple(projections))
+    found, wanted = (Prune()(design(n, LOIHI2)) for n in (network, listed(network)))
+    assert found.log == wanted.log
+    assert "4 of 24 neurons of a" in found.log[-1]
+    assert sums(found.network) == sums(wanted.network)
+    assert neurons(found.network) == neurons(wanted.network)
+
+
+def test_what_is_not_pruned_stays_what_it_is():
+    network = integers(5)
+    done = Prune()(design(network, LOIHI2))
+    assert done.network is network or str(done.network) == str(network)
+    assert done.log[-1] == "prune: nothing is dead"
+
+
+def test_the_same_relays():
+    chip = limited(LOIHI2, axons_in=6, cores=120)
+    network = integers(2)
+    found, wanted = (Accumulate()(design(n, chip)) for n in (network, listed(network)))
+    assert found.log == wanted.log
+    assert "relay neurons" in found.log[-1]
+    assert sums(found.network) == sums(wanted.network)
+    assert neurons(found.network) == neurons(wanted.network)
+
+
+def small() -> IntegerNetwork:
+    """Return bands alone, with neurons and weights that every chip has."""
+    rng = np.random.default_rng(0)
+    one, two = banded(12, 16, 4), banded(5, 12, 6, 1)
+    neuron = IntegerIntegrateFire(6, reset="soft")
+    return IntegerNetwork(
+        Input("input", (16,)),
+        (Population("a", (12,), neuron, 1), Population("b", (5,), neuron, 2)),
+        (
+            Projection("input", "a", IntegerSynapses(one, _units(rng, one), -6, 3), 1),
+            Projection("a", "b", IntegerSynapses(two, _units(rng, two), -6, 3), 1),
+        ),
+        "b",
+    )
+
+
+def _units(rng, wiring):
+    return rng.integers(-1, 4, wiring.weight_shape) * 64
+
+
+ALL = {name: chips.load(name) for name in chips.names()}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a network on a chip, or the message of its refusal."""
+
+    message: str | None = None
+    program: snncompile.Program | None = None
+
+
+def outcome(network, chip) -> Outcome:
+    try:
+        return Outcome(program=snncompile.compile(network, chip=chip, prune=False))
+    except snncompile.errors.SnnCompileError as error:
+        return Outcome(message=str(error))
+
+
+@pytest.mark.parametrize("chip", ALL)
+def test_every_chip_holds_the_same(chip):
+    """Compiled, which the checker accepts; or refused in the same words, but for the kind."""
+    found, wanted = (outcome(n, chip) for n in (small(), listed(small())))
+    if wanted.program is None:
+        assert found.message is not None
+        assert found.message.replace("banded", "sparse") == wanted.message
+        return
+    assert found.program is not None, found.message
+    assert found.program.usage() == wanted.program.usage()
+    assert str(found.program.mapping) == str(wanted.program.mapping)
+    assert found.program.mapping.tables == wanted.program.mapping.tables
+
+
+@pytest.mark.parametrize("name", ["loihi1", "loihi2"])
+def test_the_same_slices_where_cores_are_small(name):
+    chip = limited(ALL[name], compartments=9, axons_in=40, synapse_words=80, cores=120)
+    found, wanted = (outcome(n, chip) for n in (integers(4), listed(integers(4))))
+    assert found.program is not None, found.message
+    assert found.program.mapping.cores > 5
+    assert found.program.mapping == wanted.program.mapping
+    assert found.program.log == wanted.program.log
+
+
+@pytest.mark.parametrize("name", ["loihi1", "loihi2"])
+def test_the_same_estimate(name):
+    found, wanted = (outcome(n, ALL[name]).program for n in (integers(4), listed(integers(4))))
+    x = spikes(integers(4), 2, 6)
+    for model in ("fast", "cycle"):
+        one, other = (str(program.estimate(x, model=model)) for program in (found, wanted))
+        assert one == other
+        assert "synaptic" in one
+
+
+def test_sanafe_counts_the_same():
+    found, wanted = (outcome(n, LOIHI1).program for n in (small(), listed(small())))
+    x = spikes(small(), 1, 6)
+    one, other = (run_sanafe(program, x, costs="sanafe") for program in (found, wanted))
+    assert one.synaptic_ops.tolist() == other.synaptic_ops.tolist()
+    assert one.synaptic_ops.sum() > 0
+    assert one.energy_j.tolist() == other.energy_j.tolist()
+
+
+def test_lava_gets_the_same_text():
+    network = integers(4)
+    found, wanted = (emit(n) for n in (network, listed(network)))
+    assert found.texts == wanted.texts
+    assert found.arrays.keys() == wanted.arrays.keys()
+    for name, array in wanted.arrays.items():
+        assert np.array_equal(found.arrays[name], array), name
+
+
+def test_a_net_file_has_the_same_layers():
+    network = small()
+    hard = tuple(replace(p, neuron=IntegerCubaLif(4095, 0, 5)) for p in network.populations)
+    plain = tuple(replace(p, synapses=replace(p.synapses, exponent=0)) for p in network.projections)
+    network = replace(network, populations=hard, projections=plain)
+    same_tree(layers_of(network), layers_of(listed(network)))
+
+
+def test_a_nir_file_has_the_same_nodes():
+    network = Network(
+        Input("input", (20,)),
+        (Population("a", (24,), CubaLif(1.0, 0.0, 0.7, reset="soft")),),
+        (Projection("input", "a", Synapses(banded(24, 20, 5), np.arange(10.0).reshape(2, 5))),),
+        "a",
+    )
+    same_tree(graph_of(network, 1e-3), graph_of(listed(network), 1e-3))
+
+
+def same_tree(one, other) -> None:
+    """Compare dictionaries and lists of arrays."""
+    assert type(one) is type(other)
+    if isinstance(one, dict | list):
+        assert len(one) == len(other)
+        for key in one if isinstance(one, dict) else range(len(one)):
+            same_tree(one[key], other[key])
+    else:
+        assert np.array_equal(one, other)
+
+
+def test_a_network_and_a_program_are_read_back(tmp_path, monkeypatch):
+    install(monkeypatch)
+    network = integers(6)
+    network.save(tmp_path / "network")
+    again = snncompile.load(tmp_path / "network")
+    assert str(again) == str(network)
+    assert sums(again) == sums(network)
+    assert again.projections[0].synapses.wiring.kind == "banded"
+    program = snncompile.compile(network, chip="loihi2")
+    program.save(tmp_path / "program")
+    again = snncompile.load(tmp_path / "program")
+    assert str(again) == str(program)
+    assert again.mapping == program.mapping
+
+
+def test_a_file_needs_the_package_of_its_wiring(tmp_path):
+    path = tmp_path / "network"
+    integers(6).save(path)
+    with pytest.raises(InputError) as error:
+        snncompile.load(path)
+    known = "convolution, dense, scale, source_range, sparse"
+    assert str(error.value) == f"{path}: no wiring called 'banded'; known: {known}"
+
+
+def test_as_text():
+    assert "projection a -> b banded 30x24 weight=[" in str(integers(0))
+    assert "projection a -> c banded 6x18 from 4:22 of 24 weight=[" in str(integers(0))
+
+
+def test_delays_per_synapse_are_the_same():
+    for one, other in zip(integers(0).projections, listed(integers(0)).projections, strict=True):
+        size = one.synapses.wiring.targets, one.synapses.wiring.sources
+        delays = np.random.default_rng(0).integers(0, 3, size)
+        found, wanted = (by_delay(p, delays) for p in (one, other))
+        assert [p.delay for p in found] == [p.delay for p in wanted]
+        for a, b in zip(found, wanted, strict=True):
+            assert (matrix(a.synapses) == matrix(b.synapses)).all()
+
+
+def matrix(synapses):
+    return synapses.wiring.matrix(synapses.weight).toarray()
+
+
+BAND = banded(6, 8, 3)
+
+
+def weighted(wiring, seed: int = 0) -> Synapses:
+    return Synapses(wiring, np.random.default_rng(seed).integers(-8, 9, wiring.weight_shape))
+
+
+OTHERS = {
+    "dense before": (BAND, Dense(8, 4)),
+    "dense behind": (Dense(4, 6), BAND),
+    "bands before": (BAND, banded(8, 9, 2, 1)),
+    "a convolution before": (BAND, Convolution((1, 10), 1, (3,), (1,), (0,), (1,))),
+    "a convolution behind": (Convolution((2, 3), 1, (2,), (1,), (0,), (1,)), BAND),
+    "places before": (BAND, Sparse(np.arange(5), np.arange(5), 8, 5)),
+    "one scale before": (BAND, Scale(8)),
+    "scales before": (BAND, Scale(8, per_neuron=True)),
+    "one scale behind": (Scale(6), BAND),
+    "scales behind": (Scale(6, per_neuron=True), BAND),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_in_a_row_with_others(case):
+    outer, inner = (weighted(wiring, i) for i, wiring in enumerate(OTHERS[case]))
+    assert (matrix(composed(outer, inner)) == matrix(outer) @ matrix(inner)).all()
+
+
+def test_scaled_it_stays_what_it_is_where_shared_weights_are_scaled_alike():
+    band = weighted(BAND)
+    alike = Synapses(Scale(6, per_neuron=True), np.array([2.0, 3.0] * 3))
+    apart = Synapses(Scale(6, per_neuron=True), np.arange(6.0))
+    assert composed(alike, band).wiring is BAND
+    assert composed(Synapses(Scale(6), np.asarray(2.0)), band).wiring is BAND
+    assert composed(apart, band).wiring.kind == "sparse"
+
+
+def test_side_by_side_with_others():
+    band, other = weighted(BAND), dense(np.ones((6, 8)))
+    for one, two in ((band, other), (other, band)):
+        both = merged(one, two)
+        assert both is not None
+        assert (matrix(both) == matrix(one) + matrix(two)).all()
+    assert merged(band, weighted(BAND)) is None
+
+
+class Doubled(Banded):
+    def matrix(self, weight):
+        return super().matrix(weight) * 2
+
+
+class Turned(Banded):
+    def matrix(self, weight):
+        return super().matrix(weight).T.tocsr()
+
+
+class Hollow(Banded):
+    def matrix(self, weight):
+        found = super().matrix(weight)
+        found.eliminate_zeros()
+        return found
+
+
+class Backwards(Banded):
+    def matrix(self, weight):
+        return super().matrix(weight)[:, ::-1]
+
+
+WRONG = {
+    Doubled: "has to hold the weights as they are, without a factor",
+    Turned: "has shape (8, 6), expected (targets, sources) (6, 8)",
+    Hollow: "leaves out a synapse of weight zero; keep it as an explicit zero",
+    Backwards: "has to have rising columns in each row; call sort_indices",
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_matrix_that_is_none_of_its_weights_is_refused(kind):
+    with pytest.raises(UnsupportedError, match=f"^{re.escape('wiring banded: its matrix ')}") as e:
+        unroll(kind(BAND.size, BAND.width, BAND.first))
+    assert str(e.value) == f"wiring banded: its matrix {WRONG[kind]}"
