@@ -8,7 +8,15 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.checker.wiring_reach import Positions, axis_lines, first_targets, is_tile, order
+from snncompile.checker.wiring_reach import (
+    Positions,
+    axis_lines,
+    first_targets,
+    is_tile,
+    one_weight,
+    order,
+)
+from snncompile.errors import MappingError
 from snncompile.ir.mapping import Slice
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
@@ -34,8 +42,8 @@ def weighted_rows(synapses: IntegerSynapses, s: Slice, *, shared: bool) -> Itera
     for source in np.flatnonzero(np.diff(columns.indptr)).tolist():
         part = slice(columns.indptr[source], columns.indptr[source + 1])
         yield source, tuple(columns.indices[part].tolist()), tuple(columns.data[part].tolist())
-        if shared:
-            return  # one weight for all
+        if shared and one_weight(plain):
+            return
 
 
 def column_rows(synapses: IntegerSynapses, s: Slice) -> Iterator[Row]:
@@ -44,7 +52,8 @@ def column_rows(synapses: IntegerSynapses, s: Slice) -> Iterator[Row]:
     Columns of a source channel are alike if their rows meet the targets alike along the other axes.
     """
     wiring = synapses.wiring
-    assert isinstance(wiring, Convolution)
+    if not isinstance(wiring, Convolution):
+        raise MappingError(f"{wiring.kind} synapses into {s.where} have no columns to be stored")
     first, *others = axis_lines(wiring, s)
     lowest = first_targets(wiring, s)
     number = 0

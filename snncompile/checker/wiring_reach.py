@@ -70,6 +70,11 @@ def is_tile(wiring: Wiring, s: Slice) -> bool:
     return isinstance(wiring, Convolution) and s.shape == wiring.target_shape
 
 
+def one_weight(wiring: Wiring) -> bool:
+    """Whether all sources have one row with the same weight."""
+    return isinstance(wiring, Scale) and not wiring.per_neuron
+
+
 def _channels(wiring: Convolution, s: Slice) -> NDArray[np.int64]:
     targets = np.arange(s.start[0], s.stop[0]) // (wiring.channels // wiring.groups)
     groups = np.arange(wiring.source_shape[0]) // (wiring.source_shape[0] // wiring.groups)
@@ -128,7 +133,7 @@ def rows(wiring: Wiring, s: Slice, *, shared: bool) -> Counter[Positions]:
     if isinstance(wiring, Dense):
         return Counter({tuple(range(s.size)): wiring.source})
     if isinstance(wiring, Scale):
-        return Counter({(0,): 1 if shared else s.size})
+        return Counter({(0,): 1 if shared and one_weight(wiring) else s.size})
     found: Counter[Positions] = Counter()
     target, source = wiring.pattern[order(s)].nonzero()
     by_source = np.lexsort((target, source))

@@ -136,9 +136,9 @@ def bind_weights(wiring: Wiring, weight: Tensor) -> Apply:
 
 
 def _by_synapse(wiring: Wiring, weight: Tensor) -> Apply:
-    one = unroll(wiring)
-    number = torch.tensor(one.number, device=weight.device)
-    return _sparse(one.wiring, weight.reshape(-1)[number])
+    each = unroll(wiring)
+    number = torch.tensor(each.number, device=weight.device)
+    return _sparse(each.wiring, weight.reshape(-1)[number])
 
 
 def _dense(wiring: Dense, weight: Tensor) -> Apply:

@@ -134,7 +134,7 @@ def _any_targets(wiring: Wiring, weight: Floats, factor: Floats) -> Synapses:
 
 
 def _scale_synapses(wiring: Wiring, weight: Floats, factor: Floats) -> Synapses:
-    """Scale by one number or one per synapse: unrolled only if some that share a weight differ."""
+    """Scale by one number, or one per synapse: unrolled if some that share a weight differ."""
     if not factor.ndim:
         return Synapses(wiring, weight * factor)
     number, shared = unroll(wiring).number, np.ones(weight.size)

@@ -57,5 +57,5 @@ class Scale(Wiring):
             return self, weight
         if np.array_equal(source, target):
             return Scale(len(source), self.per_neuron), weight[source] if weight.ndim else weight
-        one = unroll(self)
-        return one.wiring.keep(weight.reshape(-1)[one.number], source, target)
+        each = unroll(self)
+        return each.wiring.keep(each.weights(weight), source, target)

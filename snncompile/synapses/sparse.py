@@ -88,7 +88,12 @@ class Unrolled:
     wiring: Sparse
     """By target and then by source."""
     number: NDArray[np.int64]
-    """Of each synapse the place of its weight among the flattened weights."""
+    """Of each synapse: where its weight is among the flattened weights."""
+
+    def weights(self, weight: NDArray[Any]) -> NDArray[Any]:
+        """Return the weight of each synapse, shape (synapses,), from those of the wiring."""
+        each: NDArray[Any] = weight.reshape(-1)[self.number]
+        return each
 
 
 @lru_cache(maxsize=64)
@@ -102,7 +107,7 @@ def unroll(wiring: Wiring) -> Unrolled:
     count = prod(wiring.weight_shape)
     matrix = wiring.matrix(np.arange(count).reshape(wiring.weight_shape))
     _check(wiring, matrix, count)
-    target = np.repeat(np.arange(wiring.targets), np.diff(matrix.indptr))
+    target = np.repeat(np.arange(wiring.targets, dtype=np.int32), np.diff(matrix.indptr))
     sparse = Sparse(target, matrix.indices, wiring.targets, wiring.sources)
     return Unrolled(sparse, frozen(matrix.data, np.int64))
 
@@ -128,6 +133,5 @@ def _check(wiring: Wiring, matrix: csr_array, count: int) -> None:
 
 def unroll_synapses(synapses: AnySynapses) -> AnySynapses:
     """Return the same synapses one by one, by target and then by source."""
-    one = unroll(synapses.wiring)
-    weight: Any = synapses.weight.reshape(-1)[one.number]
-    return replace(synapses, wiring=one.wiring, weight=weight)
+    each = unroll(synapses.wiring)
+    return replace(synapses, wiring=each.wiring, weight=each.weights(synapses.weight))

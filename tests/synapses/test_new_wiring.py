@@ -18,7 +18,8 @@ from snncompile.backends.lava.emit import emit
 from snncompile.backends.netx.write import layers_of
 from snncompile.backends.nir.write import graph_of
 from snncompile.backends.sanafe.run import run as run_sanafe
-from snncompile.errors import InputError, UnsupportedError
+from snncompile.checker.mapping import check
+from snncompile.errors import InputError, MappingError, UnsupportedError
 from snncompile.hwmodels import chips
 from snncompile.ir.delays import by_delay
 from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
@@ -98,14 +99,14 @@ def listed(network):
 
 def sums(network) -> list:
     """Return what projections do, without the form of their wirings."""
-    found = []
+    ours = []
     for p in network.projections:
         matrix = p.synapses.wiring.matrix(p.synapses.weight)
         matrix.sort_indices()
         parts = matrix.data.tolist(), matrix.indices.tolist(), matrix.indptr.tolist()
         numbers = (p.synapses.exponent, p.synapses.bits) if hasattr(p.synapses, "bits") else ()
-        found.append((p.source, p.target, p.delay, *numbers, matrix.shape, *parts))
-    return found
+        ours.append((p.source, p.target, p.delay, *numbers, matrix.shape, *parts))
+    return ours
 
 
 def neurons(network) -> list[str]:
@@ -129,9 +130,9 @@ def test_its_matrix_is_that_of_its_synapses(seed):
 def test_floats_and_integers_run_the_same(seed):
     for network in (floats(seed), integers(seed)):
         x = check_spikes(network, spikes(network, 3, 7, seed))
-        found, wanted = (next(iter(batches(n, x))) for n in (network, listed(network)))
+        ours, wanted = (next(iter(batches(n, x))) for n in (network, listed(network)))
         for name, train in wanted.items():
-            assert torch.equal(found[name], train), name
+            assert torch.equal(ours[name], train), name
 
 
 @settings(max_examples=15)
@@ -150,15 +151,15 @@ def test_the_same_integers(chip, bits):
     """b has a scale per channel, which bands across channels have no form for."""
     network = floats(3)
     x = spikes(network, 6, 8)
-    found, wanted = (Quantize(bits)(design(n, chip, x)) for n in (network, listed(network)))
-    assert sums(found.network) == sums(wanted.network)
-    assert neurons(found.network) == neurons(wanted.network)
-    for one, other in zip(found.quantized, wanted.quantized, strict=True):
+    ours, wanted = (Quantize(bits)(design(n, chip, x)) for n in (network, listed(network)))
+    assert sums(ours.network) == sums(wanted.network)
+    assert neurons(ours.network) == neurons(wanted.network)
+    for left, other in zip(ours.quantized, wanted.quantized, strict=True):
         # a weight that is shared counts once
         left_out = {"weight_error"}
-        assert one.model_dump(exclude=left_out) == other.model_dump(exclude=left_out)
-        assert 0 < one.weight_error < 0.2
-    kinds = [p.synapses.wiring.kind for p in found.network.projections]
+        assert left.model_dump(exclude=left_out) == other.model_dump(exclude=left_out)
+        assert 0 < left.weight_error < 0.2
+    kinds = [p.synapses.wiring.kind for p in ours.network.projections]
     assert kinds == ["banded", "sparse", "convolution", "sparse", "dense", "scale"]
 
 
@@ -186,11 +187,11 @@ def test_the_same_neurons_are_pruned():
     projections = list(network.projections)
     projections[3] = replace(projections[3], synapses=synapses)
     network = replace(network, projections=tuple(projections))
-    found, wanted = (Prune()(design(n, LOIHI2)) for n in (network, listed(network)))
-    assert found.log == wanted.log
-    assert "4 of 24 neurons of a" in found.log[-1]
-    assert sums(found.network) == sums(wanted.network)
-    assert neurons(found.network) == neurons(wanted.network)
+    ours, wanted = (Prune()(design(n, LOIHI2)) for n in (network, listed(network)))
+    assert ours.log == wanted.log
+    assert "4 of 24 neurons of a" in ours.log[-1]
+    assert sums(ours.network) == sums(wanted.network)
+    assert neurons(ours.network) == neurons(wanted.network)
 
 
 def test_what_is_not_pruned_stays_what_it_is():
@@ -203,24 +204,24 @@ def test_what_is_not_pruned_stays_what_it_is():
 def test_the_same_relays():
     chip = limited(LOIHI2, axons_in=6, cores=120)
     network = integers(2)
-    found, wanted = (Accumulate()(design(n, chip)) for n in (network, listed(network)))
-    assert found.log == wanted.log
-    assert "relay neurons" in found.log[-1]
-    assert sums(found.network) == sums(wanted.network)
-    assert neurons(found.network) == neurons(wanted.network)
+    ours, wanted = (Accumulate()(design(n, chip)) for n in (network, listed(network)))
+    assert ours.log == wanted.log
+    assert "relay neurons" in ours.log[-1]
+    assert sums(ours.network) == sums(wanted.network)
+    assert neurons(ours.network) == neurons(wanted.network)
 
 
 def small() -> IntegerNetwork:
     """Return bands alone, with neurons and weights that every chip has."""
     rng = np.random.default_rng(0)
-    one, two = banded(12, 16, 4), banded(5, 12, 6, 1)
+    first, second = banded(12, 16, 4), banded(5, 12, 6, 1)
     neuron = IntegerIntegrateFire(6, reset="soft")
     return IntegerNetwork(
         Input("input", (16,)),
         (Population("a", (12,), neuron, 1), Population("b", (5,), neuron, 2)),
         (
-            Projection("input", "a", IntegerSynapses(one, _units(rng, one), -6, 3), 1),
-            Projection("a", "b", IntegerSynapses(two, _units(rng, two), -6, 3), 1),
+            Projection("input", "a", IntegerSynapses(first, _units(rng, first), -6, 3), 1),
+            Projection("a", "b", IntegerSynapses(second, _units(rng, second), -6, 3), 1),
         ),
         "b",
     )
@@ -251,53 +252,75 @@ def outcome(network, chip) -> Outcome:
 @pytest.mark.parametrize("chip", ALL)
 def test_every_chip_holds_the_same(chip):
     """Compiled, which the checker accepts; or refused in the same words, but for the kind."""
-    found, wanted = (outcome(n, chip) for n in (small(), listed(small())))
+    ours, wanted = (outcome(n, chip) for n in (small(), listed(small())))
     if wanted.program is None:
-        assert found.message is not None
-        assert found.message.replace("banded", "sparse") == wanted.message
+        assert ours.message is not None
+        assert ours.message.replace("banded", "sparse") == wanted.message
         return
-    assert found.program is not None, found.message
-    assert found.program.usage() == wanted.program.usage()
-    assert str(found.program.mapping) == str(wanted.program.mapping)
-    assert found.program.mapping.tables == wanted.program.mapping.tables
+    assert ours.program is not None, ours.message
+    assert ours.program.usage() == wanted.program.usage()
+    assert str(ours.program.mapping) == str(wanted.program.mapping)
+    assert ours.program.mapping.tables == wanted.program.mapping.tables
 
 
 @pytest.mark.parametrize("name", ["loihi1", "loihi2"])
 def test_the_same_slices_where_cores_are_small(name):
     chip = limited(ALL[name], compartments=9, axons_in=40, synapse_words=80, cores=120)
-    found, wanted = (outcome(n, chip) for n in (integers(4), listed(integers(4))))
-    assert found.program is not None, found.message
-    assert found.program.mapping.cores > 5
-    assert found.program.mapping == wanted.program.mapping
-    assert found.program.log == wanted.program.log
+    ours, wanted = (outcome(n, chip) for n in (integers(4), listed(integers(4))))
+    assert ours.program is not None, ours.message
+    assert ours.program.mapping.cores > 5
+    assert ours.program.mapping == wanted.program.mapping
+    assert ours.program.log == wanted.program.log
+
+
+def test_the_checker_wants_every_row():
+    """Rows of bands are neither shared nor stored by columns, whatever a table says."""
+    program = outcome(integers(4), LOIHI1).program
+    mapping = program.mapping
+    assert mapping.tables.memory[0].words > 4
+    for words in range(1, mapping.tables.memory[0].words):
+        with pytest.raises(MappingError, match=f"has {words} words, needs"):
+            check_with(program, words=words, shared=True, shared_sign=True)
+    with pytest.raises(
+        MappingError, match=r"banded synapses into a.* have no columns to be stored"
+    ):
+        check_with(program, columns=True)
+
+
+def check_with(program, **changes) -> None:
+    """Check a mapping whose first block of memory is another one."""
+    tables = program.mapping.tables
+    memory = (replace(tables.memory[0], **changes), *tables.memory[1:])
+    mapping = replace(program.mapping, tables=replace(tables, memory=memory))
+    check(program.network, program.chip, mapping)
 
 
 @pytest.mark.parametrize("name", ["loihi1", "loihi2"])
 def test_the_same_estimate(name):
-    found, wanted = (outcome(n, ALL[name]).program for n in (integers(4), listed(integers(4))))
+    ours, wanted = (outcome(n, ALL[name]).program for n in (integers(4), listed(integers(4))))
     x = spikes(integers(4), 2, 6)
     for model in ("fast", "cycle"):
-        one, other = (str(program.estimate(x, model=model)) for program in (found, wanted))
-        assert one == other
-        assert "synaptic" in one
+        left, other = (str(program.estimate(x, model=model)) for program in (ours, wanted))
+        assert left == other
+        assert "synaptic" in left
 
 
 def test_sanafe_counts_the_same():
-    found, wanted = (outcome(n, LOIHI1).program for n in (small(), listed(small())))
+    ours, wanted = (outcome(n, LOIHI1).program for n in (small(), listed(small())))
     x = spikes(small(), 1, 6)
-    one, other = (run_sanafe(program, x, costs="sanafe") for program in (found, wanted))
-    assert one.synaptic_ops.tolist() == other.synaptic_ops.tolist()
-    assert one.synaptic_ops.sum() > 0
-    assert one.energy_j.tolist() == other.energy_j.tolist()
+    left, other = (run_sanafe(program, x, costs="sanafe") for program in (ours, wanted))
+    assert left.synaptic_ops.tolist() == other.synaptic_ops.tolist()
+    assert left.synaptic_ops.sum() > 0
+    assert left.energy_j.tolist() == other.energy_j.tolist()
 
 
 def test_lava_gets_the_same_text():
     network = integers(4)
-    found, wanted = (emit(n) for n in (network, listed(network)))
-    assert found.texts == wanted.texts
-    assert found.arrays.keys() == wanted.arrays.keys()
+    ours, wanted = (emit(n) for n in (network, listed(network)))
+    assert ours.texts == wanted.texts
+    assert ours.arrays.keys() == wanted.arrays.keys()
     for name, array in wanted.arrays.items():
-        assert np.array_equal(found.arrays[name], array), name
+        assert np.array_equal(ours.arrays[name], array), name
 
 
 def test_a_net_file_has_the_same_layers():
@@ -318,15 +341,15 @@ def test_a_nir_file_has_the_same_nodes():
     same_tree(graph_of(network, 1e-3), graph_of(listed(network), 1e-3))
 
 
-def same_tree(one, other) -> None:
+def same_tree(left, other) -> None:
     """Compare dictionaries and lists of arrays."""
-    assert type(one) is type(other)
-    if isinstance(one, dict | list):
-        assert len(one) == len(other)
-        for key in one if isinstance(one, dict) else range(len(one)):
-            same_tree(one[key], other[key])
+    assert type(left) is type(other)
+    if isinstance(left, dict | list):
+        assert len(left) == len(other)
+        for key in left if isinstance(left, dict) else range(len(left)):
+            same_tree(left[key], other[key])
     else:
-        assert np.array_equal(one, other)
+        assert np.array_equal(left, other)
 
 
 def test_a_network_and_a_program_are_read_back(tmp_path, monkeypatch):
@@ -359,12 +382,12 @@ def test_as_text():
 
 
 def test_delays_per_synapse_are_the_same():
-    for one, other in zip(integers(0).projections, listed(integers(0)).projections, strict=True):
-        size = one.synapses.wiring.targets, one.synapses.wiring.sources
+    for left, other in zip(integers(0).projections, listed(integers(0)).projections, strict=True):
+        size = left.synapses.wiring.targets, left.synapses.wiring.sources
         delays = np.random.default_rng(0).integers(0, 3, size)
-        found, wanted = (by_delay(p, delays) for p in (one, other))
-        assert [p.delay for p in found] == [p.delay for p in wanted]
-        for a, b in zip(found, wanted, strict=True):
+        ours, wanted = (by_delay(p, delays) for p in (left, other))
+        assert [p.delay for p in ours] == [p.delay for p in wanted]
+        for a, b in zip(ours, wanted, strict=True):
             assert (matrix(a.synapses) == matrix(b.synapses)).all()
 
 
@@ -410,10 +433,10 @@ def test_scaled_it_stays_what_it_is_where_shared_weights_are_scaled_alike():
 
 def test_side_by_side_with_others():
     band, other = weighted(BAND), dense(np.ones((6, 8)))
-    for one, two in ((band, other), (other, band)):
-        both = merged(one, two)
+    for left, right in ((band, other), (other, band)):
+        both = merged(left, right)
         assert both is not None
-        assert (matrix(both) == matrix(one) + matrix(two)).all()
+        assert (matrix(both) == matrix(left) + matrix(right)).all()
     assert merged(band, weighted(BAND)) is None
 
 
@@ -429,9 +452,9 @@ class Turned(Banded):
 
 class Hollow(Banded):
     def matrix(self, weight):
-        found = super().matrix(weight)
-        found.eliminate_zeros()
-        return found
+        ours = super().matrix(weight)
+        ours.eliminate_zeros()
+        return ours
 
 
 class Backwards(Banded):

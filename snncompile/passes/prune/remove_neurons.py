@@ -97,9 +97,9 @@ def _keep(synapses: IntegerSynapses, source: Places, target: Places) -> IntegerS
     """Return the synapses between neurons that stay, as they are if all of them do."""
     left = synapses.wiring.keep(synapses.weight, source, target)
     if left is None:
-        one = unroll(synapses.wiring)
-        left = one.wiring.keep(synapses.weight.reshape(-1)[one.number], source, target)
-        if left[0] is one.wiring:
+        each = unroll(synapses.wiring)
+        left = each.wiring.keep(each.weights(synapses.weight), source, target)
+        if left[0] is each.wiring:
             return synapses
     wiring, weight = left
     if wiring is synapses.wiring:

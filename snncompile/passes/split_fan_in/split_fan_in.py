@@ -214,7 +214,7 @@ def _hops(synapses: IntegerSynapses, count: int) -> Iterator[Hop]:
     second = Sparse(into, np.arange(len(into), dtype=np.int32), each.wiring.targets, len(into))
     weights = np.full(len(into), weight_step(synapses.bits))
     yield (
-        replace(_whole(synapses), wiring=first, weight=synapses.weight.reshape(-1)[each.number]),
+        replace(_whole(synapses), wiring=first, weight=each.weights(synapses.weight)),
         replace(synapses, wiring=second, weight=weights),
     )
 

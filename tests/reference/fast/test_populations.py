@@ -27,8 +27,8 @@ from snncompile.neurons.refractory_lif import IntegerRefractoryLif
 from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
 from snncompile.neurons.ternary_lif import IntegerTernaryLif
 from snncompile.reference import runner, simulate
+from snncompile.reference.fast import convolution, matrix
 from snncompile.reference.fast import populations as compiled
-from snncompile.reference.fast import projections as ways
 from snncompile.reference.fast.populations import KERNELS, bind_neuron, kept_type
 from snncompile.reference.simulate import batches
 from snncompile.synapses.base import IntegerSynapses
@@ -318,9 +318,9 @@ def test_everything_is_compiled_and_spikes():
 @pytest.mark.parametrize("size", [1, 2**12, 2**24])
 def test_slices_and_ways_do_not_change_results(monkeypatch, below, integers, size):
     """Events or products of integers or floats, in slices of any size: always the same."""
-    monkeypatch.setattr(ways, "dense_crossover", lambda _: below)
-    monkeypatch.setattr(ways, "convolution_crossover", lambda _: below)
-    monkeypatch.setattr(ways, "has_integer_product", lambda: integers)
+    monkeypatch.setattr(matrix, "dense_crossover", lambda _: below)
+    monkeypatch.setattr(convolution, "convolution_crossover", lambda _: below)
+    monkeypatch.setattr(matrix, "has_integer_product", lambda: integers)
     monkeypatch.setattr(compiled, "SLICE_BYTES", size)
     network = everything()
     for steps in (1, 2, 7):

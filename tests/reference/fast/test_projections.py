@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snncompile.neurons.base import BINARY, Interval
-from snncompile.reference.fast import base, layout, matrix
+from snncompile.reference.fast import base, crossovers, layout, matrix
 from snncompile.reference.fast import projections as ways
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import IntegerSynapses
@@ -100,7 +100,7 @@ def test_any_layout(data, wiring, floats):
     payload = data.draw(st.sampled_from([BINARY, SIGNED]))
     with pytest.MonkeyPatch.context() as patch:
         if floats:
-            patch.setattr(ways, "has_integer_product", lambda: False)
+            patch.setattr(matrix, "has_integer_product", lambda: False)
         check(synapses_of(wiring, 127, -1), payload, source, target, 0.5)
 
 
@@ -130,8 +130,8 @@ def test_few_spikes_take_the_events():
     assert found.choose(train) is found.product
     train[:, 4:] = 0
     assert found.choose(train, np.arange(100) < 4) is found.product
-    assert 0 < ways.dense_crossover(1000) < 0.5
-    assert 0 < ways.convolution_crossover(WIRINGS["3x3"]) < 0.5
+    assert 0 < crossovers.dense_crossover(1000) < 0.5
+    assert 0 < crossovers.convolution_crossover(WIRINGS["3x3"]) < 0.5
 
 
 @given(size=st.integers(1, 60), seed=st.integers(0, 9))
