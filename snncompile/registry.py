@@ -91,6 +91,33 @@ TABLES: dict[str, dict[str, str]] = {
         "netx": "snncompile.backends.netx.write:emit_program",
         "nir": "snncompile.backends.nir.write:emit_program",
     },
+    "lava_processes": {
+        "LIFReset": "snncompile.backends.lava.neuron_processes:LIF_RESET",
+        "CubaLif": "snncompile.backends.lava.neuron_processes:CUBA_LIF",
+        "Readout": "snncompile.backends.lava.neuron_processes:READOUT",
+        "Accumulate": "snncompile.backends.lava.neuron_processes:ACCUMULATE",
+        "AdaptiveLif": "snncompile.backends.lava.neuron_processes:ADAPTIVE_LIF",
+        "BistableFire": "snncompile.backends.lava.neuron_processes:BISTABLE_FIRE",
+        "PhaseFire": "snncompile.backends.lava.neuron_processes:PHASE_FIRE",
+        "MultiSpikeLif": "snncompile.backends.lava.neuron_processes:MULTI_SPIKE_LIF",
+        "RefractoryLif": "snncompile.backends.lava.neuron_processes:REFRACTORY_LIF",
+        "SignedIntegrateFire": "snncompile.backends.lava.neuron_processes:SIGNED_INTEGRATE_FIRE",
+        "TernaryLif": "snncompile.backends.lava.neuron_processes:TERNARY_LIF",
+        "WindowReadout": "snncompile.backends.lava.neuron_processes:WINDOW_READOUT",
+        "ResonateFire": "snncompile.backends.lava.neuron_processes:RESONATE_FIRE",
+        "ResonateFireIzhikevich": (
+            "snncompile.backends.lava.neuron_processes:RESONATE_FIRE_IZHIKEVICH"
+        ),
+        "DeltaReset": "snncompile.backends.lava.neuron_processes:DELTA_RESET",
+        "SigmaDeltaReset": "snncompile.backends.lava.neuron_processes:SIGMA_DELTA_RESET",
+        "SigmaReset": "snncompile.backends.lava.neuron_processes:SIGMA_RESET",
+        "Dense": "snncompile.backends.lava.network_processes:DENSE",
+        "Sparse": "snncompile.backends.lava.network_processes:SPARSE",
+        "Delay": "snncompile.backends.lava.network_processes:DELAY",
+        "SpikeSource": "snncompile.backends.lava.network_processes:SPIKE_SOURCE",
+        "Probe": "snncompile.backends.lava.network_processes:PROBE",
+        "StateProbe": "snncompile.backends.lava.network_processes:STATE_PROBE",
+    },
     "estimators": {
         "fast": "snncompile.backends.energy.estimate:fast",
         "cycle": "snncompile.backends.energy.estimate:cycle",
@@ -114,6 +141,11 @@ def load(table: str, name: str) -> Any:
         kind = table.removesuffix("s")
         raise InputError(f"no {kind} called {name!r}; known: {', '.join(sorted(rows))}")
     return resolve_name(rows[name])
+
+
+def load_all(table: str) -> dict[str, Any]:
+    """Return every object of a table by its name: ours in their order, then those of others."""
+    return {name: resolve_name(value) for name, value in _rows(table).items()}
 
 
 def _rows(table: str) -> dict[str, str]:

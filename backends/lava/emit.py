@@ -1,12 +1,12 @@
 """Write an integer network as a folder of Lava code that stands alone.
 
-Nothing here imports Lava: the files in `processes/` and `templates/run.py` are text that is copied.
+Nothing here imports Lava: the files of processes and `templates/run.py` are text that is copied.
 """
 
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,22 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.backends.lava import python_text as words
-from snncompile.backends.lava.neurons import process_of
+from snncompile.backends.lava import python_text
+from snncompile.backends.lava.choose_process import (
+    choose_neuron_process,
+    choose_synapse_process,
+    load_processes,
+    read_parameters,
+)
+from snncompile.backends.lava.lava_process import OURS, LavaProcess, read_resource
+from snncompile.backends.lava.network_processes import (
+    DELAY,
+    PROBE,
+    SPARSE,
+    SPIKE_SOURCE,
+    STATE_PROBE,
+)
+from snncompile.backends.lava.python_text import quote, write_shape
 from snncompile.errors import BackendError
 from snncompile.files.folder import written_aside
 from snncompile.files.npz import write_npz
@@ -24,52 +38,51 @@ from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.base import BINARY
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
-from snncompile.synapses.dense import Dense
 from snncompile.synapses.weight_formats import weight_step
 
 if TYPE_CHECKING:
     from snncompile.program import Program
 
-HERE = Path(__file__).parent
 ARRAYS_FILE = "weights.npz"
 MESSAGE_BITS = 24
 """Any number above 0 makes Lava multiply by the payload; nothing is cut off."""
 
 
 @dataclass(frozen=True, eq=False)
-class Emitted:
-    """A Lava program: what its files hold."""
+class LavaFolder:
+    """A Lava program: the content of its files."""
 
     texts: dict[str, str]
     """File name to content; names may have a folder, `processes/delay.py`."""
     arrays: dict[str, NDArray[Any]]
-    """What `weights.npz` holds."""
+    """Content of `weights.npz`."""
 
 
-def emit(network: IntegerNetwork, title: str | None = None, *, states: bool = False) -> Emitted:
+def emit(network: IntegerNetwork, title: str | None = None, *, states: bool = False) -> LavaFolder:
     """Return the Lava program of a network whose projections have delays of 1 or more.
 
     Args:
-        network: what to write.
-        title: what the user calls it.
+        network: the integer network to write.
+        title: the user's name for it.
         states: whether the program can record the states of all neurons too.
 
     Raises:
-        BackendError: a delay is 0, or a number does not fit the Lava process.
+        BackendError: a delay is 0, a number does not fit its Lava process, or a Lava process cannot
+            be written.
         UnsupportedError: there is no Lava process for a kind of neuron.
     """
     return _Emitter(network, network.title if title is None else title, states).emit()
 
 
 def emit_program(program: Program, path: Path) -> None:
-    """Write the Lava program of a Program; see `write`."""
-    write(program.network, path)
+    """Write the Lava program of a Program; see `write_folder`."""
+    write_folder(program.network, path)
 
 
-def write(
+def write_folder(
     network: IntegerNetwork, folder: str | Path, title: str | None = None, *, states: bool = False
 ) -> None:
-    """Write the Lava program to a folder, see `emit`; one that was written before is replaced.
+    """Write the Lava program to a folder, see `emit`; an older one is replaced.
 
     Raises:
         InputError: the folder holds something else, or cannot be written.
@@ -91,166 +104,185 @@ class _Emitter:
         self.with_states = states
         self.title = " ".join(title.split())
         self.arrays: dict[str, NDArray[Any]] = {}
-        self.taken = set(words.RESERVED)
-        self.source = self._variable(network.input.name)
-        self.variables = {p.name: self._variable(p.name) for p in network.populations}
-        self.processes = {p.name: process_of(p) for p in network.populations}
+        processes = load_processes()
+        self.taken = {*python_text.RESERVED, *(process.name for process in processes)}
+        self.source = self._name_variable(network.input.name)
+        self.variables = {p.name: self._name_variable(p.name) for p in network.populations}
+        self.neurons = {p.name: choose_neuron_process(p, processes) for p in network.populations}
+        self.synapses = [
+            choose_synapse_process(p.synapses.wiring, processes) for p in network.projections
+        ]
 
-    def emit(self) -> Emitted:
+    def emit(self) -> LavaFolder:
         """Return its files."""
-        populations = [self._population(p) for p in self.network.populations]
-        projections = [self._projection(p) for p in self.network.projections]
-        projections += [self._link(p) for p in _unreached(self.network)]
-        synapses = {p["process"] for p in projections}
-        custom = {process.kind for process in self.processes.values()} - {"LIFReset"}
-        custom |= {"Delay" for p in projections if p["delay"]}
+        populations = [self._write_population(p) for p in self.network.populations]
+        projections = [
+            self._write_projection(projection, process)
+            for projection, process in zip(self.network.projections, self.synapses, strict=True)
+        ]
+        links = [self._write_link(p) for p in _find_separate_parts(self.network)]
+        custom = {process for process in self.neurons.values() if process.file}
+        custom |= {process for process in self.synapses if process.file}
+        custom |= {DELAY for p in projections if p["delay"]}
+        used = {*custom, *self.neurons.values(), *self.synapses, SPIKE_SOURCE, PROBE}
+        used |= {SPARSE} if links else set()
+        used |= {STATE_PROBE} if self.with_states else set()
         texts = {
-            "network.py": words.template("network.py.j2").render(
-                imports=words.imports(
-                    custom | ({"StateProbe"} if self.with_states else set()),
-                    {p.kind for p in self.processes.values()} | synapses,
-                ),
-                states=self._states(),
-                sparse=self._has_sparse(),
-                input_shape=words.shape(self.network.input.shape),
-                payload=words.shape(self.network.input.payload),
-                output=words.quoted(self.network.output),
+            "network.py": python_text.load_template("network.py.j2").render(
+                imports=python_text.write_imports(used),
+                states=self._list_states(),
+                sparse=SPARSE in self.synapses,
+                input_shape=write_shape(self.network.input.shape),
+                payload=write_shape(self.network.input.payload),
+                output=quote(self.network.output),
                 source=self.source,
                 populations=populations,
-                projections=projections,
+                projections=projections + links,
             ),
-            "run.py": words.text("templates/run.py"),
-            "README.md": self._readme(custom),
+            "run.py": python_text.read_text("templates/run.py"),
+            "README.md": self._write_readme(custom),
             "processes/__init__.py": '"""Processes that Lava does not have."""\n',
         }
-        texts |= {file: words.text(file) for file in words.files(custom)}
-        if self.with_states:
-            text = words.text("processes/state_probe.py")
-            texts["processes/state_probe.py"] = text.replace(
-                "COUNT = 0", f"COUNT = {len(self._states())}"
-            )
-        return Emitted(texts, self.arrays)
+        return LavaFolder(texts | self._copy_processes(used), self.arrays)
 
-    def _states(self) -> list[dict[str, Any]]:
-        """Return every state of every population: its Var is called as in our neuron."""
+    def _copy_processes(self, used: set[LavaProcess]) -> dict[str, str]:
+        """Return the files of the processes that are used: Lava executes every file of a folder."""
+        texts = copy_files(used)
+        if any(process.file for process in self.neurons.values()):
+            texts |= {"processes/fixed_point.py": read_resource(f"{OURS}:processes/fixed_point.py")}
+        if self.with_states:
+            text = texts["processes/state_probe.py"]
+            count = f"COUNT = {len(self._list_states())}"
+            texts["processes/state_probe.py"] = text.replace("COUNT = 0", count)
+        return texts
+
+    def _list_states(self) -> list[dict[str, Any]]:
+        """Return every state that is a Var of its process, called as in our neuron."""
         if not self.with_states:
             return []
         return [
             {
-                "key": words.quoted(f"{p.name}.{state}"),
+                "key": quote(f"{p.name}.{state}"),
                 "variable": f"{self.variables[p.name]}.{state}",
                 "phase": p.phase,
             }
             for p in self.network.populations
             for state in p.neuron.states
+            if state in self.neurons[p.name].states
         ]
 
-    def _has_sparse(self) -> bool:
-        return any(not isinstance(p.synapses.wiring, Dense) for p in self.network.projections)
-
-    def _readme(self, custom: set[str]) -> str:
+    def _write_readme(self, custom: set[LavaProcess]) -> str:
         output = self.network.population(self.network.output)
-        wirings = [p.synapses.wiring for p in self.network.projections]
-        return words.template("README.md.j2").render(
+        wirings = zip(self.network.projections, self.synapses, strict=True)
+        unrolled = any(
+            isinstance(p.synapses.wiring, Convolution) and process == SPARSE
+            for p, process in wirings
+        )
+        own_rules = {p.name for p in custom if p.neurons and not p.lif_equations}
+        names = {process.name for process in custom}
+        return python_text.load_template("README.md.j2").render(
             title=self.title,
+            requirements=self._list_requirements(),
             input_shape=", ".join(map(str, self.network.input.shape)),
-            input_values=words.values(self.network.input.payload),
+            input_values=python_text.write_values(self.network.input.payload),
             output_shape=", ".join(map(str, output.shape)),
             output=output.name,
             readout=not output.neuron.spikes,
             graded=output.neuron.payload != BINARY,
-            output_values=words.values(output.neuron.payload),
-            custom=words.listed(custom),
-            one_custom=len(custom) == 1,
-            sparse=self._has_sparse(),
-            unrolled=any(isinstance(wiring, Convolution) for wiring in wirings),
-            own_rules=words.listed(custom - {"CubaLif", "Delay", "Readout"}),
+            output_values=python_text.write_values(output.neuron.payload),
+            custom=python_text.join_names(names),
+            single=len(custom) == 1,
+            sparse=SPARSE in self.synapses,
+            unrolled=unrolled,
+            own_rules=python_text.join_names(own_rules),
         )
 
-    def _population(self, population: Population) -> dict[str, Any]:
-        process, variable = self.processes[population.name], self.variables[population.name]
+    def _list_requirements(self) -> list[str]:
+        processes = (*self.neurons.values(), *self.synapses)
+        return sorted({name for process in processes for name in process.requirements})
+
+    def _write_population(self, population: Population) -> dict[str, Any]:
+        process, variable = self.neurons[population.name], self.variables[population.name]
         values = [
-            (name, self._number(f"{population.name}.{name}", value))
-            for name, value in process.parameters.items()
+            (keyword, self._write_number(f"{population.name}.{keyword}", value))
+            for keyword, value in read_parameters(population, process).items()
         ]
-        if process.reset:
-            values.append(("reset", words.quoted(process.reset)))
+        if len(process.resets) > 1:
+            values.append(("reset", quote(population.neuron.kind.partition("/")[2])))
         timing = [("reset_interval", "steps"), ("reset_offset", str(population.phase + 1))]
         return {
-            "key": words.quoted(population.name),
-            "shape": words.shape(population.shape),
+            "key": quote(population.name),
+            "shape": write_shape(population.shape),
             "phase": population.phase,
-            "dtype": words.quoted(_dtype(population)),
+            "dtype": quote(_choose_dtype(population)),
             "variable": variable,
-            "process": process.kind,
-            "arguments": [("shape", words.shape((population.size,))), *values, *timing],
+            "process": process.name,
+            "arguments": [("shape", write_shape((population.size,))), *values, *timing],
             "out_port": f"{variable}.{'s_out' if population.neuron.spikes else 'v_out'}",
         }
 
-    def _projection(self, projection: Projection) -> dict[str, Any]:
-        synapses = _checked(projection)
+    def _write_projection(self, projection: Projection, process: LavaProcess) -> dict[str, Any]:
+        synapses = _check_synapses(projection)
         own_delay = self.network.own_delay(projection)
-        name = self._variable(f"{projection.source}_to_{projection.target}")
-        process, weights = self._weights(name, synapses)
+        name = self._name_variable(f"{projection.source}_to_{projection.target}")
+        weights = self._write_weights(name, synapses, process)
         comment = f"{projection.source} -> {projection.target}, delay {projection.delay}."
         delay = None
         if projection.delay > 1 or own_delay:
-            delay = self._delay(projection, name, own_delay)
+            delay = self._write_delay(projection, name, own_delay)
         ends = projection.source, projection.target
-        return self._synapses(*ends, comment, delay, projection.port) | {
+        return self._write_ends(*ends, comment, delay, projection.port) | {
             "variable": name,
-            "process": process,
+            "process": process.name,
             "arguments": [
                 ("weights", weights),
                 ("weight_exp", synapses.exponent),
                 ("num_weight_bits", synapses.bits),
                 ("sign_mode", "SignMode.MIXED"),
-                *self._message(projection),
+                *self._write_message(projection),
             ],
         }
 
-    def _weights(self, name: str, synapses: IntegerSynapses) -> tuple[str, str]:
-        """Return the class of the process and its weights as text.
-
-        What is not dense is unrolled to a sparse matrix. Lava's own Conv knows no weight exponent.
-        """
-        if isinstance(synapses.wiring, Dense):
-            return "Dense", self._array(f"{name}.weights", synapses.weight)
+    def _write_weights(self, name: str, synapses: IntegerSynapses, process: LavaProcess) -> str:
+        """Return the weights as text: an array as the wiring has it, or its matrix for Sparse."""
+        if process != SPARSE:
+            return self._store_array(f"{name}.weights", synapses.weight)
         matrix = synapses.wiring.matrix(synapses.weight)
         matrix.sort_indices()
         self.arrays[f"{name}.data"] = matrix.data
-        for part in ("indices", "indptr"):
-            self.arrays[f"{name}.{part}"] = getattr(matrix, part).astype(np.int32)
-        return "Sparse", f"sparse({words.quoted(name)}, {words.shape(matrix.shape)})"
+        for array in ("indices", "indptr"):
+            self.arrays[f"{name}.{array}"] = getattr(matrix, array).astype(np.int32)
+        return f"sparse({quote(name)}, {write_shape(matrix.shape)})"
 
-    def _message(self, projection: Projection) -> list[tuple[str, int]]:
+    def _write_message(self, projection: Projection) -> list[tuple[str, int]]:
         """Return how Dense reads a payload; without message bits every spike counts as 1."""
         payload = self.network.payload(projection.source)
         return [] if payload == BINARY else [("num_message_bits", MESSAGE_BITS)]
 
-    def _delay(self, projection: Projection, name: str, own_delay: int) -> dict[str, Any]:
+    def _write_delay(self, projection: Projection, name: str, own_delay: int) -> dict[str, Any]:
         arguments = {
-            "shape": words.shape((self.network.end(projection.source).size,)),
+            "shape": write_shape((self.network.end(projection.source).size,)),
             "extra": projection.delay - 1,
             "silent": own_delay,
             "phase": self.network.phase(projection.target),
             "steps": "steps",
         }
-        return {"variable": self._variable(f"{name}_delay"), "arguments": list(arguments.items())}
+        variable = self._name_variable(f"{name}_delay")
+        return {"variable": variable, "arguments": list(arguments.items())}
 
-    def _link(self, population: Population) -> dict[str, Any]:
+    def _write_link(self, population: Population) -> dict[str, Any]:
         """Return a projection without synapses: Lava runs only processes that are joined."""
         comment = (
             f"No spikes reach {population.name}; Lava runs it only if it is joined to the rest."
         )
-        shape = words.shape((population.size, self.network.input.size))
-        return self._synapses(self.network.input.name, population.name, comment, None) | {
-            "variable": self._variable(f"link_to_{population.name}"),
-            "process": "Sparse",
+        shape = write_shape((population.size, self.network.input.size))
+        return self._write_ends(self.network.input.name, population.name, comment, None) | {
+            "variable": self._name_variable(f"link_to_{population.name}"),
+            "process": SPARSE.name,
             "arguments": [("weights", f"csr_matrix({shape}, dtype=np.int16)")],
         }
 
-    def _synapses(
+    def _write_ends(
         self, source: str, target: str, comment: str, delay: Any, port: str | None = None
     ) -> dict[str, Any]:
         ports = self.network.population(target).neuron.ports
@@ -262,17 +294,17 @@ class _Emitter:
             "target_port": f"{self.variables[target]}.{into}",
         }
 
-    def _number(self, name: str, value: NDArray[Any]) -> str:
+    def _write_number(self, name: str, value: NDArray[Any]) -> str:
         """Return a number as text; numbers that differ go to the file of arrays."""
         if (value == value.flat[0]).all():
             return str(int(value.flat[0]))
-        return self._array(name, value)
+        return self._store_array(name, value)
 
-    def _array(self, name: str, value: NDArray[Any]) -> str:
+    def _store_array(self, name: str, value: NDArray[Any]) -> str:
         self.arrays[name] = value
-        return f"ARRAYS[{words.quoted(name)}]"
+        return f"ARRAYS[{quote(name)}]"
 
-    def _variable(self, name: str) -> str:
+    def _name_variable(self, name: str) -> str:
         """Return a Python name that is not taken yet."""
         variable, count = name, 1
         while variable in self.taken or keyword.iskeyword(variable):
@@ -282,7 +314,26 @@ class _Emitter:
         return variable
 
 
-def _checked(projection: Projection) -> IntegerSynapses:
+def copy_files(processes: Iterable[LavaProcess]) -> dict[str, str]:
+    """Return the files of some processes, by their names in the written folder.
+
+    Raises:
+        BackendError: a file does not exist, or two processes have different files of one name.
+    """
+    texts: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for process in sorted(processes, key=lambda process: process.name):
+        for name, text in process.read_files().items():
+            if texts.setdefault(name, text) != text:
+                raise BackendError(
+                    f"Lava processes {owners[name]} and {process.name} have different files"
+                    f" {name}; rename the file of either"
+                )
+            owners.setdefault(name, process.name)
+    return texts
+
+
+def _check_synapses(projection: Projection) -> IntegerSynapses:
     """Return the synapses of a projection that Lava computes as we do."""
     where, synapses = f"projection {projection.source} -> {projection.target}", projection.synapses
     assert isinstance(synapses, IntegerSynapses), "an IntegerNetwork has no others"
@@ -301,13 +352,13 @@ def _checked(projection: Projection) -> IntegerSynapses:
     return synapses
 
 
-def _dtype(population: Population) -> str:
+def _choose_dtype(population: Population) -> str:
     """Return the type in which an output is recorded; 0 and 1 take one byte."""
     neuron = population.neuron
     return "uint8" if neuron.spikes and neuron.payload == BINARY else "int32"
 
 
-def _unreached(network: IntegerNetwork) -> Iterator[Population]:
+def _find_separate_parts(network: IntegerNetwork) -> Iterator[Population]:
     """Yield one population of each part of the network that nothing joins to the input."""
     graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from([network.input.name, *(p.name for p in network.populations)])

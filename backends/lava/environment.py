@@ -1,6 +1,7 @@
-"""The environment Lava lives in: lava-nc 0.10.0 runs on Python 3.10 only, the compiler does not.
+"""Install and check the environment of Lava: lava-nc 0.10.0 runs on Python 3.10 only.
 
-The compiler never imports Lava; it starts the Python of this environment.
+The compiler runs on newer versions and never imports Lava; it starts the Python of this
+environment.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ CONSTRAINTS = Path(__file__).parent / "constraints.txt"
 """The packages of the environment, each with its version."""
 PYTHON, LAVA = "3.10", "0.10.0"
 MARK = "snncompile-lava.txt"
-"""File in an environment of ours: the constraints it was made from. Others are never deleted."""
+"""File in an environment of ours: a copy of its constraints. Without it nothing is deleted."""
 
 Say = Callable[[str], None]
 
@@ -40,11 +41,11 @@ _VERSIONS = (
 
 @dataclass(frozen=True)
 class LavaState:
-    """What is known about the environment."""
+    """State of the environment."""
 
     path: Path
     installed: bool
-    """Whether `import lava` works in it, in the version this package was made for."""
+    """Whether `import lava` works in it, in the version `LAVA`."""
     python: str | None
     lava: str | None
     message: str
@@ -55,8 +56,8 @@ class _FailedError(Exception):
     """A command did not work; the message says why, in one line."""
 
 
-def folder() -> Path:
-    """Return where the environment is, or will be: $SNNCOMPILE_LAVA_ENV or the user's cache."""
+def locate_folder() -> Path:
+    """Return the folder of the environment: $SNNCOMPILE_LAVA_ENV, or one in the user's cache."""
     given = os.environ.get("SNNCOMPILE_LAVA_ENV")
     return (
         Path(given).absolute()
@@ -65,16 +66,16 @@ def folder() -> Path:
     )
 
 
-def python() -> Path:
+def locate_python() -> Path:
     """Return the path of the environment's Python.
 
     Raises:
         BackendError: the environment is not installed.
     """
-    path = _interpreter(folder())
+    path = _locate_interpreter(locate_folder())
     if not path.is_file():
         raise BackendError(
-            f"Lava is not installed in {folder()}; run `snncompile lava install`"
+            f"Lava is not installed in {locate_folder()}; run `snncompile lava install`"
             " (needs the network once)"
         )
     return path
@@ -82,39 +83,39 @@ def python() -> Path:
 
 def check() -> LavaState:
     """Return the state of the environment; starts its Python, which takes about a second."""
-    path = folder()
-    if not _interpreter(path).is_file():
+    path = locate_folder()
+    if not _locate_interpreter(path).is_file():
         message = f"Lava is not installed in {path}; run `snncompile lava install`"
         return LavaState(path, False, None, None, message)
     try:
         python_version, lava_version = _run(
-            [_interpreter(path), "-E", "-s", "-c", _VERSIONS]
+            [_locate_interpreter(path), "-E", "-s", "-c", _VERSIONS]
         ).split()
     except _FailedError as error:
         message = f"Lava does not start in {path}: {error}; run `snncompile lava install`"
         return LavaState(path, False, None, None, message)
-    right = lava_version == LAVA
+    installed = lava_version == LAVA
     message = f"lava-nc {lava_version} on Python {python_version} in {path}"
-    if not right:
+    if not installed:
         message += f"; {LAVA} is needed, run `snncompile lava install`"
-    return LavaState(path, right, python_version, lava_version, message)
+    return LavaState(path, installed, python_version, lava_version, message)
 
 
 def install(say: Say) -> Path:
-    """Make the environment unless it is there and works; return its folder.
+    """Build the environment unless it is there and works; return its folder.
 
-    It is built in a folder aside and moved in place when `import lava` works in it, so nothing
-    half-made is left. Of several at once one builds and the others wait.
+    The build takes place in another folder, which is moved in place when `import lava` works in it,
+    so an error leaves nothing behind. Of several processes the first builds, the others wait.
 
     Raises:
         BackendError: there is no Python 3.10, a package cannot be had, or the folder is not ours.
     """
-    path = folder()
+    path = locate_folder()
     state = check()
     if not _is_current(state):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _only_one(path, say):
+            with _lock(path, say):
                 _build_unless_current(path, say)
         except OSError as error:
             reason = f"{error.filename}: {error.strerror}"
@@ -128,16 +129,16 @@ def find_python(say: Say) -> Path:
     """Return a Python 3.10 that really starts.
 
     Raises:
-        BackendError: none does; the message lists what was tried and why each failed.
+        BackendError: none does; the message lists every candidate with its reason.
     """
     tried = []
     given = os.environ.get("SNNCOMPILE_PYTHON310")
     if given:
-        return _given(Path(given))
+        return _use_given(Path(given))
     for where, candidates in SEARCH:
         try:
             for candidate in candidates(say):
-                reason = _does_not_start(candidate)
+                reason = _explain_failure(candidate)
                 if reason is None:
                     return candidate
                 tried.append(f"{candidate}: {reason}")
@@ -149,9 +150,9 @@ def find_python(say: Say) -> Path:
     )
 
 
-def _given(path: Path) -> Path:
-    """Return the user's own choice: when it does not start, another one would be a surprise."""
-    reason = _does_not_start(path)
+def _use_given(path: Path) -> Path:
+    """Return the user's own choice, or refuse it: any other would be a surprise."""
+    reason = _explain_failure(path)
     if reason is not None:
         raise BackendError(
             f"SNNCOMPILE_PYTHON310={path} is no Python {PYTHON} that starts: {reason}"
@@ -159,51 +160,51 @@ def _given(path: Path) -> Path:
     return path
 
 
-def _on_path(say: Say) -> Iterator[Path]:
+def _search_path(say: Say) -> Iterator[Path]:
     """Yield every python3.10 on PATH, not only the first: a pyenv shim starts nothing."""
     name = f"python{PYTHON}"
     folders = [entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry]
-    found = [Path(entry, name) for entry in folders if Path(entry, name).is_file()]
-    if not found:
+    candidates = [Path(entry, name) for entry in folders if Path(entry, name).is_file()]
+    if not candidates:
         raise _FailedError(f"no {name}")
-    yield from dict.fromkeys(found)
+    yield from dict.fromkeys(candidates)
 
 
-def _pyenv(say: Say) -> Iterator[Path]:
+def _search_pyenv(say: Say) -> Iterator[Path]:
     versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-    found = sorted(versions.glob(f"{PYTHON}.*/bin/python"), key=_patch, reverse=True)
-    if not found:
+    candidates = sorted(versions.glob(f"{PYTHON}.*/bin/python"), key=_read_patch, reverse=True)
+    if not candidates:
         raise _FailedError(f"no {PYTHON}.* in {versions}")
-    yield from found
+    yield from candidates
 
 
-def _patch(path: Path) -> tuple[int, str]:
+def _read_patch(path: Path) -> tuple[int, str]:
     patch = path.parts[-3].split(".")[2]
     return (int(patch), patch) if patch.isdigit() else (-1, patch)
 
 
-def _uv_find(say: Say) -> Iterator[Path]:
-    yield Path(_uv("python", "find", "--no-project", PYTHON).strip())
+def _ask_uv(say: Say) -> Iterator[Path]:
+    yield Path(_run_uv("python", "find", "--no-project", PYTHON).strip())
 
 
-def _uv_install(say: Say) -> Iterator[Path]:
+def _download_with_uv(say: Say) -> Iterator[Path]:
     say(f"downloading Python {PYTHON}")
-    _uv("python", "install", PYTHON)
+    _run_uv("python", "install", PYTHON)
     # Only its own: an interpreter that does not start, first on PATH, would end the search.
-    only_own = ("--no-project", "--python-preference", "only-managed")
-    yield Path(_uv("python", "find", *only_own, PYTHON).strip())
+    managed = ("--no-project", "--python-preference", "only-managed")
+    yield Path(_run_uv("python", "find", *managed, PYTHON).strip())
 
 
 SEARCH: tuple[tuple[str, Callable[[Say], Iterator[Path]]], ...] = (
-    ("PATH", _on_path),
-    ("pyenv", _pyenv),
-    ("uv python find", _uv_find),
-    ("uv python install", _uv_install),
+    ("PATH", _search_path),
+    ("pyenv", _search_pyenv),
+    ("uv python find", _ask_uv),
+    ("uv python install", _download_with_uv),
 )
-"""Where Python 3.10 is looked for, in this order, when SNNCOMPILE_PYTHON310 does not name one."""
+"""Places of Python 3.10 in the order of the search, unless SNNCOMPILE_PYTHON310 names a path."""
 
 
-def _does_not_start(candidate: Path) -> str | None:
+def _explain_failure(candidate: Path) -> str | None:
     try:
         _run([candidate, "-c", _IS_310], seconds=30)
     except _FailedError as error:
@@ -216,7 +217,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _is_current(state: LavaState) -> bool:
-    """Return whether an environment works and was made from these constraints, or by the user."""
+    """Return whether an environment works and has these constraints, or is the user's own."""
     mark = state.path / MARK
     return state.installed and (not mark.is_file() or mark.read_bytes() == CONSTRAINTS.read_bytes())
 
@@ -237,7 +238,7 @@ def _build(path: Path, say: Say) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as aside:
         new = Path(aside, "environment")
         try:
-            _uv(
+            _run_uv(
                 "venv",
                 "--quiet",
                 "--no-project",
@@ -247,9 +248,9 @@ def _build(path: Path, say: Say) -> None:
                 str(new),
             )
             say(f"installing lava-nc {LAVA} for {interpreter} in {path}")
-            target = ("--python", str(_interpreter(new)))
-            _uv("pip", "install", "--quiet", *target, "--requirement", str(CONSTRAINTS))
-            _run([_interpreter(new), "-E", "-s", "-c", _VERSIONS])
+            target = ("--python", str(_locate_interpreter(new)))
+            _run_uv("pip", "install", "--quiet", *target, "--requirement", str(CONSTRAINTS))
+            _run([_locate_interpreter(new), "-E", "-s", "-c", _VERSIONS])
         except _FailedError as error:
             raise BackendError(f"cannot install Lava in {path}: {error}") from None
         (new / MARK).write_bytes(CONSTRAINTS.read_bytes())
@@ -259,7 +260,7 @@ def _build(path: Path, say: Say) -> None:
 
 
 @contextmanager
-def _only_one(path: Path, say: Say) -> Iterator[None]:
+def _lock(path: Path, say: Say) -> Iterator[None]:
     """Hold the lock of an environment. Its file stays; the system frees the lock of the dead."""
     with open(path.parent / f".{path.name}.lock", "w") as file:
         try:
@@ -270,11 +271,11 @@ def _only_one(path: Path, say: Say) -> Iterator[None]:
         yield
 
 
-def _interpreter(path: Path) -> Path:
+def _locate_interpreter(path: Path) -> Path:
     return path / "bin" / "python"
 
 
-def _uv(*arguments: str) -> str:
+def _run_uv(*arguments: str) -> str:
     try:
         command = find_uv_bin()
     except FileNotFoundError:
@@ -283,7 +284,7 @@ def _uv(*arguments: str) -> str:
 
 
 def _run(command: list[str | Path], seconds: float = 120) -> str:
-    """Return what a command prints; raise _FailedError with one line that says what went wrong."""
+    """Return the output of a command; raise _FailedError with its reason in one line."""
     try:
         done = subprocess.run(
             command,
@@ -298,12 +299,12 @@ def _run(command: list[str | Path], seconds: float = 120) -> str:
     except subprocess.TimeoutExpired:
         raise _FailedError(f"no answer in {seconds:g} s") from None
     if done.returncode:
-        raise _FailedError(_reason(done.stderr) or f"exit status {done.returncode}")
+        raise _FailedError(_find_reason(done.stderr) or f"exit status {done.returncode}")
     return done.stdout
 
 
-def _reason(errors: str) -> str:
-    """Return the line that counts: the last of a traceback, else the first, and its last cause."""
+def _find_reason(errors: str) -> str:
+    """Return the last line of a traceback; else the first line and the last line of a cause."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("warning:")]
     if not lines or lines[0].startswith("Traceback"):

@@ -1,88 +1,48 @@
-"""Python words of the emitted program: imports, names that are taken, values as text."""
+"""Write Python text of the emitted program: imports, names that are taken, values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 
 import jinja2
 
+from snncompile.backends.lava.lava_process import OURS, LavaProcess, read_resource
 from snncompile.ir.graph import Shape
 from snncompile.neurons.base import Interval
 
-HERE = Path(__file__).parent
-
 RESERVED = (
-    *("np", "Path", "csr_matrix", "sparse", "Dense", "Sparse", "LIFReset", "SignMode"),
-    *("CubaLif", "Readout", "Delay", "Probe", "StateProbe", "STATES", "states", "watched", "key"),
-    *("ResonateFire", "ResonateFireIzhikevich", "SigmaDeltaReset", "DeltaReset", "SigmaReset"),
-    *("RefractoryLif", "SignedIntegrateFire", "TernaryLif", "AdaptiveLif", "BistableFire"),
-    *("PhaseFire", "WindowReadout", "MultiSpikeLif", "Accumulate"),
-    *("SpikeSource", "ARRAYS", "INPUT_SHAPE", "PAYLOAD", "OUTPUT", "POPULATIONS", "build"),
-    *("len", "int"),
+    *("np", "Path", "csr_matrix", "sparse", "SignMode", "len", "int"),
+    *("ARRAYS", "INPUT_SHAPE", "PAYLOAD", "OUTPUT", "POPULATIONS", "STATES", "build"),
     *("spikes", "steps", "probes", "outputs", "name", "path", "phase", "dtype", "port", "probe"),
+    *("states", "watched", "key", "_"),
 )
-"""Names that `network.py` uses itself."""
+"""Names that `network.py` uses itself, beside the classes of its processes."""
 
 
-def files(custom: set[str]) -> Iterator[str]:
-    """Yield the files of the processes that are used; Lava executes every file of the folder."""
-    yield "processes/probe.py"
-    yield "processes/spike_source.py"
-    if custom - {"Delay"}:
-        yield "processes/fixed_point.py"
-    for kind in sorted(custom):
-        yield f"processes/{MODULES[kind]}.py"
-
-
-MODULES = {
-    "Accumulate": "accumulate",
-    "AdaptiveLif": "adaptive_lif",
-    "BistableFire": "bistable_fire",
-    "DeltaReset": "delta_reset",
-    "ResonateFire": "resonate_fire",
-    "ResonateFireIzhikevich": "resonate_fire_izhikevich",
-    "SigmaDeltaReset": "sigma_delta_reset",
-    "SigmaReset": "sigma_reset",
-    "StateProbe": "state_probe",
-    "CubaLif": "cuba_lif",
-    "Delay": "delay",
-    "MultiSpikeLif": "multi_spike_lif",
-    "PhaseFire": "phase_fire",
-    "Readout": "readout",
-    "RefractoryLif": "refractory_lif",
-    "SignedIntegrateFire": "signed_integrate_fire",
-    "TernaryLif": "ternary_lif",
-    "WindowReadout": "window_readout",
-}
-
-
-LIBRARY = {"Dense": "dense", "LIFReset": "lif", "Sparse": "sparse"}
-"""Lava's own processes and the packages they are in."""
-
-
-def imports(custom: set[str], used: set[str]) -> list[str]:
-    """Return the lines of import: of the processes that are used, ours and Lava's."""
-    lines = [f"from lava.proc.{LIBRARY[k]}.process import {k}" for k in sorted(used & set(LIBRARY))]
-    lines += ["from lava.utils.weightutils import SignMode"]
-    if "Sparse" in used:
+def write_imports(processes: Iterable[LavaProcess]) -> list[str]:
+    """Return the lines that import some processes: those of libraries, then those of the folder."""
+    classes = {process.name: process for process in processes}
+    libraries = sorted((p for p in classes.values() if p.library), key=lambda p: p.name)
+    copies = sorted((p for p in classes.values() if p.file), key=lambda p: p.module)
+    lines = [_write_import(process) for process in libraries]
+    lines.append("from lava.utils.weightutils import SignMode")
+    if "Sparse" in classes:
         lines.append("from scipy.sparse import csr_matrix")
-    lines.append("")
-    ours = {MODULES[kind]: kind for kind in custom} | {
-        "probe": "Probe",
-        "spike_source": "SpikeSource",
-    }
-    return lines + [f"from processes.{module} import {ours[module]}" for module in sorted(ours)]
+    return [*lines, "", *(_write_import(process) for process in copies)]
 
 
-def shape(shape: Shape) -> str:
+def _write_import(process: LavaProcess) -> str:
+    return f"from {process.module} import {process.name}"
+
+
+def write_shape(shape: Shape) -> str:
     """Return a tuple as Python text."""
     return str(tuple(map(int, shape)))
 
 
-def values(payload: Interval) -> str:
-    """Return which values a spike has: "0 and 1"."""
+def write_values(payload: Interval) -> str:
+    """Return the values of a spike: "0 and 1"."""
     low, high = payload
     if high - low > 2:
         return f"whole numbers from {low} to {high}"
@@ -90,24 +50,24 @@ def values(payload: Interval) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def listed(names: set[str]) -> str:
-    """Return "`A`, `B` and `C`"."""
+def join_names(names: Iterable[str]) -> str:
+    """Return "`A`, `B` and `C`", sorted."""
     *others, last = [f"`{name}`" for name in sorted(names)] or [""]
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Return a Python string; names hold letters, digits and _ only."""
     return f'"{text}"'
 
 
-def text(file: str) -> str:
+def read_text(file: str) -> str:
     """Return a file of this folder."""
-    return (HERE / file).read_text(encoding="utf-8")
+    return read_resource(f"{OURS}:{file}")
 
 
 @cache
-def template(name: str) -> jinja2.Template:
+def load_template(name: str) -> jinja2.Template:
     """Return a file of `templates/`, to be filled in."""
     environment = jinja2.Environment(
         trim_blocks=True,
@@ -115,4 +75,4 @@ def template(name: str) -> jinja2.Template:
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
-    return environment.from_string(text(f"templates/{name}"))
+    return environment.from_string(read_text(f"templates/{name}"))

@@ -54,7 +54,7 @@ def run(
         BackendError: Lava is not installed, crashed, or took longer than `timeout_s`; without a
             `timeout_s` the limit is far above what the network should take.
     """
-    outputs = _outputs(program.network, x, [], progress, timeout_s)
+    outputs = run_folder(program.network, x, [], progress=progress, timeout_s=timeout_s)
     return Result(outputs["spikes"])
 
 
@@ -66,60 +66,51 @@ def trains(
     timeout_s: float | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Return the output of every population, each (samples, steps, size); see `run`."""
-    outputs = _outputs(network, x, ["--all"], progress, timeout_s)
+    outputs = run_folder(network, x, ["--all"], progress=progress, timeout_s=timeout_s)
     return {
         p.name: outputs[f"spikes.{p.name}"].reshape(*outputs["spikes"].shape[:2], p.size)
         for p in network.populations
     }
 
 
-def trains_and_states(
-    network: IntegerNetwork, x: ArrayLike, *, timeout_s: float | None = None
-) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-    """Return outputs as `trains` does, and the states of all neurons, called "population.state".
-
-    Each has the shape (samples, steps, size). Several times slower than `trains`.
-    """
-    outputs = _outputs(network, x, ["--all", "--states"], None, timeout_s)
-    first = outputs["spikes"].shape[:2]
-    return tuple(  # type: ignore[return-value]
-        {
-            name.removeprefix(kind): array.reshape(*first, -1)
-            for name, array in outputs.items()
-            if name.startswith(kind)
-        }
-        for kind in ("spikes.", "state.")
-    )
-
-
-def _outputs(
+def run_folder(
     network: IntegerNetwork,
     x: ArrayLike,
     options: list[str],
-    progress: Progress | None,
-    timeout_s: float | None,
+    *,
+    progress: Progress | None = None,
+    timeout_s: float | None = None,
 ) -> dict[str, NDArray[Any]]:
+    """Return every array that `run.py` of the written folder saves; see `run`.
+
+    Args:
+        network: the network to write and run.
+        x: input, shape (samples, steps, *input.shape).
+        options: of run.py: `--all`, `--states`.
+        progress: receives samples done and samples in all.
+        timeout_s: seconds until Lava is ended.
+    """
     spikes = check_spikes(network, x)
-    limit_s = _limit(network, *spikes.shape[:2]) if timeout_s is None else timeout_s
+    limit_s = _estimate_limit(network, *spikes.shape[:2]) if timeout_s is None else timeout_s
     # Short: Lava makes sockets below it, whose paths may have 104 letters on some systems.
     with tempfile.TemporaryDirectory(prefix="snnc-") as folder:
-        emit.write(network, folder, states="--states" in options)
+        emit.write_folder(network, folder, states="--states" in options)
         np.savez(Path(folder, "x.npz"), x=spikes)
         files = ["--guarded", "--input", "x.npz", "--output", "out.npz"]
-        command = [str(environment.python()), *PYTHON_OPTIONS, "run.py", *files, *options]
+        command = [str(environment.locate_python()), *PYTHON_OPTIONS, "run.py", *files, *options]
         with _Lava(command, folder, progress) as lava:
             lava.wait(limit_s, steps=spikes.shape[1])
         with np.load(Path(folder, "out.npz"), allow_pickle=False) as saved:
-            return {name: _widened(saved[name]) for name in saved.files}
+            return {name: _widen(saved[name]) for name in saved.files}
 
 
-def _widened(output: NDArray[Any]) -> NDArray[Any]:
+def _widen(output: NDArray[Any]) -> NDArray[Any]:
     """Return potentials in 64 bits, as the reference has them."""
     return output if output.dtype == np.uint8 else output.astype(np.int64)
 
 
-def _limit(network: IntegerNetwork, samples: int, steps: int) -> float:
-    """Return seconds: a minute and ten times what Lava takes on a slow machine.
+def _estimate_limit(network: IntegerNetwork, samples: int, steps: int) -> float:
+    """Return seconds: a minute and ten times the time of Lava on a slow machine.
 
     It takes 0.1 to 0.4 ms per time step and process (benchmarks/reference_vs_lava.py), up to
     8 ns more per synapse, and up to half a minute to start 500 processes.
@@ -136,7 +127,7 @@ class _Lava:
     def __init__(self, command: list[str], folder: str, progress: Progress | None) -> None:
         self.progress = progress
         self.samples = (0, 0)
-        """Samples done and samples in all, as far as it has told."""
+        """Samples done and samples in all, as last reported."""
         self.errors = b""
         self._line = b""
         self.process = subprocess.Popen(
@@ -149,10 +140,10 @@ class _Lava:
             start_new_session=True,
         )
         self._open = selectors.DefaultSelector()
-        for pipe in self._pipes()[1:]:
+        for pipe in self._list_pipes()[1:]:
             self._open.register(pipe, selectors.EVENT_READ)
 
-    def _pipes(self) -> list[IO[bytes]]:
+    def _list_pipes(self) -> list[IO[bytes]]:
         pipes = (self.process.stdin, self.process.stdout, self.process.stderr)
         return [pipe for pipe in pipes if pipe is not None]
 
@@ -160,14 +151,14 @@ class _Lava:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End what still runs: politely first, so that its shared memory is given back."""
-        self.progress = None  # what it still says is not wanted; it may be what was interrupted
+        """End every process: politely first, so that it frees its shared memory."""
+        self.progress = None  # its call may be what was interrupted
         for last_word in (signal.SIGTERM, signal.SIGKILL):
             if self._open.get_map():
                 self._send(last_word)
                 self._read(time.monotonic() + END_S)
         self.process.wait()
-        for pipe in self._pipes():
+        for pipe in self._list_pipes():
             pipe.close()
         self._open.close()
 
@@ -192,7 +183,7 @@ class _Lava:
             self._read(min(deadline, time.monotonic() + 0.2))
         code = self.process.wait()
         if code:
-            raise BackendError(f"Lava failed: {self._reason(code)}")
+            raise BackendError(f"Lava failed: {self._explain(code)}")
 
     def _read(self, deadline: float) -> None:
         """Read until both pipes are closed, which is when the last process has ended."""
@@ -202,16 +193,16 @@ class _Lava:
                 if not data:
                     self._open.unregister(key.fileobj)
                 elif key.fileobj is self.process.stdout:
-                    self._told(data)
+                    self._read_progress(data)
                 else:
                     self.errors += data
 
-    def _told(self, data: bytes) -> None:
+    def _read_progress(self, data: bytes) -> None:
         *lines, self._line = (self._line + data).split(b"\n")
         for line in lines:
-            found = PROGRESS.fullmatch(line)
-            if found:
-                self.samples = (int(found[1]), int(found[2]))
+            match = PROGRESS.fullmatch(line)
+            if match:
+                self.samples = (int(match[1]), int(match[2]))
                 if self.progress:
                     self.progress(*self.samples)
 
@@ -219,14 +210,14 @@ class _Lava:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, last_word)
 
-    def _reason(self, code: int) -> str:
-        """Return the line below the last traceback, or what ended the program."""
+    def _explain(self, code: int) -> str:
+        """Return the line below the last traceback, or the signal that ended the program."""
         text = self.errors.decode(errors="replace")
-        _, found, traceback = text.rpartition("Traceback (most recent call last):\n")
-        lines = [line for line in traceback.splitlines() if line and not line.startswith(" ")]
-        if found and lines:
-            return lines[0]
+        _, heading, traceback = text.rpartition("Traceback (most recent call last):\n")
+        causes = [line for line in traceback.splitlines() if line and not line.startswith(" ")]
+        if heading and causes:
+            return causes[0]
         if code < 0:
             return f"it was ended by {signal.Signals(-code).name}"
-        said = [line for line in text.splitlines() if line.strip()]
-        return said[-1] if said else f"exit status {code}"
+        lines = [line for line in text.splitlines() if line.strip()]
+        return lines[-1] if lines else f"exit status {code}"

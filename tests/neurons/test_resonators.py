@@ -292,7 +292,7 @@ def test_it_is_lavas_own(lava, tmp_path, kind, exponent):
     x = random.random((10, 40)) < 0.3
     np.savez(tmp_path / "in.npz", x=x.astype(int), exponent=exponent, **weights)
     (tmp_path / "own.py").write_text(LAVAS_OWN)
-    command = [environment.python(), "own.py", kind, str(level)]
+    command = [environment.locate_python(), "own.py", kind, str(level)]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     parts = FLOATS[kind].of(7.3, 0.03, 1.0)
     factors = [int(part * 4096) for part in (parts.sin_decay, parts.cos_decay)]  # Lava rounds down

@@ -313,7 +313,7 @@ def test_it_is_lavas_own(lava, tmp_path, kind, reach):
     x = random.integers(-reach, reach + 1, (10, 40)) * (random.random((10, 40)) < 0.3)
     np.savez(tmp_path / "in.npz", x=x, weights=weights, bias=bias)
     (tmp_path / "own.py").write_text(LAVAS_OWN)
-    command = [environment.python(), "own.py", kind]
+    command = [environment.locate_python(), "own.py", kind]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     neuron = OWN[kind](bias)
     state, wanted = neuron.begin(np.zeros(8, np.int64)), []

@@ -215,7 +215,7 @@ def test_it_is_lavas_ternary_lif(lava, tmp_path, exponent):
     x = random.random((10, 40)) < 0.3
     np.savez(tmp_path / "in.npz", x=x.astype(int), weights=weights, exponent=exponent)
     (tmp_path / "own.py").write_text(LAVAS_OWN)
-    command = [environment.python(), "own.py"]
+    command = [environment.locate_python(), "own.py"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     neuron = IntegerTernaryLif(1500, 200, 150, -90, 3, 4)
     state = (np.zeros(8, np.int64),) * 2

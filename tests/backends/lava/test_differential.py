@@ -15,8 +15,8 @@ import pytest
 from differential import FRAMES, SAMPLES, Frame, group, network, spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lava_states import reference_with_states, run_with_states
 
-from snncompile.backends.lava.run import trains_and_states
 from snncompile.neurons.base import Interval
 from snncompile.reference.simulate import batches, check_spikes
 from snncompile.synapses.convolution import Convolution
@@ -34,8 +34,8 @@ def frame_of(which: int) -> Frame:
 def mismatches(seed: int, numbers: range, frame: Frame) -> list[str]:
     """Return where the networks of a group differ; each is looked at step by step."""
     joined, x = group(seed, numbers, frame)
-    computed, kept = trains_and_states(joined, x)
-    expected, states = reference(joined, x)
+    computed, kept = run_with_states(joined, x)
+    expected, states = reference_with_states(joined, x)
     assert computed.keys() == {p.name for p in joined.populations}
     assert kept.keys() == states.keys()
     return [
@@ -44,20 +44,6 @@ def mismatches(seed: int, numbers: range, frame: Frame) -> list[str]:
         for name in found
         for place in np.argwhere(found[name] != wanted[name])[:1]
     ]
-
-
-def reference(made, x):
-    """Return the outputs of all populations and the states of all neurons, (samples, steps, n)."""
-    states: dict[str, list[np.ndarray]] = {}
-
-    def watch(population: str, step: int, now) -> None:
-        names = made.population(population).neuron.states
-        for name, state in zip(names, now, strict=True):
-            states.setdefault(f"{population}.{name}", []).append(state.numpy().copy())
-
-    (batch,) = batches(made, check_spikes(made, x), watch=watch)
-    outputs = {p.name: batch[p.name].numpy() for p in made.populations}
-    return outputs, {name: np.stack(steps, axis=1) for name, steps in states.items()}
 
 
 def numbers_of(which: int) -> range:

@@ -6,8 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from snncompile.backends.lava.emit import emit, write
-from snncompile.backends.lava.neurons import PROCESSES
+from snncompile.backends.lava.emit import emit, write_folder
 from snncompile.errors import BackendError, SnnCompileError
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import IntegerNeuron
@@ -197,8 +196,8 @@ def test_is_pure_and_repeats_itself(all_kinds, tmp_path):
     assert first.texts == second.texts
     assert list(first.arrays) == list(second.arrays)
     assert str(all_kinds) == before
-    write(all_kinds, tmp_path / "one")
-    write(all_kinds, tmp_path / "two")
+    write_folder(all_kinds, tmp_path / "one")
+    write_folder(all_kinds, tmp_path / "two")
     files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*.*"))
     assert len(files) == len(first.texts) + 1
     for file in files:
@@ -236,11 +235,6 @@ def test_sizes_may_be_numbers_of_numpy():
     projections = (Projection("input", "out", made(1, 1), np.int64(1)),)
     texts = emit(IntegerNetwork(one_line, populations, projections, "out")).texts
     assert texts == emit(one(HARD, made(1, 1))).texts
-
-
-def test_every_integer_neuron_has_a_process():
-    """A new neuron needs a row in the table of emit.py."""
-    assert {kind.partition("/")[0] for kind in PROCESSES} == set(TABLES["neurons"])
 
 
 class Unknown(IntegerReadout):
@@ -291,12 +285,13 @@ REFUSED = [
     ),
     (
         one(IntegerCubaLif(0, 0, 40, 40000), made(1, 1)),
-        "population out: bias_mant 40000 is outside -32768..32767, which is what Lava's LIF"
-        " computes with",
+        "population out: bias_mantissa 40000 is outside -32768..32767, the range of bias_mant in"
+        " the Lava process LIFReset; compile for a chip with this range",
     ),
     (
         one(IntegerCubaLif(-1, 0, 40), made(1, 1)),
-        "population out: du -1 is outside 0..4095, which is what Lava's LIF computes with",
+        "population out: current_decay -1 is outside 0..4095, the range of du in the Lava process"
+        " LIFReset; compile for a chip with this range",
     ),
     (
         one(Unknown(0, 0), made(1, 1)),
@@ -315,7 +310,7 @@ def test_refuses(network, message):
 
 def test_a_refused_network_leaves_no_folder(tmp_path):
     with pytest.raises(BackendError):
-        write(one(HARD, made(1, 1), delay=0), tmp_path / "program")
+        write_folder(one(HARD, made(1, 1), delay=0), tmp_path / "program")
     assert not (tmp_path / "program").exists()
 
 

@@ -123,7 +123,7 @@ REASONS = [
 
 @pytest.mark.parametrize("errors, reason", REASONS)
 def test_reduces_errors_to_one_line(errors, reason):
-    assert environment._reason(errors) == reason
+    assert environment._find_reason(errors) == reason
 
 
 UV_MAKES = """
@@ -160,7 +160,7 @@ def test_installs_once(machine):
     assert environment.install(said.append) == machine / "lava"
     assert said == [f"lava-nc 0.10.0 on Python 3.10.13 in {machine}/lava"]
     assert (machine / "log").read_text() == "made\n"
-    assert environment.python() == machine / "lava" / "bin" / "python"
+    assert environment.locate_python() == machine / "lava" / "bin" / "python"
     assert environment.check() == environment.LavaState(
         path=machine / "lava",
         installed=True,
@@ -273,10 +273,10 @@ def test_tells_the_state(machine, text, python, lava, message):
 
 def test_lives_in_the_cache_unless_told_otherwise(monkeypatch, tmp_path):
     monkeypatch.delenv("SNNCOMPILE_LAVA_ENV", raising=False)
-    assert environment.folder().parts[-2:] == ("snncompile", "lava-0.10.0")
+    assert environment.locate_folder().parts[-2:] == ("snncompile", "lava-0.10.0")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SNNCOMPILE_LAVA_ENV", "here")
-    assert environment.folder() == tmp_path / "here"
+    assert environment.locate_folder() == tmp_path / "here"
 
 
 def test_the_packages_are_pinned():

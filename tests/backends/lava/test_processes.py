@@ -14,7 +14,7 @@ import lava_networks
 import pytest
 from lava_networks import small, spikes
 
-from snncompile.backends.lava import python_text as words
+from snncompile.backends.lava import emit
 from snncompile.backends.lava.run import run
 from snncompile.errors import BackendError
 
@@ -70,16 +70,16 @@ def watch(monkeypatch):
 @pytest.fixture
 def sabotage(monkeypatch):
     """Put a line into a file of the emitted program."""
-    original = words.text
+    original = emit.emit
 
     def put(file: str, before: str, line: str) -> None:
-        def text(name: str) -> str:
-            if name != file:
-                return original(name)
-            assert before in original(name)
-            return original(name).replace(before, line + before, 1)
+        def emit_with_line(*args, **kwargs) -> emit.LavaFolder:
+            folder = original(*args, **kwargs)
+            assert before in folder.texts[file]
+            folder.texts[file] = folder.texts[file].replace(before, line + before, 1)
+            return folder
 
-        monkeypatch.setattr(words, "text", text)
+        monkeypatch.setattr(emit, "emit", emit_with_line)
 
     return put
 
@@ -137,7 +137,7 @@ CRASHES = [
 @pytest.mark.lava
 @pytest.mark.parametrize("line, message", CRASHES)
 def test_a_program_that_fails_is_one_message(lava, watch, sabotage, line, message):
-    sabotage("templates/run.py", "def main():", f"{line}\n\n\n")
+    sabotage("run.py", "def main():", f"{line}\n\n\n")
     limit = 1 if "sleep" in line else None
     with pytest.raises(BackendError) as error:
         run(SimpleNamespace(network=small()), spikes(5, samples=2, steps=5), timeout_s=limit)

@@ -282,9 +282,9 @@ def test_a_run_gives_what_the_reference_gives(lava, neuron):
 @pytest.mark.lava
 def test_the_written_folder_runs_on_its_own(lava, tmp_path):
     network, x = small(), spikes(4, samples=2, steps=5)
-    emit.write(network, tmp_path)
+    emit.write_folder(network, tmp_path)
     np.savez(tmp_path / "x.npz", x=x)
-    command = [environment.python(), "run.py", "--input", "x.npz", "--output", "y.npz"]
+    command = [environment.locate_python(), "run.py", "--input", "x.npz", "--output", "y.npz"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     with np.load(tmp_path / "y.npz") as saved:
         assert list(saved) == ["spikes"]

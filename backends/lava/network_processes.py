@@ -1,0 +1,18 @@
+"""Records of the Lava processes around the neurons: synapses, delays, input and probes."""
+
+from __future__ import annotations
+
+from snncompile.backends.lava.lava_process import OURS, LavaProcess
+
+DENSE = LavaProcess(name="Dense", library="lava.proc.dense.process", wirings=("dense",))
+SPARSE = LavaProcess(name="Sparse", library="lava.proc.sparse.process")
+"""Synapses of every wiring without a process of its own, as a matrix.
+
+Lava's Conv is no such process: it ignores `weight_exp` and `num_weight_bits`, and numbers neurons
+in another order.
+"""
+
+DELAY = LavaProcess(name="Delay", file=f"{OURS}:processes/delay.py")
+SPIKE_SOURCE = LavaProcess(name="SpikeSource", file=f"{OURS}:processes/spike_source.py")
+PROBE = LavaProcess(name="Probe", file=f"{OURS}:processes/probe.py")
+STATE_PROBE = LavaProcess(name="StateProbe", file=f"{OURS}:processes/state_probe.py")
