@@ -1,0 +1,54 @@
+"""Files that earlier versions wrote are read, and send what they sent then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import snncompile
+from snncompile.files.npz import read_npz
+from snncompile.files.spikes import read_spikes
+from snncompile.hwmodels import chips
+from snncompile.program import Program
+from snncompile.reference.backend import trains
+from snncompile.verification import POTENTIAL_TOLERANCE
+
+SAVED = Path(__file__).parent.parent / "saved"
+FOLDERS = [str(file.parent.relative_to(SAVED)) for file in sorted(SAVED.glob("*/*/arrays.npz"))]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_an_older_file_sends_what_it_sent(folder):
+    path = SAVED / folder
+    saved = snncompile.load(path)
+    network = saved.network if isinstance(saved, Program) else saved
+    x = read_spikes(path.with_name(f"{path.name}_x.npz"), network)
+    sends = trains(network, x.x)
+    wanted = read_npz(path.with_name(f"{path.name}_sends.npz"))
+    assert list(sends) == list(wanted)
+    assert x.label.tolist() == list(range(len(x.x)))
+    for name, train in wanted.items():
+        tolerance = POTENTIAL_TOLERANCE * np.abs(train).max() if train.dtype.kind == "f" else 0
+        assert (np.abs(sends[name] - train.astype(sends[name].dtype)) <= tolerance).all(), name
+
+
+@pytest.mark.parametrize("folder", [f for f in FOLDERS if "program" in f])
+def test_an_older_program_is_saved_again(folder, tmp_path):
+    before = snncompile.load(SAVED / folder)
+    before.save(tmp_path / "again")
+    after = snncompile.load(tmp_path / "again")
+    assert str(after) == str(before)
+    assert (after.chip, after.options, after.hashes) == (before.chip, before.options, before.hashes)
+    assert (after.log, after.bounds, after.quantized) == (
+        before.log,
+        before.bounds,
+        before.quantized,
+    )
+
+
+def test_an_older_chip_file_is_read():
+    chip = chips.load(SAVED / "0.1" / "own_chip.yaml")
+    assert chip == snncompile.load(SAVED / "0.1" / "program_own_chip").chip
+    assert chip.core.axons_in.whole == 24
