@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from snncompile.checker.mapping import check
 from snncompile.cores.usage import CoreUsage, usage
 from snncompile.errors import InputError, MappingError
-from snncompile.files import folder
+from snncompile.files import folder, versions
 from snncompile.files import mapping as save_mapping
 from snncompile.files import network as save
 from snncompile.hwmodels.schema import Chip
@@ -235,7 +235,7 @@ class Program:
         mapping, routes = save_mapping.to_record(self.mapping)
         record = {
             "format": "snncompile program",
-            "version": 1,
+            **versions.head("program", versions.PROGRAM_PARTS),
             "network": network,
             "mapping": mapping,
             "chip": self.chip.model_dump(mode="json"),
@@ -253,9 +253,8 @@ class Program:
         return f"chip {self.chip.name}\n{self.network}{self.mapping}"
 
 
-class _ProgramFile(save.Record):
+class _ProgramFile(save.Head):
     format: Literal["snncompile program"]
-    version: Literal[1]
     network: save.NetworkRecord
     mapping: save_mapping.MappingRecord
     chip: Chip
@@ -274,18 +273,26 @@ def read_program(path: Path) -> Program:
         InputError: the folder does not hold a well-formed Program, or its arrays are not those it
             was saved with.
     """
-    record, arrays = folder.read(path, PROGRAM)
-    file = save.validated(_ProgramFile, record, path / PROGRAM)
+    content, arrays = folder.read(path, PROGRAM)
+    lifted = versions.lift(path / PROGRAM, "program", content, versions.PROGRAM_PARTS)
+    file = save.validated(_ProgramFile, lifted, path / PROGRAM)
     of_source, kept = _split_off(arrays, SOURCE), _split_off(arrays, KEPT)
     routes = {name: arrays.pop(name) for name in (save_mapping.ROUTES,) if name in arrays}
     network = save.from_record(file.network, arrays, path)
     if not isinstance(network, IntegerNetwork):
         raise InputError(f"{path}: the network of a Program must be integers")
-    if network_hash(network) != file.hashes.get("network"):
+    hashes = _hash_again(file.hashes, "network", network, content["network"], arrays)
+    if hashes is None:
         raise InputError(f"{path}: the network was changed after it was compiled; compile it again")
     mapping = save_mapping.from_record(file.mapping, routes, network, file.chip, path)
     _check_mapping(network, file.chip, mapping, path)
     _check_kept(path, network, kept)
+    source = None
+    if file.source is not None:
+        source = save.from_record(file.source, of_source, path)
+        hashes = _hash_again(hashes, "source", source, content["source"], of_source)
+        if hashes is None or not isinstance(source, Network):
+            raise InputError(f"{path}: the source network was changed after it was compiled")
     return Program(
         network=network,
         mapping=mapping,
@@ -294,8 +301,8 @@ def read_program(path: Path) -> Program:
         quantized=file.quantized,
         bounds=file.bounds,
         log=file.log,
-        hashes=file.hashes,
-        source=_source(file, of_source, path),
+        hashes=hashes,
+        source=source,
         kept=kept,
     )
 
@@ -315,14 +322,24 @@ def _check_kept(path: Path, network: IntegerNetwork, kept: save.Arrays) -> None:
             raise InputError(f"{path}: {KEPT}{name} does not number the neurons of {name}")
 
 
-def _source(file: _ProgramFile, arrays: save.Arrays, path: Path) -> Network | None:
-    """Return the float network of a Program's file."""
-    if file.source is None:
+def _hash_again(
+    hashes: dict[str, str],
+    name: str,
+    network: Network | IntegerNetwork,
+    record: Any,
+    arrays: save.Arrays,
+) -> dict[str, str] | None:
+    """Return the hashes of a file with that of one network as it is written today.
+
+    None if the hash is not that of the record and the arrays which the file holds.
+    """
+    try:
+        if folder.content_hash(record, arrays) != hashes.get(name):
+            return None
+    except ValueError:  # NaN, which is never written
         return None
-    network = save.from_record(file.source, arrays, path)
-    if not isinstance(network, Network) or network_hash(network) != file.hashes.get("source"):
-        raise InputError(f"{path}: the source network was changed after it was compiled")
-    return network
+    today, _ = save.to_record(network)
+    return hashes if today == record else hashes | {name: network_hash(network)}
 
 
 def _check_mapping(network: IntegerNetwork, chip: Chip, mapping: Mapping, path: Path) -> None:

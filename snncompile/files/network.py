@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from snncompile.errors import InputError
-from snncompile.files import folder
+from snncompile.files import folder, versions
 from snncompile.ir.coding import Coding, Kind
 from snncompile.ir.graph import Graph, Input, IntegerNetwork, Network, Population, Projection
 from snncompile.neurons.base import BINARY, FloatNeuron, Interval, Neuron
@@ -90,26 +90,35 @@ class NetworkRecord(Record):
     output: str
 
 
-class _NetworkFile(Record):
+class Head(Record):
+    """What every `.json` file of ours says of itself; see `snncompile/files/versions.py`."""
+
+    version: Annotated[int, Field(ge=1, strict=True)]
+    written_by: str
+    schemas: dict[str, int]
+
+
+class _NetworkFile(Head):
     format: Literal["snncompile network"]
-    version: Literal[1]
     network: NetworkRecord
 
 
 def write_network(graph: Graph, path: Path) -> None:
     """Write a network to a folder."""
     record, arrays = to_record(graph)
-    head = {"format": "snncompile network", "version": 1, "network": record}
-    folder.write(path, NETWORK, head, arrays)
+    head = versions.head("network file", versions.NETWORK_PARTS)
+    content = {"format": "snncompile network", **head, "network": record}
+    folder.write(path, NETWORK, content, arrays)
 
 
 def read_network(path: Path) -> Network | IntegerNetwork:
     """Return the network of a folder.
 
     Raises:
-        InputError: the folder does not hold a well-formed network.
+        InputError: the folder does not hold a well-formed network, or a newer snncompile wrote it.
     """
     record, arrays = folder.read(path, NETWORK)
+    record = versions.lift(path / NETWORK, "network file", record, versions.NETWORK_PARTS)
     return from_record(validated(_NetworkFile, record, path / NETWORK).network, arrays, path)
 
 

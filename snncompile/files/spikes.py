@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.errors import InputError
-from snncompile.files import folder
+from snncompile.files import folder, versions
 from snncompile.files.npz import read_npz, write_npz
 from snncompile.ir.graph import Graph
 from snncompile.ir.result import Result
@@ -40,15 +40,17 @@ def read_spikes(path: Path, network: Graph | None = None) -> Spikes:
             raise InputError(f"{path}: x has shape {shape}, the network takes ({expected})")
 
     arrays = read_npz(path, check)
+    versions.check_array_version(path, "spikes", arrays)
     if "x" not in arrays:
-        found = ", ".join(arrays) or "nothing"
-        raise InputError(f"{path}: has no array x of shape (samples, steps, ...); it has {found}")
+        others = ", ".join(arrays) or "nothing"
+        raise InputError(f"{path}: has no array x of shape (samples, steps, ...); it has {others}")
     return Spikes(arrays["x"], _label(path, arrays, len(arrays["x"])))
 
 
 def write_spikes(path: Path, spikes: Spikes) -> None:
     """Write `x` and `label`; nothing half-written is left behind."""
-    arrays = {"x": spikes.x} | ({} if spikes.label is None else {"label": spikes.label})
+    label = {} if spikes.label is None else {"label": spikes.label}
+    arrays = {"x": spikes.x} | label | versions.array_version("spikes")
     with folder.file_aside(path) as aside:
         write_npz(aside.with_suffix(".npz"), arrays, compress=True)
         aside.with_suffix(".npz").rename(aside)
@@ -57,6 +59,7 @@ def write_spikes(path: Path, spikes: Spikes) -> None:
 def write_result(path: Path, result: Result) -> None:
     """Write `spikes` and `prediction`; nothing half-written is left behind."""
     arrays = {"spikes": result.spikes, "prediction": result.prediction}
+    arrays |= versions.array_version("result")
     with folder.file_aside(path) as aside:
         write_npz(aside.with_suffix(".npz"), arrays, compress=True)
         aside.with_suffix(".npz").rename(aside)

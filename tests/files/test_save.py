@@ -122,7 +122,12 @@ EDITED = {
         "nir",
         "/network.json: format: Input should be 'snncompile network'",
     ),
-    "version": (("version",), 2, "/network.json: version: Input should be 1"),
+    "version": (
+        ("version",),
+        3,
+        "/network.json: written by a newer snncompile (network file version 3; this is 0.1.0, which"
+        " knows version 2): install it, or import the network again",
+    ),
     "no version": (("version",), ..., "/network.json: version: Field required"),
     "no network": (("network",), ..., "/network.json: network: Field required"),
     "extra key": (("more",), 1, "/network.json: more: Extra inputs are not permitted"),
