@@ -1,10 +1,49 @@
-"""Every error a user can meet, in one shape: where, what, the limit, what to try."""
+"""Every error a user can meet, in one shape: where, the reason, the limit, and a remedy."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+E = TypeVar("E", bound="SnnCompileError")
+MOST_LINES = 20
+"""Obstacles that a message shows; the error holds all of them."""
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """One thing that stands in the way."""
+
+    message: str
+    """The whole line."""
+    where: str = ""
+    """Population, layer or node; empty where only the message says it, like the other fields."""
+    resource: str = ""
+    """The resource that is too small."""
+    need: int | None = None
+    """How much of it is needed."""
+    limit: int | None = None
+    """How much of it the chip has."""
+    hint: str = ""
+    """A remedy to try."""
+
 
 class SnnCompileError(Exception):
-    """Base of every error this package raises on purpose. The message is one line."""
+    """Base of every error this package raises on purpose.
+
+    The message is one line. Where several things stand in the way it is their number and one line
+    each; `obstacles` holds them as records, one at least.
+    """
+
+    def __init__(self, message: str = "", obstacle: Obstacle | None = None) -> None:
+        self.obstacles: tuple[Obstacle, ...] = (obstacle or Obstacle(message),)
+        super().__init__(message)
+
+    def __reduce__(self) -> Any:
+        """Keep message and attributes when pickled or copied, whatever the constructor takes."""
+        return _rebuild, (type(self), self.args, self.__dict__)
 
 
 class InputError(SnnCompileError):
@@ -24,12 +63,30 @@ class QuantizeError(SnnCompileError):
 
 
 class FitError(SnnCompileError):
-    """The network does not fit the chip."""
+    """The network does not fit the chip.
+
+    Where several things do not fit, the attributes are those of the first.
+    """
 
     def __init__(self, *, where: str, resource: str, need: int, limit: int, hint: str) -> None:
         self.where, self.resource, self.need, self.limit = where, resource, need, limit
         self.hint = hint
-        super().__init__(f"{where}: needs {need:,} {resource}, the chip allows {limit:,}; {hint}")
+        message = f"{where}: needs {need:,} {resource}, the chip allows {limit:,}; {hint}"
+        super().__init__(message, Obstacle(message, where, resource, need, limit, hint))
+
+    def add_hint(self, hint: str) -> Self:
+        """Return the error with one more remedy, which is for all obstacles."""
+        if len(self.obstacles) > 1:
+            error = copy.copy(self)
+            error.args = (f"{self}\nto try: {hint}",)
+            return error
+        return type(self)(
+            where=self.where,
+            resource=self.resource,
+            need=self.need,
+            limit=self.limit,
+            hint="; ".join(part for part in (self.hint, hint) if part),
+        )
 
 
 class MappingError(SnnCompileError):
@@ -38,3 +95,33 @@ class MappingError(SnnCompileError):
 
 class BackendError(SnnCompileError):
     """A backend is missing, hung, crashed or gave a wrong answer."""
+
+
+def raise_together(errors: Iterable[SnnCompileError]) -> None:
+    """Raise errors of one class as one, or the only one as it is; nothing if there is none."""
+    collected = tuple(errors)
+    if len(collected) == 1:
+        raise collected[0]
+    if collected:
+        raise join_errors(collected)
+
+
+def join_errors(errors: tuple[E, ...]) -> E:
+    """Return several errors of one class as one, with the number and one line each."""
+    obstacles = tuple(obstacle for error in errors for obstacle in error.obstacles)
+    lines = [f"  {obstacle.message}" for obstacle in obstacles[:MOST_LINES]]
+    if len(obstacles) > MOST_LINES:
+        lines.append(f"  and {len(obstacles) - MOST_LINES:,} more")
+    joined = copy.copy(errors[0])
+    joined.args = ("\n".join([f"{len(obstacles):,} things stand in the way:", *lines]),)
+    joined.obstacles = obstacles
+    return joined
+
+
+def _rebuild(
+    kind: type[SnnCompileError], args: tuple[Any, ...], values: dict[str, Any]
+) -> SnnCompileError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(values)
+    return error

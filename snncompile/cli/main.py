@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
+from snncompile import __version__
 from snncompile.cli.chips import chips
 from snncompile.cli.compile import compile_command, show_program
 from snncompile.cli.convert import convert, present
@@ -20,15 +22,15 @@ from snncompile.cli.fit import fit_command
 from snncompile.cli.lava import lava_app
 from snncompile.cli.run import emit, encode, run, verify
 from snncompile.cli.shared import Build, Json, _print_json, _program, err, out
-from snncompile.errors import SnnCompileError
+from snncompile.errors import Obstacle, SnnCompileError
 from snncompile.hwmodels.chips import ChipError
 from snncompile.report import estimates
 
+HELP = "Compile spiking neural networks for neuromorphic chips, run, verify and price them."
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Compile spiking neural networks for neuromorphic chips, run, verify and price them.",
 )
 
 
@@ -38,9 +40,31 @@ def main() -> None:
         app()
     except (SnnCompileError, ChipError) as error:
         if "--json" in sys.argv:
-            print(json.dumps({"error": str(error)}))
+            print(json.dumps(_error_values(error)))
         err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
+
+
+def _error_values(error: Exception) -> dict[str, Any]:
+    """Return the message and, one by one, what stands in the way."""
+    obstacles = error.obstacles if isinstance(error, SnnCompileError) else (Obstacle(str(error)),)
+    return {"error": str(error), "obstacles": [asdict(obstacle) for obstacle in obstacles]}
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"snncompile {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=HELP)
+def _take_options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
 
 
 def show(

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.errors import InputError, UnsupportedError
+from snncompile.errors import InputError, Obstacle, UnsupportedError, raise_together
 from snncompile.frontends.hdf5.read import Group, opened
 
 GRAPH = "NIRGraph"
@@ -135,7 +135,9 @@ def read_nir(path: str | Path) -> NirGraph:
         if kind != GRAPH:
             raise UnsupportedError(f"{root.where}: holds one {kind}, expected a {GRAPH}")
         nodes: dict[str, Node] = {}
-        edges = _read_graph(top, "", root.where, nodes, 0)
+        unknown: list[UnsupportedError] = []
+        edges = _read_graph(top, "", root.where, nodes, unknown)
+        raise_together(unknown)
         graph = NirGraph(nodes, tuple(edges), _metadata(top), root.where)
     return _without_inner_graphs(graph)
 
@@ -147,9 +149,17 @@ def shown(name: str) -> str:
 
 
 def _read_graph(
-    group: Group, prefix: str, file: str, nodes: dict[str, Node], level: int
+    group: Group,
+    prefix: str,
+    file: str,
+    nodes: dict[str, Node],
+    unknown: list[UnsupportedError],
+    level: int = 0,
 ) -> list[tuple[str, str]]:
-    """Add the nodes of a graph; return its edges. Both with the names of the whole file."""
+    """Add the nodes of a graph, or why one is not known; return its edges.
+
+    Both have the names of the whole file.
+    """
     if level > MOST_LEVELS:
         raise InputError(f"{group.where}: graphs are nested more than {MOST_LEVELS} deep")
     inner = group.group("nodes", group.where)
@@ -163,10 +173,10 @@ def _read_graph(
         node = inner.group(name, where)
         kind = node.text("type")
         if kind == GRAPH:
-            edges += _read_graph(node, f"{path}{SEPARATOR}", file, nodes, level + 1)
+            edges += _read_graph(node, f"{path}{SEPARATOR}", file, nodes, unknown, level + 1)
             nodes[path] = Node(path, GRAPH, where, {})
         else:
-            nodes[path] = _node(node, path, kind)
+            nodes[path] = _read_node(node, path, kind, unknown)
     for edge in edges:
         for end in edge:
             if end not in nodes:
@@ -178,10 +188,20 @@ def _edge(prefix: str, edge: tuple[str, str]) -> tuple[str, str]:
     return f"{prefix}{edge[0]}", f"{prefix}{edge[1]}"
 
 
+def _read_node(group: Group, name: str, kind: str, unknown: list[UnsupportedError]) -> Node:
+    """Return a node, without values if it is not known; why is added to `unknown`."""
+    try:
+        return _node(group, name, kind)
+    except UnsupportedError as error:
+        unknown.append(error)
+        return Node(name, kind, group.where, {})
+
+
 def _node(group: Group, name: str, kind: str) -> Node:
     if kind not in FIELDS:
         known = ", ".join(sorted([*FIELDS, GRAPH]))
-        raise UnsupportedError(f"{group.where}: {shown(kind)} is not known; known: {known}")
+        message = f"{group.where}: {shown(kind)} is not known; known: {known}"
+        raise UnsupportedError(message, Obstacle(message, group.where, hint=f"known: {known}"))
     needed, optional = FIELDS[kind]
     present = group.names()
     for key in needed:

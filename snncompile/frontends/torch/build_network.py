@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from snncompile.arrays import Floats
-from snncompile.errors import UnsupportedError
+from snncompile.errors import UnsupportedError, raise_together
 from snncompile.frontends.torch import known_layers as torch_layers
 from snncompile.frontends.torch.drive import Source
 from snncompile.frontends.torch.dynamics import Affine, Dynamics
@@ -63,6 +63,7 @@ def build(layers: LayerGraph, shape: Shape, title: str) -> Imported:
     populations: list[Population] = []
     projections: list[Projection] = []
     origins: dict[str, Origin] = {}
+    translated = _translate(layers)
     for layer in layers.neurons:
         name = names[layer.path]
         if layer.maximum:
@@ -70,7 +71,7 @@ def build(layers: LayerGraph, shape: Shape, title: str) -> Imported:
             projections += _arriving(multiplied_out(layers, layer.drive, 0), name, names)
             _check_spikes(name, projections, populations)
             continue
-        dynamics = _dynamics(layer)
+        dynamics = translated[layer.path]
         origins[name] = Origin(layer.path, _compared(layers, layer, dynamics))
         drive = _drive(layers, layer, dynamics, readout=origins[name].compared != "output")
         more, arriving = _population(layer, dynamics, drive, origins[name], names)
@@ -84,6 +85,21 @@ def build(layers: LayerGraph, shape: Shape, title: str) -> Imported:
         title=title,
     )
     return Imported(network, origins)
+
+
+def _translate(layers: LayerGraph) -> dict[str, Dynamics]:
+    """Return the dynamics of each neuron layer, by path."""
+    translated: dict[str, Dynamics] = {}
+    errors: list[UnsupportedError] = []
+    for layer in layers.neurons:
+        if layer.maximum:
+            continue
+        try:
+            translated[layer.path] = _dynamics(layer)
+        except UnsupportedError as error:
+            errors.append(error)
+    raise_together(errors)
+    return translated
 
 
 def _dynamics(layer: NeuronLayer) -> Dynamics:

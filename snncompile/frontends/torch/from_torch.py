@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from snncompile.errors import InputError, SnnCompileError, UnsupportedError
+from snncompile.errors import InputError, SnnCompileError, UnsupportedError, raise_together
 from snncompile.frontends.torch import known_layers as torch_layers
 from snncompile.frontends.torch import layer_graph as torch_graph
 from snncompile.frontends.torch.build_network import Imported, build
@@ -150,10 +150,12 @@ def _run(module: nn.Module, probe: Tensor, layout: Time) -> _Attempt:
             with trace:
                 outputs.append(call(runner, x, carried))
             carried = to_carry(runner, outputs[-1])
-    except SnnCompileError:
-        raise
     except Exception as error:
+        raise_together(trace.unknown.values())  # what follows an unknown layer means nothing
+        if isinstance(error, SnnCompileError):
+            raise
         return _Attempt(trace, [], misfit=one_line(error))
+    raise_together(trace.unknown.values())
     misfit = next(_misfits(trace, steps), "") or trace.state_problem
     repeated = next(_repeated(trace, steps), "") if misfit else ""
     return _Attempt(trace, list(trace.returned(outputs)), misfit, repeated)

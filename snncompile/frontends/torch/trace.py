@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from snncompile.errors import UnsupportedError
+from snncompile.errors import Obstacle, UnsupportedError
 from snncompile.frontends.torch import known_layers as torch_layers
 from snncompile.frontends.torch import sums as torch_sums
 from snncompile.frontends.torch.arguments import first_argument, mapped, tensors
@@ -65,6 +65,8 @@ class Trace(TorchFunctionMode):
         self.linear_calls: list[LinearValues] = []
         self.state_problem = ""
         """The first neuron layer whose state does not go from one call to the next, and why."""
+        self.unknown: dict[str, UnsupportedError] = {}
+        """Why a layer that was called cannot be read, by path."""
         self._numbers: dict[int, Tensor] = {}
         self._alive: dict[int, Tensor] = {}
         self._states: dict[str, dict[str, Tensor]] = {}
@@ -98,6 +100,7 @@ class Trace(TorchFunctionMode):
         role, name = torch_layers.role(module), path or title
         if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
             self._refuse(name, module, (), {})
+            return
         if role == "inside":
             for child, inner in module.named_children():
                 if not any(inner is other for other in self.modules.values()):
@@ -117,7 +120,9 @@ class Trace(TorchFunctionMode):
     def _refuse(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         kind = type(module).__name__
         instead = torch_layers.instead_of(kind) or f"known: {torch_layers.known(module)}"
-        raise UnsupportedError(f"{name}: {kind} is not known; {instead}")
+        message = f"{name}: {kind} is not known; {instead}"
+        error = UnsupportedError(message, Obstacle(message, name, hint=instead))
+        self.unknown.setdefault(name, error)
 
     def _enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         self._push(name, first_argument(module, args, kwargs))

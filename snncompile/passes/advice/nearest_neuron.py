@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.cores.compartments import compartments_per_neuron
-from snncompile.errors import UnsupportedError
+from snncompile.errors import Obstacle, UnsupportedError, raise_together
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, Population
 from snncompile.neurons.base import Neuron
@@ -29,17 +29,20 @@ def check_neurons(network: Graph, chip: Chip, calibration: NDArray[Any] | None) 
         calibration: spikes of shape (samples, steps, *input.shape), or None.
 
     Raises:
-        UnsupportedError: the message says what the chip has, what is nearest, and its cost.
+        UnsupportedError: the message says of each such population which neurons the chip has,
+            which is nearest, and its cost.
     """
+    errors: list[UnsupportedError] = []
     for population in network.populations:
         try:
             compartments_per_neuron(chip, population)
         except UnsupportedError as error:
+            where = f"population {population.name}"
             nearest = _nearest(population.neuron, chip)
-            if nearest is None:
-                raise
-            cost = _cost(network, population, nearest, chip, calibration)
-            raise UnsupportedError(f"{error}; {cost}") from None
+            cost = nearest and _cost(network, population, nearest, chip, calibration)
+            message = f"{error}; {cost}" if cost else str(error)
+            errors.append(UnsupportedError(message, Obstacle(message, where, hint=cost or "")))
+    raise_together(errors)
 
 
 def _nearest(neuron: Neuron, chip: Chip) -> Neuron | None:

@@ -41,10 +41,7 @@ def explained(error: FitError, network: IntegerNetwork, chip: Chip, cut: Cut) ->
             *_other_chips(network, chip, cut),
         ]
     tried = "; ".join((*fits, large) if large else fits) or NOTHING
-    hint = "; ".join(part for part in (error.hint, tried) if part)
-    return FitError(
-        where=error.where, resource=error.resource, need=error.need, limit=error.limit, hint=hint
-    )
+    return error.add_hint(tried)
 
 
 def neurons(network: Graph) -> int:

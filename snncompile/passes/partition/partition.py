@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from snncompile.cores import axon_counts
 from snncompile.cores.chip_rules import fit
 from snncompile.cores.memory_words import ENCODINGS
-from snncompile.errors import FitError
+from snncompile.errors import FitError, join_errors
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir import view
 from snncompile.ir.design import Design
@@ -71,7 +71,8 @@ class Partition(Pass):
         try:
             mapping = self._mapping(design)
         except FitError as error:
-            raise remedies.explained(error, network, chip, cut) from None
+            every = collect_refusals(network, chip, self.objective, error)
+            raise remedies.explained(every, network, chip, cut) from None
         (largest, count), *_ = Counter(s.population for s in mapping.slices).most_common()
         what = f"{mapping.cores} of {_cores(chip)} cores, most for {largest} ({count})"
         return self.done(design, what, mapping=mapping)
@@ -83,6 +84,20 @@ class Partition(Pass):
             rate = rates(network, design.calibration)
             return for_traffic(network, chip, rate, share=self.share)
         return Mapping(cut(network, chip, self.objective, share=self.share))
+
+
+def collect_refusals(
+    network: IntegerNetwork, chip: Chip, objective: str, first: FitError
+) -> FitError:
+    """Return the error with all populations of which one neuron does not fit a core.
+
+    Large networks are not looked at again, nor chips with rules of their own.
+    """
+    if chip.encoding not in ENCODINGS or remedies.left_out(network):
+        return first
+    cutting = _Cutting(network, chip, objective, axon_counts.entries_per_axon(chip))
+    refusals = cutting.refusals()
+    return join_errors(refusals) if len(refusals) > 1 else first
 
 
 def for_traffic(network: IntegerNetwork, chip: Chip, rate: Rates, *, share: bool = True) -> Mapping:
@@ -200,6 +215,19 @@ class _Cutting:
         for names, loop in reversed(list(view.groups(self.network))):
             self._group(names, loop)
         return [s for p in self.network.populations for s in self.found[p.name]]
+
+    def refusals(self) -> tuple[FitError, ...]:
+        """Return why populations cannot be cut, in the order of the network."""
+        errors: dict[str, FitError] = {}
+        for p in self.network.populations:
+            self.axons[p.name] = np.zeros(p.size, np.int32)
+        for names, loop in reversed(list(view.groups(self.network))):
+            try:
+                self._group(names, loop)
+            except FitError as error:
+                errors[error.where] = error
+        where = [f"population {p.name}" for p in self.network.populations]
+        return tuple(errors[name] for name in where if name in errors)
 
     def _once(self, name: str) -> list[Slice]:
         """Cut a population; one that is cut alike for every objective only once."""

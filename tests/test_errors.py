@@ -1,0 +1,206 @@
+"""Refusals: one line, or their number and one line each; as records; through pickle."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import nir
+import numpy as np
+import pytest
+import torch
+from networks import TOY, chain, changed
+from torch import nn
+
+import snncompile
+from snncompile import errors
+from snncompile.errors import (
+    FitError,
+    InputError,
+    Obstacle,
+    QuantizeError,
+    SnnCompileError,
+    UnsupportedError,
+    join_errors,
+    raise_together,
+)
+from snncompile.neurons.cuba_lif import CubaLif
+
+TOO_MANY = {"where": "population a", "resource": "axons", "need": 1200, "limit": 8, "hint": "prune"}
+LINE = "population a: needs 1,200 axons, the chip allows 8; prune"
+
+
+def test_a_single_refusal_is_one_line_and_one_record():
+    error = FitError(**TOO_MANY)
+    assert str(error) == LINE
+    assert error.obstacles == (Obstacle(LINE, "population a", "axons", 1200, 8, "prune"),)
+    assert InputError("no such file").obstacles == (Obstacle("no such file"),)
+    assert SnnCompileError().obstacles == (Obstacle(""),)
+
+
+def test_several_refusals_are_their_number_and_one_line_each():
+    error = join_errors((FitError(**TOO_MANY), FitError(**TOO_MANY | {"where": "population b"})))
+    assert isinstance(error, FitError)
+    assert str(error) == (
+        "2 things stand in the way:\n"
+        "  population a: needs 1,200 axons, the chip allows 8; prune\n"
+        "  population b: needs 1,200 axons, the chip allows 8; prune"
+    )
+    assert [o.where for o in error.obstacles] == ["population a", "population b"]
+    assert (error.where, error.need) == ("population a", 1200)
+
+
+def test_joined_refusals_are_joined_again():
+    pair = join_errors((InputError("a"), InputError("b")))
+    assert str(join_errors((pair, InputError("c")))) == (
+        "3 things stand in the way:\n  a\n  b\n  c"
+    )
+    assert str(pair) == "2 things stand in the way:\n  a\n  b"
+
+
+def test_a_message_shows_some_and_the_error_holds_all():
+    error = join_errors(tuple(UnsupportedError(f"layer {i}") for i in range(1200)))
+    lines = str(error).splitlines()
+    assert len(lines) == 22
+    assert lines[0] == "1,200 things stand in the way:"
+    assert lines[-2:] == ["  layer 19", "  and 1,180 more"]
+    assert len(error.obstacles) == 1200
+
+
+def test_nothing_to_raise():
+    raise_together([])
+    alone = QuantizeError("alone")
+    with pytest.raises(QuantizeError) as error:
+        raise_together([alone])
+    assert error.value is alone
+
+
+def test_a_remedy_for_one_obstacle_and_for_all():
+    error = FitError(**TOO_MANY | {"hint": ""}).add_hint("use a board")
+    assert str(error) == "population a: needs 1,200 axons, the chip allows 8; use a board"
+    assert error.obstacles[0].hint == "use a board"
+    assert FitError(**TOO_MANY).add_hint("use a board").hint == "prune; use a board"
+    several = join_errors((FitError(**TOO_MANY), FitError(**TOO_MANY)))
+    assert str(several.add_hint("use a board")) == (
+        f"2 things stand in the way:\n  {LINE}\n  {LINE}\nto try: use a board"
+    )
+    assert "to try" not in str(several)
+
+
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+RAISED = {
+    kind.__name__: kind(**TOO_MANY) if kind is FitError else kind("a line")
+    for kind in KINDS
+    if issubclass(kind, SnnCompileError)
+}
+
+
+@pytest.mark.parametrize("name", RAISED)
+@pytest.mark.parametrize("again", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy])
+def test_an_error_survives_pickle_and_copy(name, again):
+    error = RAISED[name]
+    error.add_note("seen")
+    for before in (error, join_errors((error, error))):
+        after = again(before)
+        assert type(after) is type(before)
+        assert (str(after), after.args, vars(after)) == (str(before), before.args, vars(before))
+
+
+def test_every_population_whose_neuron_the_chip_lacks():
+    network = chain(2, 3, 3, 1, neuron=CubaLif(0.5, 0.5, 1.0, reset="hard"))
+    chip = TOY.model_copy(update={"neurons": {"cuba_lif/soft": TOY.neurons["cuba_lif/soft"]}})
+    network = changed(network, "b", neuron=CubaLif(0.5, 0.5, 1.0, reset="soft"))
+    with pytest.raises(UnsupportedError) as error:
+        snncompile.compile(network, chip=chip)
+    nearest = (
+        "train with the nearest, cuba_lif/soft (2 compartments per neuron), where a spike subtracts"
+        " the threshold at once; give calibration data to see what it would change in this network"
+    )
+    lacks = "toy has no neuron cuba_lif/hard; it has cuba_lif/soft"
+    assert str(error.value) == (
+        "2 things stand in the way:\n"
+        f"  population a: {lacks}; {nearest}\n"
+        f"  population c: {lacks}; {nearest}"
+    )
+    assert [(o.where, o.hint) for o in error.value.obstacles] == [
+        ("population a", nearest),
+        ("population c", nearest),
+    ]
+
+
+def test_every_population_that_fits_no_core():
+    """Of the chain 20 -> a 12 -> b 2 -> c 1: a has 20 sources, b 12, c 2; a core has 8 axons."""
+    network = chain(20, 12, 2, 1, weight=0.5)
+    with pytest.raises(FitError) as error:
+        snncompile.compile(network, chip=TOY)
+    lacks = "toy has no accumulating neuron, which would split its sources over cores"
+    assert str(error.value) == (
+        "2 things stand in the way:\n"
+        f"  population a: needs 20 input axons for one neuron, the chip allows 8; {lacks}\n"
+        f"  population b: needs 12 input axons for one neuron, the chip allows 8; {lacks}\n"
+        "to try: on loihi1 it takes 1 core; on loihi2 it takes 1 core"
+    )
+    assert [(o.where, o.need, o.limit) for o in error.value.obstacles] == [
+        ("population a", 20, 8),
+        ("population b", 12, 8),
+    ]
+
+
+def test_every_layer_that_is_not_known():
+    """What the second makes, a tuple, the third cannot take; that is not worth a line."""
+    layers = nn.Linear(3, 4), nn.Tanh(), nn.LSTM(4, 4), nn.Linear(4, 2)
+    with pytest.raises(UnsupportedError) as error:
+        snncompile.from_torch(nn.Sequential(*layers), torch.zeros(2, 4, 3))
+    first, second = error.value.obstacles
+    assert (first.where, second.where) == ("1", "2")
+    assert str(error.value) == (
+        "2 things stand in the way:\n"
+        f"  1: Tanh is not known; {first.hint}\n"
+        f"  2: LSTM is not known; {second.hint}"
+    )
+
+
+def test_every_layer_with_a_feature_that_is_not_known():
+    snntorch = pytest.importorskip("snntorch")
+
+    def leaky(**options):
+        return snntorch.Leaky(beta=0.5, init_hidden=True, **options)
+
+    module = nn.Sequential(
+        nn.Linear(3, 3), leaky(graded_spikes_factor=3.0), nn.Linear(3, 3), leaky(), nn.Linear(3, 3),
+        leaky(graded_spikes_factor=2.0, output=True),
+    )  # fmt: skip
+    with pytest.raises(UnsupportedError) as error:
+        snncompile.from_torch(module, torch.zeros(2, 4, 3))
+    lines = str(error.value).splitlines()
+    assert lines[0] == "2 things stand in the way:"
+    assert lines[1].startswith("  1: Leaky with graded_spikes_factor=3 is not known; ")
+    assert lines[2].startswith("  5: Leaky with graded_spikes_factor=2 is not known; ")
+
+
+def test_every_node_that_is_not_known(tmp_path):
+    nodes = {
+        "input": nir.Input(np.array([2])),
+        "first": nir.LIF(*(np.ones(2) for _ in range(4))),
+        "second": nir.LIF(*(np.ones(2) for _ in range(4))),
+        "output": nir.Output(np.array([2])),
+    }
+    edges = [("input", "first"), ("first", "second"), ("second", "output")]
+    path = tmp_path / "x.nir"
+    nir.write(path, nir.NIRGraph(nodes, edges))
+    import h5py
+
+    with h5py.File(path, "a") as file:
+        for name in ("first", "second"):
+            node = file["node"]["nodes"][name]
+            del node["type"]
+            node["type"] = "Quantum"
+    with pytest.raises(UnsupportedError) as error:
+        snncompile.from_nir(path)
+    known = error.value.obstacles[0].hint
+    assert known.startswith("known: Affine, ")
+    assert str(error.value) == (
+        "2 things stand in the way:\n"
+        f"  x.nir: node first: Quantum is not known; {known}\n"
+        f"  x.nir: node second: Quantum is not known; {known}"
+    )
