@@ -12,11 +12,11 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import snncompile
-from snncompile.files.spikes import encode
+from snncompile.files.spikes import encode_images
 
 STEPS, TEST, EPOCHS = 8, 360, 5
 DATA = load_digits()
-X = encode(DATA.data, STEPS, highest=16.0).reshape(-1, STEPS, 1, 8, 8)
+X = encode_images(DATA.data, STEPS, highest=16.0).reshape(-1, STEPS, 1, 8, 8)
 """Spikes of handwritten digits, shape (samples, steps, channels, height, width)."""
 LABEL = DATA.target.astype(np.int64)
 

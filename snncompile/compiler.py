@@ -21,7 +21,7 @@ from snncompile.options import Options
 from snncompile.passes.advice.nearest_neuron import check_neurons
 from snncompile.passes.analysis.bounds import bounds
 from snncompile.passes.pipeline import pipeline
-from snncompile.program import PROGRAM, Program, network_hash, read_program
+from snncompile.program import PROGRAM, Program, hash_network, read_program
 from snncompile.reference.simulate import check_spikes
 
 
@@ -138,7 +138,7 @@ def _chip(chip: str | Path | Chip) -> Chip:
 def _hashes(
     source: Graph, calibration: NDArray[np.uint8] | None, network: IntegerNetwork
 ) -> dict[str, str]:
-    hashes = {"source": network_hash(source), "network": network_hash(network)}
+    hashes = {"source": hash_network(source), "network": hash_network(network)}
     if calibration is not None:
-        hashes["calibration"] = folder.content_hash({}, {"x": calibration})
+        hashes["calibration"] = folder.hash_content({}, {"x": calibration})
     return hashes

@@ -85,12 +85,12 @@ class FitError(SnnCompileError):
             resource=self.resource,
             need=self.need,
             limit=self.limit,
-            hint="; ".join(part for part in (self.hint, hint) if part),
+            hint="; ".join(text for text in (self.hint, hint) if text),
         )
 
 
 class MappingError(SnnCompileError):
-    """A mapping or its tables are not what the network and the chip ask for."""
+    """A mapping or its tables are not as the network and the chip ask."""
 
 
 class BackendError(SnnCompileError):

@@ -1,4 +1,4 @@
-"""The Program: what `compile` returns, what is saved, run, verified and priced."""
+"""The Program: `compile` returns it; it is saved, run, verified and priced."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from snncompile.ir.result import Result
 from snncompile.neurons.base import FloatNeuron
 from snncompile.options import Options
 from snncompile.registry import load
-from snncompile.verification import Verification, verification
+from snncompile.verification import Verification, verify_runs
 
 if TYPE_CHECKING:
     from snncompile.backends.energy.result import Estimate
@@ -94,7 +94,7 @@ class Program:
         """Compare every output of every population in up to four runs of the network.
 
         The integer reference and Lava promise equal outputs, and so do the library a model was
-        made with and the float network; between float and integer the loss is told.
+        made with and the float network; between float and integer the loss is reported.
 
         Args:
             x: spikes of shape (samples, steps, *input.shape).
@@ -108,22 +108,22 @@ class Program:
             InputError: the model is another one, or x is not what the network takes.
             BackendError: Lava is missing, hung or crashed.
         """
-        part = np.asarray(x)[:samples]
+        shown = np.asarray(x)[:samples]
         backends = {"integer": load("backends", "reference"), "lava": load("backends", "lava")}
-        runs = {"integer": backends["integer"].trains(self.network, part)}
-        missing = self._missing(model, lava)
+        runs = {"integer": backends["integer"].trains(self.network, shown)}
+        missing = self._explain_missing(model, lava)
         if "float" not in missing:
-            runs["float"] = self._left(backends["integer"].trains(self.source, part))
+            runs["float"] = self._select_kept(backends["integer"].trains(self.source, shown))
         if "library" not in missing:
-            runs["library"] = self._left(load("natives", "torch")(model, part, self.source))
+            runs["library"] = self._select_kept(load("natives", "torch")(model, shown, self.source))
         if "lava" not in missing:
             runs["lava"] = backends["lava"].trains(
-                self.network, part, progress=progress, timeout_s=timeout_s
+                self.network, shown, progress=progress, timeout_s=timeout_s
             )
-        return verification(self.network, runs, missing, self._scales())
+        return verify_runs(self.network, runs, missing, self._scales())
 
-    def _left(self, trains: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return what the neurons send that are still there."""
+    def _select_kept(self, trains: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the outputs of the neurons that were kept."""
         return {
             name: train[..., self.kept[name]] if name in self.kept else train
             for name, train in trains.items()
@@ -141,8 +141,8 @@ class Program:
                 found[p.name] = float(unit)
         return found
 
-    def _missing(self, model: Any, lava: bool) -> dict[str, str]:
-        """Return which runs of a verification there are not, and why."""
+    def _explain_missing(self, model: Any, lava: bool) -> dict[str, str]:
+        """Return why a run of a verification is missing, for those that are."""
         missing = {}
         if self.source is None:
             if model is not None:
@@ -203,7 +203,7 @@ class Program:
         return replace(self, chip=self.chip.at_clock(mhz))
 
     def emit(self, path: str | Path, backend: str = "lava") -> None:
-        """Write what another system runs.
+        """Write files for another system.
 
         Args:
             path: the folder or file to write.
@@ -212,12 +212,12 @@ class Program:
 
         Raises:
             InputError: no such backend, or the folder holds something else.
-            BackendError, UnsupportedError: the backend has no place for a part of the network.
+            BackendError, UnsupportedError: the backend cannot express something of the network.
         """
         load("emitters", backend)(self, Path(path))
 
     def usage(self) -> tuple[CoreUsage, ...]:
-        """Return what each core holds of each resource."""
+        """Return how much of each resource each core holds."""
         return usage(self.network, self.chip, self.mapping)
 
     def save(self, path: str | Path) -> None:
@@ -235,7 +235,7 @@ class Program:
         mapping, routes = save_mapping.to_record(self.mapping)
         record = {
             "format": "snncompile program",
-            **versions.head("program", versions.PROGRAM_PARTS),
+            **versions.make_head("program", versions.PROGRAM_PARTS),
             "network": network,
             "mapping": mapping,
             "chip": self.chip.model_dump(mode="json"),
@@ -246,7 +246,7 @@ class Program:
             "hashes": self.hashes,
             "source": source,
         }
-        folder.write(Path(path), PROGRAM, record, arrays | routes)
+        folder.write_folder(Path(path), PROGRAM, record, arrays | routes)
 
     def __str__(self) -> str:
         """Text form: the chip, the network, the mapping."""
@@ -273,9 +273,9 @@ def read_program(path: Path) -> Program:
         InputError: the folder does not hold a well-formed Program, or its arrays are not those it
             was saved with.
     """
-    content, arrays = folder.read(path, PROGRAM)
+    content, arrays = folder.read_folder(path, PROGRAM)
     lifted = versions.lift(path / PROGRAM, "program", content, versions.PROGRAM_PARTS)
-    file = save.validated(_ProgramFile, lifted, path / PROGRAM)
+    file = save.validate(_ProgramFile, lifted, path / PROGRAM)
     of_source, kept = _split_off(arrays, SOURCE), _split_off(arrays, KEPT)
     routes = {name: arrays.pop(name) for name in (save_mapping.ROUTES,) if name in arrays}
     network = save.from_record(file.network, arrays, path)
@@ -334,12 +334,12 @@ def _hash_again(
     None if the hash is not that of the record and the arrays which the file holds.
     """
     try:
-        if folder.content_hash(record, arrays) != hashes.get(name):
+        if folder.hash_content(record, arrays) != hashes.get(name):
             return None
     except ValueError:  # NaN, which is never written
         return None
     today, _ = save.to_record(network)
-    return hashes if today == record else hashes | {name: network_hash(network)}
+    return hashes if today == record else hashes | {name: hash_network(network)}
 
 
 def _check_mapping(network: IntegerNetwork, chip: Chip, mapping: Mapping, path: Path) -> None:
@@ -349,6 +349,6 @@ def _check_mapping(network: IntegerNetwork, chip: Chip, mapping: Mapping, path: 
         raise InputError(f"{path}: {error}") from None
 
 
-def network_hash(network: Any) -> str:
+def hash_network(network: Any) -> str:
     """Return the SHA-256 of a network's content."""
-    return folder.content_hash(*save.to_record(network))
+    return folder.hash_content(*save.to_record(network))

@@ -1,7 +1,7 @@
 """Compare the four runs of one network: source library, float network, integer reference, Lava.
 
 The source library and the float network promise the same outputs, and so do the integer reference
-and Lava. Between float and integer, rounding lies: there the loss is told, not refused.
+and Lava. Float and integer differ by rounding; the loss is reported, not refused.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Difference:
     second_value: float
 
     def __str__(self) -> str:
-        """Where the two runs part."""
+        """Sample, step and neuron at which the two runs differ, with both values."""
         return (
             f"sample {self.sample}, step {self.step}, population {self.population}, neuron"
             f" {self.neuron}: {TITLES[self.first]} gives {self.first_value:.10g},"
@@ -116,7 +116,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Activity:
-    """What the neurons of one population do in the reference."""
+    """Activity of one population in the reference."""
 
     population: str
     neurons: int
@@ -132,7 +132,7 @@ class Activity:
 
 @dataclass(frozen=True)
 class Verification:
-    """What each population does, and how far the runs agree."""
+    """Activity of each population, and how far the runs agree."""
 
     samples: int
     steps: int
@@ -155,7 +155,7 @@ class Verification:
         return next(c for c in self.comparisons if (c.first, c.second) == (first, second))
 
 
-def verification(
+def verify_runs(
     network: Graph,
     runs: Mapping[str, Trains],
     missing: Mapping[str, str],
@@ -181,7 +181,7 @@ def verification(
             comparisons.append(_comparison(network, runs, (first, second, promised), scales))
     samples, steps = integer[network.output].shape[:2]
     activity = tuple(
-        _activity(p.name, integer[p.name], p.neuron.spikes) for p in network.populations
+        _summarize_activity(p.name, integer[p.name], p.neuron.spikes) for p in network.populations
     )
     return Verification(samples, steps, activity, tuple(comparisons))
 
@@ -193,46 +193,48 @@ def _comparison(
     scales: Mapping[str, float],
 ) -> Comparison:
     first, second, promised = pair
-    rows, found = [], []
+    rows, differences = [], []
     for order, p in enumerate(network.populations):
         if p.name not in runs[first] or p.name not in runs[second]:
             continue
         a, b = runs[first][p.name], runs[second][p.name]
         if not promised and (not p.neuron.spikes or p.name in scales):
-            rows.append(Agreement(p.name, a.size, None, _apart(a, b / scales.get(p.name, 1.0))))
+            rows.append(
+                Agreement(p.name, a.size, None, _measure_gap(a, b / scales.get(p.name, 1.0)))
+            )
             continue
-        wrong = _wrong(a, b)
+        wrong = _find_differences(a, b)
         rows.append(
-            Agreement(p.name, a.size, int(np.count_nonzero(wrong)), _rates_apart(a, b, p.neuron))
+            Agreement(p.name, a.size, int(np.count_nonzero(wrong)), _compare_rates(a, b, p.neuron))
         )
         if rows[-1].differences:
             sample, step, neuron = (int(i) for i in np.argwhere(wrong)[0])
             values = first, a[sample, step, neuron].item(), second, b[sample, step, neuron].item()
             difference = Difference(sample, step, p.name, neuron, *values)
-            found.append(((sample, step + p.phase, order), difference))
-    earliest = min(found, key=lambda entry: entry[0])[1] if found else None
+            differences.append(((sample, step + p.phase, order), difference))
+    earliest = min(differences, key=lambda entry: entry[0])[1] if differences else None
     return Comparison(first, second, promised, tuple(rows), earliest)
 
 
-def _wrong(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which outputs are not the same; two floats are if they are close enough."""
+def _find_differences(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which outputs differ; two floats are equal if they are close enough."""
     if "f" not in (a.dtype.kind, b.dtype.kind):
         return np.asarray(a != b)
     return np.asarray(np.abs(a - b) > POTENTIAL_TOLERANCE * np.abs(a).max(initial=0))
 
 
-def _rates_apart(a: NDArray[Any], b: NDArray[Any], neuron: Neuron) -> float | None:
+def _compare_rates(a: NDArray[Any], b: NDArray[Any], neuron: Neuron) -> float | None:
     if not neuron.spikes:
-        return _apart(a, b)
-    return _apart(*(x.sum(axis=1, dtype=np.float64) for x in (a, b)))
+        return _measure_gap(a, b)
+    return _measure_gap(*(x.sum(axis=1, dtype=np.float64) for x in (a, b)))
 
 
-def _apart(a: NDArray[Any], b: NDArray[Any]) -> float | None:
-    whole, apart = float(np.abs(a).sum()), float(np.abs(b - a).sum())
-    return apart / whole if whole else None if apart else 0.0
+def _measure_gap(a: NDArray[Any], b: NDArray[Any]) -> float | None:
+    total, gap = float(np.abs(a).sum()), float(np.abs(b - a).sum())
+    return gap / total if total else None if gap else 0.0
 
 
-def _activity(name: str, train: NDArray[Any], spikes: bool) -> Activity:
+def _summarize_activity(name: str, train: NDArray[Any], spikes: bool) -> Activity:
     fired = train != 0
     outputs = int(np.count_nonzero(fired))
     if not spikes:

@@ -14,7 +14,7 @@ from snncompile.errors import InputError
 from snncompile.files import folder
 from snncompile.neurons.readout import Readout
 from snncompile.report.verification import comparison_table, verification_values
-from snncompile.verification import Difference, verification
+from snncompile.verification import Difference, verify_runs
 
 MISSING = {"library": "no model was given", "lava": "Lava was left out"}
 A = np.zeros((2, 4, 3), np.uint8)
@@ -33,7 +33,7 @@ def changed(*places):
 def found(integer, *, names=("a",), missing=MISSING, **runs):
     sizes = [integer[name].shape[2] for name in names]
     network = integer_chain(1, *sizes)
-    return verification(network, runs | {"integer": integer}, missing, {})
+    return verify_runs(network, runs | {"integer": integer}, missing, {})
 
 
 def test_dead_and_saturated_neurons_are_counted():
@@ -69,7 +69,7 @@ def test_float_against_integer_is_told_not_refused():
 def test_a_broken_promise_has_its_place(pair):
     runs = {run: {"a": A} for run in ("library", "float", "integer", "lava")}
     runs |= {pair[1]: {"a": changed((1, 2, 1))}}
-    whole = verification(integer_chain(1, 3), runs, {}, {})
+    whole = verify_runs(integer_chain(1, 3), runs, {}, {})
     assert not whole.equal
     assert whole.first == Difference(1, 2, "a", 1, pair[0], 0, pair[1], 1)
     assert [c.broken for c in whole.comparisons] == [pair[0] == "library", False, pair[1] == "lava"]
@@ -138,4 +138,4 @@ def test_a_changed_source_is_refused(tmp_path):
     assert str(error.value) == (
         f"{tmp_path / 'build'}: the source network was changed after it was compiled"
     )
-    assert folder.read(tmp_path / "build", "program.json")[0]["source"]["numbers"] == "float"
+    assert folder.read_folder(tmp_path / "build", "program.json")[0]["source"]["numbers"] == "float"

@@ -53,7 +53,7 @@ def steps(found: Estimate) -> Columns:
 
 def write_csv(path: Path, columns: Columns) -> None:
     """Write a table as CSV, None as an empty field; nothing half-written is left behind."""
-    with folder.file_aside(path) as aside, aside.open("w", newline="") as file:
+    with folder.replace_file(path) as aside, aside.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
@@ -73,7 +73,7 @@ def write_parquet(path: Path, columns: Columns) -> None:
             "writing Parquet needs pyarrow; install it with pip install 'snncompile[parquet]'"
             " or write CSV"
         ) from None
-    with folder.file_aside(path) as aside:
+    with folder.replace_file(path) as aside:
         parquet.write_table(arrow.table(columns), aside)
 
 

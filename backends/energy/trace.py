@@ -46,7 +46,7 @@ def write(
         most: messages after which the trace ends with the current step.
     """
     events, steps = trace(program, x, costs=costs, most=most)
-    with folder.file_aside(path) as aside:
+    with folder.replace_file(path) as aside:
         aside.write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ns"}))
     return steps
 

@@ -32,7 +32,7 @@ from snncompile.backends.lava.network_processes import (
 )
 from snncompile.backends.lava.python_text import quote, write_shape
 from snncompile.errors import BackendError
-from snncompile.files.folder import written_aside
+from snncompile.files.folder import replace_folder
 from snncompile.files.npz import write_npz
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.base import BINARY
@@ -89,7 +89,7 @@ def write_folder(
         BackendError: see `emit`.
     """
     emitted = emit(network, title, states=states)
-    with written_aside(Path(folder), (ARRAYS_FILE,)) as new:
+    with replace_folder(Path(folder), (ARRAYS_FILE,)) as new:
         for name, text in emitted.texts.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             (new / name).write_text(text, encoding="utf-8")

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.errors import UnsupportedError
-from snncompile.files.folder import file_aside
+from snncompile.files.folder import replace_file
 from snncompile.ir.graph import IntegerNetwork, Population, Projection, Shape
 from snncompile.neurons.base import BINARY
 from snncompile.neurons.fixed import scaled_bias
@@ -56,7 +56,7 @@ def write(network: IntegerNetwork, path: str | Path) -> None:
         InputError: the file cannot be written.
     """
     layers = list(layers_of(network))
-    with file_aside(Path(path)) as aside, h5py.File(aside, "w", libver="earliest") as file:
+    with replace_file(Path(path)) as aside, h5py.File(aside, "w", libver="earliest") as file:
         for index, layer in enumerate(layers):
             for name, value in layer.items():
                 file[f"layer/{index}/{name}"] = value

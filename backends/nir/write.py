@@ -18,7 +18,7 @@ import numpy as np
 from snncompile.backends.nir.neurons import neuron_node
 from snncompile.backends.nir.synapses import keeps_shape, synapse_nodes
 from snncompile.errors import InputError, UnsupportedError
-from snncompile.files.folder import file_aside
+from snncompile.files.folder import replace_file
 from snncompile.ir.graph import Network, Projection, Shape
 from snncompile.neurons.base import BINARY
 from snncompile.synapses.dense import dense
@@ -62,7 +62,7 @@ def write(network: Network, path: str | Path, dt: float = DT) -> None:
     if not 0 < dt < float("inf"):
         raise InputError(f"dt must be a positive number of seconds, got {dt!r}")
     graph = graph_of(network, dt)
-    with file_aside(Path(path)) as aside, h5py.File(aside, "w") as file:
+    with replace_file(Path(path)) as aside, h5py.File(aside, "w") as file:
         _put(file, {"version": VERSION, "node": graph})
 
 

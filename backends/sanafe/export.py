@@ -45,7 +45,7 @@ def write(path: Path, program: Program, x: ArrayLike, *, costs: str | None = Non
         "network.yaml": "".join(_lines(found, activity.cut(steps))),
     }
     for name, text in files.items():
-        with folder.file_aside(path / name) as aside:
+        with folder.replace_file(path / name) as aside:
             aside.write_text(text)
     return steps
 

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from snncompile.compiler import compile
 from snncompile.errors import InputError
-from snncompile.files.spikes import encode
+from snncompile.files.spikes import encode_images
 from snncompile.frontends.torch.from_torch import from_torch
 from snncompile.program import Program
 from snncompile.registry import load
 from snncompile.report.estimates import estimate_values
 from snncompile.report.tables import program_values
 from snncompile.report.units import joules, seconds
-from snncompile.verification import Verification, verification
+from snncompile.verification import Verification, verify_runs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -102,7 +102,7 @@ def run(say: Say) -> Demo:
         "integer": wanted,
         "lava": got,
     }
-    found = verification(program.network, runs, {}, {})
+    found = verify_runs(program.network, runs, {}, {})
     return Demo(program, found, program.estimate(test), accuracy)
 
 
@@ -119,7 +119,7 @@ def _digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     except ImportError:
         raise InputError("the demo needs scikit-learn: pip install snncompile[demo]") from None
     data = load_digits()
-    return encode(data.data, STEPS, highest=16.0), data.target.astype(np.int64)
+    return encode_images(data.data, STEPS, highest=16.0), data.target.astype(np.int64)
 
 
 def _train(x: NDArray[np.uint8], label: NDArray[np.int64], say: Say) -> nn.Module:

@@ -23,14 +23,14 @@ ARRAYS = "arrays.npz"
 
 
 @contextmanager
-def written_aside(path: Path, marks: tuple[str, ...]) -> Iterator[Path]:
+def replace_folder(path: Path, marks: tuple[str, ...]) -> Iterator[Path]:
     """Give an empty folder beside `path` and rename it to `path` when the block ends well.
 
     An older result at `path` is replaced; any other content is left alone.
 
     Raises:
-        InputError: `path` is a file, or a folder that holds anything but an older result, which one
-            of the files `marks` tells; or it cannot be written.
+        InputError: `path` is a file, or a folder that holds anything but an older result, which has
+            one of the files `marks`; or it cannot be written.
     """
     path = Path(os.path.abspath(path))
     if path.is_file() or (path.is_dir() and any(path.iterdir()) and not _is_ours(path, marks)):
@@ -52,7 +52,7 @@ def written_aside(path: Path, marks: tuple[str, ...]) -> Iterator[Path]:
 
 
 @contextmanager
-def file_aside(path: Path) -> Iterator[Path]:
+def replace_file(path: Path) -> Iterator[Path]:
     """Give the name of a file beside `path` and rename it to `path` when the block ends well."""
     path = Path(os.path.abspath(path))
     if path.is_dir():
@@ -71,15 +71,15 @@ def file_aside(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def write(path: Path, name: str, record: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
+def write_folder(path: Path, name: str, record: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write `name` (JSON) and `arrays.npz` into the folder `path`."""
-    with written_aside(path, ("program.json", "network.json")) as folder:
+    with replace_folder(path, ("program.json", "network.json")) as folder:
         text = json.dumps(record, indent=1, allow_nan=False)
         (folder / name).write_text(text + "\n", encoding="utf-8")
         write_npz(folder / ARRAYS, arrays)
 
 
-def read(path: Path, name: str) -> tuple[Any, dict[str, NDArray[Any]]]:
+def read_folder(path: Path, name: str) -> tuple[Any, dict[str, NDArray[Any]]]:
     """Return the record and the arrays of a folder.
 
     Raises:
@@ -99,7 +99,7 @@ def read(path: Path, name: str) -> tuple[Any, dict[str, NDArray[Any]]]:
     return record, read_npz(path / ARRAYS)
 
 
-def content_hash(record: Any, arrays: Mapping[str, NDArray[Any]]) -> str:
+def hash_content(record: Any, arrays: Mapping[str, NDArray[Any]]) -> str:
     """Return the SHA-256 of a record and its arrays; equal content, equal hash."""
     digest = hashlib.sha256(json.dumps(record, sort_keys=True, allow_nan=False).encode())
     for name in sorted(arrays):
@@ -110,7 +110,7 @@ def content_hash(record: Any, arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _swap(new: Path, path: Path, old: Path) -> None:
-    """Put `new` in the place of `path`; if that fails, what was there stays."""
+    """Rename `new` to `path`; if that fails, the older result stays."""
     if path.exists():
         path.rename(old)
     try:
@@ -122,6 +122,6 @@ def _swap(new: Path, path: Path, old: Path) -> None:
 
 
 def _is_ours(path: Path, marks: tuple[str, ...]) -> bool:
-    """Whether a folder holds a result and nothing else, which would be lost with it."""
+    """Whether a folder holds a result and nothing else, so that nothing else gets lost."""
     names = {entry.name for entry in path.iterdir()}
     return any((path / mark).is_file() for mark in marks) and names <= {*marks, ARRAYS}

@@ -80,7 +80,7 @@ class _Axons(Record):
 
 
 class MappingRecord(Record):
-    """What the mapping part of `program.json` holds."""
+    """Content of the key `mapping` of `program.json`."""
 
     slices: tuple[_Slice, ...]
     sites: tuple[_Site, ...]
@@ -94,12 +94,12 @@ def to_record(mapping: Mapping) -> tuple[dict[str, Any], Arrays]:
         "slices": [asdict(s) for s in mapping.slices],
         "sites": [asdict(s) for s in mapping.sites],
         "memory": [asdict(block) for block in mapping.tables.memory],
-        "axons": [_axons_record(block) for block in mapping.tables.axons],
+        "axons": [_record_axons(block) for block in mapping.tables.axons],
     }
     return record, {ROUTES: mapping.tables.lines}
 
 
-def _axons_record(block: AxonBlock) -> dict[str, Any]:
+def _record_axons(block: AxonBlock) -> dict[str, Any]:
     region = block.region
     axes = [{"start": a.start, "stop": a.stop, "step": a.step} for a in region.axes]
     return {
@@ -119,14 +119,15 @@ def from_record(
     """Return the mapping of a record, whose array is taken out of `arrays`.
 
     Raises:
-        InputError: it holds what is not there, not every neuron once, or a core without a site.
+        InputError: it names a population or neuron that does not exist, does not hold every neuron
+            once, or has a core without a site.
     """
     routes = arrays.pop(ROUTES, None)
     if routes is None or routes.dtype != np.int32 or routes.ndim != 2 or routes.shape[1] != 4:
         raise InputError(f"{path}: arrays.npz has no table {ROUTES} of four columns")
     tables = Tables(
         tuple(MemoryBlock(**block.model_dump()) for block in record.memory),
-        tuple(_axon_block(block) for block in record.axons),
+        tuple(_read_axons(block) for block in record.axons),
         routes,
     )
     mapping = Mapping(
@@ -140,14 +141,13 @@ def from_record(
     return mapping
 
 
-def _axon_block(record: _Axons) -> AxonBlock:
+def _read_axons(record: _Axons) -> AxonBlock:
     region = record.region
     axes = tuple(range(a.start, a.stop, a.step) for a in region.axes)
-    made = Region(region.shape, axes, region.members)
     return AxonBlock(
         record.core,
         record.source,
-        made,
+        Region(region.shape, axes, region.members),
         record.first,
         record.memory,
         record.grouped,
@@ -164,7 +164,7 @@ def _check_slices(path: Path, network: IntegerNetwork, mapping: Mapping) -> None
     for population in network.populations:
         count = np.zeros(population.size, np.int32)
         for s in mapping.of(population.name):
-            if not _is_part(s, population.size):
+            if not _is_slice_of(s, population.size):
                 raise InputError(f"{path}: {s.where} is no part of {population.name}")
             count[s.neurons()] += 1
         if (count != 1).any():
@@ -173,8 +173,8 @@ def _check_slices(path: Path, network: IntegerNetwork, mapping: Mapping) -> None
             )
 
 
-def _is_part(s: Slice, size: int) -> bool:
-    """Whether a slice is a box of a shape of so many neurons, or lists some of them in order."""
+def _is_slice_of(s: Slice, size: int) -> bool:
+    """Whether a slice is a box within a shape of `size` neurons, or a sorted list of some."""
     if s.members:
         ordered = all(a < b for a, b in pairwise(s.members))
         return ordered and s.members[-1] < size and not (s.shape or s.start or s.stop)
@@ -201,7 +201,7 @@ def _check_sites(path: Path, mapping: Mapping, chip: Chip) -> None:
 
 
 def _check_tables(path: Path, network: IntegerNetwork, mapping: Mapping) -> None:
-    """Refuse tables that name what is not there; whether they are right, the checker says."""
+    """Refuse tables with a number of nothing; the checker says whether they are right."""
     tables, slices = mapping.tables, len(mapping.slices)
     for block in tables.memory:
         if block.projection >= len(network.projections) or block.slice >= slices:
@@ -212,7 +212,7 @@ def _check_tables(path: Path, network: IntegerNetwork, mapping: Mapping) -> None
         if (
             not known
             or any(number >= len(tables.memory) for number in axons.memory)
-            or any(place >= slices for place in axons.grouped)
+            or any(number >= slices for number in axons.grouped)
         ):
             raise InputError(f"{path}: axons of core {axons.core} are of neurons not there")
     lines: NDArray[np.int32] = tables.lines

@@ -79,7 +79,7 @@ class _Input(Record):
 
 
 class NetworkRecord(Record):
-    """What `network.json` and the network part of `program.json` hold."""
+    """Content of the key `network` of `network.json` and `program.json`."""
 
     numbers: Literal["float", "integer"]
     title: str
@@ -106,9 +106,9 @@ class _NetworkFile(Head):
 def write_network(graph: Graph, path: Path) -> None:
     """Write a network to a folder."""
     record, arrays = to_record(graph)
-    head = versions.head("network file", versions.NETWORK_PARTS)
+    head = versions.make_head("network file", versions.NETWORK_PARTS)
     content = {"format": "snncompile network", **head, "network": record}
-    folder.write(path, NETWORK, content, arrays)
+    folder.write_folder(path, NETWORK, content, arrays)
 
 
 def read_network(path: Path) -> Network | IntegerNetwork:
@@ -117,12 +117,12 @@ def read_network(path: Path) -> Network | IntegerNetwork:
     Raises:
         InputError: the folder does not hold a well-formed network, or a newer snncompile wrote it.
     """
-    record, arrays = folder.read(path, NETWORK)
+    record, arrays = folder.read_folder(path, NETWORK)
     record = versions.lift(path / NETWORK, "network file", record, versions.NETWORK_PARTS)
-    return from_record(validated(_NetworkFile, record, path / NETWORK).network, arrays, path)
+    return from_record(validate(_NetworkFile, record, path / NETWORK).network, arrays, path)
 
 
-def validated(kind: type[R], record: Any, where: Path) -> R:
+def validate(kind: type[R], record: Any, where: Path) -> R:
     """Return the record as `kind`, or an InputError that names the first wrong field."""
     try:
         return kind.model_validate(record)
@@ -130,7 +130,7 @@ def validated(kind: type[R], record: Any, where: Path) -> R:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the record"
         reason = f"{field}: {first['msg']}"
-        raise InputError(f"{where}: {_one_line(reason)}") from None
+        raise InputError(f"{where}: {_join_lines(reason)}") from None
 
 
 def to_record(graph: Graph) -> tuple[dict[str, Any], Arrays]:
@@ -140,9 +140,9 @@ def to_record(graph: Graph) -> tuple[dict[str, Any], Arrays]:
         "numbers": "float" if isinstance(graph, Network) else "integer",
         "title": graph.title,
         **({"notes": list(graph.notes)} if graph.notes else {}),
-        "input": _input_record(graph.input),
-        "populations": [_population_record(p, arrays) for p in graph.populations],
-        "projections": [_projection_record(i, p, arrays) for i, p in enumerate(graph.projections)],
+        "input": _record_input(graph.input),
+        "populations": [_record_population(p, arrays) for p in graph.populations],
+        "projections": [_record_projection(i, p, arrays) for i, p in enumerate(graph.projections)],
         "output": graph.output,
     }
     return record, arrays
@@ -157,13 +157,13 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
     make = Network if record.numbers == "float" else IntegerNetwork
     try:
         network = make(
-            _input(record.input),
+            _read_input(record.input),
             tuple(
-                Population(p.name, p.shape, _neuron(p, record.numbers, arrays), p.phase)
+                Population(p.name, p.shape, _read_neuron(p, record.numbers, arrays), p.phase)
                 for p in record.populations
             ),
             tuple(
-                Projection(p.source, p.target, _synapses(p, arrays), p.delay, p.port)
+                Projection(p.source, p.target, _read_synapses(p, arrays), p.delay, p.port)
                 for p in record.projections
             ),
             record.output,
@@ -173,12 +173,12 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
     except KeyError as error:
         raise InputError(f"{where}: {error.args[0]!r} is not in arrays.npz") from None
     except (ValueError, TypeError, OverflowError, InputError) as error:
-        raise InputError(f"{where}: {_one_line(str(error))}") from None
+        raise InputError(f"{where}: {_join_lines(str(error))}") from None
     _check_all_used(record, arrays, where)
     return network
 
 
-def _input_record(source: Input) -> dict[str, Any]:
+def _record_input(source: Input) -> dict[str, Any]:
     record: dict[str, Any] = {"name": source.name, "shape": list(source.shape)}
     low, high = source.payload
     if (low, high) != BINARY:
@@ -188,12 +188,12 @@ def _input_record(source: Input) -> dict[str, Any]:
     return record
 
 
-def _input(record: _Input) -> Input:
+def _read_input(record: _Input) -> Input:
     coding = Coding(**record.coding.model_dump()) if record.coding else None
     return Input(record.name, record.shape, Interval(*record.payload), coding)
 
 
-def _population_record(population: Population, arrays: Arrays) -> dict[str, Any]:
+def _record_population(population: Population, arrays: Arrays) -> dict[str, Any]:
     neuron = population.neuron
     parameters: dict[str, Any] = {}
     for name in neuron.parameters():
@@ -215,7 +215,7 @@ def _population_record(population: Population, arrays: Arrays) -> dict[str, Any]
     }
 
 
-def _projection_record(index: int, projection: Projection, arrays: Arrays) -> dict[str, Any]:
+def _record_projection(index: int, projection: Projection, arrays: Arrays) -> dict[str, Any]:
     synapses = projection.synapses
     key = f"projection{index}.weight"
     arrays[key] = synapses.weight
@@ -223,7 +223,7 @@ def _projection_record(index: int, projection: Projection, arrays: Arrays) -> di
         "source": projection.source,
         "target": projection.target,
         "delay": projection.delay,
-        "wiring": _wiring_record(f"projection{index}", synapses.wiring, arrays),
+        "wiring": _record_wiring(f"projection{index}", synapses.wiring, arrays),
         "weight": key,
         "exponent": synapses.exponent if isinstance(synapses, IntegerSynapses) else None,
         "bits": synapses.bits if isinstance(synapses, IntegerSynapses) else None,
@@ -231,7 +231,7 @@ def _projection_record(index: int, projection: Projection, arrays: Arrays) -> di
     }
 
 
-def _neuron(population: _Population, numbers: str, arrays: Arrays) -> Neuron:
+def _read_neuron(population: _Population, numbers: str, arrays: Arrays) -> Neuron:
     record = population.neuron
     kind: type[FloatNeuron] = load("neurons", record.name)
     make = kind if numbers == "float" else kind.integer
@@ -262,20 +262,20 @@ def _check_names(name: str, kind: type[Neuron], values: Collection[str]) -> None
 def _check_all_used(record: NetworkRecord, arrays: Arrays, where: Path) -> None:
     used = {p.weight for p in record.projections}
     for projection in record.projections:
-        used |= _array_names(projection.wiring)
+        used |= _list_arrays(projection.wiring)
     for population in record.populations:
         used |= {v for v in population.neuron.parameters.values() if isinstance(v, str)}
     for name in sorted(arrays.keys() - used):
         raise InputError(f"{where}: arrays.npz holds {name!r}, which no part of it uses")
 
 
-def _array_names(wiring: _Wiring) -> set[str]:
+def _list_arrays(wiring: _Wiring) -> set[str]:
     values = wiring.parameters.values()
-    parts = (_array_names(value) for value in values if isinstance(value, _Wiring))
-    return {value for value in values if isinstance(value, str)}.union(*parts)
+    inner = (_list_arrays(value) for value in values if isinstance(value, _Wiring))
+    return {value for value in values if isinstance(value, str)}.union(*inner)
 
 
-def _wiring_record(key: str, wiring: Wiring, arrays: Arrays) -> dict[str, Any]:
+def _record_wiring(key: str, wiring: Wiring, arrays: Arrays) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     for field in fields(wiring):
         value = getattr(wiring, field.name)
@@ -283,13 +283,13 @@ def _wiring_record(key: str, wiring: Wiring, arrays: Arrays) -> dict[str, Any]:
             arrays[f"{key}.{field.name}"] = value
             value = f"{key}.{field.name}"
         elif isinstance(value, Wiring):
-            value = _wiring_record(f"{key}.{field.name}", value, arrays)
+            value = _record_wiring(f"{key}.{field.name}", value, arrays)
         parameters[field.name] = list(value) if isinstance(value, tuple) else value
     return {"kind": wiring.kind, "parameters": parameters}
 
 
-def _synapses(record: _Projection, arrays: Arrays) -> Synapses | IntegerSynapses:
-    weight, wiring = arrays[record.weight], _wiring(record.wiring, arrays)
+def _read_synapses(record: _Projection, arrays: Arrays) -> Synapses | IntegerSynapses:
+    weight, wiring = arrays[record.weight], _read_wiring(record.wiring, arrays)
     if record.exponent is None or record.bits is None:
         return Synapses(wiring, weight)
     if weight.dtype != np.int16:
@@ -297,17 +297,17 @@ def _synapses(record: _Projection, arrays: Arrays) -> Synapses | IntegerSynapses
     return IntegerSynapses(wiring, weight, record.exponent, record.bits)
 
 
-def _wiring(record: _Wiring, arrays: Arrays) -> Wiring:
+def _read_wiring(record: _Wiring, arrays: Arrays) -> Wiring:
     kind: type[Wiring] = load("wirings", record.kind)
     values: dict[str, Any] = {
         name: arrays[value] if isinstance(value, str) else value
         for name, value in record.parameters.items()
     }
-    parts = {k: _wiring(v, arrays) for k, v in values.items() if isinstance(v, _Wiring)}
-    made: Wiring = kind(**values | parts)
-    return made
+    inner = {k: _read_wiring(v, arrays) for k, v in values.items() if isinstance(v, _Wiring)}
+    wiring: Wiring = kind(**values | inner)
+    return wiring
 
 
-def _one_line(text: str) -> str:
+def _join_lines(text: str) -> str:
     """Return the text without line breaks, which names in a file may hold."""
     return " ".join(text.split())

@@ -35,7 +35,7 @@ DAMAGED = (
     TypeError,
     ValueError,
 )
-"""What `zipfile` raises on a file that is not one of its own."""
+"""Errors that `zipfile` raises on a file that is no archive."""
 DAMAGED_HEADER = (
     IndexError,
     KeyError,
@@ -47,7 +47,7 @@ DAMAGED_HEADER = (
     ValueError,
     tokenize.TokenError,
 )
-"""What `numpy.lib.format` raises on a header that is not one of its own."""
+"""Errors that `numpy.lib.format` raises on a header that numpy did not write."""
 
 Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
 Check = Callable[[str, tuple[int, ...], np.dtype[Any]], None]
@@ -94,7 +94,7 @@ def _read_member(
     name = info.filename.removesuffix(".npy")
     where = f"{path}: {repr(name)[1:-1]}"  # a name may hold line breaks
     with archive.open(info) as member:
-        shape, columns, dtype = _header(where, member)
+        shape, columns, dtype = _read_header(where, member)
         start = member.tell()
     if dtype.kind not in PLAIN:
         raise InputError(f"{where} has dtype {dtype}, expected numbers")
@@ -107,7 +107,7 @@ def _read_member(
     return np.ndarray(shape, dtype, data, start, order="F" if columns else "C").copy()
 
 
-def _header(where: str, member: IO[bytes]) -> Header:
+def _read_header(where: str, member: IO[bytes]) -> Header:
     """Return shape, whether columns come first, and dtype."""
     try:
         version = np.lib.format.read_magic(member)

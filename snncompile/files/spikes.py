@@ -1,4 +1,4 @@
-"""Spike files: read what a network is to see, make spikes of images, write what came out."""
+"""Spike files: read the input of a network, make spikes of images, write the output."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def read_spikes(path: Path, network: Graph | None = None) -> Spikes:
     if "x" not in arrays:
         others = ", ".join(arrays) or "nothing"
         raise InputError(f"{path}: has no array x of shape (samples, steps, ...); it has {others}")
-    return Spikes(arrays["x"], _label(path, arrays, len(arrays["x"])))
+    return Spikes(arrays["x"], _read_label(path, arrays, len(arrays["x"])))
 
 
 def write_spikes(path: Path, spikes: Spikes) -> None:
     """Write `x` and `label`; nothing half-written is left behind."""
     label = {} if spikes.label is None else {"label": spikes.label}
-    arrays = {"x": spikes.x} | label | versions.array_version("spikes")
-    with folder.file_aside(path) as aside:
+    arrays = {"x": spikes.x} | label | versions.make_array_version("spikes")
+    with folder.replace_file(path) as aside:
         write_npz(aside.with_suffix(".npz"), arrays, compress=True)
         aside.with_suffix(".npz").rename(aside)
 
@@ -59,13 +59,13 @@ def write_spikes(path: Path, spikes: Spikes) -> None:
 def write_result(path: Path, result: Result) -> None:
     """Write `spikes` and `prediction`; nothing half-written is left behind."""
     arrays = {"spikes": result.spikes, "prediction": result.prediction}
-    arrays |= versions.array_version("result")
-    with folder.file_aside(path) as aside:
+    arrays |= versions.make_array_version("result")
+    with folder.replace_file(path) as aside:
         write_npz(aside.with_suffix(".npz"), arrays, compress=True)
         aside.with_suffix(".npz").rename(aside)
 
 
-def encode(images: NDArray[Any], steps: int, *, highest: float = 255.0) -> NDArray[np.uint8]:
+def encode_images(images: NDArray[Any], steps: int, *, highest: float = 255.0) -> NDArray[np.uint8]:
     """Return spikes of shape (samples, steps, *image shape): one encoder neuron per pixel.
 
     In each time step, with v = 0 at the start:
@@ -102,13 +102,13 @@ def encode_file(path: Path, steps: int, samples: int | None, flatten: bool) -> S
     images = arrays["x"]
     if images.size == 0 or images.min() < 0 or images.max() > 255:
         raise InputError(f"{path}: x holds pixels outside 0..255")
-    label = _label(path, arrays, len(images))
+    label = _read_label(path, arrays, len(images))
     images = images[:samples].reshape(
         len(images[:samples]), *((-1,) if flatten else images.shape[1:])
     )
     highest = 1.0 if images.dtype.kind == "f" and images.max() <= 1 else 255.0
     return Spikes(
-        encode(images, steps, highest=highest), None if label is None else label[:samples]
+        encode_images(images, steps, highest=highest), None if label is None else label[:samples]
     )
 
 
@@ -125,18 +125,20 @@ def read_values(path: Path) -> NDArray[Any]:
 
 
 def present_file(path: Path, network: Graph, samples: int | None) -> Spikes:
-    """Return what a network's input sends for the values of an npz file; see `Input.present`.
+    """Return the messages of a network's input for the values of an npz file; see `Input.present`.
 
     Raises:
         InputError: the file is not readable, or the network has no coding.
     """
     values = read_values(path)
-    label = _label(path, read_npz(path), len(values))
+    label = _read_label(path, read_npz(path), len(values))
     x = network.input.present(values[:samples])
     return Spikes(x, None if label is None else label[:samples])
 
 
-def _label(path: Path, arrays: dict[str, NDArray[Any]], samples: int) -> NDArray[np.int64] | None:
+def _read_label(
+    path: Path, arrays: dict[str, NDArray[Any]], samples: int
+) -> NDArray[np.int64] | None:
     label = arrays.get("label", arrays.get("y"))
     if label is None:
         return None

@@ -1,7 +1,7 @@
 """Schema versions: which records a file holds, how older ones are lifted, newer ones refused.
 
 Every kind of record has a version of its own, 1 more than it has entries in `UPGRADES`. Who changes
-what a record holds adds one entry there, and a set of files of the version before to `tests/saved`.
+a record adds one entry there, and a set of files of the version before to `tests/saved`.
 """
 
 from __future__ import annotations
@@ -91,17 +91,17 @@ UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
 """Kind of record -> its upgrades, the first from version 1 to 2; None: no longer read."""
 
 
-def version(kind: str) -> int:
+def version_of(kind: str) -> int:
     """Return the version of a kind of record that is written."""
     return 1 + len(UPGRADES[kind])
 
 
-def head(kind: str, parts: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a file says of itself: versions of its head and records, and its writer."""
+def make_head(kind: str, parts: Mapping[str, str]) -> dict[str, Any]:
+    """Return the head of a file: its writer, the versions of the head and of its records."""
     return {
-        "version": version(kind),
+        "version": version_of(kind),
         "written_by": WRITER,
-        "schemas": {part: version(part) for part in sorted({*parts.values()})},
+        "schemas": {inner: version_of(inner) for inner in sorted({*parts.values()})},
     }
 
 
@@ -123,16 +123,16 @@ def lift(path: Path, kind: str, record: Any, parts: Mapping[str, str]) -> Any:
     if not isinstance(record, dict) or not _is_version(record.get("version")):
         return record
     file = _File(path, kind, record.get("written_by"))
-    record = file.lift(kind, record, record["version"]) | {"version": version(kind)}
-    schemas = file.schemas(record, parts)
-    for part in schemas:
-        file.check(part, schemas[part])
+    record = file.lift(kind, record, record["version"]) | {"version": version_of(kind)}
+    schemas = file.read_schemas(record, parts)
+    for inner, number in schemas.items():
+        file.check(inner, number)
     lifted = {
-        key: file.lift_all(part, record[key], schemas[part])
-        for key, part in parts.items()
+        key: file.lift_all(inner, record[key], schemas[inner])
+        for key, inner in parts.items()
         if record.get(key) is not None
     }
-    return record | lifted | {"schemas": {part: version(part) for part in schemas}}
+    return record | lifted | {"schemas": {inner: version_of(inner) for inner in schemas}}
 
 
 def check_array_version(path: Path, kind: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -146,9 +146,9 @@ def check_array_version(path: Path, kind: str, arrays: Mapping[str, NDArray[Any]
         _File(path, kind, None).check(kind, max(int(number), 1))
 
 
-def array_version(kind: str) -> dict[str, NDArray[Any]]:
+def make_array_version(kind: str) -> dict[str, NDArray[Any]]:
     """Return the array that names the version of an npz file."""
-    return {f"{kind}_version": np.asarray(version(kind))}
+    return {f"{kind}_version": np.asarray(version_of(kind))}
 
 
 def _is_version(number: Any) -> bool:
@@ -168,7 +168,7 @@ class _File:
     def check(self, kind: str, number: int) -> None:
         """Refuse a record in it of a version that is newer than this snncompile, or too old."""
         again = AGAIN.get(self.kind, "compile again")
-        if number > version(kind):
+        if number > version_of(kind):
             raise InputError(
                 f"{self.path}: written by a newer snncompile ({self._compare(kind, number)}):"
                 f" install it, or {again}"
@@ -179,7 +179,7 @@ class _File:
                 f" {again}"
             )
 
-    def schemas(self, record: dict[str, Any], parts: Mapping[str, str]) -> dict[str, int]:
+    def read_schemas(self, record: dict[str, Any], parts: Mapping[str, str]) -> dict[str, int]:
         """Return the version of each kind of record in a head."""
         kinds, schemas = sorted({*parts.values()}), record.get("schemas")
         if not isinstance(schemas, dict) or sorted(schemas) != kinds:
@@ -213,6 +213,5 @@ class _File:
         theirs = " ".join(text.split())[:40]
         if theirs not in ("", __version__):
             return f"{theirs}; this is {__version__}"
-        return (
-            f"{kind} version {number}; this is {__version__}, which knows version {version(kind)}"
-        )
+        known = f"which knows version {version_of(kind)}"
+        return f"{kind} version {number}; this is {__version__}, {known}"

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from networks import chain
+
+import snncompile
 
 
 def test_compile_writes_a_program_and_shows_it(build, snncompile_command, golden):
@@ -201,3 +204,18 @@ def test_emit_writes_a_folder_that_names_no_snncompile_import(build, snncompile_
     code = "".join(path.read_text() for path in Path("lava").rglob("*.py"))
     assert "import snncompile" not in code
     assert "from snncompile" not in code
+
+
+def test_the_version_is_printed(snncompile_command):
+    done = snncompile_command("--version")
+    assert (done.code, done.out, done.err) == (0, f"snncompile {snncompile.__version__}\n", "")
+
+
+def test_a_refusal_of_several_things_in_json(snncompile_command, tmp_path):
+    chain(20, 12, 2, 1, weight=0.5).save(tmp_path / "net")
+    words = ("compile", "net", "--chip", "toy", "-o", "out")
+    done = snncompile_command(*words, "--json")
+    assert (done.code, done.json["error"].splitlines()[0]) == (1, "2 things stand in the way:")
+    limits = [(o["where"], o["need"], o["limit"]) for o in done.json["obstacles"]]
+    assert limits == [("population a", 20, 8), ("population b", 12, 8)]
+    assert done.err == f"error: {done.json['error']}\n"

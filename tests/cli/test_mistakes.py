@@ -172,7 +172,12 @@ def test_a_bad_net_file_is_one_line_and_leaves_nothing_behind(
 def test_a_mistake_with_json_is_json_too(snncompile_command):
     done = snncompile_command("run", "build", "--input", "nothing.npz", "--json")
     assert done.code == 1
-    assert json.loads(done.out) == {"error": "nothing.npz: no such file"}
+    message = "nothing.npz: no such file"
+    values = {"where": "", "resource": "", "need": None, "limit": None, "hint": ""}
+    assert json.loads(done.out) == {
+        "error": message,
+        "obstacles": [{"message": message, **values}],
+    }
 
 
 def test_a_network_too_large_for_loihi1_says_what_would_fit(snncompile_command, tmp_path):

@@ -20,18 +20,18 @@ def tree(path: Path) -> dict[str, bytes]:
 
 
 def old_result(path: Path) -> Path:
-    folder.write(path, "network.json", {"a": 1}, {"x": np.arange(3)})
+    folder.write_folder(path, "network.json", {"a": 1}, {"x": np.arange(3)})
     return path
 
 
 def half_written(path: Path) -> None:
-    with folder.written_aside(path, MARKS) as new:
+    with folder.replace_folder(path, MARKS) as new:
         (new / "half").write_text("half")
         raise KeyboardInterrupt
 
 
 def half_written_file(path: Path) -> None:
-    with folder.file_aside(path) as aside:
+    with folder.replace_file(path) as aside:
         aside.write_text("half")
         raise KeyboardInterrupt
 
@@ -39,7 +39,7 @@ def half_written_file(path: Path) -> None:
 def test_writes_json_and_arrays(tmp_path):
     made = old_result(tmp_path / "deep" / "er" / "out")
     assert sorted(tree(tmp_path)) == ["deep/er/out/arrays.npz", "deep/er/out/network.json"]
-    record, arrays = folder.read(made, "network.json")
+    record, arrays = folder.read_folder(made, "network.json")
     assert record == {"a": 1}
     assert arrays["x"].tolist() == [0, 1, 2]
 
@@ -60,13 +60,13 @@ def test_an_exception_leaves_the_older_result(tmp_path):
 
 def test_a_number_json_does_not_know_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="Out of range float values"):
-        folder.write(tmp_path / "out", "network.json", {"a": float("nan")}, {})
+        folder.write_folder(tmp_path / "out", "network.json", {"a": float("nan")}, {})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_older_result_is_replaced_whole(tmp_path):
     made = old_result(tmp_path / "out")
-    folder.write(made, "program.json", {"b": 2}, {})
+    folder.write_folder(made, "program.json", {"b": 2}, {})
     assert sorted(tree(made)) == ["arrays.npz", "program.json"]
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
@@ -125,7 +125,7 @@ def test_a_file_in_the_way(tmp_path):
         f"{tmp_path}/file/out: cannot be written ({reason})",
         f"{tmp_path}/file/out: cannot be written (Not a directory)",
     )
-    with pytest.raises(InputError), folder.file_aside(tmp_path / "file" / "y.npz"):
+    with pytest.raises(InputError), folder.replace_file(tmp_path / "file" / "y.npz"):
         pass
     assert tree(tmp_path) == {"file": b"mine"}
 
@@ -141,7 +141,7 @@ def test_an_older_result_survives_if_the_last_step_fails(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "rename", fail)
     with pytest.raises(InputError) as error:
-        folder.write(tmp_path / "out", "network.json", {"a": 2}, {})
+        folder.write_folder(tmp_path / "out", "network.json", {"a": 2}, {})
     assert str(error.value) == f"{tmp_path}/out: cannot be written (No space left on device)"
     assert tree(tmp_path / "out") == before
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
@@ -149,21 +149,21 @@ def test_an_older_result_survives_if_the_last_step_fails(tmp_path, monkeypatch):
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     target = tmp_path / "deep" / "y.npz"
-    with folder.file_aside(target) as aside:
+    with folder.replace_file(target) as aside:
         aside.write_text("one")
         assert not target.exists()
     assert target.read_text() == "one"
     with pytest.raises(KeyboardInterrupt):
         half_written_file(target)
     assert tree(tmp_path) == {"deep/y.npz": b"one"}
-    with folder.file_aside(target) as aside:
+    with folder.replace_file(target) as aside:
         aside.write_text("three")
     assert tree(tmp_path) == {"deep/y.npz": b"three"}
 
 
 def test_a_folder_is_not_replaced_by_a_file(tmp_path):
     (tmp_path / "y").mkdir()
-    with pytest.raises(InputError) as error, folder.file_aside(tmp_path / "y"):
+    with pytest.raises(InputError) as error, folder.replace_file(tmp_path / "y"):
         pass
     assert str(error.value) == f"{tmp_path}/y: is a folder; give the name of a file"
 
@@ -187,24 +187,24 @@ def test_damaged_json(case, tmp_path):
     if text is not None:
         (tmp_path / "network.json").write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(InputError) as error:
-        folder.read(tmp_path, "network.json")
+        folder.read_folder(tmp_path, "network.json")
     assert str(error.value) == f"{tmp_path}/{message}"
 
 
 def test_huge_json_is_not_read(tmp_path, monkeypatch):
     old_result(tmp_path / "out")
     monkeypatch.setattr(folder, "MAX_JSON_BYTES", 2**20)
-    folder.read(tmp_path / "out", "network.json")
+    folder.read_folder(tmp_path / "out", "network.json")
     (tmp_path / "out" / "network.json").write_text(json.dumps(" " * 2**20))
     with pytest.raises(InputError) as error:
-        folder.read(tmp_path / "out", "network.json")
+        folder.read_folder(tmp_path / "out", "network.json")
     assert str(error.value) == f"{tmp_path}/out/network.json: is larger than 1 MiB"
 
 
 def test_a_folder_where_a_file_should_be(tmp_path):
     (tmp_path / "network.json").mkdir()
     with pytest.raises(InputError) as error:
-        folder.read(tmp_path, "network.json")
+        folder.read_folder(tmp_path, "network.json")
     assert str(error.value) == f"{tmp_path}/network.json: cannot be read (Is a directory)"
 
 
@@ -224,12 +224,12 @@ CHANGED = {
 
 @pytest.mark.parametrize("case", CHANGED)
 def test_other_content_has_another_hash(case):
-    assert folder.content_hash(*CHANGED[case]) != folder.content_hash({"a": 1}, {"x": X})
+    assert folder.hash_content(*CHANGED[case]) != folder.hash_content({"a": 1}, {"x": X})
 
 
 def test_equal_content_has_an_equal_hash():
     """Whatever the order of keys and of memory."""
-    wanted = folder.content_hash({"a": 1, "b": 2}, {"x": X.reshape(2, 3), "y": X})
+    wanted = folder.hash_content({"a": 1, "b": 2}, {"x": X.reshape(2, 3), "y": X})
     other = {"y": X.copy(), "x": np.asfortranarray(X.reshape(2, 3))}
-    assert folder.content_hash({"b": 2, "a": 1}, other) == wanted
+    assert folder.hash_content({"b": 2, "a": 1}, other) == wanted
     assert len(wanted) == 64

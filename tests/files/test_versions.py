@@ -18,7 +18,7 @@ from snncompile.files import versions
 from snncompile.files.npz import read_npz, write_npz
 from snncompile.files.spikes import Spikes, read_spikes, write_result, write_spikes
 from snncompile.ir.result import Result
-from snncompile.program import network_hash
+from snncompile.program import hash_network
 
 PROGRAM, NETWORK = "program.json", "network.json"
 HEADS = {
@@ -198,8 +198,8 @@ def test_a_network_that_is_lifted_has_the_hash_of_today(saved, monkeypatch):
     _with_upgrades(monkeypatch, "network", rename)
     lifted = snncompile.load(saved[PROGRAM])
     assert (lifted.network.title, lifted.source.title) == ("NETWORK", "NETWORK")
-    assert lifted.hashes["network"] == network_hash(lifted.network) != before["network"]
-    assert lifted.hashes["source"] == network_hash(lifted.source) != before["source"]
+    assert lifted.hashes["network"] == hash_network(lifted.network) != before["network"]
+    assert lifted.hashes["source"] == hash_network(lifted.source) != before["source"]
     lifted.save(saved[PROGRAM])
     assert snncompile.load(saved[PROGRAM]).hashes == lifted.hashes
     edit(saved[PROGRAM], ("network", "title"), "changed", PROGRAM)

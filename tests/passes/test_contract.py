@@ -46,7 +46,7 @@ def content(state) -> str:
         "quantized": [q.model_dump(mode="json") for q in state.quantized],
         "log": state.log,
     }
-    return folder.content_hash(whole, arrays)
+    return folder.hash_content(whole, arrays)
 
 
 def any_network(seed: int):
