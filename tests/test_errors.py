@@ -25,6 +25,7 @@ from snncompile.errors import (
     raise_together,
 )
 from snncompile.neurons.cuba_lif import CubaLif
+from snncompile.neurons.refractory_lif import RefractoryLif
 
 TOO_MANY = {"where": "population a", "resource": "axons", "need": 1200, "limit": 8, "hint": "prune"}
 LINE = "population a: needs 1,200 axons, the chip allows 8; prune"
@@ -106,8 +107,9 @@ def test_an_error_survives_pickle_and_copy(name, again):
         assert (str(after), after.args, vars(after)) == (str(before), before.args, vars(before))
 
 
-def test_every_population_whose_neuron_the_chip_lacks():
-    network = chain(2, 3, 3, 1, neuron=CubaLif(0.5, 0.5, 1.0, reset="hard"))
+def test_every_neuron_that_the_chip_lacks():
+    network = chain(2, 3, 3, 1, 1, neuron=CubaLif(0.5, 0.5, 1.0, reset="hard"))
+    network = changed(network, "c", neuron=RefractoryLif(0.5, 0.5, 1.0, 2))
     chip = TOY.model_copy(update={"neurons": {"cuba_lif/soft": TOY.neurons["cuba_lif/soft"]}})
     network = changed(network, "b", neuron=CubaLif(0.5, 0.5, 1.0, reset="soft"))
     with pytest.raises(UnsupportedError) as error:
@@ -120,11 +122,11 @@ def test_every_population_whose_neuron_the_chip_lacks():
     assert str(error.value) == (
         "2 things stand in the way:\n"
         f"  population a: {lacks}; {nearest}\n"
-        f"  population c: {lacks}; {nearest}"
+        "  population c: toy has no neuron refractory_lif; it has cuba_lif/soft"
     )
     assert [(o.where, o.hint) for o in error.value.obstacles] == [
-        ("population a", nearest),
-        ("population c", nearest),
+        ("population a, population d", nearest),
+        ("population c", ""),
     ]
 
 

@@ -29,15 +29,18 @@ def check_neurons(network: Graph, chip: Chip, calibration: NDArray[Any] | None) 
         calibration: spikes of shape (samples, steps, *input.shape), or None.
 
     Raises:
-        UnsupportedError: the message says of each such population which neurons the chip has,
-            which is nearest, and its cost.
+        UnsupportedError: the message names, for each such neuron, the first population of it, the
+            neurons that the chip has, the nearest, and its cost.
     """
-    errors: list[UnsupportedError] = []
+    populations: dict[str, list[Population]] = {}
     for population in network.populations:
+        populations.setdefault(population.neuron.kind, []).append(population)
+    errors: list[UnsupportedError] = []
+    for population, *others in populations.values():
         try:
             compartments_per_neuron(chip, population)
         except UnsupportedError as error:
-            where = f"population {population.name}"
+            where = ", ".join(f"population {p.name}" for p in (population, *others))
             nearest = _nearest(population.neuron, chip)
             cost = nearest and _cost(network, population, nearest, chip, calibration)
             message = f"{error}; {cost}" if cost else str(error)
