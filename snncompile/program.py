@@ -287,12 +287,13 @@ def read_program(path: Path) -> Program:
     mapping = save_mapping.from_record(file.mapping, routes, network, file.chip, path)
     _check_mapping(network, file.chip, mapping, path)
     _check_kept(path, network, kept)
-    source = None
+    source: Network | None = None
     if file.source is not None:
-        source = save.from_record(file.source, of_source, path)
-        hashes = _hash_again(hashes, "source", source, content["source"], of_source)
-        if hashes is None or not isinstance(source, Network):
+        floats = save.from_record(file.source, of_source, path)
+        hashes = _hash_again(hashes, "source", floats, content["source"], of_source)
+        if hashes is None or not isinstance(floats, Network):
             raise InputError(f"{path}: the source network was changed after it was compiled")
+        source = floats
     return Program(
         network=network,
         mapping=mapping,
