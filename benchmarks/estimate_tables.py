@@ -1,6 +1,6 @@
 """Estimates with every row's price and source: the digits network and a ResNet-20.
 
-    python benchmarks/estimate_tables.py [digits|resnet20] [--model cycle] [--chip loihi2]
+    python benchmarks/estimate_tables.py [digits|resnet20] [--timing cycle] [--chip loihi2]
 
 digits: the demo's network, trained, on digits of the test set. resnet20: He et al. 2016 for images
 of 32 x 32, random weights and random input at `--rate`; its activity is what they happen to give,
@@ -44,7 +44,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("network", nargs="?", choices=("digits", "resnet20"))
-    parser.add_argument("--model", default="fast")
+    parser.add_argument("--timing", default="fast")
     parser.add_argument("--chip", default="loihi2")
     parser.add_argument("--costs")
     parser.add_argument("--rate", type=float, default=0.1)
@@ -56,7 +56,7 @@ def main() -> None:
         else:
             program, x = resnet20(options.chip, options.rate)
         compiled = time.perf_counter()
-        found = program.estimate(x, options.costs, model=options.model)
+        found = program.estimate(x, options.costs, timing=options.timing)
         estimated = time.perf_counter()
         out.print(f"\n{name}: {program.mapping.cores} cores; {compiled - start:.1f} s to make and"
                   f" compile, {estimated - compiled:.1f} s to estimate")  # fmt: skip

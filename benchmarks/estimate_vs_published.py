@@ -216,10 +216,10 @@ def random_activity(whole: IntegerNetwork, steps: int, rate: float) -> Activity:
     return from_trains(whole, trains, charged)
 
 
-def estimate(program: Program, activity: Activity, model: str, costs: str, steps: int) -> Estimate:
+def estimate(program: Program, activity: Activity, timing: str, costs: str, steps: int) -> Estimate:
     """Return the estimate of one inference from its steady steps."""
     chosen = resolve(program.chip, costs)
-    ledger = Ledger(chip_machine(program), chosen, model, "chip", activity.steps)
+    ledger = Ledger(chip_machine(program), chosen, timing, "chip", activity.steps)
     ledger.add(activity)
     found = ledger.close()
     factor = steps / activity.steps
@@ -245,15 +245,15 @@ def show(case: Case, quick: bool) -> None:
         f"\n{case.title}\n{neurons:,} neurons on {program.mapping.cores} cores, {case.steps} steps"
     )
     print(f"assumed: {case.assumed}")
-    print(f"{'cost set':16} {'model':6} {'activity':>8}", end="")
+    print(f"{'cost set':16} {'timing':6} {'activity':>8}", end="")
     print("".join(f" {name:>26}" for name in FIGURES))
     steps = min(case.steps, 4 if quick else MOST_STEPS)
     activities = [steady(program.network, rate, steps) for rate in case.activities]
     for costs in case.sets:
-        for model in ("fast", "cycle"):
+        for timing in ("fast", "cycle"):
             for rate, activity in zip(case.activities, activities, strict=True):
-                found = estimate(program, activity, model, costs, case.steps)
-                print(f"{costs:16} {model:6} {rate:8.0%}", end="")
+                found = estimate(program, activity, timing, costs, case.steps)
+                print(f"{costs:16} {timing:6} {rate:8.0%}", end="")
                 print("".join(f" {compared(case, name, found):>26}" for name in FIGURES))
     measured = (f"{case.measured[n]:.4g}" if n in case.measured else "-" for n in FIGURES)
     print(f"{'measured':16} {'':6} {'':>8}{''.join(f' {value:>26}' for value in measured)}")

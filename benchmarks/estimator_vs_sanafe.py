@@ -116,7 +116,7 @@ NETWORKS = {"dense": dense, "convolution": convolution}
 
 
 def ours(name: str, steps: int) -> dict[str, Any]:
-    """Time our side: set-up, functional simulation, both models."""
+    """Time our side: set-up, functional simulation, both timings."""
     imported = gigabytes()
     network = NETWORKS[name]()
     program, x = on_cores(network), spikes(network, steps, RATES[name])
@@ -133,7 +133,7 @@ def ours(name: str, steps: int) -> dict[str, Any]:
 
 
 def estimates(machine: Machine, costs: Costs, x: NDArray[np.uint8], run: dict[str, Any]) -> None:
-    """Run the network and both models, piece of activity after piece; note the time of each."""
+    """Run the network and both timings, piece of activity after piece; note the time of each."""
     network, spikes, seconds = machine.program.network, 0, Counter[str]()
     run["steps"] = network_steps(network, x.shape[1])
     ledgers = {m: Ledger(machine, costs, m, "chip", run["steps"]) for m in ("fast", "cycle")}
@@ -147,12 +147,12 @@ def estimates(machine: Machine, costs: Costs, x: NDArray[np.uint8], run: dict[st
     for activity in record(network, x, updates=True):
         spikes += len(activity.neuron)
         spent("functional")
-        for model, ledger in ledgers.items():
+        for timing, ledger in ledgers.items():
             ledger.add(activity)
-            spent(model)
-    for model, ledger in ledgers.items():
-        run[f"{model}_s"] = ledger.close().latency_s
-        spent(model)
+            spent(timing)
+    for timing, ledger in ledgers.items():
+        run[f"{timing}_s"] = ledger.close().latency_s
+        spent(timing)
     run |= seconds | {"spikes": spikes / run["steps"]}
 
 
@@ -200,10 +200,10 @@ def compare(name: str, steps: int) -> None:
           f" {they['synaptic_ops']:,.0f} synaptic ops per step; {we['steps']} steps")  # fmt: skip
     print(f"{'':44} {'seconds':>9} {'steps/s':>12} {'ratio':>8}")
     rows = [("SANA-FE, detailed, running", they["detailed"], they["steps"])]
-    for model in ("fast", "cycle"):
-        rows.append((f"{model}, from activity", we[model], we["steps"]))
-        both = we[model] + we["functional"]
-        rows.append((f"{model}, functional simulation included", both, we["steps"]))
+    for timing in ("fast", "cycle"):
+        rows.append((f"{timing}, from activity", we[timing], we["steps"]))
+        both = we[timing] + we["functional"]
+        rows.append((f"{timing}, functional simulation included", both, we["steps"]))
     for label, seconds, count in rows:
         ratio = per_step / (seconds / count)
         print(f"{label:44} {seconds:9.4f} {count / seconds:12,.0f} {ratio:7.1f} x")
@@ -218,7 +218,7 @@ def compare(name: str, steps: int) -> None:
 
 
 def linear() -> None:
-    """Print the cost per message of both models for ever more messages, and fitted exponents."""
+    """Print the cost per message of both timings for ever more messages, and fitted exponents."""
     network = chain(Input("input", (1024,)), [(4096,)] * 2, [
         integer_dense(np.full(shape, NOISE), 0, 8) for shape in ((4096, 1024), (4096, 4096))
     ])  # fmt: skip
@@ -231,9 +231,9 @@ def linear() -> None:
         steps = max(1, messages // 10**3)
         runs = range(3 if messages < 10**6 else 1)
         found = {}
-        for model in ("fast", "cycle"):
-            ledgers = [Ledger(machine, costs, model, "chip", steps) for _ in runs]
-            found[model] = np.inf
+        for timing in ("fast", "cycle"):
+            ledgers = [Ledger(machine, costs, timing, "chip", steps) for _ in runs]
+            found[timing] = np.inf
             for ledger in ledgers:
                 ledger.times = times
                 seconds, count = 0.0, 0
@@ -242,7 +242,7 @@ def linear() -> None:
                     ledger.add(activity)
                     seconds += time.perf_counter() - start
                     count += int(axons[activity.neuron].sum())
-                found[model] = min(found[model], seconds)
+                found[timing] = min(found[timing], seconds)
         points.append((count, *found.values()))
         each = [seconds / count * 1e9 for seconds in found.values()]
         print(f"{count:12,} {steps:7} {each[0]:8.1f} ns each {each[1]:8.1f} ns each")

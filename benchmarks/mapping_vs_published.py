@@ -36,7 +36,7 @@ class Row:
     """One published result and ours."""
 
     network: str
-    rules: str
+    partitioner: str
     published_cores: str
     our_cores: str
     published_words: str = ""
@@ -45,7 +45,7 @@ class Row:
     @property
     def same(self) -> str:
         """`yes` where all that was published is met exactly; `free` rows are to be below."""
-        if self.rules == "free":
+        if self.partitioner == "free":
             return "-"
         cores = self.our_cores.startswith(self.published_cores)
         words = self.published_words in ("", self.our_words)
@@ -101,12 +101,12 @@ def free_row(network: IntegerNetwork, chip_name: str, published: str) -> Row:
 def main() -> None:
     """Print the table."""
     table = Table(title="mapping: published and ours", title_justify="left")
-    for name in ("network", "rules", "cores", "ours", "words per layer", "ours", "equal"):
+    for name in ("network", "partitioner", "cores", "ours", "words per layer", "ours", "equal"):
         table.add_column(name, overflow="fold")
     for row in [*nxtf_rows(), *free_rows()]:
         table.add_row(
             row.network,
-            row.rules,
+            row.partitioner,
             row.published_cores,
             row.our_cores,
             row.published_words,

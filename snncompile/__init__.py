@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from snncompile.frontends.nir.from_nir import from_nir
     from snncompile.frontends.torch.from_torch import from_torch
     from snncompile.ir.graph import IntegerNetwork, Network
+    from snncompile.options import Options
     from snncompile.program import Program
 
 __version__ = "0.1.0"
@@ -37,12 +38,14 @@ _WHERE = {
     "to_nir": "snncompile.backends.nir.write:write",
     "IntegerNetwork": "snncompile.ir.graph:IntegerNetwork",
     "Network": "snncompile.ir.graph:Network",
+    "Options": "snncompile.options:Options",
     "Program": "snncompile.program:Program",
 }
 
 __all__ = [
     "IntegerNetwork",
     "Network",
+    "Options",
     "Program",
     "SnnCompileError",
     "compile",

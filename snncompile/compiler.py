@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import ValidationError
 
 from snncompile.checker.mapping import check
 from snncompile.errors import InputError
@@ -17,7 +16,8 @@ from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network
-from snncompile.options import Options
+from snncompile.option_signature import takes_options
+from snncompile.options import Options, collect
 from snncompile.passes.advice.nearest_neuron import check_neurons
 from snncompile.passes.analysis.bounds import bounds
 from snncompile.passes.pipeline import pipeline
@@ -25,20 +25,14 @@ from snncompile.program import PROGRAM, Program, hash_network, read_program
 from snncompile.reference.simulate import check_spikes
 
 
+@takes_options()
 def compile(
     network: Network | IntegerNetwork,
     *,
     chip: str | Path | Chip,
     calibration: ArrayLike | None = None,
-    bits: int = 8,
-    steps: int | None = None,
-    formats: str = "chip",
-    prune: bool = True,
-    rules: str = "free",
-    encoding: str | None = None,
-    objective: str = "cores",
-    placement: str = "annealed",
-    share_cores: bool = True,
+    options: Options | None = None,
+    **single: Any,
 ) -> Program:
     """Return the Program that computes a network on a chip.
 
@@ -46,18 +40,8 @@ def compile(
         network: from a frontend, or loaded from a folder.
         chip: name of a chip, path of a chip file, or a chip.
         calibration: spikes of shape (samples, steps, *input.shape); makes quantizing better.
-        bits: of a weight including its sign.
-        steps: time steps of one sample, which the bounds may rely on; those of the calibration
-            data if there is any, else any number.
-        formats: "netx" to use only numbers that a lava-dl `.net` file can hold.
-        prune: whether neurons that cannot change any output are dropped.
-        rules: how the network is cut: "free", or "nxtf" as Intel's own compiler for Loihi 1 does.
-        encoding: of all rows under rules nxtf: "sparse", "run_length", "dense1" or "dense2".
-        objective: `cores` (as few as possible), `traffic` (spikes of the calibration
-            data travel as little as possible; slices, cores and sites are chosen together) or
-            `latency` (the work spread evenly over the cores of the chip).
-        placement: `annealed`, or `bisection`, `greedy`, `linear`, `random` for comparison.
-        share_cores: whether small slices of different populations may share a core.
+        options: all options in one record, in place of the single ones below.
+        **single: one entry per option, from `Options`.
 
     Raises:
         InputError: no such chip, or the calibration data has another shape.
@@ -68,31 +52,21 @@ def compile(
     if not isinstance(network, Graph):
         raise InputError(f"compile takes a network, got {type(network).__name__}; import it first")
     data = None if calibration is None else check_spikes(network, calibration)
-    if data is not None and steps is None:
-        steps = data.shape[1]
-    options = _options(
-        bits=bits,
-        steps=steps,
-        formats=formats,
-        prune=prune,
-        rules=rules,
-        encoding=encoding,
-        objective=objective,
-        placement=placement,
-        share_cores=share_cores,
-    )
+    chosen = collect(single, options)
+    if data is not None and chosen.quantize.steps is None:
+        chosen = chosen.change(steps=data.shape[1])
     design = Design(network, _chip(chip), data, log=network.notes)
     check_neurons(network, design.chip, data)
-    for a_pass in pipeline(options):
+    for a_pass in pipeline(chosen):
         design = a_pass(design)
     assert isinstance(design.network, IntegerNetwork)
     check(design.network, design.chip, design.mapping)
-    found = bounds(design.network, design.chip, options.steps)
+    found = bounds(design.network, design.chip, chosen.quantize.steps)
     return Program(
         network=design.network,
         mapping=design.mapping,
         chip=design.chip,
-        options=options,
+        options=chosen,
         quantized=design.quantized,
         bounds=found,
         log=design.log,
@@ -114,16 +88,6 @@ def load(path: str | Path) -> Program | Network | IntegerNetwork:
     if (path / save.NETWORK).is_file():
         return save.read_network(path)
     raise InputError(f"{path}: no folder with {PROGRAM} or {save.NETWORK}")
-
-
-def _options(**values: Any) -> Options:
-    try:
-        return Options(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if not first["loc"]:
-            raise InputError(first["msg"].removeprefix("Value error, ")) from None
-        raise InputError(f"{first['loc'][0]}: {first['msg']}, got {first['input']!r}") from None
 
 
 def _chip(chip: str | Path | Chip) -> Chip:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,8 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network
 from snncompile.ir.mapping import Mapping
+from snncompile.option_signature import takes_options
+from snncompile.options import collect
 from snncompile.passes.advice import remedies
 from snncompile.passes.partition.partition import cut
 from snncompile.passes.prune.prune import Prune
@@ -54,25 +57,26 @@ class Trial:
         return self.cores is not None
 
 
+@takes_options("bits")
 def fit(
     network: Network | IntegerNetwork,
     *,
     chip: str | Path | Chip,
-    bits: int = 8,
     x: ArrayLike | None = None,
     label: ArrayLike | None = None,
     alone: bool = False,
+    **single: Any,
 ) -> tuple[Trial, ...]:
     """Return what was tried: the network as it is and, if that does not fit, what may help.
 
     Args:
         network: from a frontend, or loaded from a folder.
         chip: name of a chip, path of a chip file, or a chip.
-        bits: of a weight including its sign.
         x: spikes of shape (samples, steps, *input.shape); calibrates, and with `label` gives the
             accuracy of each trial that fits.
         label: class of each sample.
         alone: whether to look at this chip as it is and nothing else.
+        **single: one entry per option, from `Options`.
 
     Raises:
         InputError: no such chip, or the data has another shape.
@@ -81,7 +85,7 @@ def fit(
         raise InputError(f"fit takes a network, got {type(network).__name__}; import it first")
     data = None if x is None else check_spikes(network, x)
     labels = None if label is None else np.asarray(label)
-    given = _Given(network, bits, data, labels)
+    given = _Given(network, collect(single).quantize.bits, data, labels)
     target = chip if isinstance(chip, Chip) else _loaded(chip)
     first = _tried(given, Way("as it is", target))
     if first.fits or alone:

@@ -1,38 +1,181 @@
-"""What a user may set when compiling; stored in the Program."""
+"""What a user may set when compiling, each option stated once; stored in the Program.
+
+A field of a section is all there is to an option: `snncompile.compile` takes it as a keyword, the
+command line as `--name`, and both documentations and `docs/options.md` are written from it.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from snncompile.errors import InputError
+
+RENAMED = {"rules": "partitioner"}
+"""Names of options until 0.1 and what they are called now; older Programs hold them."""
 
 
-class Options(BaseModel):
-    """Options of `compile`."""
+class Section(BaseModel):
+    """Options of one stage. Field names are keywords of `compile`: no two sections share one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bits: Annotated[int, Field(ge=1, le=32)] = 8
-    """Bits of a weight including its sign."""
-    formats: Literal["chip", "netx"] = "chip"
-    """Which numbers are used: all of the chip's, or only those that a `.net` file can hold."""
-    prune: bool = True
-    """Whether neurons that cannot change any output are dropped."""
-    steps: Annotated[int, Field(ge=1)] | None = None
-    """Time steps of one sample, which the bounds may rely on; None for any number."""
-    rules: Literal["free", "nxtf"] = "free"
-    """How the network is cut: freely, or as Intel's own compiler for Loihi 1 does."""
-    encoding: Literal["sparse", "run_length", "dense1", "dense2"] | None = None
-    """Encoding of all rows under rules `nxtf`; None for sparse, which is Intel's default."""
-    objective: Literal["cores", "traffic", "latency"] = "cores"
-    """What the mapping is to be good at."""
-    placement: Literal["annealed", "bisection", "greedy", "linear", "random"] = "annealed"
-    """How cores are put on the mesh."""
-    share_cores: bool = True
-    """Whether slices of different populations may share a core."""
+
+class QuantizeOptions(Section):
+    """Integers of the chip in place of floats."""
+
+    bits: int = Field(8, ge=1, le=32, description="bits of a weight including its sign")
+    steps: int | None = Field(
+        None,
+        ge=1,
+        description="time steps of one sample, which the bounds may rely on; unless given, those"
+        " of the calibration data, and without data any number",
+    )
+    formats: Literal["chip", "netx"] = Field(
+        "chip", description="numbers to use: those of the chip, or netx for those of a .net file"
+    )
+
+
+class MappingOptions(Section):
+    """Neurons on cores, and cores on the chip."""
+
+    prune: bool = Field(True, description="drop neurons that cannot change any output")
+    partitioner: Literal["free", "nxtf"] = Field(
+        "free",
+        description="how the network is cut: free, or nxtf as Intel's own compiler for Loihi 1",
+    )
+    encoding: Literal["sparse", "run_length", "dense1", "dense2"] | None = Field(
+        None,
+        description="of all rows under partitioner nxtf: sparse (Intel's default), run_length,"
+        " dense1 or dense2",
+    )
+    objective: Literal["cores", "traffic", "latency"] = Field(
+        "cores",
+        description="cores: as few as possible; traffic: spikes of the calibration data travel as"
+        " little as possible, and slices, cores and sites are chosen together; latency: the work"
+        " spread evenly over the cores of the chip",
+    )
+    placement: Literal["annealed", "bisection", "greedy", "linear", "random"] = Field(
+        "annealed",
+        description="how cores are put on the mesh: annealed, or bisection, greedy, linear or"
+        " random to compare with",
+    )
+    share_cores: bool = Field(
+        True, description="let small slices of different populations share a core"
+    )
 
     @model_validator(mode="after")
-    def _encoding_needs_its_rules(self) -> Self:
-        if self.encoding is not None and self.rules == "free":
-            raise ValueError("encoding is chosen for you under rules free; give rules nxtf too")
+    def _encoding_needs_its_partitioner(self) -> Self:
+        if self.encoding is not None and self.partitioner == "free":
+            raise ValueError(
+                "encoding is chosen for you by partitioner free; give partitioner nxtf too"
+            )
         return self
+
+
+class Options(BaseModel):
+    """Options of `compile`, in sections.
+
+    Reads the flat form too, `Options(bits=6, objective="traffic")`, which Programs held before.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quantize: QuantizeOptions = QuantizeOptions()
+    mapping: MappingOptions = MappingOptions()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_flat(cls, values: Any) -> Any:
+        """Put flat options into their sections; leave what has sections as it is."""
+        if not isinstance(values, Mapping) or values.keys() & cls.model_fields.keys():
+            return values
+        section_of = {option.name: option.section for option in options_of(cls)}
+        sections: dict[Any, Any] = {}
+        for key, value in values.items():
+            name = RENAMED.get(key, key) if isinstance(key, str) else key
+            if name in section_of:
+                sections.setdefault(section_of[name], {})[name] = value
+            else:
+                sections[key] = value
+        return sections
+
+    def flat(self) -> dict[str, Any]:
+        """Return the value of every option by its name."""
+        return {option.name: option.value(self) for option in options_of(type(self))}
+
+    def change(self, **values: Any) -> Self:
+        """Return options with other values for some, checked again."""
+        return type(self)(**self.flat() | values)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option, as its field states it."""
+
+    section: str
+    name: str
+    annotation: Any
+    default: Any
+    description: str
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values to choose from; none where any number or a switch is meant."""
+        parts = get_args(self.annotation) if self.optional else (self.annotation,)
+        kinds = (part for part in parts if get_origin(part) is Literal)
+        return tuple(choice for kind in kinds for choice in get_args(kind))
+
+    @property
+    def text(self) -> str:
+        """What the option does, with every value to choose from."""
+        missing = [c for c in self.choices if not re.search(rf"\b{c}\b", self.description)]
+        return f"{self.description} ({', '.join(self.choices)})" if missing else self.description
+
+    @property
+    def optional(self) -> bool:
+        """Whether None is a value."""
+        return get_origin(self.annotation) in (Union, UnionType)
+
+    def value(self, options: Options) -> Any:
+        """Return the value that the option has among options."""
+        return getattr(getattr(options, self.section), self.name)
+
+
+def options_of(record: type[Options] = Options) -> Iterator[Option]:
+    """Yield every option in the order in which it is stated."""
+    for section, field in record.model_fields.items():
+        assert isinstance(field.annotation, type)
+        assert issubclass(field.annotation, Section), f"{section} is no section"
+        for name, stated in field.annotation.model_fields.items():
+            assert stated.description, f"{name} needs a description"
+            yield Option(section, name, stated.annotation, stated.default, stated.description)
+
+
+def collect(values: Mapping[str, Any], options: Options | None = None) -> Options:
+    """Return options given one by one, or all together.
+
+    Raises:
+        InputError: an option has no such value, or options are given both ways.
+    """
+    if options is not None:
+        if values:
+            raise InputError(f"{', '.join(values)}: give it in `options` or by itself, not both")
+        return options
+    try:
+        return Options(**values)
+    except ValidationError as error:
+        raise InputError(_sentence(error)) from None
+
+
+def _sentence(error: ValidationError) -> str:
+    """Return the first mistake in one line."""
+    first = error.errors()[0]
+    if first["type"] == "value_error":
+        return first["msg"].removeprefix("Value error, ")
+    return f"{first['loc'][-1]}: {first['msg']}, got {first['input']!r}"

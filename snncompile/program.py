@@ -23,6 +23,7 @@ from snncompile.ir.result import Result
 from snncompile.neurons.base import FloatNeuron
 from snncompile.options import Options
 from snncompile.registry import load
+from snncompile.renamed import accept_old_names
 from snncompile.verification import Verification, verify_runs
 
 if TYPE_CHECKING:
@@ -155,13 +156,14 @@ class Program:
             missing["library"] = "no model was given"
         return missing if lava else missing | {"lava": "Lava was left out"}
 
+    @accept_old_names(model="timing", rules="account")
     def estimate(
         self,
         x: ArrayLike,
         costs: str | None = None,
         *,
-        model: str = "fast",
-        rules: str = "chip",
+        timing: str = "fast",
+        account: str = "chip",
         progress: Progress | None = None,
     ) -> Estimate:
         """Return energy and latency per inference, with the activity of x.
@@ -169,19 +171,19 @@ class Program:
         Args:
             x: spikes of shape (samples, steps, *input.shape).
             costs: name of a cost set of the chip; None for its default.
-            model: `fast` (closed form, a lower bound of the time) or `cycle` (follows every
+            timing: `fast` (closed form, a lower bound of the time) or `cycle` (follows every
                 message through cores, queues and links).
-            rules: `chip`, or `sanafe` for SANA-FE's account of a step: its simple one with the
-                model `fast`, its detailed one with `cycle`.
+            account: `chip`, or `sanafe` for SANA-FE's account of a step: its simple one with
+                timing `fast`, its detailed one with `cycle`.
             progress: called with (samples done, samples in all).
 
         Raises:
-            InputError: the chip has no such cost set, or there are no such model or rules.
-            UnsupportedError: SANA-FE's rules know one chip.
-            FitError: SANA-FE's rules need more cores for the input than are free.
+            InputError: the chip has no such cost set, or no such timing or account is known.
+            UnsupportedError: SANA-FE's account knows one chip.
+            FitError: SANA-FE's account needs more cores for the input than are free.
         """
-        result: Estimate = load("estimators", model)(
-            self, x, costs=costs, rules=rules, progress=progress
+        result: Estimate = load("estimators", timing)(
+            self, x, costs=costs, account=account, progress=progress
         )
         return result
 

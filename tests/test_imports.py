@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # each may import itself and what stands above it
     {"hwmodels"},
-    {"arrays", "errors", "registry", "options"},
+    {"arrays", "errors", "registry", "renamed", "options", "option_signature"},
     {"ir", "neurons", "synapses"},
     {"files"},
     {"reference", "cores", "checker"},

@@ -28,7 +28,7 @@ class Machine:
     routes: Routes
     mesh: Mesh
     each: NDArray[np.int32]
-    """Neuron events per neuron of each part: its compartments, or 1 under SANA-FE's rules."""
+    """Neuron events per neuron of each part: its compartments, or 1 by SANA-FE's account."""
 
     @cached_property
     def pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -1,4 +1,4 @@
-"""Time steps by following every message: the `cycle` model and SANA-FE's account."""
+"""Time steps by following every message: timing `cycle` and SANA-FE's account."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from snncompile.backends.energy.activity import Activity
 from snncompile.backends.energy.costs import Costs
 from snncompile.backends.energy.counts import Machine
 from snncompile.backends.energy.events import COLUMN, SYNAPTIC
-from snncompile.backends.energy.timing import Rules, link_times
+from snncompile.backends.energy.timing import Account, link_times
 
 UNLIMITED = 2**30
 """Buffer of a station where the cost set names none."""
@@ -47,7 +47,7 @@ def follow(
     machine: Machine,
     costs: Costs,
     activity: Activity,
-    rules: Rules = "chip",
+    account: Account = "chip",
     watch: Watch | None = None,
     times: Times | None = None,
 ) -> Floats:
@@ -57,16 +57,16 @@ def follow(
         machine: the program.
         costs: gives the times.
         activity: what the neurons do.
-        rules: `chip`: queues on every link, finite buffers, back-pressure; `sanafe`: SANA-FE's
+        account: `chip`: queues on every link, finite buffers, back-pressure; `sanafe`: SANA-FE's
             detailed account.
-        watch: called after each step, under the rules of the chip.
+        watch: called after each step, under account `chip`.
         times: `Times.of` the machine and the costs, where they are there already.
     """
     times = times or Times.of(machine, costs)
     start, neurons = activity.step_start, _neurons(machine, times)
     sent = np.append(0, np.cumsum(times.axons[activity.neuron]))
     messages = np.diff(sent[start])
-    make, kernels = (_flight, sanafe_kernels) if rules == "sanafe" else (_state, cycle_kernels)
+    make, kernels = (_flight, sanafe_kernels) if account == "sanafe" else (_state, cycle_kernels)
     state = _with_room(make(machine, costs, times), int(messages.max(initial=0)))
     run: Any = kernels.run_steps
     longest = np.zeros(len(messages))

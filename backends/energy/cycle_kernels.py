@@ -1,4 +1,4 @@
-"""The compiled event loop of the `cycle` model: cores and links that serve one message at a time.
+"""The compiled event loop of timing `cycle`: cores and links that serve one message at a time.
 
 A station is a link or the receiving half of a core. It holds at most `buffer` messages, the one it
 serves included, and serves them in the order of their arrival. A message that is done moves on to

@@ -1,6 +1,6 @@
 """Energy and latency per inference: counts x price, and the time of each step.
 
-Energy is one row per layer and kind of event; the total is the sum of the rows. Two models of time:
+Energy is one row per layer and kind of event; the total is the sum of the rows. Two timings:
 `fast`, a lower bound in closed form (the work of the busiest half of a core or link, plus barrier
 sync), and `cycle`, which follows every message through cores, queues and links. A step is never
 shorter than the chip's floor.
@@ -20,13 +20,13 @@ from snncompile.backends.energy.counts import Counts, Machine, chip_machine, cou
 from snncompile.backends.energy.cycle import Times, follow
 from snncompile.backends.energy.events import EVENTS
 from snncompile.backends.energy.result import STATIC, Estimate, Range, Row, Steps
-from snncompile.backends.energy.timing import Rules, Work, barrier_ns, bound_names, bounds, work
+from snncompile.backends.energy.timing import Account, Work, barrier_ns, bound_names, bounds, work
 from snncompile.errors import InputError
 from snncompile.ir.graph import Progress
 from snncompile.program import Program
 from snncompile.reference.simulate import check_spikes
 
-Model = Literal["fast", "cycle"]
+Timing = Literal["fast", "cycle"]
 
 
 def fast(
@@ -34,11 +34,11 @@ def fast(
     x: ArrayLike,
     *,
     costs: str | None = None,
-    rules: Rules = "chip",
+    account: Account = "chip",
     progress: Progress | None = None,
 ) -> Estimate:
     """Return the estimate in closed form; see `Program.estimate`."""
-    return _estimate(program, x, "fast", costs, rules, progress)
+    return _estimate(program, x, "fast", costs, account, progress)
 
 
 def cycle(
@@ -46,33 +46,33 @@ def cycle(
     x: ArrayLike,
     *,
     costs: str | None = None,
-    rules: Rules = "chip",
+    account: Account = "chip",
     progress: Progress | None = None,
 ) -> Estimate:
     """Return the estimate that follows every message; see `Program.estimate`."""
-    return _estimate(program, x, "cycle", costs, rules, progress)
+    return _estimate(program, x, "cycle", costs, account, progress)
 
 
-def machine_for(program: Program, rules: Rules) -> Machine:
-    """Return the machine that the rules see."""
-    return sanafe_machine(program) if rules == "sanafe" else chip_machine(program)
+def machine_for(program: Program, account: Account) -> Machine:
+    """Return the machine that an account sees."""
+    return sanafe_machine(program) if account == "sanafe" else chip_machine(program)
 
 
 def _estimate(
     program: Program,
     x: ArrayLike,
-    model: Model,
+    timing: Timing,
     costs: str | None,
-    rules: Rules,
+    account: Account,
     progress: Progress | None,
 ) -> Estimate:
-    if rules not in get_args(Rules):
-        raise InputError(f"no rules called {rules!r}; known: {', '.join(get_args(Rules))}")
+    if account not in get_args(Account):
+        raise InputError(f"no account called {account!r}; known: {', '.join(get_args(Account))}")
     chosen = resolve(program.chip, costs)
     spikes = check_spikes(program.network, x)
     steps = network_steps(program.network, spikes.shape[1])
-    ledger = Ledger(machine_for(program, rules), chosen, model, rules, steps)
-    updates = rules == "sanafe" or any(s.price("neuron_updated") for s in ledger.sets.values())
+    ledger = Ledger(machine_for(program, account), chosen, timing, account, steps)
+    updates = account == "sanafe" or any(s.price("neuron_updated") for s in ledger.sets.values())
     for activity in record(program.network, spikes, updates=updates, progress=progress):
         ledger.add(activity)
     return ledger.close()
@@ -82,9 +82,9 @@ class Ledger:
     """Sums counts and time over pieces of activity, samples and steps in their order."""
 
     def __init__(
-        self, machine: Machine, costs: Costs, model: Model, rules: Rules, steps: int
+        self, machine: Machine, costs: Costs, timing: Timing, account: Account, steps: int
     ) -> None:
-        self.machine, self.costs, self.model, self.rules = machine, costs, model, rules
+        self.machine, self.costs, self.timing, self.account = machine, costs, timing, account
         self.steps = steps
         """Time steps of the network, of each sample."""
         self.sets = {name: resolve(costs.chip, name) for name in machine.program.chip.costs}
@@ -107,27 +107,27 @@ class Ledger:
         done = work(self.machine, self.costs, counts)
         step = self._step_ns(self.costs, done, activity)
         self.busy += np.maximum(done.sending, done.receiving).sum(axis=0) * 1e-9
-        barrier = barrier_ns(self.machine, self.costs, self.rules) or 0.0
+        barrier = barrier_ns(self.machine, self.costs, self.account) or 0.0
         floor = self.costs.set.step_floor_ns.value or 0.0
         self.bound[-1][:, now] = bounds(done, barrier, floor, step).reshape(shape)
         self.seconds[-1][:, now] = step.reshape(shape) * 1e-9
         self._add_others(counts, float(self._closed(self.costs, done).sum()))
 
     def _step_ns(self, costs: Costs, done: Work, activity: Activity) -> NDArray[np.float64]:
-        if self.model == "fast":
+        if self.timing == "fast":
             return self._closed(costs, done)
         self.times = self.times or Times.of(self.machine, costs)
-        longest = follow(self.machine, costs, activity, self.rules, times=self.times)
+        longest = follow(self.machine, costs, activity, self.account, times=self.times)
         return self._whole(costs, longest)
 
     def _closed(self, costs: Costs, done: Work) -> NDArray[np.float64]:
         """Return the time of each step in closed form; SANA-FE leaves the links out."""
         halves = (done.sending, done.receiving)
         cores = np.max([half.max(axis=1, initial=0.0) for half in halves], axis=0)
-        return self._whole(costs, cores if self.rules == "sanafe" else done.longest)
+        return self._whole(costs, cores if self.account == "sanafe" else done.longest)
 
     def _whole(self, costs: Costs, longest: NDArray[np.float64]) -> NDArray[np.float64]:
-        step = longest + (barrier_ns(self.machine, costs, self.rules) or 0.0)
+        step = longest + (barrier_ns(self.machine, costs, self.account) or 0.0)
         return np.maximum(step, costs.set.step_floor_ns.value or 0.0)
 
     def _add_others(self, counts: Counts, own: float) -> None:
@@ -149,8 +149,8 @@ class Ledger:
         cores = self.busy[: len(self.machine.program.mapping.sites)]
         return Estimate(
             chip=self.costs.chip.name,
-            model=self.model,
-            rules=self.rules,
+            timing=self.timing,
+            account=self.account,
             costs=self.costs.name,
             title=self.costs.set.title,
             note=self.costs.set.note,
@@ -187,7 +187,7 @@ class Ledger:
         )
         occurred = means.sum(axis=(0, 1)) > 0
         untimed = {self.costs.labels[i] for i in np.flatnonzero(self.costs.untimed & occurred)}
-        if barrier_ns(self.machine, self.costs, self.rules) is None:
+        if barrier_ns(self.machine, self.costs, self.account) is None:
             untimed.add("barrier sync")
         return (
             *(f"energy of {event}" for event in unpriced),
@@ -206,7 +206,7 @@ class Ledger:
         if len(self.sets) > 1:
             how = " (latencies of the others: scaled as the closed form says)"
             because.append(
-                f"the cost sets {', '.join(self.sets)}{how if self.model == 'cycle' else ''}"
+                f"the cost sets {', '.join(self.sets)}{how if self.timing == 'cycle' else ''}"
             )
         at = list(self.sets).index(self.costs.name)
         for values, error, what in (

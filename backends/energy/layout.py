@@ -113,7 +113,7 @@ def mapped_input_layout(program: Program, capacity: int) -> Layout:
             resource="cores beside those in use",
             need=need,
             limit=len(free),
-            hint="SANA-FE's rules map the input to cores; take the rules of the chip",
+            hint="account sanafe maps the input to cores; take account chip",
         )
     taken = free[:need]
     sites = tuple(Site(cores + i, tile // rows, tile % rows) for i, tile in enumerate(taken))

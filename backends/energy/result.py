@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.backends.energy.layout import Part
+from snncompile.renamed import OldAttribute
 
 STATIC = "static power"
 """Event of the rows that count seconds."""
@@ -70,9 +71,9 @@ class Estimate:
     """What one inference costs, and where every number comes from."""
 
     chip: str
-    model: str
+    timing: str
     """`fast` or `cycle`."""
-    rules: str
+    account: str
     """`chip` or `sanafe`."""
     costs: str
     """Name of the cost set."""
@@ -94,6 +95,8 @@ class Estimate:
     assumed: tuple[str, ...] = ()
     """What the chip file leaves open and had to be assumed."""
     left_out: tuple[str, ...] = LEFT_OUT
+    model = OldAttribute("timing")
+    rules = OldAttribute("account")
 
     @property
     def energy_j(self) -> float:

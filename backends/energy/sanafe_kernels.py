@@ -1,4 +1,4 @@
-"""SANA-FE's account of a time step, as `rules="sanafe"`: own code for its published rules.
+"""SANA-FE's account of a time step, as `account="sanafe"`: own code for its published rules.
 
 Each core's next message waits in one queue, ordered by the time it is sent. Messages in flight are
 spread evenly over the links of their way; what is on the links of a new message's way is its

@@ -13,7 +13,7 @@ from snncompile.backends.energy.costs import Costs
 from snncompile.backends.energy.counts import Counts, Machine
 from snncompile.backends.energy.events import COLUMN, EVENTS, RECEIVING, SENDING, TRAVEL
 
-Rules = Literal["chip", "sanafe"]
+Account = Literal["chip", "sanafe"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +70,9 @@ def _by_core(machine: Machine, by_part: Floats) -> Floats:
     return cores
 
 
-def barrier_ns(machine: Machine, costs: Costs, rules: Rules) -> float | None:
+def barrier_ns(machine: Machine, costs: Costs, account: Account) -> float | None:
     """Return the time of the barrier sync that ends every step; None: not known."""
-    if rules == "sanafe":
+    if account == "sanafe":
         return costs.barrier_below_ns(machine.tiles)
     return costs.barrier_ns(machine.program.mapping.tiles, machine.program.mapping.chips)
 

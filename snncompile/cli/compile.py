@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+
+from snncompile.cli.options import takes_options
 
 if TYPE_CHECKING:
     from snncompile.program import Program
@@ -17,6 +19,7 @@ WIDE = 160
 """Columns of a table that does not go to a terminal."""
 
 
+@takes_options()
 def compile_command(
     model: Annotated[
         str, typer.Argument(help=".net or .nir file, file.py:function, or saved network")
@@ -24,28 +27,12 @@ def compile_command(
     chip: Annotated[str, typer.Option(help="name of a chip, or path of a chip file")],
     output: Annotated[Path, typer.Option("-o", "--output", help="folder to write")],
     calibration: Annotated[Path | None, typer.Option(help="npz with spikes x")] = None,
-    bits: Annotated[int, typer.Option(help="bits of a weight")] = 8,
-    steps: Annotated[int | None, typer.Option(help="time steps of one sample")] = None,
-    formats: Annotated[str, typer.Option(help="chip, or netx: what a .net file holds")] = "chip",
-    prune: Annotated[bool, typer.Option(help="drop neurons that change no output")] = True,
-    rules: Annotated[str, typer.Option(help="free, or nxtf to cut as Intel's compiler")] = "free",
-    encoding: Annotated[
-        str | None, typer.Option(help="with nxtf: sparse, run_length, dense1, dense2")
-    ] = None,
-    objective: Annotated[
-        str, typer.Option(help="of the mapping: cores, traffic or latency")
-    ] = "cores",
-    placement: Annotated[
-        str, typer.Option(help="annealed, bisection, greedy, linear or random")
-    ] = "annealed",
-    share_cores: Annotated[
-        bool, typer.Option(help="let slices of different populations share a core")
-    ] = True,
     assume: Annotated[
         list[str] | None,
         typer.Option(help="NAME=VALUE where a .nir file is silent: reset=soft, dt=1e-3, ..."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+    **single: Any,
 ) -> None:
     """Compile MODEL for a chip and write the Program to a folder."""
     from snncompile.cli.model_argument import load_model
@@ -55,20 +42,7 @@ def compile_command(
 
     network = load_model(model, from_words(assume) if assume else None)
     data = read_spikes(calibration, network).x if calibration else None
-    program = compile(
-        network,
-        chip=chip,
-        calibration=data,
-        bits=bits,
-        steps=steps,
-        formats=formats,
-        prune=prune,
-        rules=rules,
-        encoding=encoding,
-        objective=objective,
-        placement=placement,
-        share_cores=share_cores,
-    )
+    program = compile(network, chip=chip, calibration=data, **single)
     program.save(output)
     show_program(program, as_json)
 

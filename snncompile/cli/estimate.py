@@ -12,22 +12,27 @@ from snncompile.cli.shared import (
     Costs,
     InputFile,
     Json,
-    Model,
+    Timing,
     _print_json,
     _program,
     _progress,
+    current,
     err,
     out,
 )
 from snncompile.report import estimates
 
+OldName = Annotated[str | None, typer.Option(hidden=True)]
+
 
 def estimate(
     build: Build,
     input: InputFile,
-    model: Model = "fast",
+    timing: Timing = "fast",
     costs: Costs = None,
-    rules: Annotated[str, typer.Option(help="chip, or sanafe for SANA-FE's account")] = "chip",
+    account: Annotated[
+        str, typer.Option(help="chip, or sanafe to account as SANA-FE does")
+    ] = "chip",
     clock_mhz: Annotated[float | None, typer.Option(help="where the user chooses it")] = None,
     trace: Annotated[Path | None, typer.Option(help="JSON for Perfetto, first sample")] = None,
     csv: Annotated[Path | None, typer.Option(help="events by step and core, and steps")] = None,
@@ -35,16 +40,20 @@ def estimate(
     sanafe: Annotated[Path | None, typer.Option(help="folder for SANA-FE's files")] = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="compare with an ANN")] = False,
     as_json: Json = False,
+    model: OldName = None,
+    rules: OldName = None,
 ) -> None:
     """Estimate energy and latency per inference, with the activity of the input."""
     from snncompile.backends.energy import baseline as arithmetic
     from snncompile.backends.energy.outputs import Outputs
     from snncompile.files.spikes import read_spikes
 
+    timing = current("--timing", timing, "--model", model)
+    account = current("--account", account, "--rules", rules)
     program = _program(build).at_clock(clock_mhz)
     spikes = read_spikes(input, program.network)
     with _progress("reference") as report:
-        found = program.estimate(spikes.x, costs, model=model, rules=rules, progress=report)
+        found = program.estimate(spikes.x, costs, timing=timing, account=account, progress=report)
     for line in Outputs(trace, csv, parquet, sanafe).write(program, spikes.x, found):
         err.print(line, markup=False)
     rows = arithmetic.baseline(program, found)
@@ -62,19 +71,21 @@ def compare(
     a: Build,
     b: Build,
     input: InputFile,
-    model: Model = "fast",
+    timing: Timing = "fast",
     costs: Costs = None,
     as_json: Json = False,
+    model: OldName = None,
 ) -> None:
     """Compare the estimates of two Programs for the same input."""
     from snncompile.files.spikes import read_spikes
 
+    timing = current("--timing", timing, "--model", model)
     programs = (_program(a), _program(b))
     found = []
     for program in programs:
         spikes = read_spikes(input, program.network)
         with _progress("reference") as report:
-            found.append(program.estimate(spikes.x, costs, model=model, progress=report))
+            found.append(program.estimate(spikes.x, costs, timing=timing, progress=report))
     rows = estimates.comparison(programs, (found[0], found[1]))
     if as_json:
         _print_json({"a": str(a), "b": str(b), "rows": rows})

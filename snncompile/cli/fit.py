@@ -12,10 +12,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from snncompile.cli.options import takes_options
+
 WIDE = 160
 """Columns of a table that does not go to a terminal."""
 
 
+@takes_options("bits")
 def fit_command(
     model: Annotated[
         str, typer.Argument(help=".net or .nir file, file.py:function, or saved network")
@@ -26,8 +29,8 @@ def fit_command(
     input: Annotated[
         Path | None, typer.Option("--input", help="npz with x and label: accuracy of what fits")
     ] = None,
-    bits: Annotated[int, typer.Option(help="bits of a weight")] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+    **single: Any,
 ) -> None:
     """Say whether MODEL fits a chip, at what cost, and what would help; exit 1 if nothing fits."""
     from snncompile.cli.model_argument import load_model
@@ -37,12 +40,11 @@ def fit_command(
 
     network = load_model(model)
     data = read_spikes(input, network) if input else None
-    values: dict[str, Any] = {"bits": bits}
     if data is not None:
-        values |= {"x": data.x, "label": data.label}
+        single |= {"x": data.x, "label": data.label}
     trials: list[Any] = []
     for name in chip or chips.names():
-        trials += fit(network, chip=name, alone=not chip, **values)
+        trials += fit(network, chip=name, alone=not chip, **single)
     if as_json:
         found = {"trials": [asdict(t) | {"fits": t.fits} for t in trials]}
         print(json.dumps(found, indent=1, allow_nan=False))

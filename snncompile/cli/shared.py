@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from snncompile.errors import InputError
+from snncompile.renamed import sentence
 
 if TYPE_CHECKING:
     from snncompile.ir.graph import Progress as Report
@@ -28,7 +29,7 @@ err = Console(stderr=True)
 Build = Annotated[Path, typer.Argument(help="folder of a compiled Program")]
 InputFile = Annotated[Path, typer.Option("--input", help="npz with x (samples, steps, ...), label")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
-Model = Annotated[str, typer.Option(help="fast (closed form) or cycle (every message)")]
+Timing = Annotated[str, typer.Option(help="fast (closed form) or cycle (every message)")]
 Costs = Annotated[str | None, typer.Option(help="cost set; see `chips NAME`")]
 Timeout = Annotated[float | None, typer.Option(help="seconds that the Lava run may take", min=1)]
 
@@ -53,6 +54,14 @@ def _say(values: dict[str, Any], as_json: bool) -> None:
         if value is not None:
             shown = f"{value:.2%}" if key in ("accuracy", "rate") else value
             out.print(f"{key}: {shown}", markup=False)
+
+
+def current(new: str, value: Any, old: str, given: Any) -> Any:
+    """Return the value of an option, with a warning if it is given under its old name."""
+    if given is None:
+        return value
+    err.print(f"warning: {sentence(old, new)}", markup=False, highlight=False, soft_wrap=True)
+    return given
 
 
 def _print_json(values: Any) -> None:

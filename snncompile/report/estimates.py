@@ -20,8 +20,8 @@ def estimate_values(found: Estimate) -> dict[str, Any]:
     by = found.by_step
     return {
         "chip": found.chip,
-        "model": found.model,
-        "rules": found.rules,
+        "timing": found.timing,
+        "account": found.account,
         "costs": found.costs,
         "energy_j": found.energy_j,
         "energy_label": found.label,
@@ -90,7 +90,7 @@ def estimate_lines(found: Estimate) -> list[str]:
     return [
         f"{found.label} {_total(found.rows)} (dynamic {_total(found.dynamic_rows)}, static"
         f" {static}), {found.latency_label} {latency} for"
-        f" {found.steps} time steps, {samples}, model {found.model}",
+        f" {found.steps} time steps, {samples}, timing {found.timing}",
         *_derived(found),
         *_missing(found.missing),
         *(f"assumed: {what}" for what in found.assumed),

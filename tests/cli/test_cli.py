@@ -56,14 +56,14 @@ def test_run_without_labels_tells_no_accuracy(build, spikes, snncompile_command)
     )
 
 
-@pytest.mark.parametrize("model", ["fast", "cycle"])
-def test_estimate_json_adds_up(model, build, spikes, snncompile_command):
-    command = ("estimate", "build", "--input", spikes, "--json", "--model", model)
+@pytest.mark.parametrize("timing", ["fast", "cycle"])
+def test_estimate_json_adds_up(timing, build, spikes, snncompile_command):
+    command = ("estimate", "build", "--input", spikes, "--json", "--timing", timing)
     found = snncompile_command(*command).json
     known = [row for row in found["rows"] if row["price_j"] is not None]
     assert found["energy_j"] == pytest.approx(sum(row["energy_j"] for row in known))
     assert found["energy_j"] > 0
-    assert found["model"] == model
+    assert found["timing"] == timing
     assert found["latency_s"] == pytest.approx(sum(found["step_s"]))
     unknown = {row["event"] for row in found["rows"] if row["price_j"] is None and row["count"]}
     assert unknown == {m.removeprefix("energy of ") for m in found["missing"] if "energy" in m}
@@ -85,11 +85,11 @@ def test_estimate_names_what_its_total_lacks(build, spikes, snncompile_command):
     assert "ANN: MAC" in text
 
 
-def test_estimate_by_the_rules_of_sanafe(build, spikes, snncompile_command):
-    for rules, from_host in (("chip", True), ("sanafe", False)):  # SANA-FE's input is on cores
-        command = ("estimate", "build", "--input", spikes, "--rules", rules, "--json")
+def test_estimate_by_the_account_of_sanafe(build, spikes, snncompile_command):
+    for account, from_host in (("chip", True), ("sanafe", False)):  # SANA-FE's input is on cores
+        command = ("estimate", "build", "--input", spikes, "--account", account, "--json")
         found = snncompile_command(*command).json
-        assert found["rules"] == rules
+        assert found["account"] == account
         events = {row["event"] for row in found["rows"] if row["count"]}
         assert ("host_input" in events) == from_host
 
@@ -97,7 +97,7 @@ def test_estimate_by_the_rules_of_sanafe(build, spikes, snncompile_command):
 def test_estimate_writes_trace_and_tables(build, spikes, snncompile_command):
     done = snncompile_command(
         *("estimate", "build", "--input", spikes),
-        *("--model", "cycle", "--trace", "t.json", "--csv", "t.csv", "--parquet", "t.parquet"),
+        *("--timing", "cycle", "--trace", "t.json", "--csv", "t.csv", "--parquet", "t.parquet"),
     )
     assert done.code == 0
     assert sorted(p.name for p in Path().glob("t.*")) == [
@@ -109,10 +109,45 @@ def test_estimate_writes_trace_and_tables(build, spikes, snncompile_command):
     ]
 
 
-def test_estimate_with_a_model_that_is_not_there(build, spikes, snncompile_command):
-    done = snncompile_command("estimate", "build", "--input", spikes, "--model", "slow")
+def test_estimate_with_a_timing_that_is_not_there(build, spikes, snncompile_command):
+    done = snncompile_command("estimate", "build", "--input", spikes, "--timing", "slow")
     assert done.code == 1
     assert "error: no estimator called 'slow'; known: cycle, fast" in done.err
+
+
+LAST = "0.1 is the last release that knows the old name"
+# Words of a command with an option's old name, the same with the new one, the warning.
+OLD_NAMES = [
+    (
+        ("compile", "network", "--chip", "loihi1", "-o", "own", "--rules", "nxtf"),
+        ("compile", "network", "--chip", "loihi1", "-o", "own", "--partitioner", "nxtf"),
+        "--rules is called --partitioner now",
+    ),
+    (
+        ("estimate", "build", "--input", "x.npz", "--model", "cycle"),
+        ("estimate", "build", "--input", "x.npz", "--timing", "cycle"),
+        "--model is called --timing now",
+    ),
+    (
+        ("estimate", "build", "--input", "x.npz", "--rules", "sanafe"),
+        ("estimate", "build", "--input", "x.npz", "--account", "sanafe"),
+        "--rules is called --account now",
+    ),
+    (
+        ("compare", "build", "build", "--input", "x.npz", "--model", "cycle"),
+        ("compare", "build", "build", "--input", "x.npz", "--timing", "cycle"),
+        "--model is called --timing now",
+    ),
+]
+
+
+@pytest.mark.usefixtures("build", "spikes")
+@pytest.mark.parametrize("old, new, warning", OLD_NAMES)
+def test_old_names_of_options_work_and_warn(old, new, warning, snncompile_command):
+    done, again = (snncompile_command(*words, "--json") for words in (old, new))
+    assert (done.code, done.json) == (again.code, again.json)
+    assert done.code == 0
+    assert (done.err, again.err) == (f"warning: {warning}; {LAST}\n", "")
 
 
 def test_compare_two_programs(build, spikes, snncompile_command):

@@ -132,9 +132,9 @@ MISTAKES = {
         ("estimate", "build", "--input", "x.npz", "--costs", "sanafe"),
         "loihi2 has no cost set 'sanafe'; it has loihi1_scaled, pilotnet_fitted",
     ),
-    "unknown rules": (
-        ("estimate", "build", "--input", "x.npz", "--rules", "board"),
-        "no rules called 'board'; known: chip, sanafe",
+    "unknown account": (
+        ("estimate", "build", "--input", "x.npz", "--account", "board"),
+        "no account called 'board'; known: chip, sanafe",
     ),
     "a clock that is not the user's": (
         ("estimate", "build", "--input", "x.npz", "--clock-mhz", "50"),

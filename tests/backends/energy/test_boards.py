@@ -156,5 +156,5 @@ def test_the_work_of_each_link_by_its_name():
 def test_sanafe_has_one_chip():
     program = placed(board(4, 2, 2), Site(2, 0, 0, chip=3))
     with pytest.raises(UnsupportedError) as error:
-        program.estimate(X, rules="sanafe")
+        program.estimate(X, account="sanafe")
     assert str(error.value) == ("network network: SANA-FE has one chip, the program takes 2")

@@ -75,7 +75,7 @@ def test_by_hand(layers):
     assert found.latency_s == pytest.approx(latency)
     assert found.dynamic_j == pytest.approx(DYNAMIC * PICO)
     assert found.static_j == pytest.approx(latency * 0.001)
-    assert (found.samples, found.steps, found.model) == (1, 6, "fast")
+    assert (found.samples, found.steps, found.timing) == (1, 6, "fast")
     assert (found.chip, found.costs, found.title) == ("toy", "toy", "Round prices")
     assert found.missing == ()
     assert (found.label, found.latency_label) == ("energy", "latency")
@@ -349,7 +349,7 @@ def test_the_range_spans_the_sets_and_the_published_error():
     energies = [found.energy_j for found in both.values()]
     assert both["davies2018"].range.energy_j == pytest.approx((min(energies), max(energies)))
     assert both["davies2018"].range.because == ("the cost sets davies2018, sanafe",)
-    followed = program.estimate(X, "davies2018", model="cycle")
+    followed = program.estimate(X, "davies2018", timing="cycle")
     assert followed.range.because == (
         "the cost sets davies2018, sanafe (latencies of the others: scaled as the closed form"
         " says)",

@@ -104,7 +104,7 @@ def agrees_with_brute_force(program, x) -> None:
                 expected = events[event]
             assert events[event] == expected, (part, event)
     times = [longest(program, activity, sent, now) for now, sent in enumerate(messages)]
-    result = program.estimate(x, model="cycle")
+    result = program.estimate(x, timing="cycle")
     assert result.by_step.seconds[0] == pytest.approx(np.maximum(np.array(times) + 100, 120) * NANO)
     prices = program.chip.costs["toy"].prices
     energy = sum(
@@ -176,14 +176,14 @@ def test_the_closed_form_is_a_lower_bound(seed, buffer):
     chip = wide_chip(4, link_buffer=buffer) if buffer else wide_chip(4)
     program = apart(network, chip=chip)
     x = spikes(program.network, 2, 5, seed)
-    for rules in ("chip", "sanafe"):
-        fast, cycle = (program.estimate(x, model=m, rules=rules) for m in ("fast", "cycle"))
+    for account in ("chip", "sanafe"):
+        fast, cycle = (program.estimate(x, timing=t, account=account) for t in ("fast", "cycle"))
         assert (cycle.by_step.seconds >= fast.by_step.seconds * (1 - 1e-12)).all()
         assert [(r.layer, r.event, r.count) for r in cycle.rows[:-1]] == [
             (r.layer, r.event, r.count) for r in fast.rows[:-1]
         ]
-    again = program.estimate(x, model="cycle")
-    first = program.estimate(x, model="cycle")
+    again = program.estimate(x, timing="cycle")
+    first = program.estimate(x, timing="cycle")
     assert (again.by_step.seconds == first.by_step.seconds).all()
 
 

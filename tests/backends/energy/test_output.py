@@ -84,7 +84,7 @@ def test_the_trace_follows_the_format(seed, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
     document = json.loads(path.read_text())
     check(document)
-    found = program.estimate(x[:1], model="cycle")
+    found = program.estimate(x[:1], timing="cycle")
     assert steps == found.steps
     whole = [e for e in document["traceEvents"] if e.get("name", "").startswith("time step")]
     assert sum(e["dur"] for e in whole) * 1e-6 == pytest.approx(found.latency_s)

@@ -229,10 +229,10 @@ def test_other_cost_sets_are_refused():
 def test_the_input_needs_cores_of_its_own():
     program = apart(integer_chain(8, 4, 4, 4), chip=TOY)
     with pytest.raises(FitError) as error:
-        program.estimate(np.zeros((1, 2, 8)), rules="sanafe")
+        program.estimate(np.zeros((1, 2, 8)), account="sanafe")
     assert str(error.value) == (
         "input: needs 2 cores beside those in use, the chip allows 1;"
-        " SANA-FE's rules map the input to cores; take the rules of the chip"
+        " account sanafe maps the input to cores; take account chip"
     )
 
 

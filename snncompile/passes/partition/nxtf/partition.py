@@ -103,7 +103,7 @@ def partition_nxtf(network: IntegerNetwork, chip: Chip, encoding: str) -> tuple[
         FitError: no tiling of a layer holds all limits, or there are too few cores.
     """
     if chip.rows is None or chip.axon_entries is None:
-        raise UnsupportedError(f"rules nxtf are those of Loihi 1; {chip.name} stores no such rows")
+        raise UnsupportedError(f"partitioner nxtf is for Loihi 1; {chip.name} stores no such rows")
     after: list[CutLayer] = []
     for layer in reversed(_layers(network, chip)):
         after.insert(0, _Search(chip, encoding, layer, after).first())
@@ -118,7 +118,7 @@ def partition_nxtf(network: IntegerNetwork, chip: Chip, encoding: str) -> tuple[
             resource=f"cores ({parts})",
             need=total,
             limit=available,
-            hint="rules nxtf give every layer cores of its own; free choice shares them",
+            hint="partitioner nxtf gives every layer cores of its own; free shares them",
         )
     return tuple(after)
 
@@ -151,7 +151,7 @@ class _Search:
             resource=LIMITS[exceeded],
             need=need,
             limit=self.limits[exceeded],
-            hint=f"no tiling holds all limits under rules nxtf with {self.encoding} rows",
+            hint=f"no tiling holds all limits under partitioner nxtf with {self.encoding} rows",
         )
 
     def _cut(self, counts: Shape3) -> CutLayer | tuple[str, int]:
@@ -235,7 +235,9 @@ def _layers(network: IntegerNetwork, chip: Chip) -> list[Layer]:
     while len(layers) < len(network.populations):
         following = network.out_of(name)
         if len(following) != 1 or len(network.into(following[0].target)) != 1:
-            raise UnsupportedError(f"rules nxtf take a chain of layers; {name} branches or ends")
+            raise UnsupportedError(
+                f"partitioner nxtf takes a chain of layers; {name} branches or ends"
+            )
         population = network.population(following[0].target)
         synapses = following[0].synapses
         assert isinstance(synapses, IntegerSynapses)
@@ -260,7 +262,7 @@ def _shape(end: Input | Population, synapses: IntegerSynapses | None) -> Shape3:
 
 def _check(name: str, synapses: IntegerSynapses) -> None:
     wiring = synapses.wiring
-    where = f"population {name}: rules nxtf know dense layers and convolutions"
+    where = f"population {name}: partitioner nxtf knows dense layers and convolutions"
     if not isinstance(wiring, Convolution):
         raise UnsupportedError(f"{where}, not {wiring.kind} synapses")
     if set(wiring.dilation) != {1}:

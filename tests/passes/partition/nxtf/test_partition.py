@@ -233,7 +233,7 @@ def test_axons_to_another_chip_take_an_entry_more(chip, entries):
 
 def test_compile_cuts_by_these_rules():
     program = snncompile.compile(
-        mnist_cnn(), chip="loihi1", rules="nxtf", encoding="run_length", prune=False
+        mnist_cnn(), chip="loihi1", partitioner="nxtf", encoding="run_length", prune=False
     )
     assert program.mapping.cores == 3 + 5 + 3 + 1
     assert next(line for line in program.log if line.startswith("partition: ")) == (
@@ -247,20 +247,20 @@ def test_compile_cuts_by_these_rules():
 
 
 def test_sparse_is_the_encoding_unless_told():
-    program = snncompile.compile(mlp(6, 4, 2), chip="loihi1", rules="nxtf")
+    program = snncompile.compile(mlp(6, 4, 2), chip="loihi1", partitioner="nxtf")
     assert "NxTF, sparse: 3 cores" in "".join(program.log)
 
 
-def test_encoding_needs_the_rules():
-    message = "^encoding is chosen for you under rules free; give rules nxtf too$"
+def test_encoding_needs_its_partitioner():
+    message = "^encoding is chosen for you by partitioner free; give partitioner nxtf too$"
     with pytest.raises(InputError, match=message):
         snncompile.compile(mlp(6, 4), chip="loihi1", encoding="sparse")
 
 
-def test_refuses_other_rules():
-    message = "^rules: Input should be 'free' or 'nxtf', got 'intel'$"
+def test_refuses_another_partitioner():
+    message = "^partitioner: Input should be 'free' or 'nxtf', got 'intel'$"
     with pytest.raises(InputError, match=message):
-        snncompile.compile(mlp(6, 4), chip="loihi1", rules="intel")
+        snncompile.compile(mlp(6, 4), chip="loihi1", partitioner="intel")
 
 
 # ---- refusals ------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_refuses_other_rules():
 def test_refuses_another_chip():
     with pytest.raises(UnsupportedError) as error:
         partition_nxtf(mlp(6, 4), LOIHI2, "sparse")
-    assert str(error.value) == "rules nxtf are those of Loihi 1; loihi2 stores no such rows"
+    assert str(error.value) == "partitioner nxtf is for Loihi 1; loihi2 stores no such rows"
 
 
 def test_refuses_a_branch():
@@ -278,7 +278,7 @@ def test_refuses_a_branch():
     branched = replace(network, projections=(*network.projections, skip))
     with pytest.raises(UnsupportedError) as error:
         partition_nxtf(branched, LOIHI1, "sparse")
-    assert str(error.value) == "rules nxtf take a chain of layers; input branches or ends"
+    assert str(error.value) == "partitioner nxtf takes a chain of layers; input branches or ends"
 
 
 def test_refuses_other_synapses():
@@ -289,7 +289,8 @@ def test_refuses_other_synapses():
     with pytest.raises(UnsupportedError) as error:
         partition_nxtf(one, LOIHI1, "sparse")
     assert str(error.value) == (
-        "population dense1: rules nxtf know dense layers and convolutions, not sparse synapses"
+        "population dense1: partitioner nxtf knows dense layers and convolutions, not sparse"
+        " synapses"
     )
 
 
@@ -298,7 +299,7 @@ def test_says_what_does_not_fit():
         partition_nxtf(integer_chain(4097, 2), LOIHI1, "sparse")
     assert str(error.value) == (
         "population a: needs 4,097 input axons on a core, the chip allows 4,096;"
-        " no tiling holds all limits under rules nxtf with sparse rows"
+        " no tiling holds all limits under partitioner nxtf with sparse rows"
     )
 
 
@@ -309,5 +310,5 @@ def test_says_how_many_cores_are_missing():
         partition_nxtf(mlp(784, 128, 10), small, "sparse")
     assert str(error.value) == (
         "network 784-128-10: needs 4 cores (input 1, dense1 2, dense2 1), the chip allows 3;"
-        " rules nxtf give every layer cores of its own; free choice shares them"
+        " partitioner nxtf gives every layer cores of its own; free shares them"
     )
