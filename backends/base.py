@@ -26,7 +26,7 @@ class Backend(Protocol):
     ) -> Result:
         """Return the output for x of shape (samples, steps, *input.shape)."""
 
-    def trains(
+    def spike_trains(
         self,
         network: IntegerNetwork,
         x: ArrayLike,

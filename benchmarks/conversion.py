@@ -142,8 +142,8 @@ def _spikes(network: IntegerNetwork, x: np.ndarray) -> float:
     spiking = [p.name for p in network.populations if p.neuron.spikes]
     return sum(
         int(torch.count_nonzero(train)) / len(x)
-        for trains in batches(network, shown, keep=spiking)
-        for train in trains.values()
+        for spike_trains in batches(network, shown, keep=spiking)
+        for train in spike_trains.values()
     )
 
 
@@ -346,7 +346,7 @@ def mnist(data: Path, samples: int) -> None:
 
 def lava(data: Path, samples: int, steps: int = 8) -> None:
     """Compare ten images on Lava with the reference, every spike of every population."""
-    from snncompile.backends.lava.run import trains
+    from snncompile.backends.lava.run import spike_trains
 
     case = _resnet(data, 10)
     made = integers(
@@ -354,7 +354,7 @@ def lava(data: Path, samples: int, steps: int = 8) -> None:
     )
     shown = check_spikes(made, made.input.present(case.x))
     start = time.perf_counter()
-    found = trains(made, shown, timeout_s=3000)
+    found = spike_trains(made, shown, timeout_s=3000)
     seconds = time.perf_counter() - start
     (wanted,) = batches(made, shown)
     different = sum(int((found[p.name] != wanted[p.name].numpy()).sum()) for p in made.populations)

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 import snncompile
-from snncompile.backends.energy.activity import Activity, from_trains
+from snncompile.backends.energy.activity import Activity, from_spike_trains
 from snncompile.backends.energy.costs import resolve
 from snncompile.backends.energy.counts import chip_machine
 from snncompile.backends.energy.estimate import Estimate, Ledger
@@ -209,11 +209,11 @@ def shares(p: Population, count: int, core: int) -> list[Slice]:
 def random_activity(whole: IntegerNetwork, steps: int, rate: float) -> Activity:
     """Return one sample in which every neuron fires at random."""
     random = torch.Generator().manual_seed(0)
-    trains = {"host": torch.zeros((1, steps, 1), dtype=torch.bool)}
+    spike_trains = {"host": torch.zeros((1, steps, 1), dtype=torch.bool)}
     for p in whole.populations:
-        trains[p.name] = torch.rand((1, steps, p.size), generator=random) < rate
+        spike_trains[p.name] = torch.rand((1, steps, p.size), generator=random) < rate
     charged = {p.name: torch.ones((1, steps, p.size), dtype=torch.uint8) for p in whole.populations}
-    return from_trains(whole, trains, charged)
+    return from_spike_trains(whole, spike_trains, charged)
 
 
 def estimate(program: Program, activity: Activity, timing: str, costs: str, steps: int) -> Estimate:

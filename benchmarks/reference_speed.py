@@ -180,9 +180,9 @@ def table(networks: dict[str, IntegerNetwork], options: argparse.Namespace) -> N
 
 def _activity(network: IntegerNetwork, x: np.ndarray) -> float:
     """Return the share of sources that spike, weighted by their synapses."""
-    trains = next(simulate.batches(network, x))
+    spike_trains = next(simulate.batches(network, x))
     weights = [p.synapses.wiring.pattern.nnz for p in network.projections]
-    shares = [float(trains[p.source].float().mean()) for p in network.projections]
+    shares = [float(spike_trains[p.source].float().mean()) for p in network.projections]
     return float(np.average(shares, weights=weights))
 
 

@@ -50,8 +50,8 @@ def main() -> None:
     print(f"bounds: {time.perf_counter() - start:.2f} s, {proved} of {len(found)} proved")
     shape = (options.images, options.steps, *network.input.shape)
     x = (np.random.default_rng(1).random(shape, np.float32) < 0.3).astype(np.uint8)
-    trains = next(batches(network, x[:2]))
-    rate = np.mean([float((train != 0).double().mean()) for train in trains.values()])
+    spike_trains = next(batches(network, x[:2]))
+    rate = np.mean([float((train != 0).double().mean()) for train in spike_trains.values()])
     start, cpu = time.perf_counter(), time.process_time()
     network.run(x)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu

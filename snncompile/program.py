@@ -111,23 +111,23 @@ class Program:
         """
         shown = np.asarray(x)[:samples]
         backends = {"integer": load("backends", "reference"), "lava": load("backends", "lava")}
-        runs = {"integer": backends["integer"].trains(self.network, shown)}
+        runs = {"integer": backends["integer"].spike_trains(self.network, shown)}
         missing = self._explain_missing(model, lava)
         if "float" not in missing:
-            runs["float"] = self._select_kept(backends["integer"].trains(self.source, shown))
+            runs["float"] = self._select_kept(backends["integer"].spike_trains(self.source, shown))
         if "library" not in missing:
             runs["library"] = self._select_kept(load("natives", "torch")(model, shown, self.source))
         if "lava" not in missing:
-            runs["lava"] = backends["lava"].trains(
+            runs["lava"] = backends["lava"].spike_trains(
                 self.network, shown, progress=progress, timeout_s=timeout_s
             )
         return verify_runs(self.network, runs, missing, self._scales())
 
-    def _select_kept(self, trains: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def _select_kept(self, spike_trains: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the outputs of the neurons that were kept."""
         return {
             name: train[..., self.kept[name]] if name in self.kept else train
-            for name, train in trains.items()
+            for name, train in spike_trains.items()
         }
 
     def _scales(self) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -47,6 +48,18 @@ def current_names(
 def sentence(old: str, new: str) -> str:
     """Return the warning about an old name."""
     return f"{old} is called {new} now; {LAST} is the last release that knows the old name"
+
+
+def old_names(module: str, **renamed: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a module that knows names under their old ones: `old="new"`."""
+
+    def get(name: str) -> Any:
+        if name not in renamed:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warn(f"{module}: {sentence(name, renamed[name])}", DeprecationWarning, stacklevel=2)
+        return getattr(sys.modules[module], renamed[name])
+
+    return get
 
 
 class OldAttribute:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from snncompile.ir.graph import Graph
 from snncompile.neurons.base import Neuron
 
-Trains = Mapping[str, NDArray[Any]]
+SpikeTrains = Mapping[str, NDArray[Any]]
 """Output of each population, shape (samples, steps, size)."""
 
 PAIRS = (("library", "float", True), ("float", "integer", False), ("integer", "lava", True))
@@ -157,7 +157,7 @@ class Verification:
 
 def verify_runs(
     network: Graph,
-    runs: Mapping[str, Trains],
+    runs: Mapping[str, SpikeTrains],
     missing: Mapping[str, str],
     scales: Mapping[str, float],
 ) -> Verification:
@@ -188,7 +188,7 @@ def verify_runs(
 
 def _comparison(
     network: Graph,
-    runs: Mapping[str, Trains],
+    runs: Mapping[str, SpikeTrains],
     pair: tuple[str, str, bool],
     scales: Mapping[str, float],
 ) -> Comparison:

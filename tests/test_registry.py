@@ -29,10 +29,10 @@ def test_a_neuron_has_a_float_and_an_integer_record(name):
 
 
 @pytest.mark.parametrize("name", registry.TABLES["backends"])
-def test_a_backend_runs_programs_and_gives_every_train(name):
+def test_a_backend_runs_programs_and_gives_every_spike_train(name):
     backend = registry.load("backends", name)
     assert callable(backend.run)
-    assert callable(backend.trains)
+    assert callable(backend.spike_trains)
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():

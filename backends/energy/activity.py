@@ -95,19 +95,21 @@ def record_one(network: IntegerNetwork, x: NDArray[Any], *, updates: bool = Fals
                     for piece in record(network, x, updates=updates)])  # fmt: skip
 
 
-def from_trains(
-    network: IntegerNetwork, trains: dict[str, Tensor], charged: dict[str, Tensor] | None = None
+def from_spike_trains(
+    network: IntegerNetwork,
+    spike_trains: dict[str, Tensor],
+    charged: dict[str, Tensor] | None = None,
 ) -> Activity:
     """Return the activity of some samples.
 
     Args:
         network: the integer network.
-        trains: output of the input and of each population, shape (samples, steps, size).
+        spike_trains: output of the input and of each population, shape (samples, steps, size).
         charged: in the same shape, 1 where the potential is not zero after a step; None: not known.
     """
-    steps = trains[network.input.name].shape[1]
+    steps = spike_trains[network.input.name].shape[1]
     recorder = _Recorder(network, steps, charged is not None)
-    return recorder.add(Block(0, 0, True, trains, charged or {}))
+    return recorder.add(Block(0, 0, True, spike_trains, charged or {}))
 
 
 def _joined(parts: Sequence[Activity]) -> Activity:
@@ -174,7 +176,7 @@ class _Recorder:
 
     def add(self, block: Block) -> Activity:
         """Return what is complete with this block; it holds until the next one."""
-        samples, length = block.trains[self.network.input.name].shape[:2]
+        samples, length = block.spike_trains[self.network.input.name].shape[:2]
         shape = samples, length + (self.last if block.last else self.ahead), self.size
         for rows in (self.fired, self.status):
             rows.go_on(shape, self.done)
@@ -193,7 +195,7 @@ class _Recorder:
 
     def _spikes(self, block: Block) -> dict[str, Marks]:
         """Return what was sent; nothing by neurons that do not spike."""
-        spikes = {name: _plain(train) for name, train in block.trains.items()}
+        spikes = {name: _plain(train) for name, train in block.spike_trains.items()}
         silent = [p.name for p in self.network.populations if not p.neuron.spikes]
         return spikes | {name: np.zeros_like(spikes[name]) for name in silent}
 

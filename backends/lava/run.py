@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,7 @@ from snncompile.errors import BackendError
 from snncompile.ir.graph import IntegerNetwork, Progress
 from snncompile.ir.result import Result
 from snncompile.reference.simulate import check_spikes
+from snncompile.renamed import old_names
 
 PROGRESS = re.compile(rb"samples (\d+) of (\d+)")
 PYTHON_OPTIONS = ("-E", "-s", "-W", "ignore::UserWarning:multiprocessing.resource_tracker")
@@ -58,7 +59,7 @@ def run(
     return Result(outputs["spikes"])
 
 
-def trains(
+def spike_trains(
     network: IntegerNetwork,
     x: ArrayLike,
     *,
@@ -71,6 +72,10 @@ def trains(
         p.name: outputs[f"spikes.{p.name}"].reshape(*outputs["spikes"].shape[:2], p.size)
         for p in network.populations
     }
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__, trains="spike_trains")
 
 
 def run_folder(

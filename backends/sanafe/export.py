@@ -17,7 +17,7 @@ from snncompile.backends.energy.activity import Activity, record_one
 from snncompile.backends.energy.costs import resolve
 from snncompile.backends.sanafe import architecture
 from snncompile.backends.sanafe.network import Edges, Group, SanafeNetwork, translate
-from snncompile.backends.sanafe.run import input_trains, padded
+from snncompile.backends.sanafe.run import input_spike_trains, padded
 from snncompile.errors import UnsupportedError
 from snncompile.files import folder
 from snncompile.program import Program
@@ -66,11 +66,11 @@ def _check(found: SanafeNetwork) -> None:
 
 def _lines(found: SanafeNetwork, activity: Activity) -> Iterator[str]:
     yield "network:\n  name: snncompile\n  groups:\n"
-    trains = input_trains(activity, found.groups[0].size)
+    spike_trains = input_spike_trains(activity, found.groups[0].size)
     for group in found.groups:
         yield f"  - name: {group.name}\n    attributes: []\n    neurons:\n"
         for i in range(group.size):
-            yield f"    - {i}: {{{_attributes(group, i, trains)}}}\n"
+            yield f"    - {i}: {{{_attributes(group, i, spike_trains)}}}\n"
     yield "  edges:\n"
     for edges in found.edges:
         yield from _edges(edges)
@@ -87,9 +87,9 @@ def _lines(found: SanafeNetwork, activity: Activity) -> Iterator[str]:
             yield f"- {group.name}.{i}: {{{where}, {units}}}\n"
 
 
-def _attributes(group: Group, i: int, trains: list[list[bool]]) -> str:
+def _attributes(group: Group, i: int, spike_trains: list[list[bool]]) -> str:
     if group.bias is None:
-        return f"spikes: [{', '.join(str(int(s)) for s in trains[i])}]"
+        return f"spikes: [{', '.join(str(int(s)) for s in spike_trains[i])}]"
     values: dict[str, Any] = {
         name: value if isinstance(value, str) else float(np.broadcast_to(value, group.size)[i])
         for name, value in group.attributes.items()

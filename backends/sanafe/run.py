@@ -120,11 +120,11 @@ def build(
 
 def _groups(found: SanafeNetwork, net: Any, cores: list[Any], activity: Activity) -> dict[str, Any]:
     source, *populations = found.groups
-    trains = input_trains(activity, source.size)
+    spike_trains = input_spike_trains(activity, source.size)
     made = {source.name: net.create_neuron_group(source.name, source.size)}
     for i, neuron in enumerate(made[source.name]):
         unit = f"{architecture.INPUT}[{found.unit[i]}]"
-        neuron.set_attributes(soma_hw_name=unit, model_attributes={"spikes": trains[i]})
+        neuron.set_attributes(soma_hw_name=unit, model_attributes={"spikes": spike_trains[i]})
         neuron.map_to_core(cores[source.core[i]])
     for group in populations:
         shared = {k: v if isinstance(v, str) else float(v) for k, v in group.attributes.items()
@@ -140,14 +140,14 @@ def _groups(found: SanafeNetwork, net: Any, cores: list[Any], activity: Activity
     return made
 
 
-def input_trains(activity: Activity, inputs: int) -> list[list[bool]]:
+def input_spike_trains(activity: Activity, inputs: int) -> list[list[bool]]:
     """Return the spike train of each input neuron."""
     spiked = np.zeros((inputs, len(activity.step_start) - 1), bool)
     step = np.repeat(np.arange(spiked.shape[1]), np.diff(activity.step_start))
     own = activity.neuron < inputs
     spiked[activity.neuron[own], step[own]] = True
-    trains: list[list[bool]] = spiked.tolist()
-    return trains
+    spike_trains: list[list[bool]] = spiked.tolist()
+    return spike_trains
 
 
 def _set_biases(

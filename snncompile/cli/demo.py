@@ -89,8 +89,8 @@ def run(say: Say) -> Demo:
     program = compile(network, chip="loihi2", calibration=x[:128])
     environment.install(say)
     say(f"running {TEST} test digits through the reference and through Lava")
-    wanted = load("backends", "reference").trains(program.network, test)
-    got = load("backends", "lava").trains(program.network, test)
+    wanted = load("backends", "reference").spike_trains(program.network, test)
+    got = load("backends", "lava").spike_trains(program.network, test)
     accuracy = {
         "float": network.run(test).accuracy(truth),
         "integer": _accuracy(wanted[program.network.output], truth),
@@ -98,7 +98,7 @@ def run(say: Say) -> Demo:
     }
     runs = {
         "library": load("natives", "torch")(module, test, network),
-        "float": load("backends", "reference").trains(network, test),
+        "float": load("backends", "reference").spike_trains(network, test),
         "integer": wanted,
         "lava": got,
     }

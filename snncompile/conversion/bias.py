@@ -14,7 +14,7 @@ from torch import Tensor
 
 from snncompile.arrays import Floats
 from snncompile.conversion.ann import Layer
-from snncompile.conversion.layerwise import Trains, drives, needed, sent, shown
+from snncompile.conversion.layerwise import SpikeTrains, drives, needed, sent, shown
 from snncompile.ir.graph import Network, Population
 
 SAMPLES = 128, 32
@@ -42,25 +42,25 @@ def calibrated(
     assert coding is not None
     most, least = SAMPLES
     x = x[: min(most, max(least, SAMPLE_STEPS // coding.steps))]
-    trains = shown(network, x)
+    spike_trains = shown(network, x)
     made: dict[str, Population] = {}
     for i, layer in enumerate(layers):
         population = network.population(layer.name)
         target = wanted[layer.name][: len(x)].flatten(1)
-        new, train = _layer(network, population, trains, target)
-        made[layer.name], trains[layer.name] = new, train
-        trains = needed(trains, layers[i + 1 :])
+        new, train = _layer(network, population, spike_trains, target)
+        made[layer.name], spike_trains[layer.name] = new, train
+        spike_trains = needed(spike_trains, layers[i + 1 :])
     populations = tuple(made[p.name] for p in network.populations)
     note = f"convert: biases calibrated on {len(x)} samples"
     return replace(network, populations=populations, notes=(*network.notes, note))
 
 
 def _layer(
-    network: Network, population: Population, trains: Trains, target: Tensor
+    network: Network, population: Population, spike_trains: SpikeTrains, target: Tensor
 ) -> tuple[Population, Tensor]:
     """Return the population with its bias, and what it then sends."""
     into = drives(network, population.name)
-    train = sent(population, into, trains)
+    train = sent(population, into, spike_trains)
     for _ in range(ROUNDS):
         if population.neuron.spikes:
             got = train.float().mean(dim=1)
@@ -69,7 +69,7 @@ def _layer(
         missing = _per_channel((target - got).mean(dim=0).double().numpy(), population)
         bias = population.neuron.bias + missing  # type: ignore[attr-defined]
         population = replace(population, neuron=replace(population.neuron, bias=bias))  # type: ignore[call-arg]
-        train = sent(population, into, trains)
+        train = sent(population, into, spike_trains)
     return population, train
 
 

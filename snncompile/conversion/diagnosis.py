@@ -94,11 +94,11 @@ def _said(conversion: Conversion, graph: Graph, x: NDArray[np.float64]) -> dict[
     """Return what the spikes of each rectified layer stand for, (samples, size)."""
     shown = check_input(graph, conversion.network.input.present(x), np.int32)
     said: dict[str, list[Tensor]] = {}
-    for trains in batches(graph, shown):
+    for spike_trains in batches(graph, shown):
         for layer in conversion.ann.rectified:
             neuron = conversion.network.population(layer.name).neuron
             assert isinstance(neuron, FloatNeuron)
-            share = neuron.decode(trains[layer.name].double())
+            share = neuron.decode(spike_trains[layer.name].double())
             scale = torch.tensor(layer.per_neuron(conversion.scales[layer.name]))
             said.setdefault(layer.name, []).append(share * scale)
     return {name: torch.cat(parts) for name, parts in said.items()}

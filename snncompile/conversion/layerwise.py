@@ -18,12 +18,12 @@ BATCH_BYTES = 2**27
 
 Drives = list[tuple[str, Apply]]
 """What brings input to a population: source and synapses."""
-Trains = dict[str, Tensor]
+SpikeTrains = dict[str, Tensor]
 """Outputs of sources, each (samples, steps, size)."""
 
 
-def shown(network: Network, x: NDArray[np.float64]) -> Trains:
-    """Return what the network is shown of samples, as the first of its trains."""
+def shown(network: Network, x: NDArray[np.float64]) -> SpikeTrains:
+    """Return what the network is shown of samples, as the first of its spike trains."""
     coding = network.input.coding
     assert coding is not None
     values = network.input.present(x).reshape(-1, coding.steps, network.input.size)
@@ -39,19 +39,19 @@ def drives(network: Network, name: str) -> Drives:
     return made
 
 
-def arriving(population: Population, into: Drives, trains: Trains) -> Iterator[Tensor]:
+def arriving(population: Population, into: Drives, spike_trains: SpikeTrains) -> Iterator[Tensor]:
     """Yield the input of a population, (some samples, steps, size), in the order of the samples."""
-    train = next(iter(trains.values()))
+    train = next(iter(spike_trains.values()))
     size = max(1, BATCH_BYTES // (4 * train.shape[1] * population.size))
     for start in range(0, len(train), size):
         part = slice(start, start + size)
-        yield sum((apply(trains[source][part]) for source, apply in into), torch.zeros(()))
+        yield sum((apply(spike_trains[source][part]) for source, apply in into), torch.zeros(()))
 
 
-def sent(population: Population, into: Drives, trains: Trains) -> Tensor:
+def sent(population: Population, into: Drives, spike_trains: SpikeTrains) -> Tensor:
     """Return what a population sends: int8 if it spikes, float32 if not."""
     parts = []
-    for drive in arriving(population, into, trains):
+    for drive in arriving(population, into, spike_trains):
         neuron = population.neuron.bind(lambda a: torch.tensor(a, dtype=torch.float32))
         state = neuron.begin(torch.zeros_like(drive[:, 0]))
         outputs = []
@@ -62,7 +62,7 @@ def sent(population: Population, into: Drives, trains: Trains) -> Tensor:
     return torch.cat(parts)
 
 
-def needed(trains: Trains, layers: tuple[Layer, ...]) -> Trains:
-    """Return the trains that layers still read."""
+def needed(spike_trains: SpikeTrains, layers: tuple[Layer, ...]) -> SpikeTrains:
+    """Return the spike trains that layers still read."""
     sources = {term.source for layer in layers for term in layer.terms}
-    return {name: train for name, train in trains.items() if name in sources}
+    return {name: train for name, train in spike_trains.items() if name in sources}

@@ -49,19 +49,19 @@ class SpikeTrains(Percentile):
             x: calibration samples.
         """
         network = build(scales)
-        trains = shown(network, x[: _samples(network)])
+        spike_trains = shown(network, x[: _samples(network)])
         for i, layer in enumerate(layers):
             population, into = network.population(layer.name), drives(network, layer.name)
             bias = torch.tensor(layer.bias / layer.per_neuron(scales[layer.name]))
-            arrived = torch.cat([part + bias for part in arriving(population, into, trains)])
+            arrived = torch.cat([part + bias for part in arriving(population, into, spike_trains)])
             steps = arrived.clamp(min=0).reshape(-1, *layer.shape)
             largest = self.of(replace(layer, cap=inf), steps, levels=1)  # in thresholds so far
             own = np.minimum(scales[layer.name] * largest, layer.cap)
             scales = scales | {layer.name: own}
             network = build(scales)
             population, into = network.population(layer.name), drives(network, layer.name)
-            trains[layer.name] = sent(population, into, trains)
-            trains = needed(trains, layers[i + 1 :])
+            spike_trains[layer.name] = sent(population, into, spike_trains)
+            spike_trains = needed(spike_trains, layers[i + 1 :])
         return scales
 
 

@@ -212,13 +212,13 @@ class FloatNeuron(Neuron):
             bias = limit(formats.bias_mantissa) << limit(formats.bias_exponent)
             return np.minimum(scale, bias / np.abs(getattr(self, "bias", 0.0)))
 
-    def decode(self, trains: Any) -> Any:
+    def decode(self, spike_trains: Any) -> Any:
         """Return the share of the scale that its spikes stand for, (samples, n).
 
         Args:
-            trains: what it sends, tensor or array of floats, shape (samples, steps, n).
+            spike_trains: what it sends, tensor or array of floats, shape (samples, steps, n).
         """
-        return trains.mean(1)
+        return spike_trains.mean(1)
 
     @property
     def largest_share(self) -> float:

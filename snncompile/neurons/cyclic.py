@@ -72,14 +72,14 @@ class Cyclic(FloatNeuron):
         convert.check_steps("start", self.start)
         _check_once(self.once)
 
-    def emitted(self, trains: Any) -> Any:
+    def emitted(self, spike_trains: Any) -> Any:
         """Return what is sent in the first cycle's steps of emitting, (samples, window, n)."""
         first = int(self.start.max()) + int(self.window.max())
-        return trains[:, first : first + int(self.window.max())]
+        return spike_trains[:, first : first + int(self.window.max())]
 
-    def decode(self, trains: Any) -> Any:
+    def decode(self, spike_trains: Any) -> Any:
         """Return the spikes per step of emitting; see `FloatNeuron.decode`."""
-        return self.emitted(trains).sum(1) / int(self.window.max())
+        return self.emitted(spike_trains).sum(1) / int(self.window.max())
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerCyclic:
         """Return the integer neuron; see `FloatNeuron.quantize`."""

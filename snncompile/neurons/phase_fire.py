@@ -57,9 +57,9 @@ class PhaseFire(Cyclic):
         """
         return np.asarray(np.maximum(self.threshold * 2.0**self.window, drive))
 
-    def decode(self, trains: Any) -> Any:
+    def decode(self, spike_trains: Any) -> Any:
         """Return the number between 0 and 1 whose digits are sent; see `FloatNeuron.decode`."""
-        digits = self.emitted(trains)
+        digits = self.emitted(spike_trains)
         return sum(digits[:, i] * 0.5 ** (i + 1) for i in range(digits.shape[1]))
 
     @property

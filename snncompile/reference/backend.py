@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from snncompile.ir.graph import Graph, Progress
 from snncompile.ir.result import Result
 from snncompile.reference.simulate import batches, check_spikes, run_integer
+from snncompile.renamed import old_names
 
 if TYPE_CHECKING:
     from snncompile.program import Program
@@ -26,7 +27,7 @@ def run(
     return run_integer(program.network, x, progress=progress)
 
 
-def trains(
+def spike_trains(
     network: Graph,
     x: ArrayLike,
     *,
@@ -50,6 +51,10 @@ def trains(
         p.name: _plain(np.concatenate([part[p.name].numpy() for part in parts]))
         for p in network.populations
     }
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__, trains="spike_trains")
 
 
 def _plain(train: NDArray[Any]) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from snncompile.reference.fast.layout import Layouts, layouts, order, turned
 from snncompile.reference.fast.projections import ways
 from snncompile.reference.synapses import arriving_bound, bind
 
-Trains = dict[str, Tensor]
+SpikeTrains = dict[str, Tensor]
 """Output of the input and of each population, shape (samples, steps, size)."""
 Watch = Callable[[str, int, tuple[Tensor, ...]], None]
 """Called with (population, time step, its states) after each time step."""
@@ -35,9 +35,9 @@ class Session:
     """Done so far."""
     states: dict[str, Any] = field(default_factory=dict)
     """After the last step, by population."""
-    tails: Trains = field(default_factory=dict)
+    tails: SpikeTrains = field(default_factory=dict)
     """The last outputs, as many steps as projections delay them; in the layout they are kept in."""
-    charged: Trains = field(default_factory=dict)
+    charged: SpikeTrains = field(default_factory=dict)
     """Where potentials were not zero after the steps done last, if that is asked for."""
 
 
@@ -114,7 +114,7 @@ class Runner:
         kept = compiled.kept_type(population.neuron, population.neuron.payload)
         return int(np.dtype(kept).itemsize * population.size)
 
-    def run(self, session: Session, x: Tensor, keep: Collection[str]) -> Trains:
+    def run(self, session: Session, x: Tensor, keep: Collection[str]) -> SpikeTrains:
         """Run the next time steps of a batch; return what is to be kept, in its own order.
 
         Args:
@@ -132,7 +132,7 @@ class Runner:
                 chunk.run_slow(names[0])
         kept = {name: chunk.output(name) for name in keep}
         for name, before in self.before.items():
-            session.tails[name] = chunk.trains[name][:, -before:].clone()
+            session.tails[name] = chunk.spike_trains[name][:, -before:].clone()
         session.steps += x.shape[1]
         session.charged = chunk.charged
         return kept
@@ -144,10 +144,10 @@ class _Chunk:
     def __init__(self, runner: Runner, session: Session, x: Tensor) -> None:
         self.runner, self.session, self.network = runner, session, runner.network
         self.x, self.steps = x, x.shape[1]
-        self.trains: Trains = {}
+        self.spike_trains: SpikeTrains = {}
         """Outputs in their layouts, with the steps remembered before."""
-        self.charged: Trains = {}
-        self._own_order: Trains = {}
+        self.charged: SpikeTrains = {}
+        self._own_order: SpikeTrains = {}
         source = self.network.input.name
         kept = x
         if runner.fast:
@@ -156,7 +156,7 @@ class _Chunk:
         train = self._with_tail(source, kept.shape[2], kept.dtype) if self._before(source) else kept
         if train is not kept:
             train[:, self._before(source) :] = kept
-        self.trains[source] = train
+        self.spike_trains[source] = train
 
     def _before(self, name: str) -> int:
         return self.runner.before.get(name, 0)
@@ -186,7 +186,7 @@ class _Chunk:
         """Return an output with what is remembered, in the population's own order."""
         if name not in self._own_order:
             channels = self.runner.layouts.get(name, 1)
-            self._own_order[name] = turned(self.trains[name], channels, 1)
+            self._own_order[name] = turned(self.spike_trains[name], channels, 1)
         return self._own_order[name]
 
     def _delayed(self, projection: Projection, train: Tensor) -> Tensor:
@@ -213,7 +213,7 @@ class _Chunk:
         noted = torch.empty((samples, self.steps, population.size), dtype=torch.uint8)
         fast = self.runner.fast[name]
         fast.run(arriving, out.numpy(), before, states[name], listens, tell, noted.numpy())
-        self.trains[name] = out
+        self.spike_trains[name] = out
         if self.runner.charged:
             self.charged[name] = turned(noted, self.runner.layouts[name], 1)
 
@@ -229,7 +229,7 @@ class _Chunk:
 
     def _bytes(self, projection: Projection) -> Tensor:
         """Return what the source sends in the type that the ways take."""
-        train = self.trains[projection.source]
+        train = self.spike_trains[projection.source]
         dtype = _torch(compiled.kept_type(None, self.network.payload(projection.source)))
         return train.view(dtype) if train.dtype == torch.bool else train.to(dtype)
 
@@ -246,8 +246,8 @@ class _Chunk:
         for step in range(self.steps):
             state, output = neuron.step(state, drive[..., step, :])
             if step == 0:
-                self.trains[name] = self._with_tail(name, output.shape[-1], output.dtype)
-            self.trains[name][:, self._before(name) + step] = output
+                self.spike_trains[name] = self._with_tail(name, output.shape[-1], output.dtype)
+            self.spike_trains[name][:, self._before(name) + step] = output
             self._after(name, step, state)
         self.session.states[name] = state
 
@@ -259,15 +259,15 @@ class _Chunk:
         for name in names:
             neuron = self.runner.neurons[name]
             _, output = neuron.step(state[name], drive[name][..., 0, :])
-            self.trains[name] = self._with_tail(name, output.shape[-1], output.dtype)
+            self.spike_trains[name] = self._with_tail(name, output.shape[-1], output.dtype)
         for step in range(self.steps):
             for name in names:
                 neuron, x = self.runner.neurons[name], drive[name][..., step, :]
                 for p in inside[name]:
-                    sent = self._delayed(p, self.trains[p.source])[:, step]
+                    sent = self._delayed(p, self.spike_trains[p.source])[:, step]
                     of_port(neuron, x, self.network.port(p)).add_(self.runner.synapses[id(p)](sent))
                 state[name], output = neuron.step(state[name], x)
-                self.trains[name][:, self._before(name) + step] = output
+                self.spike_trains[name][:, self._before(name) + step] = output
                 self._after(name, step, state[name])
         self.session.states |= state
 
@@ -296,7 +296,7 @@ class _Chunk:
         shape = torch.Size((self.session.samples, self.steps, population.size))
         total = silence(population.neuron, shape, self.runner.exact, self.runner.device)
         for p in self.network.into(name):
-            if p.source in self.trains:
+            if p.source in self.spike_trains:
                 sent = self._delayed(p, self._whole(p.source))
                 part = of_port(population.neuron, total, self.network.port(p))
                 part += self.runner.synapses[id(p)](sent)

@@ -21,7 +21,7 @@ from snncompile.errors import InputError
 from snncompile.ir.graph import Graph, IntegerNetwork, Network, Population, Progress
 from snncompile.ir.result import Result
 from snncompile.neurons.base import BINARY, IntegerNeuron, Interval
-from snncompile.reference.runner import Runner, Session, Trains, Watch, of_port, silence, start
+from snncompile.reference.runner import Runner, Session, SpikeTrains, Watch, of_port, silence, start
 from snncompile.reference.synapses import Apply
 
 MEMORY_BYTES = 256 * 2**20
@@ -64,9 +64,9 @@ class Block:
     first_step: int
     last: bool
     """Whether the samples end with it."""
-    trains: Trains
+    spike_trains: SpikeTrains
     """Output of the input and of each population, shape (samples, steps, size)."""
-    charged: Trains
+    charged: SpikeTrains
     """1 where a potential is not zero after a step, in the same shape; empty if not asked for."""
 
 
@@ -79,7 +79,7 @@ def batches(
     keep: Collection[str] | None = None,
     device: str | None = None,
     fast: bool | None = None,
-) -> Iterator[Trains]:
+) -> Iterator[SpikeTrains]:
     """Yield the output of every population for one batch of samples after the other.
 
     A batch takes as many samples as memory allows; where one is too long, it runs some time steps
@@ -100,9 +100,9 @@ def batches(
     fast = work >= COMPILE_FROM if fast is None else fast
     runner = Runner(network, watch, fast=fast, device=device)
     names = _names(network) if keep is None else keep
-    parts: list[Trains] = []
+    parts: list[SpikeTrains] = []
     for block in _blocks(runner, x, names, (samples, steps), progress):
-        parts.append(block.trains)
+        parts.append(block.spike_trains)
         if block.last:
             yield {name: _joined([part[name] for part in parts]) for name in names}
             parts = []
@@ -150,9 +150,11 @@ def _blocks(
         for now in range(0, steps, length):
             some = np.ascontiguousarray(batch[:, now : now + length])
             given = torch.from_numpy(some.reshape(*some.shape[:2], -1)).to(runner.device)
-            trains = {n: train.cpu() for n, train in runner.run(session, given, names).items()}
+            spike_trains = {
+                n: train.cpu() for n, train in runner.run(session, given, names).items()
+            }
             charged = {n: marks.cpu() for n, marks in session.charged.items()}
-            yield Block(first, now, now + length >= steps, trains, charged)
+            yield Block(first, now, now + length >= steps, spike_trains, charged)
         if progress:
             progress(min(first + size, samples), samples)
 

@@ -9,13 +9,13 @@ def lying_lava(monkeypatch):
     from snncompile.backends.lava import run as lava
     from snncompile.reference import backend as reference
 
-    def trains(network, x, *, progress=None, timeout_s=None):
-        found = reference.trains(network, x)
+    def spike_trains(network, x, *, progress=None, timeout_s=None):
+        found = reference.spike_trains(network, x)
         wrong = found[network.output].copy()
         wrong[1, 4, 2] ^= 1
         return found | {network.output: wrong}
 
-    monkeypatch.setattr(lava, "trains", trains)
+    monkeypatch.setattr(lava, "spike_trains", spike_trains)
 
 
 @pytest.mark.usefixtures("build", "lying_lava")

@@ -8,7 +8,7 @@ import pytest
 from networks import LOIHI2, design
 
 import snncompile
-from snncompile.backends.lava.run import trains
+from snncompile.backends.lava.run import spike_trains
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.timing.retime import Retime
 from snncompile.reference.simulate import batches, check_spikes
@@ -25,7 +25,7 @@ def test_ten_images_equal_the_reference_spike_for_spike(lava, shared):
     shown = made.input.present(images[:IMAGES])
     network = Quantize()(Retime()(design(made, LOIHI2, shown[:8]))).network
     (wanted,) = batches(network, check_spikes(network, shown))
-    found = trains(network, shown, timeout_s=LIMIT_S)
+    found = spike_trains(network, shown, timeout_s=LIMIT_S)
     assert {p.name for p in network.populations} == set(found)
     for population in network.populations:
         expected = wanted[population.name].numpy()

@@ -22,12 +22,12 @@ STEPS = 40
 def inputs(network, x) -> dict[str, torch.Tensor]:
     """Return what arrives at each layer in each time step, over the threshold of 1."""
     shown = network.input.present(x)
-    (trains,) = batches(network, shown)
-    trains = {"input": torch.tensor(shown).double().flatten(2), **trains}
+    (spike_trains,) = batches(network, shown)
+    spike_trains = {"input": torch.tensor(shown).double().flatten(2), **spike_trains}
     found = {}
     for p in network.populations[:-1]:
         found[p.name] = torch.tensor(p.neuron.bias) + sum(
-            trains[q.source].double()
+            spike_trains[q.source].double()
             @ torch.tensor(q.synapses.wiring.matrix(q.synapses.weight).toarray()).T
             for q in network.into(p.name)
         )

@@ -12,7 +12,7 @@ from snncompile.files.npz import read_npz
 from snncompile.files.spikes import read_spikes
 from snncompile.hwmodels import chips
 from snncompile.program import Program
-from snncompile.reference.backend import trains
+from snncompile.reference.backend import spike_trains
 from snncompile.verification import POTENTIAL_TOLERANCE
 
 SAVED = Path(__file__).parent.parent / "saved"
@@ -25,7 +25,7 @@ def test_an_older_file_sends_what_it_sent(folder):
     saved = snncompile.load(path)
     network = saved.network if isinstance(saved, Program) else saved
     x = read_spikes(path.with_name(f"{path.name}_x.npz"), network)
-    sends = trains(network, x.x)
+    sends = spike_trains(network, x.x)
     wanted = read_npz(path.with_name(f"{path.name}_sends.npz"))
     assert list(sends) == list(wanted)
     assert x.label.tolist() == list(range(len(x.x)))

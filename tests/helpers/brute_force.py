@@ -23,7 +23,7 @@ def events(program, x):
     """
     network, mapping = program.network, program.mapping
     (found,) = batches(network, check_spikes(network, x))
-    trains = {name: train[0].numpy() for name, train in found.items()}
+    spike_trains = {name: train[0].numpy() for name, train in found.items()}
     steps = len(x[0]) + max(p.phase for p in network.populations)
     found = defaultdict(lambda: [Counter() for _ in range(steps)])
     messages = [[] for _ in range(steps)]
@@ -31,7 +31,7 @@ def events(program, x):
     where = {p.name: mapping.cores_of(p).tolist() for p in network.populations}
     columns = program.chip.mesh.tile_columns.whole
     sites = {site.core: site for site in mapping.sites} | {-1: HOST}
-    for name, own, i in spikes_of(network, trains):
+    for name, own, i in spikes_of(network, spike_trains):
         now = network.phase(name) + own
         home = -1 if name == "input" else where[name][i]
         sender = found[home, name][now]
@@ -50,15 +50,15 @@ def events(program, x):
             due = now + p.delay
             if due < network.phase(p.target) + len(x[0]):
                 hit[due] |= {(p.target, t) for t in reached(p, i)}
-    neurons(program, x, trains, hit, where, found)
+    neurons(program, x, spike_trains, hit, where, found)
     return found, messages
 
 
-def spikes_of(network, trains):
+def spikes_of(network, spike_trains):
     """Yield (sender, own step, neuron) of each spike, by sender and neuron within a step."""
     for name in ("input", *(p.name for p in network.populations)):
         if name == "input" or network.population(name).neuron.spikes:
-            for own, i in np.argwhere(trains[name]).tolist():
+            for own, i in np.argwhere(spike_trains[name]).tolist():
                 yield name, own, i
 
 
@@ -92,7 +92,7 @@ def travel(a: Site, b: Site, columns: int, sender) -> None:
         )
 
 
-def neurons(program, x, trains, hit, where, found) -> None:
+def neurons(program, x, spike_trains, hit, where, found) -> None:
     """Count the neurons of every core in every step."""
     network, length = program.network, len(x[0])
     for p in network.populations:
@@ -104,7 +104,7 @@ def neurons(program, x, trains, hit, where, found) -> None:
                 events["neuron_mapped"] += each
                 events["neuron_active" if active else "neuron_inactive"] += each
                 own = now - p.phase
-                fires = 0 <= own < length and p.neuron.spikes and trains[p.name][own][i] != 0
+                fires = 0 <= own < length and p.neuron.spikes and spike_trains[p.name][own][i] != 0
                 bias = np.broadcast_to(getattr(p.neuron, "bias_mantissa", 0), p.size)[i] != 0
                 biased = 0 <= own < length and bias
                 events["written"] += each * bool(active or fires or biased)

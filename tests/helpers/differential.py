@@ -76,12 +76,12 @@ def network(seed: int, number: int, frame: Frame) -> IntegerNetwork:
 
 def fits(network: IntegerNetwork, x: np.ndarray) -> bool:
     """Whether all sums of weights are within what Lava computes with, for this input."""
-    (trains,) = batches(network, check_spikes(network, x))
+    (spike_trains,) = batches(network, check_spikes(network, x))
     arriving: dict[tuple[str, str | None], int] = defaultdict(int)
     for p in network.projections:
         synapses = p.synapses
         weight = np.abs(synapses.wiring.matrix(synapses.weight.astype(np.int64)))
-        sent = np.abs(trains[p.source].numpy().astype(np.int64)).reshape(-1, weight.shape[1])
+        sent = np.abs(spike_trains[p.source].numpy().astype(np.int64)).reshape(-1, weight.shape[1])
         largest = int((sent @ weight.T).max(initial=0))
         if largest >= LAVA_LIMIT:
             return False

@@ -15,9 +15,9 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def run_with_states(network: IntegerNetwork, x: ArrayLike) -> tuple[Arrays, Arrays]:
-    """Return outputs as `trains` does, and the states of all neurons, called "population.state".
+    """Return outputs as `spike_trains` does, and the states of all neurons, called "population.state".
 
-    Each has the shape (samples, steps, size). Several times slower than `trains`.
+    Each has the shape (samples, steps, size). Several times slower than `spike_trains`.
     """
     outputs = run_folder(network, x, ["--all", "--states"])
     return _select(outputs, "spikes."), _select(outputs, "state.")

@@ -26,7 +26,7 @@ from snncompile.neurons.base import Interval
 from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.readout import Readout
 from snncompile.program import Program
-from snncompile.reference.backend import trains
+from snncompile.reference.backend import spike_trains
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import dense, integer_dense
@@ -151,7 +151,7 @@ def _write(path: Path, saved: Network | IntegerNetwork | Program, x: np.ndarray)
     saved.save(path)
     network = saved.network if isinstance(saved, Program) else saved
     write_spikes(path.with_name(f"{path.name}_x.npz"), Spikes(x, np.arange(len(x))))
-    write_npz(path.with_name(f"{path.name}_sends.npz"), trains(network, x), compress=True)
+    write_npz(path.with_name(f"{path.name}_sends.npz"), spike_trains(network, x), compress=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import LOIHI2, TOY, chain, design, integer_chain, spikes
 
-from snncompile.backends.energy.activity import from_trains
+from snncompile.backends.energy.activity import from_spike_trains
 from snncompile.backends.energy.counts import chip_machine, count
 from snncompile.backends.energy.events import COLUMN
 from snncompile.compiler import compile
@@ -300,12 +300,14 @@ def test_compiles_where_spikes_have_payloads_only():
 def test_estimates_count_a_negative_spike_as_a_spike():
     network = integer_chain(3, 2, 1, neuron=IntegerSignedIntegrateFire(1))
     program = compile(network, chip="toy")
-    trains = {
+    spike_trains = {
         "input": torch.ones((1, 4, 3), dtype=torch.uint8),
         "a": torch.tensor([[[1, 1], [-1, 1], [-1, -1], [0, 0]]]),
         "b": torch.tensor([[[1], [-1], [0], [-1]]]),
     }
     machine = chip_machine(program)
-    events = count(machine, from_trains(program.network, trains)).events[..., COLUMN["spike"]]
+    events = count(machine, from_spike_trains(program.network, spike_trains)).events[
+        ..., COLUMN["spike"]
+    ]
     fired = dict(zip(machine.layout.parts, events.sum(axis=0), strict=True))
     assert {part.layer: n for part, n in fired.items()} == {"a": 6, "b": 3, "input": 0}

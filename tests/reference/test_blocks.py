@@ -11,10 +11,10 @@ from snncompile.reference.simulate import batches, blocks
 
 
 def joined(parts, samples: int):
-    """Return {name: array (samples, steps, size)} of the trains or marks of blocks."""
+    """Return {name: array (samples, steps, size)} of the spike trains or marks of blocks."""
     rows = {}
-    for first_sample, trains in parts:
-        for name, train in trains.items():
+    for first_sample, spike_trains in parts:
+        for name, train in spike_trains.items():
             rows.setdefault(name, {}).setdefault(first_sample, []).append(train.numpy())
     whole = {
         name: np.concatenate([np.concatenate(found[first], axis=1) for first in sorted(found)])
@@ -32,8 +32,8 @@ def watched(network, x):
         neuron = network.population(name).neuron
         seen.setdefault(name, []).append(states[neuron.states.index(neuron.potential)] != 0)
 
-    (trains,) = batches(network, x, watch=watch, fast=False)
-    return trains, {name: torch.stack(marks, 1).numpy() for name, marks in seen.items()}
+    (spike_trains,) = batches(network, x, watch=watch, fast=False)
+    return spike_trains, {name: torch.stack(marks, 1).numpy() for name, marks in seen.items()}
 
 
 @settings(max_examples=25, deadline=None)
@@ -47,9 +47,9 @@ def test_blocks_of_any_size(seed, samples, steps, most):
     network = random_integer_network(seed)
     x = spikes(network, samples, steps, seed)
     found = list(blocks(network, x, most=most, charged=True))
-    trains, charged = watched(network, x)
-    for name, train in joined([(b.first_sample, b.trains) for b in found], samples).items():
-        assert (train == trains[name].numpy()).all(), name
+    spike_trains, charged = watched(network, x)
+    for name, train in joined([(b.first_sample, b.spike_trains) for b in found], samples).items():
+        assert (train == spike_trains[name].numpy()).all(), name
     marks = joined([(b.first_sample, b.charged) for b in found], samples)
     assert set(marks) == set(charged)
     for name, mark in marks.items():

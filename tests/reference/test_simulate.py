@@ -25,7 +25,7 @@ from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.readout import Readout
 from snncompile.passes.timing.retime import Retime
 from snncompile.reference import simulate
-from snncompile.reference.backend import trains
+from snncompile.reference.backend import spike_trains
 from snncompile.reference.runner import Runner
 from snncompile.reference.simulate import batches, check_spikes, replay
 from snncompile.reference.synapses import bind
@@ -208,9 +208,9 @@ def test_watch_sees_every_population_in_every_step(seed):
                 assert not (p.neuron.reset == "hard" and (states[-1] > threshold).any())
 
 
-def test_trains_are_plain_arrays():
+def test_spike_trains_are_plain_arrays():
     network = integer_chain(2, 3, 1)
-    found = trains(network, spikes(network, 2, 4))
+    found = spike_trains(network, spikes(network, 2, 4))
     assert {name: (t.dtype, t.shape) for name, t in found.items()} == {
         "a": (np.uint8, (2, 4, 3)),
         "b": (np.uint8, (2, 4, 1)),

@@ -16,7 +16,7 @@ from snncompile.frontends.torch.verify_import import batches, run_module
 from snncompile.ir.graph import Network
 
 
-def trains(module: nn.Module, x: NDArray[Any], network: Network) -> dict[str, NDArray[Any]]:
+def spike_trains(module: nn.Module, x: NDArray[Any], network: Network) -> dict[str, NDArray[Any]]:
     """Return the outputs of the module's neuron layers in float64, as `from_torch` compares them.
 
     Args:

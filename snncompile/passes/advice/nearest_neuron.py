@@ -14,7 +14,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, Population
 from snncompile.neurons.base import Neuron
 from snncompile.neurons.resets import MEANING
-from snncompile.reference.backend import trains
+from snncompile.reference.backend import spike_trains
 
 SAMPLES = 16
 """Of the calibration data, to see what another reset changes."""
@@ -65,8 +65,10 @@ def _cost(
     if data is None:
         return f"{text}; give calibration data to see what it would change in this network"
     some = data[:SAMPLES]
-    before = trains(network, some)[population.name]
-    after = trains(_with(network, population.neuron.kind, nearest.kind), some)[population.name]
+    before = spike_trains(network, some)[population.name]
+    after = spike_trains(_with(network, population.neuron.kind, nearest.kind), some)[
+        population.name
+    ]
     differ = int(np.count_nonzero(before != after))
     return (
         f"{text}; in this network it would change {differ:,} of the {before.size:,} outputs of"

@@ -49,9 +49,9 @@ def rates(network: IntegerNetwork, calibration: NDArray[np.uint8] | None) -> Rat
         return {p.name: np.ones(p.size) for p in network.populations}
     total = {p.name: np.zeros(p.size) for p in network.populations}
     samples = calibration[:SAMPLES]
-    for trains in batches(network, samples):
+    for spike_trains in batches(network, samples):
         for name in total:
-            total[name] += (trains[name] != 0).sum(dim=(0, 1)).numpy()
+            total[name] += (spike_trains[name] != 0).sum(dim=(0, 1)).numpy()
     count = samples.shape[0] * samples.shape[1]
     return {name: spikes / count for name, spikes in total.items()}
 

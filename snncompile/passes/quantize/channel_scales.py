@@ -16,7 +16,7 @@ from snncompile.neurons.base import BINARY, FloatNeuron
 from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.passes.analysis import number_ranges as formats
 from snncompile.passes.quantize.adaptive_rounding import compensated, nearest
-from snncompile.reference.runner import Trains
+from snncompile.reference.runner import SpikeTrains
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import IntegerSynapses, Synapses
 from snncompile.synapses.compose import composed
@@ -82,7 +82,7 @@ def candidates(
     population: Population,
     chip: Chip,
     bits: tuple[int, ...],
-    trains: Trains | None,
+    spike_trains: SpikeTrains | None,
 ) -> Iterator[ChannelScale]:
     """Yield scales from large to small, each with the exponents that its weights then need.
 
@@ -91,7 +91,7 @@ def candidates(
         population: one of its populations.
         chip: whose numbers they are.
         bits: of each projection's weights.
-        trains: outputs of the float network.
+        spike_trains: outputs of the float network.
     """
     into = network.into(population.name)
     peaks = np.stack([_peaks(p, population) for p in into])
@@ -100,7 +100,7 @@ def candidates(
     main = int(np.argmax([p.synapses.wiring.synapses for p in into]))
     main_peaks = np.where(peaks[main] > 0, peaks[main], peaks.max(axis=0))
     tops, highest = [formats.top(b) for b in bits], chip.formats.weight_exponent_highest
-    shares = CUTTING if trains is not None and bits[main] <= FEW_BITS else SHARES
+    shares = CUTTING if spike_trains is not None and bits[main] <= FEW_BITS else SHARES
     with np.errstate(divide="ignore"):
         full = tops[main] * 64 / main_peaks
         most = min(tops) * 64 * 2.0**highest / peaks.max(axis=0)
@@ -118,7 +118,8 @@ def candidates(
         )
         tried = np.minimum(scale * shares[:, None], cap)
         errors = sum(
-            _power(trains, p.source) * _rounding(_units(p, population) / 64 / 2.0**e, tried, b)
+            _power(spike_trains, p.source)
+            * _rounding(_units(p, population) / 64 / 2.0**e, tried, b)
             for p, e, b in zip(into, exponents, bits, strict=True)
         )
         best = np.argmin(errors, axis=0)
@@ -195,9 +196,11 @@ def _per_channel(population: Population, values: Any) -> Floats:
     return np.asarray(wide.reshape(population.shape[0], -1).max(axis=1))
 
 
-def _power(trains: Trains | None, source: str) -> float:
+def _power(spike_trains: SpikeTrains | None, source: str) -> float:
     """Return the mean square of what a source sends; 1 if it is not known."""
-    return 1.0 if trains is None else float(trains[source].double().square().mean()) + 1e-9
+    return (
+        1.0 if spike_trains is None else float(spike_trains[source].double().square().mean()) + 1e-9
+    )
 
 
 def _rounding(units: Floats, scales: Floats, bits: int) -> Floats:
@@ -216,7 +219,7 @@ def integers(
     exponent: int,
     bits: int,
     size: int,
-    trains: Trains | None = None,
+    spike_trains: SpikeTrains | None = None,
 ) -> IntegerSynapses:
     """Return the weights of a projection as integers.
 
@@ -226,14 +229,14 @@ def integers(
         exponent: of the weights.
         bits: of a weight.
         size: of the target.
-        trains: outputs of the float network, if few bits are to be rounded by them.
+        spike_trains: outputs of the float network, if few bits are to be rounded by them.
     """
     assert isinstance(projection.synapses, Synapses)
     diagonal = Synapses(Scale(size, per_neuron=True), scale / 64 / 2.0**exponent)
     scaled = composed(diagonal, projection.synapses)
     top, step = formats.top(bits), weight_step(bits)
-    if trains is not None and bits <= FEW_BITS and isinstance(scaled.wiring, Convolution):
-        rates = trains[projection.source].double().mean(dim=1)
+    if spike_trains is not None and bits <= FEW_BITS and isinstance(scaled.wiring, Convolution):
+        rates = spike_trains[projection.source].double().mean(dim=1)
         rounded = compensated(scaled.wiring, scaled.weight / step, rates, top // step)
     else:
         rounded = nearest(scaled.weight / step, top // step)
@@ -261,7 +264,7 @@ def shift(
     population: Population,
     made: tuple[Projection, ...],
     scale: Floats,
-    trains: Trains,
+    spike_trains: SpikeTrains,
 ) -> Floats:
     """Return what rounded weights add to the input of each neuron on average, alike in a channel.
 
@@ -270,13 +273,13 @@ def shift(
         population: one of its populations.
         made: its projections as integers.
         scale: one per neuron.
-        trains: outputs of the float network.
+        spike_trains: outputs of the float network.
     """
     total = np.zeros(population.size)
     for old, new in zip(network.into(population.name), made, strict=True):
         assert isinstance(new.synapses, IntegerSynapses)
         real = Synapses(new.synapses.wiring, real_weight(new.synapses, scale / 64))
-        mean = trains[old.source].double().mean(dim=(0, 1))
+        mean = spike_trains[old.source].double().mean(dim=(0, 1))
         for synapses, sign in ((real, 1), (old.synapses, -1)):
             total += sign * bind(synapses, BINARY)(mean[None])[0].numpy()
     rows = total.reshape(population.shape[0], -1)

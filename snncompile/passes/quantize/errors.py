@@ -13,7 +13,7 @@ from snncompile.ir.graph import Network, Population, Projection
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron
 from snncompile.passes.quantize.channel_scales import real_weight
-from snncompile.reference.runner import Trains
+from snncompile.reference.runner import SpikeTrains
 from snncompile.reference.simulate import replay
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
@@ -29,7 +29,7 @@ def report(
     made: Made,
     scale: Any,
     clip: float,
-    trains: Trains | None,
+    spike_trains: SpikeTrains | None,
 ) -> QuantizedLayer:
     """Return the report of one population.
 
@@ -39,7 +39,7 @@ def report(
         made: the same as integers.
         scale: integer potential per float potential, one or one per neuron.
         clip: largest weight kept, as a share of the largest there is.
-        trains: outputs of the float network on the calibration data.
+        spike_trains: outputs of the float network on the calibration data.
     """
     new, projections = made
     return QuantizedLayer(
@@ -49,7 +49,7 @@ def report(
         clip=clip,
         weight_error=_weight_error(network, network.into(population.name), projections, scale),
         parameter_error=_parameter_error(population, new, scale),
-        output_error=_output_error(network, population, made, scale, trains),
+        output_error=_output_error(network, population, made, scale, spike_trains),
     )
 
 
@@ -89,10 +89,14 @@ def _parameter_error(old: Population, new: Population, scale: Any) -> dict[str, 
 
 
 def _output_error(
-    network: Network, population: Population, made: Made, scale: Any, trains: Trains | None
+    network: Network,
+    population: Population,
+    made: Made,
+    scale: Any,
+    spike_trains: SpikeTrains | None,
 ) -> float | None:
     """Return how far the outputs differ if every source fires as in the float network."""
-    if trains is None:
+    if spike_trains is None:
         return None
     new, projections = made
     brought = [
@@ -100,11 +104,11 @@ def _output_error(
             network.port(p),
             bind(p.synapses, network.payload(p.source)),
             network.own_delay(p),
-            _messages(network, p.source, trains),
+            _messages(network, p.source, spike_trains),
         )
         for p in projections
     ]
-    wanted = _messages(network, population.name, trains)
+    wanted = _messages(network, population.name, spike_trains)
     got = replay(new, brought, wanted.shape)
     if message_unit(network, population.name) > 1:
         return _relative(got.double(), wanted)
@@ -113,10 +117,10 @@ def _output_error(
     return _relative(got.double() / scale, wanted)
 
 
-def _messages(network: Network, name: str, trains: Trains) -> Tensor:
+def _messages(network: Network, name: str, spike_trains: SpikeTrains) -> Tensor:
     """Return what the float network sends as the integer one would send it."""
     unit = message_unit(network, name)
-    return trains[name] if unit == 1 else torch.round(trains[name] * unit)
+    return spike_trains[name] if unit == 1 else torch.round(spike_trains[name] * unit)
 
 
 def _relative(got: Tensor, wanted: Tensor) -> float:

@@ -33,7 +33,7 @@ from snncompile.passes.quantize.channel_scales import (
     shift,
 )
 from snncompile.passes.quantize.errors import Made, report, unit
-from snncompile.reference.runner import Trains
+from snncompile.reference.runner import SpikeTrains
 from snncompile.reference.simulate import batches
 from snncompile.synapses.base import IntegerSynapses, Synapses
 from snncompile.synapses.weight_formats import weight_step
@@ -79,8 +79,8 @@ class Quantize(Pass):
             formats.check(design.network, design.chip)
             return self.done(design, "already integers; all numbers are in the chip's ranges")
         formats.check_bits(self.bits, design.chip)
-        trains = _trains(design.network, design.calibration)
-        choices = [self._layer(design, p, trains) for p in design.network.populations]
+        spike_trains = _spike_trains(design.network, design.calibration)
+        choices = [self._layer(design, p, spike_trains) for p in design.network.populations]
         network = IntegerNetwork(
             design.network.input,
             tuple(choice.population for choice in choices),
@@ -99,37 +99,39 @@ class Quantize(Pass):
             quantized=tuple(choice.report for choice in choices),
         )
 
-    def _layer(self, design: Design, population: Population, trains: Trains | None) -> _Choice:
+    def _layer(
+        self, design: Design, population: Population, spike_trains: SpikeTrains | None
+    ) -> _Choice:
         network, chip = design.network, design.chip
         assert isinstance(network, Network)
         if self.formats == "chip" and channelwise(network, population, chip):
-            return self._channels(network, population, chip, trains)
-        clips = CLIPS if trains and network.into(population.name) else CLIPS[:1]
-        best, *others = [self._choice(network, population, chip, c, trains) for c in clips]
-        outputs = trains[population.name].numel() if trains else 0
+            return self._channels(network, population, chip, spike_trains)
+        clips = CLIPS if spike_trains and network.into(population.name) else CLIPS[:1]
+        best, *others = [self._choice(network, population, chip, c, spike_trains) for c in clips]
+        outputs = spike_trains[population.name].numel() if spike_trains else 0
         for other in others:
             if _clearly_better(other, best, outputs):
                 best = other
         return best
 
     def _channels(
-        self, network: Network, population: Population, chip: Chip, trains: Trains | None
+        self, network: Network, population: Population, chip: Chip, spike_trains: SpikeTrains | None
     ) -> _Choice:
         """Return the population with a scale per channel, the largest whose current cannot wrap."""
         compartments_per_neuron(chip, population)  # the first thing a chip may lack
         made: Made | None = None
         scale: Floats = np.ones(population.size)
         bits = bits_of(network, population, chip, self.bits)
-        heard = trains if _bias_adds_up(population) else None
-        for found in candidates(network, population, chip, bits, trains):
+        heard = spike_trains if _bias_adds_up(population) else None
+        for found in candidates(network, population, chip, bits, spike_trains):
             scale = np.repeat(found.scale, population.size // population.shape[0])
             formats_of = tuple(zip(found.exponents, bits, strict=True))
             made = _make_channels(network, population, chip, scale, formats_of, heard)
             if _current_holds(network, made, chip, self.steps):
                 break
         assert made is not None
-        made = _corrected(network, population, made, scale, chip, trains)
-        return _Choice(*made, report(network, population, made, scale, 1.0, trains))
+        made = _corrected(network, population, made, scale, chip, spike_trains)
+        return _Choice(*made, report(network, population, made, scale, 1.0, spike_trains))
 
     def _choice(
         self,
@@ -137,7 +139,7 @@ class Quantize(Pass):
         population: Population,
         chip: Chip,
         clip: float,
-        trains: Trains | None,
+        spike_trains: SpikeTrains | None,
     ) -> _Choice:
         """Return the population with the best scale for this clip."""
         reasons, fallback = "", None
@@ -150,10 +152,10 @@ class Quantize(Pass):
                 reasons = str(error)
                 continue
             if _proved(network, made, chip, self.steps):
-                return _Choice(*made, report(network, population, made, scale, clip, trains))
+                return _Choice(*made, report(network, population, made, scale, clip, spike_trains))
             if fallback is None or exponent < 0 or _threshold(made[0]) >= FINE_THRESHOLD:
                 fallback = (made, scale)
-            if exponent <= 0 and self._suffices(network, made, chip, scale, trains):
+            if exponent <= 0 and self._suffices(network, made, chip, scale, spike_trains):
                 break
         if fallback is None:
             raise QuantizeError(
@@ -161,13 +163,18 @@ class Quantize(Pass):
                 f" the ranges of {chip.name}: {reasons}; scale its weights and threshold alike"
             )
         made, scale = fallback
-        return _Choice(*made, report(network, population, made, scale, clip, trains))
+        return _Choice(*made, report(network, population, made, scale, clip, spike_trains))
 
     def _suffices(
-        self, network: Network, made: Made, chip: Chip, scale: float, trains: Trains | None
+        self,
+        network: Network,
+        made: Made,
+        chip: Chip,
+        scale: float,
+        spike_trains: SpikeTrains | None,
     ) -> bool:
         """Whether no smaller scale is needed: sums cannot wrap, and a readout has room."""
-        room = _has_room(made[0], scale, trains)
+        room = _has_room(made[0], scale, spike_trains)
         return room and _current_holds(network, made, chip, self.steps)
 
     def _scales(
@@ -202,7 +209,7 @@ def _clearly_better(new: _Choice, old: _Choice, outputs: int) -> bool:
     return bool(wrong + 2 * before**0.5 < before)
 
 
-def _trains(network: Network, calibration: NDArray[Any] | None) -> Trains | None:
+def _spike_trains(network: Network, calibration: NDArray[Any] | None) -> SpikeTrains | None:
     if calibration is None:
         return None
     neurons = network.input.size + sum(p.size for p in network.populations)
@@ -296,11 +303,11 @@ def _current_holds(network: Network, made: Made, chip: Chip, steps: int | None) 
     return all(b.holds for b in found if b.quantity == "accumulator" or b.effect == "wraps")
 
 
-def _has_room(population: Population, scale: float, trains: Trains | None) -> bool:
+def _has_room(population: Population, scale: float, spike_trains: SpikeTrains | None) -> bool:
     """Whether a readout's potential stays within half its width on the calibration data."""
-    if trains is None or population.neuron.spikes:
+    if spike_trains is None or population.neuron.spikes:
         return True
-    return float(trains[population.name].abs().max()) * scale < STATE_LIMIT / 2
+    return float(spike_trains[population.name].abs().max()) * scale < STATE_LIMIT / 2
 
 
 def _make_channels(
@@ -309,7 +316,7 @@ def _make_channels(
     chip: Chip,
     scale: Floats,
     formats_of: tuple[tuple[int, int], ...],
-    trains: Trains | None,
+    spike_trains: SpikeTrains | None,
 ) -> Made:
     """Return the population and its projections as integers, with a scale per neuron.
 
@@ -319,14 +326,14 @@ def _make_channels(
         chip: whose numbers they are.
         scale: one per neuron.
         formats_of: exponent and bits of each projection.
-        trains: outputs of the float network, if few bits are to be rounded by them.
+        spike_trains: outputs of the float network, if few bits are to be rounded by them.
     """
     neuron = population.neuron
     assert isinstance(neuron, FloatNeuron)
     new = replace(population, neuron=neuron.quantize(scale, chip.formats))
     into = zip(network.into(population.name), formats_of, strict=True)
     return new, tuple(
-        replace(p, synapses=integers(p, scale, *chosen, population.size, trains))
+        replace(p, synapses=integers(p, scale, *chosen, population.size, spike_trains))
         for p, chosen in into
     )
 
@@ -341,12 +348,12 @@ def _corrected(
     made: Made,
     scale: Floats,
     chip: Chip,
-    trains: Trains | None,
+    spike_trains: SpikeTrains | None,
 ) -> Made:
     """Return the population with a bias that makes up for what rounding adds on average."""
-    if trains is None or not _bias_adds_up(population):
+    if spike_trains is None or not _bias_adds_up(population):
         return made
-    total = shift(network, population, made[1], scale, trains)
+    total = shift(network, population, made[1], scale, spike_trains)
     neuron = replace(population.neuron, bias=population.neuron.bias - total)  # type: ignore[call-arg, attr-defined]
     assert isinstance(neuron, FloatNeuron)
     try:

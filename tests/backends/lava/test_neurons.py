@@ -8,7 +8,7 @@ from string import ascii_lowercase
 import numpy as np
 import pytest
 
-from snncompile.backends.lava.run import trains
+from snncompile.backends.lava.run import spike_trains
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.accumulate import IntegerAccumulate
 from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
@@ -163,7 +163,7 @@ def test_lava_and_the_reference_agree(lava, kind):
     made = network(KINDS[kind], seed=len(kind))
     x = np.random.default_rng(3).random((SAMPLES, STEPS, LINES)) < 0.3
     x[0], x[1] = 1, 0
-    computed = trains(made, x)
+    computed = spike_trains(made, x)
     (batch,) = batches(made, x.astype(np.uint8))
     for population in made.populations:
         expected = batch[population.name].numpy()
@@ -209,7 +209,7 @@ def test_initial_potentials_and_graded_input(lava):
         "a",
     )
     x = rng.integers(-5, 201, (SAMPLES, 7, LINES)) * (rng.random((SAMPLES, 7, LINES)) < 0.4)
-    computed = trains(made, x)
+    computed = spike_trains(made, x)
     (batch,) = batches(made, check_spikes(made, x))
     for name in names:
         assert (computed[name] == batch[name].numpy()).all(), name

@@ -14,7 +14,7 @@ import pytest
 from lava_networks import BIASED, LIF, LINES, NONE, SOFT, Builder, small, spikes
 
 from snncompile.backends.lava import emit, environment
-from snncompile.backends.lava.run import run, trains
+from snncompile.backends.lava.run import run, spike_trains
 from snncompile.errors import BackendError, InputError
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import IntegerNeuron
@@ -245,7 +245,7 @@ def test_lava_and_the_reference_agree(lava, add, seed):
     builder = Builder(seed)
     add(builder)
     network, x = builder.network(), spikes(seed, SAMPLES, STEPS)
-    computed, expected = trains(network, x), reference(network, x)
+    computed, expected = spike_trains(network, x), reference(network, x)
     assert list(computed) == [p.name for p in network.populations]
     for population in network.populations:
         name = population.name
@@ -260,7 +260,7 @@ def test_lava_and_the_reference_agree(lava, add, seed):
 @pytest.mark.lava
 def test_one_time_step_per_sample(lava):
     network, x = small(NONE), spikes(1, samples=7, steps=1)
-    computed, expected = trains(network, x), reference(network, x)
+    computed, expected = spike_trains(network, x), reference(network, x)
     assert all((computed[name] == expected[name]).all() for name in computed)
     assert expected["hidden_0"].any()
 
@@ -313,7 +313,7 @@ def test_refuses_a_network_that_is_not_compiled(monkeypatch, tmp_path):
         "out",
     )
     with pytest.raises(BackendError) as error:
-        trains(network, np.zeros((1, 3, 2)))
+        spike_trains(network, np.zeros((1, 3, 2)))
     assert str(error.value) == (
         "projection input -> out: delay 0, but a synapse of Lava takes one time step; compile the"
         " network first"
@@ -322,5 +322,5 @@ def test_refuses_a_network_that_is_not_compiled(monkeypatch, tmp_path):
 
 def test_refuses_an_input_of_another_shape():
     with pytest.raises(InputError) as error:
-        trains(small(), np.zeros((1, 3, 2)))
+        spike_trains(small(), np.zeros((1, 3, 2)))
     assert str(error.value) == "input has shape (1, 3, 2), expected (samples, steps, 3, 4)"

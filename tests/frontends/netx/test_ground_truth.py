@@ -38,8 +38,8 @@ def run(network, x):
         if population == network.output:
             states[step] = [s[0].numpy() for s in now]
 
-    (trains,) = batches(network, check_spikes(network, x[None]), watch=watch)
-    return trains[network.output][0].numpy(), [states[step] for step in range(len(x))]
+    (spike_trains,) = batches(network, check_spikes(network, x[None]), watch=watch)
+    return spike_trains[network.output][0].numpy(), [states[step] for step in range(len(x))]
 
 
 def factors(period: float, decay: float) -> dict[str, int]:

@@ -308,9 +308,9 @@ def test_everything_is_compiled_and_spikes():
     found = runner.Runner(network, fast=True)
     assert set(found.fast) == {p.name for p in network.populations}
     assert found.layouts == {"input": 2, "a": 4, "b": 4, "c": 16, "d": 4, "e": 1, "out": 1}
-    trains = outputs(network, spikes(network, 5, 9))
-    assert all(train.any() for train in trains.values())
-    assert trains["b"].min() == trains["e"].min() == -1
+    spike_trains = outputs(network, spikes(network, 5, 9))
+    assert all(train.any() for train in spike_trains.values())
+    assert spike_trains["b"].min() == spike_trains["e"].min() == -1
 
 
 @pytest.mark.parametrize("below", [0.0, 1.1])
