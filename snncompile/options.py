@@ -29,44 +29,45 @@ class Section(BaseModel):
 class QuantizeOptions(Section):
     """Integers of the chip in place of floats."""
 
-    bits: int = Field(8, ge=1, le=32, description="bits of a weight including its sign")
+    bits: int = Field(default=8, ge=1, le=32, description="bits of a weight including its sign")
     steps: int | None = Field(
-        None,
+        default=None,
         ge=1,
         description="time steps of one sample, which the bounds may rely on; unless given, those"
         " of the calibration data, and without data any number",
     )
     formats: Literal["chip", "netx"] = Field(
-        "chip", description="numbers to use: those of the chip, or netx for those of a .net file"
+        default="chip",
+        description="numbers to use: those of the chip, or netx for those of a .net file",
     )
 
 
 class MappingOptions(Section):
     """Neurons on cores, and cores on the chip."""
 
-    prune: bool = Field(True, description="drop neurons that cannot change any output")
+    prune: bool = Field(default=True, description="drop neurons that cannot change any output")
     partitioner: Literal["free", "nxtf"] = Field(
-        "free",
+        default="free",
         description="how the network is cut: free, or nxtf as Intel's own compiler for Loihi 1",
     )
     encoding: Literal["sparse", "run_length", "dense1", "dense2"] | None = Field(
-        None,
+        default=None,
         description="of all rows under partitioner nxtf: sparse (Intel's default), run_length,"
         " dense1 or dense2",
     )
     objective: Literal["cores", "traffic", "latency"] = Field(
-        "cores",
+        default="cores",
         description="cores: as few as possible; traffic: spikes of the calibration data travel as"
         " little as possible, and slices, cores and sites are chosen together; latency: the work"
         " spread evenly over the cores of the chip",
     )
     placement: Literal["annealed", "bisection", "greedy", "linear", "random"] = Field(
-        "annealed",
+        default="annealed",
         description="how cores are put on the mesh: annealed, or bisection, greedy, linear or"
         " random to compare with",
     )
     share_cores: bool = Field(
-        True, description="let small slices of different populations share a core"
+        default=True, description="let small slices of different populations share a core"
     )
 
     @model_validator(mode="after")

@@ -65,7 +65,9 @@ def test_names_are_keywords_so_no_two_sections_share_one():
 class _Quantize(QuantizeOptions):
     """As shipped, with one more option."""
 
-    rounding: Literal["nearest", "down"] = Field("nearest", description="which way numbers go")
+    rounding: Literal["nearest", "down"] = Field(
+        default="nearest", description="which way numbers go"
+    )
 
 
 class _Options(Options):
