@@ -204,7 +204,7 @@ def test_an_untouched_copy_is_read(build):
     again = snncompile.load(build)
     assert isinstance(again, Program)
     assert isinstance(again.network, IntegerNetwork)
-    assert again.options.steps == 9
+    assert again.options.quantize.steps == 9
 
 
 JUNK = st.recursive(

@@ -174,9 +174,9 @@ def test_hashes_tell_what_changed():
 def test_steps_of_the_calibration_data_serve_the_bounds():
     network = chain(1, 1, weight=-1.0)
     x = np.ones((1, 12, 1))
-    assert snncompile.compile(network, chip=TOY, calibration=x).options.steps == 12
-    assert snncompile.compile(network, chip=TOY, calibration=x, steps=3).options.steps == 3
-    assert snncompile.compile(network, chip=TOY).options.steps is None
+    assert snncompile.compile(network, chip=TOY, calibration=x).options.quantize.steps == 12
+    assert snncompile.compile(network, chip=TOY, calibration=x, steps=3).options.quantize.steps == 3
+    assert snncompile.compile(network, chip=TOY).options.quantize.steps is None
     assert not all(b.holds for b in snncompile.compile(network, chip=TOY).bounds)
     assert all(b.holds for b in snncompile.compile(network, chip=TOY, steps=12).bounds)
 
