@@ -15,7 +15,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def run_with_states(network: IntegerNetwork, x: ArrayLike) -> tuple[Arrays, Arrays]:
-    """Return outputs as `spike_trains` does, and the states of all neurons, called "population.state".
+    """Return outputs as `spike_trains` does, and all states, called "population.state".
 
     Each has the shape (samples, steps, size). Several times slower than `spike_trains`.
     """
