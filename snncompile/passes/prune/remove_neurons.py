@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection, Shape
-from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
 from snncompile.synapses.sparse import unroll
 
 Places = NDArray[np.int64]
@@ -107,7 +107,7 @@ def _keep(synapses: IntegerSynapses, source: Places, target: Places) -> IntegerS
     return replace(synapses, wiring=wiring, weight=weight)
 
 
-def count_weights(synapses: IntegerSynapses) -> int:
+def count_weights(synapses: Synapses | IntegerSynapses) -> int:
     """Return the number of weights; of a wiring that cannot be pruned as such, of synapses."""
     wiring = synapses.wiring.plain
     every = np.arange(wiring.sources), np.arange(wiring.targets)
