@@ -35,6 +35,8 @@ from snncompile.neurons.base import IntegerNeuron
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.neurons.ternary_lif import IntegerTernaryLif
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import integer_dense
 
 PROCESSES = load_processes()
@@ -140,7 +142,6 @@ def replace_name(network: IntegerNetwork, name: str) -> IntegerNetwork:
     )
 
 
-OTHER = LavaProcess(name="Other", library="other.process", neurons=("ternary_lif",))
 OWN = (*TERNARY_LIF.parameters[:2], replace(THRESHOLD, per_neuron=False))
 HARD = IntegerCubaLif(0, 0, 40)
 REFUSED = [
@@ -310,6 +311,35 @@ def test_two_owners_of_a_process_are_named(weary, monkeypatch):
         "lava_processes: 'WearyFire' is defined by ours:WEARY_FIRE and by weary.records:WEARY_FIRE;"
         " uninstall one of the two packages"
     )
+
+
+def test_a_wiring_may_have_a_process_of_its_own(monkeypatch):
+    """Its weights go there as the wiring has them; nothing is unrolled."""
+    row = LavaProcess(name="Kernel", library="kernels.process", wirings=("convolution",))
+    monkeypatch.setattr(sys.modules[__name__], "row_Kernel", row, raising=False)
+    monkeypatch.setitem(registry.TABLES["lava_processes"], "Kernel", f"{__name__}:row_Kernel")
+    weight = np.array([[[2, 4]]])
+    network = build(IntegerReadout(0, 0))
+    wiring = Convolution((1, 3), 1, (2,), (1,), (0,), (1,))
+    synapses = IntegerSynapses(wiring, weight, 0, 8)
+    projections = (replace(network.projections[0], synapses=synapses),)
+    folder = emit(replace(network, projections=projections))
+    assert {name: array.tolist() for name, array in folder.arrays.items()} == {
+        "input_to_out.weights": weight.tolist()
+    }
+    text = folder.texts["network.py"]
+    assert "\nfrom kernels.process import Kernel\n" in text
+    assert '= Kernel(\n        weights=ARRAYS["input_to_out.weights"],\n' in text
+    assert "sparse" not in text
+    assert "unrolled" not in folder.texts["README.md"]
+
+
+def test_states_without_a_var_are_not_recorded(weary):
+    records = importlib.import_module("weary.records")
+    records.WEARY_FIRE = replace(records.WEARY_FIRE, states=("sent",))
+    text = emit(build(weary(3, 40, 0)), states=True).texts["network.py"]
+    assert 'STATES = [  # population.state\n    "out.sent",\n]\n' in text
+    assert "out.v," not in text
 
 
 @pytest.mark.lava
