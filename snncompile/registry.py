@@ -51,7 +51,7 @@ TABLES: dict[str, dict[str, str]] = {
         "nir": "snncompile.frontends.nir.from_nir:from_nir",
     },
     "natives": {
-        "torch": "snncompile.frontends.torch.library_outputs:spike_trains",
+        "torch": "snncompile.frontends.torch.library_outputs:record_outputs",
     },
     "torch_libraries": {
         "norse": "snncompile.frontends.torch.libraries.norse:LIBRARY",

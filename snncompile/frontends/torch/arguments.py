@@ -9,34 +9,34 @@ from typing import Any
 from torch import Tensor, nn
 
 
-def tensors(value: Any) -> Iterator[Tensor]:
+def find_tensors(value: Any) -> Iterator[Tensor]:
     """Yield the tensors in a tensor, or in lists, tuples and dictionaries of them, in order."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, list | tuple):
-        for item in value:
-            yield from tensors(item)
+        for element in value:
+            yield from find_tensors(element)
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from tensors(item)
+        for element in value.values():
+            yield from find_tensors(element)
 
 
-def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """Return the same lists, tuples and dictionaries with every tensor replaced."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, list):
-        return [mapped(item, change) for item in value]
+        return [map_tensors(element, change) for element in value]
     if isinstance(value, tuple):
-        items = [mapped(item, change) for item in value]
+        items = [map_tensors(element, change) for element in value]
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     if isinstance(value, dict):
-        return {key: mapped(item, change) for key, item in value.items()}
+        return {key: map_tensors(element, change) for key, element in value.items()}
     return value
 
 
-def first_argument(module: nn.Module, args: Any, kwargs: Any) -> Any:
-    """Return what a layer is called with first; a `forward` may take `*args`."""
+def get_first_argument(module: nn.Module, args: Any, kwargs: Any) -> Any:
+    """Return the first argument of a layer's call; a `forward` may take `*args`."""
     if args:
         return args[0]
     first = next(iter(inspect.signature(module.forward).parameters))

@@ -11,17 +11,16 @@ import numpy as np
 
 from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError, raise_together
-from snncompile.frontends.torch import known_layers as torch_layers
+from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.drive import Source
-from snncompile.frontends.torch.dynamics import Affine, Dynamics
+from snncompile.frontends.torch.dynamics import Dynamics
 from snncompile.frontends.torch.layer_graph import LayerGraph, NeuronLayer, Rows
 from snncompile.frontends.torch.multiply_out import (
+    DriveTerm,
     Sum,
-    Term,
-    applied,
-    multiplied_out,
-    scaled,
-    through,
+    apply_layer,
+    multiply_out,
+    scale,
 )
 from snncompile.ir.graph import Input, Network, Population, Projection, Shape
 from snncompile.neurons.base import FloatNeuron
@@ -31,7 +30,7 @@ from snncompile.synapses.dense import dense
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """Where a population comes from, and what of it has to be equal."""
+    """Origin of a population in the module, and its output to compare."""
 
     path: str
     """Neuron layer of the module, or the linear layer that ends it."""
@@ -40,15 +39,15 @@ class Origin:
 
 
 @dataclass(frozen=True, eq=False)
-class Imported:
-    """A network and where its populations come from."""
+class ImportedNetwork:
+    """A network and the origins of its populations."""
 
     network: Network
     origins: dict[str, Origin]
-    """Population -> what it was in the module. A population that makes a bias has none."""
+    """Population -> its origin in the module. A population that makes a bias has none."""
 
 
-def build(layers: LayerGraph, shape: Shape, title: str) -> Imported:
+def build_network(layers: LayerGraph, shape: Shape, title: str) -> ImportedNetwork:
     """Return the network.
 
     Args:
@@ -59,22 +58,22 @@ def build(layers: LayerGraph, shape: Shape, title: str) -> Imported:
     Raises:
         UnsupportedError: a neuron layer has a feature that is not known.
     """
-    names = _names(layers)
+    names = _name_layers(layers)
     populations: list[Population] = []
     projections: list[Projection] = []
     origins: dict[str, Origin] = {}
-    translated = _translate(layers)
+    dynamics_of = _translate_layers(layers)
     for layer in layers.neurons:
         name = names[layer.path]
         if layer.maximum:
-            populations.append(Population(name, layer.shape, _any_arrives()))
-            projections += _arriving(multiplied_out(layers, layer.drive, 0), name, names)
+            populations.append(Population(name, layer.shape, _make_maximum_neuron()))
+            projections += _make_projections(multiply_out(layers, layer.drive, 0), name, names)
             _check_spikes(name, projections, populations)
             continue
-        dynamics = translated[layer.path]
-        origins[name] = Origin(layer.path, _compared(layers, layer, dynamics))
-        drive = _drive(layers, layer, dynamics, readout=origins[name].compared != "output")
-        more, arriving = _population(layer, dynamics, drive, origins[name], names)
+        dynamics = dynamics_of[layer.path]
+        origins[name] = Origin(layer.path, _choose_compared(layers, layer, dynamics))
+        drive = _find_drive(layers, layer, dynamics, readout=origins[name].compared != "output")
+        more, arriving = _make_population(layer, dynamics, drive, origins[name], names)
         populations += more
         projections += arriving
     network = Network(
@@ -84,113 +83,115 @@ def build(layers: LayerGraph, shape: Shape, title: str) -> Imported:
         output=names[layers.output],
         title=title,
     )
-    return Imported(network, origins)
+    return ImportedNetwork(network, origins)
 
 
-def _translate(layers: LayerGraph) -> dict[str, Dynamics]:
+def _translate_layers(layers: LayerGraph) -> dict[str, Dynamics]:
     """Return the dynamics of each neuron layer, by path."""
-    translated: dict[str, Dynamics] = {}
+    dynamics_of: dict[str, Dynamics] = {}
     errors: list[UnsupportedError] = []
     for layer in layers.neurons:
         if layer.maximum:
             continue
         try:
-            translated[layer.path] = _dynamics(layer)
+            dynamics_of[layer.path] = _find_dynamics(layer)
         except UnsupportedError as error:
             errors.append(error)
     raise_together(errors)
-    return translated
+    return dynamics_of
 
 
-def _dynamics(layer: NeuronLayer) -> Dynamics:
-    if layer.rows:  # its potential is what arrives in the same time step
-        one = np.asarray(1.0)
-        return Dynamics(potential_decay=one, threshold=one, reset="none", spikes=False)
-    library = torch_layers.neuron_library(layer.module)
+def _find_dynamics(layer: NeuronLayer) -> Dynamics:
+    if layer.rows:  # its potential is the input of the same time step
+        unit = np.asarray(1.0)
+        return Dynamics(potential_decay=unit, threshold=unit, reset="none", spikes=False)
+    library = known_layers.find_neuron_library(layer.module)
     return library.translate(layer.module, layer.path, layer.shape)
 
 
-def _compared(
+def _choose_compared(
     layers: LayerGraph, layer: NeuronLayer, dynamics: Dynamics
 ) -> Literal["output", "state"] | Rows:
-    """Return what the population's output is; a potential that is returned is a readout."""
+    """Return the output to compare; a potential that the module returns is a readout."""
     if layer.rows:
         return layer.rows
     if layer.path != layers.output or not dynamics.spikes:
         return "output"
-    potential = torch_layers.neuron_library(layer.module).potential
+    potential = known_layers.find_neuron_library(layer.module).potential
     readout = layers.returns_only(potential) and dynamics.reset == "none"
     return "state" if readout else "output"
 
 
-def _drive(layers: LayerGraph, layer: NeuronLayer, dynamics: Dynamics, *, readout: bool) -> Sum:
-    """Return what arrives at the neurons of a layer."""
+def _find_drive(
+    layers: LayerGraph, layer: NeuronLayer, dynamics: Dynamics, *, readout: bool
+) -> Sum:
+    """Return the drive of the neurons of a layer."""
     size = prod(layer.shape)
     inner = size if dynamics.input is None else dynamics.input.synapses.wiring.sources
-    total = multiplied_out(layers, layer.drive, inner)
+    total = multiply_out(layers, layer.drive, inner)
     if dynamics.input:
-        total = through(dynamics.input, total, layer.path)
+        total = apply_layer(dynamics.input, total, layer.path)
     if dynamics.recurrent:
-        own = (Term(Source(layer.path, 1), dynamics.recurrent.synapses),)
+        own = (DriveTerm(Source(layer.path, 1), dynamics.recurrent.synapses),)
         total = Sum((*total.terms, *own), total.bias + dynamics.recurrent.bias)
     if readout or not dynamics.spikes:
-        total = scaled(total, np.asarray(dynamics.gain))
+        total = scale(total, np.asarray(dynamics.gain))
     return total
 
 
-def _population(
+def _make_population(
     layer: NeuronLayer,
     dynamics: Dynamics,
     drive: Sum,
     origin: Origin,
     names: dict[str | None, str],
 ) -> tuple[list[Population], list[Projection]]:
-    """Return the population of a neuron layer, with what drives it."""
+    """Return the population of a neuron layer and the projections to it."""
     name = names[layer.path]
-    projections = _arriving(drive, name, names)
+    projections = _make_projections(drive, name, names)
     bias, populations = drive.bias, []
     constants = {} if dynamics.late_bias is None else {1: dynamics.late_bias}
     if bias.any() and not dynamics.bias_on_potential:
         constants[0], bias = bias, np.zeros(1)
     for delay, constant in sorted(constants.items()):
-        source = _unused(f"{name}_{'late_' * delay}bias", names)
+        source = _find_unused_name(f"{name}_{'late_' * delay}bias", names)
         names[f"{layer.path}, {source}"] = source
-        populations.append(Population(source, (1,), _every_step()))
+        populations.append(Population(source, (1,), _make_bias_neuron()))
         projections.append(Projection(source, name, dense(constant[:, None]), delay))
     spikes = dynamics.spikes and origin.compared == "output"
-    make = dynamics.neuron if spikes else dynamics.readout
-    populations.append(Population(name, _shape(layer, dynamics), make(_short(bias))))
+    make = dynamics.make_neuron if spikes else dynamics.make_readout
+    populations.append(Population(name, _find_shape(layer, dynamics), make(_shorten(bias))))
     return populations, projections
 
 
-def _shape(layer: NeuronLayer, dynamics: Dynamics) -> Shape:
+def _find_shape(layer: NeuronLayer, dynamics: Dynamics) -> Shape:
     """Return the shape of the neurons: that of their input, unless the layer has weights for it."""
     if dynamics.input is None:
         return layer.shape
     return (dynamics.input.synapses.wiring.targets,)
 
 
-def _arriving(drive: Sum, name: str, names: dict[str | None, str]) -> list[Projection]:
+def _make_projections(drive: Sum, name: str, names: dict[str | None, str]) -> list[Projection]:
     return [
         Projection(names[term.source.path], name, term.synapses, term.source.delay)
         for term in drive.terms
     ]
 
 
-def _short(bias: Floats) -> Floats:
+def _shorten(bias: Floats) -> Floats:
     return bias if bias.any() else np.asarray(0.0)
 
 
-def _every_step() -> FloatNeuron:
+def _make_bias_neuron() -> FloatNeuron:
     """Return a neuron that fires in each of its time steps.
 
-    A current has memory, so its bias is an input that is always there; no neuron has a bias of
+    A current has memory, so its bias is an input in every time step; no neuron has a bias of
     its current.
     """
     return IntegrateFire(np.asarray(1.0), np.asarray(2.0), "hard")
 
 
-def _any_arrives() -> FloatNeuron:
+def _make_maximum_neuron() -> FloatNeuron:
     """Return a neuron that fires whenever a spike arrives, by a weight of 1, and keeps nothing."""
     return IntegrateFire(np.asarray(0.5), np.asarray(0.0), "hard")
 
@@ -206,23 +207,20 @@ def _check_spikes(name: str, projections: list[Projection], populations: list[Po
             )
 
 
-def _names(layers: LayerGraph) -> dict[str | None, str]:
+def _name_layers(layers: LayerGraph) -> dict[str | None, str]:
     """Return a name per neuron layer: its path as an identifier, numbered where two are equal."""
     names: dict[str | None, str] = {None: "input"}
     for layer in layers.neurons:
         name = re.sub(r"[^A-Za-z0-9_]", "_", layer.path)
         name = name if name[0].isalpha() else f"layer_{name.lstrip('_')}"
-        names[layer.path] = _unused(name, names)
+        names[layer.path] = _find_unused_name(name, names)
     return names
 
 
-def _unused(name: str, names: dict[str | None, str]) -> str:
+def _find_unused_name(name: str, names: dict[str | None, str]) -> str:
     """Return the name, or the first of name_2, name_3, ... that is free."""
     taken, number, result = set(names.values()), 1, name
     while result in taken:
         number += 1
         result = f"{name}_{number}"
     return result
-
-
-__all__ = ["Affine", "Imported", "Origin", "applied", "build"]

@@ -1,4 +1,4 @@
-"""What drives a neuron layer: spikes of layers and of the input, through linear maps."""
+"""Drives of neuron layers: spikes of layers and of the input, through linear maps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 Shape = tuple[int, ...]
 
 INPUT = "the input"
-"""What messages call the sample."""
+"""Name of the sample in messages."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Source:
 
     def __str__(self) -> str:
         name = self.path or INPUT
-        return f"{name} of {_steps_ago(self.delay)}" if self.delay else name
+        return f"{name} of {_describe_delay(self.delay)}" if self.delay else name
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Scaled:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """Values of a drive that go to places of another: target[i] gets factor[i] * source[i]."""
+class Selection:
+    """Values picked from a drive: value target[i] is factor[i] * value source[i] of the drive."""
 
     of: Drive
     size: int
@@ -84,16 +84,16 @@ class Part:
 
     def __eq__(self, other: object) -> bool:
         """Whether both pick the same values of the same drive."""
-        return isinstance(other, Part) and self.of == other.of and self.same_places(other)
+        return isinstance(other, Selection) and self.of == other.of and self.picks_same(other)
 
-    def same_places(self, other: Part) -> bool:
-        """Whether both pick the same places, whatever the drives are."""
+    def picks_same(self, other: Selection) -> bool:
+        """Whether both pick the same values of their drives."""
         pairs = (
             (self.source, other.source),
             (self.target, other.target),
             (self.factor, other.factor),
         )
-        return all(torch.equal(one, two) for one, two in pairs)
+        return all(torch.equal(first, second) for first, second in pairs)
 
     def __hash__(self) -> int:
         return hash((self.of, self.size))
@@ -103,11 +103,11 @@ class Part:
 class Gather:
     """Values picked from drives and put side by side."""
 
-    parts: tuple[Part, ...]
+    selections: tuple[Selection, ...]
     size: int
 
     def __str__(self) -> str:
-        return f"[{', '.join(str(part.of) for part in self.parts)}]"
+        return f"[{', '.join(str(selection.of) for selection in self.selections)}]"
 
 
 Drive = Source | Zero | Through | Plus | Scaled | Gather
@@ -117,16 +117,18 @@ def walk(drive: Drive) -> Iterator[Source | Through]:
     """Yield the sources and linear layers of a drive."""
     if isinstance(drive, Source | Through):
         yield drive
-    for inner in _inner(drive):
+    for inner in _list_inner(drive):
         yield from walk(inner)
 
 
-def changed(drive: Drive, change: Callable[[Drive], Drive]) -> Drive:
-    """Return a drive with what it is made of changed."""
+def change_inner(drive: Drive, change: Callable[[Drive], Drive]) -> Drive:
+    """Return a drive with `change` applied to the drives that it is made of."""
     if isinstance(drive, Plus):
         return Plus(tuple(map(change, drive.terms)))
     if isinstance(drive, Gather):
-        return replace(drive, parts=tuple(replace(p, of=change(p.of)) for p in drive.parts))
+        return replace(
+            drive, selections=tuple(replace(p, of=change(p.of)) for p in drive.selections)
+        )
     if isinstance(drive, Through | Scaled):
         return replace(drive, of=change(drive.of))
     return drive
@@ -134,76 +136,82 @@ def changed(drive: Drive, change: Callable[[Drive], Drive]) -> Drive:
 
 def holds_zeros(drive: Drive) -> bool:
     """Return whether a drive is computed from zeros made in forward."""
-    return isinstance(drive, Zero) or any(map(holds_zeros, _inner(drive)))
+    return isinstance(drive, Zero) or any(map(holds_zeros, _list_inner(drive)))
 
 
-def _inner(drive: Drive) -> tuple[Drive, ...]:
+def _list_inner(drive: Drive) -> tuple[Drive, ...]:
     if isinstance(drive, Plus):
         return drive.terms
     if isinstance(drive, Gather):
-        return tuple(part.of for part in drive.parts)
+        return tuple(selection.of for selection in drive.selections)
     return (drive.of,) if isinstance(drive, Through | Scaled) else ()
 
 
-def same_in(step: int, drive: Drive, found: Drive, biased: Any) -> bool:
-    """Return whether what drives a layer in a time step is what drives it in all of them.
+def is_same_in_step(step: int, drive: Drive, step_drive: Drive, has_bias: Any) -> bool:
+    """Return whether the drive of a layer in one time step is its drive in all of them.
 
     Args:
         step: the time step.
         drive: in all time steps.
-        found: in this one; where nothing has arrived yet it may hold zeros, or leave terms out.
-        biased: function that tells whether a linear layer, by path, brings something of its own.
+        step_drive: in this one; before anything arrives it may hold zeros, or leave terms out.
+        has_bias: path of a linear layer -> whether it adds something of its own.
     """
     if isinstance(drive, Zero | Source):
-        return drive == found or (_silent(step, drive, biased) and found == Zero())
+        return drive == step_drive or (_is_silent(step, drive, has_bias) and step_drive == Zero())
     if isinstance(drive, Plus):
-        return _same_sum(step, drive, found, biased)
+        return _is_same_sum(step, drive, step_drive, has_bias)
     if isinstance(drive, Gather):
-        return _same_parts(step, drive, found, biased)
-    if type(found) is not type(drive):
-        return found == Zero() and _silent(step, drive, biased)
-    assert isinstance(found, Through | Scaled)
-    here = drive.path == found.path if isinstance(drive, Through) else drive.factor == found.factor  # type: ignore[union-attr]
-    return here and same_in(step, drive.of, found.of, biased)
+        return _is_same_gather(step, drive, step_drive, has_bias)
+    if type(step_drive) is not type(drive):
+        return step_drive == Zero() and _is_silent(step, drive, has_bias)
+    assert isinstance(step_drive, Through | Scaled)
+    here = (
+        drive.path == step_drive.path
+        if isinstance(drive, Through)
+        else drive.factor == step_drive.factor
+    )  # type: ignore[union-attr]
+    return here and is_same_in_step(step, drive.of, step_drive.of, has_bias)
 
 
-def _same_sum(step: int, drive: Plus, found: Drive, biased: Any) -> bool:
-    terms = found.terms if isinstance(found, Plus) else (found,)
+def _is_same_sum(step: int, drive: Plus, step_drive: Drive, has_bias: Any) -> bool:
+    terms = step_drive.terms if isinstance(step_drive, Plus) else (step_drive,)
     if len(terms) == len(drive.terms):
         pairs = zip(drive.terms, terms, strict=True)
-        if all(same_in(step, one, other, biased) for one, other in pairs):
+        if all(is_same_in_step(step, first, second, has_bias) for first, second in pairs):
             return True
-    mine = [term for term in drive.terms if not _silent(step, term, biased)]
-    theirs = [term for term in terms if term != Zero()]
-    if len(mine) != len(theirs):
+    expected = [term for term in drive.terms if not _is_silent(step, term, has_bias)]
+    given = [term for term in terms if term != Zero()]
+    if len(expected) != len(given):
         return False
-    pairs = zip(mine, theirs, strict=True)
-    return all(same_in(step, one, other, biased) for one, other in pairs)
+    pairs = zip(expected, given, strict=True)
+    return all(is_same_in_step(step, first, second, has_bias) for first, second in pairs)
 
 
-def _same_parts(step: int, drive: Gather, found: Drive, biased: Any) -> bool:
-    mine = [part for part in drive.parts if not _silent(step, part.of, biased)]
-    if found == Zero():
-        return not mine
-    if not isinstance(found, Gather):
+def _is_same_gather(step: int, drive: Gather, step_drive: Drive, has_bias: Any) -> bool:
+    expected = [
+        selection for selection in drive.selections if not _is_silent(step, selection.of, has_bias)
+    ]
+    if step_drive == Zero():
+        return not expected
+    if not isinstance(step_drive, Gather):
         return False
-    theirs = found.parts if len(found.parts) == len(mine) else ()
-    if len(found.parts) == len(drive.parts):
-        mine, theirs = list(drive.parts), found.parts
-    return len(mine) == len(theirs) and all(
-        one.same_places(other) and same_in(step, one.of, other.of, biased)
-        for one, other in zip(mine, theirs, strict=True)
+    given = step_drive.selections if len(step_drive.selections) == len(expected) else ()
+    if len(step_drive.selections) == len(drive.selections):
+        expected, given = list(drive.selections), step_drive.selections
+    return len(expected) == len(given) and all(
+        first.picks_same(second) and is_same_in_step(step, first.of, second.of, has_bias)
+        for first, second in zip(expected, given, strict=True)
     )
 
 
-def _silent(step: int, drive: Drive, biased: Any) -> bool:
-    """Return whether a drive cannot have brought anything until a time step."""
+def _is_silent(step: int, drive: Drive, has_bias: Any) -> bool:
+    """Return whether nothing of a drive can have arrived until a time step."""
     if isinstance(drive, Source):
         return drive.delay > step
-    if isinstance(drive, Through) and biased(drive.path):
+    if isinstance(drive, Through) and has_bias(drive.path):
         return False
-    return all(_silent(step, inner, biased) for inner in _inner(drive))
+    return all(_is_silent(step, inner, has_bias) for inner in _list_inner(drive))
 
 
-def _steps_ago(delay: int) -> str:
+def _describe_delay(delay: int) -> str:
     return "one step ago" if delay == 1 else f"{delay} steps ago"

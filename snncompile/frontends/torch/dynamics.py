@@ -1,4 +1,4 @@
-"""What a neuron layer of any library does, in our words; what it becomes in a network."""
+"""Dynamics of a neuron layer of any library, and the neuron that it becomes in a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from snncompile.synapses.base import Synapses
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """A linear map and a bias: what a linear layer does to one sample."""
+    """A linear map and a bias: the effect of a linear layer on one sample."""
 
     synapses: Synapses
     bias: Floats
@@ -42,7 +42,7 @@ class Dynamics:
     threshold: Floats
     reset: Reset
     gain: Floats = 1.0  # type: ignore[assignment]
-    """What the potential gets of the current; positive."""
+    """Factor from the current to the potential; positive."""
     constant: Floats = 0.0  # type: ignore[assignment]
     initial: Floats = 0.0  # type: ignore[assignment]
     """Potential at the start of a sample."""
@@ -52,7 +52,7 @@ class Dynamics:
     In float64 v >= t is v > t', where t' is the largest number below t.
     """
     recurrent: Affine | None = None
-    """What the layer's own spikes bring one step later; its bias acts from step 0 on."""
+    """Map of the layer's own spikes, one step later; its bias acts from step 0 on."""
     late_bias: Floats | None = None
     """Input of every time step but the first, one per neuron."""
     input: Affine | None = None
@@ -62,21 +62,21 @@ class Dynamics:
     most_spikes: int = 1
     """Most spikes of one time step, one per threshold; above 1 only if `fires_at_threshold`."""
     lowest: Floats | None = None
-    """Potential below which no time step ends."""
+    """Lower bound of the potential at the end of a time step."""
 
     @property
     def bias_on_potential(self) -> bool:
         """Whether the current has no memory, so that a constant drive acts like a bias."""
         return bool((np.asarray(self.current_decay) == 1).all())
 
-    def neuron(self, bias: Floats) -> FloatNeuron:
+    def make_neuron(self, bias: Floats) -> FloatNeuron:
         """Return the neuron; `bias` is added to its current, which then has no memory.
 
         Its potential is 1 / gain times the library's: the weights stay as they are.
         """
         threshold = self.threshold / self.gain
         if self.most_spikes > 1 or self.lowest is not None:
-            return self._multi_spike(threshold, bias + self.constant / self.gain)
+            return self._make_multi_spike(threshold, bias + self.constant / self.gain)
         if self.fires_at_threshold:
             threshold = np.nextafter(threshold, -np.inf)
         constant = bias + self.constant / self.gain
@@ -86,10 +86,10 @@ class Dynamics:
             threshold,
             constant,
             self.reset,
-            **self._initial(self.gain),
+            **self._scale_initial(self.gain),
         )
 
-    def _multi_spike(self, threshold: Floats, constant: Floats) -> FloatNeuron:
+    def _make_multi_spike(self, threshold: Floats, constant: Floats) -> FloatNeuron:
         assert self.fires_at_threshold
         lowest = {} if self.lowest is None else {"lowest": self.lowest / self.gain}
         return MultiSpikeLif(
@@ -100,18 +100,21 @@ class Dynamics:
             np.asarray(float(self.most_spikes)),
             reset="hard" if self.reset == "hard" else "soft",
             **lowest,
-            **self._initial(self.gain),
+            **self._scale_initial(self.gain),
         )
 
-    def readout(self, bias: Floats) -> FloatNeuron:
+    def make_readout(self, bias: Floats) -> FloatNeuron:
         """Return the readout of a layer that never resets and whose potential is the answer.
 
-        Its potential is the library's; what drives it has to be multiplied by `gain`.
+        Its potential is the library's; its drive has to be multiplied by `gain`.
         """
         constant = bias * self.gain + self.constant
         return Readout(
-            self.current_decay, self.potential_decay, constant, **self._initial(np.asarray(1.0))
+            self.current_decay,
+            self.potential_decay,
+            constant,
+            **self._scale_initial(np.asarray(1.0)),
         )
 
-    def _initial(self, gain: Floats) -> dict[str, Floats]:
+    def _scale_initial(self, gain: Floats) -> dict[str, Floats]:
         return {"initial": self.initial / gain} if np.any(self.initial) else {}

@@ -12,9 +12,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from snncompile.errors import InputError, SnnCompileError, UnsupportedError, raise_together
-from snncompile.frontends.torch import known_layers as torch_layers
-from snncompile.frontends.torch import layer_graph as torch_graph
-from snncompile.frontends.torch.build_network import Imported, build
+from snncompile.frontends.torch import known_layers, layer_graph
+from snncompile.frontends.torch.build_network import ImportedNetwork, build_network
 from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.libraries.base import Time
 from snncompile.frontends.torch.read_trace import MixedSamplesError
@@ -23,12 +22,12 @@ from snncompile.frontends.torch.run_module import (
     cast_inputs,
     check_module,
     check_sample,
-    one_line,
-    own_dtype,
-    to_carry,
-    working_copy,
+    find_carried,
+    find_own_dtype,
+    make_working_copy,
+    summarize_error,
 )
-from snncompile.frontends.torch.time_layouts import LAYOUTS, inputs
+from snncompile.frontends.torch.time_layouts import LAYOUTS, split_calls
 from snncompile.frontends.torch.trace import Trace
 from snncompile.frontends.torch.verify_import import verify
 from snncompile.ir.graph import Network
@@ -45,8 +44,8 @@ def from_torch(
 ) -> Network:
     """Return the network that spikes exactly as the module does.
 
-    The module is run on a copy and left as it is. What the copy does on the sample is compared
-    with the network, neuron by neuron and step by step, both in float64.
+    A copy of the module is run; the module stays as it is. The outputs of the copy on the sample
+    are compared with the network's, neuron by neuron and step by step, both in float64.
 
     Args:
         module: layers and neurons of the known libraries, or our own (`snncompile.training`), in
@@ -58,30 +57,30 @@ def from_torch(
         title: name of the network in reports; the name of the class if not given.
 
     Raises:
-        InputError: module or sample are not what they should be, or no time layout fits.
+        InputError: module or sample are malformed, or no time layout fits.
         UnsupportedError: the module uses a layer, a function or a feature that is not known.
         ImportMismatchError: the network does not spike as the module does.
     """
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        x, layout, imported = read(module, sample, time, title)
+        x, layout, imported = read_module(module, sample, time, title)
         verify(module, x, layout, imported)
     LOG.info("%s: imported with time=%r", imported.network.title, layout)
     return imported.network
 
 
-def read(
+def read_module(
     module: nn.Module, sample: ArrayLike | Tensor, time: str, title: str | None
-) -> tuple[Tensor, Time, Imported]:
+) -> tuple[Tensor, Time, ImportedNetwork]:
     """Return the sample in float64, the time layout and the network, not verified."""
     check_module(module)
-    x = torch.tensor(check_sample(sample)).to(own_dtype(module)).double()
+    x = torch.tensor(check_sample(sample)).to(find_own_dtype(module)).double()
     if time != "auto" and time not in LAYOUTS:
         raise InputError(f"no time layout {time!r}; known: auto, {', '.join(LAYOUTS)}")
-    layout, layers = _capture(module, _probe(x).to(own_dtype(module)), time)
-    return x, layout, build(layers, tuple(x.shape[2:]), title or type(module).__name__)
+    layout, layers = _capture(module, _make_probe(x).to(find_own_dtype(module)), time)
+    return x, layout, build_network(layers, tuple(x.shape[2:]), title or type(module).__name__)
 
 
-def _probe(x: Tensor) -> Tensor:
+def _make_probe(x: Tensor) -> Tensor:
     """Return all steps of 2 samples, or of 3 if there are 2 steps, repeated if there are fewer."""
     samples = 2 if x.shape[1] != 2 else 3
     return x[torch.arange(samples) % len(x)]
@@ -109,15 +108,17 @@ def _capture(module: nn.Module, probe: Tensor, time: str) -> tuple[Time, LayerGr
             if attempt.misfit:
                 continue
             try:
-                return layout, torch_graph.read(attempt.trace, attempt.returned)
+                return layout, layer_graph.read_layers(attempt.trace, attempt.returned)
             except MixedSamplesError as error:
                 mixed.append(error)
     if mixed:
         raise mixed[0]
-    raise _no_layout(module, probe, tried)
+    raise _explain_no_layout(module, probe, tried)
 
 
-def _no_layout(module: nn.Module, probe: Tensor, tried: dict[Time, _Attempt]) -> SnnCompileError:
+def _explain_no_layout(
+    module: nn.Module, probe: Tensor, tried: dict[Time, _Attempt]
+) -> SnnCompileError:
     name = type(module).__name__
     repeated = [attempt.repeated for attempt in tried.values() if attempt.repeated]
     if len(repeated) == 1:
@@ -136,34 +137,34 @@ def _no_layout(module: nn.Module, probe: Tensor, tried: dict[Time, _Attempt]) ->
 
 
 def _run(module: nn.Module, probe: Tensor, layout: Time) -> _Attempt:
-    """Run a copy of the module and see whether each neuron layer was called once per step."""
+    """Run a copy of the module and check that each neuron layer is called once per step."""
     samples, steps = probe.shape[:2]
-    runner = working_copy(module, samples, steps)
+    runner = make_working_copy(module, samples, steps)
     trace = Trace(runner, type(module).__name__, samples)
-    cast_inputs(runner, own_dtype(module))
-    numbers = trace.new_input((samples, steps, probe[0, 0].numel())).numbers.reshape(probe.shape)
+    cast_inputs(runner, find_own_dtype(module))
+    numbers = trace.add_input((samples, steps, probe[0, 0].numel())).numbers.reshape(probe.shape)
     outputs: list[Any] = []
     carried: tuple[Any, ...] = ()
     try:
-        for x, n in zip(inputs(probe, layout), inputs(numbers, layout), strict=True):
+        for x, n in zip(split_calls(probe, layout), split_calls(numbers, layout), strict=True):
             trace.hand_in(x, n)
             with trace:
                 outputs.append(call(runner, x, carried))
-            carried = to_carry(runner, outputs[-1])
+            carried = find_carried(runner, outputs[-1])
     except Exception as error:
         raise_together(trace.unknown.values())  # what follows an unknown layer means nothing
         if isinstance(error, SnnCompileError):
             raise
-        return _Attempt(trace, [], misfit=one_line(error))
+        return _Attempt(trace, [], misfit=summarize_error(error))
     raise_together(trace.unknown.values())
-    misfit = next(_misfits(trace, steps), "") or trace.state_problem
-    repeated = next(_repeated(trace, steps), "") if misfit else ""
-    return _Attempt(trace, list(trace.returned(outputs)), misfit, repeated)
+    misfit = next(_find_misfits(trace, steps), "") or trace.state_problem
+    repeated = next(_find_repeated(trace, steps), "") if misfit else ""
+    return _Attempt(trace, list(trace.list_returned(outputs)), misfit, repeated)
 
 
-def _misfits(trace: Trace, steps: int) -> Iterator[str]:
+def _find_misfits(trace: Trace, steps: int) -> Iterator[str]:
     if not trace.has_neurons:
-        known = torch_layers.known_libraries()
+        known = known_layers.name_libraries()
         yield (
             f"it holds no neuron layer of a known library ({known}); layers in a plain list are not"
             " seen, use nn.ModuleList"
@@ -174,17 +175,17 @@ def _misfits(trace: Trace, steps: int) -> Iterator[str]:
         yield f"{path} gets input of shape {shape}"
     for path, calls in trace.calls.items():
         if len(calls) != steps:
-            yield f"{path} is called {_times(len(calls))}"
+            yield f"{path} is called {_say_times(len(calls))}"
 
 
-def _repeated(trace: Trace, steps: int) -> Iterator[str]:
-    """Yield the layers that get whole samples, but several times per step, if all fit otherwise."""
+def _find_repeated(trace: Trace, steps: int) -> Iterator[str]:
+    """Yield layers called several times per step with whole samples, if no other layer misfits."""
     counts = {path: len(calls) for path, calls in trace.calls.items()}
     if not trace.misfits and all(count % steps == 0 for count in counts.values()):
         for path, count in counts.items():
             if count > steps:
-                yield f"{path} is called {_times(count // steps)}"
+                yield f"{path} is called {_say_times(count // steps)}"
 
 
-def _times(count: int) -> str:
+def _say_times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"

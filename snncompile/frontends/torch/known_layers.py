@@ -1,4 +1,4 @@
-"""What the trace knows: one row per torch layer, function and neuron library."""
+"""Layers, functions and libraries that the trace knows."""
 
 from __future__ import annotations
 
@@ -121,45 +121,45 @@ MAX_POOLS = re.compile(r"(adaptive)?_?max_?pool([12])d(_with_indices)?", re.IGNO
 
 
 @cache
-def libraries() -> tuple[Library, ...]:
+def list_libraries() -> tuple[Library, ...]:
     """Return the known libraries, as the registry lists them."""
     table = "torch_libraries"
     return tuple(registry.load(table, name) for name in registry.names(table))
 
 
-def known(module: nn.Module) -> str:
+def list_known(module: nn.Module) -> str:
     """Return the names of the known layers of the library that a module's class descends from."""
     packages = [cls.__module__.split(".")[0] for cls in type(module).__mro__]
-    for library in libraries():
+    for library in list_libraries():
         if library.package in packages:
             return ", ".join(sorted([*library.neurons, *library.linear, *library.same]))
     return ", ".join(sorted(cls.__name__ for cls in [*LINEAR, *SAME]))
 
 
-def instead_of(name: str) -> str:
-    """Return what to use instead of a layer or function that is not known; empty if unclear."""
-    for library in libraries():
+def find_alternative(name: str) -> str:
+    """Return the alternative to an unknown layer or function; empty if unclear."""
+    for library in list_libraries():
         if name in library.instead:
             return library.instead[name]
-    found = MAX_POOLS.fullmatch(name.rpartition(".")[2])
-    if not found:
+    pool = MAX_POOLS.fullmatch(name.rpartition(".")[2])
+    if not pool:
         return ""
-    average = f"nn.{'Adaptive' if found[1] else ''}AvgPool{found[2]}d"
+    average = f"nn.{'Adaptive' if pool[1] else ''}AvgPool{pool[2]}d"
     return (
-        f"a maximum is known of spikes only, as nn.MaxPool{found[2]}d: put that behind the neuron"
+        f"a maximum is known of spikes only, as nn.MaxPool{pool[2]}d: put that behind the neuron"
         f" layer, or use average pooling ({average}), and train with it"
     )
 
 
-def known_libraries() -> str:
+def name_libraries() -> str:
     """Return the names of all known libraries."""
-    return ", ".join(library.package for library in libraries())
+    return ", ".join(library.package for library in list_libraries())
 
 
-def role(module: nn.Module) -> Role:
-    """Return what a module is to the trace. Subclasses of known layers are not known."""
-    owner, name = library(module), type(module).__name__
-    if linear(module) is not None:
+def find_role(module: nn.Module) -> Role:
+    """Return the role of a module in the trace. Subclasses of known layers are not known."""
+    owner, name = find_library(module), type(module).__name__
+    if find_linear(module) is not None:
         return "linear"
     if type(module) in SAME or (owner and name in owner.same):
         return "same"
@@ -172,41 +172,41 @@ def role(module: nn.Module) -> Role:
 
 def _may_be_inside(ancestor: type) -> bool:
     package = ancestor.__module__.split(".")[0]
-    for library in libraries():
+    for library in list_libraries():
         if library.package == package:
             return ancestor.__name__ in library.containers
     return package not in PACKAGES or ancestor in CONTAINERS
 
 
-def library(module: nn.Module) -> Library | None:
+def find_library(module: nn.Module) -> Library | None:
     """Return the library that owns the module's class, if it is a known one."""
-    return next((library for library in libraries() if library.owns(module)), None)
+    return next((library for library in list_libraries() if library.owns(module)), None)
 
 
-def neuron_library(module: nn.Module) -> Library:
+def find_neuron_library(module: nn.Module) -> Library:
     """Return the library of a neuron layer."""
-    owner = library(module)
+    owner = find_library(module)
     assert owner is not None
     return owner
 
 
-def linear(module: nn.Module) -> Row | None:
-    """Return what is known about a linear layer, or one that takes a maximum; None: neither."""
-    owner = library(module)
+def find_linear(module: nn.Module) -> Row | None:
+    """Return the row of a linear layer or of a maximum; None for other layers."""
+    owner = find_library(module)
     if getattr(module, "return_indices", False):
         return None
     return owner.linear.get(type(module).__name__) if owner else LINEAR.get(type(module))
 
 
-def sample_axes(module: nn.Module, axes: int) -> int:
-    """Return how many of the last axes of an input are one sample of a linear layer."""
-    row, owner = linear(module), library(module)
+def count_sample_axes(module: nn.Module, axes: int) -> int:
+    """Return the number of last axes that make one sample of a linear layer's input."""
+    row, owner = find_linear(module), find_library(module)
     assert row is not None
-    own = owner.linear_axes(module, axes) if owner and row.axes is None else row.axes
+    own = owner.count_axes(module, axes) if owner and row.axes is None else row.axes
     return axes - 1 if own is None else own
 
 
-def function_name(function: Callable[..., Any]) -> str:
+def name_function(function: Callable[..., Any]) -> str:
     """Return `torch.relu`, `torch.Tensor.__getitem__`, `torch.Tensor.T` and so on."""
     name = resolve_name(function) or getattr(function, "__name__", repr(function))
     return str(name).removesuffix(".__get__")
@@ -214,7 +214,7 @@ def function_name(function: Callable[..., Any]) -> str:
 
 def changes_nothing(function: Callable[..., Any], args: Any, kwargs: Any) -> bool:
     """Return whether a call is one of `torch.nn.functional.dropout` that is switched off."""
-    if function_name(function) not in ("torch.nn.functional.dropout", "torch.dropout"):
+    if name_function(function) not in ("torch.nn.functional.dropout", "torch.dropout"):
         return False
     training = args[2] if len(args) > 2 else kwargs.get("training", kwargs.get("train", True))
     return not training

@@ -1,4 +1,4 @@
-"""Read the network out of a trace: what drives each neuron layer, the same in every time step."""
+"""Read the network out of a trace: the drive of each neuron layer, equal in every time step."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from snncompile.errors import UnsupportedError
-from snncompile.frontends.torch import known_layers as torch_layers
+from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.drive import (
     Drive,
     Gather,
     Source,
     Through,
-    changed,
+    change_inner,
     holds_zeros,
-    same_in,
+    is_same_in_step,
     walk,
 )
 from snncompile.frontends.torch.libraries.base import Shape
@@ -41,9 +41,9 @@ class NeuronLayer:
     """Shape of one sample of it."""
     drive: Drive
     rows: Rows | None = None
-    """Of a linear layer, whose result is the potential of neurons that do not spike."""
+    """Order of its rows, if this is a linear layer; its result is a potential that never spikes."""
     maximum: bool = False
-    """Whether its neurons fire if anything arrives: what takes a maximum of spikes."""
+    """Whether it takes a maximum of spikes: its neurons fire if any spike arrives."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,62 +63,62 @@ class LayerGraph:
         return (self.output, state) in self.returned and (self.output, None) not in self.returned
 
 
-def read(trace: Trace, returned: list[Tensor]) -> LayerGraph:
+def read_layers(trace: Trace, returned: list[Tensor]) -> LayerGraph:
     """Return the network.
 
     Raises:
-        UnsupportedError: something between two layers is not known, or differs between time steps.
+        UnsupportedError: a function between layers is not known, or differs between time steps.
     """
-    neurons = [_neuron_layer(trace, path) for path in trace.calls]
+    neurons = [_read_neuron_layer(trace, path) for path in trace.calls]
     used = {inner.path for layer in neurons for inner in walk(layer.drive)}
-    neurons += [_last_linear(trace, path) for path in _unread_linear(trace, used)]
-    neurons = with_maxima(neurons, trace.modules)
+    neurons += [_read_last_linear(trace, path) for path in _find_unread_linear(trace, used)]
+    neurons = add_maxima(neurons, trace.modules)
     used |= {inner.path for layer in neurons for inner in walk(layer.drive)}
-    states = frozenset(_states(trace, returned))
+    states = frozenset(_find_states(trace, returned))
     return LayerGraph(
         neurons=tuple(neurons),
         linear={path: trace.modules[path] for path in trace.modules if path in used},
-        output=_output(neurons, states),
+        output=_find_output(neurons, states),
         returned=states,
     )
 
 
-def with_maxima(neurons: list[NeuronLayer], modules: dict[str, nn.Module]) -> list[NeuronLayer]:
+def add_maxima(neurons: list[NeuronLayer], modules: dict[str, nn.Module]) -> list[NeuronLayer]:
     """Return the layers, with one more before each that reads a maximum of spikes.
 
     Raises:
         UnsupportedError: a maximum is taken of something else than spikes.
     """
     result: list[NeuronLayer] = []
-    made: dict[Through, str] = {}
+    paths: dict[Through, str] = {}
 
-    def without(drive: Drive) -> Drive:
-        drive = changed(drive, without)
-        row = torch_layers.linear(modules[drive.path]) if isinstance(drive, Through) else None
+    def replace_maxima(drive: Drive) -> Drive:
+        drive = change_inner(drive, replace_maxima)
+        row = known_layers.find_linear(modules[drive.path]) if isinstance(drive, Through) else None
         if row is None or not row.maximum:
             return drive
         assert isinstance(drive, Through)
-        if drive not in made:
-            result.append(_maximum(drive, modules[drive.path], set(made.values())))
-            made[drive] = result[-1].path
-        return Source(made[drive])
+        if drive not in paths:
+            result.append(_make_maximum(drive, modules[drive.path], set(paths.values())))
+            paths[drive] = result[-1].path
+        return Source(paths[drive])
 
     for layer in neurons:
-        drive = without(layer.drive)
+        drive = replace_maxima(layer.drive)
         result.append(replace(layer, drive=drive))
     return result
 
 
-def _maximum(drive: Through, module: nn.Module, taken: set[str]) -> NeuronLayer:
-    parts = drive.of.parts if isinstance(drive.of, Gather) else ()
-    spikes = all(isinstance(p.of, Source) and bool((p.factor == 1).all()) for p in parts)
-    if not isinstance(drive.of, Source) and not (parts and spikes):
+def _make_maximum(drive: Through, module: nn.Module, taken: set[str]) -> NeuronLayer:
+    selections = drive.of.selections if isinstance(drive.of, Gather) else ()
+    spikes = all(isinstance(p.of, Source) and bool((p.factor == 1).all()) for p in selections)
+    if not isinstance(drive.of, Source) and not (selections and spikes):
         average = type(module).__name__.replace("Max", "Avg")
         raise UnsupportedError(
             f"{drive.path}: a maximum is known of spikes only, this is one of {drive.of}; put it"
             f" behind the neuron layer, or use average pooling ({average}), and train with it"
         )
-    row = torch_layers.linear(module)
+    row = known_layers.find_linear(module)
     assert row is not None
     wiring: Any = row.translate(module, drive.path, drive.shape).synapses.wiring
     name = drive.path.partition("(")[0]
@@ -127,7 +127,7 @@ def _maximum(drive: Through, module: nn.Module, taken: set[str]) -> NeuronLayer:
     return NeuronLayer(path, module, wiring.target_shape, drive, maximum=True)
 
 
-def _output(neurons: list[NeuronLayer], returned: frozenset[tuple[str, str | None]]) -> str:
+def _find_output(neurons: list[NeuronLayer], returned: frozenset[tuple[str, str | None]]) -> str:
     """Return the layer that no other one reads; if all are read, the last that is returned."""
     read_by_others = {
         source.path
@@ -144,31 +144,35 @@ def _output(neurons: list[NeuronLayer], returned: frozenset[tuple[str, str | Non
     return [paths[-1], *(path for path in paths if path in given), *unread][-1]
 
 
-def _neuron_layer(trace: Trace, path: str) -> NeuronLayer:
+def _read_neuron_layer(trace: Trace, path: str) -> NeuronLayer:
     calls = trace.calls[path]
     shape = tuple(calls[0].drive.shape[1:]) or (1,)
-    drive = _folded(trace, path, [call.drive.flatten(1) for call in calls])
+    drive = _fold_steps(trace, path, [call.drive.flatten(1) for call in calls])
     return NeuronLayer(path, trace.modules[path], shape, drive)
 
 
-def _folded(trace: Trace, path: str, steps: list[Tensor]) -> Drive:
-    """Return what drives a layer, which every time step has to agree on.
+def _fold_steps(trace: Trace, path: str, steps: list[Tensor]) -> Drive:
+    """Return the drive of a layer, which has to be equal in every time step.
 
-    The last time step says what it is: there a recurrent connection is seen for what it is, in the
-    first one it is only a tensor of zeros, or not there at all.
+    It is taken from the last time step: in the first one a recurrent connection is only a tensor
+    of zeros, or missing.
 
     Args:
         trace: the run.
         path: the layer.
-        steps: per time step, the numbers of what it gets, shape (samples, size).
+        steps: per time step, the numbers of its input, shape (samples, size).
     """
-    found = [Reader(trace, step).drive(steps[step], path) for step in reversed(range(len(steps)))]
-    drive, last = found[0], len(steps) - 1
-    for step, one in enumerate(reversed(found)):
-        if not same_in(step, drive, one, lambda path: _has_bias(trace.modules[path])):
+    drives = [
+        Reader(trace, step).read_drive(steps[step], path) for step in reversed(range(len(steps)))
+    ]
+    drive, last = drives[0], len(steps) - 1
+    for step, step_drive in enumerate(reversed(drives)):
+        if not is_same_in_step(
+            step, drive, step_drive, lambda path: _has_bias(trace.modules[path])
+        ):
             raise UnsupportedError(
-                f"{path} is fed by {one} in time step {step} and by {drive} in time step {last}; a"
-                " network is the same in every time step"
+                f"{path} is fed by {step_drive} in time step {step} and by {drive} in time step"
+                f" {last}; a network is the same in every time step"
             )
     if last == 0 and holds_zeros(drive):
         raise UnsupportedError(
@@ -182,30 +186,30 @@ def _has_bias(module: Any) -> bool:
     return getattr(module, "bias", None) is not None or hasattr(module, "running_mean")
 
 
-def _unread_linear(trace: Trace, used: set[str | None]) -> list[str]:
-    """Return linear layers that no neuron layer reads, the last of each chain."""
+def _find_unread_linear(trace: Trace, used: set[str | None]) -> list[str]:
+    """Return the last linear layer of each chain that no neuron layer reads."""
     unread = dict.fromkeys(call.path for call in trace.linear_calls if call.path not in used)
     read_again = {
         values.path
         for call in trace.linear_calls
         if call.path in unread
-        for values in trace.origins.behind(call.inputs)
+        for values in trace.origins.walk_sources(call.inputs)
         if isinstance(values, LinearValues)
     }
     return [path for path in unread if path not in read_again and not _is_summary(path)]
 
 
 def _is_summary(path: str) -> bool:
-    """Return whether this is a mean or sum, made of an output rather than a layer of its own."""
+    """Return whether this is a mean or sum of an output, and no layer of its own."""
     return path.startswith(("mean(", "sum("))
 
 
-def _last_linear(trace: Trace, path: str) -> NeuronLayer:
-    """Return a linear layer that ends the module: its result is the answer of each time step."""
+def _read_last_linear(trace: Trace, path: str) -> NeuronLayer:
+    """Return the linear layer that ends the module; its result is the answer of each time step."""
     calls = [call for call in trace.linear_calls if call.path == path]
     inputs = torch.cat([call.inputs for call in calls])
     steps = max(len(calls) for calls in trace.calls.values())
-    row = torch_layers.linear(trace.modules[path])
+    row = known_layers.find_linear(trace.modules[path])
     if "(" in path or (row and row.maximum) or len(inputs) != trace.samples * steps:
         raise UnsupportedError(
             f"{path} is not followed by a neuron layer and does not act on each time step; end with"
@@ -214,17 +218,17 @@ def _last_linear(trace: Trace, path: str) -> NeuronLayer:
     first, order = calls[0], inputs.reshape(steps, trace.samples, -1)
     shape = first.target_shape
     try:
-        drive, rows = _folded(trace, path, list(order)), "steps"
+        drive, rows = _fold_steps(trace, path, list(order)), "steps"
     except UnsupportedError:
         order = inputs.reshape(trace.samples, steps, -1).transpose(0, 1)
-        drive, rows = _folded(trace, path, list(order)), "samples"
+        drive, rows = _fold_steps(trace, path, list(order)), "samples"
     through = Through(path, drive, first.source_shape)
     return NeuronLayer(path, trace.modules[path], shape, through, rows)  # type: ignore[arg-type]
 
 
-def _states(trace: Trace, returned: list[Tensor]) -> Iterator[tuple[str, str | None]]:
+def _find_states(trace: Trace, returned: list[Tensor]) -> Iterator[tuple[str, str | None]]:
     for numbers in returned:
-        for values in trace.origins.behind(numbers):
+        for values in trace.origins.walk_sources(numbers):
             if isinstance(values, NeuronValues):
                 yield values.path, values.state
             elif isinstance(values, LinearValues):

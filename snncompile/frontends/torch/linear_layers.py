@@ -1,4 +1,4 @@
-"""Linear layers of torch: one row per class says what it does, as synapses and a bias."""
+"""Linear layers of torch: one row per class translates it to synapses and a bias."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ Shape = tuple[int, ...]
 
 
 class Row(NamedTuple):
-    """What is known about a class of layers."""
+    """A class of layers: the axes of its samples and its translation."""
 
     axes: int | None
     """Axes of one sample, the last ones of the input; None: all but the first."""
     translate: Callable[[Any, str, Shape], Affine]
     """From the layer, its path for messages and the shape of one sample."""
     maximum: bool = False
-    """Whether it takes a maximum; `translate` then gives the sum of the same values."""
+    """Whether the layer takes a maximum; `translate` then gives the sum of the same values."""
 
 
-def _linear(module: Any, where: str, shape: Shape) -> Affine:
-    weight = _floats(module.weight)
-    return Affine(dense(weight), _bias(module, len(weight)))
+def _translate_linear(module: Any, where: str, shape: Shape) -> Affine:
+    weight = _to_floats(module.weight)
+    return Affine(dense(weight), _read_bias(module, len(weight)))
 
 
-def _bias(module: Any, size: int) -> Floats:
-    return np.zeros(size) if module.bias is None else _floats(module.bias)
+def _read_bias(module: Any, size: int) -> Floats:
+    return np.zeros(size) if module.bias is None else _to_floats(module.bias)
 
 
-def _floats(tensor: Tensor) -> Floats:
+def _to_floats(tensor: Tensor) -> Floats:
     return tensor.detach().cpu().double().numpy()
 
 
-def _convolution(module: Any, where: str, shape: Shape) -> Affine:
+def _translate_convolution(module: Any, where: str, shape: Shape) -> Affine:
     kind = type(module).__name__
     if module.padding_mode != "zeros":
         raise UnsupportedError(
@@ -55,15 +55,15 @@ def _convolution(module: Any, where: str, shape: Shape) -> Affine:
         channels=module.out_channels,
         kernel=module.kernel_size,
         stride=module.stride,
-        padding=_padding(module, where),
+        padding=_read_padding(module, where),
         dilation=module.dilation,
         groups=module.groups,
     )
-    bias = np.repeat(_bias(module, module.out_channels), prod(wiring.target_shape[1:]))
-    return Affine(Synapses(wiring, _floats(module.weight)), bias)
+    bias = np.repeat(_read_bias(module, module.out_channels), prod(wiring.target_shape[1:]))
+    return Affine(Synapses(wiring, _to_floats(module.weight)), bias)
 
 
-def _padding(module: Any, where: str) -> Shape:
+def _read_padding(module: Any, where: str) -> Shape:
     """Return the zeros at both ends of each axis."""
     if module.padding == "valid":
         return (0,) * len(module.kernel_size)
@@ -79,9 +79,9 @@ def _padding(module: Any, where: str) -> Shape:
     return tuple(zeros // 2 for zeros in total)
 
 
-def _average(module: Any, where: str, shape: Shape) -> Affine:
+def _translate_average(module: Any, where: str, shape: Shape) -> Affine:
     kind, space = type(module).__name__, len(shape) - 1
-    padding = _per_axis(module.padding, space)
+    padding = _repeat_per_axis(module.padding, space)
     if module.ceil_mode:
         raise UnsupportedError(
             f"{where}: {kind} with ceil_mode=True is not known; use padding or another kernel"
@@ -91,53 +91,55 @@ def _average(module: Any, where: str, shape: Shape) -> Affine:
             f"{where}: {kind} with padding and count_include_pad=False is not known; use"
             " count_include_pad=True"
         )
-    kernel = _per_axis(module.kernel_size, space)
-    stride = _per_axis(module.stride, space)
+    kernel = _repeat_per_axis(module.kernel_size, space)
+    stride = _repeat_per_axis(module.stride, space)
     divisor = getattr(module, "divisor_override", None) or prod(kernel)
-    return _pooling(shape, kernel, stride, padding, divisor)
+    return _make_pooling(shape, kernel, stride, padding, divisor)
 
 
-def _adaptive_average(module: Any, where: str, shape: Shape) -> Affine:
+def _translate_adaptive_average(module: Any, where: str, shape: Shape) -> Affine:
     space = shape[1:]
-    sizes = _per_axis(module.output_size, len(space))
+    sizes = _repeat_per_axis(module.output_size, len(space))
     targets = tuple(n if size is None else size for n, size in zip(space, sizes, strict=True))
     if any(size % target for size, target in zip(space, targets, strict=True)):
         raise UnsupportedError(
-            f"{where}: {type(module).__name__} from {_times(space)} to {_times(targets)} averages"
-            " over windows of different sizes; use a size that divides the input's"
+            f"{where}: {type(module).__name__} from {_join_sizes(space)} to {_join_sizes(targets)}"
+            " averages over windows of different sizes; use a size that divides the input's"
         )
     kernel = tuple(size // target for size, target in zip(space, targets, strict=True))
-    return _pooling(shape, kernel, kernel, (0,) * len(space), prod(kernel))
+    return _make_pooling(shape, kernel, kernel, (0,) * len(space), prod(kernel))
 
 
-def _per_axis(value: Any, axes: int) -> tuple[Any, ...]:
+def _repeat_per_axis(value: Any, axes: int) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,) * axes
 
 
-def _times(values: Shape) -> str:
+def _join_sizes(values: Shape) -> str:
     return "x".join(map(str, values))
 
 
-def _pooling(shape: Shape, kernel: Shape, stride: Shape, padding: Shape, divisor: int) -> Affine:
+def _make_pooling(
+    shape: Shape, kernel: Shape, stride: Shape, padding: Shape, divisor: int
+) -> Affine:
     """Return a depthwise convolution of equal weights."""
     channels = shape[0]
     dilation = (1,) * len(kernel)
     wiring = Convolution(shape, channels, kernel, stride, padding, dilation, channels)
-    weight = np.full(wiring.weight_shape, share(divisor))
+    weight = np.full(wiring.weight_shape, round_share(divisor))
     return Affine(Synapses(wiring, weight), np.zeros(wiring.targets))
 
 
-def share(divisor: int) -> float:
+def round_share(divisor: int) -> float:
     """Return 1 / divisor, rounded down to 40 bits.
 
-    Sums of it are exact in any order and a full window gives 1 at most, as in torch, which divides
+    Its sums are exact in any order and a full window gives at most 1, as in torch, which divides
     the sum. Nine times the nearest number to 1/9 may be more than 1, and than a threshold of 1.
     """
     mantissa, exponent = frexp(1 / divisor)
     return ldexp(floor(ldexp(mantissa, 40)), exponent - 40)
 
 
-def _maximum(module: Any, where: str, shape: Shape) -> Affine:
+def _translate_maximum(module: Any, where: str, shape: Shape) -> Affine:
     """Return the sum over each window: of spikes, the maximum is 1 if the sum is above 0."""
     if module.ceil_mode:
         raise UnsupportedError(
@@ -145,43 +147,45 @@ def _maximum(module: Any, where: str, shape: Shape) -> Affine:
             " another kernel"
         )
     values = (module.kernel_size, module.stride, module.padding, module.dilation)
-    kernel, stride, padding, dilation = (_per_axis(value, len(shape) - 1) for value in values)
+    kernel, stride, padding, dilation = (
+        _repeat_per_axis(value, len(shape) - 1) for value in values
+    )
     wiring = Convolution(shape, shape[0], kernel, stride, padding, dilation, shape[0])
     return Affine(Synapses(wiring, np.ones(wiring.weight_shape)), np.zeros(wiring.targets))
 
 
-def _batch_norm(module: Any, where: str, shape: Shape) -> Affine:
+def _translate_batch_norm(module: Any, where: str, shape: Shape) -> Affine:
     if module.running_mean is None:
         raise UnsupportedError(
             f"{where}: {type(module).__name__} without running statistics normalizes by the batch,"
             " which a chip does not see; use track_running_stats=True"
         )
-    mean, variance = _floats(module.running_mean), _floats(module.running_var)
+    mean, variance = _to_floats(module.running_mean), _to_floats(module.running_var)
     scale = 1 / np.sqrt(variance + module.eps)
     if module.weight is not None:
-        scale = scale * _floats(module.weight)
+        scale = scale * _to_floats(module.weight)
     bias = -mean * scale
     if module.bias is not None:
-        bias = bias + _floats(module.bias)
+        bias = bias + _to_floats(module.bias)
     space = prod(shape[1:])
     wiring = Scale(prod(shape), per_neuron=True)
     return Affine(Synapses(wiring, np.repeat(scale, space)), np.repeat(bias, space))
 
 
 LINEAR: dict[type[nn.Module], Row] = {
-    nn.Linear: Row(1, _linear),
-    nn.Conv1d: Row(2, _convolution),
-    nn.Conv2d: Row(3, _convolution),
-    nn.AvgPool1d: Row(2, _average),
-    nn.AvgPool2d: Row(3, _average),
-    nn.AdaptiveAvgPool1d: Row(2, _adaptive_average),
-    nn.AdaptiveAvgPool2d: Row(3, _adaptive_average),
-    nn.BatchNorm1d: Row(None, _batch_norm),
-    nn.BatchNorm2d: Row(None, _batch_norm),
-    nn.MaxPool1d: Row(2, _maximum, maximum=True),
-    nn.MaxPool2d: Row(3, _maximum, maximum=True),
+    nn.Linear: Row(1, _translate_linear),
+    nn.Conv1d: Row(2, _translate_convolution),
+    nn.Conv2d: Row(3, _translate_convolution),
+    nn.AvgPool1d: Row(2, _translate_average),
+    nn.AvgPool2d: Row(3, _translate_average),
+    nn.AdaptiveAvgPool1d: Row(2, _translate_adaptive_average),
+    nn.AdaptiveAvgPool2d: Row(3, _translate_adaptive_average),
+    nn.BatchNorm1d: Row(None, _translate_batch_norm),
+    nn.BatchNorm2d: Row(None, _translate_batch_norm),
+    nn.MaxPool1d: Row(2, _translate_maximum, maximum=True),
+    nn.MaxPool2d: Row(3, _translate_maximum, maximum=True),
 }
-"""Layer -> its row. The average pools with `divisor_override=1` are sum pools."""
+"""Layer class -> its row. Average pools with `divisor_override=1` are sum pools."""
 
 POOLS: dict[str, type[nn.Module]] = {
     "avg_pool1d": nn.AvgPool1d,
@@ -194,8 +198,8 @@ MAXIMA: dict[str, type[nn.Module]] = {"max_pool1d": nn.MaxPool1d, "max_pool2d": 
 """The same; the arguments of the layer have another order."""
 
 
-class Called(NamedTuple):
-    """A function that was called, as the layer that does the same."""
+class FunctionLayer(NamedTuple):
+    """A called function as the equivalent layer."""
 
     name: str
     """The function and its arguments, as messages show them."""
@@ -203,8 +207,8 @@ class Called(NamedTuple):
     drive: Tensor
 
 
-def as_layer(function: str, args: Any, kwargs: Any) -> Called | None:
-    """Return a call of an average, a sum or a pool as a layer, or None if it is none of these."""
+def make_layer(function: str, args: Any, kwargs: Any) -> FunctionLayer | None:
+    """Return the layer equivalent to a call of an average, sum or pool; None for others."""
     given = list(args) or [kwargs["input"]] if "input" in kwargs or args else []
     options = {key: value for key, value in kwargs.items() if key != "input"}
     if function in POOLS:
@@ -213,18 +217,18 @@ def as_layer(function: str, args: Any, kwargs: Any) -> Called | None:
         names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
         module = MAXIMA[function](**dict(zip(names, given[1:], strict=False)), **options)
     elif function in ("mean", "sum") and isinstance(given[0], Tensor):
-        module = _over_space(function, given[0], given[1:], options)
+        module = _make_space_pool(function, given[0], given[1:], options)
     else:
         module = None
     if module is None:
         return None
     usual = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False}
-    said = {key: value for key, value in options.items() if usual.get(key, False) != value}
-    words = [*map(str, given[1:]), *(f"{key}={value}" for key, value in said.items())]
-    return Called(f"{function}({', '.join(words)})", module, given[0])
+    unusual = {key: value for key, value in options.items() if usual.get(key, False) != value}
+    words = [*map(str, given[1:]), *(f"{key}={value}" for key, value in unusual.items())]
+    return FunctionLayer(f"{function}({', '.join(words)})", module, given[0])
 
 
-def _over_space(function: str, x: Tensor, args: list[Any], options: Any) -> nn.Module | None:
+def _make_space_pool(function: str, x: Tensor, args: list[Any], options: Any) -> nn.Module | None:
     """Return the pool for a mean or sum over the one or two space axes behind the channels."""
     dims = args[0] if args else options.get("dim")
     dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
@@ -235,11 +239,11 @@ def _over_space(function: str, x: Tensor, args: list[Any], options: Any) -> nn.M
         return None
     sizes = tuple(x.shape[axis] for axis in space)
     if len(space) == 1:
-        return nn.AvgPool1d(sizes) if function == "mean" else _sums(nn.AvgPool1d(sizes))
+        return nn.AvgPool1d(sizes) if function == "mean" else _make_sum_pool(nn.AvgPool1d(sizes))
     divisor = None if function == "mean" else 1
     return nn.AvgPool2d(sizes, divisor_override=divisor)
 
 
-def _sums(pool: Any) -> nn.Module:
+def _make_sum_pool(pool: Any) -> nn.Module:
     pool.divisor_override = 1
     return pool  # type: ignore[no-any-return]

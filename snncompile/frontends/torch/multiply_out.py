@@ -9,8 +9,8 @@ import torch
 
 from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
-from snncompile.frontends.torch import known_layers as torch_layers
-from snncompile.frontends.torch.drive import Drive, Gather, Part, Plus, Scaled, Source, Through
+from snncompile.frontends.torch import known_layers
+from snncompile.frontends.torch.drive import Drive, Gather, Plus, Scaled, Selection, Source, Through
 from snncompile.frontends.torch.dynamics import Affine
 from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.neurons.base import Interval
@@ -22,8 +22,8 @@ from snncompile.synapses.sparse import Sparse
 
 
 @dataclass(frozen=True, eq=False)
-class Term:
-    """What one source brings to a drive."""
+class DriveTerm:
+    """Synapses from one source of a drive."""
 
     source: Source
     synapses: Synapses
@@ -33,53 +33,57 @@ class Term:
 class Sum:
     """A drive multiplied out: the sum of its terms, plus a bias."""
 
-    terms: tuple[Term, ...]
+    terms: tuple[DriveTerm, ...]
     bias: Floats
     """One per target neuron."""
 
 
-def multiplied_out(layers: LayerGraph, drive: Drive, size: int) -> Sum:
+def multiply_out(layers: LayerGraph, drive: Drive, size: int) -> Sum:
     """Return a drive of `size` values without linear layers in a row and without sums.
 
     Raises:
         UnsupportedError: a linear layer has a feature that is not known.
     """
     if isinstance(drive, Source):
-        return Sum((Term(drive, _factor(size, np.asarray(1.0))),), np.zeros(size))
+        return Sum((DriveTerm(drive, _make_factor(size, np.asarray(1.0))),), np.zeros(size))
     if isinstance(drive, Plus):
-        return _summed([multiplied_out(layers, term, size) for term in drive.terms], size)
+        return _add_up([multiply_out(layers, term, size) for term in drive.terms], size)
     if isinstance(drive, Scaled):
-        return scaled(multiplied_out(layers, drive.of, size), np.asarray(drive.factor))
+        return scale(multiply_out(layers, drive.of, size), np.asarray(drive.factor))
     if isinstance(drive, Gather):
-        return _summed([_placed(layers, part, size) for part in drive.parts], size)
+        return _add_up(
+            [_apply_selection(layers, selection, size) for selection in drive.selections], size
+        )
     if isinstance(drive, Through):
         module = layers.linear[drive.path]
-        row = torch_layers.linear(module)
+        row = known_layers.find_linear(module)
         assert row is not None
         layer = row.translate(module, drive.path, drive.shape)
-        inner = multiplied_out(layers, drive.of, layer.synapses.wiring.sources)
-        return through(layer, inner, drive.path)
+        inner = multiply_out(layers, drive.of, layer.synapses.wiring.sources)
+        return apply_layer(layer, inner, drive.path)
     return Sum((), np.zeros(size))
 
 
-def through(layer: Affine, inner: Sum, where: str) -> Sum:
-    """Return what a linear layer makes of a sum."""
+def apply_layer(layer: Affine, inner: Sum, where: str) -> Sum:
+    """Return a sum after a linear layer."""
     try:
-        terms = [Term(t.source, composed(layer.synapses, t.synapses)) for t in inner.terms]
+        terms = [DriveTerm(t.source, composed(layer.synapses, t.synapses)) for t in inner.terms]
     except UnsupportedError as error:
         raise UnsupportedError(f"{where}: {error}") from None
-    return Sum(tuple(terms), applied(layer.synapses, inner.bias) + layer.bias)
+    return Sum(tuple(terms), apply_to_bias(layer.synapses, inner.bias) + layer.bias)
 
 
-def scaled(drive: Sum, factor: Floats) -> Sum:
+def scale(drive: Sum, factor: Floats) -> Sum:
     """Return a sum times a number, or times one per neuron."""
     if (factor == 1).all():
         return drive
-    return through(Affine(_factor(len(drive.bias), factor), np.zeros(1)), drive, "a factor")
+    return apply_layer(
+        Affine(_make_factor(len(drive.bias), factor), np.zeros(1)), drive, "a factor"
+    )
 
 
-def applied(synapses: Synapses, bias: Floats) -> Floats:
-    """Return what a constant becomes; padding makes it differ from neuron to neuron."""
+def apply_to_bias(synapses: Synapses, bias: Floats) -> Floats:
+    """Return a constant after synapses; padding makes it differ between neurons."""
     if not bias.any():
         return np.zeros(synapses.wiring.targets)
     apply = bind(synapses, Interval(0, 1))
@@ -87,28 +91,34 @@ def applied(synapses: Synapses, bias: Floats) -> Floats:
     return result
 
 
-def _factor(size: int, factor: Floats) -> Synapses:
+def _make_factor(size: int, factor: Floats) -> Synapses:
     return Synapses(Scale(size, per_neuron=factor.ndim == 1), factor)
 
 
-def _placed(layers: LayerGraph, part: Part, size: int) -> Sum:
-    """Return values picked from a drive, each in its place among `size`."""
-    inner = multiplied_out(layers, part.of, part.size)
-    if part.size == size and torch.equal(part.source, part.target) and len(part.source) == size:
-        return scaled(inner, part.factor.numpy())
-    wiring = Sparse(part.target.numpy(), part.source.numpy(), size, part.size)
-    return through(Affine(Synapses(wiring, part.factor.numpy()), np.zeros(size)), inner, "a view")
+def _apply_selection(layers: LayerGraph, selection: Selection, size: int) -> Sum:
+    """Return values picked from a drive, each at its index among `size`."""
+    inner = multiply_out(layers, selection.of, selection.size)
+    if (
+        selection.size == size
+        and torch.equal(selection.source, selection.target)
+        and len(selection.source) == size
+    ):
+        return scale(inner, selection.factor.numpy())
+    wiring = Sparse(selection.target.numpy(), selection.source.numpy(), size, selection.size)
+    return apply_layer(
+        Affine(Synapses(wiring, selection.factor.numpy()), np.zeros(size)), inner, "a view"
+    )
 
 
-def _summed(sums: list[Sum], size: int) -> Sum:
-    """Return one sum; what comes from the same source is one term if it keeps its structure."""
-    terms: list[Term] = []
-    for new in (term for one in sums for term in one.terms):
+def _add_up(sums: list[Sum], size: int) -> Sum:
+    """Return one sum; terms of one source become one if they keep their structure."""
+    terms: list[DriveTerm] = []
+    for new in (term for sum_ in sums for term in sum_.terms):
         for i, old in enumerate(terms):
             both = merged(old.synapses, new.synapses) if old.source == new.source else None
             if both is not None:
-                terms[i] = Term(old.source, both)
+                terms[i] = DriveTerm(old.source, both)
                 break
         else:
             terms.append(new)
-    return Sum(tuple(terms), np.sum([np.zeros(size), *(one.bias for one in sums)], axis=0))
+    return Sum(tuple(terms), np.sum([np.zeros(size), *(sum_.bias for sum_ in sums)], axis=0))

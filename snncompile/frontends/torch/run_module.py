@@ -1,4 +1,4 @@
-"""Check what the user gives, and copy the module; it is not touched."""
+"""Check the user's module and sample, and run copies of the module."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from snncompile.errors import InputError, UnsupportedError
-from snncompile.frontends.torch import known_layers as torch_layers
-from snncompile.frontends.torch.arguments import mapped
+from snncompile.frontends.torch import known_layers
+from snncompile.frontends.torch.arguments import map_tensors
 from snncompile.frontends.torch.libraries.base import Library
 
 
 def check_module(module: Any) -> None:
-    """Refuse what is not a module that can be called with one input.
+    """Refuse all but modules that can be called with one input.
 
     Raises:
         InputError: not a module, or its parameters are not finite numbers.
@@ -28,7 +28,7 @@ def check_module(module: Any) -> None:
     """
     if not isinstance(module, nn.Module):
         raise InputError(
-            f"from_torch needs the torch module itself, got {_what(module)}; build the module,"
+            f"from_torch needs the torch module itself, got {_describe(module)}; build the module,"
             " load its weights into it, and give it"
         )
     for name, parameter in module.named_parameters():
@@ -38,11 +38,11 @@ def check_module(module: Any) -> None:
         wrong = int((~torch.isfinite(value)).sum()) if isinstance(value, Tensor) else 0
         if wrong:
             raise InputError(f"{name}: {wrong} of {value.numel()} values are not finite")
-    if torch_layers.role(module) == "inside":
+    if known_layers.find_role(module) == "inside":
         _check_signature(module)
 
 
-def _what(value: Any) -> str:
+def _describe(value: Any) -> str:
     if isinstance(value, dict):
         return "a state dict, which holds weights but not how the layers are joined"
     if isinstance(value, type):
@@ -80,14 +80,14 @@ def check_sample(sample: ArrayLike | Tensor) -> NDArray[np.float64]:
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
-def own_dtype(module: nn.Module) -> torch.dtype:
+def find_own_dtype(module: nn.Module) -> torch.dtype:
     """Return the floating-point type of the module's parameters; float32 if it has none."""
     tensors = [*module.parameters(), *module.buffers()]
     return next((t.dtype for t in tensors if t.is_floating_point()), torch.float32)
 
 
-def working_copy(module: nn.Module, samples: int, steps: int) -> nn.Module:
-    """Return a copy for one run of so many samples: on the CPU, in eval mode, states at the start.
+def make_working_copy(module: nn.Module, samples: int, steps: int) -> nn.Module:
+    """Return a copy for one run: on the CPU, in eval mode, states at the start.
 
     States that still hang on a gradient graph cannot be deep-copied, so they are cut off first;
     `Module.cpu` would not find tensors that are plain attributes.
@@ -97,53 +97,53 @@ def working_copy(module: nn.Module, samples: int, steps: int) -> nn.Module:
     """
     memo: dict[int, Any] = {}
     for inner in module.modules():
-        for tensor in _all_tensors(vars(inner)):
+        for tensor in _find_tensors(vars(inner)):
             if not isinstance(tensor, nn.Parameter):
                 memo[id(tensor)] = tensor.detach().to("cpu", copy=True)
     try:
-        for library, inner in _of_libraries(module):
+        for library, inner in _walk_libraries(module):
             library.copy(inner, memo)
         result = copy.deepcopy(module, memo)
     except Exception as error:
         name = type(module).__name__
-        raise InputError(f"{name} cannot be copied, {one_line(error)}") from error
+        raise InputError(f"{name} cannot be copied, {summarize_error(error)}") from error
     result = result.cpu().eval()
-    for library, inner in _of_libraries(result):
+    for library, inner in _walk_libraries(result):
         library.reset(inner)
         library.prepare(inner, samples, steps)
     return result
 
 
-def _of_libraries(module: nn.Module) -> Iterator[tuple[Library, nn.Module]]:
+def _walk_libraries(module: nn.Module) -> Iterator[tuple[Library, nn.Module]]:
     """Yield each module that descends from a library's, with the library."""
     for inner in module.modules():
-        for library in torch_layers.libraries():
+        for library in known_layers.list_libraries():
             if library.descends(inner):
                 yield library, inner
 
 
-def _all_tensors(value: Any) -> Iterator[Tensor]:
+def _find_tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from _all_tensors(item)
+        for element in value.values():
+            yield from _find_tensors(element)
     elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _all_tensors(item)
+        for element in value:
+            yield from _find_tensors(element)
 
 
 def cast_inputs(runner: nn.Module, dtype: torch.dtype) -> None:
-    """Let every layer cast what it is given: spikes are float32 in a float64 module of snnTorch."""
+    """Let every layer cast its inputs: spikes are float32 in a float64 module of snnTorch."""
 
     def cast(module: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
-        return mapped(args, to_dtype), mapped(kwargs, to_dtype)
+        return map_tensors(args, to_dtype), map_tensors(kwargs, to_dtype)
 
     def to_dtype(tensor: Tensor) -> Tensor:
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
     for layer in runner.modules():
-        if torch_layers.role(layer) != "inside":
+        if known_layers.find_role(layer) != "inside":
             layer.register_forward_pre_hook(cast, with_kwargs=True)
 
 
@@ -156,25 +156,25 @@ def call(runner: nn.Module, x: Tensor, carried: tuple[Any, ...] = ()) -> Any:
         carried: states that it returned in the time step before, see `to_carry`.
     """
     with ExitStack() as stack:
-        for library in torch_layers.libraries():
-            stack.enter_context(library.isolated(runner))
+        for library in known_layers.list_libraries():
+            stack.enter_context(library.isolate(runner))
         return runner(x, *carried)
 
 
-def to_carry(runner: nn.Module, result: Any) -> tuple[Any, ...]:
-    """Return what a module wants back in the next time step: states that its user passes by hand.
+def find_carried(runner: nn.Module, result: Any) -> tuple[Any, ...]:
+    """Return the states that a module takes back in the next time step, passed by its user.
 
-    That is so where `forward(x, a=None, b=None)` returns (output, a, b).
+    They are a and b where `forward(x, a=None, b=None)` returns (output, a, b).
     """
-    if torch_layers.role(runner) != "inside" or not isinstance(result, tuple):
+    if known_layers.find_role(runner) != "inside" or not isinstance(result, tuple):
         return ()
     given = list(inspect.signature(runner.forward).parameters.values())[1:]
     states = [p for p in given if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is None]
     return result[1:] if states and len(states) == len(given) == len(result) - 1 else ()
 
 
-def one_line(error: Exception) -> str:
-    """Return the kind and the first line of somebody else's error, shortened."""
+def summarize_error(error: Exception) -> str:
+    """Return the class and the first line of another library's error, shortened."""
     lines = str(error).strip().splitlines() or [""]
     text = lines[0] if len(lines[0]) <= 120 else lines[0][:117] + "..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

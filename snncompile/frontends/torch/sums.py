@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snncompile.frontends.torch.values import NOTHING, ZERO, Term
+from snncompile.frontends.torch.values import NOTHING, ZERO, Summand
 
 ADD = frozenset(["add", "__add__", "__radd__", "add_", "__iadd__"])
 SUBTRACT = frozenset(["sub", "__sub__", "sub_", "__isub__", "subtract"])
@@ -20,42 +20,42 @@ Numbers = Callable[[Tensor], Tensor]
 """Returns the numbers of a tensor's values."""
 
 
-def terms(
+def read_summands(
     name: str, args: Any, kwargs: Any, result: Any, numbers: Numbers
-) -> tuple[Term, ...] | None:
-    """Return the result of a function as a weighted sum, or None if it is none we know.
+) -> tuple[Summand, ...] | None:
+    """Return the result of a function as a weighted sum, or None if the function is not known.
 
     Args:
         name: of the function, without its module.
-        args: what it was called with.
-        kwargs: what it was called with.
-        result: what it returned.
+        args: its arguments.
+        kwargs: its keyword arguments.
+        result: its result.
         numbers: gives the numbers of a tensor.
     """
     alpha = kwargs.get("alpha", 1)
     if not isinstance(result, Tensor) or not kwargs.keys() <= {"alpha"} or len(args) not in (1, 2):
         return None
     if name in NEGATE:
-        return _sum(result, numbers, [(args[0], -1.0)])
+        return _list_summands(result, numbers, [(args[0], -1.0)])
     if len(args) != 2:
         return None
     first, second = args
     if name in ADD | SUBTRACT:
         sign = 1.0 if name in ADD else -1.0
-        return _sum(result, numbers, [(first, 1.0), (second, sign * alpha)])
+        return _list_summands(result, numbers, [(first, 1.0), (second, sign * alpha)])
     if name in MULTIPLY:
         pair = (first, second) if _comes_from_layers(first, numbers) else (second, first)
-        return _sum(result, numbers, [pair])
+        return _list_summands(result, numbers, [pair])
     if name in DIVIDE and bool(torch.as_tensor(second).all()):
-        return _sum(result, numbers, [(first, 1 / second)])
+        return _list_summands(result, numbers, [(first, 1 / second)])
     return None
 
 
-def _sum(
+def _list_summands(
     result: Tensor, numbers: Numbers, summands: list[tuple[Any, Any]]
-) -> tuple[Term, ...] | None:
-    """Return the terms; None if a summand is neither a layer's nor zero, or a factor is one's."""
-    found = []
+) -> tuple[Summand, ...] | None:
+    """Return the terms; None if a summand is not a layer's or zero, or a factor is a layer's."""
+    summand_terms = []
     for value, factor in summands:
         if not isinstance(value, Tensor):
             if value != 0:
@@ -67,14 +67,14 @@ def _sum(
         weight = torch.as_tensor(factor, dtype=torch.float64)
         if weight.ndim:
             weight = weight.expand(result.shape)
-        found.append(Term(own.expand(result.shape), weight))
-    return tuple(found)
+        summand_terms.append(Summand(own.expand(result.shape), weight))
+    return tuple(summand_terms)
 
 
 def _comes_from_layers(value: Any, numbers: Numbers) -> bool:
     return isinstance(value, Tensor) and bool((numbers(value) >= 0).any())
 
 
-def unknown(tensor: Tensor) -> Tensor:
+def number_unknown(tensor: Tensor) -> Tensor:
     """Return the numbers of values that come from neither the input nor a layer."""
     return torch.where(tensor == 0, ZERO, NOTHING)

@@ -18,15 +18,15 @@ LAYOUTS: dict[Time, str] = {
 """How a module takes its time axis."""
 
 
-def inputs(x: Tensor, time: Time) -> list[Tensor]:
-    """Return what a module is called with, call after call, for x (samples, steps, *shape)."""
+def split_calls(x: Tensor, time: Time) -> list[Tensor]:
+    """Return the input of each call of a module, for x of shape (samples, steps, *shape)."""
     if time == "step":
         return [x[:, step].clone() for step in range(x.shape[1])]
-    return [joined(x.unbind(1), time)]
+    return [join_steps(x.unbind(1), time)]
 
 
-def joined(steps: Sequence[Tensor], time: Time) -> Tensor:
-    """Return one tensor for time steps of shape (samples, *shape)."""
+def join_steps(steps: Sequence[Tensor], time: Time) -> Tensor:
+    """Return time steps of shape (samples, *shape) as one tensor."""
     if time == "step":
         (only,) = steps
         return only
@@ -36,8 +36,8 @@ def joined(steps: Sequence[Tensor], time: Time) -> Tensor:
     return both if time == "second" else both.flatten(0, 1)
 
 
-def fits(shape: Shape, time: Time, samples: int) -> bool:
-    """Return whether a tensor of this shape can hold so many samples."""
+def can_hold(shape: Shape, time: Time, samples: int) -> bool:
+    """Return whether a tensor of this shape can hold this number of samples."""
     if time == "first":
         return shape[1:2] == (samples,)
     if time == "folded":
@@ -45,8 +45,8 @@ def fits(shape: Shape, time: Time, samples: int) -> bool:
     return shape[:1] == (samples,)
 
 
-def by_step(tensor: Tensor, time: Time, samples: int) -> tuple[Tensor, ...]:
-    """Return a tensor that fits as its time steps, each of shape (samples, *shape)."""
+def split_steps(tensor: Tensor, time: Time, samples: int) -> tuple[Tensor, ...]:
+    """Return the time steps of a tensor, each of shape (samples, *shape)."""
     if time == "step":
         return (tensor,)
     if time == "first":

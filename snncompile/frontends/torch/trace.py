@@ -1,15 +1,15 @@
-"""Watch one run of a torch module: which layer got which values.
+"""Watch one run of a torch module: the values that each layer got.
 
-Neuron and linear layers are opaque: hooks note what goes in and what comes out. Torch functions
+Neuron and linear layers are opaque: hooks note their inputs and outputs. Torch functions
 called between them are seen by a `TorchFunctionMode`. Every value that comes from the input or
 from a layer has a number, so a tensor has a second tensor of numbers beside it:
 
     x[t].flatten(1)         does the same to the numbers
     fc(x), avg_pool2d(x)    makes new numbers, which know the numbers of x
     a + 0.5 * b             makes new numbers, which know those of a and b and the factors
-    torch.relu(x)           makes new numbers too, of values that are not looked into
+    torch.relu(x)           makes new numbers too; the function is not examined
 
-Nothing is judged here; `torch_graph.py` reads the network out of it.
+Nothing is judged here; `layer_graph.py` reads the network out of the trace.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from snncompile.errors import Obstacle, UnsupportedError
-from snncompile.frontends.torch import known_layers as torch_layers
-from snncompile.frontends.torch import sums as torch_sums
-from snncompile.frontends.torch.arguments import first_argument, mapped, tensors
+from snncompile.frontends.torch import known_layers, sums
+from snncompile.frontends.torch.arguments import find_tensors, get_first_argument, map_tensors
 from snncompile.frontends.torch.libraries.base import Shape
-from snncompile.frontends.torch.linear_layers import as_layer
-from snncompile.frontends.torch.time_layouts import by_step, fits, joined
+from snncompile.frontends.torch.linear_layers import make_layer
+from snncompile.frontends.torch.time_layouts import can_hold, join_steps, split_steps
 from snncompile.frontends.torch.values import (
     ZERO,
     FunctionValues,
@@ -64,7 +63,7 @@ class Trace(TorchFunctionMode):
         """Neuron layers whose input cannot hold the samples, with its shape."""
         self.linear_calls: list[LinearValues] = []
         self.state_problem = ""
-        """The first neuron layer whose state does not go from one call to the next, and why."""
+        """The first neuron layer whose state is lost between two calls, and the reason."""
         self.unknown: dict[str, UnsupportedError] = {}
         """Why a layer that was called cannot be read, by path."""
         self._numbers: dict[int, Tensor] = {}
@@ -77,27 +76,27 @@ class Trace(TorchFunctionMode):
     @property
     def has_neurons(self) -> bool:
         """Whether the module holds a neuron layer, called or not."""
-        return any(torch_layers.role(layer) == "neuron" for layer in self.modules.values())
+        return any(known_layers.find_role(layer) == "neuron" for layer in self.modules.values())
 
     def hand_in(self, x: Tensor, numbers: Tensor) -> None:
-        """Say which numbers a tensor of the input has."""
+        """Set the numbers of a tensor's values."""
         self._numbers[id(x)] = numbers
         self._alive[id(x)] = x
 
-    def new_input(self, shape: Shape) -> InputValues:
+    def add_input(self, shape: Shape) -> InputValues:
         """Return new values for a sample of shape (samples, steps, size)."""
         return self.origins.add(InputValues(self.origins.next, shape))
 
-    def numbers(self, tensor: Tensor) -> Tensor:
+    def find_numbers(self, tensor: Tensor) -> Tensor:
         """Return the numbers of a tensor's values."""
         known = self._numbers.get(id(tensor))
-        return torch_sums.unknown(tensor) if known is None else known
+        return sums.number_unknown(tensor) if known is None else known
 
     def _knows(self, tensor: Tensor) -> bool:
         return id(tensor) in self._numbers
 
     def _watch(self, module: nn.Module, path: str, title: str) -> None:
-        role, name = torch_layers.role(module), path or title
+        role, name = known_layers.find_role(module), path or title
         if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
             self._refuse(name, module, (), {})
             return
@@ -113,19 +112,19 @@ class Trace(TorchFunctionMode):
             "neuron": (self._enter_neuron, self._leave_neuron),
         }[role]
         self.modules[name] = module
-        module.register_forward_pre_hook(_named(before, name), with_kwargs=True)
+        module.register_forward_pre_hook(_name_hook(before, name), with_kwargs=True)
         if after:
-            module.register_forward_hook(_named(after, name), with_kwargs=True)
+            module.register_forward_hook(_name_hook(after, name), with_kwargs=True)
 
     def _refuse(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         kind = type(module).__name__
-        instead = torch_layers.instead_of(kind) or f"known: {torch_layers.known(module)}"
+        instead = known_layers.find_alternative(kind) or f"known: {known_layers.list_known(module)}"
         message = f"{name}: {kind} is not known; {instead}"
         error = UnsupportedError(message, Obstacle(message, name, hint=instead))
         self.unknown.setdefault(name, error)
 
     def _enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
-        self._push(name, first_argument(module, args, kwargs))
+        self._push(name, get_first_argument(module, args, kwargs))
 
     def _push(self, name: str, drive: Any) -> None:
         self._depth += 1
@@ -134,14 +133,14 @@ class Trace(TorchFunctionMode):
                 f"{name}: gets a {type(drive).__name__} where one tensor is expected; in"
                 " nn.Sequential, give the neuron layer before it init_hidden=True and output=False"
             )
-        self._inside.append(self.numbers(drive))
+        self._inside.append(self.find_numbers(drive))
 
     def _leave_linear(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         self._hand_in_linear(out, name, self._inside.pop())
         self._depth -= 1
 
     def _hand_in_linear(self, out: Tensor, name: str, inputs: Tensor) -> None:
-        axes = torch_layers.sample_axes(self.modules[name], inputs.ndim)
+        axes = known_layers.count_sample_axes(self.modules[name], inputs.ndim)
         source, target = inputs.shape[inputs.ndim - axes :], out.shape[inputs.ndim - axes :]
         values = LinearValues(
             self.origins.next,
@@ -156,7 +155,7 @@ class Trace(TorchFunctionMode):
 
     def _leave_same(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         numbers = self._inside.pop()
-        drive = first_argument(module, args, kwargs)
+        drive = get_first_argument(module, args, kwargs)
         if torch.equal(out.reshape(-1), drive.reshape(-1)):
             self.hand_in(out, numbers.reshape(out.shape))
         else:  # a dropout that the module switches on itself
@@ -164,36 +163,36 @@ class Trace(TorchFunctionMode):
         self._depth -= 1
 
     def _enter_neuron(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
-        library = torch_layers.neuron_library(module)
-        drive, given = library.given(module, args, kwargs)
+        library = known_layers.find_neuron_library(module)
+        drive, given = library.read_input(module, args, kwargs)
         self._push(name, drive)
-        for state, value in {**library.states(module), **given}.items():
+        for state, value in {**library.read_states(module), **given}.items():
             before = self._states.get(name, {}).get(state)
-            start = library.starts_at(module, state)
-            problem = _state_problem(name, state, value, before, start)
+            start = library.find_start(module, state)
+            problem = _find_state_problem(name, state, value, before, start)
             self.state_problem = self.state_problem or problem
 
     def _leave_neuron(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         self._depth -= 1
-        library = torch_layers.neuron_library(module)
-        (output, states), drive = library.left(module, out), self._inside.pop()
-        time = library.time(module)
-        if not fits(tuple(drive.shape), time, self.samples):
+        library = known_layers.find_neuron_library(module)
+        (output, states), drive = library.read_result(module, out), self._inside.pop()
+        time = library.find_time(module)
+        if not can_hold(tuple(drive.shape), time, self.samples):
             self.misfits.setdefault(name, tuple(drive.shape))
             self._hand_in_function(output, name, (drive,))
             return
         calls = self.calls.setdefault(name, [])
         steps = []
-        for step in by_step(drive, time, self.samples):
-            shape = tuple(by_step(output, time, self.samples)[0].shape)
-            steps.append(self._new_output(name, None, shape))
+        for step in split_steps(drive, time, self.samples):
+            shape = tuple(split_steps(output, time, self.samples)[0].shape)
+            steps.append(self._add_output(name, None, shape))
             calls.append(Call(step))
         for state, tensor in states.items():
-            self.hand_in(tensor, self._new_output(name, state, tuple(tensor.shape)))
-        self.hand_in(output, joined(steps, time))  # last: the spikes may be a state too
+            self.hand_in(tensor, self._add_output(name, state, tuple(tensor.shape)))
+        self.hand_in(output, join_steps(steps, time))  # last: the spikes may be a state too
         self._states[name] = states
 
-    def _new_output(self, name: str, state: str | None, shape: Shape) -> Tensor:
+    def _add_output(self, name: str, state: str | None, shape: Shape) -> Tensor:
         """Return numbers of new values of a neuron layer: spikes, or the state after them."""
         step = len(self.calls[name]) - (state is not None)
         values = NeuronValues(self.origins.next, shape, name, step, state)
@@ -202,44 +201,49 @@ class Trace(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Run a function and note what it did to the numbers."""
+        """Run a function and note its effect on the numbers."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        if self._depth == 0 and any(map(self._knows, tensors((args, kwargs)))):
+        if self._depth == 0 and any(map(self._knows, find_tensors((args, kwargs)))):
             self._note(func, args, kwargs, result)
         return result
 
     def _note(self, func: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> None:
-        name = torch_layers.function_name(func)
+        name = known_layers.name_function(func)
         short = name.rpartition(".")[2]
-        if short in torch_layers.CREATES:
+        if short in known_layers.CREATES:
             return
         if short == "__setitem__":
             self._set_item(*args)
-        elif short == "pad" and torch_layers.pads_with_zeros(args, kwargs):
+        elif short == "pad" and known_layers.pads_with_zeros(args, kwargs):
             drive, pad = [*args, *kwargs.values()][:2]
-            self.hand_in(result, nn.functional.pad(self.numbers(drive), pad, value=ZERO))
-        elif short in torch_layers.MOVES and "out" not in kwargs:
-            moved = func(*mapped(args, self._as_numbers), **mapped(kwargs, self._as_numbers))
-            for tensor, numbers in zip(tensors(result), tensors(moved), strict=True):
+            self.hand_in(result, nn.functional.pad(self.find_numbers(drive), pad, value=ZERO))
+        elif short in known_layers.MOVES and "out" not in kwargs:
+            moved = func(
+                *map_tensors(args, self._replace_by_numbers),
+                **map_tensors(kwargs, self._replace_by_numbers),
+            )
+            for tensor, numbers in zip(find_tensors(result), find_tensors(moved), strict=True):
                 self.hand_in(tensor, numbers)
         elif self._keeps_values(func, short, args, kwargs, result):
-            self.hand_in(result, self.numbers(args[0] if args else kwargs["input"]))
+            self.hand_in(result, self.find_numbers(args[0] if args else kwargs["input"]))
         else:
             self._compute(name, args, kwargs, result)
 
     def _compute(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
-        """Note a function that makes new values: a weighted sum, a pool, or one not looked into."""
+        """Note a function that makes new values: a weighted sum, a pool, or an unknown function."""
         short = name.rpartition(".")[2]
-        if terms := torch_sums.terms(short, args, kwargs, result, self.numbers):
+        if terms := sums.read_summands(short, args, kwargs, result, self.find_numbers):
             values = SumValues(self.origins.next, tuple(result.shape), terms)
             self.hand_in(result, self.origins.add(values).numbers)
-        elif layer := as_layer(short, args, kwargs):
+        elif layer := make_layer(short, args, kwargs):
             self.modules.setdefault(layer.name, layer.module)
-            self._hand_in_linear(result, layer.name, self.numbers(layer.drive))
+            self._hand_in_linear(result, layer.name, self.find_numbers(layer.drive))
         else:
-            given = tuple(self.numbers(t) for t in tensors((args, kwargs)) if self._knows(t))
-            for tensor in tensors(result):
+            given = tuple(
+                self.find_numbers(t) for t in find_tensors((args, kwargs)) if self._knows(t)
+            )
+            for tensor in find_tensors(result):
                 self._hand_in_function(tensor, name, given)
 
     def _keeps_values(
@@ -247,34 +251,34 @@ class Trace(TorchFunctionMode):
     ) -> bool:
         if not isinstance(result, Tensor):
             return False
-        cast = short in torch_layers.CASTS and result.is_floating_point()
-        return cast or torch_layers.changes_nothing(func, args, kwargs)
+        cast = short in known_layers.CASTS and result.is_floating_point()
+        return cast or known_layers.changes_nothing(func, args, kwargs)
 
-    def _as_numbers(self, tensor: Tensor) -> Tensor:
-        """Return numbers for values, and anything that may be an index as it is."""
+    def _replace_by_numbers(self, tensor: Tensor) -> Tensor:
+        """Return the numbers of a tensor; a tensor that may be an index stays as it is."""
         if self._knows(tensor) or tensor.is_floating_point():
-            return self.numbers(tensor)
+            return self.find_numbers(tensor)
         return tensor
 
     def _set_item(self, target: Tensor, index: Any, value: Any) -> None:
-        numbers = self.numbers(target).clone()
-        numbers[index] = self.numbers(torch.as_tensor(value))
+        numbers = self.find_numbers(target).clone()
+        numbers[index] = self.find_numbers(torch.as_tensor(value))
         self.hand_in(target, numbers)
 
     def _hand_in_function(self, tensor: Tensor, name: str, arguments: tuple[Tensor, ...]) -> None:
         values = FunctionValues(self.origins.next, tuple(tensor.shape), name, arguments)
         self.hand_in(tensor, self.origins.add(values).numbers)
 
-    def returned(self, outputs: Any) -> Iterator[Tensor]:
-        """Yield the numbers of all tensors in what the module returned."""
-        return (self.numbers(tensor) for tensor in tensors(outputs))
+    def list_returned(self, outputs: Any) -> Iterator[Tensor]:
+        """Yield the numbers of all tensors that the module returned."""
+        return (self.find_numbers(tensor) for tensor in find_tensors(outputs))
 
 
-def _named(hook: Callable[..., None], name: str) -> Callable[..., None]:
+def _name_hook(hook: Callable[..., None], name: str) -> Callable[..., None]:
     return lambda *args: hook(name, *args)
 
 
-def _state_problem(
+def _find_state_problem(
     name: str, state: str, value: Tensor, before: Tensor | None, start: float
 ) -> str:
     if before is None:

@@ -1,4 +1,4 @@
-"""Where the values of a traced run come from: every value has a number, every number an origin."""
+"""Origins of the values of a traced run: every value has a number, every number an origin."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ ZERO = -2
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """Values that came into being together; they have the numbers start, start + 1, ..."""
+    """Values made together; they have the numbers start, start + 1, ..."""
 
     start: int
     shape: Shape
 
     @property
     def stop(self) -> int:
-        """The first number that is not of these values."""
+        """The number after the last of these values."""
         return self.start + prod(self.shape)
 
     @property
@@ -36,8 +36,8 @@ class Values:
         return torch.arange(self.start, self.stop).reshape(self.shape)
 
     @property
-    def parts(self) -> tuple[Tensor, ...]:
-        """Numbers of the values that these are computed from, as far as they are looked into."""
+    def operands(self) -> tuple[Tensor, ...]:
+        """Numbers of the values that these are computed from."""
         return ()
 
 
@@ -70,41 +70,41 @@ class LinearValues(Values):
     """Shape of one row of the output."""
 
     @property
-    def parts(self) -> tuple[Tensor, ...]:
+    def operands(self) -> tuple[Tensor, ...]:
         """The input."""
         return (self.inputs,)
 
 
-class Term(NamedTuple):
+class Summand(NamedTuple):
     """One summand of a weighted sum."""
 
     numbers: Tensor
-    """Of the shape of the sum."""
+    """Numbers of its values, in the shape of the sum."""
     factor: Tensor
-    """Of the shape of the sum, or of shape ()."""
+    """In the shape of the sum, or of shape ()."""
 
 
 @dataclass(frozen=True, eq=False)
 class SumValues(Values):
     """Element by element, the sum of terms, each times a factor."""
 
-    terms: tuple[Term, ...]
+    terms: tuple[Summand, ...]
 
     @property
-    def parts(self) -> tuple[Tensor, ...]:
+    def operands(self) -> tuple[Tensor, ...]:
         """The terms."""
         return tuple(term.numbers for term in self.terms)
 
 
 @dataclass(frozen=True, eq=False)
 class FunctionValues(Values):
-    """Result of a function that is not looked into."""
+    """Result of an unknown function."""
 
     function: str
     arguments: tuple[Tensor, ...]
 
     @property
-    def parts(self) -> tuple[Tensor, ...]:
+    def operands(self) -> tuple[Tensor, ...]:
         """The arguments that come from the input or from a layer."""
         return self.arguments
 
@@ -121,32 +121,32 @@ class Origins:
 
     @property
     def next(self) -> int:
-        """The first number that is free."""
+        """The first free number."""
         return self._all[-1].stop if self._all else 0
 
     def add(self, values: V) -> V:
-        """Remember new values, which start at `next`."""
+        """Add new values, which start at `next`."""
         if prod(values.shape):
             self._all.append(values)
             self._starts.append(values.start)
         return values
 
-    def among(self, numbers: Tensor) -> list[Values]:
+    def find_values(self, numbers: Tensor) -> list[Values]:
         """Return all values that the numbers belong to, in order; `NOTHING` and `ZERO` belong
         to none."""
-        found = numbers[numbers >= 0]
+        known = numbers[numbers >= 0]
         starts = torch.tensor(self._starts)
-        indices = torch.searchsorted(starts, found.reshape(-1), right=True) - 1
+        indices = torch.searchsorted(starts, known.reshape(-1), right=True) - 1
         return [self._all[index] for index in torch.unique(indices).tolist()]
 
-    def behind(self, numbers: Tensor) -> Iterator[Values]:
-        """Yield the values the numbers belong to, and all those they were computed from, once."""
-        waiting, seen = list(reversed(self.among(numbers))), set()
+    def walk_sources(self, numbers: Tensor) -> Iterator[Values]:
+        """Yield the values that the numbers belong to, and all their operands, each once."""
+        waiting, seen = list(reversed(self.find_values(numbers))), set()
         while waiting:
             values = waiting.pop()
             if values.start in seen:
                 continue
             seen.add(values.start)
             yield values
-            for part in values.parts:
-                waiting.extend(reversed(self.among(part)))
+            for operand in values.operands:
+                waiting.extend(reversed(self.find_values(operand)))

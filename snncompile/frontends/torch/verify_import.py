@@ -11,18 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from snncompile.errors import ImportMismatchError, InputError
-from snncompile.frontends.torch import known_layers as torch_layers
-from snncompile.frontends.torch.build_network import Imported, Origin
+from snncompile.frontends.torch import known_layers
+from snncompile.frontends.torch.build_network import ImportedNetwork, Origin
 from snncompile.frontends.torch.libraries.base import Time
 from snncompile.frontends.torch.run_module import (
     call,
     cast_inputs,
-    one_line,
-    own_dtype,
-    to_carry,
-    working_copy,
+    find_carried,
+    find_own_dtype,
+    make_working_copy,
+    summarize_error,
 )
-from snncompile.frontends.torch.time_layouts import by_step, inputs
+from snncompile.frontends.torch.time_layouts import split_calls, split_steps
 from snncompile.ir.graph import Population
 from snncompile.reference import simulate
 
@@ -42,8 +42,8 @@ Record = dict[str, Tensor]
 """Output of each population, shape (samples, steps, size): its spikes, or a readout's potential."""
 
 
-def verify(module: nn.Module, x: Tensor, time: Time, imported: Imported) -> None:
-    """Refuse a network that does not do on the sample what the module does, both in float64.
+def verify(module: nn.Module, x: Tensor, time: Time, imported: ImportedNetwork) -> None:
+    """Refuse a network whose outputs on the sample differ from the module's, both in float64.
 
     The module is run in its own floating-point type too. Spikes that differ there and not in
     float64 come from its rounding; they are counted in the log.
@@ -58,16 +58,16 @@ def verify(module: nn.Module, x: Tensor, time: Time, imported: Imported) -> None
         ImportMismatchError: the first layer, sample, time step and neuron that differ.
     """
     counts = {name: _Counts() for name in imported.origins}
-    for start, batch in batches(x, imported):
-        exact = run_module(module, batch, time, imported, torch.float64, keep_precision=True)
+    for start, batch in split_batches(x, imported):
+        exact = record_module(module, batch, time, imported, torch.float64, keep_precision=True)
         ours = _simulate(imported, batch)
         for name in imported.origins:
             _compare(imported.network.population(name), exact[name], ours[name], start)
-        own = run_module(module, batch, time, imported, own_dtype(module))
+        own = record_module(module, batch, time, imported, find_own_dtype(module))
         for name, count in counts.items():
             count.add(exact[name], own[name])
     for name, count in counts.items():
-        _log(imported.network.population(name), count, own_dtype(module))
+        _log(imported.network.population(name), count, find_own_dtype(module))
 
 
 @dataclass
@@ -76,9 +76,9 @@ class _Counts:
 
     outputs: int = 0
     active: int = 0
-    """Other than zero."""
+    """Outputs other than zero."""
     rounded: int = 0
-    """Other in the module's own type than in float64."""
+    """Outputs that differ between the module's own type and float64."""
 
     def add(self, exact: Tensor, own: Tensor) -> None:
         """Count one more batch."""
@@ -87,7 +87,7 @@ class _Counts:
         self.rounded += int((own != exact).sum())
 
 
-def batches(x: Tensor, imported: Imported) -> Iterator[tuple[int, Tensor]]:
+def split_batches(x: Tensor, imported: ImportedNetwork) -> Iterator[tuple[int, Tensor]]:
     """Yield (first sample, batch)."""
     neurons = imported.network.input.size + sum(p.size for p in imported.network.populations)
     size = max(1, MEMORY_BYTES // (32 * x.shape[1] * neurons))
@@ -95,65 +95,67 @@ def batches(x: Tensor, imported: Imported) -> Iterator[tuple[int, Tensor]]:
         yield start, x[start : start + size]
 
 
-def _simulate(imported: Imported, x: Tensor) -> Record:
-    parts = list(simulate.batches(imported.network, x.numpy()))
-    return {name: torch.cat([part[name] for part in parts]).double() for name in imported.origins}
+def _simulate(imported: ImportedNetwork, x: Tensor) -> Record:
+    batches = list(simulate.batches(imported.network, x.numpy()))
+    return {
+        name: torch.cat([batch[name] for batch in batches]).double() for name in imported.origins
+    }
 
 
-def run_module(
+def record_module(
     module: nn.Module,
     x: Tensor,
     time: Time,
-    imported: Imported,
+    imported: ImportedNetwork,
     dtype: torch.dtype,
     *,
     keep_precision: bool = False,
 ) -> Record:
-    """Return what the neuron layers of the module do when it computes in the given type."""
+    """Return the outputs of the module's neuron layers, computed in the given type."""
     samples, steps = x.shape[:2]
-    runner = working_copy(module, samples, steps).to(dtype)
+    runner = make_working_copy(module, samples, steps).to(dtype)
     cast_inputs(runner, dtype)
     if keep_precision:
         for layer in runner.modules():
-            library = torch_layers.library(layer)
+            library = known_layers.find_library(layer)
             if library and library.knows(layer):
                 library.keep_precision(layer)
     recorded: dict[str, list[Tensor]] = {name: [] for name in imported.origins}
     for name, origin in imported.origins.items():
-        layer = _layer(runner, origin.path)
-        layer.register_forward_hook(_recorder(origin, recorded[name], samples))
+        layer = _find_layer(runner, origin.path)
+        layer.register_forward_hook(_make_recorder(origin, recorded[name], samples))
     carried: tuple[Any, ...] = ()
     try:
-        for part in inputs(x.to(dtype), time):
-            carried = to_carry(runner, call(runner, part, carried))
+        for call_input in split_calls(x.to(dtype), time):
+            carried = find_carried(runner, call(runner, call_input, carried))
     except Exception as error:
-        what = f"{type(module).__name__} cannot run the sample in {dtype}"
-        raise InputError(f"{what}, {one_line(error)}") from error
+        failure = f"{type(module).__name__} cannot run the sample in {dtype}"
+        raise InputError(f"{failure}, {summarize_error(error)}") from error
     return {
-        name: _in_time(recorded[name], origin, (samples, steps))
+        name: _order_by_step(recorded[name], origin, (samples, steps))
         for name, origin in imported.origins.items()
     }
 
 
-def _recorder(origin: Origin, record: list[Tensor], samples: int) -> Callable[..., None]:
-    """Return the hook that appends what is compared: time steps, or rows of a linear layer."""
+def _make_recorder(origin: Origin, record: list[Tensor], samples: int) -> Callable[..., None]:
+    """Return the hook that appends the compared outputs: time steps, or rows of a linear layer."""
 
     def hook(module: nn.Module, args: object, out: Any) -> None:
         if origin.compared in ("steps", "samples"):
             record.append(out)
             return
-        library = torch_layers.neuron_library(module)
-        output, states = library.left(module, out)
+        library = known_layers.find_neuron_library(module)
+        output, states = library.read_result(module, out)
         if origin.compared == "state":
             record.append(states[library.potential].clone())
         else:
-            record.extend(by_step(output.clone(), library.time(module), samples))
+            record.extend(split_steps(output.clone(), library.find_time(module), samples))
 
     return hook
 
 
-def _in_time(record: list[Tensor], origin: Origin, shape: tuple[int, int]) -> Tensor:
-    """Return what was recorded, float64, shape (samples, steps, size)."""
+def _order_by_step(record: list[Tensor], origin: Origin, shape: tuple[int, int]) -> Tensor:
+    """Return the record in float64, shape (samples, steps, size)."""
     samples, steps = shape
     if origin.compared == "samples":
         return torch.cat(record).double().reshape(samples, steps, -1)
@@ -163,8 +165,8 @@ def _in_time(record: list[Tensor], origin: Origin, shape: tuple[int, int]) -> Te
     return torch.stack([out.reshape(samples, -1).double() for out in record], 1)
 
 
-def _layer(runner: nn.Module, path: str) -> nn.Module:
-    """Return the layer at a path; a module that is a layer itself goes by its class name."""
+def _find_layer(runner: nn.Module, path: str) -> nn.Module:
+    """Return the layer at a path; the path of a module that is a layer itself is its class name."""
     layers: dict[str, nn.Module] = dict(runner.named_modules())
     return layers.get(path, runner)
 
@@ -172,17 +174,17 @@ def _layer(runner: nn.Module, path: str) -> nn.Module:
 def _compare(population: Population, native: Tensor, ours: Tensor, start: int) -> None:
     """Refuse outputs that differ; `start` is the number of the first sample."""
     if population.neuron.spikes:
-        tolerance, what = 0.0, "output"
+        tolerance, quantity = 0.0, "output"
     else:
-        tolerance, what = POTENTIAL_TOLERANCE * float(native.abs().max()), "potential"
+        tolerance, quantity = POTENTIAL_TOLERANCE * float(native.abs().max()), "potential"
     wrong = ~((native - ours).abs() <= tolerance)
     if not wrong.any():
         return
     sample, step, neuron = (int(i) for i in wrong.nonzero()[0])
-    one, other = native[sample, step, neuron], ours[sample, step, neuron]
+    expected, actual = native[sample, step, neuron], ours[sample, step, neuron]
     raise ImportMismatchError(
         f"{population.name}: sample {start + sample}, time step {step}, neuron {neuron}: the"
-        f" module's {what} is {one:.10g}, the imported network's is {other:.10g};"
+        f" module's {quantity} is {expected:.10g}, the imported network's is {actual:.10g};"
         f" {int(wrong.sum()):,} of {wrong.numel():,} differ"
     )
 

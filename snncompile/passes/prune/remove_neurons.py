@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection, Shape
-from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
+from snncompile.synapses.base import IntegerSynapses, Synapses
 from snncompile.synapses.sparse import unroll
 
 Places = NDArray[np.int64]

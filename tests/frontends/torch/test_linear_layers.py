@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends.torch.from_torch import from_torch
-from snncompile.frontends.torch.known_layers import sample_axes
+from snncompile.frontends.torch.known_layers import count_sample_axes
 from snncompile.frontends.torch.linear_layers import LINEAR, POOLS
 from snncompile.neurons.base import Interval
 from snncompile.reference.synapses import bind
@@ -57,7 +57,7 @@ def describe(value):
 def test_a_layer_is_its_synapses_and_bias(layer, shape):
     layer = filled(copy.deepcopy(layer)).double()
     x = torch.tensor(np.random.default_rng(1).normal(size=(3, *shape)))
-    assert sample_axes(layer, x.ndim) == len(shape)
+    assert count_sample_axes(layer, x.ndim) == len(shape)
     affine = LINEAR[type(layer)].translate(layer, "layer", shape)
     ours = bind(affine.synapses, Interval(0, 1))(x.flatten(1)) + torch.tensor(affine.bias)
     expected = layer(x).detach()

@@ -19,7 +19,7 @@ from spiking import (
 from torch import nn
 
 from snncompile.errors import InputError, SnnCompileError
-from snncompile.frontends.torch import known_layers as torch_layers
+from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.from_torch import from_torch
 
 snn = pytest.importorskip("snntorch")
@@ -69,7 +69,7 @@ def test_says_that_there_are_no_neurons():
 
     with pytest.raises(InputError) as error:
         from_torch(Net(nn.Linear(3, 4)), spikes(4, 5, 3))
-    known = torch_layers.known_libraries()
+    known = known_layers.name_libraries()
     assert str(error.value) == (
         "Net does not run on 2 samples of 5 time steps; tried time='step', 'first', 'second',"
         f" 'folded': it holds no neuron layer of a known library ({known});"

@@ -20,7 +20,7 @@ from spiking import (
 from torch import nn
 
 from snncompile.errors import ImportMismatchError
-from snncompile.frontends.torch import linear_layers as torch_linear
+from snncompile.frontends.torch import linear_layers
 from snncompile.frontends.torch.from_torch import from_torch
 from snncompile.synapses.dense import dense
 
@@ -73,7 +73,7 @@ def test_a_potential_that_is_returned_and_not_its_spikes_is_a_readout(kind, resu
 
 # Verification.
 def _affine(weight, bias):
-    return torch_linear.Affine(dense(weight), np.asarray(bias))
+    return linear_layers.Affine(dense(weight), np.asarray(bias))
 
 
 def _other_bias(layer, where, shape):
@@ -87,13 +87,13 @@ def _other_order(layer, where, shape):
 
 def _always(weight, bias):
     """Return a row of the table that translates every linear layer alike."""
-    return torch_linear.Row(1, lambda *_: _affine(weight, bias))
+    return linear_layers.Row(1, lambda *_: _affine(weight, bias))
 
 
 @pytest.mark.parametrize("wrong", [_other_bias, _other_order])
 @pytest.mark.parametrize("module", [First(), Answer(lambda spk, mem: mem)])
 def test_a_wrong_translation_is_caught(monkeypatch, module, wrong):
-    monkeypatch.setitem(torch_linear.LINEAR, nn.Linear, torch_linear.Row(1, wrong))
+    monkeypatch.setitem(linear_layers.LINEAR, nn.Linear, linear_layers.Row(1, wrong))
     with pytest.raises(ImportMismatchError, match=r"^lif1: sample \d+, time step \d+, neuron \d+"):
         from_torch(module, spikes(4, 20, 3))
 
@@ -109,7 +109,7 @@ def test_says_where_the_first_difference_is(monkeypatch):
     module = _twofold()
     x = np.array([[[0], [0]], [[0], [1]]])
     assert from_torch(module, x).run(x).spikes.tolist() == x.tolist()
-    monkeypatch.setitem(torch_linear.LINEAR, nn.Linear, _always([[1]], [0]))
+    monkeypatch.setitem(linear_layers.LINEAR, nn.Linear, _always([[1]], [0]))
     with pytest.raises(ImportMismatchError) as error:
         from_torch(module, x)
     assert str(error.value) == (
@@ -120,7 +120,7 @@ def test_says_where_the_first_difference_is(monkeypatch):
 
 def test_samples_are_counted_through_all_batches(monkeypatch):
     monkeypatch.setattr("snncompile.frontends.torch.verify_import.MEMORY_BYTES", 1)
-    monkeypatch.setitem(torch_linear.LINEAR, nn.Linear, _always([[1]], [0]))
+    monkeypatch.setitem(linear_layers.LINEAR, nn.Linear, _always([[1]], [0]))
     with pytest.raises(ImportMismatchError, match="layer_1: sample 2, time step 0, neuron 0:"):
         from_torch(_twofold(), np.array([[[0]], [[0]], [[1]]]))
 
@@ -140,7 +140,7 @@ def test_a_readout_is_compared_by_its_potential(monkeypatch):
         module.fc1.bias.fill_(0.5)
     assert from_torch(module, x).run(x).spikes.tolist() == [[[0.5, 0.5, 0.5, 0.5]]]
     wrong = _always(np.ones((4, 3)), [0.5, 0.5 + 1e-9, 0.5 + 1e-11, 0.5])
-    monkeypatch.setitem(torch_linear.LINEAR, nn.Linear, wrong)
+    monkeypatch.setitem(linear_layers.LINEAR, nn.Linear, wrong)
     with pytest.raises(ImportMismatchError) as error:
         from_torch(module, x)
     assert str(error.value) == (

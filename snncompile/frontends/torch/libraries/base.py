@@ -1,26 +1,26 @@
-"""What the capture asks a library: one file per library, with a table from class name to handler.
+"""Interface to a torch library: one file per library, with a table from class name to handler.
 
 A library's file (`snntorch.py`, `spikingjelly.py`, ...) never imports the library. It ends with
 
     LIBRARY = Jelly(
         package="spikingjelly",
-        neurons={"IFNode": _integrate_fire, "LIFNode": _leaky},   # class name -> Translate
-        linear={"Conv2d": LINEAR[nn.Conv2d], "SumPool": Row(3, _sum_pool)},  # -> torch_linear.Row
+        neurons={"LIFNode": _translate_leaky},                    # class name -> Translate
+        linear={"Conv2d": LINEAR[nn.Conv2d]},                     # -> linear_layers.Row
         same=frozenset({"Flatten", "Dropout"}),                   # values stay, the shape may not
         containers=frozenset({"SeqToANNContainer"}),              # the capture looks inside
     )
 
 and has one row in the table `torch_libraries` of `registry.py`. `Jelly` is `Library`, or a subclass
-that overrides the methods whose defaults do not suit. What a neuron layer does is said as
+that overrides methods whose defaults do not suit. A neuron layer is described by its
 `Dynamics` (dynamics.py). Adding a neuron is a function and a row:
 
-    def _leaky(module, where, shape):
+    def _translate_leaky(module, where, shape):
         return Dynamics(potential_decay=1 / module.tau, threshold=module.v_threshold, reset="hard")
 
-`where` is the path of the layer, for messages; `shape` is that of one sample of its neurons. What
-has no counterpart raises `UnsupportedError`, naming layer and feature.
+`where` is the path of the layer, for messages; `shape` is that of one sample of its neurons. A
+feature without counterpart raises `UnsupportedError`, naming layer and feature.
 
-Every call of a neuron layer takes time in one of four ways, which `Library.time` tells:
+A call of a neuron layer takes time in one of four ways, returned by `Library.find_time`:
 
     "step"    (samples, *shape)          one time step
     "first"   (steps, samples, *shape)   several time steps
@@ -47,17 +47,17 @@ Translate = Callable[[Any, str, Shape], Dynamics]
 """From a neuron layer, its path and the shape of one sample of it; may raise `UnsupportedError`."""
 
 
-class Given(NamedTuple):
-    """What a neuron layer gets in one call."""
+class CallInput(NamedTuple):
+    """Input and states of one call of a neuron layer."""
 
     drive: Any
-    """The input; anything but one tensor is refused."""
+    """The input; only a single tensor is accepted."""
     states: dict[str, Tensor]
-    """States handed in, by name; not those that the layer keeps itself."""
+    """States handed in, by name; states that the layer keeps itself are not in it."""
 
 
-class Left(NamedTuple):
-    """What a call of a neuron layer leaves behind."""
+class CallResult(NamedTuple):
+    """Output and states after one call of a neuron layer."""
 
     output: Tensor
     """Spikes, or the potential of neurons that do not spike; laid out as the input."""
@@ -72,15 +72,15 @@ class Library:
     package: str
     """First part of the names of its Python modules."""
     neurons: Mapping[str, Translate]
-    """Name of a class -> what a layer of it does."""
+    """Name of a class -> function that returns the dynamics of a layer."""
     linear: Mapping[str, Row] = field(default_factory=dict)
-    """Name of a class -> what a linear layer of it does."""
+    """Name of a class -> its row, if its layers are linear."""
     same: frozenset[str] = frozenset()
     """Names of classes whose layers change no value, at most the shape."""
     containers: frozenset[str] = frozenset()
     """Names of classes that hold other modules; the capture looks inside."""
     instead: Mapping[str, str] = field(default_factory=dict)
-    """Name of a class that is refused -> what to use instead."""
+    """Name of a refused class -> the alternative that its message proposes."""
     potential: str = "v"
     """Name of the state that is the potential."""
 
@@ -89,7 +89,7 @@ class Library:
         return type(module).__module__.split(".")[0] == self.package
 
     def descends(self, module: nn.Module) -> bool:
-        """Return whether a module's class is the library's or descends from one of it."""
+        """Return whether a module's class is the library's or descends from such a class."""
         packages = (cls.__module__.split(".")[0] for cls in type(module).__mro__)
         return self.package in packages
 
@@ -98,61 +98,63 @@ class Library:
         return self.owns(module) and type(module).__name__ in self.neurons
 
     def translate(self, module: nn.Module, where: str, shape: Shape) -> Dynamics:
-        """Return what a neuron layer does.
+        """Return the dynamics of a neuron layer.
 
         Raises:
             UnsupportedError: a feature has no counterpart; the message names layer and feature.
         """
         return self.neurons[type(module).__name__](module, where, shape)
 
-    def time(self, module: Any) -> Time:
+    def find_time(self, module: Any) -> Time:
         """Return how a neuron layer takes its time axis."""
         return "step"
 
-    def linear_axes(self, module: Any, axes: int) -> int | None:
-        """Return how many of the last axes of an input belong to one sample; None: as torch's."""
+    def count_axes(self, module: Any, axes: int) -> int | None:
+        """Return the number of last axes that make one sample of an input; None: as in torch."""
         return None
 
     def copy(self, module: Any, memo: dict[int, Any]) -> None:
-        """Put a copy of a module into the memo of `copy.deepcopy`, where it makes none itself.
+        """Put a copy of a module into the memo of `copy.deepcopy`, if deepcopy cannot make one.
 
-        Called with every module whose class descends from one of the library.
+        Called with every module whose class descends from one of the library's.
         """
 
     def reset(self, module: Any) -> None:
-        """Put the state that a module keeps back to what a new sample starts with.
+        """Set the state that a module keeps to its value at the start of a sample.
 
-        Called with every module whose class descends from one of the library.
+        Called with every module whose class descends from one of the library's.
         """
 
     def prepare(self, module: Any, samples: int, steps: int) -> None:
         """Adapt a module of a copy to the number of samples and time steps of the next run.
 
-        Called with every module whose class descends from one of the library.
+        Called with every module whose class descends from one of the library's.
         """
 
     def keep_precision(self, module: Any) -> None:
         """Make a layer of a float64 copy compute in float64 throughout."""
 
-    def given(self, module: Any, args: Any, kwargs: Any) -> Given:
-        """Return what a layer is called with. Default: the first argument, then states."""
+    def read_input(self, module: Any, args: Any, kwargs: Any) -> CallInput:
+        """Return the input and states of a call. Default: the first argument, then states."""
         bound = inspect.signature(module.forward).bind(*args, **kwargs).arguments
         (_, drive), *others = bound.items()
-        return Given(drive, {name: value for name, value in others if isinstance(value, Tensor)})
+        return CallInput(
+            drive, {name: value for name, value in others if isinstance(value, Tensor)}
+        )
 
-    def states(self, module: Any) -> dict[str, Tensor]:
+    def read_states(self, module: Any) -> dict[str, Tensor]:
         """Return the states that the layer keeps itself, by name."""
         return {}
 
-    def left(self, module: Any, out: Any) -> Left:
-        """Return what a call leaves. Default: the output, or the first of several."""
-        return Left(out if isinstance(out, Tensor) else out[0], self.states(module))
+    def read_result(self, module: Any, out: Any) -> CallResult:
+        """Return output and states of a call. Default output: the result, or its first entry."""
+        return CallResult(out if isinstance(out, Tensor) else out[0], self.read_states(module))
 
-    def starts_at(self, module: Any, state: str) -> float:
+    def find_start(self, module: Any, state: str) -> float:
         """Return the value of a state at the start of a sample."""
         return 0.0
 
     @contextmanager
-    def isolated(self, runner: nn.Module) -> Iterator[None]:
+    def isolate(self, runner: nn.Module) -> Iterator[None]:
         """Keep a run of a copy from reaching the user's own layers."""
         yield

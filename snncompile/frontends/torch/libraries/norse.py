@@ -1,4 +1,4 @@
-"""norse neurons: what they do, in our words. Read in norse 1.1.0; nothing of it is imported.
+"""norse neurons, as `Dynamics`. Read in norse 1.1.0; nothing of it is imported.
 
 A neuron fires when v > v_th; the reset acts at once. Cells take one time step and are handed their
 state; layers of the same name without "Cell" take (steps, samples, ...).
@@ -24,7 +24,14 @@ from torch import Tensor
 from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch.dynamics import Affine, Dynamics
-from snncompile.frontends.torch.libraries.base import Given, Left, Library, Shape, Time, Translate
+from snncompile.frontends.torch.libraries.base import (
+    CallInput,
+    CallResult,
+    Library,
+    Shape,
+    Time,
+    Translate,
+)
 from snncompile.synapses.dense import dense
 
 
@@ -32,7 +39,7 @@ from snncompile.synapses.dense import dense
 class Norse(Library):
     """Its layers keep no state: it is handed in and returned, as a named tuple."""
 
-    def time(self, module: Any) -> Time:
+    def find_time(self, module: Any) -> Time:
         """Return how a layer takes its time axis: only cells take a single step."""
         return "step" if type(module).__name__.endswith("Cell") else "first"
 
@@ -42,53 +49,53 @@ class Norse(Library):
         double = {n: v.detach().double() for n, v in fields.items() if isinstance(v, Tensor)}
         module.p = module.p._replace(**double)
 
-    def given(self, module: Any, args: Any, kwargs: Any) -> Given:
+    def read_input(self, module: Any, args: Any, kwargs: Any) -> CallInput:
         """Return the input and the state, if one is handed in."""
         drive, state = (*args, *kwargs.values(), None)[:2]
-        return Given(drive, dict(state._asdict()) if state is not None else {})
+        return CallInput(drive, dict(state._asdict()) if state is not None else {})
 
-    def left(self, module: Any, out: Any) -> Left:
+    def read_result(self, module: Any, out: Any) -> CallResult:
         """Return the output and the state."""
         output, state = out
-        return Left(output, dict(state._asdict()))
+        return CallResult(output, dict(state._asdict()))
 
-    def starts_at(self, module: Any, state: str) -> float:
+    def find_start(self, module: Any, state: str) -> float:
         """Return the value of a state at the start of a sample."""
-        return float(_start(module).reshape(-1)[0]) if state == "v" else 0.0
+        return float(_read_start(module).reshape(-1)[0]) if state == "v" else 0.0
 
 
-def _start(module: Any) -> Floats:
+def _read_start(module: Any) -> Floats:
     """Return the potential that a layer starts with when no state is handed in."""
-    return _numbers(getattr(module.p, _starts(module)))
+    return _to_floats(getattr(module.p, _name_start(module)))
 
 
-def _starts(module: Any) -> str:
+def _name_start(module: Any) -> str:
     return "v_reset" if type(module).__name__.startswith("IAF") else "v_leak"
 
 
-def _box(module: Any, where: str, shape: Shape) -> Dynamics:
-    return _leaky(module, where, shape, current_decay=1.0)
+def _translate_box(module: Any, where: str, shape: Shape) -> Dynamics:
+    return _make_leaky(module, where, shape, current_decay=1.0)
 
 
-def _current_based(module: Any, where: str, shape: Shape) -> Dynamics:
-    share = module.dt * _parameter(module, "tau_syn_inv", where, shape)
-    return _leaky(module, where, shape, current_decay=share)
+def _translate_current_based(module: Any, where: str, shape: Shape) -> Dynamics:
+    share = module.dt * _read_parameter(module, "tau_syn_inv", where, shape)
+    return _make_leaky(module, where, shape, current_decay=share)
 
 
-def _integrate_fire(module: Any, where: str, shape: Shape) -> Dynamics:
+def _translate_integrate_fire(module: Any, where: str, shape: Shape) -> Dynamics:
     zero = np.asarray(0.0)
-    return _firing(module, where, shape, decay=zero, gain=np.asarray(1.0), leak=zero)
+    return _make_firing(module, where, shape, decay=zero, gain=np.asarray(1.0), leak=zero)
 
 
-def _leaky(module: Any, where: str, shape: Shape, current_decay: Any) -> Dynamics:
-    decay = module.dt * _parameter(module, "tau_mem_inv", where, shape)
-    leak = _parameter(module, "v_leak", where, shape)
-    return _firing(
+def _make_leaky(module: Any, where: str, shape: Shape, current_decay: Any) -> Dynamics:
+    decay = module.dt * _read_parameter(module, "tau_mem_inv", where, shape)
+    leak = _read_parameter(module, "v_leak", where, shape)
+    return _make_firing(
         module, where, shape, decay=decay, gain=decay, leak=leak, current_decay=current_decay
     )
 
 
-def _firing(
+def _make_firing(
     module: Any,
     where: str,
     shape: Shape,
@@ -100,8 +107,8 @@ def _firing(
 ) -> Dynamics:
     _check_decays(module, where, decay, current_decay)
     soft = _subtracts(module, where)
-    threshold = _parameter(module, "v_th", where, shape)
-    zero = np.asarray(0.0) if soft else _parameter(module, "v_reset", where, shape)
+    threshold = _read_parameter(module, "v_th", where, shape)
+    zero = np.asarray(0.0) if soft else _read_parameter(module, "v_reset", where, shape)
     if not (threshold > zero).all():
         raise UnsupportedError(
             f"{where}: {type(module).__name__} with v_th={threshold.min():g} and"
@@ -114,23 +121,23 @@ def _firing(
         reset="soft" if soft else "hard",
         gain=gain,
         constant=decay * (leak - zero),
-        initial=_parameter(module, _starts(module), where, shape) - zero,
-        input=_weights(module, "input_weights"),
-        recurrent=_weights(module, "recurrent_weights"),
+        initial=_read_parameter(module, _name_start(module), where, shape) - zero,
+        input=_read_weights(module, "input_weights"),
+        recurrent=_read_weights(module, "recurrent_weights"),
     )
 
 
-def _silent_box(module: Any, where: str, shape: Shape) -> Dynamics:
-    return _silent(module, where, shape, current_decay=1.0)
+def _translate_silent_box(module: Any, where: str, shape: Shape) -> Dynamics:
+    return _make_silent(module, where, shape, current_decay=1.0)
 
 
-def _silent_current_based(module: Any, where: str, shape: Shape) -> Dynamics:
-    share = module.dt * _parameter(module, "tau_syn_inv", where, shape)
-    return _silent(module, where, shape, current_decay=share)
+def _translate_silent_current_based(module: Any, where: str, shape: Shape) -> Dynamics:
+    share = module.dt * _read_parameter(module, "tau_syn_inv", where, shape)
+    return _make_silent(module, where, shape, current_decay=share)
 
 
-def _silent(module: Any, where: str, shape: Shape, current_decay: Any) -> Dynamics:
-    decay = module.dt * _parameter(module, "tau_mem_inv", where, shape)
+def _make_silent(module: Any, where: str, shape: Shape, current_decay: Any) -> Dynamics:
+    decay = module.dt * _read_parameter(module, "tau_mem_inv", where, shape)
     _check_decays(module, where, decay, current_decay)
     return Dynamics(
         current_decay=np.asarray(current_decay),
@@ -138,19 +145,19 @@ def _silent(module: Any, where: str, shape: Shape, current_decay: Any) -> Dynami
         threshold=np.asarray(1.0),
         reset="none",
         gain=decay,
-        constant=decay * _parameter(module, "v_leak", where, shape),
-        initial=_parameter(module, _starts(module), where, shape),
+        constant=decay * _read_parameter(module, "v_leak", where, shape),
+        initial=_read_parameter(module, _name_start(module), where, shape),
         spikes=False,
-        input=_weights(module, "input_weights"),
-        recurrent=_weights(module, "recurrent_weights"),
+        input=_read_weights(module, "input_weights"),
+        recurrent=_read_weights(module, "recurrent_weights"),
     )
 
 
-def _weights(module: Any, name: str) -> Affine | None:
+def _read_weights(module: Any, name: str) -> Affine | None:
     """Return weights that recurrent layers and LILinearCell hold themselves."""
     if not hasattr(module, name):
         return None
-    weight = _numbers(getattr(module, name))
+    weight = _to_floats(getattr(module, name))
     return Affine(dense(weight), np.zeros(len(weight)))
 
 
@@ -175,13 +182,13 @@ def _subtracts(module: Any, where: str) -> bool:
     return name == "reset_subtract"
 
 
-def _numbers(value: Any) -> Floats:
+def _to_floats(value: Any) -> Floats:
     return torch.as_tensor(value).detach().cpu().double().numpy()
 
 
-def _parameter(module: Any, name: str, where: str, shape: Shape) -> Floats:
+def _read_parameter(module: Any, name: str, where: str, shape: Shape) -> Floats:
     """Return one number, shape (), or one per neuron, shape (n,)."""
-    value = _numbers(getattr(module.p, name))
+    value = _to_floats(getattr(module.p, name))
     if value.size == 1:
         return np.asarray(value.reshape(()))
     if hasattr(module, "input_weights"):
@@ -196,17 +203,17 @@ def _parameter(module: Any, name: str, where: str, shape: Shape) -> Floats:
 
 
 NEURONS: dict[str, Translate] = {
-    "LIFBoxCell": _box,
-    "LIFCell": _current_based,
-    "LIF": _current_based,
-    "LIFRecurrentCell": _current_based,
-    "LIFRecurrent": _current_based,
-    "IAFCell": _integrate_fire,
-    "IAF": _integrate_fire,
-    "LICell": _silent_current_based,
-    "LI": _silent_current_based,
-    "LILinearCell": _silent_current_based,
-    "LIBoxCell": _silent_box,
+    "LIFBoxCell": _translate_box,
+    "LIFCell": _translate_current_based,
+    "LIF": _translate_current_based,
+    "LIFRecurrentCell": _translate_current_based,
+    "LIFRecurrent": _translate_current_based,
+    "IAFCell": _translate_integrate_fire,
+    "IAF": _translate_integrate_fire,
+    "LICell": _translate_silent_current_based,
+    "LI": _translate_silent_current_based,
+    "LILinearCell": _translate_silent_current_based,
+    "LIBoxCell": _translate_silent_box,
 }
 
 USE = "use LIF, LIFBoxCell or IAF"

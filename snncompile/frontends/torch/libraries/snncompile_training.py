@@ -1,4 +1,4 @@
-"""Our own neuron modules (`snncompile.training`): what they do, in the words of a network."""
+"""Our own neuron modules (`snncompile.training`), as `Dynamics`."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ class Own(Library):
         if hasattr(module, "reset"):
             module.reset()
 
-    def states(self, module: Any) -> dict[str, Tensor]:
+    def read_states(self, module: Any) -> dict[str, Tensor]:
         """Return current and potential."""
         return {name: v for name in ("u", "v") if isinstance(v := getattr(module, name), Tensor)}
 
 
-def _lif(module: Any, where: str, shape: Shape) -> Dynamics:
+def _translate_lif(module: Any, where: str, shape: Shape) -> Dynamics:
     return Dynamics(
-        current_decay=_decay(module, "current_decay", where, shape),
-        potential_decay=_decay(module, "potential_decay", where, shape),
+        current_decay=_read_decay(module, "current_decay", where, shape),
+        potential_decay=_read_decay(module, "potential_decay", where, shape),
         threshold=np.asarray(module.threshold),
         reset=module.kind,
     )
 
 
-def _readout(module: Any, where: str, shape: Shape) -> Dynamics:
+def _translate_readout(module: Any, where: str, shape: Shape) -> Dynamics:
     return Dynamics(
-        current_decay=_decay(module, "current_decay", where, shape),
-        potential_decay=_decay(module, "potential_decay", where, shape),
+        current_decay=_read_decay(module, "current_decay", where, shape),
+        potential_decay=_read_decay(module, "potential_decay", where, shape),
         threshold=np.asarray(1.0),
         reset="none",
         spikes=False,
     )
 
 
-def _decay(module: Any, name: str, where: str, shape: Shape) -> Floats:
+def _read_decay(module: Any, name: str, where: str, shape: Shape) -> Floats:
     """Return one number, shape (), or one per neuron, shape (n,)."""
     value = getattr(module, name).detach().cpu().double().clamp(0, 1).numpy()
     if value.size == 1:
@@ -61,6 +61,10 @@ def _decay(module: Any, name: str, where: str, shape: Shape) -> Floats:
         ) from None
 
 
-NEURONS: dict[str, Translate] = {"Lif": _lif, "IntegrateFire": _lif, "Readout": _readout}
+NEURONS: dict[str, Translate] = {
+    "Lif": _translate_lif,
+    "IntegrateFire": _translate_lif,
+    "Readout": _translate_readout,
+}
 
 LIBRARY = Own(package="snncompile", neurons=NEURONS)

@@ -1,4 +1,4 @@
-"""snnTorch neurons: what they do, in our words. Read in snntorch 1.0.0; nothing of it is imported.
+"""snnTorch neurons, as `Dynamics`. Read in snntorch 1.0.0; nothing of it is imported.
 
 The library fires when mem > threshold. By default a spike resets in the *next* time step, since
 `reset` is computed from the potential that the last step left behind.
@@ -64,14 +64,14 @@ STATES = ("spk", "syn", "mem")
 
 @dataclass(frozen=True, eq=False)
 class SnnTorch(Library):
-    """Its layers keep their state themselves and return it; what is handed in replaces it."""
+    """Its layers keep their state and return it; a state that is handed in replaces it."""
 
     def reset(self, module: Any) -> None:
         """Put the hidden state back to zero."""
         if hasattr(module, "reset_mem"):
             module.reset_mem()
 
-    def states(self, module: Any) -> dict[str, Tensor]:
+    def read_states(self, module: Any) -> dict[str, Tensor]:
         """Return the state after the last call, by the name of the argument that hands it in."""
         return {name: getattr(module, name) for name in STATES if hasattr(module, name)}
 
@@ -84,8 +84,8 @@ class SnnTorch(Library):
         module.spike_grad = lambda potential: fire(potential).to(potential.dtype)
 
     @contextmanager
-    def isolated(self, runner: nn.Module) -> Iterator[None]:
-        """Let what acts on all layers of the process, such as `utils.reset`, act on a copy."""
+    def isolate(self, runner: nn.Module) -> Iterator[None]:
+        """Let functions on all layers of the process, such as `utils.reset`, act on a copy only."""
         layers = [layer for layer in runner.modules() if self.knows(layer)]
         owners = {
             cls for layer in layers for cls in type(layer).__mro__ if "instances" in vars(cls)
@@ -100,62 +100,65 @@ class SnnTorch(Library):
                 owner.instances = instances  # type: ignore[attr-defined]
 
 
-def _leaky(module: Any, where: str, shape: Shape) -> Dynamics:
-    decay = _decay(module, "beta", where, shape)
-    return _dynamics(module, where, shape, potential_decay=decay)
+def _translate_leaky(module: Any, where: str, shape: Shape) -> Dynamics:
+    decay = _read_decay(module, "beta", where, shape)
+    return _make_dynamics(module, where, shape, potential_decay=decay)
 
 
-def _synaptic(module: Any, where: str, shape: Shape) -> Dynamics:
-    decay, current = (_decay(module, name, where, shape) for name in ("beta", "alpha"))
-    return _dynamics(module, where, shape, potential_decay=decay, current_decay=current)
+def _translate_synaptic(module: Any, where: str, shape: Shape) -> Dynamics:
+    decay, current = (_read_decay(module, name, where, shape) for name in ("beta", "alpha"))
+    return _make_dynamics(module, where, shape, potential_decay=decay, current_decay=current)
 
 
-def _recurrent_leaky(module: Any, where: str, shape: Shape) -> Dynamics:
-    decay, recurrent = _decay(module, "beta", where, shape), _recurrent(module, where, shape)
-    return _dynamics(module, where, shape, potential_decay=decay, recurrent=recurrent)
+def _translate_recurrent_leaky(module: Any, where: str, shape: Shape) -> Dynamics:
+    decay, recurrent = (
+        _read_decay(module, "beta", where, shape),
+        _translate_recurrent(module, where, shape),
+    )
+    return _make_dynamics(module, where, shape, potential_decay=decay, recurrent=recurrent)
 
 
-def _recurrent_synaptic(module: Any, where: str, shape: Shape) -> Dynamics:
-    decay, current = (_decay(module, name, where, shape) for name in ("beta", "alpha"))
-    return _dynamics(
+def _translate_recurrent_synaptic(module: Any, where: str, shape: Shape) -> Dynamics:
+    decay, current = (_read_decay(module, name, where, shape) for name in ("beta", "alpha"))
+    return _make_dynamics(
         module,
         where,
         shape,
         potential_decay=decay,
         current_decay=current,
-        recurrent=_recurrent(module, where, shape),
+        recurrent=_translate_recurrent(module, where, shape),
     )
 
 
-def _lapicque(module: Any, where: str, shape: Shape) -> Dynamics:
+def _translate_lapicque(module: Any, where: str, shape: Shape) -> Dynamics:
     """mem = (1 - dt / RC) mem + (dt / C) x, as the library computes it."""
-    r, c, dt = (_parameter(module, name, where, shape) for name in ("R", "C", "time_step"))
+    r, c, dt = (_read_parameter(module, name, where, shape) for name in ("R", "C", "time_step"))
     decay, gain = dt / (r * c), r * (1 / (r * c)) * dt
     if not ((decay >= 0) & (decay <= 1)).all():
         raise UnsupportedError(
             f"{where}: Lapicque loses {decay.max():g} times its potential in a time step; use a"
             " time_step of R * C or less"
         )
-    return _dynamics(module, where, shape, potential_decay=decay, gain=gain)
+    return _make_dynamics(module, where, shape, potential_decay=decay, gain=gain)
 
 
-def _dynamics(module: Any, where: str, shape: Shape, **own: Any) -> Dynamics:
+def _make_dynamics(module: Any, where: str, shape: Shape, **own: Any) -> Dynamics:
     _refuse_features(module, where)
     _check_spike_function(module, where, shape)
-    name, mechanism = type(module).__name__, _mechanism(module, where)
+    name, mechanism = type(module).__name__, _find_mechanism(module, where)
     delayed = bool(getattr(module, "reset_delay", True))
-    threshold = _parameter(module, "threshold", where, shape)
+    threshold = _read_parameter(module, "threshold", where, shape)
     if not (threshold > 0).all():
         raise UnsupportedError(f"{where}: threshold must be positive, got {threshold.min():g}")
     return Dynamics(threshold=threshold, reset=RESETS[name][mechanism, delayed], **own)
 
 
-def _recurrent(module: Any, where: str, shape: Shape) -> Affine:
-    """Return what the layer's own spikes bring: a linear layer, a convolution, or V per neuron."""
+def _translate_recurrent(module: Any, where: str, shape: Shape) -> Affine:
+    """Return the recurrent map: a linear layer, a convolution, or V per neuron."""
     inner = module.recurrent
     if row := LINEAR.get(type(inner)):
         return row.translate(inner, f"{where}.recurrent", shape)
-    weight = _parameter(inner, "V", where, shape)
+    weight = _read_parameter(inner, "V", where, shape)
     wiring = Scale(prod(shape), per_neuron=weight.ndim == 1)
     return Affine(Synapses(wiring, weight), np.zeros(1))
 
@@ -168,13 +171,13 @@ def _refuse_features(module: Any, where: str) -> None:
     factor = torch.as_tensor(getattr(module, "graded_spikes_factor", 1.0))
     if not bool((factor == 1).all()):
         raise UnsupportedError(
-            f"{where}: {name} with graded_spikes_factor={_short(factor)} is not known; spikes are"
+            f"{where}: {name} with graded_spikes_factor={_shorten(factor)} is not known; spikes are"
             " 0 or 1, move the factor into the weights of the next layer"
         )
 
 
 def _check_spike_function(module: Any, where: str, shape: Shape) -> None:
-    """Refuse spike functions that are not a step: stochastic ones, leaky ones, `>=`."""
+    """Refuse spike functions that are no step: stochastic, leaky, `>=`."""
     near = torch.tensor([-1e-6, 1e-6])
     potential = torch.cat([torch.linspace(-3, 3, 65), near]).reshape(-1, *[1] * len(shape))
     potential = potential.expand(-1, *shape).contiguous()
@@ -189,28 +192,28 @@ def _check_spike_function(module: Any, where: str, shape: Shape) -> None:
         )
 
 
-def _mechanism(module: Any, where: str) -> str:
-    """Return the reset the layer really computes with.
+def _find_mechanism(module: Any, where: str) -> str:
+    """Return the reset that the layer computes with.
 
     Assigning `reset_mechanism`, or loading it with a state dict, does not change the method the
     layer was made with.
     """
-    said = list(MECHANISMS.values())[int(module.reset_mechanism_val)]
-    made = MECHANISMS[module.state_function.__name__]
-    if said != made:
+    named = list(MECHANISMS.values())[int(module.reset_mechanism_val)]
+    used = MECHANISMS[module.state_function.__name__]
+    if named != used:
         raise UnsupportedError(
-            f"{where}: reset_mechanism was changed to {said!r} after the layer was made with"
-            f" {made!r}, which it still computes with; make a new layer"
+            f"{where}: reset_mechanism was changed to {named!r} after the layer was made with"
+            f" {used!r}, which it still computes with; make a new layer"
         )
-    return made
+    return used
 
 
-def _decay(module: Any, name: str, where: str, shape: Shape) -> Floats:
+def _read_decay(module: Any, name: str, where: str, shape: Shape) -> Floats:
     """Return 1 - beta (or alpha), which the library limits to 0..1 in every step."""
-    return np.asarray(1 - np.clip(_parameter(module, name, where, shape), 0, 1))
+    return np.asarray(1 - np.clip(_read_parameter(module, name, where, shape), 0, 1))
 
 
-def _parameter(module: Any, name: str, where: str, shape: Shape) -> Floats:
+def _read_parameter(module: Any, name: str, where: str, shape: Shape) -> Floats:
     """Return one number, shape (), or one per neuron, shape (n,)."""
     value = torch.as_tensor(getattr(module, name)).detach().cpu().double().numpy()
     if value.size == 1:
@@ -224,16 +227,16 @@ def _parameter(module: Any, name: str, where: str, shape: Shape) -> Floats:
         ) from None
 
 
-def _short(value: Tensor) -> str:
+def _shorten(value: Tensor) -> str:
     return f"{value.item():g}" if value.numel() == 1 else f"one of {value.numel()} values"
 
 
 NEURONS: dict[str, Translate] = {
-    "Leaky": _leaky,
-    "Synaptic": _synaptic,
-    "RLeaky": _recurrent_leaky,
-    "RSynaptic": _recurrent_synaptic,
-    "Lapicque": _lapicque,
+    "Leaky": _translate_leaky,
+    "Synaptic": _translate_synaptic,
+    "RLeaky": _translate_recurrent_leaky,
+    "RSynaptic": _translate_recurrent_synaptic,
+    "Lapicque": _translate_lapicque,
 }
 
 LIBRARY = SnnTorch(package="snntorch", neurons=NEURONS, potential="mem")

@@ -1,11 +1,11 @@
-"""SpikingJelly neurons and layers: what they do, in our words. Read in spikingjelly 2.0.0.
+"""SpikingJelly neurons and layers, as `Dynamics`. Read in spikingjelly 2.0.0.
 
 Nothing of the library is imported. A neuron fires when v >= v_threshold; the reset acts at once. It
 starts at v_reset (at 0 if that is None). Step mode 's' takes one time step, 'm' takes (steps,
 samples, ...).
 
 Our neurons reset to 0, so where v_reset is another number we use v - v_reset: threshold and start
-are lower by v_reset, and so is the potential that the leak goes to.
+are lower by v_reset, and so is the potential that the leak approaches.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch.dynamics import Affine, Dynamics
-from snncompile.frontends.torch.libraries.base import Given, Library, Shape, Time, Translate
+from snncompile.frontends.torch.libraries.base import CallInput, Library, Shape, Time, Translate
 from snncompile.frontends.torch.linear_layers import LINEAR, Row
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
@@ -31,61 +31,61 @@ from snncompile.synapses.sparse import Sparse
 
 @dataclass(frozen=True, eq=False)
 class SpikingJelly(Library):
-    """Its layers keep their state as memories, which have a value to start with."""
+    """Its layers keep their state as memories, each with a start value."""
 
-    def time(self, module: Any) -> Time:
-        """Return how a layer takes its time axis, which its step mode says."""
+    def find_time(self, module: Any) -> Time:
+        """Return how a layer takes its time axis, from its step mode."""
         return "first" if module.step_mode == "m" else "step"
 
-    def linear_axes(self, module: Any, axes: int) -> int | None:
+    def count_axes(self, module: Any, axes: int) -> int | None:
         """Return the axes of a sample behind (samples) or (steps, samples)."""
         return axes - 2 if module.step_mode == "m" else axes - 1
 
     def reset(self, module: Any) -> None:
-        """Put the memories back, those of containers and delays too."""
+        """Reset all memories, also those of containers and delays."""
         if hasattr(module, "_memories"):
             module.reset()
 
-    def given(self, module: Any, args: Any, kwargs: Any) -> Given:
-        """Return what a layer is called with; states are never handed in."""
-        return Given([*args, *kwargs.values()][0], {})
+    def read_input(self, module: Any, args: Any, kwargs: Any) -> CallInput:
+        """Return the input of a call; states are never handed in."""
+        return CallInput([*args, *kwargs.values()][0], {})
 
-    def states(self, module: Any) -> dict[str, Tensor]:
+    def read_states(self, module: Any) -> dict[str, Tensor]:
         """Return the memories; before the first call they are numbers, not tensors."""
         return {name: v for name, v in module.named_memories() if isinstance(v, Tensor)}
 
-    def starts_at(self, module: Any, state: str) -> float:
+    def find_start(self, module: Any, state: str) -> float:
         """Return the value of a memory at the start of a sample."""
         return float(module.get_reset_value(state))
 
 
-def _integrate_fire(module: Any, where: str, shape: Shape) -> Dynamics:
+def _translate_integrate_fire(module: Any, where: str, shape: Shape) -> Dynamics:
     """v = v + x."""
-    return _dynamics(module, where, shape, decay=0.0)
+    return _make_dynamics(module, where, shape, decay=0.0)
 
 
-def _leaky(module: Any, where: str, shape: Shape) -> Dynamics:
+def _translate_leaky(module: Any, where: str, shape: Shape) -> Dynamics:
     """v = v + (x - (v - v_reset)) / tau, or v - (v - v_reset) / tau + x."""
     decay = 1 / module.tau
     gain = decay if module.decay_input else 1.0
-    return _dynamics(module, where, shape, decay=decay, gain=gain, rest=module.v_reset or 0.0)
+    return _make_dynamics(module, where, shape, decay=decay, gain=gain, rest=module.v_reset or 0.0)
 
 
-def _parametric_leaky(module: Any, where: str, shape: Shape) -> Dynamics:
+def _translate_parametric_leaky(module: Any, where: str, shape: Shape) -> Dynamics:
     """As the leaky one with tau = 1 / sigmoid(w)."""
     decay = float(module.w.detach().double().sigmoid())
     gain = decay if module.decay_input else 1.0
-    return _dynamics(module, where, shape, decay=decay, gain=gain, rest=module.v_reset or 0.0)
+    return _make_dynamics(module, where, shape, decay=decay, gain=gain, rest=module.v_reset or 0.0)
 
 
-def _current_based(module: Any, where: str, shape: Shape) -> Dynamics:
+def _translate_current_based(module: Any, where: str, shape: Shape) -> Dynamics:
     """c = c_decay * c + x, then v = v_decay * v + c."""
-    return _dynamics(
+    return _make_dynamics(
         module, where, shape, decay=1 - module.v_decay, current_decay=1 - module.c_decay
     )
 
 
-def _dynamics(
+def _make_dynamics(
     module: Any,
     where: str,
     shape: Shape,
@@ -95,7 +95,7 @@ def _dynamics(
     rest: float = 0.0,
     current_decay: float = 1.0,
 ) -> Dynamics:
-    """Return the dynamics of v - v_reset; `rest` is the potential that the leak goes to."""
+    """Return the dynamics of v - v_reset; `rest` is the potential that the leak approaches."""
     name, zero = type(module).__name__, module.v_reset or 0.0
     _check_spike_function(module, where, shape)
     threshold = module.v_threshold - zero
@@ -122,7 +122,7 @@ def _dynamics(
 
 
 def _check_spike_function(module: Any, where: str, shape: Shape) -> None:
-    """Refuse surrogates that are switched to their smooth form, and others that do not step."""
+    """Refuse spike functions that are no step, e.g. surrogates in their smooth form."""
     potential = torch.cat([torch.linspace(-3, 3, 65), torch.tensor([-1e-6, 0.0, 1e-6])])
     fired = module.surrogate_function(potential.expand(2, -1).contiguous())[0]
     wrong = fired != (potential >= 0).to(fired.dtype)
@@ -135,19 +135,19 @@ def _check_spike_function(module: Any, where: str, shape: Shape) -> None:
         )
 
 
-def _standardized_linear(module: Any, where: str, shape: Shape) -> Affine:
-    weight = _floats(module.get_weight())
-    return Affine(dense(weight), _bias(module, len(weight)))
+def _translate_standardized_linear(module: Any, where: str, shape: Shape) -> Affine:
+    weight = _to_floats(module.get_weight())
+    return Affine(dense(weight), _read_bias(module, len(weight)))
 
 
-def _standardized_convolution(module: Any, where: str, shape: Shape) -> Affine:
+def _translate_standardized_convolution(module: Any, where: str, shape: Shape) -> Affine:
     layer = LINEAR[nn.Conv2d].translate(module, where, shape)
     assert isinstance(layer.synapses.wiring, Convolution)
-    return Affine(Synapses(layer.synapses.wiring, _floats(module.get_weight())), layer.bias)
+    return Affine(Synapses(layer.synapses.wiring, _to_floats(module.get_weight())), layer.bias)
 
 
-def _voting(module: Any, where: str, shape: Shape) -> Affine:
-    """Return the mean of each group of `voting_size` neurons; what is left over is not read."""
+def _translate_voting(module: Any, where: str, shape: Shape) -> Affine:
+    """Return the mean of each group of `voting_size` neurons; left-over neurons are ignored."""
     sources, size = prod(shape), module.voting_size
     targets = sources // size
     source = np.arange(targets * size)
@@ -155,22 +155,22 @@ def _voting(module: Any, where: str, shape: Shape) -> Affine:
     return Affine(Synapses(wiring, np.full(len(source), 1 / size)), np.zeros(targets))
 
 
-def _floats(tensor: Tensor) -> Floats:
+def _to_floats(tensor: Tensor) -> Floats:
     return tensor.detach().cpu().double().numpy()
 
 
-def _bias(module: Any, size: int) -> Floats:
-    return np.zeros(size) if module.bias is None else _floats(module.bias)
+def _read_bias(module: Any, size: int) -> Floats:
+    return np.zeros(size) if module.bias is None else _to_floats(module.bias)
 
 
 NEURONS: dict[str, Translate] = {
-    "IFNode": _integrate_fire,
-    "SimpleIFNode": _integrate_fire,
-    "HalfThresholdIFNode": _integrate_fire,
-    "LIFNode": _leaky,
-    "SimpleLIFNode": _leaky,
-    "ParametricLIFNode": _parametric_leaky,
-    "CUBALIFNode": _current_based,
+    "IFNode": _translate_integrate_fire,
+    "SimpleIFNode": _translate_integrate_fire,
+    "HalfThresholdIFNode": _translate_integrate_fire,
+    "LIFNode": _translate_leaky,
+    "SimpleLIFNode": _translate_leaky,
+    "ParametricLIFNode": _translate_parametric_leaky,
+    "CUBALIFNode": _translate_current_based,
 }
 
 WRAPPED = (
@@ -193,9 +193,9 @@ LAYERS: dict[str, Row] = {
     # tdBN: its factor alpha * v_th is in the weight it starts with.
     "ThresholdDependentBatchNorm1d": LINEAR[nn.BatchNorm1d],
     "ThresholdDependentBatchNorm2d": LINEAR[nn.BatchNorm2d],
-    "WSLinear": Row(1, _standardized_linear),
-    "WSConv2d": Row(3, _standardized_convolution),
-    "VotingLayer": Row(1, _voting),
+    "WSLinear": Row(1, _translate_standardized_linear),
+    "WSConv2d": Row(3, _translate_standardized_convolution),
+    "VotingLayer": Row(1, _translate_voting),
 }
 
 LIBRARY = SpikingJelly(

@@ -79,9 +79,9 @@ def test_another_reset_would_be_noticed(monkeypatch, kind, mechanism, delayed):
 
 @pytest.mark.parametrize("name, change", [("beta", 0.01), ("alpha", 0.01), ("threshold", 0.01)])
 def test_another_parameter_would_be_noticed(monkeypatch, name, change):
-    true = snntorch._parameter
+    true = snntorch._read_parameter
     monkeypatch.setattr(
-        snntorch, "_parameter", lambda m, n, w, s: true(m, n, w, s) + change * (n == name)
+        snntorch, "_read_parameter", lambda m, n, w, s: true(m, n, w, s) + change * (n == name)
     )
     with pytest.raises(ImportMismatchError):
         from_torch(neuron("Synaptic", "subtract", True), drive(20, 100, 4))
