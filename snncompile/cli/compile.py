@@ -38,9 +38,9 @@ def compile_command(
     from snncompile.cli.model_argument import load_model
     from snncompile.compiler import compile
     from snncompile.files.spikes import read_spikes
-    from snncompile.frontends.nir.assumptions import from_words
+    from snncompile.frontends.nir.assumptions import parse_words
 
-    network = load_model(model, from_words(assume) if assume else None)
+    network = load_model(model, parse_words(assume) if assume else None)
     data = read_spikes(calibration, network).x if calibration else None
     program = compile(network, chip=chip, calibration=data, **single)
     program.save(output)

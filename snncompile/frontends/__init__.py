@@ -1,4 +1,4 @@
 """One folder per source: torch modules, NIR files, lava-dl's .net files.
 
-In: a model of somebody else. Out: a float network that spikes like it, or a refusal by name.
+In: a model of another library. Out: a float network with the same spikes, or a refusal by name.
 """

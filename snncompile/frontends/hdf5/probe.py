@@ -23,10 +23,10 @@ from typing import Any
 import h5py
 
 MOST_SECONDS = 30.0
-"""Time to read a file, and a second more per `BYTES_PER_SECOND` of its size."""
+"""Time to read a file, plus one second per `BYTES_PER_SECOND` of its size."""
 BYTES_PER_SECOND = 2**24
 LARGEST_BYTES = 2**31
-"""Larger arrays are not read here; neither are they by us."""
+"""Larger arrays are not read, neither here nor by `read.py`."""
 
 _lock = Lock()
 _processes: dict[int, subprocess.Popen[str]] = {}  # by the process that started it
@@ -38,19 +38,19 @@ def can_be_read(path: Path) -> bool:
     Cost: the file is read once more; about a millisecond for a small one, and 0.2 s the first time.
     """
     with _lock:
-        process = _running()
+        process = _get_process()
         seconds = MOST_SECONDS + path.stat().st_size / BYTES_PER_SECOND
         too_long = Timer(seconds, process.kill)
         too_long.start()
-        ended = _answer(process, str(path.absolute())) == "read"
+        ended = _ask(process, str(path.absolute())) == "read"
         too_long.cancel()
         if not ended:
             _end()
         return ended
 
 
-def _answer(process: subprocess.Popen[str], path: str) -> str:
-    """Return the answer for a file; "" if the process was ended before it gave one."""
+def _ask(process: subprocess.Popen[str], path: str) -> str:
+    """Return the process's answer for a file; "" if it was ended before answering."""
     assert process.stdin
     assert process.stdout
     with suppress(BrokenPipeError):
@@ -59,8 +59,8 @@ def _answer(process: subprocess.Popen[str], path: str) -> str:
     return process.stdout.readline().rstrip()
 
 
-def _running() -> subprocess.Popen[str]:
-    """Return the process that reads for this one; a new one if there is none."""
+def _get_process() -> subprocess.Popen[str]:
+    """Return the reading process of this process; a new one if there is none."""
     process = _processes.get(os.getpid())
     if process is not None and process.poll() is None:
         return process
@@ -74,7 +74,7 @@ def _running() -> subprocess.Popen[str]:
 
 @atexit.register
 def _end() -> None:
-    """End the process that reads for this one, if there is one."""
+    """End the reading process of this process, if there is one."""
     process = _processes.pop(os.getpid(), None)
     if process is not None:
         process.kill()
@@ -83,7 +83,7 @@ def _end() -> None:
 
 
 def _serve() -> None:
-    """Read file after file, until there are no more."""
+    """Read file after file, until standard input ends."""
     for line in sys.stdin:
         _read(json.loads(line))
         sys.stdout.write("read\n")
@@ -95,7 +95,7 @@ def _read(path: str) -> None:
         with h5py.File(path, "r") as file:
             _read_group(file, set())
     except Exception:
-        return  # an error is an answer; whoever reads the file next will see it too
+        return  # an error is an answer; the next reader of the file gets it too
 
 
 def _read_group(group: Any, seen: set[int]) -> None:
@@ -103,12 +103,12 @@ def _read_group(group: Any, seen: set[int]) -> None:
         try:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 continue
-            found = group[name]
-            if isinstance(found, h5py.Dataset):
-                _read_dataset(found)
-            elif (address := h5py.h5o.get_info(found.id).addr) not in seen:
+            member = group[name]
+            if isinstance(member, h5py.Dataset):
+                _read_dataset(member)
+            elif (address := h5py.h5o.get_info(member.id).addr) not in seen:
                 seen.add(address)
-                _read_group(found, seen)
+                _read_group(member, seen)
         except Exception:  # the rest may be read all the same
             continue
 

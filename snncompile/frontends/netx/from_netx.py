@@ -1,6 +1,6 @@
 """Import a trained lava-dl network: a `.net` file (HDF5).
 
-What is in a file, and what it means to Lava, was read in lava-dl (`lib/dl/netx/hdf5.py` reads,
+The content of a file and its meaning in Lava were read in lava-dl (`lib/dl/netx/hdf5.py` reads,
 `lib/dl/slayer/block/base.py` writes); shapes are (channels, height, width):
 
     layer/<i>/type                       "dense", "conv", "input" or "flatten"; others are refused
@@ -10,7 +10,7 @@ What is in a file, and what it means to Lava, was read in lava-dl (`lib/dl/netx/
     layer/<i>/{stride, padding, dilation, groups}       one number, or (y, x)
     layer/<i>/weight_rec                 from the layer to itself, one time step later
     layer/<i>/bias                       LIF: mantissa, exponent 6; SDNN: shifted by 12
-    layer/<i>/delay                      of what each channel sends, in time steps
+    layer/<i>/delay                      of each channel's spikes, in time steps
     layer/<i>/neuron/{type, vThMant, ...}  CUBA, LOIHI, SDNN, RF (Lava's RF_IZ), RF_PHASE (its RF)
 
 netx itself ignores `delay` and `weight_rec`; here they are computed as lava-dl trained them.
@@ -25,9 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.errors import InputError, UnsupportedError
-from snncompile.frontends.hdf5.read import Group, opened
-from snncompile.frontends.netx.neurons import check_names, neuron
-from snncompile.frontends.netx.synapses import convolution, dense, identity, recurrent, size_of
+from snncompile.frontends.hdf5.read import Group, open_hdf5
+from snncompile.frontends.netx.neurons import check_names, read_neuron
+from snncompile.frontends.netx.synapses import (
+    count_values,
+    make_identity,
+    read_convolution,
+    read_dense,
+    read_recurrent,
+)
 from snncompile.ir.delays import by_delay
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection, Shape
 from snncompile.neurons.base import BINARY, IntegerNeuron, Interval
@@ -37,10 +43,9 @@ from snncompile.synapses.scale import Scale
 
 MOST_LAYERS = 10_000
 LONGEST_DELAY = 62
-"""What lava-dl's delays go up to (`lib/dl/netx/utils.py`)."""
+"""Largest delay of lava-dl (`lib/dl/netx/utils.py`)."""
 GRADED = Interval(-(2**15) + 1, 2**15 - 1)
-"""What an input that carries numbers may carry: Lava keeps biases, and lava-dl messages, in 16
-bits."""
+"""Range of an input that carries numbers: Lava keeps biases, and lava-dl messages, in 16 bits."""
 INPUT = "input"
 
 LAYERS = ("conv", "dense", "flatten", "input")
@@ -51,7 +56,7 @@ INSTEAD = {
     "pool": "use a convolution with a stride instead",
     "unpool": "no chip computes it; upsample with a convolution of more channels instead",
 }
-"""What lava-dl writes and netx cannot load either."""
+"""Layer that lava-dl writes and netx cannot load either -> the alternative to it."""
 NAMES = {
     "input": frozenset(["type", "shape", "weight", "bias", "neuron"]),
     "flatten": frozenset(["type", "shape"]),
@@ -72,24 +77,24 @@ NAMES = {
 
 @dataclass(frozen=True)
 class InputTransform:
-    """How lava-dl makes numbers for an input layer of values: weight * value + bias, whole."""
+    """Numbers that lava-dl makes for an input layer of values: weight * value + bias, whole."""
 
     weight: int
     bias: int
 
 
-def input_transform(path: str | Path) -> InputTransform:
-    """Return how values become the input of a network whose file has an input layer with neurons.
+def read_input_transform(path: str | Path) -> InputTransform:
+    """Return the transform from values to the input of a file's input layer with neurons.
 
     Raises:
-        InputError: the file is damaged, or its first layer is no such layer.
+        InputError: the file is damaged, or its first layer is no input layer with neurons.
     """
-    with opened(path) as root:
-        first = _layer_groups(root)[0]
-        if first.text("type") != "input" or "neuron" not in first:
+    with open_hdf5(path) as root:
+        first = _open_layers(root)[0]
+        if first.read_text("type") != "input" or "neuron" not in first:
             raise InputError(f"{first.where}: is no input layer with neurons")
-        weight = first.integer("weight", -(2**31), 2**31) if "weight" in first else 64
-        bias = first.integer("bias", -(2**31), 2**31) if "bias" in first else 0
+        weight = first.read_integer("weight", -(2**31), 2**31) if "weight" in first else 64
+        bias = first.read_integer("bias", -(2**31), 2**31) if "bias" in first else 0
     return InputTransform(weight, bias)  # 64: netx's own default
 
 
@@ -97,61 +102,61 @@ def from_netx(path: str | Path, *, title: str | None = None) -> IntegerNetwork:
     """Return the integer network in a `.net` file.
 
     An input layer with neurons takes whole numbers, one per neuron and time step, as a bias: the
-    values that lava-dl makes of an image (`input_transform`). So does a sigma-delta network without
-    one; all others take spikes.
+    values that lava-dl makes of an image (`read_input_transform`). So does a sigma-delta network
+    without one; all others take spikes.
 
     Args:
         path: the file.
         title: name of the network in reports; the name of the file if not given.
 
     Raises:
-        InputError: the file is damaged, or a value in it is not what it should be.
+        InputError: the file is damaged, or a value in it is malformed.
         UnsupportedError: a layer or a feature of one is not known.
     """
     path = Path(path)
     builder = _Builder()
-    with opened(path) as root:
-        for group in _layer_groups(root):
+    with open_hdf5(path) as root:
+        for group in _open_layers(root):
             builder.add(group)
     if not builder.populations:
         raise InputError(f"{path.name}: holds no layer with neurons")
-    return builder.network(title or path.stem)
+    return builder.build(title or path.stem)
 
 
 @dataclass
 class _Builder:
-    """A network while its layers are read; `shape` is what the next layer takes, () if unknown."""
+    """A network while its layers are read; `shape` is the next layer's input, () if unknown."""
 
     shape: Shape = ()
     input_shape: Shape = ()
     payload: Interval = BINARY
     source: str = INPUT
     delays: NDArray[np.int64] | None = None
-    """Of what the last layer sends, one per neuron."""
+    """Delays of the last layer's spikes, one per neuron."""
     populations: list[Population] = field(default_factory=list)
     projections: list[Projection] = field(default_factory=list)
 
     def add(self, group: Group) -> None:
         """Add one layer."""
-        kind = group.text("type")
+        kind = group.read_text("type")
         if kind in INSTEAD:
             raise UnsupportedError(f"{group.where}: type {kind!r} is not known; {INSTEAD[kind]}")
         if kind not in LAYERS:
             known = ", ".join(LAYERS)
             raise UnsupportedError(f"{group.where}: type {kind!r} is not known; known: {known}")
         check_names(group, NAMES[kind])
-        shape = tuple(int(size) for size in group.integers("shape", 1, 2**31).reshape(-1))
+        shape = tuple(int(size) for size in group.read_integers("shape", 1, 2**31).reshape(-1))
         if kind == "dense":
-            self._dense(group, shape)
+            self._add_dense(group, shape)
         elif kind == "conv":
-            self._convolution(group, shape)
+            self._add_convolution(group, shape)
         else:
             self._pass_on(group, shape)
             if "neuron" in group:
-                self._input_layer(group, shape)
+                self._add_input_layer(group, shape)
 
-    def network(self, title: str) -> IntegerNetwork:
-        """Return the network; delays of the last layer take a population that passes spikes on."""
+    def build(self, title: str) -> IntegerNetwork:
+        """Return the network; delays of the last layer need a population that passes spikes on."""
         if self.delays is not None:
             last = self.populations[-1]
             if last.neuron.payload != BINARY or not last.neuron.spikes:
@@ -160,7 +165,7 @@ class _Builder:
                 )
             passes_on = IntegerIntegrateFire(np.asarray(1), reset="hard")
             twice = IntegerSynapses(Scale(last.size), np.asarray(2, np.int16), 0, 8)
-            self._layer(f"{last.name}_late", last.shape, passes_on, {None: twice})
+            self._add_population(f"{last.name}_late", last.shape, passes_on, {None: twice})
         return IntegerNetwork(
             Input(INPUT, self.input_shape, self.payload),
             tuple(self.populations),
@@ -171,81 +176,86 @@ class _Builder:
 
     def _pass_on(self, group: Group, shape: Shape) -> None:
         """Take a layer that passes values on as they are, perhaps in another shape."""
-        if self.shape and size_of(self.shape) != size_of(shape):
-            size = size_of(self.shape)
+        if self.shape and count_values(self.shape) != count_values(shape):
+            size = count_values(self.shape)
             raise InputError(f"{group.where}: shape {shape} does not hold {size} values")
         self.shape = shape
         self.input_shape = self.input_shape or shape
 
-    def _input_layer(self, group: Group, shape: Shape) -> None:
+    def _add_input_layer(self, group: Group, shape: Shape) -> None:
         if self.populations:
             raise UnsupportedError(f"{group.where}: an input layer behind others is not known")
-        made = neuron(group, shape, first=True)
-        self.payload = BINARY if made.ports else GRADED
-        ports = made.ports or (None,)
-        self._layer(_name(group), shape, made, {port: identity(size_of(shape)) for port in ports})
+        neuron = read_neuron(group, shape, first=True)
+        self.payload = BINARY if neuron.ports else GRADED
+        ports = neuron.ports or (None,)
+        self._add_population(
+            _name_layer(group),
+            shape,
+            neuron,
+            {port: make_identity(count_values(shape)) for port in ports},
+        )
 
-    def _dense(self, group: Group, shape: Shape) -> None:
-        size = size_of(shape)
-        parts = dense(group, size_of(self.shape) if self.shape else None, size)
-        made = neuron(group, (size,), first=False)
-        self._check_ports(group, made, tuple(parts))
+    def _add_dense(self, group: Group, shape: Shape) -> None:
+        size = count_values(shape)
+        synapses = read_dense(group, count_values(self.shape) if self.shape else None, size)
+        neuron = read_neuron(group, (size,), first=False)
+        self._check_ports(group, neuron, tuple(synapses))
         if not self.populations:
-            sources = next(iter(parts.values())).wiring.sources
+            sources = next(iter(synapses.values())).wiring.sources
             self.input_shape = self.input_shape or (sources,)
-            self.payload = BINARY if made.name in SPIKING else GRADED
-        self._layer(_name(group), (size,), made, parts)
-        again = recurrent(group, size)
+            self.payload = BINARY if neuron.name in SPIKING else GRADED
+        self._add_population(_name_layer(group), (size,), neuron, synapses)
+        again = read_recurrent(group, size)
         if again is not None:
-            if made.ports:
+            if neuron.ports:
                 raise UnsupportedError(f"{group.where}: weight_rec of RF neurons is not known")
             name = self.source
             self.projections.append(Projection(name, name, again, delay=1))
         self._keep_delays(group, size, size)
 
-    def _convolution(self, group: Group, shape: Shape) -> None:
+    def _add_convolution(self, group: Group, shape: Shape) -> None:
         if len(self.shape) != 3 or len(shape) != 3:
             before = self.shape or "unknown"
             raise InputError(
                 f"{group.where}: a conv layer needs (channels, height, width) before and behind"
                 f" it, got {before} and {shape}"
             )
-        parts = convolution(group, self.shape, shape)
-        made = neuron(group, shape, first=False)
-        self._check_ports(group, made, tuple(parts))
+        synapses = read_convolution(group, self.shape, shape)
+        neuron = read_neuron(group, shape, first=False)
+        self._check_ports(group, neuron, tuple(synapses))
         if not self.populations:
-            self.payload = BINARY if made.name in SPIKING else GRADED
-        self._layer(_name(group), shape, made, parts)
-        self._keep_delays(group, shape[0], size_of(shape))
+            self.payload = BINARY if neuron.name in SPIKING else GRADED
+        self._add_population(_name_layer(group), shape, neuron, synapses)
+        self._keep_delays(group, shape[0], count_values(shape))
 
     def _check_ports(
-        self, group: Group, made: IntegerNeuron, ports: tuple[str | None, ...]
+        self, group: Group, neuron: IntegerNeuron, ports: tuple[str | None, ...]
     ) -> None:
         if self.source != INPUT and not self.populations[-1].neuron.spikes:
             raise UnsupportedError(f"{group.where}: a layer behind a sigma output is not known")
-        if bool(made.ports) != (ports != (None,)):
-            has, needs = ("real", "complex") if made.ports else ("complex", "real")
-            raise InputError(f"{group.where}: {made.name} needs {needs} weights, got {has} ones")
+        if bool(neuron.ports) != (ports != (None,)):
+            has, needs = ("real", "complex") if neuron.ports else ("complex", "real")
+            raise InputError(f"{group.where}: {neuron.name} needs {needs} weights, got {has} ones")
 
-    def _layer(
+    def _add_population(
         self,
         name: str,
         shape: Shape,
-        made: IntegerNeuron,
-        parts: dict[str | None, IntegerSynapses],
+        neuron: IntegerNeuron,
+        synapses: dict[str | None, IntegerSynapses],
     ) -> None:
         """Add a population that the last one feeds; a layer's spikes arrive in the same step."""
-        for port, synapses in parts.items():
-            projection = Projection(self.source, name, synapses, delay=0, port=port)
+        for port, port_synapses in synapses.items():
+            projection = Projection(self.source, name, port_synapses, delay=0, port=port)
             late = 0 if self.delays is None else self.delays
             self.projections += by_delay(projection, late)
-        self.populations.append(Population(name, shape, made))
+        self.populations.append(Population(name, shape, neuron))
         self.source, self.shape, self.delays = name, shape, None
 
     def _keep_delays(self, group: Group, channels: int, size: int) -> None:
         if "delay" not in group:
             return
-        delays = group.integers("delay", 0, LONGEST_DELAY).reshape(-1)
+        delays = group.read_integers("delay", 0, LONGEST_DELAY).reshape(-1)
         if delays.size not in (1, channels):
             raise InputError(
                 f"{group.where}: delay has {delays.size} values for {channels} channels"
@@ -259,19 +269,19 @@ SPIKING = ("cuba_lif", "resonate_fire", "resonate_fire_izhikevich")
 """Neurons that take plain spikes; the others take numbers."""
 
 
-def _layer_groups(root: Group) -> list[Group]:
+def _open_layers(root: Group) -> list[Group]:
     """Return the layers in order: they are called 0, 1, 2, ..."""
     if "layer" not in root:
         raise InputError(f"{root.where}: has no group 'layer', so it is no lava-dl network")
-    group = root.group("layer", root.where)
-    count = len(group.names())
+    group = root.open_group("layer", root.where)
+    count = len(group.list_names())
     if count > MOST_LAYERS:
         raise InputError(f"{root.where}: has {count:,} layers, at most {MOST_LAYERS:,} are read")
-    for name in group.names():
+    for name in group.list_names():
         if name not in {str(index) for index in range(count)}:
             raise InputError(f"{root.where}: has a layer {name!r}, expected 0..{count - 1}")
-    return [group.group(str(i), f"{root.where}: layer {i}") for i in range(count)]
+    return [group.open_group(str(i), f"{root.where}: layer {i}") for i in range(count)]
 
 
-def _name(group: Group) -> str:
+def _name_layer(group: Group) -> str:
     return f"layer_{group.where.rpartition(' ')[2]}"

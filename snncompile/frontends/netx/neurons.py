@@ -30,7 +30,7 @@ LARGEST_LEVEL = 2 ** (23 - LEVEL_SHIFT) - 1
 """Thresholds and biases of sigma-delta neurons, which Lava shifts by 12 into 24 bits."""
 
 TRAINING = ("tauRho", "scaleRho")
-"""They shape the gradient in training and mean nothing afterwards."""
+"""They shape the gradient in training and are unused afterwards."""
 COMMON = ("type", "vThMant", "gradedSpike", "messageBits", *TRAINING)
 NAMES = {
     "CUBA": frozenset([*COMMON, "iDecay", "vDecay", "refDelay", "wgtExp"]),
@@ -38,10 +38,10 @@ NAMES = {
     "RF": frozenset([*COMMON, "sinDecay", "cosDecay"]),
 }
 FAMILY = {"CUBA": "CUBA", "LOIHI": "CUBA", "SDNN": "SDNN", "RF": "RF", "RF_PHASE": "RF"}
-"""Type in the file to the neurons that share its parameters."""
+"""Type in the file -> the neurons that share its parameters."""
 
 
-def neuron(layer: Group, shape: Shape, *, first: bool) -> IntegerNeuron:
+def read_neuron(layer: Group, shape: Shape, *, first: bool) -> IntegerNeuron:
     """Return the neurons of a layer.
 
     Args:
@@ -50,105 +50,105 @@ def neuron(layer: Group, shape: Shape, *, first: bool) -> IntegerNeuron:
         first: whether it is an input layer, whose sigma-delta neurons only encode.
 
     Raises:
-        InputError: a value is not what it should be.
+        InputError: a value is malformed.
         UnsupportedError: a kind of neuron or a feature of it is not known.
     """
-    group = layer.group("neuron", layer.where)
-    kind = group.text("type")
+    group = layer.open_group("neuron", layer.where)
+    kind = group.read_text("type")
     if kind not in FAMILY:
         known = ", ".join(sorted(FAMILY))
         raise UnsupportedError(f"{layer.where}: neuron type {kind!r} is not known; known: {known}")
     family = FAMILY[kind]
     check_names(group, NAMES[family])
     if family == "CUBA":
-        return _cuba(layer, group, shape, first=first)
+        return _read_cuba(layer, group, shape, first=first)
     if family == "SDNN":
-        return _sigma_delta(layer, group, shape, first=first)
-    return _resonator(layer, group, shape, phase=kind == "RF_PHASE")
+        return _read_sigma_delta(layer, group, shape, first=first)
+    return _read_resonator(layer, group, shape, phase=kind == "RF_PHASE")
 
 
 def check_names(group: Group, known: frozenset[str]) -> None:
-    """Refuse what a group should not hold: it could mean something."""
-    for name in group.names():
+    """Refuse unknown names in a group: they could mean something."""
+    for name in group.list_names():
         if name not in known:
             raise UnsupportedError(
                 f"{group.where}: {name!r} is not known; known: {', '.join(sorted(known))}"
             )
 
 
-def _cuba(layer: Group, group: Group, shape: Shape, *, first: bool) -> IntegerNeuron:
+def _read_cuba(layer: Group, group: Group, shape: Shape, *, first: bool) -> IntegerNeuron:
     """Return Lava's LIF. An input layer's values reach v as a bias: no current keeps them."""
     for key, highest in (("gradedSpike", 0), ("refDelay", 1), ("wgtExp", 0), ("messageBits", 0)):
-        _only_up_to(group, key, highest)
-    current = parameter(group, "iDecay", 0, 4096, shape) - 1
+        _check_up_to(group, key, highest)
+    current = read_parameter(group, "iDecay", 0, 4096, shape) - 1
     return IntegerCubaLif(
         current_decay=np.asarray(DECAY_ONE - 1) if first else current,
-        potential_decay=parameter(group, "vDecay", 0, 4096, shape),
-        threshold=parameter(group, "vThMant", 1, LARGEST_THRESHOLD, shape),
-        bias_mantissa=_bias(layer, LARGEST_BIAS, shape, first=first),
+        potential_decay=read_parameter(group, "vDecay", 0, 4096, shape),
+        threshold=read_parameter(group, "vThMant", 1, LARGEST_THRESHOLD, shape),
+        bias_mantissa=_read_bias(layer, LARGEST_BIAS, shape, first=first),
         bias_exponent=np.asarray(BIAS_EXPONENT if "bias" in layer and not first else 0),
         reset="hard",
     )
 
 
-def _sigma_delta(layer: Group, group: Group, shape: Shape, *, first: bool) -> IntegerNeuron:
-    if "messageBits" in group and (group.integers("messageBits", 0, 32) == 0).any():
+def _read_sigma_delta(layer: Group, group: Group, shape: Shape, *, first: bool) -> IntegerNeuron:
+    if "messageBits" in group and (group.read_integers("messageBits", 0, 32) == 0).any():
         raise UnsupportedError(
             f"{layer.where}: messageBits of 0 is not known for SDNN; its spikes carry numbers"
         )
-    threshold = parameter(group, "vThMant", 0, LARGEST_LEVEL, shape) << LEVEL_SHIFT
+    threshold = read_parameter(group, "vThMant", 0, LARGEST_LEVEL, shape) << LEVEL_SHIFT
     if first:
         return IntegerDelta(threshold, np.asarray(STATE_EXPONENT), np.asarray(LEVEL_SHIFT))
-    if "sigma_output" in group and group.integer("sigma_output", 0, 1):
+    if "sigma_output" in group and group.read_integer("sigma_output", 0, 1):
         if "bias" in layer:
             raise UnsupportedError(f"{layer.where}: a bias of a sigma output is not known")
         return IntegerSigma()
-    activation = group.text("activation") if "activation" in group else "relu"
+    activation = group.read_text("activation") if "activation" in group else "relu"
     if activation != "relu":
         raise UnsupportedError(
             f"{layer.where}: activation {activation!r} is not known, only 'relu'"
         )
-    bias = _bias(layer, LARGEST_LEVEL, shape, first=False) << LEVEL_SHIFT
+    bias = _read_bias(layer, LARGEST_LEVEL, shape, first=False) << LEVEL_SHIFT
     return IntegerSigmaDelta(threshold, np.asarray(STATE_EXPONENT), bias)
 
 
-def _resonator(layer: Group, group: Group, shape: Shape, *, phase: bool) -> IntegerNeuron:
+def _read_resonator(layer: Group, group: Group, shape: Shape, *, phase: bool) -> IntegerNeuron:
     """Return Lava's RF or RF_IZ with the factors of the file.
 
     netx turns them into period and decay, and Lava turns those into factors again, rounding down;
     a factor can lose 1 of 4096 there. Here the file's numbers are used as they are.
     """
     for key in ("gradedSpike", "messageBits"):
-        _only_up_to(group, key, 0)
+        _check_up_to(group, key, 0)
     if "bias" in layer:
         raise UnsupportedError(f"{layer.where}: a bias of RF neurons is not known")
     make = IntegerResonateFire if phase else IntegerResonateFireIzhikevich
     return make(
-        parameter(group, "sinDecay", -DECAY_ONE, DECAY_ONE, shape),
-        parameter(group, "cosDecay", -DECAY_ONE, DECAY_ONE, shape),
-        parameter(group, "vThMant", 1, LARGEST_THRESHOLD, shape) << STATE_SHIFT,
+        read_parameter(group, "sinDecay", -DECAY_ONE, DECAY_ONE, shape),
+        read_parameter(group, "cosDecay", -DECAY_ONE, DECAY_ONE, shape),
+        read_parameter(group, "vThMant", 1, LARGEST_THRESHOLD, shape) << STATE_SHIFT,
     )
 
 
-def _only_up_to(group: Group, key: str, highest: int) -> None:
-    values = group.integers(key, -(2**31), 2**31) if key in group else np.zeros(1)
+def _check_up_to(group: Group, key: str, highest: int) -> None:
+    values = group.read_integers(key, -(2**31), 2**31) if key in group else np.zeros(1)
     if (values > highest).any() or (values < 0).any():
-        found = values[(values > highest) | (values < 0)].flat[0]
+        wrong = values[(values > highest) | (values < 0)].flat[0]
         raise UnsupportedError(
-            f"{group.where}: {key} of {found} is not known, only 0" + (" or 1" if highest else "")
+            f"{group.where}: {key} of {wrong} is not known, only 0" + (" or 1" if highest else "")
         )
 
 
-def _bias(layer: Group, largest: int, shape: Shape, *, first: bool) -> NDArray[np.int64]:
-    """Return the bias; that of an input layer belongs to its input, see `input_transform`."""
+def _read_bias(layer: Group, largest: int, shape: Shape, *, first: bool) -> NDArray[np.int64]:
+    """Return the bias; the bias of an input layer is part of `read_input_transform`."""
     if first or "bias" not in layer:
         return np.asarray(0)
-    return parameter(layer, "bias", -largest, largest, shape)
+    return read_parameter(layer, "bias", -largest, largest, shape)
 
 
-def parameter(group: Group, name: str, low: int, high: int, shape: Shape) -> NDArray[np.int64]:
-    """Return one number, shape (), or one per neuron, flattened; one per channel is spread out."""
-    values = group.integers(name, low, high).reshape(-1)
+def read_parameter(group: Group, name: str, low: int, high: int, shape: Shape) -> NDArray[np.int64]:
+    """Return one number, shape (), or one per neuron, flattened; channels are repeated."""
+    values = group.read_integers(name, low, high).reshape(-1)
     size = int(np.prod(shape))
     if values.size == 1:
         return values.reshape(())

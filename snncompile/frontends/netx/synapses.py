@@ -16,27 +16,27 @@ from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import integer_dense
 from snncompile.synapses.scale import Scale
 
-Parts = dict[str | None, IntegerSynapses]
-"""Port to synapses; None is the only input."""
+PortSynapses = dict[str | None, IntegerSynapses]
+"""Port -> synapses; None is the only input."""
 
 
-def identity(size: int) -> IntegerSynapses:
-    """Return one-to-one synapses that hand a number on as it is: twice, then halved.
+def make_identity(size: int) -> IntegerSynapses:
+    """Return one-to-one synapses that pass a number on unchanged: doubled, then halved.
 
     8-bit weights with a sign are even, so a 1 is a 2 with an exponent of -1.
     """
     return IntegerSynapses(Scale(size), np.asarray(2, np.int16), -1, 8)
 
 
-def dense(group: Group, sources: int | None, targets: int) -> Parts:
+def read_dense(group: Group, sources: int | None, targets: int) -> PortSynapses:
     """Return the synapses of a dense layer that takes `sources` values; None: any number.
 
     Raises:
         InputError: the weights have another shape, or are no even whole numbers.
     """
-    parts: Parts = {}
-    for port, owner, name in _weights(group):
-        weight = even(owner, owner.integers(name, -256, 255))
+    synapses: PortSynapses = {}
+    for port, owner, name in _find_weights(group):
+        weight = check_even(owner, owner.read_integers(name, -256, 255))
         if weight.ndim == 1 and weight.size % targets == 0:
             weight = weight.reshape(targets, -1)  # as netx does
         wanted = weight.shape[-1] if sources is None and weight.ndim == 2 else sources
@@ -45,29 +45,29 @@ def dense(group: Group, sources: int | None, targets: int) -> Parts:
             raise InputError(f"{owner.where}: {name} has shape {weight.shape}, expected {expected}")
         for key, count in (("outFeatures", targets), ("inFeatures", wanted)):
             _check_count(group, key, count, name)
-        parts[port] = integer_dense(weight.astype(np.int16), exponent=0, bits=8)
+        synapses[port] = integer_dense(weight.astype(np.int16), exponent=0, bits=8)
         sources = wanted
-    return parts
+    return synapses
 
 
-def convolution(group: Group, source: Shape, target: Shape) -> Parts:
+def read_convolution(group: Group, source: Shape, target: Shape) -> PortSynapses:
     """Return the synapses of a convolution layer, shapes (channels, height, width).
 
     Raises:
         InputError: the geometry does not lead from one shape to the other.
     """
-    parts: Parts = {}
-    stride, padding = _pair(group, "stride", 1, 1), _pair(group, "padding", 0, 0)
-    dilation = _pair(group, "dilation", 1, 1)
-    groups = group.integer("groups", 1, 2**31) if "groups" in group else 1
-    for port, owner, name in _weights(group):
-        weight = even(owner, owner.integers(name, -256, 255))
+    synapses: PortSynapses = {}
+    stride, padding = _read_pair(group, "stride", 1, 1), _read_pair(group, "padding", 0, 0)
+    dilation = _read_pair(group, "dilation", 1, 1)
+    groups = group.read_integer("groups", 1, 2**31) if "groups" in group else 1
+    for port, owner, name in _find_weights(group):
+        weight = check_even(owner, owner.read_integers(name, -256, 255))
         weight = weight.reshape(weight.shape[:4]) if weight.ndim == 5 else weight
         if weight.ndim != 4:
             raise InputError(
                 f"{owner.where}: {name} has shape {weight.shape}, expected (out, in, height, width)"
             )
-        wiring = _wiring(group, source, weight.shape, (stride, padding, dilation), groups)
+        wiring = _make_wiring(group, source, weight.shape, (stride, padding, dilation), groups)
         for key, count in (("outChannels", weight.shape[0]), ("inChannels", source[0])):
             _check_count(group, key, count, name)
         if wiring.target_shape != target or wiring.weight_shape != weight.shape:
@@ -75,15 +75,15 @@ def convolution(group: Group, source: Shape, target: Shape) -> Parts:
                 f"{group.where}: {wiring} with {name} of shape {weight.shape} does not give the"
                 f" layer's shape {target}"
             )
-        parts[port] = IntegerSynapses(wiring, weight.astype(np.int16), 0, 8)
-    return parts
+        synapses[port] = IntegerSynapses(wiring, weight.astype(np.int16), 0, 8)
+    return synapses
 
 
-def recurrent(group: Group, size: int) -> IntegerSynapses | None:
+def read_recurrent(group: Group, size: int) -> IntegerSynapses | None:
     """Return the synapses from a layer to itself, if it has any."""
     if "weight_rec" not in group:
         return None
-    weight = even(group, group.integers("weight_rec", -256, 255))
+    weight = check_even(group, group.read_integers("weight_rec", -256, 255))
     if weight.shape != (size, size):
         raise InputError(
             f"{group.where}: weight_rec has shape {weight.shape}, expected ({size}, {size})"
@@ -91,21 +91,21 @@ def recurrent(group: Group, size: int) -> IntegerSynapses | None:
     return integer_dense(weight.astype(np.int16), exponent=0, bits=8)
 
 
-def _weights(group: Group) -> Iterator[tuple[str | None, Group, str]]:
+def _find_weights(group: Group) -> Iterator[tuple[str | None, Group, str]]:
     """Yield (port, group, name) of each array of weights."""
     if not group.holds_group("weight"):
         yield None, group, "weight"
         return
-    parts = group.group("weight", group.where)
-    for name in parts.names():
+    parts = group.open_group("weight", group.where)
+    for name in parts.list_names():
         if name not in ("real", "imag"):
             raise InputError(f"{group.where}: weight has a part {name!r}, expected real and imag")
     for name in ("real", "imag"):
         yield name, parts, name
 
 
-def even(group: Group, weight: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the weights; refuse odd ones, which 8 bits with a sign do not have."""
+def check_even(group: Group, weight: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the weights; refuse odd ones, which signed 8-bit weights cannot hold."""
     if (weight % 2).any():
         odd = weight[weight % 2 != 0].flat[0]
         raise InputError(
@@ -116,23 +116,23 @@ def even(group: Group, weight: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _check_count(group: Group, key: str, count: int | None, name: str) -> None:
-    if key in group and group.integer(key, 0, 2**31) != count:
-        found = group.integer(key, 0, 2**31)
-        raise InputError(f"{group.where}: {key} is {found}, {name} has {count}")
+    if key in group and group.read_integer(key, 0, 2**31) != count:
+        stored = group.read_integer(key, 0, 2**31)
+        raise InputError(f"{group.where}: {key} is {stored}, {name} has {count}")
 
 
-def _pair(group: Group, name: str, low: int, default: int) -> Shape:
+def _read_pair(group: Group, name: str, low: int, default: int) -> Shape:
     """Return (y, x); one number is for both."""
     if name not in group:
         return (default, default)
-    values = group.integers(name, low, 2**20).reshape(-1)
+    values = group.read_integers(name, low, 2**20).reshape(-1)
     if values.size not in (1, 2):
         raise InputError(f"{group.where}: {name} has {values.size} values, expected one or (y, x)")
     y, x = np.broadcast_to(values, (2,))
     return (int(y), int(x))
 
 
-def _wiring(
+def _make_wiring(
     group: Group,
     source: Shape,
     weight: Shape,
@@ -145,6 +145,6 @@ def _wiring(
         raise InputError(f"{group.where}: {error}") from None
 
 
-def size_of(shape: Shape) -> int:
+def count_values(shape: Shape) -> int:
     """Return the number of values of a shape."""
     return prod(shape)

@@ -1,4 +1,4 @@
-"""NIR files: what is in them, and what had to be assumed.
+"""NIR files: the network in a file, and the assumptions about it.
 
 In: a .nir file. Out: a float network and its notes.
 """

@@ -1,9 +1,9 @@
-"""What a NIR file leaves open, who wrote it, and what is taken instead.
+"""Assumptions where a NIR file is silent: chosen by its writer, or by the user.
 
-NIR's equations are in continuous time. A file says neither how long a time step is nor how a
-spike resets, whether > or >= fires, where a potential starts, where the delay of a loop sits. The
-exporters differ in all of it, and some write numbers that are not NIR's. So each of them is a row
-of `ORIGINS`; the numbers of a file show which row fits, and every entry can be set by hand.
+NIR's equations are in continuous time. A file holds neither the length of a time step nor the
+reset, the comparison (> or >=), the potential at the start, the position of a loop's delay. The
+exporters differ in all of these, and some write numbers that are not NIR's. So each exporter is a
+row of `ORIGINS`; the numbers of a file show its row, and every entry can be set by hand.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ Choices = {
     "r": ("file", "one"),
     "spikes_per_step": ("one", "many"),
 }
-"""What each assumption can be."""
+"""Values of each assumption."""
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """How a file is read; each entry one of `Choices`."""
+    """Assumptions about a file; each entry is one of `Choices`."""
 
     dt: float = 1e-4
     """Seconds of one time step."""
     reset: str = "hard"
-    """What a spike does to the potential; see `snncompile.neurons.resets.Reset`."""
+    """Effect of a spike on the potential; see `snncompile.neurons.cuba_lif.Reset`."""
     comparison: str = ">"
     """A neuron fires when v > threshold, or when v >= threshold."""
     if_r: str = "auto"
-    """How r of IF and I counts: v' = r I per second, or what one time step adds."""
+    """Unit of r of IF and I: v' = r I per second, or r I added per time step."""
     tau_unit: str = "s"
-    """Of time constants and delays: seconds, milliseconds, time steps, or seconds times dt."""
+    """Unit of time constants and delays: seconds, milliseconds, time steps, or seconds times dt."""
     method: str = "euler"
     """euler: a step loses dt / tau of a state. exponential: 1 - exp(-dt / tau)."""
     start: str = "zero"
     """Potential before the first step: 0, v_reset, or v_leak."""
     w_in: str = "file"
-    """one: a spike adds its weight to the current, whatever the file says."""
+    """one: a spike adds its weight to the current; w_in of the file is ignored."""
     r: str = "file"
-    """one: the current of a step is added to the potential, whatever the file says."""
+    """one: the current of a step is added to the potential; r of the file is ignored."""
     spikes_per_step: str = "one"
     """many: one per threshold in the potential, up to 255; only with reset hard or soft."""
 
@@ -62,9 +62,9 @@ class Assumptions:
 ORIGINS: dict[str, Assumptions] = {
     # The equations of NIR, and exporters that keep to them.
     "nir": Assumptions(),
-    # backends/nir/write.py: NIR's equations, and what they leave open as metadata.
+    # backends/nir/write.py: NIR's equations; metadata holds the rest.
     "snncompile": Assumptions(),
-    # snntorch 1.0.0 export_nir.py: dt fixed, v_reset 0 whatever the reset; its default reset.
+    # snntorch 1.0.0 export_nir.py: dt fixed, v_reset 0 for every reset; its default reset.
     "snntorch": Assumptions(reset="delayed_soft"),
     # spikingjelly 2.0.0 to_nir.py: no soft reset; fires at the threshold, v starts at v_reset.
     "spikingjelly": Assumptions(comparison=">=", start="reset"),
@@ -79,35 +79,35 @@ ORIGINS: dict[str, Assumptions] = {
         spikes_per_step="many",
     ),
 }
-"""Who wrote a file -> how it is to be read."""
+"""Writer of a file -> assumptions about it."""
 
 NEAR = 1e-5
-"""Largest relative difference of two float32 numbers that are called equal here."""
+"""Largest relative difference of two float32 numbers that count as equal."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file is read, and why."""
+    """Assumptions about one file, and their reason."""
 
     origin: str
     why: str
-    """What in the file shows its origin, or that the user said so."""
+    """Property of the file that shows its origin, or "given" by the user."""
     assumptions: Assumptions
     resets: Mapping[str, str]
-    """Node -> its reset, where it is not that of all."""
+    """Node -> its reset, where it differs from the reset of the others."""
     set_by_user: frozenset[str]
 
     @property
     def exact(self) -> bool:
-        """Whether the metadata of the neurons counts: ours, and the user did not overrule it."""
+        """Whether the metadata of the neurons counts: it is ours and not overruled by the user."""
         return self.origin == "snncompile" and not self.resets and not self.set_by_user
 
-    def reset(self, node: Node) -> str:
+    def find_reset(self, node: Node) -> str:
         """Return the reset of one neuron node."""
         return node.fixed_reset or self.resets.get(node.name, self.assumptions.reset)
 
-    def notes(self) -> Iterator[str]:
-        """Yield one line on who wrote the file, and one with every assumption."""
+    def list_notes(self) -> Iterator[str]:
+        """Yield a line about the writer of the file, and one with every assumption."""
         yield f"NIR: read as written by {self.origin} ({self.why}); origin= sets it"
         values = (
             f"{f.name}={getattr(self.assumptions, f.name)!r}"
@@ -119,11 +119,11 @@ class Reading:
             yield f"NIR: reset of {name} is {reset!r}"
 
 
-def reading(graph: NirGraph, origin: str, given: Mapping[str, Any]) -> Reading:
-    """Return how to read a file.
+def choose_reading(graph: NirGraph, origin: str, given: Mapping[str, Any]) -> Reading:
+    """Return the assumptions about a file.
 
     Args:
-        graph: what the file holds.
+        graph: content of the file.
         origin: a row of `ORIGINS`, or "auto".
         given: assumptions set by the user; "auto" and None leave them to the origin. `reset` may
             be a mapping from node to reset.
@@ -136,26 +136,26 @@ def reading(graph: NirGraph, origin: str, given: Mapping[str, Any]) -> Reading:
     set_ = {name: value for name, value in given.items() if value not in ("auto", None)}
     resets = set_.pop("reset") if isinstance(set_.get("reset"), Mapping) else {}
     for name, value in set_.items():
-        _check(name, value)
+        _check_value(name, value)
     for name, value in resets.items():
-        _check("reset", value)
+        _check_value("reset", value)
         if name not in graph.nodes:
-            raise InputError(f"reset: there is no node {name!r}; there are {_names(graph)}")
-    found, why = (origin, "given") if origin != "auto" else written_by(graph)
-    assumptions = replace(ORIGINS[found], **(_from_metadata(graph, found) | set_))
+            raise InputError(f"reset: there is no node {name!r}; there are {_name_neurons(graph)}")
+    writer, why = (origin, "given") if origin != "auto" else find_writer(graph)
+    assumptions = replace(ORIGINS[writer], **(_read_metadata(graph, writer) | set_))
     if assumptions.if_r == "auto":
-        assumptions = replace(assumptions, if_r=if_convention(graph, assumptions.dt))
-    return Reading(found, why, assumptions, dict(resets), frozenset(set_))
+        assumptions = replace(assumptions, if_r=choose_if_convention(graph, assumptions.dt))
+    return Reading(writer, why, assumptions, dict(resets), frozenset(set_))
 
 
-def _from_metadata(graph: NirGraph, origin: str) -> dict[str, float]:
-    """Return the time step that our own writer keeps."""
+def _read_metadata(graph: NirGraph, origin: str) -> dict[str, float]:
+    """Return the time step that our own writer stores."""
     dt = graph.metadata.get("dt")
-    said = isinstance(dt, np.ndarray) and dt.size == 1 and 0 < float(dt.flat[0]) < np.inf
-    return {"dt": float(dt.flat[0])} if origin == "snncompile" and said else {}  # type: ignore[union-attr]
+    stored = isinstance(dt, np.ndarray) and dt.size == 1 and 0 < float(dt.flat[0]) < np.inf
+    return {"dt": float(dt.flat[0])} if origin == "snncompile" and stored else {}  # type: ignore[union-attr]
 
 
-def _check(name: str, value: Any) -> None:
+def _check_value(name: str, value: Any) -> None:
     if name == "dt":
         if not (isinstance(value, int | float) and 0 < value < float("inf")):
             raise InputError(f"dt must be a positive number of seconds, got {value!r}")
@@ -163,25 +163,27 @@ def _check(name: str, value: Any) -> None:
         raise InputError(f"no {name} {value!r}; known: auto, {', '.join(Choices[name])}")
 
 
-def _names(graph: NirGraph) -> str:
+def _name_neurons(graph: NirGraph) -> str:
     names = sorted(name for name, node in graph.nodes.items() if "v_threshold" in node.values)
     return ", ".join(names)
 
 
-def if_convention(graph: NirGraph, dt: float) -> str:
-    """Return whether r of the integrators counts per second or per time step.
+def choose_if_convention(graph: NirGraph, dt: float) -> str:
+    """Return "per_second" or "per_step", the unit of r of the integrators.
 
-    sinabs and norse write 1, SpikingJelly 1 / dt. Whichever makes an input add something nearer to
-    itself is taken.
+    sinabs and norse write 1, SpikingJelly 1 / dt. The unit that makes an input of 1 add a number
+    nearer to 1 is taken.
     """
-    sizes = [np.abs(n.floats("r")).ravel() for n in graph.nodes.values() if n.kind in ("I", "IF")]
+    sizes = [
+        np.abs(n.read_floats("r")).ravel() for n in graph.nodes.values() if n.kind in ("I", "IF")
+    ]
     size = float(np.median(np.concatenate(sizes))) if sizes else 1 / dt
     near = abs(np.log(size or 1.0))
     return "per_step" if near <= abs(np.log((size or 1.0) * dt)) else "per_second"
 
 
-def written_by(graph: NirGraph) -> tuple[str, str]:
-    """Return who wrote a file, as far as its numbers show, and what shows it."""
+def find_writer(graph: NirGraph) -> tuple[str, str]:
+    """Return the writer of a file, shown by its numbers, and the reason."""
     if graph.metadata.get("origin") == "snncompile":
         return "snncompile", "its metadata says so"
     leaky = [node for node in graph.nodes.values() if node.kind in LEAKY]
@@ -198,7 +200,7 @@ Nodes = list[Node]
 
 @dataclass(frozen=True)
 class Sign:
-    """What in a file shows who wrote it."""
+    """Property of a file that shows its writer."""
 
     origin: str
     why: str
@@ -206,67 +208,69 @@ class Sign:
     """From the neurons with a leak, and the IF."""
 
 
-def _tau(node: Node) -> NDArray[np.float64]:
-    return node.floats("tau" if "tau" in node.values else "tau_mem")
+def _read_tau(node: Node) -> NDArray[np.float64]:
+    return node.read_floats("tau" if "tau" in node.values else "tau_mem")
 
 
-def _equal(value: NDArray[np.float64], wanted: Any) -> bool:
+def _is_near(value: NDArray[np.float64], wanted: Any) -> bool:
     return bool((np.abs(value - wanted) <= NEAR * np.abs(wanted)).all())
 
 
-def _no_gain(node: Node) -> bool:
+def _has_no_gain(node: Node) -> bool:
     """Whether a time step of 1e-4 s adds the input to the potential as it is."""
-    r, tau = node.floats("r"), _tau(node)
-    return r.size == tau.size and not _equal(r, 1.0) and _equal(r.ravel() * 1e-4, tau.ravel())
+    r, tau = node.read_floats("r"), _read_tau(node)
+    return r.size == tau.size and not _is_near(r, 1.0) and _is_near(r.ravel() * 1e-4, tau.ravel())
 
 
-def _one_r(node: Node) -> bool:
-    return _equal(node.floats("r"), 1.0)
+def _has_unit_r(node: Node) -> bool:
+    return _is_near(node.read_floats("r"), 1.0)
 
 
-def _torch_numbers(node: Node) -> bool:
+def _has_torch_numbers(node: Node) -> bool:
     """Whether r is in float32, has no shape of its own, or is that of a recurrent layer."""
-    numbers = node.numbers("r")
+    numbers = node.read_numbers("r")
     recurrent = node.name.endswith((".lif", "/lif"))
     return numbers.dtype == np.float32 or numbers.size == 1 or recurrent
 
 
-def _snntorch(leaky: Nodes, fire: Nodes) -> bool:
-    return bool(leaky) and not fire and all(_no_gain(n) and _torch_numbers(n) for n in leaky)
+def _is_snntorch(leaky: Nodes, fire: Nodes) -> bool:
+    return (
+        bool(leaky) and not fire and all(_has_no_gain(n) and _has_torch_numbers(n) for n in leaky)
+    )
 
 
-def _spikingjelly(leaky: Nodes, fire: Nodes) -> bool:
-    steps = bool(fire) and all(_equal(node.floats("r"), 1e4) for node in fire)
-    per_step = all(_no_gain(n) or (_one_r(n) and (_tau(n) < 1).all()) for n in leaky)
-    return per_step and (steps or (not fire and any(map(_no_gain, leaky))))
+def _is_spikingjelly(leaky: Nodes, fire: Nodes) -> bool:
+    steps = bool(fire) and all(_is_near(node.read_floats("r"), 1e4) for node in fire)
+    per_step = all(_has_no_gain(n) or (_has_unit_r(n) and (_read_tau(n) < 1).all()) for n in leaky)
+    return per_step and (steps or (not fire and any(map(_has_no_gain, leaky))))
 
 
-def _norse(leaky: Nodes, fire: Nodes) -> bool:
-    short = all(_one_r(n) and (_tau(n) < 1e-4).all() for n in leaky)
-    scalar = all(_one_r(n) and n.numbers("r").ndim == 0 for n in fire)
+def _is_norse(leaky: Nodes, fire: Nodes) -> bool:
+    short = all(_has_unit_r(n) and (_read_tau(n) < 1e-4).all() for n in leaky)
+    scalar = all(_has_unit_r(n) and n.read_numbers("r").ndim == 0 for n in fire)
     return short and scalar and bool(leaky or fire)
 
 
-def _sinabs(leaky: Nodes, fire: Nodes) -> bool:
-    long = all(_one_r(n) and (_tau(n) >= 1).all() for n in leaky)
-    shaped = all(_one_r(n) and n.numbers("r").ndim > 0 for n in fire)
+def _is_sinabs(leaky: Nodes, fire: Nodes) -> bool:
+    long = all(_has_unit_r(n) and (_read_tau(n) >= 1).all() for n in leaky)
+    shaped = all(_has_unit_r(n) and n.read_numbers("r").ndim > 0 for n in fire)
     return long and shaped and bool(leaky or fire)
 
 
 SIGNS = (
-    Sign("snntorch", "r is tau / 1e-4 in every neuron, as from torch", _snntorch),
-    Sign("spikingjelly", "r is tau / 1e-4 or that of one time step, in float64", _spikingjelly),
-    Sign("norse", "r is 1 and tau below 1e-4", _norse),
-    Sign("sinabs", "r is 1, and tau 1 or more", _sinabs),
+    Sign("snntorch", "r is tau / 1e-4 in every neuron, as from torch", _is_snntorch),
+    Sign("spikingjelly", "r is tau / 1e-4 or that of one time step, in float64", _is_spikingjelly),
+    Sign("norse", "r is 1 and tau below 1e-4", _is_norse),
+    Sign("sinabs", "r is 1, and tau 1 or more", _is_sinabs),
 )
 """The first that holds counts."""
 
 
-def from_words(words: list[str]) -> dict[str, Any]:
+def parse_words(words: list[str]) -> dict[str, Any]:
     """Return arguments of `from_nir` from words like `reset=soft`, `dt=1e-3`, `reset:lif1=none`.
 
     Raises:
-        InputError: there is no such argument, or its value is not what it should be.
+        InputError: there is no such argument, or its value is malformed.
     """
     result: dict[str, Any] = {}
     for word in words:
@@ -276,18 +280,18 @@ def from_words(words: list[str]) -> dict[str, Any]:
             known = ", ".join(WORDS)
             raise InputError(f"{word!r}: expected NAME=VALUE or reset:NODE=VALUE; known: {known}")
         try:
-            made = WORDS[key](value)
+            parsed = WORDS[key](value)
         except ValueError:
             raise InputError(f"{word!r}: {value!r} is not a value of {key}") from None
         if node:
-            result.setdefault(key, {})[node] = made
+            result.setdefault(key, {})[node] = parsed
         else:
-            result[key] = made
+            result[key] = parsed
     return result
 
 
-def _shape(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("x"))
+def _parse_shape(text: str) -> tuple[int, ...]:
+    return tuple(int(size) for size in text.split("x"))
 
 
 WORDS: dict[str, Callable[[str], Any]] = {
@@ -295,6 +299,6 @@ WORDS: dict[str, Callable[[str], Any]] = {
     "dt": float,
     **dict.fromkeys(Choices, str),
     "loop_delay": int,
-    "input_shape": _shape,
+    "input_shape": _parse_shape,
 }
 """Argument of `from_nir` -> its value from a word."""

@@ -1,4 +1,4 @@
-"""What arrives at a node of a NIR graph, multiplied out: sources, delays, synapses, and a bias."""
+"""Drive of a node of a NIR graph, multiplied out: sources, delays, synapses, and a bias."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.nir.file import Node
-from snncompile.frontends.nir.stateless_nodes import Applied
+from snncompile.frontends.nir.stateless_nodes import NodeMap
 from snncompile.neurons.base import BINARY
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import Shape, Synapses
@@ -21,8 +21,8 @@ from snncompile.synapses.scale import Scale
 
 
 @dataclass(frozen=True, eq=False)
-class Term:
-    """What one source brings."""
+class NirTerm:
+    """Synapses from one source, with a delay."""
 
     source: str
     """Name of the neuron node or of the input."""
@@ -34,21 +34,21 @@ class Term:
 class Drive:
     """The sum of terms, plus a bias."""
 
-    terms: tuple[Term, ...]
+    terms: tuple[NirTerm, ...]
     bias: Floats
     """One per value."""
 
 
-def sent(source: str, shape: Shape) -> Drive:
+def send_spikes(source: str, shape: Shape) -> Drive:
     """Return the spikes of a source as they are."""
     size = prod(shape)
-    return Drive((Term(source, 0, Synapses(Scale(size), np.asarray(1.0))),), np.zeros(size))
+    return Drive((NirTerm(source, 0, Synapses(Scale(size), np.asarray(1.0))),), np.zeros(size))
 
 
-def added(drives: Iterable[Drive]) -> Drive:
+def add_drives(drives: Iterable[Drive]) -> Drive:
     """Return the sum; terms of one source and delay become one where they keep their structure."""
     drives = list(drives)
-    terms: list[Term] = []
+    terms: list[NirTerm] = []
     for new in (term for drive in drives for term in drive.terms):
         for i, old in enumerate(terms):
             same = (old.source, old.delay) == (new.source, new.delay)
@@ -61,7 +61,7 @@ def added(drives: Iterable[Drive]) -> Drive:
     return Drive(tuple(terms), np.sum([drive.bias for drive in drives], axis=0))
 
 
-def through(node: Node, what: Applied, drive: Drive) -> Drive:
+def apply_node(node: Node, node_map: NodeMap, drive: Drive) -> Drive:
     """Return a drive after a node without state.
 
     Raises:
@@ -69,46 +69,46 @@ def through(node: Node, what: Applied, drive: Drive) -> Drive:
     """
     bias = drive.bias
     terms = drive.terms
-    if what.synapses is not None:
-        terms = tuple(replace(t, synapses=_composed(node, what.synapses, t)) for t in terms)
-        bias = _applied(what.synapses, bias)
-    return Drive(terms, bias if what.bias is None else bias + what.bias)
+    if node_map.synapses is not None:
+        terms = tuple(replace(t, synapses=_compose(node, node_map.synapses, t)) for t in terms)
+        bias = _apply_to_bias(node_map.synapses, bias)
+    return Drive(terms, bias if node_map.bias is None else bias + node_map.bias)
 
 
-def _composed(node: Node, outer: Synapses, term: Term) -> Synapses:
+def _compose(node: Node, outer: Synapses, term: NirTerm) -> Synapses:
     try:
         return composed(outer, term.synapses)
     except UnsupportedError as error:
         raise UnsupportedError(f"{node.where}: {error}") from None
 
 
-def _applied(synapses: Synapses, bias: Floats) -> Floats:
+def _apply_to_bias(synapses: Synapses, bias: Floats) -> Floats:
     if not bias.any():
         return np.zeros(synapses.wiring.targets)
     result: Floats = bind(synapses, BINARY)(torch.tensor(bias)).numpy()
     return result
 
 
-def scaled(node: Node, drive: Drive, gain: Floats) -> Drive:
+def scale_drive(node: Node, drive: Drive, gain: Floats) -> Drive:
     """Return a drive times one number, or one per value."""
     if (gain == 1).all():
         return drive
     size = drive.bias.size
-    return through(node, Applied((size,), Synapses(Scale(size, gain.ndim == 1), gain)), drive)
+    return apply_node(node, NodeMap((size,), Synapses(Scale(size, gain.ndim == 1), gain)), drive)
 
 
-def delayed(
+def delay_drive(
     node: Node, drive: Drive, steps: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 ) -> Drive:
     """Return a drive that comes later, by one number of steps or by one per value.
 
-    A bias is always there, so that it comes later only matters at the start: it is refused.
+    A bias acts in every step, so its delay would only matter at the start: it is refused.
     """
     if drive.bias.any():
         raise UnsupportedError(f"{node.where}: a delay of a bias is not known; put it before")
-    terms: list[Term] = []
+    terms: list[NirTerm] = []
     for count in np.unique(steps):
         mask = np.asarray(steps == count, np.float64)
-        part = drive if steps.ndim == 0 or mask.all() else scaled(node, drive, mask)
-        terms += [replace(term, delay=term.delay + int(count)) for term in part.terms]
+        masked = drive if steps.ndim == 0 or mask.all() else scale_drive(node, drive, mask)
+        terms += [replace(term, delay=term.delay + int(count)) for term in masked.terms]
     return Drive(tuple(terms), drive.bias)

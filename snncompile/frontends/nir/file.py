@@ -1,7 +1,7 @@
-"""What a NIR file holds, as plain records: nodes with their numbers, edges, metadata.
+"""Content of a NIR file as plain records: nodes with their numbers, edges, metadata.
 
 Read in nir 1.0.8 (`serialization.py`, `ir/*.py`); the package itself is not used, since it believes
-what a file says about shapes and rejects files that its own exporters write:
+the shapes in a file and rejects files that its own exporters write:
 
     version                           text
     node/type                         "NIRGraph"
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.errors import InputError, Obstacle, UnsupportedError, raise_together
-from snncompile.frontends.hdf5.read import Group, opened
+from snncompile.frontends.hdf5.read import Group, open_hdf5
 
 GRAPH = "NIRGraph"
 PASS = "Pass"
@@ -56,7 +56,7 @@ FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "CubaLI": (("tau_syn", "tau_mem", "r", "v_leak"), ("w_in",)),
     "CubaLIF": (("tau_syn", "tau_mem", "r", "v_leak", "v_threshold"), ("v_reset", "w_in")),
 }
-"""Kind of node -> the parameters it needs, and those it may have."""
+"""Kind of node -> its required parameters, its optional ones."""
 
 TEXTS = frozenset(["same", "valid"])
 """Words that may stand in the place of a number: a padding."""
@@ -78,7 +78,7 @@ class Node:
     fixed_reset: str = ""
     """Its reset, if there is no choice."""
 
-    def numbers(self, name: str) -> NDArray[Any]:
+    def read_numbers(self, name: str) -> NDArray[Any]:
         """Return an array of finite numbers.
 
         Raises:
@@ -89,17 +89,17 @@ class Node:
             raise InputError(f"{self.where}: {name} is {value!r}, expected numbers")
         return value
 
-    def floats(self, name: str) -> NDArray[np.float64]:
+    def read_floats(self, name: str) -> NDArray[np.float64]:
         """Return an array of float64."""
-        return self.numbers(name).astype(np.float64)
+        return self.read_numbers(name).astype(np.float64)
 
-    def integers(self, name: str, low: int = -(2**31), high: int = 2**31) -> tuple[int, ...]:
+    def read_integers(self, name: str, low: int = -(2**31), high: int = 2**31) -> tuple[int, ...]:
         """Return whole numbers between two limits.
 
         Raises:
             InputError: a fraction, or outside.
         """
-        array = self.numbers(name).reshape(-1)
+        array = self.read_numbers(name).reshape(-1)
         if (np.rint(array) != array).any() or (array < low).any() or (array > high).any():
             wrong = (np.rint(array) != array) | (array < low) | (array > high)
             raise InputError(
@@ -124,25 +124,25 @@ def read_nir(path: str | Path) -> NirGraph:
     """Return the graph in a file; nested graphs are part of it, their names are paths.
 
     Raises:
-        InputError: the file is damaged, or a value in it is not what it should be.
+        InputError: the file is damaged, or a value in it is malformed.
         UnsupportedError: a kind of node, or a parameter of one, is not known.
     """
-    with opened(path) as root:
+    with open_hdf5(path) as root:
         if "node" not in root:
             raise InputError(f"{root.where}: has no group 'node', so it is no NIR file")
-        top = root.group("node", root.where)
-        kind = top.text("type")
+        top = root.open_group("node", root.where)
+        kind = top.read_text("type")
         if kind != GRAPH:
             raise UnsupportedError(f"{root.where}: holds one {kind}, expected a {GRAPH}")
         nodes: dict[str, Node] = {}
         unknown: list[UnsupportedError] = []
         edges = _read_graph(top, "", root.where, nodes, unknown)
         raise_together(unknown)
-        graph = NirGraph(nodes, tuple(edges), _metadata(top), root.where)
-    return _without_inner_graphs(graph)
+        graph = NirGraph(nodes, tuple(edges), _read_metadata(top), root.where)
+    return _flatten(graph)
 
 
-def shown(name: str) -> str:
+def shorten(name: str) -> str:
     """Return a name for a message: on one line, and not too long."""
     text = repr(name)[1:-1]
     return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 3]}..."
@@ -156,100 +156,100 @@ def _read_graph(
     unknown: list[UnsupportedError],
     level: int = 0,
 ) -> list[tuple[str, str]]:
-    """Add the nodes of a graph, or why one is not known; return its edges.
+    """Add the nodes of a graph, or the reasons why they are not known; return its edges.
 
     Both have the names of the whole file.
     """
     if level > MOST_LEVELS:
         raise InputError(f"{group.where}: graphs are nested more than {MOST_LEVELS} deep")
-    inner = group.group("nodes", group.where)
-    edges = [_edge(prefix, edge) for edge in group.pairs("edges", MOST_EDGES)]
-    names = inner.names()
+    inner = group.open_group("nodes", group.where)
+    edges = [_prefix_edge(prefix, edge) for edge in group.read_pairs("edges", MOST_EDGES)]
+    names = inner.list_names()
     for name in names:
         path = f"{prefix}{name}"
         if len(nodes) >= MOST_NODES:
             raise InputError(f"{file}: holds more than {MOST_NODES:,} nodes")
-        where = f"{file}: node {shown(path)}"
-        node = inner.group(name, where)
-        kind = node.text("type")
+        where = f"{file}: node {shorten(path)}"
+        node = inner.open_group(name, where)
+        kind = node.read_text("type")
         if kind == GRAPH:
             edges += _read_graph(node, f"{path}{SEPARATOR}", file, nodes, unknown, level + 1)
             nodes[path] = Node(path, GRAPH, where, {})
         else:
-            nodes[path] = _read_node(node, path, kind, unknown)
+            nodes[path] = _read_known_node(node, path, kind, unknown)
     for edge in edges:
         for end in edge:
             if end not in nodes:
-                raise InputError(f"{group.where}: an edge names {shown(end)!r}, which is no node")
+                raise InputError(f"{group.where}: an edge names {shorten(end)!r}, which is no node")
     return edges
 
 
-def _edge(prefix: str, edge: tuple[str, str]) -> tuple[str, str]:
+def _prefix_edge(prefix: str, edge: tuple[str, str]) -> tuple[str, str]:
     return f"{prefix}{edge[0]}", f"{prefix}{edge[1]}"
 
 
-def _read_node(group: Group, name: str, kind: str, unknown: list[UnsupportedError]) -> Node:
-    """Return a node, without values if it is not known; why is added to `unknown`."""
+def _read_known_node(group: Group, name: str, kind: str, unknown: list[UnsupportedError]) -> Node:
+    """Return a node; without values if it is not known, with the reason added to `unknown`."""
     try:
-        return _node(group, name, kind)
+        return _read_node(group, name, kind)
     except UnsupportedError as error:
         unknown.append(error)
         return Node(name, kind, group.where, {})
 
 
-def _node(group: Group, name: str, kind: str) -> Node:
+def _read_node(group: Group, name: str, kind: str) -> Node:
     if kind not in FIELDS:
         known = ", ".join(sorted([*FIELDS, GRAPH]))
-        message = f"{group.where}: {shown(kind)} is not known; known: {known}"
+        message = f"{group.where}: {shorten(kind)} is not known; known: {known}"
         raise UnsupportedError(message, Obstacle(message, group.where, hint=f"known: {known}"))
     needed, optional = FIELDS[kind]
-    present = group.names()
+    present = group.list_names()
     for key in needed:
         if key not in present:
             raise InputError(f"{group.where}: {kind} has no {key}")
     for key in present:
         if key not in ("type", "metadata", *needed, *optional):
             raise UnsupportedError(
-                f"{group.where}: {shown(key)!r} of {kind} is not known; known:"
+                f"{group.where}: {shorten(key)!r} of {kind} is not known; known:"
                 f" {', '.join([*needed, *optional])}"
             )
-    values = {key: _value(group, key) for key in (*needed, *optional) if key in present}
-    return Node(name, kind, group.where, values, _metadata(group))
+    values = {key: _read_value(group, key) for key in (*needed, *optional) if key in present}
+    return Node(name, kind, group.where, values, _read_metadata(group))
 
 
-def _value(group: Group, key: str) -> Value:
+def _read_value(group: Group, key: str) -> Value:
     if not group.holds_text(key):
-        return group.numbers(key)
-    text = group.text(key)
+        return group.read_numbers(key)
+    text = group.read_text(key)
     if text not in TEXTS:
-        raise InputError(f"{group.where}: {key} is {shown(text)!r}, expected numbers")
+        raise InputError(f"{group.where}: {key} is {shorten(text)!r}, expected numbers")
     return text
 
 
-def _metadata(group: Group) -> dict[str, Value]:
-    """Return the numbers and texts of the metadata; what is neither says nothing to us."""
+def _read_metadata(group: Group) -> dict[str, Value]:
+    """Return the numbers and texts of the metadata; other values are ignored."""
     if not group.holds_group("metadata"):
         return {}
-    found = group.group("metadata", group.where)
+    inner = group.open_group("metadata", group.where)
     result: dict[str, Value] = {}
-    for key in found.names():
-        if found.holds_text(key):
-            result[key] = found.text(key)
-        elif found.holds_numbers(key):
-            result[key] = found.numbers(key)
+    for key in inner.list_names():
+        if inner.holds_text(key):
+            result[key] = inner.read_text(key)
+        elif inner.holds_numbers(key):
+            result[key] = inner.read_numbers(key)
     return result
 
 
-def _without_inner_graphs(graph: NirGraph) -> NirGraph:
-    """Return the graph with edges to what is in nested graphs.
+def _flatten(graph: NirGraph) -> NirGraph:
+    """Return the graph with edges to the nodes in nested graphs.
 
         a -> sub, sub -> b     becomes     a -> sub/input, sub/output -> b
 
     The ends of nested graphs pass on what they get.
     """
     inner = [name for name, node in graph.nodes.items() if node.kind == GRAPH]
-    entry = {name: _end(graph, name, "Input") for name in inner}
-    leave = {name: _end(graph, name, "Output") for name in inner}
+    entry = {name: _find_end(graph, name, "Input") for name in inner}
+    leave = {name: _find_end(graph, name, "Output") for name in inner}
     edges = tuple((leave.get(a, a), entry.get(b, b)) for a, b in graph.edges)
     ends = {*entry.values(), *leave.values()}
     nodes = {
@@ -257,30 +257,30 @@ def _without_inner_graphs(graph: NirGraph) -> NirGraph:
         for name, node in graph.nodes.items()
         if node.kind != GRAPH
     }
-    return _checked(NirGraph(nodes, edges, graph.metadata, graph.where))
+    return _check_edges(NirGraph(nodes, edges, graph.metadata, graph.where))
 
 
-def _end(graph: NirGraph, name: str, kind: str) -> str:
+def _find_end(graph: NirGraph, name: str, kind: str) -> str:
     """Return the one input (or output) of a nested graph."""
-    found = [
+    paths = [
         path
         for path, node in graph.nodes.items()
         if node.kind == kind and path.rpartition(SEPARATOR)[0] == name
     ]
-    if len(found) != 1:
+    if len(paths) != 1:
         raise UnsupportedError(
-            f"{graph.nodes[name].where}: a nested graph with {len(found)} nodes of kind {kind}"
+            f"{graph.nodes[name].where}: a nested graph with {len(paths)} nodes of kind {kind}"
             " is not known, only with one"
         )
-    return found[0]
+    return paths[0]
 
 
-def _checked(graph: NirGraph) -> NirGraph:
-    """Return the graph; refuse an edge that is there twice."""
+def _check_edges(graph: NirGraph) -> NirGraph:
+    """Return the graph; refuse a repeated edge."""
     seen = set()
     for edge in graph.edges:
         if edge in seen:
-            a, b = map(shown, edge)
+            a, b = map(shorten, edge)
             raise InputError(f"{graph.where}: the edge from {a} to {b} is there twice")
         seen.add(edge)
     return graph

@@ -1,4 +1,4 @@
-"""Import a NIR file: the network in it, and what had to be assumed."""
+"""Import a NIR file: the network in it, and the assumptions made."""
 
 from __future__ import annotations
 
@@ -11,13 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.errors import InputError, UnsupportedError
-from snncompile.frontends.nir.assumptions import Reading, reading
-from snncompile.frontends.nir.drive import Drive, added, delayed, scaled, sent, through
-from snncompile.frontends.nir.file import PASS, NirGraph, Node, read_nir, shown
-from snncompile.frontends.nir.metadata import neuron_of, shape_of
-from snncompile.frontends.nir.neurons import KINDS, Dynamics, dynamics, neuron, steps_per_unit
-from snncompile.frontends.nir.node_order import fused, order, reached, shapes, with_loop_delays
-from snncompile.frontends.nir.stateless_nodes import applied, broadcast
+from snncompile.frontends.nir.assumptions import Reading, choose_reading
+from snncompile.frontends.nir.drive import (
+    Drive,
+    add_drives,
+    apply_node,
+    delay_drive,
+    scale_drive,
+    send_spikes,
+)
+from snncompile.frontends.nir.file import PASS, NirGraph, Node, read_nir, shorten
+from snncompile.frontends.nir.metadata import read_neuron, read_shape
+from snncompile.frontends.nir.neurons import (
+    KINDS,
+    Dynamics,
+    count_steps_per_unit,
+    make_neuron,
+    read_dynamics,
+)
+from snncompile.frontends.nir.node_order import (
+    add_loop_delays,
+    find_shapes,
+    fuse_thresholds,
+    order_breadth_first,
+    order_nodes,
+)
+from snncompile.frontends.nir.stateless_nodes import broadcast, translate_node
 from snncompile.ir.graph import Input, Network, Population, Projection, Shape
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.integrate_fire import IntegrateFire
@@ -47,14 +66,14 @@ def from_nir(
     input_shape: Shape | None = None,
     title: str | None = None,
 ) -> Network:
-    """Return the network in a NIR file; its `notes` say what was assumed.
+    """Return the network in a NIR file; its `notes` list the assumptions.
 
     Args:
         path: the file.
-        origin: who wrote it: "nir", "snntorch", "spikingjelly", "norse" or "sinabs", which sets
-            what the file does not say; "auto" finds out by its numbers.
+        origin: its writer: "nir", "snntorch", "spikingjelly", "norse" or "sinabs", which sets the
+            assumptions; "auto" finds the writer by the numbers of the file.
         dt, reset, comparison, if_r, tau_unit, method, start, w_in, r, spikes_per_step: one
-            assumption each in the place of the origin's, see
+            assumption each, instead of the origin's, see
             `snncompile.frontends.nir.assumptions.Assumptions`; `reset` may be one per neuron
             node.
         loop_delay: time steps that a loop without a Delay takes. They are on the connections from
@@ -65,10 +84,10 @@ def from_nir(
         title: name of the network in reports; the name of the file if not given.
 
     Raises:
-        InputError: the file is damaged, or a value in it or an argument is not what it should be.
+        InputError: the file is damaged, or a value in it or an argument is malformed.
         UnsupportedError: a node or a feature of one is not known.
     """
-    graph = fused(read_nir(path))
+    graph = fuse_thresholds(read_nir(path))
     given = {
         "dt": dt,
         "reset": reset,
@@ -81,77 +100,77 @@ def from_nir(
         "r": r,
         "spikes_per_step": spikes_per_step,
     }
-    found = reading(graph, origin, given)
-    return _Builder(graph, found, input_shape).network(loop_delay, title or Path(path).stem)
+    reading = choose_reading(graph, origin, given)
+    return _Builder(graph, reading, input_shape).build(loop_delay, title or Path(path).stem)
 
 
 class _Builder:
     """A file on its way to a network."""
 
-    def __init__(self, graph: NirGraph, found: Reading, input_shape: Shape | None) -> None:
-        self.graph, self.reading = graph, found
-        self.input, self.output = _only(graph, "Input"), _only(graph, "Output")
-        self.order = order(graph)
-        self.shapes = shapes(graph, self.input, input_shape)
+    def __init__(self, graph: NirGraph, reading: Reading, input_shape: Shape | None) -> None:
+        self.graph, self.reading = graph, reading
+        self.input, self.output = _find_only(graph, "Input"), _find_only(graph, "Output")
+        self.order = order_nodes(graph)
+        self.shapes = find_shapes(graph, self.input, input_shape)
         self.before: dict[str, list[str]] = {name: [] for name in graph.nodes}
         for source, target in graph.edges:
             self.before[target].append(source)
         self.names = {self.input.name: "input"}
-        for name in reached(graph):
+        for name in order_breadth_first(graph):
             if graph.nodes[name].kind in KINDS:
-                self.names[name] = _identifier(name, set(self.names.values()))
+                self.names[name] = _make_name(name, set(self.names.values()))
         self.populations: list[Population] = []
         self.projections: list[Projection] = []
-        self.notes = list(found.notes())
+        self.notes = list(reading.list_notes())
 
-    def network(self, loop_delay: int | Mapping[tuple[str, str], int], title: str) -> Network:
+    def build(self, loop_delay: int | Mapping[tuple[str, str], int], title: str) -> Network:
         """Return the network."""
-        arriving = self._arriving()
-        for name in reached(self.graph):
+        arriving = self._find_drives()
+        for name in order_breadth_first(self.graph):
             if self.graph.nodes[name].kind in KINDS:
                 self._populate(self.graph.nodes[name], arriving[name])
         self._delay_loops(loop_delay)
         self._shape_output()
         shape = self.shapes.out_of[self.input.name]
-        if shape != self.input.integers("shape"):
-            said = self.input.integers("shape")
+        if shape != self.input.read_integers("shape"):
+            stored = self.input.read_integers("shape")
             self.notes.append(
-                f"NIR: the input has shape {shape} without batch, the file says {said}"
+                f"NIR: the input has shape {shape} without batch, the file says {stored}"
             )
         return Network(
             input=Input("input", shape),
             populations=tuple(self.populations),
             projections=tuple(self.projections),
-            output=self.names[self._output_neuron()],
+            output=self.names[self._find_output_neuron()],
             title=title,
             notes=tuple(self.notes),
         )
 
-    def _arriving(self) -> dict[str, Drive]:
-        """Return what arrives at each node."""
+    def _find_drives(self) -> dict[str, Drive]:
+        """Return the drive of each node."""
         sends: dict[str, Drive] = {}
         for name in [self.input.name, *(n for n in self.names if n != self.input.name)]:
-            sends[name] = sent(name, self.shapes.out_of[name])
+            sends[name] = send_spikes(name, self.shapes.out_of[name])
         arriving: dict[str, Drive] = {}
         for name in self.order:
             node = self.graph.nodes[name]
             if name == self.input.name:
                 continue
-            arriving[name] = added(sends[source] for source in self.before[name])
+            arriving[name] = add_drives(sends[source] for source in self.before[name])
             if name not in sends:
-                sends[name] = self._passed(node, arriving[name])
+                sends[name] = self._apply(node, arriving[name])
         return arriving
 
-    def _passed(self, node: Node, drive: Drive) -> Drive:
-        """Return what a node without state makes of a drive."""
+    def _apply(self, node: Node, drive: Drive) -> Drive:
+        """Return a drive after a node without state."""
         if node.kind == "Delay":
-            return delayed(node, drive, self._steps(node))
-        return through(node, applied(node, self.shapes.into[node.name]), drive)
+            return delay_drive(node, drive, self._round_delay(node))
+        return apply_node(node, translate_node(node, self.shapes.into[node.name]), drive)
 
-    def _steps(self, node: Node) -> NDArray[np.int64]:
+    def _round_delay(self, node: Node) -> NDArray[np.int64]:
         """Return a delay in time steps, the nearest whole number."""
         delay = broadcast(node, "delay", self.shapes.into[node.name])
-        exact = delay * steps_per_unit(self.reading.assumptions)
+        exact = delay * count_steps_per_unit(self.reading.assumptions)
         steps = np.rint(exact)
         if not ((steps >= 0) & (steps <= LONGEST_DELAY)).all():
             raise InputError(
@@ -164,22 +183,22 @@ class _Builder:
         return steps.astype(np.int64)
 
     def _populate(self, node: Node, drive: Drive) -> None:
-        """Add the population of a neuron node, and what drives it."""
+        """Add the population of a neuron node and the projections to it."""
         name, shape = self.names[node.name], self.shapes.out_of[node.name]
-        made = dynamics(node, shape, self.reading)
-        exact = self._exact(node, made, drive)
+        dynamics = read_dynamics(node, shape, self.reading)
+        exact = self._read_exact(node, dynamics, drive)
         if exact is not None:
-            shape = shape_of(node, shape)
-            made = replace(made, gain=np.asarray(1.0))
-        drive = scaled(node, drive, made.gain)
+            shape = read_shape(node, shape)
+            dynamics = replace(dynamics, gain=np.asarray(1.0))
+        drive = scale_drive(node, drive, dynamics.gain)
         bias = drive.bias if drive.bias.any() else np.asarray(0.0)
-        if bias.any() and not made.bias_on_potential:
-            source = _identifier(f"{name}_bias", {*self.names.values()})
+        if bias.any() and not dynamics.bias_on_potential:
+            source = _make_name(f"{name}_bias", {*self.names.values()})
             self.names[source] = source
-            self.populations.append(Population(source, (1,), _every_step()))
+            self.populations.append(Population(source, (1,), _make_bias_neuron()))
             self.projections.append(Projection(source, name, dense(bias[:, None])))
             bias = np.asarray(0.0)
-        own = exact or neuron(node, made, bias, self.reading)
+        own = exact or make_neuron(node, dynamics, bias, self.reading)
         self.populations.append(Population(name, shape, own))
         for term in drive.terms:
             self._check_spikes(term.source, node)
@@ -187,20 +206,20 @@ class _Builder:
                 Projection(self.names[term.source], name, term.synapses, term.delay)
             )
 
-    def _exact(self, node: Node, made: Dynamics, drive: Drive) -> FloatNeuron | None:
-        """Return the neuron of our own metadata, if the file was not changed since."""
+    def _read_exact(self, node: Node, dynamics: Dynamics, drive: Drive) -> FloatNeuron | None:
+        """Return the neuron of our own metadata, unless the file was changed since."""
         if not self.reading.exact:
             return None
-        found = neuron_of(node, made)
-        if found is None or drive.bias.any():
+        neuron = read_neuron(node, dynamics)
+        if neuron is None or drive.bias.any():
             self.notes.append(f"NIR: {node.name} was changed by others, its metadata is not used")
             return None
-        return found
+        return neuron
 
     def _check_spikes(self, source: str, target: Node) -> None:
         if self.graph.nodes[source].kind in ("I", "LI", "CubaLI"):
             raise UnsupportedError(
-                f"{target.where}: gets the potential of {shown(source)}"
+                f"{target.where}: gets the potential of {shorten(source)}"
                 f" ({self.graph.nodes[source].kind}); only spikes can be sent, put a Threshold"
                 " after it"
             )
@@ -211,14 +230,14 @@ class _Builder:
         if not isinstance(delay, int):
             steps = {(self.names.get(a, a), self.names.get(b, b)): n for (a, b), n in delay.items()}
         rank = {p.name: i for i, p in enumerate(self.populations)}
-        self.projections, changed = with_loop_delays(self.projections, rank, steps)
+        self.projections, changed = add_loop_delays(self.projections, rank, steps)
         for a, b in changed:
             self.notes.append(
                 f"NIR: the loop through {path[a]} -> {path[b]} has no Delay; that connection takes"
                 " loop_delay time steps"
             )
 
-    def _output_neuron(self) -> str:
+    def _find_output_neuron(self) -> str:
         """Return the neuron node whose output is the network's."""
         name = self.output.name
         while self.graph.nodes[name].kind not in KINDS:
@@ -238,8 +257,8 @@ class _Builder:
         return name
 
     def _shape_output(self) -> None:
-        """Give the last population the shape that the output has after Flatten nodes."""
-        name, shape = self.names[self._output_neuron()], self.shapes.into[self.output.name]
+        """Give the last population the shape of the output after Flatten nodes."""
+        name, shape = self.names[self._find_output_neuron()], self.shapes.into[self.output.name]
         if self.reading.exact:  # metadata gave it its shape
             return
         self.populations = [
@@ -247,16 +266,16 @@ class _Builder:
         ]
 
 
-def _only(graph: NirGraph, kind: str) -> Node:
+def _find_only(graph: NirGraph, kind: str) -> Node:
     """Return the one node of a kind."""
-    found = [node for node in graph.nodes.values() if node.kind == kind]
-    if len(found) != 1:
-        raise UnsupportedError(f"{graph.where}: has {len(found)} nodes {kind}, only one is known")
-    return found[0]
+    nodes = [node for node in graph.nodes.values() if node.kind == kind]
+    if len(nodes) != 1:
+        raise UnsupportedError(f"{graph.where}: has {len(nodes)} nodes {kind}, only one is known")
+    return nodes[0]
 
 
-def _identifier(path: str, taken: set[str]) -> str:
-    """Return a name for a population: the node's, with _ for what no name can hold."""
+def _make_name(path: str, taken: set[str]) -> str:
+    """Return a population's name: the node's, with _ for characters that no name can hold."""
     name = re.sub(r"[^A-Za-z0-9_]", "_", path) or "_"
     name = name if name[0].isascii() and name[0].isalpha() else f"layer_{name.lstrip('_')}"
     number, result = 1, name
@@ -266,6 +285,6 @@ def _identifier(path: str, taken: set[str]) -> str:
     return result
 
 
-def _every_step() -> FloatNeuron:
+def _make_bias_neuron() -> FloatNeuron:
     """Return a neuron that fires in each of its time steps: the bias of a current."""
     return IntegrateFire(np.asarray(1.0), np.asarray(2.0), "hard")

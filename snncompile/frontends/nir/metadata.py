@@ -1,7 +1,7 @@
 """Neurons from the metadata that our own writer adds to a NIR file (`backends/nir/neurons.py`).
 
-Metadata is a hint: it is believed where it agrees with the numbers of NIR itself, which whoever
-changed the file will have changed.
+Metadata is a hint: it is believed where it agrees with the numbers of NIR itself; a program that
+changes the file changes those.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ NEAR = 1e-6
 """Largest difference of two numbers that agree, relative to the larger one or to 1."""
 
 
-def neuron_of(node: Node, made: Dynamics) -> FloatNeuron | None:
-    """Return the neuron that the metadata describes, or None if there is none, or another one.
+def read_neuron(node: Node, dynamics: Dynamics) -> FloatNeuron | None:
+    """Return the neuron that the metadata describes; None if it is missing or disagrees.
 
     Args:
         node: a neuron node.
-        made: what its numbers say.
+        dynamics: its numbers.
     """
     name = node.metadata.get("neuron")
     kind = KINDS.get(name) if isinstance(name, str) else None
@@ -50,31 +50,31 @@ def neuron_of(node: Node, made: Dynamics) -> FloatNeuron | None:
             values[field.name] = value
     try:
         neuron = kind(**values)
-        agrees = _agrees(neuron, made)
+        agrees = _agrees(neuron, dynamics)
     except (ValueError, TypeError):
         return None
     return neuron if agrees else None
 
 
-def _agrees(neuron: Any, made: Dynamics) -> bool:
+def _agrees(neuron: Any, dynamics: Dynamics) -> bool:
     none, all_ = np.asarray(0.0), np.asarray(1.0)
     pairs: list[tuple[Floats, Floats]] = [
-        (getattr(neuron, "current_decay", all_), made.current_decay),
-        (getattr(neuron, "potential_decay", none), made.potential_decay),
-        (neuron.bias, made.leak),
-        (all_, made.gain),
+        (getattr(neuron, "current_decay", all_), dynamics.current_decay),
+        (getattr(neuron, "potential_decay", none), dynamics.potential_decay),
+        (neuron.bias, dynamics.leak),
+        (all_, dynamics.gain),
     ]
-    if made.threshold is not None:
-        pairs.append((getattr(neuron, "threshold", none), made.threshold))
-    return neuron.spikes == (made.threshold is not None) and all(
+    if dynamics.threshold is not None:
+        pairs.append((getattr(neuron, "threshold", none), dynamics.threshold))
+    return neuron.spikes == (dynamics.threshold is not None) and all(
         bool((np.abs(a - b) <= NEAR * np.maximum(np.abs(a), 1)).all()) for a, b in pairs
     )
 
 
-def shape_of(node: Node, shape: Shape) -> Shape:
+def read_shape(node: Node, shape: Shape) -> Shape:
     """Return the shape the metadata gives the population, if it holds as many neurons."""
-    said = node.metadata.get("shape")
-    if not isinstance(said, np.ndarray) or said.dtype.kind not in "iu":
+    stored = node.metadata.get("shape")
+    if not isinstance(stored, np.ndarray) or stored.dtype.kind not in "iu":
         return shape
-    own = tuple(int(n) for n in said.reshape(-1))
+    own = tuple(int(n) for n in stored.reshape(-1))
     return own if own and min(own) > 0 and prod(own) == prod(shape) else shape

@@ -1,6 +1,6 @@
 """Neurons of a NIR graph, in discrete time, as ours.
 
-Each of them, the time step put in, is v' = a v + b x + c with a current in front or without:
+Each is v' = a v + b x + c in one time step, with a current in front or without:
 
     u = (1 - current_decay) u + x,  v = (1 - potential_decay) v + gain u + bias
 
@@ -30,19 +30,19 @@ from snncompile.synapses.base import Shape
 
 ALWAYS, NEVER = np.asarray(1.0), np.asarray(0.0)
 DECAY_STEPS = 4096
-"""A decay is put back to a multiple of 1 / 4096 that is as near as float32 numbers can tell."""
+"""A decay within float32 rounding of a multiple of 1 / 4096 becomes that multiple."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dynamics:
-    """What a neuron does in one time step; each number is one, shape (), or one per neuron."""
+    """One time step of a neuron; each parameter has shape (), or one value per neuron."""
 
     current_decay: Floats
     potential_decay: Floats
     gain: Floats
-    """What one unit of input adds to the potential."""
+    """Added to the potential per unit of input."""
     leak: Floats
-    """What is added to the potential in each time step."""
+    """Added to the potential in each time step."""
     threshold: Floats | None
     """None: it does not fire."""
     v_reset: Floats
@@ -54,7 +54,7 @@ class Dynamics:
         return bool((self.current_decay == 1).all())
 
 
-def shape_of(node: Node, shape: Shape) -> Shape:
+def check_shape(node: Node, shape: Shape) -> Shape:
     """Return the shape of a population whose drive has the given shape.
 
     Raises:
@@ -65,8 +65,8 @@ def shape_of(node: Node, shape: Shape) -> Shape:
     return shape
 
 
-def dynamics(node: Node, shape: Shape, reading: Reading) -> Dynamics:
-    """Return what a neuron does in one time step.
+def read_dynamics(node: Node, shape: Shape, reading: Reading) -> Dynamics:
+    """Return the dynamics of a neuron node.
 
     Raises:
         InputError: a time constant is not positive, or shorter than Euler's method can take.
@@ -88,12 +88,12 @@ class _Parameters:
             return np.asarray(default)
         return broadcast(self.node, name, self.shape)
 
-    def decay(self, name: str) -> Floats:
+    def find_decay(self, name: str) -> Floats:
         """Return the share of a state that is lost in one time step."""
         tau, assumed = self.get(name), self.assumptions
         if not (tau > 0).all():
             raise InputError(f"{self.node.where}: {name} must be positive, got {tau.min():g}")
-        steps = tau * steps_per_unit(assumed)
+        steps = tau * count_steps_per_unit(assumed)
         with np.errstate(over="ignore"):
             share = 1 / steps if assumed.method == "euler" else -np.expm1(-1 / steps)
         share = self.put_back(share, name)
@@ -106,16 +106,16 @@ class _Parameters:
         return share
 
     def put_back(self, value: Floats, name: str) -> Floats:
-        """Return values that float32 numbers in the file have moved as they were before."""
+        """Return values with the rounding by float32 numbers of the file undone."""
         with np.errstate(over="ignore"):
             near = np.rint(value * DECAY_STEPS) / DECAY_STEPS
-        numbers = self.node.numbers(name)
+        numbers = self.node.read_numbers(name)
         precision = np.finfo(np.float32 if numbers.dtype.itemsize < 8 else np.float64).eps
         near = np.where(np.isfinite(near), near, value)  # values this large have no such steps
         return np.where(np.abs(value - near) <= 4 * precision * np.abs(value), near, value)
 
-    def per_step(self) -> Floats:
-        """Return what r of a neuron without leak adds to the potential in one time step."""
+    def find_gain_per_step(self) -> Floats:
+        """Return r of a neuron without leak, per time step."""
         r = self.get("r")
         if self.assumptions.r == "one":
             return np.asarray(1.0)
@@ -124,8 +124,8 @@ class _Parameters:
         return self.put_back(r * self.assumptions.dt, "r")
 
 
-def steps_per_unit(assumed: Assumptions) -> float:
-    """Return how many time steps one unit of the file's time constants is."""
+def count_steps_per_unit(assumed: Assumptions) -> float:
+    """Return the number of time steps in one unit of the file's time constants."""
     seconds = {
         "s": 1.0,
         "ms": 1e-3,
@@ -135,11 +135,11 @@ def steps_per_unit(assumed: Assumptions) -> float:
     return 1.0 if assumed.tau_unit == "steps" else seconds / assumed.dt
 
 
-def _integrator(p: _Parameters) -> Dynamics:
+def _read_integrator(p: _Parameters) -> Dynamics:
     return Dynamics(
         current_decay=ALWAYS,
         potential_decay=NEVER,
-        gain=p.per_step(),
+        gain=p.find_gain_per_step(),
         leak=NEVER,
         threshold=p.get("v_threshold") if "v_threshold" in p.node.values else None,
         v_reset=p.get("v_reset"),
@@ -147,21 +147,21 @@ def _integrator(p: _Parameters) -> Dynamics:
     )
 
 
-def _leaky(p: _Parameters) -> Dynamics:
-    decay = p.decay("tau")
-    return _with_leak(p, ALWAYS, decay, np.asarray(1.0), "tau")
+def _read_leaky(p: _Parameters) -> Dynamics:
+    decay = p.find_decay("tau")
+    return _make_leaky(p, ALWAYS, decay, np.asarray(1.0), "tau")
 
 
-def _current(p: _Parameters) -> Dynamics:
-    current = p.decay("tau_syn")
+def _read_current_based(p: _Parameters) -> Dynamics:
+    current = p.find_decay("tau_syn")
     w_in = p.get("w_in", 1.0)
     jump = np.asarray(1.0)
     if p.assumptions.w_in == "file":
         jump = p.put_back(current * w_in, "tau_syn")
-    return _with_leak(p, current, p.decay("tau_mem"), jump, "tau_mem")
+    return _make_leaky(p, current, p.find_decay("tau_mem"), jump, "tau_mem")
 
 
-def _with_leak(
+def _make_leaky(
     p: _Parameters, current_decay: Floats, decay: Floats, jump: Floats, tau: str
 ) -> Dynamics:
     gain = np.asarray(1.0)
@@ -178,44 +178,44 @@ def _with_leak(
     )
 
 
-def _comparison(p: _Parameters) -> Dynamics:
+def _read_threshold(p: _Parameters) -> Dynamics:
     return Dynamics(ALWAYS, ALWAYS, np.asarray(1.0), NEVER, p.get("threshold"), NEVER, NEVER)
 
 
 KINDS: dict[str, Callable[[_Parameters], Dynamics]] = {
-    "I": _integrator,
-    "IF": _integrator,
-    "LI": _leaky,
-    "LIF": _leaky,
-    "CubaLI": _current,
-    "CubaLIF": _current,
-    "Threshold": _comparison,
+    "I": _read_integrator,
+    "IF": _read_integrator,
+    "LI": _read_leaky,
+    "LIF": _read_leaky,
+    "CubaLI": _read_current_based,
+    "CubaLIF": _read_current_based,
+    "Threshold": _read_threshold,
 }
 """Kind of node -> its dynamics."""
 
 
-def neuron(node: Node, made: Dynamics, bias: Floats, reading: Reading) -> FloatNeuron:
+def make_neuron(node: Node, dynamics: Dynamics, bias: Floats, reading: Reading) -> FloatNeuron:
     """Return the neuron; `bias` is added to its potential on top of its own leak.
 
     Raises:
-        UnsupportedError: its threshold is not above the potential that a spike leaves behind.
+        UnsupportedError: its threshold is not above the potential after a spike.
     """
-    reset = "none" if node.kind == "Threshold" else reading.reset(node)
+    reset = "none" if node.kind == "Threshold" else reading.find_reset(node)
     assumed = reading.assumptions
     hard = reset in ("hard", "delayed_hard")
-    shift = made.v_reset if hard and made.threshold is not None else NEVER
-    start = {"zero": NEVER, "reset": made.v_reset, "leak": made.v_leak}[assumed.start]
-    constant = _lean(bias + made.leak - made.potential_decay * shift)
-    initial = _lean(start - shift)
-    if made.threshold is None:
-        return Readout(made.current_decay, made.potential_decay, constant, initial=initial)
-    threshold = _lean(made.threshold - shift)
+    shift = dynamics.v_reset if hard and dynamics.threshold is not None else NEVER
+    start = {"zero": NEVER, "reset": dynamics.v_reset, "leak": dynamics.v_leak}[assumed.start]
+    constant = _collapse(bias + dynamics.leak - dynamics.potential_decay * shift)
+    initial = _collapse(start - shift)
+    if dynamics.threshold is None:
+        return Readout(dynamics.current_decay, dynamics.potential_decay, constant, initial=initial)
+    threshold = _collapse(dynamics.threshold - shift)
     if not (threshold > 0).all():
         raise UnsupportedError(
             f"{node.where}: its threshold is not above {'v_reset' if hard else '0'}, so it fires"
             " without input"
         )
-    decays = made.current_decay, made.potential_decay
+    decays = dynamics.current_decay, dynamics.potential_decay
     if assumed.spikes_per_step == "many" and reset in ("hard", "soft"):
         return MultiSpikeLif(*decays, threshold, constant, reset=cast(Any, reset), initial=initial)
     if assumed.comparison == ">=":
@@ -225,7 +225,7 @@ def neuron(node: Node, made: Dynamics, bias: Floats, reading: Reading) -> FloatN
     return CubaLif(*decays, threshold, constant, cast(Reset, reset), initial=initial)
 
 
-def _lean(value: Floats) -> Floats:
-    """Return one number in the place of equal ones."""
+def _collapse(value: Floats) -> Floats:
+    """Return one number, shape (), if all are equal."""
     value = np.asarray(value)
     return value.flat[0:1].reshape(()) if value.size and (value == value.flat[0]).all() else value

@@ -1,4 +1,4 @@
-"""The order of the nodes of a NIR graph, the shapes of what they send, the delays of its loops."""
+"""Order of the nodes of a NIR graph, shapes of their values, delays of its loops."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from math import prod
 import networkx as nx
 
 from snncompile.errors import InputError, UnsupportedError
-from snncompile.frontends.nir.file import NirGraph, Node, shown
-from snncompile.frontends.nir.neurons import KINDS, shape_of
-from snncompile.frontends.nir.stateless_nodes import MOST_VALUES, MisfitError, misfit, target_shape
+from snncompile.frontends.nir.file import NirGraph, Node, shorten
+from snncompile.frontends.nir.neurons import KINDS, check_shape
+from snncompile.frontends.nir.stateless_nodes import (
+    MOST_VALUES,
+    MisfitError,
+    explain_misfit,
+    find_target_shape,
+)
 from snncompile.ir.graph import Projection, Shape
 
 
-def order(graph: NirGraph) -> list[str]:
-    """Return all nodes, each after those that bring it something other than spikes.
+def order_nodes(graph: NirGraph) -> list[str]:
+    """Return all nodes, each after its sources that send no spikes.
 
     Raises:
         UnsupportedError: a loop holds no neuron, so its value would depend on itself.
@@ -25,20 +30,20 @@ def order(graph: NirGraph) -> list[str]:
     cut: nx.DiGraph[str] = nx.DiGraph()
     cut.add_nodes_from(graph.nodes)
     cut.add_edges_from((a, b) for a, b in graph.edges if graph.nodes[a].kind not in KINDS)
-    rank = {name: i for i, name in enumerate(reached(graph))}
+    rank = {name: i for i, name in enumerate(order_breadth_first(graph))}
     try:
         return list(nx.lexicographical_topological_sort(cut, key=rank.__getitem__))
     except nx.NetworkXUnfeasible:
-        loop = [shown(edge[0]) for edge in nx.find_cycle(cut)]
+        loop = [shorten(edge[0]) for edge in nx.find_cycle(cut)]
         raise UnsupportedError(
             f"{graph.where}: the loop {' -> '.join([*loop, loop[0]])} holds no neuron"
         ) from None
 
 
-def fused(graph: NirGraph) -> NirGraph:
-    """Return the graph where a Threshold right after an I, LI or CubaLI is one neuron with it.
+def fuse_thresholds(graph: NirGraph) -> NirGraph:
+    """Return the graph with each Threshold right after an I, LI or CubaLI fused into it.
 
-    That neuron fires and never resets, which is what the two do.
+    The fused neuron fires and never resets, as the two do.
     """
     before: dict[str, list[str]] = {name: [] for name in graph.nodes}
     after: dict[str, list[str]] = {name: [] for name in graph.nodes}
@@ -63,10 +68,10 @@ def fused(graph: NirGraph) -> NirGraph:
 
 
 FIRING = {"I": "IF", "LI": "LIF", "CubaLI": "CubaLIF"}
-"""Kind of a neuron that does not fire -> the same one that fires."""
+"""Kind of a neuron that does not fire -> the same with a threshold."""
 
 
-def reached(graph: NirGraph) -> list[str]:
+def order_breadth_first(graph: NirGraph) -> list[str]:
     """Return all nodes in the order in which the input reaches them, breadth first; then others."""
     following: dict[str, list[str]] = {name: [] for name in graph.nodes}
     for a, b in graph.edges:
@@ -83,40 +88,40 @@ def reached(graph: NirGraph) -> list[str]:
 
 @dataclass(frozen=True)
 class Shapes:
-    """Shapes of what each node gets and of what it sends."""
+    """Shapes of the input and the output of each node."""
 
     into: Mapping[str, Shape]
     out_of: Mapping[str, Shape]
 
 
-def shapes(graph: NirGraph, source: Node, given: Shape | None) -> Shapes:
+def find_shapes(graph: NirGraph, source: Node, given: Shape | None) -> Shapes:
     """Return the shapes of the whole graph.
 
-    An exporter may have taken the axes of batch and time for a part of the input's shape. So if
+    An exporter may have included the axes of batch and time in the input's shape. So if
     the graph cannot take the shape, it is tried without the first axis, and so on.
 
     Args:
         graph: with one input.
         source: the input.
-        given: its shape, as the user said it; None: as the file says it.
+        given: its shape, set by the user; None: from the file.
 
     Raises:
         InputError: no shape fits, or a node is not reached from the input.
     """
     first: MisfitError | None = None
-    own = given if given is not None else source.integers("shape", 1, MOST_VALUES)
+    own = given if given is not None else source.read_integers("shape", 1, MOST_VALUES)
     if not own or prod(own) > MOST_VALUES:
         raise InputError(f"{source.where}: shape {own} is not that of an input")
     for start in range(len(own) if given is None else 1):
         try:
-            return _propagated(graph, source, own[start:])
+            return _propagate(graph, source, own[start:])
         except MisfitError as error:
             first = first or error
     assert first is not None
     raise InputError(f"{first}; input_shape= sets another shape of the input") from None
 
 
-def _propagated(graph: NirGraph, source: Node, shape: Shape) -> Shapes:
+def _propagate(graph: NirGraph, source: Node, shape: Shape) -> Shapes:
     into: dict[str, Shape] = {source.name: shape}
     out_of: dict[str, Shape] = {source.name: shape}
     following: dict[str, list[str]] = {name: [] for name in graph.nodes}
@@ -129,23 +134,23 @@ def _propagated(graph: NirGraph, source: Node, shape: Shape) -> Shapes:
             node, arriving = graph.nodes[target], out_of[name]
             if target not in into:
                 into[target] = arriving
-                make = shape_of if node.kind in KINDS else target_shape
+                make = check_shape if node.kind in KINDS else find_target_shape
                 out_of[target] = make(node, arriving)
                 waiting.append(target)
             elif prod(into[target]) != prod(arriving):
-                raise misfit(node, arriving, f"{into[target]} as from its other source")
+                raise explain_misfit(node, arriving, f"{into[target]} as from its other source")
     for name, node in graph.nodes.items():
         if name not in into:
             raise InputError(f"{node.where}: is not reached from the input")
     return Shapes(into, out_of)
 
 
-def with_loop_delays(
+def add_loop_delays(
     projections: list[Projection],
     rank: Mapping[str, int],
     delay: int | Mapping[tuple[str, str], int],
 ) -> tuple[list[Projection], list[tuple[str, str]]]:
-    """Return the projections with delays in loops that have none, and which ones got one.
+    """Return the projections, with delays added in loops without, and the changed ones.
 
     Args:
         projections: all of the network.
@@ -156,14 +161,14 @@ def with_loop_delays(
     instant: nx.DiGraph[str] = nx.DiGraph()
     instant.add_nodes_from(rank)
     instant.add_edges_from((p.source, p.target) for p in projections if p.delay == 0)
-    part = {
+    component = {
         name: number
         for number, names in enumerate(nx.strongly_connected_components(instant))
         for name in names
     }
     result, changed = [], []
     for p in projections:
-        back = p.source in part and part[p.source] == part[p.target] and p.delay == 0
+        back = p.source in component and component[p.source] == component[p.target] and p.delay == 0
         if back and rank[p.source] >= rank[p.target]:
             steps = delay if isinstance(delay, int) else delay.get((p.source, p.target), 1)
             p = replace(p, delay=steps)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from snncompile.errors import InputError
-from snncompile.frontends.hdf5 import probe as hdf5_probe
-from snncompile.frontends.hdf5.read import opened
+from snncompile.frontends.hdf5 import probe
+from snncompile.frontends.hdf5.read import open_hdf5
 
 HEAP_HEADER = 16
 """Bytes before the first object of a heap; an object is 16 bytes and its text, to 8 bytes."""
@@ -34,24 +34,24 @@ def ring(path):
 
 
 def test_a_file_that_does_not_end_is_refused_and_the_next_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(hdf5_probe, "MOST_SECONDS", 1.0)
-    with pytest.raises(InputError) as error, opened(ring(tmp_path / "ring.nir")):
+    monkeypatch.setattr(probe, "MOST_SECONDS", 1.0)
+    with pytest.raises(InputError) as error, open_hdf5(ring(tmp_path / "ring.nir")):
         pass
     assert str(error.value) == (
         "ring.nir: the HDF5 file is damaged: reading it does not end, or ends the process"
     )
     monkeypatch.undo()
-    with opened(names(tmp_path / "names.nir", count=1)) as root:
-        assert root.group("in", "in").text("names") == "name"
+    with open_hdf5(names(tmp_path / "names.nir", count=1)) as root:
+        assert root.open_group("in", "in").read_text("names") == "name"
 
 
 def test_a_process_that_was_ended_between_files_is_started_anew(tmp_path):
     path = names(tmp_path / "names.nir")
-    assert hdf5_probe.can_be_read(path)
-    process = hdf5_probe._processes[os.getpid()]
+    assert probe.can_be_read(path)
+    process = probe._processes[os.getpid()]
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert hdf5_probe.can_be_read(path)
+    assert probe.can_be_read(path)
 
 
 def test_a_number_of_an_unknown_kind_is_one_line(tmp_path):
@@ -64,7 +64,7 @@ def test_a_number_of_an_unknown_kind_is_one_line(tmp_path):
     content[double + 6 : double + 10] = b"\xff\xff\xff\x00"
     path.write_bytes(content)
     with (
-        opened(path) as root,
+        open_hdf5(path) as root,
         pytest.raises(InputError, match=r"^some\.nir: number cannot be read, the file is damaged$"),
     ):
-        root.numbers("number")
+        root.read_numbers("number")

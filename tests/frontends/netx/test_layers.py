@@ -9,7 +9,7 @@ from net_files import conv, dense, flat, other_neuron, write
 
 import snncompile
 from snncompile.errors import InputError, UnsupportedError
-from snncompile.frontends.netx.from_netx import from_netx, input_transform
+from snncompile.frontends.netx.from_netx import from_netx, read_input_transform
 from snncompile.neurons.delta import IntegerDelta
 from snncompile.neurons.sigma import IntegerSigma
 from snncompile.neurons.sigma_delta import IntegerSigmaDelta
@@ -143,7 +143,7 @@ def test_an_input_layer_takes_numbers(net):
     network = from_netx(path)
     x = np.random.default_rng(2).integers(-9, 30, (1, 9, 2, 1, 2))
     assert (network.run(x).spikes[0] == lif(x[0])).all()
-    transform = input_transform(path)
+    transform = read_input_transform(path)
     assert (transform.weight, transform.bias) == (36, 34)
 
 
@@ -156,10 +156,10 @@ def test_the_current_of_an_input_layer_has_no_memory(net):
 
 def test_input_transform_needs_an_input_layer_with_neurons(net):
     with pytest.raises(InputError) as error:
-        input_transform(net(flat("input", 3), dense(even(2, 3))))
+        read_input_transform(net(flat("input", 3), dense(even(2, 3))))
     assert str(error.value) == "some.net: layer 0: is no input layer with neurons"
     defaults = flat("input", 3) | {f"neuron/{k}": v for k, v in SDNN.items()}
-    transform = input_transform(net(defaults))
+    transform = read_input_transform(net(defaults))
     assert (transform.weight, transform.bias) == (64, 0)
 
 
