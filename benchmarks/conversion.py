@@ -103,7 +103,7 @@ class Found:
 def integers(network: Any, x: np.ndarray, bits: int = 8) -> IntegerNetwork:
     """Return the network on the chip's integers, retimed."""
     shown = network.input.present(x[:8])
-    made = Quantize(bits=bits)(Retime()(Design(network, chips.load(CHIP), shown))).network
+    made = Quantize(bits=bits)(Retime()(Design(network, chips.load_chip(CHIP), shown))).network
     assert isinstance(made, IntegerNetwork)
     return made
 
@@ -282,7 +282,7 @@ def _ours(case: Case, answers: np.ndarray, method: Method) -> np.ndarray:
 def _digits(case: Case, method: Method, most: int) -> int:
     """Return how many digits take at most so many time steps in all."""
     ann = capture(case.model, case.calibration.astype(np.float64))
-    depth = max(ann.levels().values())
+    depth = max(ann.find_depths().values())
     return max(d for d in range(9) if method.plan(ann, d).steps + depth <= most or not d)
 
 

@@ -49,8 +49,8 @@ def convert(
     """Make a spiking network of a trained network of ReLUs, to be compiled like any other."""
     from snncompile.cli.model_argument import load_ann
     from snncompile.cli.shared import _say as say
+    from snncompile.conversion.convert import add_bias_calibration
     from snncompile.conversion.convert import convert as conversion
-    from snncompile.conversion.convert import with_calibrated_bias
     from snncompile.conversion.diagnosis import diagnose as diagnosis
     from snncompile.files.spikes import read_values
 
@@ -60,7 +60,7 @@ def convert(
         raise InputError(
             "auto chooses steps and options itself; leave out --steps, --calibrate-bias"
         )
-    how = with_calibrated_bias(method) if calibrate_bias else method
+    how = add_bias_calibration(method) if calibrate_bias else method
     made = conversion(load_ann(model), x, how, steps or 32, coding=coding, budget=budget)  # type: ignore[arg-type]
     rows = diagnosis(made, x[:diagnose]) if diagnose else ()
     made.network.save(output)

@@ -1,4 +1,4 @@
-"""A rectified network, multiplied out: what a conversion starts from."""
+"""A rectified network, multiplied out: the start of a conversion."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from snncompile.synapses.compose import composed
 from snncompile.synapses.scale import Scale
 
 INPUT = "input"
-"""Source of what the network sees."""
+"""Name of the input as a source."""
 BATCH = 64
-"""Most samples whose activations are computed at a time."""
+"""Most samples computed at a time."""
 BATCH_VALUES = 2**26
-"""Activations that are computed at a time, 8 bytes each."""
+"""Most activations computed at a time, 8 bytes each."""
 
 
 @dataclass(frozen=True, eq=False)
-class Term:
-    """What one layer, or the input, brings to another."""
+class LayerTerm:
+    """Synapses from one layer, or the input, to another."""
 
     source: str
     synapses: Synapses
@@ -40,13 +40,13 @@ class Layer:
 
     name: str
     shape: Shape
-    terms: tuple[Term, ...]
+    terms: tuple[LayerTerm, ...]
     bias: Floats
     """One per neuron."""
     cap: float = inf
     """Largest activation that the model itself allows."""
     path: str = ""
-    """Where the rectifier, or the last linear layer, is in the model."""
+    """Path of the rectifier, or of the last linear layer, in the model."""
 
     @property
     def size(self) -> int:
@@ -58,7 +58,7 @@ class Layer:
         """Number of channels: the first axis."""
         return self.shape[0]
 
-    def per_neuron(self, values: NDArray[np.float64]) -> Floats:
+    def spread_per_neuron(self, values: NDArray[np.float64]) -> Floats:
         """Return one value per neuron for one value per channel, or for one for all."""
         wide = np.broadcast_to(values, (self.channels,))
         return np.repeat(wide, self.size // self.channels)
@@ -78,32 +78,34 @@ class Ann:
         """All layers but the last."""
         return self.layers[:-1]
 
-    def layer(self, name: str) -> Layer:
+    def find_layer(self, name: str) -> Layer:
         """Return the layer called `name`."""
         return next(layer for layer in self.layers if layer.name == name)
 
-    def levels(self) -> dict[str, int]:
+    def find_depths(self) -> dict[str, int]:
         """Return the longest path from the input to each layer; the input's is 0."""
-        levels = {INPUT: 0}
+        depths = {INPUT: 0}
         for layer in self.layers:
-            levels[layer.name] = 1 + max((levels[t.source] for t in layer.terms), default=0)
-        return levels
+            depths[layer.name] = 1 + max((depths[t.source] for t in layer.terms), default=0)
+        return depths
 
     @property
     def neurons(self) -> int:
         """Number of neurons of all layers."""
         return sum(layer.size for layer in self.layers)
 
-    def activations(self, x: NDArray[np.float64]) -> dict[str, Tensor]:
+    def compute_activations(self, x: NDArray[np.float64]) -> dict[str, Tensor]:
         """Return the activation of every layer, each (samples, *layer shape), float32.
 
         Args:
-            x: shape (samples, *shape); computed in float64, some at a time.
+            x: shape (samples, *shape); computed in float64, in batches.
         """
         batch = max(1, min(BATCH, BATCH_VALUES // self.neurons))
-        parts = [self._forward(torch.tensor(x[i : i + batch])) for i in range(0, len(x), batch)]
+        batches = [self._forward(torch.tensor(x[i : i + batch])) for i in range(0, len(x), batch)]
         return {
-            layer.name: torch.cat([part[layer.name] for part in parts]).reshape(-1, *layer.shape)
+            layer.name: torch.cat([batch_values[layer.name] for batch_values in batches]).reshape(
+                -1, *layer.shape
+            )
             for layer in self.layers
         }
 
@@ -118,34 +120,35 @@ class Ann:
         return {name: value.float() for name, value in values.items() if name != INPUT}
 
 
-def normalized(ann: Ann, scales: dict[str, Floats], unit: float) -> Ann:
+def normalize(ann: Ann, scales: dict[str, Floats], unit: float) -> Ann:
     """Return the network in which an activation of `scales` is 1; the last layer keeps its unit.
 
         W' = W scale_source / scale_target, bias' = bias / scale_target
 
     Args:
         ann: the network.
-        scales: of each rectified layer, one per channel or one for all.
-        unit: of the input.
+        scales: per rectified layer, one per channel or one for all.
+        unit: input value that becomes 1.
     """
     factors = {INPUT: np.full(prod(ann.shape), unit)}
-    factors |= {layer.name: layer.per_neuron(scales[layer.name]) for layer in ann.rectified}
-    return replace(ann, layers=tuple(_scaled_layers(ann, factors)))
+    factors |= {layer.name: layer.spread_per_neuron(scales[layer.name]) for layer in ann.rectified}
+    return replace(ann, layers=tuple(_scale_layers(ann, factors)))
 
 
-def _scaled_layers(ann: Ann, factors: dict[str, Floats]) -> Iterator[Layer]:
+def _scale_layers(ann: Ann, factors: dict[str, Floats]) -> Iterator[Layer]:
     for layer in ann.layers:
         own = factors.get(layer.name, np.ones(layer.size))
         terms = tuple(
-            Term(t.source, _times(1 / own, t.synapses, factors[t.source])) for t in layer.terms
+            LayerTerm(t.source, _multiply(1 / own, t.synapses, factors[t.source]))
+            for t in layer.terms
         )
         yield replace(layer, terms=terms, bias=layer.bias / own, cap=inf)
 
 
-def _times(target: Floats, synapses: Synapses, source: Floats) -> Synapses:
+def _multiply(target: Floats, synapses: Synapses, source: Floats) -> Synapses:
     """Return the weights times a factor per target and one per source."""
-    return composed(_diagonal(target), composed(synapses, _diagonal(source)))
+    return composed(_make_diagonal(target), composed(synapses, _make_diagonal(source)))
 
 
-def _diagonal(factor: Floats) -> Synapses:
+def _make_diagonal(factor: Floats) -> Synapses:
     return Synapses(Scale(len(factor), per_neuron=True), factor)

@@ -32,79 +32,79 @@ CANDIDATES: tuple[tuple[Method, tuple[int, ...]], ...] = (
     (Signed(calibrate_bias=True), (4, 8, 16, 24, 32, 48, 64, 96, 128)),
     (Balance(calibrate_bias=True), (8, 16, 32, 64, 128, 256)),
 )
-"""What is tried: each method with its steps, from few to many."""
+"""Candidates: each method with its steps, from few to many."""
 SAMPLES = 64
-"""On which the answers are compared."""
+"""Samples on which the answers are compared."""
 PRICED = 4
-"""Samples whose activity an energy is estimated with."""
+"""Samples whose activity gives the energy."""
 LOSS = 0.02
-"""What is asked for where the budget says nothing."""
+"""Limit of the loss where the budget sets none."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a conversion may cost; None: no limit."""
+    """Limits of a conversion; None: no limit."""
 
     steps: int | None = None
-    """Time steps from the first input to the answer, with the one step that each layer takes."""
+    """Time steps from the first input to the answer, including one step per layer."""
     energy_j: float | None = None
-    """Of one inference, as the estimator has it; the network is compiled for that."""
+    """Energy of one inference, by the estimator; the network is compiled for it."""
     loss: float | None = None
-    """Share of the calibration samples whose answer may be another than the model's."""
+    """Share of the calibration samples whose answer may differ from the model's."""
     chip: str = "loihi2"
-    """On whose integers the answers are compared."""
+    """Chip whose integers the candidates run on."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Trial:
     """One candidate on the chip's integers."""
 
-    made: Conversion
+    conversion: Conversion
     loss: float
-    """Share of answers that are not the model's."""
+    """Share of answers that differ from the model's."""
     distance: float
     """1 - mean cosine between the scores of the answers and the model's, each without its mean."""
     energy_j: float | None
-    in_all: int
+    total_steps: int
 
     def __str__(self) -> str:
         energy = "" if self.energy_j is None else f", {self.energy_j:.3g} J"
         return (
-            f"{self.made.method.name} {self.made.steps}: {self.in_all} time steps,"
+            f"{self.conversion.method.name} {self.conversion.steps}: {self.total_steps} time steps,"
             f" {self.loss:.1%} other answers, scores {self.distance:.2%} off{energy}"
         )
 
 
-def automatic(ann: Ann, x: NDArray[np.float64], budget: Budget) -> Conversion:
-    """Return the conversion that suits the budget; its notes say what was tried.
+def choose_conversion(ann: Ann, x: NDArray[np.float64], budget: Budget) -> Conversion:
+    """Return the conversion that suits the budget; its notes list the candidates tried.
 
-    With a loss, the fewest time steps that keep to everything; LOSS, if nothing at all is asked
-    for. Without one, the scores nearest the model's that the time steps and the energy buy: of each
-    method the most steps that keep to them. Every candidate runs on the chip's integers.
+    With a limit of the loss (LOSS, if the budget is empty): the fewest time steps within all
+    limits. Without: the scores nearest the model's within the limits of time steps and energy, from
+    the most steps of each method within them. Every candidate runs on the chip's integers.
 
     Raises:
-        InputError: nothing keeps to the budget; the message has what was tried. Or the chip lacks
+        InputError: nothing keeps to the budget; the message lists the candidates. Or the chip lacks
             the neurons of every candidate.
     """
     if budget.loss is None and budget.steps is None and budget.energy_j is None:
         budget = replace(budget, loss=LOSS)
     trials = _Trials(ann, x, budget)
-    found = trials.nearest() if budget.loss is None else trials.soonest(budget.loss)
-    if found is None:
+    best = trials.find_nearest() if budget.loss is None else trials.find_fastest(budget.loss)
+    if best is None:
         tried = "; ".join(trials.notes) or "nothing, all take more steps"
         raise InputError(f"nothing keeps to {budget}; tried {tried}")
-    notes = tuple(f"convert: auto tried {one}" for one in trials.notes)
-    network = replace(found.made.network, notes=notes + found.made.network.notes)
-    return replace(found.made, network=network)
+    notes = tuple(f"convert: auto tried {note}" for note in trials.notes)
+    network = replace(best.conversion.network, notes=notes + best.conversion.network.notes)
+    return replace(best.conversion, network=network)
 
 
 class _Trials:
-    """Makes candidates and runs them, and keeps what is to be said of it."""
+    """Builds candidates, runs them, and notes the results."""
 
     def __init__(self, ann: Ann, x: NDArray[np.float64], budget: Budget) -> None:
         """Start with no trial."""
         self.ann, self.x, self.budget = ann, x, budget
-        self.chip = chips.load(budget.chip)
+        self.chip = chips.load_chip(budget.chip)
         self.known = [(m, many) for m, many in CANDIDATES if self._has_neurons(m, many[0])]
         if not self.known:
             raise InputError(
@@ -112,89 +112,89 @@ class _Trials:
                 " integrate_fire/soft, signed_integrate_fire and phase_fire, and there are"
                 f" {', '.join(self.chip.neurons)}"
             )
-        self.activations = ann.activations(x)
-        self.depth = max(ann.levels().values())
+        self.activations = ann.compute_activations(x)
+        self.depth = max(ann.find_depths().values())
         self.notes: list[str] = []
 
-    def soonest(self, loss: float) -> _Trial | None:
-        """Return the candidate of the fewest time steps that keeps to everything."""
-        ordered = sorted(self._candidates(), key=lambda row: self._in_all(*row))
+    def find_fastest(self, loss: float) -> _Trial | None:
+        """Return the candidate of the fewest time steps within all limits."""
+        ordered = sorted(self._walk_candidates(), key=lambda row: self._count_steps(*row))
         for method, steps in ordered:
-            made = self._made(method, steps)
-            trial = self._run(made, energy_j=None)
+            conversion = self._build(method, steps)
+            trial = self._run(conversion, energy_j=None)
             if trial.loss <= loss and self.budget.energy_j is not None:
-                trial = replace(trial, energy_j=self._energy(made))
+                trial = replace(trial, energy_j=self._estimate_energy(conversion))
             self.notes.append(str(trial))
-            if trial.loss <= loss and self._pays(trial.energy_j):
+            if trial.loss <= loss and self._is_affordable(trial.energy_j):
                 return trial
         return None
 
-    def nearest(self) -> _Trial | None:
-        """Return the candidate whose scores are nearest the model's, of those that are paid for."""
+    def find_nearest(self) -> _Trial | None:
+        """Return the affordable candidate whose scores are nearest the model's."""
         trials = []
         for method, _ in self.known:
-            mine = [steps for other, steps in self._candidates() if other is method]
-            for steps in reversed(mine):
-                made = self._made(method, steps)
-                energy = None if self.budget.energy_j is None else self._energy(made)
-                if self._pays(energy):
-                    trials.append(self._run(made, energy))
+            own_steps = [steps for other, steps in self._walk_candidates() if other is method]
+            for steps in reversed(own_steps):
+                conversion = self._build(method, steps)
+                energy = None if self.budget.energy_j is None else self._estimate_energy(conversion)
+                if self._is_affordable(energy):
+                    trials.append(self._run(conversion, energy))
                     self.notes.append(str(trials[-1]))
                     break
                 self.notes.append(f"{method.name} {steps}: {energy:.3g} J")
         return min(trials, key=lambda trial: trial.distance, default=None)
 
     def _has_neurons(self, method: Method, steps: int) -> bool:
-        kinds = {p.neuron.kind for p in method.populations(self.ann, steps)}
+        kinds = {p.neuron.kind for p in method.build_populations(self.ann, steps)}
         return kinds <= set(self.chip.neurons)
 
-    def _candidates(self) -> Iterator[tuple[Method, int]]:
-        """Yield methods and steps for which the budget has the time steps."""
+    def _walk_candidates(self) -> Iterator[tuple[Method, int]]:
+        """Yield methods and steps within the budget's time steps."""
         for method, many in self.known:
             for steps in many:
                 limit = self.budget.steps
-                if limit is None or self._in_all(method, steps) <= limit:
+                if limit is None or self._count_steps(method, steps) <= limit:
                     yield method, steps
 
-    def _in_all(self, method: Method, steps: int) -> int:
+    def _count_steps(self, method: Method, steps: int) -> int:
         return method.plan(self.ann, steps).steps + self.depth
 
-    def _pays(self, energy: float | None) -> bool:
+    def _is_affordable(self, energy: float | None) -> bool:
         return self.budget.energy_j is None or energy is None or energy <= self.budget.energy_j
 
-    def _made(self, method: Method, steps: int) -> Conversion:
-        from snncompile.conversion.build import spiking
+    def _build(self, method: Method, steps: int) -> Conversion:
+        from snncompile.conversion.build import build_conversion
 
-        return spiking(self.ann, self.x, method, steps, activations=self.activations)
+        return build_conversion(self.ann, self.x, method, steps, activations=self.activations)
 
-    def _run(self, made: Conversion, energy_j: float | None) -> _Trial:
+    def _run(self, conversion: Conversion, energy_j: float | None) -> _Trial:
         last = self.activations[self.ann.layers[-1].name][:SAMPLES].flatten(1)
-        answers, scores = _answers(made, self.x[:SAMPLES], self.chip)
+        answers, scores = _run_integers(conversion, self.x[:SAMPLES], self.chip)
         loss = float((answers != last.argmax(dim=1).numpy()).mean())
-        in_all = self._in_all(made.method, made.steps)
-        return _Trial(made, loss, _distance(scores, last), energy_j, in_all)
+        total_steps = self._count_steps(conversion.method, conversion.steps)
+        return _Trial(conversion, loss, _measure_distance(scores, last), energy_j, total_steps)
 
-    def _energy(self, made: Conversion) -> float:
+    def _estimate_energy(self, conversion: Conversion) -> float:
         from snncompile.compiler import compile
 
-        shown = made.network.input.present(self.x[:PRICED])
-        program = compile(made.network, chip=self.budget.chip, calibration=shown)
+        shown = conversion.network.input.present(self.x[:PRICED])
+        program = compile(conversion.network, chip=self.budget.chip, calibration=shown)
         return float(program.estimate(shown).energy_j)
 
 
-def _answers(
-    made: Conversion, x: NDArray[np.float64], chip: Chip
+def _run_integers(
+    conversion: Conversion, x: NDArray[np.float64], chip: Chip
 ) -> tuple[NDArray[np.int64], Floats]:
     """Return the answers on the chip's integers, and their scores (samples, classes)."""
-    shown = made.network.input.present(x)
-    design = Quantize()(Retime()(Design(made.network, chip, shown[:PRICED])))
+    shown = conversion.network.input.present(x)
+    design = Quantize()(Retime()(Design(conversion.network, chip, shown[:PRICED])))
     assert isinstance(design.network, IntegerNetwork)
     result = design.network.run(shown)
     return result.prediction, result.spikes.sum(axis=1, dtype=np.float64).reshape(len(x), -1)
 
 
-def _distance(scores: Floats, wanted: Tensor) -> float:
-    mine, theirs = (a - a.mean(axis=1, keepdims=True) for a in (scores, wanted.double().numpy()))
-    size = np.linalg.norm(mine, axis=1) * np.linalg.norm(theirs, axis=1)
-    cosines = (mine * theirs).sum(axis=1) / np.where(size > 0, size, 1.0)
+def _measure_distance(scores: Floats, wanted: Tensor) -> float:
+    own, model = (a - a.mean(axis=1, keepdims=True) for a in (scores, wanted.double().numpy()))
+    size = np.linalg.norm(own, axis=1) * np.linalg.norm(model, axis=1)
+    cosines = (own * model).sum(axis=1) / np.where(size > 0, size, 1.0)
     return float(1 - cosines.mean())

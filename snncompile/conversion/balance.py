@@ -16,16 +16,16 @@ class Balance(Direct):
     """A rate for each activation: the share of time steps with a spike."""
 
     scales: Scales = LEAST
-    """What a rate of 1 stands for."""
+    """Activation of a rate of 1."""
     initial: float = 0.5
     """Potential at the start, in thresholds; one half rounds instead of cutting off."""
     readout_delay: int = 0
-    """Time steps that the readout leaves out."""
+    """Time steps at the start that the readout ignores."""
     calibrate_bias: bool = False
-    """Whether biases make up for what so few time steps lose on average, per channel."""
+    """Whether biases correct the mean loss of few time steps, per channel."""
 
     name: ClassVar[str] = "balance"
 
-    def neuron(self, layer: Layer) -> IntegrateFire:
+    def make_neuron(self, layer: Layer) -> IntegrateFire:
         """Return neurons that keep the excess over the threshold."""
         return IntegrateFire(1.0, layer.bias, initial=self.initial)  # type: ignore[arg-type]

@@ -1,9 +1,9 @@
-"""Bistable neurons (BSNN, Li et al. 2021): a layer speaks only when it has heard all.
+"""Bistable neurons (BSNN, Li et al. 2021): a layer sends only after it received everything.
 
-The neuron is in one of two states, receiving or emitting, so no spike is sent by a neuron whose sum
-turns out negative, and every sum is exact but for rounding. Branches of a residual block arrive
-together: the shorter one waits in the delay of its synapses, or in synchronous neurons (`relays`)
-that receive and emit like all others.
+A neuron is in one of two states, receiving or emitting. So it sends no spike if its sum
+is negative, and every sum is exact but for rounding. Branches of a residual block arrive together:
+the shorter one waits in the delay of its synapses, or in synchronous neurons (`relays`) that
+receive and emit like all others.
 """
 
 from __future__ import annotations
@@ -29,64 +29,64 @@ from snncompile.synapses.scale import Scale
 
 
 class Bistable(Method):
-    """Layer after layer; subclasses say how a layer speaks."""
+    """Layer after layer; subclasses define how a layer sends."""
 
     relays: bool = False
     doubling: ClassVar[float] = 0.0
 
     @abstractmethod
-    def neuron(self, steps: int, start: int, bias: Any) -> FloatNeuron:
+    def make_neuron(self, steps: int, start: int, bias: Any) -> FloatNeuron:
         """Return neurons that receive in the own steps start .. start + steps - 1."""
 
-    def bias(self, layer: Layer, steps: int) -> Any:
-        """Return what is added in each step of receiving."""
+    def find_bias(self, layer: Layer, steps: int) -> Any:
+        """Return the bias added in each step of receiving."""
         return layer.bias
 
     def plan(self, ann: Ann, steps: int) -> Plan:
         """Return one window per layer, one after the other."""
-        return Plan(steps, steps * max(ann.levels().values()))
+        return Plan(steps, steps * max(ann.find_depths().values()))
 
-    def populations(self, ann: Ann, steps: int) -> tuple[Population, ...]:
+    def build_populations(self, ann: Ann, steps: int) -> tuple[Population, ...]:
         """Return a population per layer and its relays."""
-        levels, made = ann.levels(), []
-        waits = self._waits(ann)
+        levels, populations = ann.find_depths(), []
+        waits = self._count_relays(ann)
         for layer in ann.layers:
             start = (levels[layer.name] - 1) * steps
-            bias = self.bias(layer, steps)
+            bias = self.find_bias(layer, steps)
             if layer is ann.layers[-1]:
                 neuron: FloatNeuron = WindowReadout(steps, start, self.doubling, bias)  # type: ignore[arg-type]
             else:
-                neuron = self.neuron(steps, start, bias)
-            made.append(Population(layer.name, layer.shape, neuron))
+                neuron = self.make_neuron(steps, start, bias)
+            populations.append(Population(layer.name, layer.shape, neuron))
             for wait in range(1, waits.get(layer.name, 0) + 1):
-                relay = self.neuron(steps, start + wait * steps, 0.0)
-                made.append(Population(_relay(layer.name, wait), layer.shape, relay))
-        return tuple(made)
+                relay = self.make_neuron(steps, start + wait * steps, 0.0)
+                populations.append(Population(_name_relay(layer.name, wait), layer.shape, relay))
+        return tuple(populations)
 
-    def projections(self, ann: Ann, steps: int) -> tuple[Projection, ...]:
-        """Return the projections; each waits as many windows as its source is early."""
-        return (*self._between_layers(ann, steps), *self._into_relays(ann))
+    def build_projections(self, ann: Ann, steps: int) -> tuple[Projection, ...]:
+        """Return the projections; each waits the windows that its source is early."""
+        return (*self._connect_layers(ann, steps), *self._connect_relays(ann))
 
-    def _between_layers(self, ann: Ann, steps: int) -> Iterator[Projection]:
-        levels = ann.levels()
+    def _connect_layers(self, ann: Ann, steps: int) -> Iterator[Projection]:
+        levels = ann.find_depths()
         for layer in ann.layers:
             for term in layer.terms:
                 wait = levels[layer.name] - 1 - levels[term.source]
                 relayed = self.relays and term.source != INPUT
-                source = _relay(term.source, wait) if relayed and wait else term.source
+                source = _name_relay(term.source, wait) if relayed and wait else term.source
                 delay = 0 if relayed else wait * steps
                 yield Projection(source, layer.name, term.synapses, delay)
 
-    def _into_relays(self, ann: Ann) -> Iterator[Projection]:
-        for name, waits in self._waits(ann).items():
+    def _connect_relays(self, ann: Ann) -> Iterator[Projection]:
+        for name, waits in self._count_relays(ann).items():
             for wait in range(1, waits + 1):
-                source = _relay(name, wait - 1) if wait > 1 else name
-                one = Synapses(Scale(ann.layer(name).size), np.asarray(1.0))
-                yield Projection(source, _relay(name, wait), one)
+                source = _name_relay(name, wait - 1) if wait > 1 else name
+                identity = Synapses(Scale(ann.find_layer(name).size), np.asarray(1.0))
+                yield Projection(source, _name_relay(name, wait), identity)
 
-    def _waits(self, ann: Ann) -> dict[str, int]:
-        """Return how many relays in a row each layer needs."""
-        levels: dict[str, int] = ann.levels()
+    def _count_relays(self, ann: Ann) -> dict[str, int]:
+        """Return the number of relays in a row that each layer needs."""
+        levels: dict[str, int] = ann.find_depths()
         waits: dict[str, int] = {}
         for layer in ann.layers if self.relays else ():
             for term in layer.terms:
@@ -96,7 +96,7 @@ class Bistable(Method):
         return waits
 
 
-def _relay(name: str, number: int) -> str:
+def _name_relay(name: str, number: int) -> str:
     return f"{name}_relay{number}" if number > 1 else f"{name}_relay"
 
 
@@ -105,13 +105,13 @@ class BistableRate(Bistable):
     """A layer sends as many spikes as its sum holds thresholds, at most one per step."""
 
     scales: Scales = LEAST
-    """What a spike in every step stands for."""
+    """Activation of a spike in every step."""
     relays: bool = False
     """Whether shortcuts wait in synchronous neurons rather than in synaptic delays."""
 
     name: ClassVar[str] = "bistable_rate"
 
-    def neuron(self, steps: int, start: int, bias: Any) -> BistableFire:
+    def make_neuron(self, steps: int, start: int, bias: Any) -> BistableFire:
         """Return neurons that round the number of spikes to the nearest."""
         return BistableFire(1.0, steps, start, bias, 1.0, initial=0.5)  # type: ignore[arg-type]
 
@@ -121,7 +121,7 @@ class BistablePhase(Bistable):
     """A layer sends the binary digits of its sum, the largest first: steps are digits."""
 
     scales: Scales = LEAST
-    """What all digits together stand for."""
+    """Activation of all digits together."""
     relays: bool = False
     """Whether shortcuts wait in synchronous neurons rather than in synaptic delays."""
 
@@ -129,22 +129,22 @@ class BistablePhase(Bistable):
     codings: ClassVar[tuple[Kind, ...]] = ("constant", "phase")
     doubling: ClassVar[float] = 1.0
 
-    def neuron(self, steps: int, start: int, bias: Any) -> PhaseFire:
+    def make_neuron(self, steps: int, start: int, bias: Any) -> PhaseFire:
         """Return neurons that round the number to the nearest."""
         return PhaseFire(1.0, steps, start, bias, 1.0, initial=0.5**steps)  # type: ignore[arg-type]
 
-    def levels(self, steps: int) -> int:
-        """Return the largest number that so many digits can say."""
+    def count_levels(self, steps: int) -> int:
+        """Return the largest number of `steps` digits."""
         return int(2**steps - 1)
 
-    def bias(self, layer: Layer, steps: int) -> Any:
+    def find_bias(self, layer: Layer, steps: int) -> Any:
         """Return the share that the doublings turn into 2^steps biases."""
-        return layer.bias * _share(steps)
+        return layer.bias * _scale_bias(steps)
 
-    def input_factor(self, coding: Kind, steps: int) -> float:
-        """Return the same share for an input that is there in every step."""
-        return _share(steps) if coding == "constant" else 1.0
+    def find_input_factor(self, coding: Kind, steps: int) -> float:
+        """Return the same share for an input that is shown in every step."""
+        return _scale_bias(steps) if coding == "constant" else 1.0
 
 
-def _share(steps: int) -> float:
+def _scale_bias(steps: int) -> float:
     return 2.0**steps / (2.0**steps - 1)

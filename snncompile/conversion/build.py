@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snncompile.arrays import Floats
-from snncompile.conversion.ann import INPUT, Ann, normalized
-from snncompile.conversion.bias import calibrated
+from snncompile.conversion.ann import INPUT, Ann, normalize
+from snncompile.conversion.bias import calibrate_biases
 from snncompile.conversion.method import Direct, Method
 from snncompile.conversion.spike_trains import SpikeTrains
 from snncompile.errors import InputError
@@ -20,25 +20,25 @@ from snncompile.ir.graph import Input, Network
 from snncompile.neurons.base import Interval
 
 PIXEL = 255
-"""Whole numbers up to here are shown as they are: pixels."""
+"""Whole numbers up to this are shown unchanged: pixels."""
 LEVELS = 127
-"""Levels per sign of an input that is no whole numbers: 8 bits."""
+"""Levels per sign of an input of other numbers: 8 bits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Conversion:
-    """A spiking network, and what it was made of."""
+    """A spiking network and its origin."""
 
     network: Network
     ann: Ann
     method: Method
     steps: int
-    """Of every layer's window."""
+    """Time steps of every layer's window."""
     scales: dict[str, Floats]
-    """Per rectified layer what all its spikes together stand for; per channel, or one for all."""
+    """Rectified layer -> activation of all its spikes together, per channel, or one for all."""
 
 
-def spiking(
+def build_conversion(
     ann: Ann,
     x: NDArray[np.float64],
     method: Method,
@@ -46,15 +46,15 @@ def spiking(
     coding: Kind | None = None,
     activations: dict[str, Tensor] | None = None,
 ) -> Conversion:
-    """Return the conversion of a network that was read already.
+    """Return the conversion of a captured network.
 
     Args:
         ann: the network.
         x: calibration samples.
-        method: what to make of it.
-        steps: of every layer's window.
-        coding: how the input is shown.
-        activations: of the calibration samples, if they are known.
+        method: of conversion.
+        steps: time steps of every layer's window.
+        coding: of the input.
+        activations: of the calibration samples; computed if None.
     """
     if steps < 1:
         raise InputError(f"steps must be at least 1, got {steps}")
@@ -62,21 +62,21 @@ def spiking(
     if kind not in method.codings:
         known = ", ".join(method.codings)
         raise InputError(f"{method.name} cannot read {kind!r} input; choose from {known}")
-    found = ann.activations(x) if activations is None else activations
-    scales = method.scales.all(ann, found, method.levels(steps))
-    plan, (unit, payload) = method.plan(ann, steps), _input(x, kind)
-    factor = unit * method.input_factor(kind, plan.shown)
+    values = ann.compute_activations(x) if activations is None else activations
+    scales = method.scales.choose_all(ann, values, method.count_levels(steps))
+    plan, (unit, payload) = method.plan(ann, steps), _choose_input(x, kind)
+    factor = unit * method.find_input_factor(kind, plan.shown)
     notes = (
         f"convert: {method}, {steps} steps per layer, {plan.steps} in all",
         f"convert: input is shown as {kind}, a payload of 1 is {unit:g}",
     )
 
     def build(scales: dict[str, Floats]) -> Network:
-        scaled = normalized(ann, scales, factor)
+        scaled = normalize(ann, scales, factor)
         return Network(
             Input(INPUT, ann.shape, payload, Coding(kind, unit, plan.shown, plan.steps)),
-            method.populations(scaled, plan.shown),
-            method.projections(scaled, plan.shown),
+            method.build_populations(scaled, plan.shown),
+            method.build_projections(scaled, plan.shown),
             ann.layers[-1].name,
             title=ann.title,
             notes=notes,
@@ -88,27 +88,27 @@ def spiking(
                 f"{method.name} has a window per layer; spike trains balance layers that share one,"
                 " as those of balance and signed do"
             )
-        scales = method.scales.measured(build, ann.rectified, scales, x)
+        scales = method.scales.measure(build, ann.rectified, scales, x)
     network = build(scales)
     if getattr(method, "calibrate_bias", False):
-        rates = _rates(ann, found, scales)
-        network = calibrated(network, ann.layers, rates, x)
+        rates = _scale_to_rates(ann, values, scales)
+        network = calibrate_biases(network, ann.layers, rates, x)
     return Conversion(network, ann, method, steps, scales)
 
 
-def _rates(
+def _scale_to_rates(
     ann: Ann, activations: dict[str, Tensor], scales: dict[str, Floats]
 ) -> dict[str, Tensor]:
     """Return the activations in units of the scales, 0..1; those of the last layer as they are."""
     rates = {ann.layers[-1].name: activations[ann.layers[-1].name]}
     for layer in ann.rectified:
-        unit = torch.tensor(layer.per_neuron(scales[layer.name])).reshape(layer.shape)
+        unit = torch.tensor(layer.spread_per_neuron(scales[layer.name])).reshape(layer.shape)
         rates[layer.name] = (activations[layer.name] / unit).clamp(0, 1).float()
     return rates
 
 
-def _input(x: NDArray[np.float64], coding: Kind) -> tuple[float, Interval]:
-    """Return what a payload of 1 stands for, and the payload."""
+def _choose_input(x: NDArray[np.float64], coding: Kind) -> tuple[float, Interval]:
+    """Return the input value of a payload of 1, and the payload's range."""
     largest = float(np.abs(x).max()) or 1.0
     low = -1 if x.min() < 0 else 0
     if coding != "constant":

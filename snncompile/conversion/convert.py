@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from snncompile.conversion.auto import Budget, automatic
-from snncompile.conversion.build import Conversion, spiking
+from snncompile.conversion.auto import Budget, choose_conversion
+from snncompile.conversion.build import Conversion, build_conversion
 from snncompile.conversion.capture import capture
 from snncompile.conversion.method import Direct, Method
 from snncompile.errors import InputError
@@ -18,10 +18,9 @@ from snncompile.ir.graph import Network
 from snncompile.registry import load
 
 ACTIVATIONS = 2**29
-"""Activations of all neurons for all calibration samples that are kept, 4 bytes each; no more
-samples are used than that allows."""
+"""Most activations kept, over all neurons and samples, 4 bytes each; limits the samples."""
 FEWEST = 4
-"""Calibration samples that are used in any case."""
+"""Calibration samples used in any case."""
 
 
 def from_ann(
@@ -38,24 +37,26 @@ def from_ann(
 
     Args:
         model: linear layers, convolutions, batch norms, average pools and ReLUs in any `nn.Module`.
-        calibration: what the model sees, shape (samples, *shape); 100 to 300 samples are enough,
-            labels are not needed. Whole numbers from -255 to 255 are shown to the chip as they are,
-            so a model that starts with its normalization takes pixels; others are rounded to 8
-            bits.
+        calibration: input of the model, shape (samples, *shape); 100 to 300 samples are enough,
+            labels are not needed. Whole numbers from -255 to 255 are shown to the chip unchanged,
+            so a model that starts with its normalization takes pixels; other numbers are rounded
+            to 8 bits.
         method: a row of the registry's `conversions`, one of their records with its options, or
             "auto", which chooses method and steps within the budget.
         steps: time steps of every layer's window.
-        coding: how the input is shown; the method's own if not given.
-        budget: what "auto" keeps to.
+        coding: of the input; the method's own if not given.
+        budget: limits for "auto".
         title: name of the network in reports.
 
     Raises:
-        InputError: an argument is not what it should be, or nothing keeps to the budget.
+        InputError: an argument is malformed, or nothing keeps to the budget.
         UnsupportedError: the model uses a layer, a function or a feature that is not known.
-        ImportMismatchError: what was read out of the model does not compute what it does.
+        ImportMismatchError: the captured network's answers differ from the model's.
     """
-    made = convert(model, calibration, method, steps, coding=coding, budget=budget, title=title)
-    return made.network
+    conversion = convert(
+        model, calibration, method, steps, coding=coding, budget=budget, title=title
+    )
+    return conversion.network
 
 
 def convert(
@@ -68,7 +69,7 @@ def convert(
     budget: Budget | None = None,
     title: str | None = None,
 ) -> Conversion:
-    """Return the network with what it was made of; see `from_ann`."""
+    """Return the network and its origin; see `from_ann`."""
     if method == "auto" and coding is not None:
         raise InputError("auto chooses the coding with the method; leave out coding")
     if method != "auto" and budget is not None:
@@ -77,14 +78,14 @@ def convert(
     ann = capture(model, x, title)
     used = x[: max(FEWEST, ACTIVATIONS // ann.neurons)]
     if method == "auto":
-        made = automatic(ann, used, budget or Budget())
+        conversion = choose_conversion(ann, used, budget or Budget())
     else:
-        made = spiking(ann, used, method_of(method), steps, coding)
+        conversion = build_conversion(ann, used, find_method(method), steps, coding)
     if len(used) == len(x):
-        return made
+        return conversion
     note = f"convert: only {len(used)} of {len(x)} calibration samples used, for memory"
-    notes = (*made.network.notes, note)
-    return replace(made, network=replace(made.network, notes=notes))
+    notes = (*conversion.network.notes, note)
+    return replace(conversion, network=replace(conversion.network, notes=notes))
 
 
 def check_calibration(calibration: ArrayLike) -> NDArray[np.float64]:
@@ -101,8 +102,8 @@ def check_calibration(calibration: ArrayLike) -> NDArray[np.float64]:
     return x.astype(np.float64)
 
 
-def method_of(method: str | Method) -> Method:
-    """Return the method, with its usual options if it is given by name.
+def find_method(method: str | Method) -> Method:
+    """Return the method; one given by name has its default options.
 
     Raises:
         InputError: there is no such method.
@@ -111,17 +112,17 @@ def method_of(method: str | Method) -> Method:
         return method
     if not isinstance(method, str):
         raise InputError(f"method must be a name or a method, got {type(method).__name__}")
-    made: Method = load("conversions", method)()
-    return made
+    named: Method = load("conversions", method)()
+    return named
 
 
-def with_calibrated_bias(method: str | Method) -> Method:
+def add_bias_calibration(method: str | Method) -> Method:
     """Return the method with its biases calibrated.
 
     Raises:
         InputError: there is no such method, or it has no such option.
     """
-    made = method_of(method)
-    if not isinstance(made, Direct):
-        raise InputError(f"{made.name} has no biases to calibrate; balance and signed have")
-    return replace(made, calibrate_bias=True)  # type: ignore[type-var]
+    chosen = find_method(method)
+    if not isinstance(chosen, Direct):
+        raise InputError(f"{chosen.name} has no biases to calibrate; balance and signed have")
+    return replace(chosen, calibrate_bias=True)  # type: ignore[type-var]

@@ -1,4 +1,4 @@
-"""Where a converted network loses: float activations against rates, layer by layer."""
+"""Loss of a converted network, layer by layer: float activations against rates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from snncompile.reference.simulate import batches, check_input
 from snncompile.reference.synapses import bind
 
 SATURATED = 0.01
-"""Share of a channel's outputs at the largest value from which it counts as saturated."""
+"""A channel with more than this share of outputs at the largest value is saturated."""
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,19 @@ class LayerDiagnosis:
 
     layer: str
     path: str
-    """Where its rectifier is in the model."""
+    """Path of its rectifier in the model."""
     cosine: float
-    """Between activations and what the spikes say."""
+    """Between activations and decoded spikes."""
     error: float
-    """Root mean square of the difference over that of the activations."""
+    """Root mean square of the difference, relative to that of the activations."""
     dead: int
-    """Channels that never send while their activation is not always zero."""
+    """Channels that never send although their activation is not always zero."""
     saturated: int
-    """Channels that often send all they can."""
+    """Channels that often send their largest value."""
     agreement: float
-    """Share of answers that are the model's, if the layers up to here are spiking and the others
-    are not."""
+    """Share of answers equal to the model's, if only the layers up to this one spike."""
     cost: float
-    """By how much this layer lowers that."""
+    """Decrease of the agreement by this layer."""
 
     def __str__(self) -> str:
         """One line: `conv1: cosine 0.9981, error 6.1%, 0 dead, 2 saturated, agreement 98.0%`."""
@@ -58,8 +57,8 @@ def diagnose(
 
     Args:
         conversion: from `convert`.
-        samples: what the model sees, shape (samples, *shape).
-        network: the one to look at, say the integer one of a Program that was compiled with
+        samples: input of the model, shape (samples, *shape).
+        network: the network to diagnose, e.g. the integer network of a Program compiled with
             `prune=False`; the float network if not given.
 
     Raises:
@@ -72,40 +71,42 @@ def diagnose(
                 f"{population.name}: has fewer neurons than were converted; compile with"
                 " prune=False"
             )
-    said = _said(conversion, graph, x)
-    wanted = conversion.ann.activations(x)
+    decoded = _decode_layers(conversion, graph, x)
+    wanted = conversion.ann.compute_activations(x)
     answers = wanted[conversion.ann.layers[-1].name].flatten(1).argmax(1)
-    found, before = [], 1.0
+    rows, before = [], 1.0
     for i, layer in enumerate(conversion.ann.rectified):
         known = {INPUT: torch.tensor(x).flatten(1)}
-        known |= {one.name: said[one.name] for one in conversion.ann.layers[: i + 1]}
+        known |= {earlier.name: decoded[earlier.name] for earlier in conversion.ann.layers[: i + 1]}
         agreement = float((_finish(conversion.ann, i + 1, known) == answers).double().mean())
-        scale = torch.tensor(layer.per_neuron(conversion.scales[layer.name]))
+        scale = torch.tensor(layer.spread_per_neuron(conversion.scales[layer.name]))
         neuron = conversion.network.population(layer.name).neuron
         assert isinstance(neuron, FloatNeuron)
         activation = wanted[layer.name].flatten(1).double()
-        row = _compare(layer, activation, said[layer.name], scale, neuron.largest_share)
-        found.append(LayerDiagnosis(layer.name, layer.path, *row, agreement, before - agreement))
+        row = _compare(layer, activation, decoded[layer.name], scale, neuron.largest_share)
+        rows.append(LayerDiagnosis(layer.name, layer.path, *row, agreement, before - agreement))
         before = agreement
-    return tuple(found)
+    return tuple(rows)
 
 
-def _said(conversion: Conversion, graph: Graph, x: NDArray[np.float64]) -> dict[str, Tensor]:
-    """Return what the spikes of each rectified layer stand for, (samples, size)."""
+def _decode_layers(
+    conversion: Conversion, graph: Graph, x: NDArray[np.float64]
+) -> dict[str, Tensor]:
+    """Return the decoded spikes of each rectified layer, (samples, size)."""
     shown = check_input(graph, conversion.network.input.present(x), np.int32)
-    said: dict[str, list[Tensor]] = {}
+    decoded: dict[str, list[Tensor]] = {}
     for spike_trains in batches(graph, shown):
         for layer in conversion.ann.rectified:
             neuron = conversion.network.population(layer.name).neuron
             assert isinstance(neuron, FloatNeuron)
             share = neuron.decode(spike_trains[layer.name].double())
-            scale = torch.tensor(layer.per_neuron(conversion.scales[layer.name]))
-            said.setdefault(layer.name, []).append(share * scale)
-    return {name: torch.cat(parts) for name, parts in said.items()}
+            scale = torch.tensor(layer.spread_per_neuron(conversion.scales[layer.name]))
+            decoded.setdefault(layer.name, []).append(share * scale)
+    return {name: torch.cat(batches_of_layer) for name, batches_of_layer in decoded.items()}
 
 
 def _finish(ann: Ann, done: int, values: dict[str, Tensor]) -> Tensor:
-    """Return the answers if the layers from `done` on are those of the model."""
+    """Return the answers with the model's own layers from `done` on."""
     for layer in ann.layers[done:]:
         z = torch.tensor(layer.bias)
         for term in layer.terms:
@@ -119,14 +120,14 @@ def _finish(ann: Ann, done: int, values: dict[str, Tensor]) -> Tensor:
 
 
 def _compare(
-    layer: Layer, wanted: Tensor, said: Tensor, scale: Tensor, most: float
+    layer: Layer, wanted: Tensor, decoded: Tensor, scale: Tensor, largest_share: float
 ) -> tuple[float, float, int, int]:
-    size = float(wanted.norm() * said.norm())
-    cosine = float((wanted * said).sum()) / size if size else 1.0
-    error = float((said - wanted).norm()) / (float(wanted.norm()) or 1.0)
+    size = float(wanted.norm() * decoded.norm())
+    cosine = float((wanted * decoded).sum()) / size if size else 1.0
+    error = float((decoded - wanted).norm()) / (float(wanted.norm()) or 1.0)
     channels = layer.channels
-    rows = [value.reshape(len(value), channels, -1) for value in (wanted, said, said / scale)]
-    active, speaks = rows[0].amax(dim=(0, 2)) > 0, rows[1].amax(dim=(0, 2)) > 0
-    full = rows[2] >= most * (1 - 1e-9)
+    rows = [value.reshape(len(value), channels, -1) for value in (wanted, decoded, decoded / scale)]
+    active, sends = rows[0].amax(dim=(0, 2)) > 0, rows[1].amax(dim=(0, 2)) > 0
+    full = rows[2] >= largest_share * (1 - 1e-9)
     often = full.double().mean(dim=(0, 2)) > SATURATED
-    return cosine, error, int((active & ~speaks).sum()), int((often & speaks).sum())
+    return cosine, error, int((active & ~sends).sum()), int((often & sends).sum())

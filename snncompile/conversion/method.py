@@ -1,4 +1,4 @@
-"""What every way of conversion offers, and what they share: neurons in place of rectifiers."""
+"""Interface of conversion methods, and their common base: neurons in place of rectifiers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from snncompile.neurons.window_readout import WindowReadout
 
 @dataclass(frozen=True)
 class Plan:
-    """How long a sample takes."""
+    """Duration of a sample."""
 
     shown: int
     """Time steps in which the input is shown, and in which the readout counts."""
@@ -25,9 +25,9 @@ class Plan:
 
 
 class Method(ABC):
-    """A neuron that stands for a rectifier, and when layers listen and speak.
+    """A neuron in place of a rectifier, and when layers receive and send.
 
-    The networks it gets are normalized: an activation of 1 is the largest a neuron can send.
+    Its networks are normalized: an activation of 1 is the largest that a neuron can send.
     """
 
     name: ClassVar[str]
@@ -35,22 +35,22 @@ class Method(ABC):
     codings: ClassVar[tuple[Kind, ...]] = ("constant", "rate", "poisson")
     """Input codings that it can read; the first is the default."""
     scales: Scales = LEAST
-    """What suits it where the user says nothing."""
+    """Default scales of the method."""
 
     @abstractmethod
     def plan(self, ann: Ann, steps: int) -> Plan:
-        """Return how long a sample takes if every layer has a window of `steps`."""
+        """Return the duration of a sample if every layer has a window of `steps`."""
 
     @abstractmethod
-    def populations(self, ann: Ann, steps: int) -> tuple[Population, ...]:
-        """Return a population per layer, the last one a readout, and relays where it needs any.
+    def build_populations(self, ann: Ann, steps: int) -> tuple[Population, ...]:
+        """Return a population per layer, the last one a readout, and relays where needed.
 
         Args:
             ann: normalized.
             steps: of a layer's window.
         """
 
-    def projections(self, ann: Ann, steps: int) -> tuple[Projection, ...]:
+    def build_projections(self, ann: Ann, steps: int) -> tuple[Projection, ...]:
         """Return the projections; by default every spike counts in the same own step."""
         return tuple(
             Projection(term.source, layer.name, term.synapses)
@@ -58,19 +58,19 @@ class Method(ABC):
             for term in layer.terms
         )
 
-    def levels(self, steps: int) -> int:
-        """Return how many values above 0 a neuron can send in a window of `steps`."""
+    def count_levels(self, steps: int) -> int:
+        """Return the number of values above 0 that a neuron can send in a window of `steps`."""
         return steps
 
-    def input_factor(self, coding: Kind, steps: int) -> float:
-        """Return what the weights of the input are multiplied by."""
+    def find_input_factor(self, coding: Kind, steps: int) -> float:
+        """Return the factor of the input's weights."""
         return 1.0
 
 
 class Direct(Method):
     """Every layer integrates and fires in the same own steps: one window for all.
 
-    Subclasses say the neuron; the readout may leave out the first steps, in which the rates of deep
+    Subclasses define the neuron; the readout may ignore the first steps, in which the rates of deep
     layers have not settled.
     """
 
@@ -78,19 +78,21 @@ class Direct(Method):
     calibrate_bias: bool = False
 
     @abstractmethod
-    def neuron(self, layer: Layer) -> FloatNeuron:
+    def make_neuron(self, layer: Layer) -> FloatNeuron:
         """Return the neuron of a rectified layer; one unit of potential is one spike."""
 
     def plan(self, ann: Ann, steps: int) -> Plan:
         """Return a window of `steps` for all."""
         return Plan(steps, steps)
 
-    def populations(self, ann: Ann, steps: int) -> tuple[Population, ...]:
+    def build_populations(self, ann: Ann, steps: int) -> tuple[Population, ...]:
         """Return a population per layer."""
         if not 0 <= self.readout_delay < steps:
             raise ValueError(f"readout_delay {self.readout_delay} must be below {steps} steps")
         *rectified, last = ann.layers
-        made = [Population(layer.name, layer.shape, self.neuron(layer)) for layer in rectified]
+        rectified_populations = [
+            Population(layer.name, layer.shape, self.make_neuron(layer)) for layer in rectified
+        ]
         window, start = steps - self.readout_delay, self.readout_delay
         readout = WindowReadout(window, start, 0.0, last.bias)  # type: ignore[arg-type]
-        return (*made, Population(last.name, last.shape, readout))
+        return (*rectified_populations, Population(last.name, last.shape, readout))

@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from snncompile.errors import InputError
 
 MOMENTUM = 0.1
-"""Of the running maximum, as in the authors' code."""
+"""Momentum of the running maximum, as in the authors' code."""
 SHARE = 0.98
 """Threshold at the start over the running maximum: sigmoid(4), as in the authors' code."""
 
 
 class RateNorm(nn.Module):
-    """A rectifier whose output is a firing rate: in place of a ReLU.
+    """A rectifier whose output is a firing rate, in place of a ReLU.
 
         largest = 0.9 * largest + 0.1 * max(z)          # in training mode, until it is frozen
         r = clip(z / (sigmoid(p) * largest), 0, 1)
@@ -47,7 +47,7 @@ class RateNorm(nn.Module):
         self.register_buffer("seen", torch.tensor(False))
         self.frozen = False
 
-    def threshold(self) -> float:
+    def find_threshold(self) -> float:
         """Return the activation that becomes a rate of 1."""
         return float(torch.sigmoid(self.p.detach()) * self.largest)
 
@@ -68,9 +68,9 @@ def with_rate_norm(model: nn.Module) -> nn.Module:
     Raises:
         InputError: the model holds no `nn.ReLU`.
     """
-    made = copy.deepcopy(model)
+    copied = copy.deepcopy(model)
     count = 0
-    for parent in made.modules():
+    for parent in copied.modules():
         for name, child in parent.named_children():
             if isinstance(child, nn.ReLU):
                 setattr(parent, name, RateNorm())
@@ -79,7 +79,7 @@ def with_rate_norm(model: nn.Module) -> nn.Module:
         raise InputError(
             f"{type(model).__name__} holds no nn.ReLU to replace; write functional.relu as a layer"
         )
-    return made
+    return copied
 
 
 def fit_thresholds(
@@ -101,10 +101,10 @@ def fit_thresholds(
 
     Args:
         model: with `RateNorm` layers, trained; changed in place and left in eval mode.
-        x: what it sees, shape (samples, *shape); labels are not needed.
-        epochs: passes over x.
+        x: its input, shape (samples, *shape); labels are not needed.
+        epochs: number of passes over x.
         batch: samples of a step.
-        rate: of learning.
+        rate: learning rate.
         speed: weight of the second term; too much of it costs accuracy.
         seed: of the order of the samples.
 
@@ -125,39 +125,42 @@ def fit_thresholds(
     optimizer = torch.optim.SGD(thresholds, lr=rate, momentum=0.9, weight_decay=1e-4)
     slowness: list[Tensor] = []
     hooks = [
-        layer.register_forward_hook(lambda *a: slowness.append(_slow(a[2]))) for layer in layers
+        layer.register_forward_hook(lambda *a: slowness.append(_measure_slowness(a[2])))
+        for layer in layers
     ]
     losses = []
     for epoch in range(epochs):
-        found = []
-        for part in _batches(torch.tensor(np.asarray(x), dtype=_dtype(model)), batch, seed + epoch):
+        batch_losses = []
+        for samples in _shuffle_batches(
+            torch.tensor(np.asarray(x), dtype=_find_dtype(model)), batch, seed + epoch
+        ):
             with torch.no_grad():
-                wanted = teacher(part).flatten(1)
+                wanted = teacher(samples).flatten(1)
             slowness.clear()
-            got = model(part).flatten(1)
+            got = model(samples).flatten(1)
             kept = 1 - nn.functional.cosine_similarity(wanted, got).mean()
             loss = kept + speed * torch.stack(slowness).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            found.append(float(loss.detach()))
-        losses.append(sum(found) / len(found))
+            batch_losses.append(float(loss.detach()))
+        losses.append(sum(batch_losses) / len(batch_losses))
     for hook in hooks:
         hook.remove()
     return losses
 
 
-def _slow(r: Tensor) -> Tensor:
-    """Return how slowly rates show: the mean over samples of |r|_1 / |r|_2^2, 1 at the fastest."""
+def _measure_slowness(r: Tensor) -> Tensor:
+    """Return the slowness of rates: mean over samples of |r|_1 / |r|_2^2, 1 at the fastest."""
     flat = r.flatten(1)
     return (flat.sum(dim=1) / flat.square().sum(dim=1).clamp(min=1e-6)).mean()
 
 
-def _batches(x: Tensor, batch: int, seed: int) -> Iterator[Tensor]:
+def _shuffle_batches(x: Tensor, batch: int, seed: int) -> Iterator[Tensor]:
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     for start in range(0, len(x), batch):
         yield x[order[start : start + batch]]
 
 
-def _dtype(model: nn.Module) -> torch.dtype:
+def _find_dtype(model: nn.Module) -> torch.dtype:
     return next(model.parameters()).dtype

@@ -1,4 +1,4 @@
-"""What an activation of 1 is to stand for in each layer: the balance of its threshold."""
+"""Activation of the largest output in each layer: the balance of its threshold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Scales(ABC):
     """Chooses, per layer, the activation above which a neuron is saturated."""
 
     @abstractmethod
-    def of(self, layer: Layer, activation: Tensor, levels: int) -> Floats:
+    def choose(self, layer: Layer, activation: Tensor, levels: int) -> Floats:
         """Return one scale per channel, or one for all; positive.
 
         Args:
@@ -29,19 +29,22 @@ class Scales(ABC):
             levels: values above 0 that a neuron can send; see `Method.levels`.
         """
 
-    def all(self, ann: Ann, activations: dict[str, Tensor], levels: int) -> dict[str, Floats]:
+    def choose_all(
+        self, ann: Ann, activations: dict[str, Tensor], levels: int
+    ) -> dict[str, Floats]:
         """Return the scale of every rectified layer."""
         return {
-            layer.name: self.of(layer, activations[layer.name], levels) for layer in ann.rectified
+            layer.name: self.choose(layer, activations[layer.name], levels)
+            for layer in ann.rectified
         }
 
 
 @dataclass(frozen=True)
 class Percentile(Scales):
-    """The activation that `percent` of all values stay below; 100 is the largest.
+    """The activation that `percent` of all values stay below; 100: the largest.
 
-    Sengupta et al. 2019 take the largest; outliers then make all others slow. A channel that is
-    silent on the calibration samples takes what all channels together would.
+    Sengupta et al. 2019 take the largest; outliers then slow all others. A channel that is
+    silent on the calibration samples takes the scale of all channels together.
     """
 
     percent: float = 99.9
@@ -54,67 +57,73 @@ class Percentile(Scales):
         if self.per not in ("channel", "layer"):
             raise ValueError(f"per must be channel or layer, got {self.per!r}")
 
-    def of(self, layer: Layer, activation: Tensor, levels: int) -> Floats:
-        """Return the percentiles; what the model itself caps is no larger than that."""
-        whole = self._percentile(activation.reshape(1, -1))
+    def choose(self, layer: Layer, activation: Tensor, levels: int) -> Floats:
+        """Return the percentiles, at most the model's own cap."""
+        whole = self._find_percentile(activation.reshape(1, -1))
         if self.per == "channel":
-            found = self._percentile(_by_channel(layer, activation))
-            found = torch.where(found > 0, found, whole)
+            values = self._find_percentile(_split_channels(layer, activation))
+            values = torch.where(values > 0, values, whole)
         else:
-            found = whole
+            values = whole
         if isfinite(layer.cap):
-            found = found.clamp(max=layer.cap)
+            values = values.clamp(max=layer.cap)
         silent = float(activation.max()) or 1.0
-        scales: Floats = torch.where(found > 0, found, silent).double().numpy()
+        scales: Floats = torch.where(values > 0, values, silent).double().numpy()
         return scales
 
-    def _percentile(self, values: Tensor) -> Tensor:
+    def _find_percentile(self, values: Tensor) -> Tensor:
         above = round(values.shape[1] * (1 - self.percent / 100))
         return values.topk(above + 1, dim=1).values[:, -1]
 
 
 @dataclass(frozen=True)
 class LeastError(Scales):
-    """The scale with the least mean squared error of what can be sent, per channel.
+    """The scale with the least mean squared error of the possible outputs, per channel.
 
         sent = round(levels * min(activation / scale, 1)) * scale / levels
 
-    A small scale cuts off large activations, a large one rounds coarsely; with few time steps more
-    is worth cutting off. After Li et al. 2021, there for neurons that round down.
+    A small scale cuts off large activations, a large one rounds coarsely; few time steps favour a
+    smaller scale. After Li et al. 2021, there for neurons that round down.
     """
 
-    def of(self, layer: Layer, activation: Tensor, levels: int) -> Floats:
-        """Return the best of SHARES of the largest activation; see `Percentile` for silent ones."""
-        parts = [activation[i : i + PART] for i in range(0, len(activation), PART)]
-        most = torch.stack([_by_channel(layer, part).amax(dim=1) for part in parts]).amax(dim=0)
-        most = torch.where(most > 0, most, float(most.max()) or 1.0)
-        counts = sum(_histogram(_by_channel(layer, part) / most[:, None]) for part in parts)
+    def choose(self, layer: Layer, activation: Tensor, levels: int) -> Floats:
+        """Return the best of SHARES of the largest activation; silent ones as in `Percentile`."""
+        batches = [
+            activation[i : i + SAMPLES_AT_ONCE] for i in range(0, len(activation), SAMPLES_AT_ONCE)
+        ]
+        largest = torch.stack(
+            [_split_channels(layer, samples).amax(dim=1) for samples in batches]
+        ).amax(dim=0)
+        largest = torch.where(largest > 0, largest, float(largest.max()) or 1.0)
+        counts = sum(
+            _count_bins(_split_channels(layer, samples) / largest[:, None]) for samples in batches
+        )
         middle = (torch.arange(BINS, dtype=torch.float64) + 0.5) / BINS
         errors = []
         for share in SHARES:
             sent = (levels * middle / share).round().clamp(max=levels) * share / levels
             errors.append((counts * (sent - middle).square()).sum(dim=1))
         best = torch.tensor(SHARES)[torch.stack(errors).argmin(dim=0)]
-        scales: Floats = (best * most.double()).clamp(max=layer.cap).numpy()
+        scales: Floats = (best * largest.double()).clamp(max=layer.cap).numpy()
         return scales
 
 
 LEAST = LeastError()
-"""What methods take where the user says nothing."""
+"""Default scales of the methods."""
 BINS = 2048
-"""Of a channel's histogram of activations, from 0 to its largest."""
+"""Bins of a channel's histogram of activations, from 0 to its largest."""
 SHARES = tuple(i / 100 for i in range(100, 9, -1))
-"""Of the largest activation, tried as scales."""
-PART = 32
+"""Shares of the largest activation, tried as scales."""
+SAMPLES_AT_ONCE = 32
 """Samples counted at a time."""
 
 
-def _by_channel(layer: Layer, activation: Tensor) -> Tensor:
+def _split_channels(layer: Layer, activation: Tensor) -> Tensor:
     return activation.transpose(0, 1).reshape(layer.channels, -1)
 
 
-def _histogram(shares: Tensor) -> Tensor:
-    """Return how many values of each channel are in each bin, 0 left out: (channels, BINS)."""
+def _count_bins(shares: Tensor) -> Tensor:
+    """Return the number of values above 0 per channel and bin, (channels, BINS)."""
     channels = len(shares)
     bins = (shares * BINS).long().clamp(max=BINS - 1) + torch.arange(channels)[:, None] * BINS
     return bins[shares > 0].bincount(minlength=channels * BINS).reshape(channels, BINS).double()
@@ -122,9 +131,9 @@ def _histogram(shares: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Capped(Scales):
-    """What the model itself caps its activations at, as rate-norm layers do."""
+    """The model's own caps of its activations, as of rate-norm layers."""
 
-    def of(self, layer: Layer, activation: Tensor, levels: int) -> Floats:
+    def choose(self, layer: Layer, activation: Tensor, levels: int) -> Floats:
         """Return the cap."""
         if not isfinite(layer.cap):
             raise ValueError(f"{layer.name}: its rectifier has no cap")

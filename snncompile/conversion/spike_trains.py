@@ -12,60 +12,68 @@ from numpy.typing import NDArray
 
 from snncompile.arrays import Floats
 from snncompile.conversion.ann import Layer
-from snncompile.conversion.layerwise import arriving, drives, needed, sent, shown
+from snncompile.conversion.layerwise import (
+    bind_drives,
+    keep_needed,
+    run_population,
+    show,
+    walk_drives,
+)
 from snncompile.conversion.scales import Per, Percentile
 from snncompile.ir.graph import Network
 
 SAMPLES = 32
-"""Most calibration samples whose spikes are looked at."""
+"""Most calibration samples whose spikes are measured."""
 INPUTS = 2**25
-"""Inputs of a layer that are looked at: samples times time steps times neurons."""
+"""Most inputs of a layer that are measured: samples times time steps times neurons."""
 
 
 @dataclass(frozen=True)
 class SpikeTrains(Percentile):
-    """The percentile of what the spikes before bring in one time step, layer after layer.
+    """The percentile of the inputs by spikes in one time step, layer after layer.
 
-    The paper's threshold is the largest input of any time step, one per layer. Spikes come together
-    by chance, so that is more than the largest activation, and rates are lower.
+    The paper's threshold is the largest input of any time step, one per layer. Spikes coincide by
+    chance, so it exceeds the largest activation, and rates are lower.
     """
 
     percent: float = 100.0
     per: Per = "layer"
 
-    def measured(
+    def measure(
         self,
         build: Callable[[dict[str, Floats]], Network],
         layers: tuple[Layer, ...],
         scales: dict[str, Floats],
         x: NDArray[np.float64],
     ) -> dict[str, Floats]:
-        """Return the scales with which that input is one threshold, or the model's own cap.
+        """Return the scales that make this input one threshold, at most the model's own cap.
 
         Args:
-            build: returns the network for such scales; its layers share one window (`Direct`).
-            layers: the rectified ones, in order.
-            scales: to start from.
+            build: returns the network for scales; its layers share one window (`Direct`).
+            layers: the rectified layers, in order.
+            scales: at the start.
             x: calibration samples.
         """
         network = build(scales)
-        spike_trains = shown(network, x[: _samples(network)])
+        spike_trains = show(network, x[: _count_samples(network)])
         for i, layer in enumerate(layers):
-            population, into = network.population(layer.name), drives(network, layer.name)
-            bias = torch.tensor(layer.bias / layer.per_neuron(scales[layer.name]))
-            arrived = torch.cat([part + bias for part in arriving(population, into, spike_trains)])
+            population, into = network.population(layer.name), bind_drives(network, layer.name)
+            bias = torch.tensor(layer.bias / layer.spread_per_neuron(scales[layer.name]))
+            arrived = torch.cat(
+                [drive + bias for drive in walk_drives(population, into, spike_trains)]
+            )
             steps = arrived.clamp(min=0).reshape(-1, *layer.shape)
-            largest = self.of(replace(layer, cap=inf), steps, levels=1)  # in thresholds so far
+            largest = self.choose(replace(layer, cap=inf), steps, levels=1)  # in thresholds so far
             own = np.minimum(scales[layer.name] * largest, layer.cap)
             scales = scales | {layer.name: own}
             network = build(scales)
-            population, into = network.population(layer.name), drives(network, layer.name)
-            spike_trains[layer.name] = sent(population, into, spike_trains)
-            spike_trains = needed(spike_trains, layers[i + 1 :])
+            population, into = network.population(layer.name), bind_drives(network, layer.name)
+            spike_trains[layer.name] = run_population(population, into, spike_trains)
+            spike_trains = keep_needed(spike_trains, layers[i + 1 :])
         return scales
 
 
-def _samples(network: Network) -> int:
+def _count_samples(network: Network) -> int:
     assert network.input.coding is not None
     largest = max(p.size for p in network.populations) * network.input.coding.steps
     return max(1, min(SAMPLES, INPUTS // largest))

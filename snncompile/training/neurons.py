@@ -1,7 +1,7 @@
 """Neurons as torch modules: called once per time step, with a surrogate gradient.
 
-They compute what `snncompile.neurons` computes, in the same order, so that what was trained is what
-is compiled.
+They compute the same as `snncompile.neurons`, in the same order, so the compiled network is the
+trained one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from snncompile.errors import InputError
 
 SLOPE = 25.0
-"""Steepness of the surrogate gradient, per threshold. Zenke and Vogels (2021) found a wide range
-around it to train equally well."""
+"""Steepness of the surrogate gradient, per threshold. By Zenke and Vogels (2021) a wide range
+around it trains equally well."""
 
 
 class _Spike(torch.autograd.Function):
@@ -71,7 +71,7 @@ class _Neuron(nn.Module):
         self.reset()
 
     def reset(self) -> None:
-        """Forget current and potential: a new sample begins."""
+        """Clear current and potential: a new sample begins."""
         self.u: Tensor | None = None
         self.v: Tensor | None = None
 
@@ -123,7 +123,7 @@ class Lif(_Neuron):
 
 
 class IntegrateFire(Lif):
-    """Integrate-and-fire neurons: `Lif` that loses nothing."""
+    """Integrate-and-fire neurons: `Lif` without decays."""
 
     def __init__(self, *, threshold: float = 1.0, reset: Literal["soft", "hard"] = "soft") -> None:
         super().__init__(threshold=threshold, reset=reset)
@@ -139,7 +139,7 @@ class Readout(_Neuron):
 
 
 def unroll(module: nn.Module, x: Tensor) -> Tensor:
-    """Return what a module does in each time step, from fresh states on.
+    """Return the output of a module in each time step, from fresh states on.
 
     Args:
         module: called once per time step with (samples, *shape).
@@ -148,4 +148,4 @@ def unroll(module: nn.Module, x: Tensor) -> Tensor:
     for inner in module.modules():
         if isinstance(inner, _Neuron):
             inner.reset()
-    return torch.stack([module(one) for one in x.unbind(1)], dim=1)
+    return torch.stack([module(step) for step in x.unbind(1)], dim=1)

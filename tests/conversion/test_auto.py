@@ -65,10 +65,10 @@ def test_thresholds_of_rate_norm_layers_are_imported():
 
 def test_stage_two_lowers_thresholds_and_keeps_weights():
     model, x = rate_norm_model()
-    before = [module.threshold() for module in model if isinstance(module, RateNorm)]
+    before = [module.find_threshold() for module in model if isinstance(module, RateNorm)]
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     losses = fit_thresholds(model, x, epochs=8, rate=1.0, speed=0.5)
-    after = [module.threshold() for module in model if isinstance(module, RateNorm)]
+    after = [module.find_threshold() for module in model if isinstance(module, RateNorm)]
     assert losses[-1] < losses[0]
     assert all(new < 0.9 * old for new, old in zip(after, before, strict=True))
     changed = [name for name, value in model.state_dict().items() if (value != weights[name]).any()]
@@ -79,7 +79,7 @@ def test_rate_norm_by_hand():
     layer = RateNorm(0.5).train()
     assert layer(torch.tensor([-1.0, 1.0, 4.0])).tolist() == [0.0, 0.5, 1.0]
     layer(torch.tensor([8.0]))
-    assert layer.threshold() == pytest.approx(0.5 * (0.9 * 4 + 0.1 * 8))
+    assert layer.find_threshold() == pytest.approx(0.5 * (0.9 * 4 + 0.1 * 8))
     with pytest.raises(InputError, match=r"Linear holds no nn\.ReLU to replace"):
         with_rate_norm(nn.Linear(2, 2))
     with pytest.raises(InputError, match="Linear has no RateNorm layer; see with_rate_norm"):
@@ -241,7 +241,7 @@ def able(method: str) -> list[str]:
     """Return the chips on which the chain compiles."""
     model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
     network, found = snncompile.from_ann(model, np.eye(6), method, 8), []
-    for chip in chips.names():
+    for chip in chips.list_names():
         try:
             snncompile.compile(network, chip=chip)
             found.append(chip)

@@ -31,14 +31,14 @@ def error(activation: torch.Tensor, scale: float, levels: int) -> float:
 @pytest.mark.parametrize("levels", [1, 4, 15, 128])
 def test_no_other_scale_has_less_error(levels):
     a = column(np.random.default_rng(levels).exponential(size=4000))
-    (scale,) = LeastError().of(layer(), a, levels)
+    (scale,) = LeastError().choose(layer(), a, levels)
     others = [error(a, float(a.max()) * share, levels) for share in np.linspace(0.1, 1, 181)]
     assert error(a, scale, levels) <= 1.02 * min(others)  # twice as many; it counts in bins
 
 
 def test_few_levels_cut_off_more():
     a = column(np.random.default_rng(0).exponential(size=4000))
-    scales = [float(LeastError().of(layer(), a, levels)[0]) for levels in (2, 8, 32, 1000)]
+    scales = [float(LeastError().choose(layer(), a, levels)[0]) for levels in (2, 8, 32, 1000)]
     assert scales == sorted(scales)
     assert scales[0] < 0.5 * float(a.max())
     assert scales[-1] > 0.95 * float(a.max())
@@ -48,11 +48,11 @@ def test_each_channel_has_its_own_and_silent_ones_that_of_all():
     a = torch.zeros(100, 3, 1)
     a[:, 0] = torch.linspace(0, 1, 100)[:, None]
     a[:, 1] = 8 * a[:, 0]
-    first, second, silent = LeastError().of(layer(3), a, 10)
+    first, second, silent = LeastError().choose(layer(3), a, 10)
     assert second == pytest.approx(8 * first, rel=1e-6)
     assert silent == pytest.approx(8)
-    assert (LeastError().of(layer(3), torch.zeros(5, 3, 1), 10) == 1).all()
-    assert (LeastError().of(layer(3, cap=0.5), a, 10) <= 0.5).all()
+    assert (LeastError().choose(layer(3), torch.zeros(5, 3, 1), 10) == 1).all()
+    assert (LeastError().choose(layer(3, cap=0.5), a, 10) <= 0.5).all()
 
 
 def test_method_says_how_many_levels_there_are():
@@ -60,10 +60,10 @@ def test_method_says_how_many_levels_there_are():
     ann = capture(made, x)
     for method, steps, levels in [("signed", 12, 12), ("bistable_phase", 4, 15)]:
         found = convert(made, x, method, steps).scales
-        wanted = LeastError().all(ann, ann.activations(x), levels)
+        wanted = LeastError().all(ann, ann.compute_activations(x), levels)
         assert all((found[name] == wanted[name]).all() for name in wanted)
 
 
 def test_percentiles_do_not_depend_on_levels():
     a = column(np.arange(1000.0))
-    assert Percentile(90).of(layer(), a, 4) == Percentile(90).of(layer(), a, 400) == 899
+    assert Percentile(90).choose(layer(), a, 4) == Percentile(90).choose(layer(), a, 400) == 899

@@ -40,7 +40,7 @@ class Assumptions:
     dt: float = 1e-4
     """Seconds of one time step."""
     reset: str = "hard"
-    """Effect of a spike on the potential; see `snncompile.neurons.cuba_lif.Reset`."""
+    """Effect of a spike on the potential; see `snncompile.neurons.resets.Reset`."""
     comparison: str = ">"
     """A neuron fires when v > threshold, or when v >= threshold."""
     if_r: str = "auto"
