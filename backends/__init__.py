@@ -1,4 +1,4 @@
-"""One folder per target that a Program is run on, priced for or written as.
+"""Targets to run, price or write a Program for, one folder each.
 
 In: a Program. Out: spikes, estimates or files.
 """

@@ -130,7 +130,7 @@ def main() -> None:
         spikes = np.concatenate(list(measured.values()))
         images = "images of ../shared/data" if SHARED.exists() else "random images"
         print(f"{network.title}, {images}: {spikes.mean():.3f} spikes per neuron and time step")
-        groups = _groups(network, chips.load(chip), measured)
+        groups = _groups(network, chips.load_chip(chip), measured)
         for group in groups:
             _rows(table, group, groups[0])
         found.append(_verdict(groups))

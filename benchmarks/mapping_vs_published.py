@@ -68,7 +68,7 @@ def nxtf_rows() -> list[Row]:
 
 def nxtf_row(network: IntegerNetwork, encoding: str, cores: str, words: str) -> Row:
     """Return one row under Intel's rules."""
-    layers = partition_nxtf(network, chips.load("loihi1"), encoding)
+    layers = partition_nxtf(network, chips.load_chip("loihi1"), encoding)
     counts = [len(cut.cores) for cut in layers]
     ours = f"{sum(counts)} = {'/'.join(map(str, counts))}"
     our_words = " / ".join(f"{cut.words:,}" for cut in layers[1:])
@@ -90,7 +90,7 @@ def free_rows() -> list[Row]:
 
 def free_row(network: IntegerNetwork, chip_name: str, published: str) -> Row:
     """Return one row of our own choice; words are those of all cores."""
-    chip = chips.load(chip_name)
+    chip = chips.load_chip(chip_name)
     mapping = Partition()(Design(network, chip)).mapping
     least = lower_bound(network, chip, mapping)
     used = sum(found.used["synapse_words"] for found in usage(network, chip, mapping))

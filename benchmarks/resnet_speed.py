@@ -20,7 +20,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "helpers"))
 from resnet import resnet20
 
-from snncompile.hwmodels import chips as load
+from snncompile.hwmodels import chips
 from snncompile.ir.design import Design
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.signed_integrate_fire import SignedIntegrateFire
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=32)
     parser.add_argument("--neuron", choices=NEURONS, default="signed")
     options = parser.parse_args()
-    chip = load.load("loihi2")
+    chip = chips.load_chip("loihi2")
     start = time.perf_counter()
     design = Retime()(Design(resnet20(neuron=NEURONS[options.neuron]), chip))
     network = Quantize(steps=options.steps)(design).network

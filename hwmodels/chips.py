@@ -1,6 +1,6 @@
 """Find a chip by name or read it from a user's YAML file.
 
-A mistake in the file is answered with the file, the line, the field and the reason, in one line.
+The message about a mistake has the file, the line, the field and the reason, in one line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Field = tuple[str, ...]
-"""Where a field stands in a chip file: keys and, in lists, positions."""
+"""Path of a field in a chip file: keys and, in lists, positions."""
 
 MAX_BYTES = 1 << 20
 """A chip file has some kilobytes; more is a mistake."""
@@ -42,15 +42,15 @@ _REASONS = {
 
 
 class ChipError(Exception):
-    """There is no such chip, or its file is not right. The message is one line."""
+    """There is no such chip, or its file is malformed. The message is one line."""
 
 
-def names() -> tuple[str, ...]:
+def list_names() -> tuple[str, ...]:
     """Return the names of the shipped chips, sorted."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 
 
-def load(name_or_path: str | Path) -> Chip:
+def load_chip(name_or_path: str | Path) -> Chip:
     """Return a shipped chip by its name, or the chip described by a YAML file.
 
     A path ends in .yaml or .yml, or has a folder in it (`./mychip`). After either, `:board` names
@@ -59,25 +59,25 @@ def load(name_or_path: str | Path) -> Chip:
     Raises:
         ChipError: no such chip, file or board, or the file is not a complete chip.
     """
-    found = _BOARD.fullmatch(name_or_path) if isinstance(name_or_path, str) else None
-    if found:
-        return _on_board(load(found["chip"]), found["board"])
+    match = _BOARD.fullmatch(name_or_path) if isinstance(name_or_path, str) else None
+    if match:
+        return _select_board(load_chip(match["chip"]), match["board"])
     if _is_path(name_or_path):
-        return _read(Path(name_or_path))
-    if name_or_path not in names():
+        return _read_chip(Path(name_or_path))
+    if name_or_path not in list_names():
         raise ChipError(
-            f"no chip called {str(name_or_path)!r}; known: {', '.join(names())};"
+            f"no chip called {str(name_or_path)!r}; known: {', '.join(list_names())};"
             " or give the path of a YAML file"
         )
-    return _shipped(name_or_path)
+    return _load_shipped(name_or_path)
 
 
 @cache
-def _shipped(name: str) -> Chip:
-    return _read(_FOLDER / f"{name}.yaml")
+def _load_shipped(name: str) -> Chip:
+    return _read_chip(_FOLDER / f"{name}.yaml")
 
 
-def _on_board(chip: Chip, board: str) -> Chip:
+def _select_board(chip: Chip, board: str) -> Chip:
     if board not in chip.boards:
         known = ", ".join(chip.boards) or "no boards"
         raise ChipError(f"{chip.name} has no board called {board!r}; known: {known}")
@@ -91,43 +91,43 @@ def _is_path(name_or_path: str | Path) -> bool:
     return name_or_path.endswith((".yaml", ".yml")) or any(s in name_or_path for s in separators)
 
 
-def _read(path: Path) -> Chip:
-    text = _text(path)
+def _read_chip(path: Path) -> Chip:
+    text = _read_text(path)
     try:
-        data, lines = _parse(path, text)
+        content, lines = _parse(path, text)
     except (yaml.YAMLError, ValueError) as error:
-        raise ChipError(_one_line(f"{path}{_yaml_reason(error, text)}")) from error
-    if not isinstance(data, dict):
+        raise ChipError(_shorten(f"{path}{_explain_yaml(error, text)}")) from error
+    if not isinstance(content, dict):
         raise ChipError(f"{path} is not a chip file: it must be a mapping that starts with `name:`")
-    if sanafe.TOP in data:
-        data = _from_sanafe(path, data)
+    if sanafe.TOP in content:
+        content = _translate_sanafe(path, content)
     try:
-        return Chip.model_validate(data)
+        return Chip.model_validate(content)
     except ValidationError as error:
-        raise ChipError(_one_line(f"{path}{_schema_reason(error, lines)}")) from error
+        raise ChipError(_shorten(f"{path}{_explain_schema(error, lines)}")) from error
 
 
-def _from_sanafe(path: Path, data: dict[str, Any]) -> dict[str, Any]:
-    formats = load("loihi1").formats.model_dump(mode="json")
+def _translate_sanafe(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    formats = load_chip("loihi1").formats.model_dump(mode="json")
     for number in formats.values():
         if isinstance(number, dict):
             known = number["evidence"] not in WITHOUT_VALUE
             number |= {"source": "loihi1"} | ({"evidence": "assumed"} if known else {})
     try:
-        return sanafe.chip_data(data, formats | {"weight_exponent_source": "loihi1"})
+        return sanafe.make_chip_fields(content, formats | {"weight_exponent_source": "loihi1"})
     except sanafe.ArchitectureError as error:
-        raise ChipError(_one_line(f"{path} (SANA-FE): {error}")) from None
+        raise ChipError(_shorten(f"{path} (SANA-FE): {error}")) from None
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         if not path.is_file():
             raise ChipError(f"no file {path}")
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise ChipError(f"{path} is larger than 1 MiB; a chip file has some kilobytes")
-        return data.decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ChipError(f"{path} is not a text file in UTF-8") from error
     except OSError as error:
@@ -138,19 +138,19 @@ def _parse(path: Path, text: str) -> tuple[Any, dict[Field, int]]:
     """Return the content and the line of every field."""
     _check_events(path, text)
     lines: dict[Field, int] = {}
-    for location, line in _fields(yaml.compose(text, Loader=yaml.SafeLoader), ()):
+    for location, line in _walk_fields(yaml.compose(text, Loader=yaml.SafeLoader), ()):
         if location in lines:
             where = f"{path} line {line}: {'.'.join(location)}"
-            raise ChipError(_one_line(f"{where}: is already given in line {lines[location]}"))
+            raise ChipError(_shorten(f"{where}: is already given in line {lines[location]}"))
         lines[location] = line
     return yaml.safe_load(text), lines
 
 
 def _check_events(path: Path, text: str) -> None:
-    """Refuse YAML no chip needs: aliases and depth, which blow up, and tags, which can crash."""
+    """Refuse YAML that no chip needs: aliases and depth (they blow up), tags (they can crash)."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        where = f"{path} line {_line_of(event)}"
+        where = f"{path} line {_get_line(event)}"
         if getattr(event, "anchor", None):
             raise ChipError(f"{where}: anchors (&) and aliases (*) are not allowed")
         if getattr(event, "tag", None):
@@ -161,25 +161,25 @@ def _check_events(path: Path, text: str) -> None:
             raise ChipError(f"{where}: nested more than {MAX_DEPTH} deep")
 
 
-def _fields(node: yaml.Node | None, location: Field) -> Iterator[tuple[Field, int]]:
+def _walk_fields(node: yaml.Node | None, location: Field) -> Iterator[tuple[Field, int]]:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             inner = (*location, str(key.value))
-            yield inner, _line_of(key)
-            yield from _fields(value, inner)
+            yield inner, _get_line(key)
+            yield from _walk_fields(value, inner)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             inner = (*location, str(index))
-            yield inner, _line_of(value)
-            yield from _fields(value, inner)
+            yield inner, _get_line(value)
+            yield from _walk_fields(value, inner)
 
 
-def _line_of(part: Any) -> int:
+def _get_line(event: Any) -> int:
     """Return the line of a YAML node or event, counted from 1."""
-    return int(part.start_mark.line) + 1
+    return int(event.start_mark.line) + 1
 
 
-def _yaml_reason(error: Exception, text: str) -> str:
+def _explain_yaml(error: Exception, text: str) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f" line {error.problem_mark.line + 1}: {error.problem or error.context}"
     if isinstance(error, yaml.reader.ReaderError):
@@ -187,25 +187,25 @@ def _yaml_reason(error: Exception, text: str) -> str:
     return f": {error}"
 
 
-def _schema_reason(error: ValidationError, lines: dict[Field, int]) -> str:
+def _explain_schema(error: ValidationError, lines: dict[Field, int]) -> str:
     problems = error.errors(include_url=False)
     inside = problems[0].get("ctx", {}).get("location", ())
-    location = tuple(str(part) for part in (*problems[0]["loc"], *inside) if part != "[key]")
-    line = _line(location, lines)
+    location = tuple(str(key) for key in (*problems[0]["loc"], *inside) if key != "[key]")
+    line = _find_line(location, lines)
     where = f" line {line}" if line else ""
     field = f" {'.'.join(location)}:" if location else ""
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{where}:{field} {_why(problems[0])}{more}"
+    return f"{where}:{field} {_explain(problems[0])}{more}"
 
 
-def _line(location: Field, lines: dict[Field, int]) -> int | None:
-    """Return the line of a field; of the innermost field around it if it is not in the file."""
+def _find_line(location: Field, lines: dict[Field, int]) -> int | None:
+    """Return the line of a field, or of the innermost field around it in the file."""
     while location and location not in lines:
         location = location[:-1]
     return lines.get(location)
 
 
-def _why(problem: ErrorDetails) -> str:
+def _explain(problem: ErrorDetails) -> str:
     if problem["type"] in _REASONS:
         return _REASONS[problem["type"]]
     if problem["type"] == "value_error":
@@ -216,7 +216,7 @@ def _why(problem: ErrorDetails) -> str:
     return f"{reason}, got {reprlib.repr(problem['input'])}"
 
 
-def _one_line(text: str) -> str:
-    """Return the text without line breaks, cut where a value in the file is very long."""
+def _shorten(text: str) -> str:
+    """Return the text on one line, shortened to 500 characters."""
     text = " ".join(text.split())
     return text if len(text) <= 500 else f"{text[:497]}..."

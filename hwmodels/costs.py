@@ -1,4 +1,4 @@
-"""What a chip file may say about costs: named sets of prices, each from one origin."""
+"""Costs of a chip file: named sets of prices, each from one origin."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from snncompile.hwmodels.records import (
     Share,
     Watts,
     WattsPerMegahertz,
-    problem,
+    make_problem,
 )
 
 Event = Literal[
@@ -39,24 +39,24 @@ Event = Literal[
     "host_output",
     "learning_update",
 ]
-"""What the estimator can count; see `backends/energy/events.py` for the meaning of each."""
+"""Events that the estimator counts; `backends/energy/events.py` has the meaning of each."""
 
 
 class Timed(Record):
-    """What takes time: so many nanoseconds, or cycles of a clock that the user chooses."""
+    """A duration: nanoseconds, or cycles of a clock that the user chooses."""
 
     time_ns: Nanoseconds
     cycles: Cycles | None = None
-    """The time is null then, until there is a clock; see `CostSet.at_clock`."""
+    """If given, the time is null until there is a clock; see `CostSet.at_clock`."""
 
     @model_validator(mode="after")
     def _one_time(self) -> Self:
         if self.cycles is not None and self.time_ns.value is not None:
-            raise problem(("cycles",), "the time is known; give nanoseconds or cycles")
+            raise make_problem(("cycles",), "the time is known; give nanoseconds or cycles")
         return self
 
     def at_clock(self, mhz: float) -> Self:
-        """Return this with the time that its cycles take."""
+        """Return this with a time instead of cycles, at a clock of `mhz`."""
         if self.cycles is None or self.cycles.value is None:
             return self
         value = self.cycles.value * 1e3 / mhz
@@ -65,19 +65,19 @@ class Timed(Record):
 
 
 class Price(Timed):
-    """Cost of one event. An energy or time nobody published is null and is reported as missing."""
+    """Cost of one event. An unpublished energy or time is null and reported as missing."""
 
     energy_pj: Picojoules
 
 
 class Barrier(Timed):
-    """Barrier sync of a chip with so many tiles in use; in between, the next larger entry holds."""
+    """Barrier sync of a chip with up to `tiles` tiles in use."""
 
     tiles: Annotated[int, Field(gt=0)]
 
 
 class ChipBarrier(Record):
-    """Barrier sync of a system with so many chips; in between, the next larger entry holds."""
+    """Barrier sync of a system of up to `chips` chips."""
 
     chips: Annotated[int, Field(gt=1)]
     time_ns: Nanoseconds
@@ -86,8 +86,8 @@ class ChipBarrier(Record):
 class CostSet(Record):
     """Prices from one origin. Sets are never mixed.
 
-    An event that is not listed is part of another one's price, except for what
-    `backends/energy/events.py` calls overheads: there a missing price is reported.
+    An event that is not listed is included in another one's price, except for overheads
+    (`backends/energy/events.py`), whose missing price is reported.
     """
 
     title: str
@@ -97,7 +97,7 @@ class CostSet(Record):
     step_floor_ns: Nanoseconds
     """Shortest possible time step."""
     static_w: Watts
-    """Power of one chip in use that no event accounts for."""
+    """Power of one chip in use, apart from all events."""
     clock_w_per_mhz: WattsPerMegahertz | None = None
     """Power of the clock, where the user chooses it; not in the static power."""
     barrier_chips: tuple[ChipBarrier, ...] = ()
@@ -105,7 +105,7 @@ class CostSet(Record):
     barrier_energy_pj: Picojoules | None = None
     """Energy of one barrier sync of one chip; None: not known."""
     link_buffer: Count | None = None
-    """Messages that a link or core holds at most; None: without limit."""
+    """Most messages that a link or core holds; None: without limit."""
     energy_error: Share | None = None
     """Error of the energies against measurements, as published with the set, 0..1."""
     latency_error: Share | None = None
@@ -114,7 +114,7 @@ class CostSet(Record):
     @property
     def has_cycles(self) -> bool:
         """Whether a time depends on the clock."""
-        return any(part.cycles is not None for part in (*self.prices.values(), *self.barrier))
+        return any(timed.cycles is not None for timed in (*self.prices.values(), *self.barrier))
 
     def at_clock(self, mhz: float) -> CostSet:
         """Return the set with times instead of cycles, and the clock's power as static power."""
@@ -135,8 +135,8 @@ class CostSet(Record):
     def _barrier_grows(self) -> Self:
         tiles = [entry.tiles for entry in self.barrier]
         if tiles != sorted(set(tiles)):
-            raise problem(("barrier",), f"the tiles must grow, got {tiles}")
+            raise make_problem(("barrier",), f"the tiles must grow, got {tiles}")
         chips = [entry.chips for entry in self.barrier_chips]
         if chips != sorted(set(chips)):
-            raise problem(("barrier_chips",), f"the chips must grow, got {chips}")
+            raise make_problem(("barrier_chips",), f"the chips must grow, got {chips}")
         return self

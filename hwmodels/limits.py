@@ -1,6 +1,6 @@
-"""Limits of a chip: its mesh and boards, what one core holds, and how its synapses are stored.
+"""Limits of a chip: its mesh and boards, resources of a core, storage of synapses.
 
-A kind of limit that a chip does not have is left out of its file.
+A limit that a chip does not have is left out of its file.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from snncompile.hwmodels.records import Choices, Count, Known, KnownWhole, Record, problem
+from snncompile.hwmodels.records import Choices, Count, Known, KnownWhole, Record, make_problem
 
 RowKind = Literal["sparse", "run_length", "dense1", "dense2"]
 """Ways to write a row of synapses; see `snncompile/cores/row_encoding.py`."""
@@ -22,12 +22,12 @@ class Mesh(Record):
     tile_rows: Known
     cores_per_tile: Known
     cores: Known
-    """Cores a program may use; fewer than the mesh holds where some are reserved."""
+    """Cores that a program may use; fewer than in the mesh if some are reserved."""
 
     @model_validator(mode="after")
     def _cores_exist(self) -> Self:
-        parts = (self.tile_columns, self.tile_rows, self.cores_per_tile, self.cores)
-        columns, rows, per_tile, cores = (part.whole or 0 for part in parts)
+        limits = (self.tile_columns, self.tile_rows, self.cores_per_tile, self.cores)
+        columns, rows, per_tile, cores = (limit.whole or 0 for limit in limits)
         if not 0 < cores <= columns * rows * per_tile:
             raise ValueError(f"{cores} cores do not fit {columns} x {rows} tiles of {per_tile}")
         return self
@@ -46,12 +46,12 @@ class Board(Record):
     def _chips_have_a_place(self) -> Self:
         chips, columns, rows = self.chips.whole or 0, self.columns.whole, self.rows.whole
         if columns and rows and chips > columns * rows:
-            raise problem(("chips",), f"{chips} chips do not fit {columns} x {rows} places")
+            raise make_problem(("chips",), f"{chips} chips do not fit {columns} x {rows} places")
         return self
 
 
 class CoreLimits(Record):
-    """What one core can hold; of cores of different size the largest."""
+    """Resources of one core; of the largest one if cores differ."""
 
     compartments: Count
     """Places that hold one neuron's state."""
@@ -59,9 +59,9 @@ class CoreLimits(Record):
     """Words of synaptic memory."""
     synapse_word_bits: Count
     axons_in: Count
-    """Source neurons the core can listen to."""
+    """Input axons: source neurons whose spikes the core receives."""
     axons_out: Count
-    """Entries (source neuron, destination core) the core can send to."""
+    """Output axons: entries (source neuron, destination core)."""
     compartment_profiles: Count
     """Different decays of one core."""
     threshold_profiles: Count
@@ -78,7 +78,7 @@ class AxonEntries(Record):
     population: Known
     """Serves all neurons of a source group whose rows lie side by side."""
     other_chip: KnownWhole
-    """More, where the destination is on another chip."""
+    """Additional entries if the destination is on another chip."""
 
 
 class RowMemory(Record):
@@ -87,7 +87,7 @@ class RowMemory(Record):
     kinds: Annotated[tuple[RowKind, ...], Field(min_length=1)]
     kinds_source: str
     entry_synapses: Known
-    """Synapses of one entry at most."""
+    """Most synapses of one entry."""
     entry_head_bits: KnownWhole
     index_bits_lowest: KnownWhole
     index_bits_highest: Known
@@ -96,9 +96,9 @@ class RowMemory(Record):
     delay_bits: KnownWhole
     """Bits of a synapse's own delay, where it has one."""
     spare_bits: KnownWhole
-    """A row that ends on a word, or up to so many bits before its end, takes one more."""
+    """A row that ends on a word, or at most this number of bits before its end, takes one more."""
     row_words: Known
-    """Words of one row at most."""
+    """Most words of one row."""
     formats: Known
     """Different synapse formats of one core."""
     destination_groups: Known
@@ -113,7 +113,7 @@ class Crossbar(Record):
     synapse_bits: Known
     """Bits of the magnitude at each crossing; 1: there is a synapse or there is none."""
     sign: Literal["type", "source"]
-    """Who gives a synapse its sign: the neuron's weight for the axon's type, or the source."""
+    """Origin of a synapse's sign: the neuron's weight for the axon's type, or the source."""
     axon_types: Known
     """Types an axon can have; each neuron has one weight per type."""
     type_weight_bits: Count | None = None
@@ -143,7 +143,7 @@ class KernelCores(Record):
     def _one_of_each_per_core(self) -> Self:
         kernels, neurons = len(self.kernel_words.values), len(self.neuron_words.values)
         if kernels != neurons:
-            raise problem(
+            raise make_problem(
                 ("neuron_words", "values"), f"{neurons} values, but {kernels} cores have kernels"
             )
         return self
@@ -158,7 +158,7 @@ class LayerLimits(Record):
     fan_out: Known
     """Hidden neurons that a hidden neuron can reach; inputs and outputs have full matrices."""
     input_spikes: Known
-    """Spikes of an input line, a hidden and an output neuron in one time step at most."""
+    """Most spikes of an input line, a hidden and an output neuron in one time step."""
     hidden_spikes: Known
     output_spikes: Known
 
@@ -171,7 +171,7 @@ class WeightRam(Record):
     line_bits: Known
     """Bits of a line: fan-in times weight bits, if one line is enough."""
     extension: Known
-    """Lines that one neuron can take at most; a power of two."""
+    """Most lines of one neuron; a power of two."""
 
 
 class ByteMemory(Record):
@@ -182,11 +182,11 @@ class ByteMemory(Record):
     neuron_bytes: Count
     """State and parameters of a neuron."""
     input_bytes: Count
-    """Buffer of a neuron for what arrives in later steps, one of each sign."""
+    """Buffer of a neuron for input of later steps, one of each sign."""
     buffered_steps: Count
     """Steps that the buffer of a neuron covers."""
     shared_bytes: Count
     """Memory of the chip for the synapses of all cores."""
     synapse_bytes: Count
     router_entries: Count
-    """Routes of a chip; a slice of a population that sends spikes takes one."""
+    """Routes of a chip, one per slice of a population that sends spikes."""

@@ -1,4 +1,4 @@
-"""What every part of a chip file is made of: numbers with unit, evidence and source.
+"""Numbers of a chip file with unit, evidence and source: the base of all its records.
 
 A number nobody published is `{value: null, unit: ..., evidence: unknown, source: ...}`: unknown is
 never zero.
@@ -15,35 +15,35 @@ from pydantic_core import PydanticCustomError
 Evidence = Literal[
     "primary", "quoted", "derived", "fitted", "assumed", "made up", "unknown", "no limit"
 ]
-"""How we know a number.
+"""Evidence for a number.
 
 primary: read in an original artefact (source, log, data sheet); quoted: a text that quotes the
 original; derived: computed from such numbers; fitted: chosen so that the estimate meets a measured
-result, which the source names; assumed: a stand-in, said so; made up: a chip for tests; unknown:
+result, which the source names; assumed: a declared stand-in; made up: a chip for tests; unknown:
 not public, the value is null; no limit: the chip has no such limit, the value is null too.
 """
 WITHOUT_VALUE = ("unknown", "no limit")
 
 Location = tuple[int | str, ...]
-"""Where a field stands in a record: names and, in lists, positions."""
+"""Path of a field in a record: names and, in lists, positions."""
 
 PROBLEM = "chip_problem"
-"""Type of the errors that `problem` makes."""
+"""Type of the errors of `make_problem`."""
 
 
-def problem(location: Location, reason: str) -> PydanticCustomError:
-    """Return an error at a field further inside, which a plain ValueError cannot name."""
+def make_problem(location: Location, reason: str) -> PydanticCustomError:
+    """Return an error at an inner field, which a plain ValueError cannot name."""
     return PydanticCustomError(PROBLEM, "{reason}", {"location": location, "reason": reason})
 
 
 class Record(BaseModel):
-    """A part of a chip file; a field it does not know is an error."""
+    """A section of a chip file; an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Number(Record):
-    """One number about hardware, and why we believe it."""
+    """One number about hardware, with its evidence."""
 
     value: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
     unit: str = Field(min_length=1)
@@ -63,25 +63,25 @@ class Number(Record):
         return None if self.value is None else int(self.value)
 
 
-def _whole(number: Number) -> Number:
+def _check_whole(number: Number) -> Number:
     if number.value is not None and number.value != int(number.value):
         raise ValueError(f"must be a whole number, got {number.value:g}")
     return number
 
 
-def _at_least_one(number: Number) -> Number:
+def _check_at_least_one(number: Number) -> Number:
     if number.value == 0:
         raise ValueError("must be at least 1; a number nobody published is null")
     return number
 
 
-def _known(number: Number) -> Number:
+def _check_known(number: Number) -> Number:
     if number.value is None:
         raise ValueError("must be known")
     return number
 
 
-def _in_unit(unit: str) -> AfterValidator:
+def _require_unit(unit: str) -> AfterValidator:
     def check(number: Number) -> Number:
         if number.unit != unit:
             raise ValueError(f"the unit must be {unit}, got {number.unit!r}")
@@ -90,20 +90,20 @@ def _in_unit(unit: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Whole = Annotated[Number, AfterValidator(_whole)]
-Count = Annotated[Number, AfterValidator(_whole), AfterValidator(_at_least_one)]
-Known = Annotated[Count, AfterValidator(_known)]
-KnownWhole = Annotated[Whole, AfterValidator(_known)]
-Picojoules = Annotated[Number, _in_unit("pJ")]
-Nanoseconds = Annotated[Number, _in_unit("ns")]
-Watts = Annotated[Number, _in_unit("W")]
-Cycles = Annotated[Number, _in_unit("cycles")]
-WattsPerMegahertz = Annotated[Number, _in_unit("W/MHz")]
-Share = Annotated[Number, _in_unit("1")]
+Whole = Annotated[Number, AfterValidator(_check_whole)]
+Count = Annotated[Number, AfterValidator(_check_whole), AfterValidator(_check_at_least_one)]
+Known = Annotated[Count, AfterValidator(_check_known)]
+KnownWhole = Annotated[Whole, AfterValidator(_check_known)]
+Picojoules = Annotated[Number, _require_unit("pJ")]
+Nanoseconds = Annotated[Number, _require_unit("ns")]
+Watts = Annotated[Number, _require_unit("W")]
+Cycles = Annotated[Number, _require_unit("cycles")]
+WattsPerMegahertz = Annotated[Number, _require_unit("W/MHz")]
+Share = Annotated[Number, _require_unit("1")]
 
 
 class Choices(Record):
-    """Several numbers: those that one can take, or one for each core of a chip."""
+    """Several numbers: the choices of a parameter, or one for each core of a chip."""
 
     values: Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
     unit: str = Field(min_length=1)
@@ -111,23 +111,23 @@ class Choices(Record):
     source: str
 
 
-def numbers(record: BaseModel) -> list[Number | Choices]:
+def list_numbers(record: BaseModel) -> list[Number | Choices]:
     """Return every sourced number in a record, in the order of its fields."""
-    return [number for _, number in located(record, ())]
+    return [number for _, number in walk_numbers(record, ())]
 
 
-def located(part: Any, location: Location) -> Iterator[tuple[Location, Number | Choices]]:
-    """Yield every sourced number in a part of a record with its place."""
-    if isinstance(part, Number | Choices):
-        yield location, part
+def walk_numbers(value: Any, location: Location) -> Iterator[tuple[Location, Number | Choices]]:
+    """Yield (location, number) of every sourced number in a record or a value inside one."""
+    if isinstance(value, Number | Choices):
+        yield location, value
         return
-    for name, value in _inside(part):
-        yield from located(value, (*location, name))
+    for name, inner in _list_inside(value):
+        yield from walk_numbers(inner, (*location, name))
 
 
-def _inside(part: Any) -> Iterable[tuple[int | str, Any]]:
-    if isinstance(part, BaseModel):
-        return part
-    if isinstance(part, dict):
-        return part.items()
-    return enumerate(part) if isinstance(part, tuple) else ()
+def _list_inside(value: Any) -> Iterable[tuple[int | str, Any]]:
+    if isinstance(value, BaseModel):
+        return value
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, tuple) else ()

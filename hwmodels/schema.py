@@ -1,4 +1,4 @@
-"""What a chip file may say: limits, formats and prices, each number with unit, evidence and source.
+"""Schema of a chip file: limits, formats and prices, each number with unit, evidence and source.
 
 `hwmodels/toy.yaml` is the shortest complete example. A number nobody published is
 `{value: null, unit: ..., evidence: unknown, source: ...}`: unknown is never zero.
@@ -33,12 +33,12 @@ from snncompile.hwmodels.records import (
     Number,
     Record,
     Whole,
-    located,
-    numbers,
-    problem,
+    list_numbers,
+    make_problem,
+    walk_numbers,
 )
 
-__all__ = ["PROBLEM", "Chip", "Choices", "CoreLimits", "Mesh", "Number", "numbers"]
+__all__ = ["PROBLEM", "Chip", "Choices", "CoreLimits", "Mesh", "Number", "list_numbers"]
 
 Encoding = Literal[
     "one_word",
@@ -53,7 +53,7 @@ Encoding = Literal[
 """How synapses are stored and counted.
 
 The first three are words in a memory, one function each in `snncompile/cores/memory_words.py`;
-the others have rules of their own, one file each in `snncompile/passes/fit/`.
+the others have rules of their own, one file each in `snncompile/cores/chip_rules/`.
 """
 
 SECTIONS: dict[str, str] = {
@@ -94,17 +94,17 @@ class Formats(Record):
     def _exponents_in_order(self) -> Self:
         if self.weight_exponent_lowest > self.weight_exponent_highest:
             reason = f"is above weight_exponent_highest, {self.weight_exponent_highest}"
-            raise problem(("weight_exponent_lowest",), reason)
+            raise make_problem(("weight_exponent_lowest",), reason)
         return self
 
 
 class Chip(Record):
-    """One chip: limits the compiler meets, formats it quantizes to, prices it adds up."""
+    """One chip: limits to meet, integer formats, prices of events."""
 
     name: str = Field(pattern=r"^[a-z0-9_-]+$")
     title: str
     fidelity: str = Field(min_length=1)
-    """What this model of the chip gets right and what it leaves out."""
+    """Properties of the chip that this model reproduces, and that it leaves out."""
     sources: dict[str, str]
     """Short name -> paper, file, table or page."""
     mesh: Mesh
@@ -112,7 +112,7 @@ class Chip(Record):
     boards: dict[str, Board] = Field(default={})
     """Systems of several chips, by name; see `board`."""
     board: str | None = None
-    """The system that is meant (`loihi2:hala-point`); None for one chip."""
+    """The chosen system (`loihi2:hala-point`); None for one chip."""
     encoding: Encoding
     encoding_source: str
     rows: RowMemory | None = None
@@ -125,7 +125,7 @@ class Chip(Record):
     """None: each axon is one entry."""
     formats: Formats
     neurons: dict[str, Known]
-    """Compartments one neuron takes, by neuron kind; a kind that is not listed cannot be built."""
+    """Neuron kind -> compartments of one neuron; the chip has no other kinds."""
     costs: dict[str, CostSet]
     default_costs: str
 
@@ -133,11 +133,11 @@ class Chip(Record):
     def _keys_exist(self) -> Self:
         if self.default_costs not in self.costs:
             reason = f"{self.default_costs!r} is not one of the costs: {', '.join(self.costs)}"
-            raise problem(("default_costs",), reason)
+            raise make_problem(("default_costs",), reason)
         for location, source in self._used_sources():
             if source not in self.sources:
                 reason = f"{source!r} is not one of the sources: {', '.join(self.sources)}"
-                raise problem(location, reason)
+                raise make_problem(location, reason)
         return self
 
     @model_validator(mode="after")
@@ -146,27 +146,29 @@ class Chip(Record):
         for section in SECTIONS.values():
             given = getattr(self, section) is not None
             if given and section != need:
-                raise problem((section,), f"belongs to another encoding than {self.encoding!r}")
+                raise make_problem(
+                    (section,), f"belongs to another encoding than {self.encoding!r}"
+                )
             if not given and section == need:
-                raise problem(("encoding",), f"{self.encoding!r} needs the section {section}")
+                raise make_problem(("encoding",), f"{self.encoding!r} needs the section {section}")
         return self
 
     @model_validator(mode="after")
     def _board_exists(self) -> Self:
         if self.board is not None and self.board not in self.boards:
             known = ", ".join(self.boards) or "none"
-            raise problem(("board",), f"{self.board!r} is not one of the boards: {known}")
+            raise make_problem(("board",), f"{self.board!r} is not one of the boards: {known}")
         return self
 
     @property
     def sections(self) -> tuple[Record, ...]:
-        """The limits of its encoding and of its axons, where the file gives any."""
-        parts = (*(getattr(self, name) for name in SECTIONS.values()), self.axon_entries)
-        return tuple(part for part in parts if part is not None)
+        """The sections of its encoding and of its axons, if the file has them."""
+        sections = (*(getattr(self, name) for name in SECTIONS.values()), self.axon_entries)
+        return tuple(section for section in sections if section is not None)
 
     @property
     def chips(self) -> int:
-        """Number of chips a program may use: those of the board, else one."""
+        """Number of chips that a program may use: the board's, else one."""
         return 1 if self.board is None else self.boards[self.board].chips.whole or 1
 
     @property
@@ -175,7 +177,7 @@ class Chip(Record):
         return any(costs.has_cycles for costs in self.costs.values())
 
     def at_clock(self, mhz: float) -> Chip:
-        """Return the chip with the times that its cycles take."""
+        """Return the chip with times instead of cycles, at a clock of `mhz`."""
         costs = {name: costs.at_clock(mhz) for name, costs in self.costs.items()}
         return self.model_copy(update={"costs": costs})
 
@@ -186,7 +188,7 @@ class Chip(Record):
             last = costs.barrier[-1].tiles
             if last < tiles:
                 reason = f"ends at {last} of {tiles} tiles"
-                raise problem(("costs", name, "barrier"), reason)
+                raise make_problem(("costs", name, "barrier"), reason)
         return self
 
     def _used_sources(self) -> Iterator[tuple[Location, str]]:
@@ -194,5 +196,5 @@ class Chip(Record):
         if self.rows is not None:
             yield ("rows", "kinds_source"), self.rows.kinds_source
         yield ("formats", "weight_exponent_source"), self.formats.weight_exponent_source
-        for location, number in located(self, ()):
+        for location, number in walk_numbers(self, ()):
             yield (*location, "source"), number.source

@@ -14,7 +14,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from snncompile.backends.nir.write import write as to_nir
+    from snncompile.backends.nir.write import write_nir as to_nir
     from snncompile.compiler import compile, load
     from snncompile.conversion.convert import from_ann
     from snncompile.errors import SnnCompileError
@@ -35,7 +35,7 @@ _WHERE = {
     "from_netx": "snncompile.frontends.netx.from_netx:from_netx",
     "from_nir": "snncompile.frontends.nir.from_nir:from_nir",
     "from_torch": "snncompile.frontends.torch.from_torch:from_torch",
-    "to_nir": "snncompile.backends.nir.write:write",
+    "to_nir": "snncompile.backends.nir.write:write_nir",
     "IntegerNetwork": "snncompile.ir.graph:IntegerNetwork",
     "Network": "snncompile.ir.graph:Network",
     "Options": "snncompile.options:Options",

@@ -94,7 +94,7 @@ def _chip(chip: str | Path | Chip) -> Chip:
     if isinstance(chip, Chip):
         return chip
     try:
-        return chips.load(chip)
+        return chips.load_chip(chip)
     except chips.ChipError as error:
         raise InputError(str(error)) from None
 

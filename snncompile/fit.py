@@ -134,8 +134,8 @@ def _others(given: _Given, chip: Chip) -> Iterator[Trial]:
     if large:
         yield Trial(chip.name, "not tried", None, why=large)
         return
-    for name in (name for name in chips.names() if name != chip.name):
-        yield _tried(given, Way("another chip", chips.load(name)))
+    for name in (name for name in chips.list_names() if name != chip.name):
+        yield _tried(given, Way("another chip", chips.load_chip(name)))
 
 
 def _changed(given: _Given, chip: Chip) -> Iterator[Way]:
@@ -229,6 +229,6 @@ def _fullest(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> str:
 
 def _loaded(chip: str | Path) -> Chip:
     try:
-        return chips.load(chip)
+        return chips.load_chip(chip)
     except chips.ChipError as error:
         raise InputError(str(error)) from None

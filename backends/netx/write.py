@@ -1,9 +1,9 @@
 """Write a compiled network as a lava-dl `.net` file, which lava-dl's netx loads on Loihi.
 
-What netx makes of a file was read in lava-dl (`lib/dl/netx/{hdf5,utils,blocks/process}.py`). It
+Netx's reading of a file was read in lava-dl (`lib/dl/netx/{hdf5,utils,blocks/process}.py`). It
 builds a chain: each layer is Lava's Dense or Conv and Lava's LIF, one time step behind the last
-one. So it cannot hold skips, loops or other neurons. Of what is in a file it ignores `delay`,
-`weight_rec` and `wgtExp`: they are not written.
+one. So it cannot hold skips, loops or other neurons. It ignores `delay`, `weight_rec` and `wgtExp`:
+they are not written.
 `snncompile/frontends/netx/from_netx.py` reads the same file.
 
     weights    8 bits times two, -256..254; a dense layer of zeros divides by zero in netx
@@ -37,58 +37,58 @@ BIAS_EXPONENT = 6
 LARGEST_BIAS = 2**15 - 1
 """Lava keeps bias mantissas in 16 bits."""
 FORMATS = "compile with formats='netx'"
-"""What makes numbers that a file can hold."""
+"""Remedy that makes numbers which a file can hold."""
 
 Layer = dict[str, Any]
-"""Names in a layer's group to values."""
+"""Name in a layer's group -> value."""
 
 
 def emit_program(program: Program, path: Path) -> None:
-    """Write the integer network of a Program; see `write`."""
-    write(program.network, path)
+    """Write the integer network of a Program; see `write_netx`."""
+    write_netx(program.network, path)
 
 
-def write(network: IntegerNetwork, path: str | Path) -> None:
+def write_netx(network: IntegerNetwork, path: str | Path) -> None:
     """Write a network to a `.net` file; it is written aside and renamed.
 
     Raises:
         UnsupportedError: a part of the network has no place in such a file; the message names it.
         InputError: the file cannot be written.
     """
-    layers = list(layers_of(network))
+    layers = list(list_layers(network))
     with replace_file(Path(path)) as aside, h5py.File(aside, "w", libver="earliest") as file:
         for index, layer in enumerate(layers):
             for name, value in layer.items():
                 file[f"layer/{index}/{name}"] = value
 
 
-def layers_of(network: IntegerNetwork) -> list[Layer]:
-    """Return the layers of a network as they are written.
+def list_layers(network: IntegerNetwork) -> list[Layer]:
+    """Return the layers of a network as in the file.
 
     Raises:
-        UnsupportedError: see `write`.
+        UnsupportedError: see `write_netx`.
     """
-    chain = _chain(network)
+    chain = _order_chain(network)
     shape = network.input.shape
     first = chain[0][0].synapses.wiring
     if isinstance(first, Convolution) and len(first.kernel) == 2:
         shape = first.source_shape
-    layers: list[Layer] = [{"type": _text("input"), "shape": np.array(shape)}]
+    layers: list[Layer] = [{"type": _encode_text("input"), "shape": np.array(shape)}]
     for projection, population in chain:
         wiring = projection.synapses.wiring
         if isinstance(wiring, Convolution) and len(wiring.kernel) == 2:
-            layers.append(_convolution(projection, wiring, population, shape))
+            layers.append(_make_convolution(projection, wiring, population, shape))
             shape = wiring.target_shape
             continue
         if len(shape) > 1 and len(layers) > 1:
-            layers.append({"type": _text("flatten"), "shape": np.array([prod(shape)])})
-        layers.append(_dense(projection, population))
+            layers.append({"type": _encode_text("flatten"), "shape": np.array([prod(shape)])})
+        layers.append(_make_dense(projection, population))
         shape = (population.size,)
     return layers
 
 
-def _chain(network: IntegerNetwork) -> list[tuple[Projection, Population]]:
-    """Return the projections and populations one after the other.
+def _order_chain(network: IntegerNetwork) -> list[tuple[Projection, Population]]:
+    """Return the projections and populations in the order of the chain.
 
     Raises:
         UnsupportedError: the network is no chain, or spikes take longer than a layer.
@@ -137,8 +137,8 @@ def _check_link(network: IntegerNetwork, projection: Projection) -> None:
         )
 
 
-def _dense(projection: Projection, population: Population) -> Layer:
-    synapses = _plain_weights(projection)
+def _make_dense(projection: Projection, population: Population) -> Layer:
+    synapses = _check_weights(projection)
     matrix = synapses.wiring.matrix(synapses.weight).toarray()
     if not matrix.any():
         raise UnsupportedError(
@@ -147,16 +147,16 @@ def _dense(projection: Projection, population: Population) -> Layer:
         )
     targets, sources = matrix.shape
     return {
-        "type": _text("dense"),
+        "type": _encode_text("dense"),
         "shape": np.array([targets]),
         "inFeatures": sources,
         "outFeatures": targets,
         "weight": matrix.astype(np.float32),
-        **_neurons(population),
+        **_make_neurons(population),
     }
 
 
-def _convolution(
+def _make_convolution(
     projection: Projection, wiring: Convolution, population: Population, shape: Shape
 ) -> Layer:
     where = f"projection {projection.source} -> {projection.target}"
@@ -165,9 +165,9 @@ def _convolution(
             f"{where}: a convolution of {wiring.source_shape} behind a layer of shape {shape} is"
             " not known to netx"
         )
-    weight = _plain_weights(projection).weight
+    weight = _check_weights(projection).weight
     return {
-        "type": _text("conv"),
+        "type": _encode_text("conv"),
         "shape": np.array(wiring.target_shape),
         "inChannels": wiring.source_shape[0],
         "outChannels": wiring.channels,
@@ -177,11 +177,11 @@ def _convolution(
         "dilation": np.array(wiring.dilation),
         "groups": wiring.groups,
         "weight": weight[..., None].astype(np.float32),  # lava-dl keeps a time axis
-        **_neurons(population, wiring.channels),
+        **_make_neurons(population, wiring.channels),
     }
 
 
-def _plain_weights(projection: Projection) -> IntegerSynapses:
+def _check_weights(projection: Projection) -> IntegerSynapses:
     synapses = projection.synapses
     assert isinstance(synapses, IntegerSynapses), "an IntegerNetwork has no others"
     where = f"projection {projection.source} -> {projection.target}"
@@ -199,7 +199,7 @@ def _plain_weights(projection: Projection) -> IntegerSynapses:
     return synapses
 
 
-def _neurons(population: Population, channels: int | None = None) -> Layer:
+def _make_neurons(population: Population, channels: int | None = None) -> Layer:
     """Return the neurons and the bias of a layer; `channels` of a convolution."""
     neuron = population.neuron
     if neuron.kind not in ("cuba_lif/hard", "integrate_fire/hard"):
@@ -221,13 +221,17 @@ def _neurons(population: Population, channels: int | None = None) -> Layer:
                 f"{population.name}: {name} differs from neuron to neuron; netx takes one for a"
                 " convolution"
             )
-    made: Layer = {f"neuron/{name}": value for name, value in parameters.items()}
-    made |= {"neuron/type": _text("CUBA"), "neuron/refDelay": 1, "neuron/gradedSpike": False}
-    bias = _bias(population, channels)
-    return made if bias is None else made | {"bias": bias}
+    layer: Layer = {f"neuron/{name}": value for name, value in parameters.items()}
+    layer |= {
+        "neuron/type": _encode_text("CUBA"),
+        "neuron/refDelay": 1,
+        "neuron/gradedSpike": False,
+    }
+    bias = _make_bias(population, channels)
+    return layer if bias is None else layer | {"bias": bias}
 
 
-def _bias(population: Population, channels: int | None) -> NDArray[np.int64] | None:
+def _make_bias(population: Population, channels: int | None) -> NDArray[np.int64] | None:
     neuron: Any = population.neuron
     value = np.asarray(scaled_bias(neuron.bias_mantissa, neuron.bias_exponent))
     if not value.any():
@@ -250,5 +254,5 @@ def _bias(population: Population, channels: int | None) -> NDArray[np.int64] | N
     return rows[:, 0].copy()
 
 
-def _text(text: str) -> NDArray[np.bytes_]:
+def _encode_text(text: str) -> NDArray[np.bytes_]:
     return np.array([text.encode("ascii")])

@@ -1,11 +1,11 @@
-"""Neurons as NIR nodes, with what NIR cannot say as metadata.
+"""Neurons as NIR nodes, with metadata for properties that NIR lacks.
 
 In steps of dt (Euler), NIR's equations lose dt / tau of a state and add dt / tau * r times the
 input, so
 
     tau = dt / decay,  r = w_in = 1 / decay,  v_leak = bias / decay
 
-and the weights stay as they are. A decay of 0 would need an endless tau; it becomes 2^-40, which a
+and the weights stay unchanged. A decay of 0 would need an infinite tau; it becomes 2^-40, which a
 reader that knows the metadata takes back to 0.
 """
 
@@ -27,7 +27,7 @@ KNOWN = "cuba_lif, integrate_fire, readout"
 Node = dict[str, Any]
 
 
-def neuron_node(population: Population, shape: Shape, dt: float) -> Node:
+def make_neuron_node(population: Population, shape: Shape, dt: float) -> Node:
     """Return the node of a population.
 
     Args:
@@ -44,15 +44,15 @@ def neuron_node(population: Population, shape: Shape, dt: float) -> Node:
             f"{population.name}: NIR has no neuron like {neuron.kind}; it has those of {KNOWN}"
         )
 
-    def full(value: Floats) -> Floats:
+    def fill(value: Floats) -> Floats:
         return np.broadcast_to(value, (population.size,)).reshape(shape).astype(np.float64)
 
-    made = NODES[neuron.name](neuron, full, dt)
-    return made | {"metadata": _metadata(population, neuron)}
+    node = NODES[neuron.name](neuron, fill, dt)
+    return node | {"metadata": _make_metadata(population, neuron)}
 
 
-def _metadata(population: Population, neuron: Neuron) -> dict[str, Any]:
-    """Return everything about the neurons, exactly."""
+def _make_metadata(population: Population, neuron: Neuron) -> dict[str, Any]:
+    """Return all parameters of the neurons, exactly."""
     values: dict[str, Any] = {name: getattr(neuron, name) for name in neuron.parameters()}
     reset = getattr(neuron, "reset", None)
     if reset is not None:
@@ -60,48 +60,50 @@ def _metadata(population: Population, neuron: Neuron) -> dict[str, Any]:
     return values | {"neuron": neuron.name, "shape": np.array(population.shape)}
 
 
-def _fires(node: Node, neuron: Any, full: Callable[[Floats], Floats]) -> Node:
-    """Return the node of the same neuron that fires."""
-    more = {"v_threshold": full(neuron.threshold), "v_reset": full(np.asarray(0.0))}
+def _add_threshold(node: Node, neuron: Any, fill: Callable[[Floats], Floats]) -> Node:
+    """Return the node of the same neuron with a threshold."""
+    more = {"v_threshold": fill(neuron.threshold), "v_reset": fill(np.asarray(0.0))}
     return {**node, "type": FIRING[node["type"]], **more}
 
 
 FIRING = {"I": "IF", "LI": "LIF", "CubaLI": "CubaLIF"}
 
 
-def _integrate_fire(neuron: Any, full: Callable[[Floats], Floats], dt: float) -> Node:
-    return _fires(_leaky(np.asarray(0.0), neuron.bias, full, dt), neuron, full)
+def _translate_integrate_fire(neuron: Any, fill: Callable[[Floats], Floats], dt: float) -> Node:
+    return _add_threshold(_make_integrator(np.asarray(0.0), neuron.bias, fill, dt), neuron, fill)
 
 
-def _cuba_lif(neuron: Any, full: Callable[[Floats], Floats], dt: float) -> Node:
-    return _fires(_readout(neuron, full, dt), neuron, full)
+def _translate_cuba_lif(neuron: Any, fill: Callable[[Floats], Floats], dt: float) -> Node:
+    return _add_threshold(_translate_readout(neuron, fill, dt), neuron, fill)
 
 
-def _readout(neuron: Any, full: Callable[[Floats], Floats], dt: float) -> Node:
-    node = _leaky(neuron.potential_decay, neuron.bias, full, dt)
+def _translate_readout(neuron: Any, fill: Callable[[Floats], Floats], dt: float) -> Node:
+    node = _make_integrator(neuron.potential_decay, neuron.bias, fill, dt)
     if (neuron.current_decay == 1).all():
         return node
     if node["type"] == "I":
-        node = _with_leak(neuron.potential_decay, neuron.bias, full, dt)
-    current = np.maximum(full(neuron.current_decay), ALMOST_NONE)
+        node = _make_leaky(neuron.potential_decay, neuron.bias, fill, dt)
+    current = np.maximum(fill(neuron.current_decay), ALMOST_NONE)
     tau = node.pop("tau")
     return {**node, "type": "CubaLI", "tau_mem": tau, "tau_syn": dt / current, "w_in": 1 / current}
 
 
-def _leaky(decay: Floats, bias: Floats, full: Callable[[Floats], Floats], dt: float) -> Node:
+def _make_integrator(
+    decay: Floats, bias: Floats, fill: Callable[[Floats], Floats], dt: float
+) -> Node:
     if decay.any() or bias.any():
-        return _with_leak(decay, bias, full, dt)
-    return {"type": "I", "r": full(np.asarray(1 / dt))}
+        return _make_leaky(decay, bias, fill, dt)
+    return {"type": "I", "r": fill(np.asarray(1 / dt))}
 
 
-def _with_leak(decay: Floats, bias: Floats, full: Callable[[Floats], Floats], dt: float) -> Node:
-    share = np.maximum(full(decay), ALMOST_NONE)
-    return {"type": "LI", "tau": dt / share, "r": 1 / share, "v_leak": full(bias) / share}
+def _make_leaky(decay: Floats, bias: Floats, fill: Callable[[Floats], Floats], dt: float) -> Node:
+    share = np.maximum(fill(decay), ALMOST_NONE)
+    return {"type": "LI", "tau": dt / share, "r": 1 / share, "v_leak": fill(bias) / share}
 
 
 NODES: dict[str, Callable[[Any, Callable[[Floats], Floats], float], Node]] = {
-    "cuba_lif": _cuba_lif,
-    "integrate_fire": _integrate_fire,
-    "readout": _readout,
+    "cuba_lif": _translate_cuba_lif,
+    "integrate_fire": _translate_integrate_fire,
+    "readout": _translate_readout,
 }
 """Neuron -> its node."""

@@ -2,7 +2,7 @@
 
 Its type check takes the first kernel size for both axes and knows no groups of channels
 (`ir/conv.py`, `ir/graph.py`). So kernels are made square with zeros, and groups are written as
-weights of zero; what that cannot say is unrolled to a matrix.
+weights of zero; other wirings are unrolled to a matrix.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ def keeps_shape(projection: Projection, source: Shape, target: Shape) -> bool:
         return source == target
     if isinstance(wiring, Convolution):
         same = (source, target) == (wiring.source_shape, wiring.target_shape)
-        return same and _square(wiring) is not None
+        return same and _find_square_padding(wiring) is not None
     return False
 
 
-def synapse_nodes(projection: Projection, source: Shape, target: Shape) -> list[Node]:
+def make_synapse_nodes(projection: Projection, source: Shape, target: Shape) -> list[Node]:
     """Return the nodes between those of the source and the target, one after the other.
 
     Raises:
-        UnsupportedError: it has to be unrolled, and has too many synapses for that.
+        UnsupportedError: it has to be unrolled, and has too many synapses.
     """
     synapses = projection.synapses
     assert isinstance(synapses, Synapses), "a Network has no others"
     wiring = synapses.wiring
     if keeps_shape(projection, source, target):
         if isinstance(wiring, Convolution):
-            return _convolution(wiring, synapses)
-        return [_scale(synapses.weight, source)]
-    nodes = [_flatten(source)] if len(source) > 1 else []
+            return _make_convolution(wiring, synapses)
+        return [_make_scale(synapses.weight, source)]
+    nodes = [_make_flatten(source)] if len(source) > 1 else []
     if isinstance(wiring, Scale):
-        return [*nodes, _scale(synapses.weight, (wiring.size,))]
+        return [*nodes, _make_scale(synapses.weight, (wiring.size,))]
     if wiring.targets * wiring.sources > LARGEST:
         raise UnsupportedError(
             f"projection {projection.source} -> {projection.target}: {wiring} has to be unrolled"
@@ -56,16 +56,16 @@ def synapse_nodes(projection: Projection, source: Shape, target: Shape) -> list[
     return [*nodes, {"type": "Linear", "weight": wiring.matrix(synapses.weight).toarray()}]
 
 
-def _flatten(shape: Shape) -> Node:
+def _make_flatten(shape: Shape) -> Node:
     return {"type": "Flatten", "start_dim": 0, "end_dim": -1, "input_type": np.array(shape)}
 
 
-def _scale(weight: Any, shape: Shape) -> Node:
+def _make_scale(weight: Any, shape: Shape) -> Node:
     size = (int(np.prod(shape)),)
     return {"type": "Scale", "scale": np.broadcast_to(weight, size).reshape(shape).copy()}
 
 
-def _convolution(wiring: Convolution, synapses: Synapses) -> list[Node]:
+def _make_convolution(wiring: Convolution, synapses: Synapses) -> list[Node]:
     weight = synapses.weight
     if _is_pool(wiring, synapses):
         pool = {
@@ -74,11 +74,11 @@ def _convolution(wiring: Convolution, synapses: Synapses) -> list[Node]:
             "stride": np.array(wiring.stride),
             "padding": np.array(wiring.padding),
         }
-        return [pool, _scale(weight.flat[0], wiring.target_shape)]
-    more = _square(wiring)
+        return [pool, _make_scale(weight.flat[0], wiring.target_shape)]
+    more = _find_square_padding(wiring)
     assert more is not None
     axes = tuple((n, n) for n in more)
-    dense = _without_groups(wiring, weight)
+    dense = _unroll_groups(wiring, weight)
     padding = [p + n * d for p, n, d in zip(wiring.padding, more, wiring.dilation, strict=True)]
     node: Node = {
         "weight": np.pad(dense, ((0, 0), (0, 0), *axes)),
@@ -108,15 +108,15 @@ def _is_pool(wiring: Convolution, synapses: Synapses) -> bool:
     return depthwise and flat and bool((synapses.weight == synapses.weight.flat[0]).all())
 
 
-def _square(wiring: Convolution) -> Shape | None:
-    """Return the zeros to add at both ends of each kernel axis, or None if that is not whole."""
+def _find_square_padding(wiring: Convolution) -> Shape | None:
+    """Return the zeros to add at both ends of each kernel axis; None if not a whole number."""
     longest = max(wiring.kernel)
     if any((longest - k) % 2 for k in wiring.kernel):
         return None
     return tuple((longest - k) // 2 for k in wiring.kernel)
 
 
-def _without_groups(wiring: Convolution, weight: Any) -> Any:
+def _unroll_groups(wiring: Convolution, weight: Any) -> Any:
     if wiring.groups == 1:
         return weight
     per_group, wide = wiring.channels // wiring.groups, weight.shape[1]

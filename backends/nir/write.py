@@ -1,7 +1,7 @@
 """Write a float network as a NIR file that nir 1.0.8 reads, type check and all.
 
 NIR has no place for the time step, the kind of reset, the comparison, the initial potential; they
-are metadata, which `snncompile/frontends/nir/from_nir.py` takes back. Delays are Delay nodes. The
+are metadata, which `snncompile/frontends/nir/from_nir.py` reads. Delays are Delay nodes. The
 file is written with h5py, not with nir, whose `write` fails half-way at numbers without a shape.
 """
 
@@ -15,8 +15,8 @@ import h5py
 import networkx as nx
 import numpy as np
 
-from snncompile.backends.nir.neurons import neuron_node
-from snncompile.backends.nir.synapses import keeps_shape, synapse_nodes
+from snncompile.backends.nir.neurons import make_neuron_node
+from snncompile.backends.nir.synapses import keeps_shape, make_synapse_nodes
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.files.folder import replace_file
 from snncompile.ir.graph import Network, Projection, Shape
@@ -29,31 +29,31 @@ if TYPE_CHECKING:
 VERSION = "1.0.8"
 ORIGIN = "snncompile"
 DT = 1e-4
-"""Seconds of one time step; what the other exporters write."""
+"""Seconds of one time step, as in the other exporters."""
 Node = dict[str, Any]
 
 
 def emit_program(program: Program, path: Path) -> None:
-    """Write the float network that a Program was made of; see `write`.
+    """Write the float network of a Program; see `write_nir`.
 
     Raises:
-        UnsupportedError: it came as integers, whose rounding NIR cannot say.
+        UnsupportedError: it was imported as integers, whose rounding NIR cannot hold.
     """
     if program.source is None:
         raise UnsupportedError(
             f"{program.network.title}: came as an integer network, whose rounding NIR cannot say;"
             " a .net file holds it"
         )
-    write(program.source, path)
+    write_nir(program.source, path)
 
 
-def write(network: Network, path: str | Path, dt: float = DT) -> None:
+def write_nir(network: Network, path: str | Path, dt: float = DT) -> None:
     """Write a network to a NIR file; it is written aside and renamed.
 
     Args:
         network: a float network.
         path: the file.
-        dt: seconds of one time step, which the time constants are made of.
+        dt: seconds of one time step, the unit of the time constants.
 
     Raises:
         InputError: dt is not positive, or the file cannot be written.
@@ -61,30 +61,30 @@ def write(network: Network, path: str | Path, dt: float = DT) -> None:
     """
     if not 0 < dt < float("inf"):
         raise InputError(f"dt must be a positive number of seconds, got {dt!r}")
-    graph = graph_of(network, dt)
+    graph = make_graph(network, dt)
     with replace_file(Path(path)) as aside, h5py.File(aside, "w") as file:
         _put(file, {"version": VERSION, "node": graph})
 
 
-def graph_of(network: Network, dt: float) -> Node:
-    """Return the graph as nested dictionaries, as they are written.
+def make_graph(network: Network, dt: float) -> Node:
+    """Return the graph as nested dictionaries, as in the file.
 
     Raises:
-        UnsupportedError: see `write`.
+        UnsupportedError: see `write_nir`.
     """
     if network.input.payload != BINARY:
         raise UnsupportedError(f"{network.input.name}: NIR does not say which numbers it carries")
-    shapes = _shapes(network)
+    shapes = _choose_shapes(network)
     nodes: dict[str, Node] = {
         network.input.name: {"type": "Input", "shape": np.array(network.input.shape)}
     }
     edges: list[tuple[str, str]] = []
     for population in network.populations:
-        nodes[population.name] = neuron_node(population, shapes[population.name], dt)
-    for index, projection in enumerate(_all_joined(network)):
-        _check(network, projection)
+        nodes[population.name] = make_neuron_node(population, shapes[population.name], dt)
+    for index, projection in enumerate(_join_all(network)):
+        _check_projection(network, projection)
         path = [projection.source]
-        for node in _between(network, projection, shapes, dt):
+        for node in _make_nodes_between(network, projection, shapes, dt):
             name = f"{projection.source}.{projection.target}.{index}.{len(path)}"
             nodes[name] = node
             path.append(name)
@@ -96,7 +96,7 @@ def graph_of(network: Network, dt: float) -> Node:
     return {"type": "NIRGraph", "nodes": nodes, "edges": edges, "metadata": metadata}
 
 
-def _check(network: Network, projection: Projection) -> None:
+def _check_projection(network: Network, projection: Projection) -> None:
     if projection.port is not None:
         raise UnsupportedError(
             f"projection {projection.source} -> {projection.target}: NIR has no neuron with an"
@@ -109,10 +109,10 @@ def _check(network: Network, projection: Projection) -> None:
         )
 
 
-def _all_joined(network: Network) -> tuple[Projection, ...]:
+def _join_all(network: Network) -> tuple[Projection, ...]:
     """Return the projections, with some of weight 0 so that the input reaches all populations.
 
-    nir makes an input of its own for other nodes, or none at all.
+    nir adds an input of its own for other nodes, or none at all.
     """
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from([network.input.name, *(p.name for p in network.populations)])
@@ -127,19 +127,19 @@ def _all_joined(network: Network) -> tuple[Projection, ...]:
     return (*network.projections, *more)
 
 
-def _between(
+def _make_nodes_between(
     network: Network, projection: Projection, shapes: Mapping[str, Shape], dt: float
 ) -> list[Node]:
     source, target = shapes[projection.source], shapes[projection.target]
     delay = network.own_delay(projection)
-    nodes = synapse_nodes(projection, source, target)
+    nodes = make_synapse_nodes(projection, source, target)
     if delay:
         nodes.insert(0, {"type": "Delay", "delay": np.full(source, delay * dt)})
     return nodes
 
 
-def _shapes(network: Network) -> dict[str, Shape]:
-    """Return the shape of each node: its own if all that feeds it can have that, else flat.
+def _choose_shapes(network: Network) -> dict[str, Shape]:
+    """Return the shape of each node: its own if its inputs keep it, else flat.
 
     NIR has nothing that gives a flat value a shape.
     """

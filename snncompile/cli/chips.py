@@ -14,17 +14,17 @@ def chips(
     as_json: Json = False,
 ) -> None:
     """List the chips, or every number of one chip with its source."""
-    from snncompile.hwmodels import chips as load
+    from snncompile.hwmodels import chips
     from snncompile.report import tables
 
     if name is None:
-        known = [load.load(n) for n in load.names()]
+        known = [chips.load_chip(n) for n in chips.list_names()]
         if as_json:
             _print_json({"chips": [{"name": c.name, "title": c.title} for c in known]})
         else:
             out.print(tables.chips_table(known))
         return
-    chip = load.load(name)
+    chip = chips.load_chip(name)
     if as_json:
         _print_json(chip.model_dump(mode="json"))
         return

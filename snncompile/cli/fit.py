@@ -43,7 +43,7 @@ def fit_command(
     if data is not None:
         single |= {"x": data.x, "label": data.label}
     trials: list[Any] = []
-    for name in chip or chips.names():
+    for name in chip or chips.list_names():
         trials += fit(network, chip=name, alone=not chip, **single)
     if as_json:
         found = {"trials": [asdict(t) | {"fits": t.fits} for t in trials]}

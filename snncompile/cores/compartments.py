@@ -57,5 +57,5 @@ def _instead(neuron: Neuron, chip: Chip) -> str:
 
 def _able(kind: str) -> str:
     """Return the chips with this neuron and with the readout of converted networks."""
-    neurons = {name: chips.load(name).neurons for name in chips.names()}
+    neurons = {name: chips.load_chip(name).neurons for name in chips.list_names()}
     return ", ".join(name for name, has in neurons.items() if kind in has and ANSWER in has)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from snncompile.cores.resources import ADDED, RESOURCES, limits
-from snncompile.hwmodels.records import Choices, Number, located
+from snncompile.hwmodels.records import Choices, Number, walk_numbers
 from snncompile.hwmodels.schema import Chip
 
 if TYPE_CHECKING:
@@ -124,10 +124,10 @@ def chip_table(chip: Chip) -> Table:
     for name in ("number", "value", "unit", "evidence", "source"):
         table.add_column(name, overflow="fold")
     for section in (chip.mesh, chip.core, *chip.sections, chip.formats, chip.neurons):
-        for path, number in located(section, ()):
+        for path, number in walk_numbers(section, ()):
             _add_number(table, chip, ".".join(map(str, path)), number)
     for name, board in chip.boards.items():
-        for path, number in located(board, ()):
+        for path, number in walk_numbers(board, ()):
             _add_number(table, chip, f"board {name}: {'.'.join(map(str, path))}", number)
     return table
 

@@ -16,7 +16,7 @@ from snncompile.checker.chip_rules import own_rules
 from snncompile.checker.mapping import check
 from snncompile.cores.chip_rules import fit
 from snncompile.errors import MappingError
-from snncompile.hwmodels.chips import load
+from snncompile.hwmodels.chips import load_chip
 from snncompile.ir.mapping import Mapping, Site, Slice
 
 
@@ -27,7 +27,7 @@ def together(network, chip: str = "toy") -> Mapping:
 
 
 def found(network, chip: str, mapping: Mapping | None = None) -> list[str]:
-    return list(own_rules(network, load(chip), mapping or together(network)))
+    return list(own_rules(network, load_chip(chip), mapping or together(network)))
 
 
 # Chip, network whose neurons are all on core 0; what the checker says.
@@ -94,7 +94,7 @@ def test_two_layers_are_too_much_for_a_core_of_speck():
 @pytest.mark.parametrize("chip", ["truenorth", "odin", "paicore2", "spinnaker1", "xylo-audio2"])
 def test_accepts_what_fits(chip):
     network = CASES[chip][0]()
-    cores = fit(network, load(chip)).cores
+    cores = fit(network, load_chip(chip)).cores
     slices = tuple(s for core in cores for s in core.slices)
     sites = tuple(Site(i, i, 0) for i in range(len(cores)))
     assert found(network, chip, Mapping(slices, sites)) == []
@@ -109,14 +109,14 @@ def test_accepts_what_fits(chip):
 def test_crossbars_are_counted_alike(sizes, bits, seed):
     """The checker and the fit count axons and copies independently."""
     network = mlp(*sizes, bits=bits, seed=seed)
-    fitted = fit(network, load("truenorth"))
+    fitted = fit(network, load_chip("truenorth"))
     sites = tuple(Site(i, i, 0) for i in range(len(fitted.cores)))
     mapping = Mapping(fitted.slices, sites)
     for core in fitted.cores:
         for limit in ("axons", "neurons"):
             name = "axons" if limit == "axons" else "neurons and their copies"
             less = core.used[name] - 1
-            small = _with_limit(load("truenorth"), limit, less)
+            small = _with_limit(load_chip("truenorth"), limit, less)
             assert any(
                 f"holds {core.used[name]:,}" in m for m in own_rules(network, small, mapping)
             )

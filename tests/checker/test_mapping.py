@@ -315,7 +315,7 @@ MAPPED: dict[str, Mapping] = {}
 def test_several_chips_take_more_output_entries():
     """On Loihi 1 an axon to another chip takes two entries."""
     network = integer_chain(1, 3000, 100, neuron=HARD)
-    small = chips.load("loihi1:nahuku")
+    small = chips.load_chip("loihi1:nahuku")
     data = small.model_dump(mode="json")
     data["mesh"]["cores"]["value"] = 4
     chip = type(small).model_validate(data)

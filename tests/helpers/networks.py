@@ -23,9 +23,9 @@ from snncompile.synapses.sparse import Sparse
 NAMES = "abcdefghijklmnopqrstuvwxyz"
 RESETS = ("hard", "soft", "delayed_soft", "delayed_hard", "strict_soft", "none")
 EXPONENTS = (-7, -2, -1, 0, 0, 2, 5, 7)
-TOY = chips.load("toy")
-LOIHI1 = chips.load("loihi1")
-LOIHI2 = chips.load("loihi2")
+TOY = chips.load_chip("toy")
+LOIHI1 = chips.load_chip("loihi1")
+LOIHI2 = chips.load_chip("loihi2")
 
 
 def chain(*sizes: int, neuron=None, weight=1.0, delay: int = 0, title: str = "network") -> Network:

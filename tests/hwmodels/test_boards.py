@@ -11,7 +11,7 @@ from networks import integer_chain
 import snncompile
 from snncompile import hwmodels
 from snncompile.errors import FitError
-from snncompile.hwmodels.chips import ChipError, load
+from snncompile.hwmodels.chips import ChipError, load_chip
 from snncompile.hwmodels.schema import Chip
 
 TOY = (Path(hwmodels.__path__[0]) / "toy.yaml").read_text()
@@ -48,13 +48,13 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pa
     ],
 )
 def test_shipped_boards(name, chips):
-    assert load(name).chips == chips
+    assert load_chip(name).chips == chips
 
 
 def refusal(path: Path) -> str:
     """Return the message with which a chip file is refused."""
     with pytest.raises(ChipError) as error:
-        load(path)
+        load_chip(path)
     return str(error.value)
 
 
@@ -65,8 +65,8 @@ def with_board(chips: str) -> str:
 
 def test_a_board_is_named_behind_a_colon(write):
     path = write(with_board(CHIPS))
-    assert load(path).chips == 1
-    pair = load(f"{path}:pair")
+    assert load_chip(path).chips == 1
+    pair = load_chip(f"{path}:pair")
     assert (pair.board, pair.chips, pair.name) == ("pair", 2, "toy")
     assert Chip.model_validate_json(pair.model_dump_json()) == pair
 
@@ -74,10 +74,10 @@ def test_a_board_is_named_behind_a_colon(write):
 def test_refuses_an_unknown_board(write):
     path = write(with_board(CHIPS))
     with pytest.raises(ChipError) as error:
-        load(f"{path}:trio")
+        load_chip(f"{path}:trio")
     assert str(error.value) == "toy has no board called 'trio'; known: pair"
     with pytest.raises(ChipError) as error:
-        load("toy:pair")
+        load_chip("toy:pair")
     assert str(error.value) == "toy has no board called 'pair'; known: no boards"
     text = with_board(CHIPS).replace("boards:", "board: trio\nboards:")
     message = "board: 'trio' is not one of the boards: pair"

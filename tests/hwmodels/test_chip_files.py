@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snncompile import hwmodels
-from snncompile.hwmodels.chips import MAX_BYTES, ChipError, load
+from snncompile.hwmodels.chips import MAX_BYTES, ChipError, load_chip
 from snncompile.hwmodels.limits import ByteMemory
 from snncompile.hwmodels.schema import Chip
 
@@ -44,7 +44,7 @@ def edited(old: str, new: str) -> str:
 @pytest.mark.parametrize("name", ["loihi9", "", "Toy", "toy "])
 def test_refuses_an_unknown_name(name):
     with pytest.raises(ChipError) as error:
-        load(name)
+        load_chip(name)
     expected = f"no chip called {name!r}; known: {KNOWN}; or give the path of a YAML file"
     assert str(error.value) == expected
 
@@ -64,32 +64,32 @@ def test_refuses_an_unknown_name(name):
 def test_refuses_a_missing_file(path, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ChipError) as error:
-        load(path)
+        load_chip(path)
     assert str(error.value) == message
 
 
 def test_refuses_a_large_file(write):
     with pytest.raises(ChipError) as error:
-        load(write(TOY + "#" * MAX_BYTES))
+        load_chip(write(TOY + "#" * MAX_BYTES))
     assert str(error.value) == "my.yaml is larger than 1 MiB; a chip file has some kilobytes"
 
 
 def test_reads_a_file_of_exactly_the_largest_size(write):
-    assert load(write(TOY + "#" * (MAX_BYTES - len(TOY)))) == load("toy")
+    assert load_chip(write(TOY + "#" * (MAX_BYTES - len(TOY)))) == load_chip("toy")
 
 
 def test_refuses_other_encodings(write):
     path = write("")
     path.write_bytes("name: köln".encode("latin-1"))
     with pytest.raises(ChipError) as error:
-        load(path)
+        load_chip(path)
     assert str(error.value) == "my.yaml is not a text file in UTF-8"
 
 
 def test_reads_the_byte_order_mark_of_windows_editors(write):
     path = write("")
     path.write_bytes(b"\xef\xbb\xbf" + TOY.encode())
-    assert load(path) == load("toy")
+    assert load_chip(path) == load_chip("toy")
 
 
 # Text of the file, then the whole message after `my.yaml`.
@@ -115,7 +115,7 @@ BROKEN = [
 @pytest.mark.parametrize("text, message", BROKEN, ids=range(len(BROKEN)))
 def test_refuses_broken_yaml(text, message, write):
     with pytest.raises(ChipError) as error:
-        load(write(text))
+        load_chip(write(text))
     assert str(error.value) == f"my.yaml{message}"
 
 
@@ -368,7 +368,7 @@ PIECES = st.sampled_from(
 def test_any_file_is_a_chip_or_refused_in_one_line(position, length, piece, write):
     path = write(TOY[:position] + piece + TOY[position + length :])
     try:
-        assert isinstance(load(path), Chip)
+        assert isinstance(load_chip(path), Chip)
     except ChipError as error:
         message = str(error)
         assert message.startswith("my.yaml")
@@ -384,6 +384,6 @@ def line(start: str, text: str = TOY) -> int:
 
 def refusal(path: Path) -> str:
     with pytest.raises(ChipError) as error:
-        load(path)
+        load_chip(path)
     assert "\n" not in str(error.value)
     return str(error.value)

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from snncompile import hwmodels
-from snncompile.hwmodels.chips import ChipError, load, names
+from snncompile.hwmodels.chips import ChipError, list_names, load_chip
 from snncompile.hwmodels.schema import Chip, Number, numbers
 
 FOLDER = Path(hwmodels.__path__[0])
@@ -32,45 +32,45 @@ def number(chip: Chip, field: str) -> float | None:
 
 
 def test_shipped_chips():
-    assert names() == tuple(KNOWN.split(", "))
+    assert list_names() == tuple(KNOWN.split(", "))
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_is_named_like_its_file(name):
-    assert load(name).name == name
+    assert load_chip(name).name == name
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_a_path_works_like_a_name(name):
     path = FOLDER / f"{name}.yaml"
-    assert load(path) == load(str(path)) == load(name)
+    assert load_chip(path) == load_chip(str(path)) == load_chip(name)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_survives_being_saved(name):
-    chip = load(name)
+    chip = load_chip(name)
     assert Chip.model_validate_json(chip.model_dump_json()) == chip
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_every_source_is_used(name):
-    chip = load(name)
+    chip = load_chip(name)
     used = {part.source for part in numbers(chip)}
     used |= {chip.encoding_source, chip.formats.weight_exponent_source}
     used |= {chip.rows.kinds_source} if chip.rows else set()
     assert set(chip.sources) == used
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_no_source_is_a_place_on_our_machines(name):
     text = (FOLDER / f"{name}.yaml").read_text()
     assert "/work" not in text
     assert "HARDWARE.md" not in text
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_no_limit_is_zero(name):
-    chip = load(name)
+    chip = load_chip(name)
     limits = [*numbers(chip.mesh), *numbers(chip.core), *chip.neurons.values()]
     values = [limit.value for limit in limits if isinstance(limit, Number)]
     assert len(values) >= 4 + 7 + len(chip.neurons)
@@ -80,7 +80,7 @@ def test_no_limit_is_zero(name):
 # Of the other chips no or few prices are public.
 @pytest.mark.parametrize("name", ["loihi1", "loihi2", "toy"])
 def test_prices_are_known(name):
-    for costs in load(name).costs.values():
+    for costs in load_chip(name).costs.values():
         parts = [price for each in costs.prices.values() for price in numbers(each)]
         parts += [entry.time_ns for entry in costs.barrier]
         for part in parts:
@@ -89,32 +89,32 @@ def test_prices_are_known(name):
             assert part.value >= 0
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_a_chip_without_prices_says_so(name):
-    chip = load(name)
+    chip = load_chip(name)
     prices = [price for costs in chip.costs.values() for price in costs.prices.values()]
     values = [part.value for price in prices for part in numbers(price)]  # type: ignore[union-attr]
     assert (set(values) == {None}) == (chip.default_costs == "unpublished")
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_barrier_never_gets_faster_with_more_tiles(name):
-    for costs in load(name).costs.values():
+    for costs in load_chip(name).costs.values():
         times = [entry.time_ns.value or 0 for entry in costs.barrier]
         assert times == sorted(times)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_only_toy_is_made_up(name):
-    kinds = {part.evidence for part in numbers(load(name))}
+    kinds = {part.evidence for part in numbers(load_chip(name))}
     assert (kinds == {"made up"}) == (name == "toy")
     assert ("made up" in kinds) == (name == "toy")
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_is_immutable(name):
     with pytest.raises(ValueError, match="frozen"):
-        load(name).core.compartments.value = 5.0  # type: ignore[misc]
+        load_chip(name).core.compartments.value = 5.0  # type: ignore[misc]
 
 
 # ---- facts ---------------------------------------------------------------------------------------
@@ -257,16 +257,16 @@ FACTS = [
 
 @pytest.mark.parametrize("name, field, value", FACTS)
 def test_fact(name, field, value):
-    assert number(load(name), field) == value
+    assert number(load_chip(name), field) == value
 
 
 def test_weight_bits():
-    assert load("loihi1").formats.weight_bits.values == (1, 2, 3, 4, 5, 6, 8)
-    assert load("loihi2").formats.weight_bits.values == (1, 2, 3, 4, 5, 6, 7, 8)
+    assert load_chip("loihi1").formats.weight_bits.values == (1, 2, 3, 4, 5, 6, 8)
+    assert load_chip("loihi2").formats.weight_bits.values == (1, 2, 3, 4, 5, 6, 7, 8)
 
 
 def test_memory_of_specks_cores():
-    kernels = load("speck2").kernels
+    kernels = load_chip("speck2").kernels
     assert kernels is not None
     assert [words // 1024 for words in kernels.kernel_words.values] == [16] * 3 + [32] * 2 + [
         *(64, 64, 16, 16)
@@ -283,7 +283,7 @@ def test_specks_memories_belong_together(tmp_path):
     path = tmp_path / "my.yaml"
     path.write_text(text.replace("65536, 65536, 65536, 32768", "65536, 65536, 32768"))
     with pytest.raises(ChipError) as error:
-        load(path)
+        load_chip(path)
     line = next(i for i, row in enumerate(text.splitlines(), 1) if "[65536, 65536, 65536" in row)
     assert str(error.value) == (
         f"{path} line {line}: kernels.neuron_words.values: 8 values, but 9 cores have kernels"
@@ -291,7 +291,7 @@ def test_specks_memories_belong_together(tmp_path):
 
 
 def test_barrier_tables_of_loihi1():
-    costs = load("loihi1").costs
+    costs = load_chip("loihi1").costs
     table = {name: {b.tiles: b.time_ns.value for b in costs[name].barrier} for name in costs}
     assert table == {
         "davies2018": {1: 113, 32: 465},
@@ -300,7 +300,7 @@ def test_barrier_tables_of_loihi1():
 
 
 def test_neurons_loihi1_cannot_build():
-    missing = set(load("loihi2").neurons) - set(load("loihi1").neurons)
+    missing = set(load_chip("loihi2").neurons) - set(load_chip("loihi1").neurons)
     assert missing == {
         "accumulate",
         "cuba_lif/delayed_hard",
@@ -335,15 +335,15 @@ def test_neurons_loihi1_cannot_build():
     ],
 )
 def test_loihi2_prices_are_scaled_from_loihi1(event, faster):
-    old = load("loihi1").costs["davies2018"].prices[event]
-    new = load("loihi2").costs["loihi1_scaled"].prices[event]
+    old = load_chip("loihi1").costs["davies2018"].prices[event]
+    new = load_chip("loihi2").costs["loihi1_scaled"].prices[event]
     assert new.energy_pj.value == old.energy_pj.value
     assert new.energy_pj.evidence == "assumed"
     assert new.time_ns.value == pytest.approx(old.time_ns.value / faster, rel=1e-12)
 
 
 def test_loihi2s_fitted_energies_say_what_they_were_fitted_to():
-    chip = load("loihi2")
+    chip = load_chip("loihi2")
     scaled, fitted = (chip.costs[name] for name in ("loihi1_scaled", "pilotnet_fitted"))
     assert "Held out were the time" in fitted.note
     assert list(fitted.prices) == list(scaled.prices)

@@ -12,14 +12,14 @@ from networks import LOIHI1, integer_chain, spikes
 import snncompile
 from snncompile.backends.energy.costs import resolve
 from snncompile.backends.sanafe import architecture
-from snncompile.hwmodels.chips import ChipError, load
+from snncompile.hwmodels.chips import ChipError, load_chip
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 
 EXAMPLES = Path(sanafe.__file__).parent / "examples"
 
 
 def test_sanafes_loihi_has_the_prices_of_ours():
-    chip = load(EXAMPLES / "loihi.yaml")
+    chip = load_chip(EXAMPLES / "loihi.yaml")
     ours, theirs = LOIHI1.costs["sanafe"], chip.costs["sanafe"]
     assert set(ours.prices) | {"synaptic_op"} == set(theirs.prices) | {"synaptic_op"}
     for event, price in ours.prices.items():
@@ -37,7 +37,7 @@ def test_sanafes_loihi_has_the_prices_of_ours():
 
 @pytest.mark.parametrize("name", ["truenorth", "tutorial_arch"])
 def test_reads_sanafes_other_examples(name):
-    chip = load(EXAMPLES / f"{name}.yaml")
+    chip = load_chip(EXAMPLES / f"{name}.yaml")
     program = snncompile.compile(integer_chain(2, 3, 1, neuron=IntegerIntegrateFire(1)), chip=chip)
     found = program.estimate(spikes(program.network, 1, 4))
     assert found.latency_s >= 0
@@ -46,7 +46,7 @@ def test_reads_sanafes_other_examples(name):
 def test_our_chip_comes_back(tmp_path):
     path = tmp_path / "chip.yaml"
     path.write_text(architecture.text(resolve(LOIHI1, "sanafe"), 4))
-    back = load(path)
+    back = load_chip(path)
     program, again = (
         snncompile.compile(integer_chain(4, 5, 3), chip=chip) for chip in (LOIHI1, back)
     )
@@ -100,5 +100,5 @@ def test_refuses_other_architectures(case, tmp_path, monkeypatch):
     change(data["architecture"])
     Path("chip.yaml").write_text(yaml.safe_dump(data))
     with pytest.raises(ChipError) as error:
-        load("chip.yaml")
+        load_chip("chip.yaml")
     assert str(error.value) == f"chip.yaml (SANA-FE): {message}"

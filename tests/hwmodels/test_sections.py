@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from snncompile import hwmodels
-from snncompile.hwmodels.chips import ChipError, load
+from snncompile.hwmodels.chips import ChipError, load_chip
 
 FOLDER = Path(hwmodels.__path__[0])
-SOURCES = ", ".join(load("loihi1").sources)
+SOURCES = ", ".join(load_chip("loihi1").sources)
 KINDS = "'sparse', 'run_length', 'dense1' or 'dense2'"
 
 # Chip, what is replaced and by what; start of the line that is named; the whole message then.
@@ -103,5 +103,5 @@ def test_refuses(chip, edit, start, message, tmp_path, monkeypatch):
     Path("my.yaml").write_text(text)
     lines = [i for i, row in enumerate(text.splitlines(), 1) if row.lstrip().startswith(start)]
     with pytest.raises(ChipError) as error:
-        load("my.yaml")
+        load_chip("my.yaml")
     assert str(error.value) == f"my.yaml line {lines[-1]}: {message}"

@@ -107,9 +107,9 @@ def _counted(cores: int) -> str:
 
 def _other_chips(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
     """Yield the chips with a memory of words on which the network fits."""
-    for name in chips.names():
+    for name in chips.list_names():
         if name != chip.name:
-            other = chips.load(name)
+            other = chips.load_chip(name)
             tried = other.encoding in ENCODINGS and _has_formats(other, network)
             cores = _cores(network, other, cut) if tried else None
             if cores:

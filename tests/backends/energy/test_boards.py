@@ -14,7 +14,7 @@ from networks import TOY, apart, integer_chain
 from snncompile.backends.energy.counts import chip_machine
 from snncompile.backends.energy.mesh import DIRECTIONS, Grid, Mesh, Ways
 from snncompile.errors import UnsupportedError
-from snncompile.hwmodels.chips import load
+from snncompile.hwmodels.chips import load_chip
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.mapping import Mapping, Site
 from snncompile.neurons.cuba_lif import IntegerCubaLif
@@ -33,7 +33,7 @@ GRIDS = {
 
 @pytest.mark.parametrize("name, wanted", GRIDS.items(), ids=GRIDS)
 def test_where_the_chips_of_a_board_stand(name, wanted):
-    grid = Grid.of(load(name))
+    grid = Grid.of(load_chip(name))
     assert (grid.columns, grid.rows, grid.known) == wanted
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 import snncompile
 from snncompile.errors import InputError
-from snncompile.hwmodels.chips import load
+from snncompile.hwmodels.chips import load_chip
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.integrate_fire import IntegrateFire
@@ -83,7 +83,7 @@ def test_a_clock_that_cannot_be(chip, mhz, message):
 
 
 def test_a_time_is_in_nanoseconds_or_in_cycles():
-    data = load("odin").model_dump(mode="json")
+    data = load_chip("odin").model_dump(mode="json")
     price = data["costs"]["quoted"]["prices"]["message_in"]
     price["time_ns"] = {"value": 3, "unit": "ns", "evidence": "quoted", "source": "power"}
     with pytest.raises(ValidationError) as error:

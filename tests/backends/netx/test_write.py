@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import alone, chain, changed, integer_chain, spikes
 
-from snncompile.backends.netx.write import layers_of, write
+from snncompile.backends.netx.write import list_layers, write_netx
 from snncompile.compiler import compile
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.netx.from_netx import from_netx
@@ -26,7 +26,7 @@ from snncompile.synapses.scale import Scale
 
 def same(network, path, x):
     """Compare a network with what a file of it reads back to, all of its populations in a row."""
-    write(network, path)
+    write_netx(network, path)
     again = from_netx(path)
     assert [p.size for p in again.populations] == [p.size for p in network.populations]
     np.testing.assert_array_equal(
@@ -102,7 +102,7 @@ def test_what_a_file_holds(tmp_path, golden):
     """Names, shapes and types as lava-dl's netx expects them."""
     network = image_network(np.random.default_rng(0))
     program = compile(network, chip="loihi2", formats="netx", prune=False)
-    write(program.network, tmp_path / "some.net")
+    write_netx(program.network, tmp_path / "some.net")
     lines = []
 
     def note(name, item):
@@ -245,7 +245,7 @@ REFUSED = {
 def test_refuses_by_name_and_leaves_nothing_behind(tmp_path, name):
     make, message = REFUSED[name]
     with pytest.raises(UnsupportedError) as error:
-        write(make(), tmp_path / "some.net")
+        write_netx(make(), tmp_path / "some.net")
     assert str(error.value) == message
     assert list(tmp_path.iterdir()) == []
 
@@ -270,7 +270,7 @@ def test_other_wirings_become_dense_layers(tmp_path):
         ),
         "b",
     )
-    kinds = [layer["type"][0].decode() for layer in layers_of(network)]
+    kinds = [layer["type"][0].decode() for layer in list_layers(network)]
     assert kinds == ["input", "dense", "dense"]
     same(network, tmp_path / "some.net", spikes(network, 3, 12))
 

@@ -12,7 +12,7 @@ from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.synapses.dense import dense
 
-KNOWN = ", ".join(sorted(chips.load("loihi1").neurons))
+KNOWN = ", ".join(sorted(chips.load_chip("loihi1").neurons))
 
 
 def network(reset):
