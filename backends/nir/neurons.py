@@ -41,7 +41,7 @@ def make_neuron_node(population: Population, shape: Shape, dt: float) -> Node:
     neuron = population.neuron
     if neuron.name not in NODES:
         raise UnsupportedError(
-            f"{population.name}: NIR has no neuron like {neuron.kind}; it has those of {KNOWN}"
+            f"{population.name}: NIR has no neuron like {neuron.kind}; it has {KNOWN}"
         )
 
     def fill(value: Floats) -> Floats:

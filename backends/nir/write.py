@@ -41,8 +41,8 @@ def emit_program(program: Program, path: Path) -> None:
     """
     if program.source is None:
         raise UnsupportedError(
-            f"{program.network.title}: came as an integer network, whose rounding NIR cannot say;"
-            " a .net file holds it"
+            f"{program.network.title}: was imported as an integer network, NIR has no place for its"
+            " rounding; a .net file holds it"
         )
     write_nir(program.source, path)
 
@@ -73,7 +73,7 @@ def make_graph(network: Network, dt: float) -> Node:
         UnsupportedError: see `write_nir`.
     """
     if network.input.payload != BINARY:
-        raise UnsupportedError(f"{network.input.name}: NIR does not say which numbers it carries")
+        raise UnsupportedError(f"{network.input.name}: NIR has no place for its numbers")
     shapes = _choose_shapes(network)
     nodes: dict[str, Node] = {
         network.input.name: {"type": "Input", "shape": np.array(network.input.shape)}

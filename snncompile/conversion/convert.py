@@ -73,7 +73,7 @@ def convert(
     if method == "auto" and coding is not None:
         raise InputError("auto chooses the coding with the method; leave out coding")
     if method != "auto" and budget is not None:
-        raise InputError("a budget is what method='auto' keeps to; this method has its steps")
+        raise InputError("a budget is for method='auto'; this method has its steps")
     x = check_calibration(calibration)
     ann = capture(model, x, title)
     used = x[: max(FEWEST, ACTIVATIONS // ann.neurons)]

@@ -93,7 +93,7 @@ def test_diagnosis_says_a_line_per_layer(files):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--max-steps", 9), "a budget is what method='auto' keeps to; this method has its steps"),
+        (("--max-steps", 9), "a budget is for method='auto'; this method has its steps"),
         (
             ("--method", "auto", "--steps", 9),
             "auto chooses steps and options itself; leave out --steps, --calibrate-bias",

@@ -245,7 +245,7 @@ def _flatten(graph: NirGraph) -> NirGraph:
 
         a -> sub, sub -> b     becomes     a -> sub/input, sub/output -> b
 
-    The ends of nested graphs pass on what they get.
+    The ends of nested graphs pass their values on.
     """
     inner = [name for name, node in graph.nodes.items() if node.kind == GRAPH]
     entry = {name: _find_end(graph, name, "Input") for name in inner}

@@ -165,12 +165,9 @@ def is_same_in_step(step: int, drive: Drive, step_drive: Drive, has_bias: Any) -
     if type(step_drive) is not type(drive):
         return step_drive == Zero() and _is_silent(step, drive, has_bias)
     assert isinstance(step_drive, Through | Scaled)
-    here = (
-        drive.path == step_drive.path
-        if isinstance(drive, Through)
-        else drive.factor == step_drive.factor
-    )  # type: ignore[union-attr]
-    return here and is_same_in_step(step, drive.of, step_drive.of, has_bias)
+    own = drive.path if isinstance(drive, Through) else drive.factor
+    other = step_drive.path if isinstance(step_drive, Through) else step_drive.factor
+    return own == other and is_same_in_step(step, drive.of, step_drive.of, has_bias)
 
 
 def _is_same_sum(step: int, drive: Plus, step_drive: Drive, has_bias: Any) -> bool:

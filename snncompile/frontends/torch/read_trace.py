@@ -153,7 +153,7 @@ class Reader:
     def _check_past(self, step: int, source: str, reader: str) -> None:
         if step > self.step:
             raise UnsupportedError(
-                f"{reader} reads {source} in time step {self.step}, before it has come"
+                f"{reader} reads {source} in time step {self.step}, before it arrives"
             )
 
     def _pick_sum(self, values: SumValues, offsets: Tensor, reader: str) -> _Subset:

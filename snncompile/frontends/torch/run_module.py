@@ -153,7 +153,7 @@ def call(runner: nn.Module, x: Tensor, carried: tuple[Any, ...] = ()) -> Any:
     Args:
         runner: the copy.
         x: its input.
-        carried: states that it returned in the time step before, see `to_carry`.
+        carried: states returned in the time step before, see `find_carried`.
     """
     with ExitStack() as stack:
         for library in known_layers.list_libraries():

@@ -185,8 +185,7 @@ def test_metadata_is_not_believed_after_a_change(tmp_path):
 REFUSED = {
     "neuron": (
         lambda: chain(3, 2, neuron=MultiSpikeLif(1.0, 0.0, 1.0)),
-        "a: NIR has no neuron like multi_spike_lif/soft; it has those of cuba_lif, integrate_fire,"
-        " readout",
+        "a: NIR has no neuron like multi_spike_lif/soft; it has cuba_lif, integrate_fire, readout",
     ),
     "phase": (
         lambda: Retime()(design(chain(3, 2))).network,
@@ -194,7 +193,7 @@ REFUSED = {
     ),
     "numbers": (
         lambda: changed(chain(3, 2), input=Input("input", (3,), Interval(0, 5))),
-        "input: NIR does not say which numbers it carries",
+        "input: NIR has no place for its numbers",
     ),
 }
 
