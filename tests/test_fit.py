@@ -33,7 +33,7 @@ from snncompile.synapses.scale import Scale
 
 @pytest.fixture(autouse=True)
 def _few_chips(monkeypatch):
-    monkeypatch.setattr("snncompile.fit.chips.names", lambda: ("loihi1", "loihi2", "toy"))
+    monkeypatch.setattr("snncompile.fit.chips.list_names", lambda: ("loihi1", "loihi2", "toy"))
 
 
 SOFT = CubaLif(1.0, 0.0, 1.0, reset="soft")

@@ -49,6 +49,6 @@ def test_an_older_program_is_saved_again(folder, tmp_path):
 
 
 def test_an_older_chip_file_is_read():
-    chip = chips.load(SAVED / "0.1" / "own_chip.yaml")
+    chip = chips.load_chip(SAVED / "0.1" / "own_chip.yaml")
     assert chip == snncompile.load(SAVED / "0.1" / "program_own_chip").chip
     assert chip.core.axons_in.whole == 24

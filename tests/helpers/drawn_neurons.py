@@ -17,7 +17,7 @@ KINDS = tuple(
 )
 """Every neuron with each of its resets: "cuba_lif/soft", "delta/"."""
 TOP = 2**23 - 1
-FORMATS = chips.load("loihi1").formats
+FORMATS = chips.load_chip("loihi1").formats
 
 MODERATE = {
     "threshold": (1, 300),

@@ -231,7 +231,7 @@ def _units(rng, wiring):
     return rng.integers(-1, 4, wiring.weight_shape) * 64
 
 
-ALL = {name: chips.load(name) for name in chips.names()}
+ALL = {name: chips.load_chip(name) for name in chips.list_names()}
 
 
 @dataclass(frozen=True)
