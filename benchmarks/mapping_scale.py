@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 import snncompile
-from snncompile.checker.wiring_reach import synapses
+from snncompile.checker.wiring_reach import count_synapses
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Slice
 
@@ -62,7 +62,7 @@ def measured(name: str) -> dict[str, object]:
         "chip": chip,
         "neurons": sum(size.values()),
         "synapses": sum(
-            synapses(p.synapses.wiring, whole(network, p.target)) for p in network.projections
+            count_synapses(p.synapses.wiring, whole(network, p.target)) for p in network.projections
         ),
         "parameters": sum(p.synapses.weight.size for p in network.projections),
         "cores": program.mapping.cores,

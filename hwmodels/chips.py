@@ -11,12 +11,13 @@ import reprlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import ValidationError
 
-from snncompile.hwmodels import sanafe
+from snncompile.hwmodels import plug_ins, sanafe
 from snncompile.hwmodels.records import WITHOUT_VALUE
 from snncompile.hwmodels.schema import PROBLEM, Chip
 
@@ -46,12 +47,30 @@ class ChipError(Exception):
 
 
 def list_names() -> tuple[str, ...]:
-    """Return the names of the shipped chips, sorted."""
-    return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
+    """Return the names of the shipped chips and of those of other packages, sorted.
+
+    Raises:
+        ChipError: two packages have a chip of one name; the message names both.
+    """
+    return tuple(sorted(_owners()))
+
+
+def _owners() -> dict[str, str | None]:
+    """Return where each chip is defined: an entry point's value, None for shipped ones."""
+    owners: dict[str, str | None] = {path.stem: None for path in _FOLDER.glob("*.yaml")}
+    for name, value in plug_ins.list_rows(plug_ins.CHIPS):
+        if name in owners:
+            owner = owners[name] or "snncompile"
+            raise ChipError(
+                f"chips: {name!r} is defined by {owner} and by {value};"
+                " uninstall one of the two packages"
+            )
+        owners[name] = value
+    return owners
 
 
 def load_chip(name_or_path: str | Path) -> Chip:
-    """Return a shipped chip by its name, or the chip described by a YAML file.
+    """Return a chip by its name, shipped or of another package, or by its YAML file.
 
     A path ends in .yaml or .yml, or has a folder in it (`./mychip`). After either, `:board` names
     a system of several such chips (`loihi2:hala-point`).
@@ -64,17 +83,40 @@ def load_chip(name_or_path: str | Path) -> Chip:
         return _select_board(load_chip(match["chip"]), match["board"])
     if _is_path(name_or_path):
         return _read_chip(Path(name_or_path))
-    if name_or_path not in list_names():
+    owners = _owners()
+    if name_or_path not in owners:
         raise ChipError(
-            f"no chip called {str(name_or_path)!r}; known: {', '.join(list_names())};"
+            f"no chip called {str(name_or_path)!r}; known: {', '.join(sorted(owners))};"
             " or give the path of a YAML file"
         )
-    return _load_shipped(name_or_path)
+    owner = owners[name_or_path]
+    return _load_shipped(name_or_path) if owner is None else _load_plug_in(name_or_path, owner)
 
 
 @cache
 def _load_shipped(name: str) -> Chip:
     return _read_chip(_FOLDER / f"{name}.yaml")
+
+
+def _load_plug_in(name: str, value: str) -> Chip:
+    """Return the chip of another package.
+
+    Raises:
+        ChipError: the package cannot be imported, or its chip is no chip of that name.
+    """
+    where = f"chip {name} of {value}"
+    try:
+        resource = resolve_name(value)
+    except Exception as error:
+        raise ChipError(_shorten(f"{where}: {type(error).__name__}: {error}")) from error
+    if isinstance(resource, str | Path):
+        resource = _read_chip(Path(resource))
+    if not isinstance(resource, Chip):
+        kind = type(resource).__name__
+        raise ChipError(f"{where}: expected the path of a chip file or a Chip, got {kind}")
+    if resource.name != name:
+        raise ChipError(f"{where}: its file calls it {resource.name}; both names must be equal")
+    return resource
 
 
 def _select_board(chip: Chip, board: str) -> Chip:

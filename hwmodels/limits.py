@@ -14,6 +14,10 @@ from snncompile.hwmodels.records import Choices, Count, Known, KnownWhole, Recor
 RowKind = Literal["sparse", "run_length", "dense1", "dense2"]
 """Ways to write a row of synapses; see `snncompile/cores/row_encoding.py`."""
 
+ENDS = ("lowest", "highest")
+MAX_BITS = 32
+"""Bits of an index or a skip in a row; more neurons are on no core."""
+
 
 class Mesh(Record):
     """Tiles in columns and rows; each tile is a router and its cores."""
@@ -103,6 +107,18 @@ class RowMemory(Record):
     """Different synapse formats of one core."""
     destination_groups: Known
     """Groups of neurons that share rows through different bases, interleaved on one core."""
+
+    @model_validator(mode="after")
+    def _bits_in_order(self) -> Self:
+        for name in ("index_bits", "skip_bits"):
+            lowest, highest = (getattr(self, f"{name}_{end}").whole for end in ENDS)
+            if lowest > highest:
+                raise make_problem((f"{name}_lowest",), f"is above {name}_highest, {highest}")
+            if highest > MAX_BITS:
+                raise make_problem(
+                    (f"{name}_highest",), f"must be at most {MAX_BITS}, got {highest}"
+                )
+        return self
 
 
 class Crossbar(Record):

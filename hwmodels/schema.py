@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
+from snncompile.hwmodels import plug_ins
 from snncompile.hwmodels.costs import CostSet
 from snncompile.hwmodels.limits import (
     AxonEntries,
@@ -40,7 +41,7 @@ from snncompile.hwmodels.records import (
 
 __all__ = ["PROBLEM", "Chip", "Choices", "CoreLimits", "Mesh", "Number", "list_numbers"]
 
-Encoding = Literal[
+ENCODINGS = (
     "one_word",
     "loihi1",
     "packed_rows",
@@ -49,11 +50,12 @@ Encoding = Literal[
     "layers",
     "weight_ram",
     "bytes",
-]
+)
 """How synapses are stored and counted.
 
 The first three are words in a memory, one function each in `snncompile/cores/memory_words.py`;
-the others have rules of their own, one file each in `snncompile/cores/chip_rules/`.
+the others have rules of their own, one file each in `snncompile/cores/chip_rules/`. Other packages
+add theirs through the entry point `snncompile.chip_rules`.
 """
 
 SECTIONS: dict[str, str] = {
@@ -113,7 +115,8 @@ class Chip(Record):
     """Systems of several chips, by name; see `board`."""
     board: str | None = None
     """The chosen system (`loihi2:hala-point`); None for one chip."""
-    encoding: Encoding
+    encoding: str
+    """One of `ENCODINGS`, or of those of other packages."""
     encoding_source: str
     rows: RowMemory | None = None
     crossbar: Crossbar | None = None
@@ -121,6 +124,8 @@ class Chip(Record):
     layers: LayerLimits | None = None
     weight_ram: WeightRam | None = None
     memory: ByteMemory | None = None
+    rule_limits: dict[str, Number] = Field(default={})
+    """Limits for the rules of another package, by names that these rules choose."""
     axon_entries: AxonEntries | None = None
     """None: each axon is one entry."""
     formats: Formats
@@ -141,7 +146,19 @@ class Chip(Record):
         return self
 
     @model_validator(mode="after")
+    def _encoding_exists(self) -> Self:
+        if self.encoding not in ENCODINGS:
+            known = (*ENCODINGS, *plug_ins.list_encodings())
+            if self.encoding not in known:
+                reason = f"{self.encoding!r} is not one of the encodings: {', '.join(known)}"
+                raise make_problem(("encoding",), reason)
+        return self
+
+    @model_validator(mode="after")
     def _section_of_its_encoding(self) -> Self:
+        if self.rule_limits and self.encoding in ENCODINGS:
+            reason = f"belongs to another encoding than {self.encoding!r}"
+            raise make_problem(("rule_limits",), reason)
         need = SECTIONS.get(self.encoding)
         for section in SECTIONS.values():
             given = getattr(self, section) is not None
@@ -151,6 +168,17 @@ class Chip(Record):
                 )
             if not given and section == need:
                 raise make_problem(("encoding",), f"{self.encoding!r} needs the section {section}")
+        return self
+
+    @model_validator(mode="after")
+    def _indices_reach_all_compartments(self) -> Self:
+        compartments = self.core.compartments.whole
+        if self.rows is None or compartments is None:
+            return self
+        bits = self.rows.index_bits_highest.whole or 0
+        if compartments > 1 << bits:
+            reason = f"{bits} bits cannot count {compartments:,} compartments of a core"
+            raise make_problem(("rows", "index_bits_highest"), reason)
         return self
 
     @model_validator(mode="after")

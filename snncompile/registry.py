@@ -6,7 +6,8 @@ and so on, with the same kind of value. Two owners of one name is an error that 
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+import warnings
+from importlib.metadata import EntryPoint, entry_points
 from pkgutil import resolve_name
 from typing import Any
 
@@ -75,12 +76,19 @@ TABLES: dict[str, dict[str, str]] = {
         "place": "snncompile.passes.place.place:Place",
         "route": "snncompile.passes.route:Route",
     },
-    "fits": {
+    "chip_rules": {
         "crossbar": "snncompile.cores.chip_rules.crossbar:fit",
         "kernels": "snncompile.cores.chip_rules.layer_per_core:fit",
         "layers": "snncompile.cores.chip_rules.fixed_layers:fit",
         "weight_ram": "snncompile.cores.chip_rules.weight_ram:fit",
         "bytes": "snncompile.cores.chip_rules.data_memory:fit",
+    },
+    "checker_rules": {
+        "crossbar": "snncompile.checker.chip_rules:check_crossbar",
+        "kernels": "snncompile.checker.chip_rules:check_kernels",
+        "layers": "snncompile.checker.chip_rules:check_layers",
+        "weight_ram": "snncompile.checker.chip_rules:check_weight_ram",
+        "bytes": "snncompile.checker.chip_rules:check_bytes",
     },
     "backends": {
         "reference": "snncompile.reference.backend",
@@ -124,10 +132,13 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 
+RENAMED = {"fits": "chip_rules"}
+"""Table of the release before -> table. Its name and its entry points work for one release more."""
+
 
 def names(table: str) -> tuple[str, ...]:
     """Return the known names of a table, sorted."""
-    return tuple(sorted(_rows(table)))
+    return tuple(sorted(_rows(_current(table))))
 
 
 def load(table: str, name: str) -> Any:
@@ -136,6 +147,7 @@ def load(table: str, name: str) -> Any:
     Raises:
         InputError: the name is not in the table; the message lists the known ones.
     """
+    table = _current(table)
     rows = _rows(table)
     if name not in rows:
         kind = table.removesuffix("s")
@@ -148,9 +160,16 @@ def load_all(table: str) -> dict[str, Any]:
     return {name: resolve_name(value) for name, value in _rows(table).items()}
 
 
+def _current(table: str) -> str:
+    """Return the table that a name means today."""
+    if table in RENAMED:
+        _warn_of_old_name(f"the table {table!r}", f"{RENAMED[table]!r}")
+    return RENAMED.get(table, table)
+
+
 def _rows(table: str) -> dict[str, str]:
     rows = dict(TABLES[table])
-    for point in entry_points(group=f"snncompile.{table}"):
+    for point in _entry_points(table):
         if point.name in rows:
             raise InputError(
                 f"{table}: {point.name!r} is defined by {rows[point.name]} and by {point.value};"
@@ -158,3 +177,19 @@ def _rows(table: str) -> dict[str, str]:
             )
         rows[point.name] = point.value
     return rows
+
+
+def _entry_points(table: str) -> list[EntryPoint]:
+    """Return the rows of other packages, with those under the table's name of before."""
+    points = list(entry_points(group=f"snncompile.{table}"))
+    for old in (old for old, new in RENAMED.items() if new == table):
+        for point in entry_points(group=f"snncompile.{old}"):
+            name = f"entry point {point.name!r} of snncompile.{old}"
+            _warn_of_old_name(name, f"snncompile.{table}")
+            points.append(point)
+    return points
+
+
+def _warn_of_old_name(old: str, new: str) -> None:
+    message = f"{old} is called {new} now and goes with the next release"
+    warnings.warn(message, DeprecationWarning, stacklevel=4)

@@ -1,108 +1,195 @@
-"""Words of synaptic memory counted anew, from the rules of each format.
-
-Loihi 1's rules: a row is entries of at most 60 synapses; an entry takes 10 bits, the weight (and
-delay) of every synapse, and its indices; a row that ends on a word or up to five bits before its
-end takes one more. Chips with few formats may write indices wider than they need.
-"""
+"""Words of synaptic memory, counted from the tables by the rules of the chip's encoding."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
-from itertools import compress, pairwise
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.checker.weighted_rows import column_rows, weighted_rows
-from snncompile.checker.wiring_reach import Positions, is_tile, kernels, rows
+from snncompile.checker.row_words import (
+    NEGATIVE,
+    POSITIVE,
+    Row,
+    RowCounter,
+    RowNumbers,
+    split_row,
+)
+from snncompile.checker.weighted_rows import WeightedRow, list_column_rows, list_weighted_rows
+from snncompile.checker.wiring_reach import count_kernels, count_rows, is_tile
 from snncompile.errors import MappingError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Projection
 from snncompile.ir.mapping import Slice
 from snncompile.ir.tables import MemoryBlock
-from snncompile.registry import names
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.weight_formats import weight_step
 
-ENTRY, HEAD, LONGEST_GAP = 60, 10, 32
-WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 8)
-DELAY_BITS = 6
 Groups = dict[int, int]
-Entry = tuple[int, int, int]
-"""(synapses stored, index to be held, largest gap)."""
+"""Group of each source neuron that shares an axon."""
+
+MAGNITUDE = 255
+"""Of a weight that is stored without its sign, at most."""
 
 
-class Size(NamedTuple):
-    """Words of a block of memory."""
+@dataclass(frozen=True)
+class Stored:
+    """A block of memory and the synapses that it has to hold."""
 
-    least: int
-    """As few as it can take."""
-    most: int
-    """With indices and gaps as wide as they may be."""
+    chip: Chip
+    projection: Projection
+    slice: Slice
+    block: MemoryBlock
+    groups: Groups
+    """Of source neurons that share an axon, by neuron: their rows are of one size."""
+
+    @property
+    def synapses(self) -> IntegerSynapses:
+        """Those of the projection."""
+        synapses = self.projection.synapses
+        assert isinstance(synapses, IntegerSynapses)
+        return synapses
+
+
+@dataclass(frozen=True)
+class Size:
+    """Words that a block of memory needs."""
+
+    fewest: int
+    matches: bool
+    """Whether the block has exactly as many words as its synapses can take."""
     longest: int = 0
-    """Of the longest row, at least; 0 where rows have no limit."""
+    """Words of the longest row; 0 where rows have no limit."""
 
 
-def words(
-    chip: Chip, projection: Projection, s: Slice, block: MemoryBlock, groups: Groups | None = None
-) -> Size:
-    """Return the fewest and the most words that a block of memory can take.
+def measure_block(stored: Stored) -> Size:
+    """Return the words that a block of memory needs, and whether it has them.
 
-    Args:
-        chip: whose encodings count.
-        projection: whose synapses are stored.
-        s: slice of its target.
-        block: how they are stored.
-        groups: of source neurons that share an axon, by neuron: their rows are of one size.
+    Raises:
+        MappingError: the chip has no such synapse format, or its bits do not hold the weights.
     """
-    synapses = projection.synapses
-    assert isinstance(synapses, IntegerSynapses)
-    width = chip.core.synapse_word_bits.whole or 64
-    if block.format == chip.encoding and block.format in names("fits"):
-        return Size(0, 0)  # no words in a memory: the chip has rules of its own
-    if block.format == "packed":
-        packed = _packed(projection, s, block, synapses.bits, width)
-        return Size(packed, packed)
-    if block.format == "one_word":
-        found = rows(synapses.wiring, s, shared=block.shared)
-        stored = sum(len(row) * count for row, count in found.items())
-        return Size(stored, stored)
-    if block.format not in SPLIT:
-        raise MappingError(f"there is no synapse format {block.format!r}")
-    each = _bits(synapses, s, block) + (DELAY_BITS if projection.delay > 1 else 0)
-    if block.shared_sign or groups or block.columns:
-        return _weighted(synapses, s, block, groups or {}, each, width)
-    found = rows(synapses.wiring, s, shared=block.shared)
-    return _loihi1(found, block.format, each, width)
+    encoding, form = stored.chip.encoding, stored.block.format
+    known = list_formats(stored.chip)
+    if form not in known:
+        names = ", ".join(known)
+        raise MappingError(f"there is no synapse format {form!r}; {encoding} has {names}")
+    if encoding not in WORDS:
+        return Size(0, stored.block.words == 0)  # no words in a memory: see `chip_rules.py`
+    return WORDS[encoding](stored)
 
 
-def _bits(synapses: IntegerSynapses, s: Slice, block: MemoryBlock) -> int:
-    """Return the bits stored per weight, which have to be enough for all of them."""
-    told = next(b for b in WEIGHT_BITS if b >= synapses.bits)
-    bits = block.weight_bits or told
-    if bits not in WEIGHT_BITS or not any(
-        _hold(bits, told, weight, block.shared_sign) for weight in _stored(synapses, s)
-    ):
-        raise MappingError(f"weights into {s.where} do not fit {bits} bits")
+def list_formats(chip: Chip) -> tuple[str, ...]:
+    """Return the formats that a block of memory of a chip can have."""
+    if chip.rows is not None:
+        return chip.rows.kinds
+    return FORMATS.get(chip.encoding, (chip.encoding,))
+
+
+def _measure_single_words(stored: Stored) -> Size:
+    """Return the synapses: each takes one word."""
+    rows = count_rows(stored.synapses.wiring, stored.slice, shared=stored.block.shared)
+    words = sum(len(row) * count for row, count in rows.items())
+    return Size(words, stored.block.words == words)
+
+
+def _measure_packed_words(stored: Stored) -> Size:
+    """Return the words of weights side by side in whole words."""
+    words = _count_packed_words(stored)
+    return Size(words, stored.block.words == words)
+
+
+def _count_packed_words(stored: Stored) -> int:
+    """Return the words of weights side by side: of a kernel if it is shared, else of each row."""
+    wiring, bits = stored.synapses.wiring.plain, stored.synapses.bits
+    width = stored.chip.core.synapse_word_bits.whole or 64
+    if stored.block.shared and is_tile(wiring, stored.slice):
+        assert isinstance(wiring, Convolution)
+        used = count_kernels(wiring, stored.slice).items()
+        return sum(-(-channels * bits // width) * count for channels, count in used)
+    rows = count_rows(wiring, stored.slice, shared=stored.block.shared)
+    return sum(-(-len(row) * bits // width) * count for row, count in rows.items())
+
+
+def _measure_rows(stored: Stored) -> Size:
+    """Return the words of rows in entries of a common format; see `row_words.py`."""
+    numbers = RowNumbers.of(stored.chip)
+    counter = RowCounter(
+        tuple(_list_rows(stored, numbers)),
+        stored.block.format,
+        _read_weight_bits(stored, numbers),
+        stored.projection.delay > 1,
+        numbers,
+    )
+    total = counter.find(stored.block.words)
+    fewest = counter.fewest
+    return Size(fewest.words, total is not None, (total or fewest).longest)
+
+
+WORDS: dict[str, Callable[[Stored], Size]] = {
+    "one_word": _measure_single_words,
+    "packed_rows": _measure_packed_words,
+    "loihi1": _measure_rows,
+}
+"""By encoding of the chip, where synapses are words in a memory."""
+FORMATS = {"one_word": ("one_word",), "packed_rows": ("packed",)}
+"""What blocks of memory are called, by encoding, where that is not the encoding's own name."""
+
+
+def _list_rows(stored: Stored, numbers: RowNumbers) -> Iterator[Row]:
+    """Yield the rows of a block; with their weights where signs, axons or columns ask for them."""
+    block, synapses, s = stored.block, stored.synapses, stored.slice
+    if block.columns:
+        rows = list_column_rows(synapses, s)
+        yield from (_split_weighted(row, row.source, block, numbers) for row in rows)
+    elif block.shared_sign or stored.groups:
+        for row in list_weighted_rows(synapses, s, shared=block.shared):
+            yield _split_weighted(row, stored.groups.get(row.source), block, numbers)
+    else:
+        for targets, count in count_rows(synapses.wiring, s, shared=block.shared).items():
+            yield Row(None, count, split_row(targets, (), block.format, numbers))
+
+
+def _split_weighted(
+    row: WeightedRow, group: int | None, block: MemoryBlock, numbers: RowNumbers
+) -> Row:
+    """Return the entries of a row; targets of a row in no group are counted from its first."""
+    first = row.targets[0] if group is None else 0
+    targets = tuple(target - first for target in row.targets)
+    signs = [POSITIVE if weight >= 0 else NEGATIVE for weight in row.weights]
+    entries = split_row(targets, signs if block.shared_sign else (), block.format, numbers)
+    return Row(group, 1, entries)
+
+
+def _read_weight_bits(stored: Stored, numbers: RowNumbers) -> int:
+    """Return the bits stored per weight.
+
+    Raises:
+        MappingError: the chip has no weights of so many bits, or they do not hold all weights.
+    """
+    choices, own = numbers.weight_bits, stored.synapses.bits
+    quantized = next((bits for bits in choices if bits >= own), choices[-1])
+    bits, shared_sign = stored.block.weight_bits or quantized, stored.block.shared_sign
+    enough = not shared_sign and bits >= quantized
+    if bits not in choices or not (enough or _hold_weights(stored, bits)):
+        raise MappingError(f"weights into {stored.slice.where} do not fit {bits} bits")
     return bits
 
 
-def _hold(bits: int, told: int, weight: NDArray[np.int64], shared_sign: bool) -> bool:
-    """Return whether so many bits hold all weights."""
-    if shared_sign:
-        return (
-            not (weight % weight_step(bits, shared_sign=True)).any()
-            and int(abs(weight).max(initial=0)) <= 255
-        )
-    return bits >= told or not (weight % weight_step(bits)).any()
+def _hold_weights(stored: Stored, bits: int) -> bool:
+    """Return whether so many bits hold all weights of a block."""
+    shared_sign = stored.block.shared_sign
+    step = weight_step(min(bits, 8 if shared_sign else 9), shared_sign=shared_sign)
+    return any(
+        not (weights % step).any() and not (shared_sign and (np.abs(weights) > MAGNITUDE).any())
+        for weights in _list_weights(stored.synapses, stored.slice)
+    )
 
 
-def _stored(synapses: IntegerSynapses, s: Slice) -> Iterator[NDArray[np.int64]]:
-    """Yield the weights into a slice, first with others of its channels: those are quickly found.
+def _list_weights(synapses: IntegerSynapses, s: Slice) -> Iterator[NDArray[np.int64]]:
+    """Yield the weights into a slice; first all of its channels, which are quick to list.
 
     At the edge a kernel may have weights that no source meets, and that need no bits.
     """
@@ -113,109 +200,3 @@ def _stored(synapses: IntegerSynapses, s: Slice) -> Iterator[NDArray[np.int64]]:
         yield weight[s.neurons()].reshape(-1)
     else:
         yield np.asarray(wiring.matrix(weight)[s.neurons()].data, np.int64)
-
-
-def _weighted(
-    synapses: IntegerSynapses,
-    s: Slice,
-    block: MemoryBlock,
-    groups: Groups,
-    each: int,
-    width: int,
-) -> Size:
-    """Return the words of rows whose signs are apart or that are as large as others."""
-    if block.columns:
-        found = list(column_rows(synapses, s))
-        groups = {column: column for column, _, _ in found}
-    else:
-        found = list(weighted_rows(synapses, s, shared=block.shared))
-    widest = max((row[-1] for _, row, _ in found), default=0)
-    least: list[tuple[int, int]] = []
-    most: list[tuple[int, int]] = []
-    for number, (source, row, weight) in enumerate(found):
-        group = groups.get(source, -1)
-        first = row[0] if group < 0 else 0
-        lists = _lists(row, weight, first, block.shared_sign)
-        entries = tuple(entry for one in lists for entry in _entries(one, block.format))
-        key = -1 - number if group < 0 else group
-        least.append((key, _row(entries, block.format, each, width, None)))
-        most.append((key, _row(entries, block.format, each, width, widest)))
-    return Size(_padded(least), _padded(most), max((size for _, size in least), default=0))
-
-
-def _lists(row: Positions, weight: tuple[int, ...], first: int, apart: bool) -> list[Positions]:
-    places = [place - first for place in row]
-    if not apart:
-        return [tuple(places)]
-    signs = ([w >= 0 for w in weight], [w < 0 for w in weight])
-    lists = [tuple(compress(places, sign)) for sign in signs]
-    return [one for one in lists if one]
-
-
-def _padded(sizes: list[tuple[int, int]]) -> int:
-    """Return the words of rows of (group, size), each as large as the largest of its group."""
-    largest: dict[int, int] = {}
-    for group, size in sizes:
-        largest[group] = max(largest.get(group, 0), size)
-    return sum(largest[group] for group, _ in sizes)
-
-
-def _packed(projection: Projection, s: Slice, block: MemoryBlock, bits: int, width: int) -> int:
-    """Return the words of weights side by side: of a kernel if it is shared, else of each row."""
-    wiring = projection.synapses.wiring.plain
-    if block.shared and is_tile(wiring, s):
-        assert isinstance(wiring, Convolution)
-        used = kernels(wiring, s).items()
-        return sum(-(-channels * bits // width) * count for channels, count in used)
-    found = rows(wiring, s, shared=block.shared)
-    return sum(-(-len(row) * bits // width) * count for row, count in found.items())
-
-
-def _loihi1(found: dict[Positions, int], kind: str, each: int, width: int) -> Size:
-    least = most = longest = 0
-    widest = max((max(row) for row in found), default=0)
-    for row, count in found.items():
-        entries = tuple(_entries(row, kind))
-        size = _row(entries, kind, each, width, None)
-        least += count * size
-        most += count * _row(entries, kind, each, width, widest)
-        longest = max(longest, size)
-    return Size(least, most, longest)
-
-
-def _entries(row: Positions, kind: str) -> Iterator[Entry]:
-    """Yield the entries into which a row is split."""
-    part: list[int] = []
-    for place in row:
-        if part and SPLIT[kind](part, place):
-            yield _entry(part, kind)
-            part = []
-        part.append(place)
-    yield _entry(part, kind)
-
-
-SPLIT: dict[str, Callable[[list[int], int], bool]] = {
-    "sparse": lambda part, place: len(part) == ENTRY,
-    "run_length": lambda part, place: len(part) == ENTRY or place - part[-1] >= LONGEST_GAP,
-    "dense1": lambda part, place: len(part) == ENTRY or place != part[-1] + 1,
-    "dense2": lambda part, place: place - part[0] >= ENTRY,
-}
-"""Whether a synapse begins a new entry."""
-
-
-def _entry(part: list[int], kind: str) -> Entry:
-    gap = max((b - a for a, b in pairwise(part)), default=0)
-    stored = part[-1] - part[0] + 1 if kind == "dense2" else len(part)
-    return stored, part[-1] if kind == "sparse" else part[0], gap
-
-
-@cache
-def _row(entries: tuple[Entry, ...], kind: str, each: int, width: int, widest: int | None) -> int:
-    """Return the words of a row; with `widest`, of indices and gaps as wide as they may be."""
-    bits = 0
-    for stored, index, gap in entries:
-        index_bits = max(6, (index if widest is None else widest).bit_length())
-        skip = max(2, gap.bit_length() if widest is None else 5) if kind == "run_length" else 0
-        bits += HEAD + stored * (each + skip) + index_bits * (stored if kind == "sparse" else 1)
-    rest = bits % width
-    return -(-bits // width) + (rest == 0 or rest >= width - 5)

@@ -1,8 +1,9 @@
-"""Source neurons that share a population axon, found anew from the tables."""
+"""Source neurons that share a population axon, computed from the tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,23 +13,31 @@ from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping
 from snncompile.synapses.convolution import Convolution
 
-Shared = dict[tuple[int, int], tuple[int, int]]
+
+class Sharing(NamedTuple):
+    """Neurons of one slice that share input axons of a block."""
+
+    neurons: int
+    axons: int
 
 
-def shared_by(network: IntegerNetwork, mapping: Mapping) -> Shared:
-    """Return (neurons that share axons, those axons) by (block of axons, slice they are in)."""
+NOBODY = Sharing(0, 0)
+
+
+def count_sharing(network: IntegerNetwork, mapping: Mapping) -> dict[tuple[int, int], Sharing]:
+    """Return the neurons that share axons, by (number of the block of axons, of their slice)."""
     return {
-        (number, place): (len(neurons), _axons(network, mapping, number, neurons))
-        for number, place, neurons in _grouped(network, mapping)
+        (block, s): Sharing(len(neurons), _count_axons(network, mapping, block, neurons))
+        for block, s, neurons in _list_sharing(network, mapping)
     }
 
 
-def _axons(network: IntegerNetwork, mapping: Mapping, number: int, neurons: Ints) -> int:
+def _count_axons(network: IntegerNetwork, mapping: Mapping, block: int, neurons: Ints) -> int:
     """Return the axons that neurons of one slice share: one, or one for each column."""
-    blocks = [mapping.tables.memory[i] for i in mapping.tables.axons[number].memory]
-    if not any(block.columns for block in blocks):
+    memory = [mapping.tables.memory[i] for i in mapping.tables.axons[block].memory]
+    if not any(stored.columns for stored in memory):
         return 1
-    wiring = network.projections[blocks[0].projection].synapses.wiring
+    wiring = network.projections[memory[0].projection].synapses.wiring
     if not isinstance(wiring, Convolution):
         return 0
     _, length, *space = wiring.source_shape
@@ -36,48 +45,53 @@ def _axons(network: IntegerNetwork, mapping: Mapping, number: int, neurons: Ints
     return len({(n // (length * others), n % others) for n in neurons.tolist()})
 
 
-def groups_of(network: IntegerNetwork, mapping: Mapping) -> dict[tuple[int, int], dict[int, int]]:
-    """Return, by (projection, slice) of a block of memory, the slice of each grouped source."""
-    found: dict[tuple[int, int], dict[int, int]] = {}
-    for number, place, neurons in _grouped(network, mapping):
-        for reached in mapping.tables.axons[number].memory:
-            block = mapping.tables.memory[reached]
-            mine = found.setdefault((block.projection, block.slice), {})
-            mine.update(dict.fromkeys(neurons.tolist(), place))
-    return found
+def group_sources(
+    network: IntegerNetwork, mapping: Mapping
+) -> dict[tuple[int, int], dict[int, int]]:
+    """Return the slice of each source that shares an axon, by (projection, slice) that it reaches.
+
+    Both slices are numbers in the mapping.
+    """
+    groups: dict[tuple[int, int], dict[int, int]] = {}
+    for block, s, neurons in _list_sharing(network, mapping):
+        for number in mapping.tables.axons[block].memory:
+            stored = mapping.tables.memory[number]
+            slice_of = groups.setdefault((stored.projection, stored.slice), {})
+            slice_of.update(dict.fromkeys(neurons.tolist(), s))
+    return groups
 
 
-def _grouped(network: IntegerNetwork, mapping: Mapping) -> Iterator[tuple[int, int, Ints]]:
+def _list_sharing(network: IntegerNetwork, mapping: Mapping) -> Iterator[tuple[int, int, Ints]]:
     """Yield (block of axons, slice, neurons in it that share axons)."""
-    groups = [n for n, axons in enumerate(mapping.tables.axons) if axons.grouped]
-    if not groups:
+    blocks = [n for n, axons in enumerate(mapping.tables.axons) if axons.grouped]
+    if not blocks:
         return
-    slice_of, alone = _slices(network, mapping), _alone(network, mapping)
-    for number in groups:
-        axons = mapping.tables.axons[number]
+    slice_of, alone = _number_slices(network, mapping), _find_single_targets(network, mapping)
+    for block in blocks:
+        axons = mapping.tables.axons[block]
         if axons.source not in alone:
             continue
         neurons = axons.region.neurons()
-        for place in axons.grouped:
-            mine = (slice_of[axons.source][neurons] == place) & alone[axons.source][neurons]
-            yield number, place, neurons[mine]
+        for s in axons.grouped:
+            sharing = (slice_of[axons.source][neurons] == s) & alone[axons.source][neurons]
+            yield block, s, neurons[sharing]
 
 
-def _slices(network: IntegerNetwork, mapping: Mapping) -> dict[str, Ints]:
-    """Return the place of the slice of each neuron, by population."""
-    found = {p.name: np.full(p.size, -1) for p in network.populations}
-    for place, s in enumerate(mapping.slices):
-        found[s.population][s.neurons()] = place
-    return found
+def _number_slices(network: IntegerNetwork, mapping: Mapping) -> dict[str, Ints]:
+    """Return the number of the slice of each neuron, by population."""
+    slice_of = {p.name: np.full(p.size, -1) for p in network.populations}
+    for number, s in enumerate(mapping.slices):
+        slice_of[s.population][s.neurons()] = number
+    return slice_of
 
 
-def _alone(network: IntegerNetwork, mapping: Mapping) -> dict[str, NDArray[np.bool_]]:
-    """Return which neurons are listened to by one core, by population."""
-    listening: dict[tuple[str, int], list[Ints]] = {}
+def _find_single_targets(network: IntegerNetwork, mapping: Mapping) -> dict[str, NDArray[np.bool_]]:
+    """Return whether each neuron has input axons on exactly one core, by population."""
+    regions: dict[tuple[str, int], list[Ints]] = {}
     for axons in mapping.tables.axons:
-        listening.setdefault((axons.source, axons.core), []).append(axons.region.neurons())
+        regions.setdefault((axons.source, axons.core), []).append(axons.region.neurons())
     cores = {p.name: np.zeros(p.size, np.int64) for p in network.populations}
-    for (source, _), neurons in listening.items():
+    for (source, _), neurons in regions.items():
         if source in cores:
             cores[source][np.unique(np.concatenate(neurons))] += 1
     return {name: count == 1 for name, count in cores.items()}

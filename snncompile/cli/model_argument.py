@@ -1,4 +1,8 @@
-"""What the command line calls MODEL: a file, `file.py:function`, or a saved network."""
+"""What the command line calls MODEL: a file, `file.py:function`, or a saved network.
+
+A frontend of another package reads a file that is given as `name:path`, with its name in the
+registry; where the frontend has an attribute `suffixes` (`(".onnx",)`), the path alone is enough.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,13 @@ from typing import Any
 from snncompile.errors import InputError, SnnCompileError
 from snncompile.files import network as save
 from snncompile.ir.graph import IntegerNetwork, Network
-from snncompile.registry import load
+from snncompile.registry import load, names
 
 EXPECTED = "expected a .net or .nir file, file.py:function or the folder of a saved network"
 FILES = {".net": "netx", ".nir": "nir"}
 """End of a file's name -> the frontend that reads it."""
+MODULES = ("torch",)
+"""Frontends that read no files."""
 CHECKPOINTS = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".safetensors")
 
 
@@ -25,17 +31,21 @@ def load_model(model: str, assume: Mapping[str, Any] | None = None) -> Network |
     """Return the network that MODEL names.
 
     `file.py:function` is imported and called; the function returns (module, sample) or a network.
+    Other files are read by the frontend that their suffix or the name before a colon says.
 
     Args:
         model: what the user typed.
         assume: what to assume where a .nir file says nothing; arguments of `from_nir`.
 
     Raises:
-        InputError: there is no such file, or it is not one of the four.
+        InputError: there is no such file, or no frontend reads it.
         UnsupportedError, ImportMismatchError: see the frontend that reads it.
     """
-    if assume and not model.endswith(".nir"):
+    frontend, file = _split_frontend(model)
+    if assume and frontend != "nir" and not file.endswith(".nir"):
         raise InputError(f"{model}: only a .nir file leaves something to assume")
+    if frontend is not None:
+        return _read_file(frontend, file, assume or {})
     path, _, function = model.rpartition(":")
     if path.endswith(".py"):
         return _from_function(Path(path), function)
@@ -45,16 +55,64 @@ def load_model(model: str, assume: Mapping[str, Any] | None = None) -> Network |
         raise InputError(f"{model}: no such file; {EXPECTED}")
     if Path(model).is_dir():
         return _from_folder(Path(model))
+    return _read_by_suffix(model, assume or {})
+
+
+def _read_by_suffix(model: str, assume: Mapping[str, Any]) -> Network | IntegerNetwork:
     if Path(model).suffix in CHECKPOINTS:
         raise InputError(
             f"{model}: a checkpoint holds no network, only numbers, and may hold a pickle; write a"
             " function that builds the module and loads it, and give file.py:function"
         )
-    if Path(model).suffix not in FILES:
-        raise InputError(f"{model}: not a kind of file we know; {EXPECTED}")
-    read = load("frontends", FILES[Path(model).suffix])
-    network: Network | IntegerNetwork = read(model, **(assume or {}))
+    suffixes = FILES if Path(model).suffix in FILES else _list_suffixes()
+    if Path(model).suffix not in suffixes:
+        raise InputError(f"{model}: not a kind of file we know; {EXPECTED}{_name_plug_ins()}")
+    return _read_file(suffixes[Path(model).suffix], model, assume)
+
+
+def _split_frontend(model: str) -> tuple[str | None, str]:
+    """Return (frontend, path) of `name:path`; (None, model) where no frontend is named."""
+    name, _, path = model.partition(":")
+    if path and name not in MODULES and name in names("frontends") and not Path(model).exists():
+        return name, path
+    return None, model
+
+
+def _read_file(frontend: str, path: str, assume: Mapping[str, Any]) -> Network | IntegerNetwork:
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file; {EXPECTED}")
+    network = load("frontends", frontend)(path, **assume)
+    if not isinstance(network, Network | IntegerNetwork):
+        kind = type(network).__name__
+        raise InputError(f"{path}: frontend {frontend} returned {kind}, expected a network")
     return network
+
+
+def _list_suffixes() -> dict[str, str]:
+    """Return the frontend of each suffix, those of other packages too.
+
+    Raises:
+        InputError: two frontends read files of one suffix.
+    """
+    suffixes = dict(FILES)
+    for name in _list_plug_ins():
+        for suffix in getattr(load("frontends", name), "suffixes", ()):
+            if suffix in suffixes:
+                raise InputError(
+                    f"{suffix} files are read by the frontends {suffixes[suffix]} and {name};"
+                    f" give {name}:PATH or {suffixes[suffix]}:PATH"
+                )
+            suffixes[suffix] = name
+    return suffixes
+
+
+def _list_plug_ins() -> list[str]:
+    """Return the frontends of other packages that read files."""
+    return [name for name in names("frontends") if name not in (*FILES.values(), *MODULES)]
+
+
+def _name_plug_ins() -> str:
+    return "".join(f", or {name}:PATH" for name in _list_plug_ins())
 
 
 def load_native(model: str) -> Any:

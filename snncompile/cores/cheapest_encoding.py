@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 
 import numpy as np
 
@@ -28,8 +29,10 @@ from snncompile.ir.mapping import Mapping, Slice
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 
-LIMITS = (7, 3, 2)
-"""Synapse formats that each block may use, tried in turn until its core has few enough."""
+FEWER_FORMATS = (3, 2)
+"""Synapse formats that each block may use, tried in turn where all of the core's are too many."""
+LEAST_FORMATS = 2
+"""A core with fewer keeps the encodings that partition counted with."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +163,11 @@ class _Choice:
 
     def _discrete(self) -> list[Memory]:
         """Return the memory of each part if every source has an axon of its own."""
-        for limit in (n for n in LIMITS if n <= self.rules.formats):
+        most = self.rules.formats
+        tried = dict.fromkeys((most, *FEWER_FORMATS))
+        for limit in (n for n in tried if LEAST_FORMATS <= n <= most):
             found = [self._least(part, None, limit) for part in self.parts]
-            if _formats(found) <= self.rules.formats:
+            if _formats(found) <= most:
                 return found
         return [part.memory for part in self.parts]
 
@@ -219,16 +224,17 @@ class _Choice:
         entries = sum(
             axon_counts.entries_saved(self.chip, g.neurons, g.axons) for g in shared.groups
         )
-        saved = entries / limits["axons_out"]
-        saved += (shared.heard.region.size - shared.size) / limits["axons_in"]
-        cheaper = (words - before) / limits["synapse_words"] < saved
+        saved = entries / limits.get("axons_out", inf)
+        saved += (shared.heard.region.size - shared.size) / limits.get("axons_in", inf)
+        cheaper = (words - before) / limits.get("synapse_words", inf) < saved
         if cheaper and self._holds(changed, words, limits):
             axons[place], memory[:] = shared, changed
 
     def _holds(self, memory: list[Memory], words: int, limits: dict[str, int]) -> bool:
         longest = max((m.longest for m in memory), default=0)
         few = _formats(memory) <= self.rules.formats
-        return few and words <= limits["synapse_words"] and longest <= self.rules.row_words
+        room = limits.get("synapse_words", words)
+        return few and words <= room and longest <= self.rules.row_words
 
     def _of(self, part: Part, block: Listening, group: Ints) -> Ints:
         """Return the groups of the sources of one part, out of those of the whole block."""

@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.arrays import Ints
-from snncompile.cores.row_encoding import LOIHI1_ROWS, NEGATIVE, POSITIVE, Encoding, encode
+from snncompile.cores.row_encoding import (
+    NEGATIVE,
+    POSITIVE,
+    Encoding,
+    RowRules,
+    encode,
+    row_rules,
+)
 from snncompile.cores.row_encoding import Rows as Written
 from snncompile.cores.row_formats import Format
 from snncompile.cores.weight_bits import Weights
@@ -88,6 +95,7 @@ def memory(chip: Chip, rows: Rows | Listed, weights: Weights, delayed: bool) -> 
         weights=weights,
         delayed=delayed,
         kinds=() if chip.rows is None else chip.rows.kinds,
+        rules=None if chip.rows is None else row_rules(chip),
     )
     if isinstance(rows, Listed):
         if not len(rows.places):
@@ -106,6 +114,8 @@ class _Store:
     delayed: bool
     kinds: tuple[str, ...]
     """Ways to write rows that the chip has, where it has several."""
+    rules: RowRules | None = None
+    """Numbers of the chip's row memory, where it has one."""
 
 
 @lru_cache(maxsize=100_000)
@@ -133,11 +143,11 @@ def _packed(rows: Rows, store: _Store) -> Memory:
 
 BOTH = (POSITIVE, NEGATIVE)
 FORMATS_PER_BLOCK = 2
-"""Loihi 1: synapse formats that one projection into one slice may use, of the core's seven."""
+"""Synapse formats that one projection into one slice may use, of those of the core."""
 
 
 def _loihi1(rows: Rows, store: _Store) -> Memory:
-    """Rows in the cheapest of Loihi 1's encodings; see `encode.py`."""
+    """Rows in the cheapest of Loihi 1's encodings; see `row_encoding.py`."""
     index = [np.concatenate([np.arange(a, a + n) for a, n in row.runs]) for row in rows]
     ends = np.cumsum([0, *map(len, index)])
     count = np.array([row.count for row in rows])
@@ -147,10 +157,11 @@ def _loihi1(rows: Rows, store: _Store) -> Memory:
 def _written(ends: Ints, places: Ints, count: Ints, store: _Store) -> Memory:
     """Return what rows take on Loihi 1 of which so many are stored; see `Listed`.
 
-    Signs are shared only where each row has one sign: other rows are several lists, which is looked
-    at weight by weight once the slices are known (`chosen.py`) and takes less if anything.
+    Signs are shared only where each row has one sign. Other rows are several lists; once the
+    slices are known, `cheapest_encoding.py` counts these weight by weight, which only saves words.
     """
-    rules = replace(LOIHI1_ROWS, formats=FORMATS_PER_BLOCK)
+    assert store.rules is not None
+    rules = replace(store.rules, formats=FORMATS_PER_BLOCK)
     written = Written.make(ends, places, np.zeros(len(places), np.int64))
     delay = rules.delay_bits if store.delayed else 0
     found = []

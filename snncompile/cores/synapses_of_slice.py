@@ -78,7 +78,8 @@ class Part:
         assert isinstance(synapses, IntegerSynapses)
         known = Weights(synapses.bits)
         if self.chip.rows is not None:
-            known = weights(synapses, self.slice)
+            choices = self.chip.formats.weight_bits.values
+            known = weights(synapses, self.slice, choices)
         return memory(self.chip, self.reach.rows, known, self.projection.delay > 1)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from snncompile.arrays import Ints
-from snncompile.cores.row_encoding import LOIHI1_ROWS, fewest_bits
+from snncompile.cores.row_encoding import fewest_bits
 from snncompile.ir.mapping import Slice
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
@@ -33,14 +33,19 @@ class Weights:
     """`positive` (or zero), `negative`, `by source`: each source has one of them, or `mixed`."""
 
 
-def weights(synapses: IntegerSynapses, s: Slice) -> Weights:
-    """Return what the weights of the synapses into a slice of their target need."""
+def weights(synapses: IntegerSynapses, s: Slice, choices: tuple[int, ...]) -> Weights:
+    """Return what the weights of the synapses into a slice of their target need.
+
+    Args:
+        synapses: of a projection.
+        s: slice of its target.
+        choices: bits that a stored weight of the chip can have.
+    """
     facts = _facts(synapses)
     mine = facts.of(s)
     union = int(np.bitwise_or.reduce(facts.union[mine], initial=0))
     low, high = int(facts.low[mine].min(initial=0)), int(facts.high[mine].max(initial=-256))
-    choices = LOIHI1_ROWS.weight_bits
-    told = next((b for b in choices if b >= synapses.bits), max(choices))
+    told = next((b for b in sorted(choices) if b >= synapses.bits), max(choices))
     own = fewest_bits(union, choices, shared_sign=False) or told
     shared = None if -low > 255 else fewest_bits(union, choices, shared_sign=True)
     return Weights(min(own, told), shared, _signs(low, high, facts.by_source))

@@ -123,7 +123,8 @@ def chip_table(chip: Chip) -> Table:
     table = Table(title=f"{chip.name}: {chip.title}", title_justify="left")
     for name in ("number", "value", "unit", "evidence", "source"):
         table.add_column(name, overflow="fold")
-    for section in (chip.mesh, chip.core, *chip.sections, chip.formats, chip.neurons):
+    limits = (chip.mesh, chip.core, *chip.sections, chip.rule_limits)
+    for section in (*limits, chip.formats, chip.neurons):
         for path, number in walk_numbers(section, ()):
             _add_number(table, chip, ".".join(map(str, path)), number)
     for name, board in chip.boards.items():

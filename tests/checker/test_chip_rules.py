@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from published import mlp, mnist_cnn
 
 import snncompile
-from snncompile.checker.chip_rules import own_rules
+from snncompile.checker.chip_rules import check_chip_rules
 from snncompile.checker.mapping import check
 from snncompile.cores.chip_rules import fit
 from snncompile.errors import MappingError
@@ -27,7 +27,7 @@ def together(network, chip: str = "toy") -> Mapping:
 
 
 def found(network, chip: str, mapping: Mapping | None = None) -> list[str]:
-    return list(own_rules(network, load_chip(chip), mapping or together(network)))
+    return list(check_chip_rules(network, load_chip(chip), mapping or together(network)))
 
 
 # Chip, network whose neurons are all on core 0; what the checker says.
@@ -118,7 +118,7 @@ def test_crossbars_are_counted_alike(sizes, bits, seed):
             less = core.used[name] - 1
             small = _with_limit(load_chip("truenorth"), limit, less)
             assert any(
-                f"holds {core.used[name]:,}" in m for m in own_rules(network, small, mapping)
+                f"holds {core.used[name]:,}" in m for m in check_chip_rules(network, small, mapping)
             )
 
 

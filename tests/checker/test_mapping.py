@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from networks import LOIHI1, LOIHI2, TOY, design, integer_chain, limited, random_integer_network
+from stored_synapses import list_stored_synapses
 
 from snncompile.checker.mapping import check
-from snncompile.checker.unrolled import stored_synapses
 from snncompile.cores.usage import usage
 from snncompile.errors import FitError, MappingError
 from snncompile.hwmodels import chips
@@ -88,7 +88,7 @@ def test_every_synapse_of_a_residual_network_is_there_once(chip):
 
 def agrees(network: IntegerNetwork, mapping: Mapping) -> None:
     """Compare the synapses of all cores, written out one by one, with those of the network."""
-    found = stored_synapses(network, mapping)
+    found = list_stored_synapses(network, mapping)
     for number, p in enumerate(network.projections):
         wanted = p.synapses.wiring.matrix(p.synapses.weight.astype(np.int64)).tocoo()
         expected = sorted(
@@ -123,11 +123,11 @@ def replace_neurons(chip):
 
 
 def test_usage_and_checker_count_the_same():
-    from snncompile.checker.limits import held_by
+    from snncompile.checker.core_limits import count_held
 
     network, chip = residual(), BIG1
     mapping = mapped(network, chip)
-    held = held_by(network, chip, mapping)
+    held = count_held(network, chip, mapping)
     for found in usage(network, chip, mapping):
         for resource, by_core in held.items():
             assert by_core[found.core] == found.used[resource], (found.core, resource)
@@ -236,23 +236,23 @@ MISTAKES = {
     ),
     "a route gone": (
         lambda m: lines(m, lambda table: table[:0]),
-        "core 1 listens to neurons of a that do not send to it",
+        "routes of a differ from its input axons on core 1",
     ),
     "a route twice": (
         lambda m: lines(m, lambda table: np.concatenate([table, table])),
-        "core 1 listens to neurons of a that do not send to it",
+        "routes of a differ from its input axons on core 1",
     ),
     "a route of too few neurons": (
         lambda m: lines(m, set_cell(0, 2, 3)),
-        "core 1 listens to neurons of a that do not send to it",
+        "routes of a differ from its input axons on core 1",
     ),
     "a route of another slice": (
         lambda m: lines(m, set_cell(0, 0, 1)),
-        "core 1 listens to neurons of a that do not send to it",
+        "routes of a differ from its input axons on core 1",
     ),
     "too far down the core's output axons": (
         lambda m: lines(m, set_cell(0, 3, 13)),
-        "core 0 holds 17 axons out of 16",
+        "core 0 holds 17 output axons of 16",
     ),
     "too far up the memory": (
         lambda m: changed_block(m, "memory", 0, first=53),
@@ -260,7 +260,7 @@ MISTAKES = {
     ),
     "too far up the input axons": (
         lambda m: changed_block(m, "axons", 1, first=5),
-        "core 1 holds 9 axons in of 8",
+        "core 1 holds 9 input axons of 8",
     ),
 }
 

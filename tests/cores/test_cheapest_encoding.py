@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import LOIHI1, design, integer_chain, limited, random_integer_network
 
-from snncompile.checker.limits import held_by
+from snncompile.checker.core_limits import count_held
 from snncompile.checker.mapping import check
 from snncompile.cores.cheapest_encoding import chosen
 from snncompile.cores.row_encoding import LOIHI1_ROWS, encode, encodings
@@ -214,7 +214,7 @@ def test_columns_are_counted_by_the_checker_too(seed, cores):
     chip = limited(LOIHI1, compartments=cores)
     mapping = mapped(network, chip)
     check(network, chip, mapping)
-    held = held_by(network, chip, mapping)
+    held = count_held(network, chip, mapping)
     for found in usage(network, chip, mapping):
         for resource, by_core in held.items():
             assert by_core[found.core] == found.used[resource], resource
@@ -234,7 +234,7 @@ def test_usage_and_checker_count_the_same_and_no_more_than_before(seed):
     except FitError:
         return
     check(network, chip, mapping)
-    held = held_by(network, chip, mapping)
+    held = count_held(network, chip, mapping)
     exact = usage(network, chip, mapping)
     for found, rough in zip(exact, usage(network, chip, mapping, exact=False), strict=True):
         for resource, by_core in held.items():

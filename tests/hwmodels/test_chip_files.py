@@ -120,9 +120,7 @@ def test_refuses_broken_yaml(text, message, write):
 
 
 KINDS = "'primary', 'quoted', 'derived', 'fitted', 'assumed', 'made up', 'unknown' or 'no limit'"
-ENCODINGS = (
-    "'one_word', 'loihi1', 'packed_rows', 'crossbar', 'kernels', 'layers', 'weight_ram' or 'bytes'"
-)
+ENCODINGS = "one_word, loihi1, packed_rows, crossbar, kernels, layers, weight_ram, bytes"
 EVENTS = (
     "'synaptic_op', 'synaptic_op_dense', 'synaptic_op_convolution', 'synaptic_op_sparse',"
     " 'neuron_active', 'neuron_inactive', 'neuron_mapped', 'neuron_updated', 'spike',"
@@ -149,7 +147,13 @@ WRONG = [
         "encoding: one_word",
         "encoding: zip",
         "encoding:",
-        f"encoding: input should be {ENCODINGS}, got 'zip'",
+        f"encoding: 'zip' is not one of the encodings: {ENCODINGS}",
+    ),
+    (
+        "encoding_source: made_up",
+        f"encoding_source: made_up\nrule_limits: {{rings: {NUMBER}}}",
+        "rule_limits:",
+        "rule_limits: belongs to another encoding than 'one_word'",
     ),
     (
         "encoding: one_word",

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import LOIHI1, LOIHI2, design, limited, ranged_network, spikes
+from stored_synapses import list_stored_synapses
 
 import snncompile
 from snncompile.checker.mapping import check
-from snncompile.checker.unrolled import stored_synapses
 from snncompile.errors import MappingError
 from snncompile.ir.region import Region
 from snncompile.passes.partition.partition import Partition
@@ -114,7 +114,7 @@ def test_a_mapped_network_has_every_synapse_once(name):
     network, chip = ranged_network(), CHIPS[name]
     mapping = mapped(network, chip)
     check(network, chip, mapping)
-    stored = stored_synapses(network, mapping)
+    stored = list_stored_synapses(network, mapping)
     for place, p in enumerate(network.projections):
         wanted = p.synapses.wiring.matrix(p.synapses.weight.astype(int)).tocoo()
         each = zip(wanted.col, wanted.row, wanted.data, strict=True)

@@ -23,7 +23,7 @@ def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
         UnsupportedError: the chip lacks a neuron or cannot wire the network.
         FitError: a limit is exceeded.
     """
-    fitted: Fitted = load("fits", chip.encoding)(network, chip)
+    fitted: Fitted = load("chip_rules", chip.encoding)(network, chip)
     return fitted
 
 

@@ -17,9 +17,9 @@ from networks import (
     random_integer_network,
     spikes,
 )
+from stored_synapses import list_stored_synapses
 
 import snncompile
-from snncompile.checker.unrolled import stored_synapses
 from snncompile.cores.usage import usage
 from snncompile.errors import FitError, QuantizeError, UnsupportedError
 from snncompile.hwmodels.schema import Chip
@@ -236,7 +236,7 @@ def test_the_same_spikes_on_cores_that_hear_little(seed, sources, exponent, bits
     for core in usage(program.network, program.chip, program.mapping):
         assert core.used["axons_in"] <= limits.get("axons", 10**9)
         assert core.used["synapse_words"] <= limits.get("words", 10**9)
-    stored = stored_synapses(program.network, program.mapping)
+    stored = list_stored_synapses(program.network, program.mapping)
     for i, p in enumerate(program.network.projections):
         wanted = p.synapses.wiring.matrix(p.synapses.weight.astype(int)).tocoo()
         each = zip(wanted.col, wanted.row, wanted.data, strict=True)
