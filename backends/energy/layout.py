@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.arrays import Ints32
+from snncompile.backends.energy.result import Part
 from snncompile.cores.compartments import compartments_per_neuron
 from snncompile.errors import FitError
 from snncompile.ir.mapping import Site
 from snncompile.program import Program
-
-
-class Part(NamedTuple):
-    """The neurons of one population on one core."""
-
-    layer: str
-    core: int
 
 
 @dataclass(frozen=True, eq=False)

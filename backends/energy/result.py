@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.backends.energy.layout import Part
 from snncompile.renamed import OldAttribute
 
 STATIC = "static power"
 """Event of the rows that count seconds."""
 LEFT_OUT = ("loading the program", "learning", "the host's own energy")
 """What no cost set prices."""
+
+
+class Part(NamedTuple):
+    """The neurons of one population on one core."""
+
+    layer: str
+    core: int
 
 
 @dataclass(frozen=True)

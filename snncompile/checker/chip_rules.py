@@ -88,7 +88,7 @@ def _count_bits(mask: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _find_axons(p: Projection, targets: NDArray[np.int64], by_source: bool) -> NDArray[np.int64]:
     """Return the axons that each source needs for some targets, as bits."""
-    synapses = _integer_synapses(p)
+    synapses = _get_synapses(p)
     matrix, step = _unroll(p)[targets], weight_step(synapses.bits)
     axons = np.zeros(matrix.shape[1], np.int64)
     value = matrix.data.astype(np.int64) // step
@@ -163,7 +163,7 @@ def check_weight_ram(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> P
             sources: defaultdict[str, set[int]] = defaultdict(set)
             for p in into:
                 sources[p.source] |= set(p.synapses.wiring.pattern[s.neurons()].indices.tolist())
-            bits = max(_integer_synapses(p).bits for p in into)
+            bits = max(_get_synapses(p).bits for p in into)
             need = sum(map(len, sources.values())) * bits / (limits.line_bits.whole or 1)
             lines = 2 ** ceil(log2(max(need, 1)))
             yield from refuse_excess(core, "lines of a neuron", lines, limits.extension.whole)
@@ -194,14 +194,14 @@ def check_bytes(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Proble
         yield f"{routes:,} routes are needed of {limits.router_entries.whole:,}"
 
 
-def _integer_synapses(p: Projection) -> IntegerSynapses:
+def _get_synapses(p: Projection) -> IntegerSynapses:
     assert isinstance(p.synapses, IntegerSynapses)
     return p.synapses
 
 
 def _unroll(p: Projection) -> csr_array:
     """Return the weights of a projection, (targets, sources)."""
-    synapses = _integer_synapses(p)
+    synapses = _get_synapses(p)
     return synapses.wiring.matrix(synapses.weight)
 
 

@@ -143,16 +143,16 @@ def _list_rows(stored: Stored, numbers: RowNumbers) -> Iterator[Row]:
     block, synapses, s = stored.block, stored.synapses, stored.slice
     if block.columns:
         rows = list_column_rows(synapses, s)
-        yield from (_split_weighted(row, row.source, block, numbers) for row in rows)
+        yield from (_split_weighted_row(row, row.source, block, numbers) for row in rows)
     elif block.shared_sign or stored.groups:
         for row in list_weighted_rows(synapses, s, shared=block.shared):
-            yield _split_weighted(row, stored.groups.get(row.source), block, numbers)
+            yield _split_weighted_row(row, stored.groups.get(row.source), block, numbers)
     else:
         for targets, count in count_rows(synapses.wiring, s, shared=block.shared).items():
             yield Row(None, count, split_row(targets, (), block.format, numbers))
 
 
-def _split_weighted(
+def _split_weighted_row(
     row: WeightedRow, group: int | None, block: MemoryBlock, numbers: RowNumbers
 ) -> Row:
     """Return the entries of a row; targets of a row in no group are counted from its first."""

@@ -89,18 +89,21 @@ class RowNumbers:
         rows = chip.rows
         assert rows is not None
         return cls(
-            entry_synapses=_whole(rows.entry_synapses.whole),
-            head_bits=_whole(rows.entry_head_bits.whole),
+            entry_synapses=_read_whole(rows.entry_synapses.whole),
+            head_bits=_read_whole(rows.entry_head_bits.whole),
             index_bits=(
-                _whole(rows.index_bits_lowest.whole),
-                _whole(rows.index_bits_highest.whole),
+                _read_whole(rows.index_bits_lowest.whole),
+                _read_whole(rows.index_bits_highest.whole),
             ),
-            skip_bits=(_whole(rows.skip_bits_lowest.whole), _whole(rows.skip_bits_highest.whole)),
-            delay_bits=_whole(rows.delay_bits.whole),
-            spare_bits=_whole(rows.spare_bits.whole),
+            skip_bits=(
+                _read_whole(rows.skip_bits_lowest.whole),
+                _read_whole(rows.skip_bits_highest.whole),
+            ),
+            delay_bits=_read_whole(rows.delay_bits.whole),
+            spare_bits=_read_whole(rows.spare_bits.whole),
             word_bits=chip.core.synapse_word_bits.whole or 64,
             weight_bits=tuple(sorted(chip.formats.weight_bits.values)),
-            formats=_whole(rows.formats.whole),
+            formats=_read_whole(rows.formats.whole),
         )
 
     def count_words(self, bits: int) -> int:
@@ -111,7 +114,7 @@ class RowNumbers:
         return words + 1 + (rest >= self.word_bits - self.spare_bits)
 
 
-def _whole(number: int | None) -> int:
+def _read_whole(number: int | None) -> int:
     assert number is not None  # the schema asks for it
     return number
 
@@ -159,14 +162,14 @@ def _split(targets: Sequence[int], kind: str, sign: int, numbers: RowNumbers) ->
     entry: list[int] = []
     for target in targets:
         if entry and BEGINS[kind](entry, target, numbers):
-            yield _entry(entry, kind, sign)
+            yield _build_entry(entry, kind, sign)
             entry = []
         entry.append(target)
     if entry:
-        yield _entry(entry, kind, sign)
+        yield _build_entry(entry, kind, sign)
 
 
-def _entry(targets: list[int], kind: str, sign: int) -> Entry:
+def _build_entry(targets: list[int], kind: str, sign: int) -> Entry:
     gap = max((b - a for a, b in pairwise(targets)), default=0)
     stored = targets[-1] - targets[0] + 1 if kind == "dense2" else len(targets)
     return Entry(stored, targets[-1] if kind == "sparse" else targets[0], gap, sign)
@@ -192,7 +195,7 @@ class RowCounter:
     @cached_property
     def fewest(self) -> Total:
         """Words with indices as wide as each entry needs."""
-        return self._count({entry: self._format(entry) for entry in self._entries})
+        return self._count({entry: self._choose_format(entry) for entry in self._entries})
 
     def find(self, words: int) -> Total | None:
         """Return how rows take exactly so many words; None if they never do.
@@ -204,7 +207,7 @@ class RowCounter:
             return self.fewest
         for by_sign in (True, False):
             for limit in range(1, self.numbers.formats + 1):
-                total = self._count(self._widen(limit, by_sign))
+                total = self._count(self._merge(limit, by_sign))
                 if total.words == words:
                     return total
         return None
@@ -213,7 +216,7 @@ class RowCounter:
     def _entries(self) -> frozenset[Entry]:
         return frozenset(entry for row in self.rows for entry in row.entries)
 
-    def _format(self, entry: Entry) -> Format:
+    def _choose_format(self, entry: Entry) -> Format:
         index, skip = self.numbers.index_bits, self.numbers.skip_bits
         index_bits = max(index[0], entry.index.bit_length())
         if index_bits > index[1]:
@@ -225,12 +228,12 @@ class RowCounter:
         skip_bits = max(skip[0], entry.gap.bit_length()) if run_length else 0
         return Format(index_bits, skip_bits, entry.sign)
 
-    def _widen(self, limit: int, by_sign: bool) -> dict[Entry, Format]:
+    def _merge(self, limit: int, by_sign: bool) -> dict[Entry, Format]:
         """Return the format of each entry if formats become one until so many are left."""
-        formats = {entry: self._format(entry) for entry in self._entries}
+        formats = {entry: self._choose_format(entry) for entry in self._entries}
         if not by_sign:
             formats = {entry: form._replace(sign=0) for entry, form in formats.items()}
-        wider = widen_formats(sorted(set(formats.values())), self.weight_bits, limit)
+        wider = merge_formats(sorted(set(formats.values())), self.weight_bits, limit)
         return {entry: wider[form] for entry, form in formats.items()}
 
     def _count(self, formats: dict[Entry, Format]) -> Total:
@@ -255,7 +258,7 @@ class RowCounter:
         return self.numbers.head_bits + entry.stored * each + form.index_bits * (not sparse)
 
 
-def widen_formats(formats: list[Format], weight_bits: int, limit: int) -> dict[Format, Format]:
+def merge_formats(formats: list[Format], weight_bits: int, limit: int) -> dict[Format, Format]:
     """Return what each format becomes if the nearest two become one until `limit` are left.
 
     With bits (index, skip, weight) as vectors a, b the distance is |a - b|^2 / |a + b|^2; of equal
