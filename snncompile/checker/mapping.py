@@ -120,8 +120,9 @@ def _check_formats(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Pro
     """No core has more synapse formats than it can; formats of one width count once."""
     available = None if chip.rows is None else chip.rows.formats.whole
     formats: defaultdict[int, set[tuple[object, ...]]] = defaultdict(set)
+    delay_bits = None if chip.rows is None else chip.rows.delay_bits.whole
     for block in mapping.tables.memory:
-        delayed = block.delay > 1
+        delayed = block.delay > 1 and delay_bits != 0
         formats[block.core].add((block.format, block.weight_bits, block.shared_sign, delayed))
     for core, used in formats.items():
         if available is not None and len(used) > available:

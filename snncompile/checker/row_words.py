@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
     stored: int
     """Synapses, those of weight zero that fill gaps included."""
-    index: int
+    held_index: int
     """Largest number that an index of the entry holds."""
     gap: int
     """Largest distance between two neighbours."""
@@ -44,7 +44,7 @@ class Row(NamedTuple):
 
     group: int | None
     """Rows of one group are as large as its largest; None: as large as they are."""
-    count: int
+    times: int
     """Number of such rows."""
     entries: tuple[Entry, ...]
 
@@ -218,11 +218,11 @@ class RowCounter:
 
     def _choose_format(self, entry: Entry) -> Format:
         index, skip = self.numbers.index_bits, self.numbers.skip_bits
-        index_bits = max(index[0], entry.index.bit_length())
+        index_bits = max(index[0], entry.held_index.bit_length())
         if index_bits > index[1]:
             raise MappingError(
-                f"compartment {entry.index} of a row needs {index_bits} bits, an index of the chip"
-                f" has {index[1]}"
+                f"compartment {entry.held_index} of a row needs {index_bits} bits, an index of the"
+                f" chip has {index[1]}"
             )
         run_length = self.kind == "run_length"
         skip_bits = max(skip[0], entry.gap.bit_length()) if run_length else 0
@@ -244,10 +244,10 @@ class RowCounter:
             size = self.numbers.count_words(sum(bits[entry] for entry in row.entries))
             longest = max(longest, size)
             if row.group is None:
-                words += row.count * size
+                words += row.times * size
             else:
                 count, largest = groups.get(row.group, (0, 0))
-                groups[row.group] = count + row.count, max(largest, size)
+                groups[row.group] = count + row.times, max(largest, size)
         words += sum(count * largest for count, largest in groups.values())
         return Total(words, longest)
 
