@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from networks import LOIHI1, LOIHI2, TOY, design, integer_chain, limited, random_integer_network
 
@@ -65,7 +65,24 @@ def mapped(network, chip) -> Mapping:
     return Route()(Place("linear")(Partition()(design(network, chip)))).mapping
 
 
-@settings(max_examples=40)
+NO_DELAY_BITS = {
+    "entry_synapses": 1,
+    "entry_head_bits": 0,
+    "index_bits_lowest": 0,
+    "index_bits_highest": 6,
+    "skip_bits_lowest": 0,
+    "skip_bits_highest": 1,
+    "delay_bits": 0,
+    "spare_bits": 0,
+    "row_words": 8,
+    "formats": 2,
+    "synapse_word_bits": 32,
+    "synapse_words": 100,
+}
+
+
+@settings(max_examples=25)
+@example(numbers=NO_DELAY_BITS, weight_bits=[8, 2], seed=0)  # delayed synapses, no other format
 @given(
     numbers=row_numbers(),
     weight_bits=st.sampled_from([[1, 2, 3, 4, 5, 6, 8], [8], [4, 8], [8, 2], [3, 7, 8, 9]]),
