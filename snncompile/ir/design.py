@@ -30,3 +30,9 @@ class Design:
     """Slices filled by `partition`, sites by `place`."""
     log: tuple[str, ...] = ()
     """What each pass did, or why it did nothing."""
+
+    def __str__(self) -> str:
+        """Text form: the chip, the network, the mapping and its tables, as far as there are."""
+        from snncompile.ir import text
+
+        return text.design_text(self)

@@ -47,6 +47,14 @@ class Region:
             return cls((0,), (range(int(neurons[0]), int(neurons[-1]) + 1),))
         return cls((), (), tuple(neurons.tolist()))
 
+    def __str__(self) -> str:
+        """`[0:4]`, `[0:16, 0:8, 1:9:2]` or `[0 3 7]`."""
+        if not self.axes:
+            return f"[{' '.join(map(str, self.members))}]"
+        steps = (f":{axis.step}" if axis.step > 1 else "" for axis in self.axes)
+        axes = (f"{a.start}:{a.stop}{step}" for a, step in zip(self.axes, steps, strict=True))
+        return f"[{', '.join(axes)}]"
+
     @property
     def size(self) -> int:
         """Number of neurons."""

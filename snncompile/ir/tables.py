@@ -88,6 +88,12 @@ class Tables:
         same = (self.memory, self.axons) == (other.memory, other.axons)
         return same and np.array_equal(self.lines, other.lines)
 
+    def __str__(self) -> str:
+        """Text form, in numbers only; that of a Design has names instead."""
+        from snncompile.ir import table_text
+
+        return table_text.tables_text(self)
+
     @property
     def lines(self) -> NDArray[np.int32]:
         """The routes, an empty table if there are none."""
