@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snncompile.checker.mapping import check
-from snncompile.errors import InputError
+from snncompile.errors import ContractError, InputError
 from snncompile.files import folder
 from snncompile.files import network as save
 from snncompile.hwmodels import chips
@@ -20,7 +21,7 @@ from snncompile.option_signature import takes_options
 from snncompile.options import Options, collect
 from snncompile.passes.advice.nearest_neuron import check_neurons
 from snncompile.passes.analysis.bounds import bounds
-from snncompile.passes.pipeline import pipeline
+from snncompile.passes.pipeline import Hook, PassProgress, Pipeline
 from snncompile.program import PROGRAM, Program, hash_network, read_program
 from snncompile.reference.simulate import check_spikes
 
@@ -32,6 +33,10 @@ def compile(
     chip: str | Path | Chip,
     calibration: ArrayLike | None = None,
     options: Options | None = None,
+    passes: str | Pipeline | None = None,
+    skip: Sequence[str] = (),
+    hooks: Iterable[Hook] = (),
+    progress: PassProgress | None = None,
     **single: Any,
 ) -> Program:
     """Return the Program that computes a network on a chip.
@@ -41,6 +46,11 @@ def compile(
         chip: name of a chip, path of a chip file, or a chip.
         calibration: spikes of shape (samples, steps, *input.shape); makes quantizing better.
         options: all options in one record, in place of the single ones below.
+        passes: the passes that run, as text (`retime,quantize{bits=6},...`) or as a pipeline; the
+            usual ones if not given. Options that the text leaves out are taken from `options`.
+        skip: names of passes that are not run.
+        hooks: called between passes, with the design before and after each.
+        progress: called before each pass with (pass, share of the passes that are done).
         **single: one entry per option, from `Options`.
 
     Raises:
@@ -48,6 +58,7 @@ def compile(
         QuantizeError: a number does not fit the chip's integer formats.
         UnsupportedError: the chip lacks a neuron, or a loop is shorter than its projections.
         FitError: a limit of the chip is exceeded; the message says by how much and what would fit.
+        ContractError: a pass lacks what it requires, as one that it needs was skipped.
     """
     if not isinstance(network, Graph):
         raise InputError(f"compile takes a network, got {type(network).__name__}; import it first")
@@ -57,8 +68,9 @@ def compile(
         chosen = chosen.change(steps=data.shape[1])
     design = Design(network, _chip(chip), data, log=network.notes)
     check_neurons(network, design.chip, data)
-    for a_pass in pipeline(chosen):
-        design = a_pass(design)
+    pipeline = _make_pipeline(chosen, passes, skip)
+    design = pipeline.run(design, progress, hooks)
+    _check_complete(design, pipeline)
     assert isinstance(design.network, IntegerNetwork)
     check(design.network, design.chip, design.mapping)
     found = bounds(design.network, design.chip, chosen.quantize.steps)
@@ -73,6 +85,7 @@ def compile(
         hashes=_hashes(network, data, design.network),
         source=network if isinstance(network, Network) else None,
         kept=design.kept,
+        passes=str(pipeline),
     )
 
 
@@ -88,6 +101,22 @@ def load(path: str | Path) -> Program | Network | IntegerNetwork:
     if (path / save.NETWORK).is_file():
         return save.read_network(path)
     raise InputError(f"{path}: no folder with {PROGRAM} or {save.NETWORK}")
+
+
+def _make_pipeline(
+    options: Options, passes: str | Pipeline | None, skip: Sequence[str]
+) -> Pipeline:
+    default = Pipeline.default(options)
+    if isinstance(passes, Pipeline):
+        return passes.without(skip)
+    return (Pipeline.parse(passes, default) if passes is not None else default).without(skip)
+
+
+def _check_complete(design: Design, pipeline: Pipeline) -> None:
+    """Refuse to make a Program of a design whose tables are not written."""
+    if design.mapping.tables.routes is None:
+        ran = ", ".join(pipeline.names) or "nothing"
+        raise ContractError(f"a Program requires the tables of its cores: run route; ran: {ran}")
 
 
 def _chip(chip: str | Path | Chip) -> Chip:

@@ -45,6 +45,16 @@ class SnnCompileError(Exception):
         """Keep message and attributes when pickled or copied, whatever the constructor takes."""
         return _rebuild, (type(self), self.args, self.__dict__)
 
+    failed_pass: str | None = None
+    """Name of the pass that raised it; None where no pass did."""
+    passes_run: tuple[str, ...] = ()
+    """Names of the passes that ran before that one, in order."""
+
+    @property
+    def where_it_failed(self) -> str:
+        """`in pass partition, after retime, quantize`; empty where no pass failed."""
+        return pass_line(self.failed_pass, self.passes_run) if self.failed_pass else ""
+
 
 class InputError(SnnCompileError):
     """A file, an array or an argument is not what it should be."""
@@ -93,6 +103,19 @@ class MappingError(SnnCompileError):
     """A mapping or its tables are not as the network and the chip ask."""
 
 
+class ContractError(SnnCompileError):
+    """A pass runs where it cannot, or its result is not what it promises; the message names it."""
+
+    @property
+    def where_it_failed(self) -> str:
+        """Nothing: the message says it."""
+        return ""
+
+
+class PassMismatchError(SnnCompileError):
+    """The network spikes otherwise after a pass than before it."""
+
+
 class BackendError(SnnCompileError):
     """A backend is missing, hung, crashed or gave a wrong answer."""
 
@@ -125,3 +148,8 @@ def _rebuild(
     error.args = args
     error.__dict__.update(values)
     return error
+
+
+def pass_line(failed: str, ran: tuple[str, ...]) -> str:
+    """Return `in pass partition, after retime, quantize` or `in pass retime, the first`."""
+    return f"in pass {failed}, " + (f"after {', '.join(ran)}" if ran else "the first")

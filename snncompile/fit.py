@@ -20,16 +20,17 @@ from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network
 from snncompile.ir.mapping import Mapping
 from snncompile.option_signature import takes_options
-from snncompile.options import collect
+from snncompile.options import Options, collect
 from snncompile.passes.advice import remedies
 from snncompile.passes.partition.partition import cut
-from snncompile.passes.prune.prune import Prune
-from snncompile.passes.quantize.quantize import Quantize
-from snncompile.passes.split_fan_in.split_fan_in import Accumulate, halved
-from snncompile.passes.timing.retime import Retime
+from snncompile.passes.pipeline import PassProgress, Pipeline
+from snncompile.passes.split_fan_in.split_fan_in import halved
 from snncompile.reference.simulate import check_spikes
 
 FEWER_BITS = (6, 4, 2)
+BEFORE_PARTITION = Pipeline.default(Options()).until("partition")
+"""What a network goes through before it is cut."""
+RETIME = Pipeline.parse("retime")
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def fit(
     x: ArrayLike | None = None,
     label: ArrayLike | None = None,
     alone: bool = False,
+    progress: PassProgress | None = None,
     **single: Any,
 ) -> tuple[Trial, ...]:
     """Return what was tried: the network as it is and, if that does not fit, what may help.
@@ -76,6 +78,7 @@ def fit(
             accuracy of each trial that fits.
         label: class of each sample.
         alone: whether to look at this chip as it is and nothing else.
+        progress: called before each pass of each trial with (pass, share of them that are done).
         **single: one entry per option, from `Options`.
 
     Raises:
@@ -85,7 +88,7 @@ def fit(
         raise InputError(f"fit takes a network, got {type(network).__name__}; import it first")
     data = None if x is None else check_spikes(network, x)
     labels = None if label is None else np.asarray(label)
-    given = _Given(network, collect(single).quantize.bits, data, labels)
+    given = _Given(network, collect(single).quantize.bits, data, labels, progress)
     target = chip if isinstance(chip, Chip) else _loaded(chip)
     first = _tried(given, Way("as it is", target))
     if first.fits or alone:
@@ -101,6 +104,7 @@ class _Given:
     bits: int
     data: NDArray[np.uint8] | None
     labels: NDArray[np.int64] | None
+    progress: PassProgress | None = None
 
 
 @dataclass(frozen=True)
@@ -182,15 +186,14 @@ def _made(given: _Given, way: Way) -> Design:
     network, bits = given.network, way.bits or given.bits
     if isinstance(network, IntegerNetwork) and way.bits is not None:
         network = remedies.with_bits(network, bits) or network
-    design = Design(network, way.chip, given.data)
-    for a_pass in (Retime(), Quantize(bits=bits), Prune(), Accumulate()):
-        design = a_pass(design)
+    passes = BEFORE_PARTITION.change("quantize", bits=bits)
+    design = passes.run(Design(network, way.chip, given.data), given.progress)
     made = design.network
     assert isinstance(made, IntegerNetwork)
     if way.hard:
         design = replace(design, network=remedies.with_hard_resets(made) or made)
     if way.split:
-        design = Retime()(replace(design, network=halved(made, way.chip)))
+        design = RETIME.run(replace(design, network=halved(made, way.chip)))
     return design
 
 

@@ -20,11 +20,10 @@ from snncompile.ir.graph import IntegerNetwork, Network, Progress
 from snncompile.ir.mapping import Mapping
 from snncompile.ir.reports import Bound, QuantizedLayer
 from snncompile.ir.result import Result
-from snncompile.neurons.base import FloatNeuron
 from snncompile.options import Options
 from snncompile.registry import load
 from snncompile.renamed import accept_old_names
-from snncompile.verification import Verification, verify_runs
+from snncompile.verification import Verification, output_scales, verify_runs
 
 if TYPE_CHECKING:
     from snncompile.backends.energy.result import Estimate
@@ -56,6 +55,8 @@ class Program:
     """The float network it was compiled from; None if that came as integers."""
     kept: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     """Which flattened neurons of the source are left, for populations that are smaller now."""
+    passes: str = ""
+    """Which passes ran, with every option, as `compile` takes them; empty in older files."""
 
     def run(
         self,
@@ -132,15 +133,7 @@ class Program:
 
     def _scales(self) -> dict[str, float]:
         """Return integer per float output of readouts and of neurons that send values."""
-        scales = {layer.population: layer.scale for layer in self.quantized}
-        found: dict[str, float] = {}
-        for p in self.source.populations if self.source else ():
-            unit = p.neuron.message_unit if isinstance(p.neuron, FloatNeuron) else 1
-            if not p.neuron.spikes:
-                found[p.name] = scales.get(p.name, 1.0)
-            elif unit > 1:
-                found[p.name] = float(unit)
-        return found
+        return output_scales(self.source, self.quantized) if self.source else {}
 
     def _explain_missing(self, model: Any, lava: bool) -> dict[str, str]:
         """Return why a run of a verification is missing, for those that are."""
@@ -247,6 +240,7 @@ class Program:
             "log": list(self.log),
             "hashes": self.hashes,
             "source": source,
+            "passes": self.passes,
         }
         folder.write_folder(Path(path), PROGRAM, record, arrays | routes)
 
@@ -266,6 +260,7 @@ class _ProgramFile(save.Head):
     log: tuple[str, ...]
     hashes: dict[str, str]
     source: save.NetworkRecord | None
+    passes: str = ""
 
 
 def read_program(path: Path) -> Program:
@@ -307,6 +302,7 @@ def read_program(path: Path) -> Program:
         hashes=hashes,
         source=source,
         kept=kept,
+        passes=file.passes,
     )
 
 

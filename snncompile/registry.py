@@ -73,6 +73,7 @@ TABLES: dict[str, dict[str, str]] = {
         "prune": "snncompile.passes.prune.prune:Prune",
         "accumulate": "snncompile.passes.split_fan_in.split_fan_in:Accumulate",
         "partition": "snncompile.passes.partition.partition:Partition",
+        "partition_nxtf": "snncompile.passes.partition.nxtf.partition:PartitionNxtf",
         "place": "snncompile.passes.place.place:Place",
         "route": "snncompile.passes.route:Route",
     },
@@ -134,6 +135,8 @@ TABLES: dict[str, dict[str, str]] = {
 
 RENAMED = {"fits": "chip_rules"}
 """Table of the release before -> table. Its name and its entry points work for one release more."""
+SINGULAR = {"passes": "pass"}
+"""What messages call a row, where it is not the table's name without its last letter."""
 
 
 def names(table: str) -> tuple[str, ...]:
@@ -150,7 +153,7 @@ def load(table: str, name: str) -> Any:
     table = _current(table)
     rows = _rows(table)
     if name not in rows:
-        kind = table.removesuffix("s")
+        kind = SINGULAR.get(table, table.removesuffix("s"))
         raise InputError(f"no {kind} called {name!r}; known: {', '.join(sorted(rows))}")
     return resolve_name(rows[name])
 

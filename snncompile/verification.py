@@ -6,7 +6,7 @@ and Lava. Float and integer differ by rounding; the loss is reported, not refuse
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.ir.graph import Graph
-from snncompile.neurons.base import Neuron
+from snncompile.ir.reports import QuantizedLayer
+from snncompile.neurons.base import FloatNeuron, Neuron
 
 SpikeTrains = Mapping[str, NDArray[Any]]
 """Output of each population, shape (samples, steps, size)."""
@@ -26,6 +27,8 @@ TITLES = {
     "float": "the float network",
     "integer": "the reference",
     "lava": "Lava",
+    "before": "the network before",
+    "after": "the network after",
 }
 POTENTIAL_TOLERANCE = 1e-9
 """Largest difference of float potentials, relative to the largest one: float64 sums in another
@@ -178,7 +181,7 @@ def verify_runs(
         if why:
             comparisons.append(Comparison(first, second, promised, missing=why))
         else:
-            comparisons.append(_comparison(network, runs, (first, second, promised), scales))
+            comparisons.append(compare_runs(network, runs, (first, second, promised), scales))
     samples, steps = integer[network.output].shape[:2]
     activity = tuple(
         _summarize_activity(p.name, integer[p.name], p.neuron.spikes) for p in network.populations
@@ -186,12 +189,38 @@ def verify_runs(
     return Verification(samples, steps, activity, tuple(comparisons))
 
 
-def _comparison(
+def output_scales(source: Graph, quantized: Iterable[QuantizedLayer]) -> dict[str, float]:
+    """Return integer per float output of readouts and of neurons that send values.
+
+    Args:
+        source: the float network.
+        quantized: the scale of each of its populations.
+    """
+    scales = {layer.population: layer.scale for layer in quantized}
+    outputs: dict[str, float] = {}
+    for p in source.populations:
+        unit = p.neuron.message_unit if isinstance(p.neuron, FloatNeuron) else 1
+        if not p.neuron.spikes:
+            outputs[p.name] = scales.get(p.name, 1.0)
+        elif unit > 1:
+            outputs[p.name] = float(unit)
+    return outputs
+
+
+def compare_runs(
     network: Graph,
     runs: Mapping[str, SpikeTrains],
     pair: tuple[str, str, bool],
     scales: Mapping[str, float],
 ) -> Comparison:
+    """Return how far two runs agree on the populations that both have.
+
+    Args:
+        network: gives the order and phases of the populations.
+        runs: outputs by run.
+        pair: keys of `runs` and `TITLES`, and whether equal outputs are promised.
+        scales: integer output per float output, of readouts and of neurons that send values.
+    """
     first, second, promised = pair
     rows, differences = [], []
     for order, p in enumerate(network.populations):

@@ -21,8 +21,8 @@ from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
-from snncompile.passes.quantize.quantize import Quantize
-from snncompile.passes.timing.retime import Retime
+from snncompile.options import Options
+from snncompile.passes.pipeline import PassProgress, Pipeline
 
 if TYPE_CHECKING:
     from snncompile.conversion.build import Conversion
@@ -37,6 +37,8 @@ SAMPLES = 64
 """Samples on which the answers are compared."""
 PRICED = 4
 """Samples whose activity gives the energy."""
+TO_INTEGERS = Pipeline.default(Options()).until("prune")
+"""The passes that make integers of a candidate."""
 LOSS = 0.02
 """Limit of the loss where the budget sets none."""
 
@@ -75,7 +77,9 @@ class _Trial:
         )
 
 
-def choose_conversion(ann: Ann, x: NDArray[np.float64], budget: Budget) -> Conversion:
+def choose_conversion(
+    ann: Ann, x: NDArray[np.float64], budget: Budget, progress: PassProgress | None = None
+) -> Conversion:
     """Return the conversion that suits the budget; its notes list the candidates tried.
 
     With a limit of the loss (LOSS, if the budget is empty): the fewest time steps within all
@@ -88,7 +92,7 @@ def choose_conversion(ann: Ann, x: NDArray[np.float64], budget: Budget) -> Conve
     """
     if budget.loss is None and budget.steps is None and budget.energy_j is None:
         budget = replace(budget, loss=LOSS)
-    trials = _Trials(ann, x, budget)
+    trials = _Trials(ann, x, budget, progress)
     best = trials.find_nearest() if budget.loss is None else trials.find_fastest(budget.loss)
     if best is None:
         tried = "; ".join(trials.notes) or "nothing, all take more steps"
@@ -101,9 +105,11 @@ def choose_conversion(ann: Ann, x: NDArray[np.float64], budget: Budget) -> Conve
 class _Trials:
     """Builds candidates, runs them, and notes the results."""
 
-    def __init__(self, ann: Ann, x: NDArray[np.float64], budget: Budget) -> None:
+    def __init__(
+        self, ann: Ann, x: NDArray[np.float64], budget: Budget, progress: PassProgress | None
+    ) -> None:
         """Start with no trial."""
-        self.ann, self.x, self.budget = ann, x, budget
+        self.ann, self.x, self.budget, self.progress = ann, x, budget, progress
         self.chip = chips.load_chip(budget.chip)
         self.known = [(m, many) for m, many in CANDIDATES if self._has_neurons(m, many[0])]
         if not self.known:
@@ -169,7 +175,7 @@ class _Trials:
 
     def _run(self, conversion: Conversion, energy_j: float | None) -> _Trial:
         last = self.activations[self.ann.layers[-1].name][:SAMPLES].flatten(1)
-        answers, scores = _run_integers(conversion, self.x[:SAMPLES], self.chip)
+        answers, scores = _run_integers(conversion, self.x[:SAMPLES], self.chip, self.progress)
         loss = float((answers != last.argmax(dim=1).numpy()).mean())
         total_steps = self._count_steps(conversion.method, conversion.steps)
         return _Trial(conversion, loss, _measure_distance(scores, last), energy_j, total_steps)
@@ -178,16 +184,18 @@ class _Trials:
         from snncompile.compiler import compile
 
         shown = conversion.network.input.present(self.x[:PRICED])
-        program = compile(conversion.network, chip=self.budget.chip, calibration=shown)
+        program = compile(
+            conversion.network, chip=self.budget.chip, calibration=shown, progress=self.progress
+        )
         return float(program.estimate(shown).energy_j)
 
 
 def _run_integers(
-    conversion: Conversion, x: NDArray[np.float64], chip: Chip
+    conversion: Conversion, x: NDArray[np.float64], chip: Chip, progress: PassProgress | None
 ) -> tuple[NDArray[np.int64], Floats]:
     """Return the answers on the chip's integers, and their scores (samples, classes)."""
     shown = conversion.network.input.present(x)
-    design = Quantize()(Retime()(Design(conversion.network, chip, shown[:PRICED])))
+    design = TO_INTEGERS.run(Design(conversion.network, chip, shown[:PRICED]), progress)
     assert isinstance(design.network, IntegerNetwork)
     result = design.network.run(shown)
     return result.prediction, result.spikes.sum(axis=1, dtype=np.float64).reshape(len(x), -1)

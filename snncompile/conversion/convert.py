@@ -15,6 +15,7 @@ from snncompile.conversion.method import Direct, Method
 from snncompile.errors import InputError
 from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Network
+from snncompile.passes.pipeline import PassProgress
 from snncompile.registry import load
 
 ACTIVATIONS = 2**29
@@ -68,8 +69,12 @@ def convert(
     coding: Kind | None = None,
     budget: Budget | None = None,
     title: str | None = None,
+    progress: PassProgress | None = None,
 ) -> Conversion:
-    """Return the network and its origin; see `from_ann`."""
+    """Return the network and its origin; see `from_ann`.
+
+    With the method "auto", `progress` is called with the passes of its candidates.
+    """
     if method == "auto" and coding is not None:
         raise InputError("auto chooses the coding with the method; leave out coding")
     if method != "auto" and budget is not None:
@@ -78,7 +83,7 @@ def convert(
     ann = capture(model, x, title)
     used = x[: max(FEWEST, ACTIVATIONS // ann.neurons)]
     if method == "auto":
-        conversion = choose_conversion(ann, used, budget or Budget())
+        conversion = choose_conversion(ann, used, budget or Budget(), progress)
     else:
         conversion = build_conversion(ann, used, find_method(method), steps, coding)
     if len(used) == len(x):

@@ -8,6 +8,9 @@
     place/         place         cores get a place on the mesh, by traffic
     route.py       route         the tables of axons
 
+`pipeline.py` runs them, each between what it requires and what it ensures (`contracts.py`);
+`text.py` reads and writes them as text. `partition_nxtf` cuts as NxTF does, in place of partition.
+
 `analysis/` has what passes ask without changing anything (bounds, traffic, ranges), `advice/` what
 helps where a network does not fit.
 

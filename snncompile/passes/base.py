@@ -14,7 +14,8 @@ class Pass(ABC):
     """One step: takes a design, returns a new one, changes nothing in place.
 
     Options are dataclass fields, so `repr(a_pass)` is a complete record of what ran. A pass adds
-    one line to the log: what it did, or why it had nothing to do.
+    one line to the log: what it did, or why it had nothing to do. Its contract is two methods,
+    which `Pipeline.run` calls before and after it; both are cheap.
     """
 
     name: ClassVar[str]
@@ -22,6 +23,14 @@ class Pass(ABC):
     @abstractmethod
     def __call__(self, design: Design) -> Design:
         """Return the design after this step."""
+
+    def requires(self, design: Design) -> str:
+        """Return what the design lacks, and which pass brings it; empty if it lacks nothing."""
+        return ""
+
+    def ensures(self, before: Design, after: Design) -> str:
+        """Return what does not hold after the pass although it promises it; empty if all holds."""
+        return ""
 
     def done(self, design: Design, what: str, **changes: Any) -> Design:
         """Return the design with the changes and a line in its log."""

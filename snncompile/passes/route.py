@@ -17,6 +17,7 @@ from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.ir.tables import AxonBlock, MemoryBlock, Tables
 from snncompile.passes.base import Pass
+from snncompile.passes.contracts import require_integers, require_slices
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,30 @@ class Route(Pass):
         a[0:4] on core 0, dense into       ->      core 1: words 0..3, input axons 0..3 for a[0:4]
         b[0:2] on core 1                           core 0: output axons 0..3 for a[0:4] to core 1
 
-    Requires: slices.
+    Requires: slices, and a site for every core.
     Ensures: every synapse is in one block of memory, which every source that has it reaches by one
     axon, from the core of the source.
     """
 
     name: ClassVar[str] = "route"
+
+    def requires(self, design: Design) -> str:
+        """Ask for slices with a site for each core."""
+        if lacks := require_integers(design) or require_slices(design):
+            return lacks
+        cores = {s.core for s in design.mapping.slices}
+        placed = cores == {site.core for site in design.mapping.sites}
+        return "" if placed else "a site for every core: run place before it"
+
+    def ensures(self, before: Design, after: Design) -> str:
+        """Promise tables whose numbers are of slices and blocks that there are."""
+        slices, tables = after.mapping.slices, after.mapping.tables
+        astray = [b for b in tables.memory if slices[b.slice].core != b.core]
+        if astray:
+            return f"that synapses are on the core of their neurons: core {astray[0].core}"
+        ends = len(slices), max(1, len(tables.axons))
+        known = (tables.lines[:, :2] < ends).all()
+        return "" if known else "that routes lead from slices to axons that there are"
 
     def __call__(self, design: Design) -> Design:
         """Fill the tables of the mapping."""

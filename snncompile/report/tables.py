@@ -43,6 +43,7 @@ def program_values(program: Program) -> dict[str, Any]:
         "bounds": [b.model_dump(mode="json") | {"holds": b.holds} for b in program.bounds],
         "log": list(program.log),
         "options": program.options.model_dump(mode="json"),
+        "passes": program.passes,
         "hashes": program.hashes,
     }
 

@@ -5,33 +5,27 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import LOIHI1, LOIHI2, TOY, chain, design, integer_chain, random_network, spikes
+from networks import LOIHI1, LOIHI2, TOY, chain, integer_chain, random_network, spikes
+from stages import before_pass
 
 import snncompile
+import snncompile.passes
 from snncompile import registry
 from snncompile.errors import InputError
 from snncompile.files import folder
 from snncompile.files import network as save
 from snncompile.options import Options
 from snncompile.passes.base import Pass
-from snncompile.passes.pipeline import pipeline
+from snncompile.passes.pipeline import Pipeline
 
 PASSES = registry.names("passes")
-
-
-def stages(network, chip, calibration=None):
-    """Return {pass name: the design it gets}, as the pipeline runs."""
-    state, found = design(network, chip, calibration), {}
-    for a_pass in pipeline(Options(bits=8)):
-        found[a_pass.name] = state
-        state = a_pass(state)
-    return found
 
 
 def content(state) -> str:
@@ -54,10 +48,18 @@ def any_network(seed: int):
     return network, spikes(network, 4, 6, seed)
 
 
+def before_any_pass(name: str, seed: int):
+    """Return the design that a pass gets; the rules of NxTF know chains on Loihi 1 only."""
+    if name == "partition_nxtf":
+        network = chain(3, 4 + seed, 2, weight=0.5)
+        return before_pass(name, network, LOIHI1, spikes(network, 4, 6, seed))
+    return before_pass(name, any_network(seed)[0], LOIHI2, any_network(seed)[1])
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("name", PASSES)
 def test_a_pass_leaves_its_input_alone_and_repeats_itself(name, seed):
-    before = stages(*any_network(seed)[:1], LOIHI2, any_network(seed)[1])[name]
+    before = before_any_pass(name, seed)
     known = content(before)
     one, other = (registry.load("passes", name)()(before) for _ in range(2))
     assert content(before) == known
@@ -81,9 +83,21 @@ def test_a_pass_is_a_frozen_record_that_says_its_options(name):
     assert eval(repr(a_pass), {type(a_pass).__name__: type(a_pass)}) == a_pass
 
 
+@pytest.mark.parametrize("name", PASSES)
+def test_a_pass_has_a_contract_that_holds(name):
+    kind = registry.load("passes", name)
+    assert kind.requires is not Pass.requires
+    assert kind.ensures is not Pass.ensures
+    before = before_any_pass(name, 1)
+    assert kind().requires(before) == ""
+    assert kind().ensures(before, kind()(before)) == ""
+
+
 def test_every_pass_is_in_the_pipeline_once():
-    assert sorted(a_pass.name for a_pass in pipeline(Options())) == list(PASSES)
-    assert [repr(a_pass) for a_pass in pipeline(Options(bits=5, steps=7))] == [
+    free, nxtf = (Pipeline.default(Options(rules=rules)).names for rules in ("free", "nxtf"))
+    assert sorted({*free, *nxtf}) == list(PASSES)
+    assert len(free) == len(nxtf) == len(set(free)) == len(set(nxtf))
+    assert [repr(a_pass) for a_pass in Pipeline.default(Options(bits=5, steps=7)).passes] == [
         "Retime()",
         "Quantize(bits=5, steps=7, formats='chip')",
         "Prune(on=True)",
@@ -92,6 +106,11 @@ def test_every_pass_is_in_the_pipeline_once():
         "Place(placement='annealed')",
         "Route()",
     ]
+
+
+def test_the_package_shows_the_order_of_the_pipeline():
+    rows = re.findall(r"^    \S+ +(\S+)  ", snncompile.passes.__doc__, re.M)
+    assert tuple(rows) == Pipeline.default(Options()).names
 
 
 def files(path) -> dict[str, str]:

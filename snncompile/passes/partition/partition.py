@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,11 @@ from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes.advice import remedies
 from snncompile.passes.analysis.traffic import Rates, rates
 from snncompile.passes.base import Pass
+from snncompile.passes.contracts import (
+    find_wrong_slices,
+    require_delays,
+    require_integers,
+)
 from snncompile.passes.partition.cut_population import Cutter, work_of
 from snncompile.passes.partition.least_traffic import Cut, nearest
 from snncompile.passes.partition.pack_slices import packed
@@ -52,17 +57,26 @@ class Partition(Pass):
     output back to the input. A convolution is cut into boxes of channels x height x width, whose
     receptive fields overlap; its kernels are stored once per slice.
 
-    Requires: an integer network.
+    Requires: an integer network, retimed.
     Ensures: every neuron is in exactly one slice; no core exceeds a known limit.
     """
 
-    objective: str = "cores"
+    objective: Literal["cores", "traffic", "latency"] = "cores"
     """`cores`: as few as possible; `traffic`: spikes travel as little as possible; `latency`: the
     work spread evenly over the cores of the chip."""
     share: bool = True
     """Whether slices of different populations may share a core."""
 
     name: ClassVar[str] = "partition"
+
+    def requires(self, design: Design) -> str:
+        """Ask for an integer network, retimed."""
+        return require_integers(design) or require_delays(design)
+
+    def ensures(self, before: Design, after: Design) -> str:
+        """Promise every neuron in one slice; `compile` lets the checker count every core."""
+        wrong = find_wrong_slices(after)
+        return f"that every neuron is in one slice: {wrong}" if wrong else ""
 
     def __call__(self, design: Design) -> Design:
         """Fill the slices of the mapping."""

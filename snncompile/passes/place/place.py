@@ -16,6 +16,7 @@ from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Site
 from snncompile.passes.analysis.traffic import Flows, flows, load, rates
 from snncompile.passes.base import Pass
+from snncompile.passes.contracts import require_integers, require_slices
 from snncompile.passes.place.assign_chips import assigned
 from snncompile.passes.place.placements import PLACEMENTS, Slots
 
@@ -29,7 +30,8 @@ class Place(Pass):
     What counts is spikes times hops, one copy per (source neuron, destination core), with the rates
     of the calibration data; without data every neuron counts alike.
 
-    Requires: slices; sites that they were chosen with, if any, are kept where none are better.
+    Requires: slices, and no tables yet, which depend on the sites; sites that slices were chosen
+    with, if any, are kept where none are better.
     Ensures: every core in use has a site of its own on a mesh.
     """
 
@@ -38,6 +40,19 @@ class Place(Pass):
     by row in the order of the cores) or `random`."""
 
     name: ClassVar[str] = "place"
+
+    def requires(self, design: Design) -> str:
+        """Ask for slices, and no tables yet."""
+        if lacks := require_integers(design) or require_slices(design):
+            return lacks
+        routed = design.mapping.tables.routes is not None
+        return "cores without tables: run it before route" if routed else ""
+
+    def ensures(self, before: Design, after: Design) -> str:
+        """Promise one site for every core."""
+        cores = sorted(site.core for site in after.mapping.sites)
+        same = cores == sorted({s.core for s in after.mapping.slices})
+        return "" if same else "that every core in use has one site"
 
     def __call__(self, design: Design) -> Design:
         """Fill the sites of the mapping."""

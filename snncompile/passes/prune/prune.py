@@ -14,6 +14,7 @@ from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.base import IntegerNeuron
 from snncompile.passes.analysis.bounds import arriving, arriving_weights
 from snncompile.passes.base import Pass
+from snncompile.passes.contracts import require_integers, require_no_slices
 from snncompile.passes.prune.remove_neurons import Kept, count_weights, shrunk, unit
 from snncompile.synapses.base import Wiring
 from snncompile.synapses.convolution import Convolution
@@ -33,7 +34,7 @@ class Prune(Pass):
     and the input stay as they are. Repeated until nothing goes: what only dead neurons reach is
     dead as well. Projections whose weights are all zero go, and zeros of sparse ones.
 
-    Requires: an integer network.
+    Requires: an integer network that is not cut yet.
     Ensures: every output, and every spike of a neuron that stays, is the same for any input.
     """
 
@@ -41,6 +42,20 @@ class Prune(Pass):
     """Whether to do it."""
 
     name: ClassVar[str] = "prune"
+
+    def requires(self, design: Design) -> str:
+        """Ask for an integer network that is not cut yet."""
+        return require_integers(design) or require_no_slices(design)
+
+    def ensures(self, before: Design, after: Design) -> str:
+        """Promise that the output stays whole, and that `kept` numbers what is left."""
+        network = after.network
+        if network.output_shape != before.network.output_shape:
+            return "that the output stays as it is"
+        for p in network.populations:
+            if p.name in after.kept and len(after.kept[p.name]) != p.size:
+                return f"that `kept` numbers the {p.size:,} neurons left of {p.name}"
+        return ""
 
     def __call__(self, design: Design) -> Design:
         """Drop what is dead; say which neurons stay."""
@@ -59,7 +74,14 @@ class Prune(Pass):
             return self.done(design, "nothing is dead")
         what = f"dropped {', '.join([*gone, f'{weights:,} weights'])}"
         smaller = {n: k for n, k in kept.items() if len(k) < network.end(n).size}
-        return self.done(design, what, network=pruned, kept=smaller)
+        return self.done(design, what, network=pruned, kept=_number(smaller, design.kept))
+
+
+def _number(
+    kept: dict[str, NDArray[np.int64]], earlier: dict[str, NDArray[np.int64]]
+) -> dict[str, NDArray[np.int64]]:
+    """Return which neurons of the source are left, where an earlier prune dropped some already."""
+    return earlier | {n: earlier[n][k] if n in earlier else k for n, k in kept.items()}
 
 
 def _size(network: IntegerNetwork) -> tuple[int, int, int]:

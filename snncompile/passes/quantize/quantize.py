@@ -16,13 +16,14 @@ from snncompile.cores.compartments import compartments_per_neuron
 from snncompile.errors import QuantizeError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
-from snncompile.ir.graph import IntegerNetwork, Network, Population, Projection
+from snncompile.ir.graph import Graph, IntegerNetwork, Network, Population, Projection
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, scaled_bias
 from snncompile.passes.analysis import number_ranges as formats
 from snncompile.passes.analysis.bounds import arriving, population_bounds
 from snncompile.passes.base import Pass
+from snncompile.passes.contracts import require_no_slices
 from snncompile.passes.quantize.channel_scales import (
     FINE_THRESHOLD,
     bits_of,
@@ -59,7 +60,7 @@ class Quantize(Pass):
     smallest that still rounds the threshold by less than 1 %. With calibration data, cutting the
     largest weights is tried too, and done where it makes clearly fewer spikes wrong.
 
-    Requires: nothing.
+    Requires: a network that is not cut yet.
     Ensures: an IntegerNetwork whose every number is in the chip's ranges; names, phases and delays
     are kept. A network that came as integers is only checked.
     """
@@ -72,6 +73,17 @@ class Quantize(Pass):
     """netx: only what a lava-dl `.net` file can hold, weights without exponent, biases times 64."""
 
     name: ClassVar[str] = "quantize"
+
+    def requires(self, design: Design) -> str:
+        """Ask for a network that is not cut yet."""
+        return require_no_slices(design)
+
+    def ensures(self, before: Design, after: Design) -> str:
+        """Promise integers, and the names, phases and delays that were there."""
+        if not isinstance(after.network, IntegerNetwork):
+            return "an integer network"
+        same = _skeleton(before.network) == _skeleton(after.network)
+        return "" if same else "that names, phases and delays stay as they were"
 
     def __call__(self, design: Design) -> Design:
         """Make the network integer."""
@@ -194,6 +206,12 @@ class Quantize(Pass):
             fits = formats.top(self.bits) * 2**exponent / largest if largest else inf
             if fits <= cap or exponent <= 0:  # a scale in between would leave weight bits unused
                 yield neuron.nearest_scale(min(fits, cap)), exponent
+
+
+def _skeleton(network: Graph) -> tuple[list[tuple[str, int]], list[tuple[str, str, int]]]:
+    """Return the names and phases of populations, and where projections lead with what delay."""
+    populations = [(p.name, p.phase) for p in network.populations]
+    return populations, [(p.source, p.target, p.delay) for p in network.projections]
 
 
 @dataclass(frozen=True, eq=False)

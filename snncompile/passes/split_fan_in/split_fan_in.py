@@ -23,6 +23,12 @@ from snncompile.neurons.accumulate import IntegerAccumulate
 from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.passes.analysis import number_ranges as formats
 from snncompile.passes.base import Pass
+from snncompile.passes.contracts import (
+    find_lost_population,
+    require_delays,
+    require_integers,
+    require_no_slices,
+)
 from snncompile.passes.split_fan_in.number_of_parts import fewest_cores
 from snncompile.passes.timing.retime import Retime
 from snncompile.reference.synapses import extremes
@@ -55,12 +61,21 @@ class Accumulate(Pass):
     more population of relays before. The target gets the same numbers, and starts later where it
     has to.
 
-    Requires: an integer network, retimed.
+    Requires: an integer network, retimed, that is not cut yet.
     Ensures: every output, and every spike of the populations there were, is the same in the
     population's own steps. Without a neuron `accumulate` on the chip nothing changes.
     """
 
     name: ClassVar[str] = "accumulate"
+
+    def requires(self, design: Design) -> str:
+        """Ask for an integer network, retimed, that is not cut yet."""
+        return require_integers(design) or require_delays(design) or require_no_slices(design)
+
+    def ensures(self, before: Design, after: Design) -> str:
+        """Promise that every population stays, and delays of the chip."""
+        lost = find_lost_population(before.network, after.network)
+        return f"that every population stays: {lost}" if lost else require_delays(after)
 
     def __call__(self, design: Design) -> Design:
         """Add the relays; give phases and delays anew if there are any."""

@@ -12,6 +12,11 @@ from snncompile.errors import UnsupportedError
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, Population
 from snncompile.passes.base import Pass
+from snncompile.passes.contracts import (
+    find_lost_population,
+    find_wrong_delay,
+    require_no_slices,
+)
 from snncompile.passes.timing.delay_relays import relayed
 
 
@@ -29,12 +34,24 @@ class Retime(Pass):
 
     Where a delay is longer than the chip's, relay populations pass the spikes on; see `relays.py`.
 
-    Requires: nothing.
+    Requires: a network that is not cut yet.
     Ensures: every delay is 1 or more and no longer than the chip's; own delays are unchanged, so
     are all spikes.
     """
 
     name: ClassVar[str] = "retime"
+
+    def requires(self, design: Design) -> str:
+        """Ask for a network that is not cut yet."""
+        return require_no_slices(design)
+
+    def ensures(self, before: Design, after: Design) -> str:
+        """Promise delays of the chip, and that every population is still there."""
+        wrong = find_wrong_delay(after.network, after.chip)
+        lost = find_lost_population(before.network, after.network)
+        if wrong:
+            return f"delays of 1 or more and no longer than the chip's: {wrong}"
+        return f"that every population stays: {lost}" if lost else ""
 
     def __call__(self, design: Design) -> Design:
         """Set phases and delays."""

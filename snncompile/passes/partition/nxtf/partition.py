@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -27,6 +27,11 @@ from snncompile.ir.design import Design
 from snncompile.ir.graph import Input, IntegerNetwork, Population
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes.base import Pass
+from snncompile.passes.contracts import (
+    find_wrong_slices,
+    require_delays,
+    require_integers,
+)
 from snncompile.passes.partition.nxtf.cores import (
     LIMITS,
     Core,
@@ -65,12 +70,23 @@ class CutLayer:
 class PartitionNxtf(Pass):
     """Give every layer tiles of one size, as Intel's NxTF does.
 
-    Requires: an integer network that is a chain of dense and convolution layers.
+    Requires: an integer network, retimed, that is a chain of dense and convolution layers.
     Ensures: every neuron is in exactly one slice; no slice exceeds what NxTF allows a core.
     """
 
-    name: ClassVar[str] = "partition"
-    encoding: str = "sparse"
+    encoding: Literal["sparse", "run_length", "dense1", "dense2"] = "sparse"
+    """Of the rows of convolutions; those of dense layers are dense1."""
+
+    name: ClassVar[str] = "partition_nxtf"
+
+    def requires(self, design: Design) -> str:
+        """Ask for an integer network, retimed."""
+        return require_integers(design) or require_delays(design)
+
+    def ensures(self, before: Design, after: Design) -> str:
+        """Promise every neuron in one slice; `compile` lets the checker count every core."""
+        wrong = find_wrong_slices(after)
+        return f"that every neuron is in one slice: {wrong}" if wrong else ""
 
     def __call__(self, design: Design) -> Design:
         """Fill the slices of the mapping."""

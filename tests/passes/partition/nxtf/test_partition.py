@@ -236,8 +236,8 @@ def test_compile_cuts_by_these_rules():
         mnist_cnn(), chip="loihi1", partitioner="nxtf", encoding="run_length", prune=False
     )
     assert program.mapping.cores == 3 + 5 + 3 + 1
-    assert next(line for line in program.log if line.startswith("partition: ")) == (
-        "partition: NxTF, run_length: 13 cores with those of the input (1/3/5/3/1),"
+    assert next(line for line in program.log if line.startswith("partition_nxtf: ")) == (
+        "partition_nxtf: NxTF, run_length: 13 cores with those of the input (1/3/5/3/1),"
         " 7,986 / 78,880 / 41,517 / 3,072 words"
     )
     for population in program.network.populations:

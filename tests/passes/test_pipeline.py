@@ -1,0 +1,384 @@
+"""The pipeline: its text, its contracts, what it calls between passes, whose error it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import LOIHI2, TOY, chain, design, integer_chain
+
+import snncompile
+from snncompile import registry
+from snncompile.errors import ContractError, FitError, InputError, SnnCompileError
+from snncompile.options import Options
+from snncompile.passes.base import Pass
+from snncompile.passes.pipeline import Pipeline
+from snncompile.passes.timing.retime import Retime
+
+DEFAULT = Pipeline.default(Options())
+
+
+@dataclass(frozen=True)
+class Every(Pass):
+    """Do nothing, with an option of every type.
+
+    Requires: nothing.
+    Ensures: nothing.
+    """
+
+    number: int = 1
+    share: float = 0.5
+    on: bool = True
+    word: str = "a"
+    kind: Literal["small", "large"] = "small"
+    steps: int | None = None
+    title: str | None = None
+
+    name: ClassVar[str] = "every"
+
+    def __call__(self, design):
+        return self.done(design, "nothing")
+
+
+@dataclass(frozen=True)
+class Broken(Every):
+    """Raise an error, or lack or break something."""
+
+    raises: Exception | None = None
+    lacks: str = ""
+    breaks: str = ""
+
+    name: ClassVar[str] = "broken"
+
+    def __call__(self, design):
+        if self.raises:
+            raise self.raises
+        return self.done(design, "nothing")
+
+    def requires(self, design):
+        return self.lacks
+
+    def ensures(self, before, after):
+        return self.breaks
+
+
+@pytest.fixture
+def with_every(monkeypatch):
+    point = EntryPoint("every", "somewhere:Every", "snncompile.passes")
+    resolve = registry.resolve_name
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point][: group == point.group])
+    monkeypatch.setattr(
+        registry, "resolve_name", lambda value: Every if value == point.value else resolve(value)
+    )
+
+
+# ---- text ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"bits": 3, "steps": 7, "formats": "netx", "prune": False},
+        {"objective": "traffic", "placement": "linear", "share_cores": False},
+        {"rules": "nxtf", "encoding": "dense1"},
+    ],
+)
+def test_default_pipelines_are_read_back(options):
+    pipeline = Pipeline.default(Options(**options))
+    assert Pipeline.parse(str(pipeline)) == pipeline
+
+
+def test_text_has_every_option():
+    assert str(DEFAULT) == (
+        "retime,quantize{bits=8 steps=none formats=chip},prune{on=true},accumulate,"
+        "partition{objective=cores share=true},place{placement=annealed},route"
+    )
+
+
+@pytest.mark.usefixtures("with_every")
+@given(
+    number=st.integers(),
+    share=st.floats(allow_nan=False),
+    on=st.booleans(),
+    word=st.text(),
+    kind=st.sampled_from(["small", "large"]),
+    steps=st.none() | st.integers(),
+    title=st.none() | st.text() | st.sampled_from(["none", "true", "1", 'a "b" {c}, d', "\\"]),
+)
+def test_every_type_of_option_is_read_back(**options):
+    pipeline = Pipeline((Retime(), Every(**options), Retime()))
+    assert Pipeline.parse(str(pipeline)) == pipeline
+
+
+READ = {
+    "retime": "retime",
+    " retime , prune ": "retime,prune{on=true}",
+    "prune{},prune": "prune{on=true},prune{on=true}",
+    "prune{on=false}": "prune{on=false}",
+    "quantize{steps=3 bits=4}": "quantize{bits=4 steps=3 formats=chip}",
+    "quantize { bits=4, formats=netx }": "quantize{bits=4 steps=none formats=netx}",
+}
+
+
+@pytest.mark.parametrize("text, whole", READ.items())
+def test_options_that_are_left_out_have_their_defaults(text, whole):
+    assert str(Pipeline.parse(text)) == whole
+
+
+def test_or_those_of_another_pipeline():
+    known = Pipeline.default(Options(bits=5, steps=9, prune=False))
+    read = Pipeline.parse("quantize{bits=3},prune,place", known)
+    assert str(read) == (
+        "quantize{bits=3 steps=9 formats=chip},prune{on=false},place{placement=annealed}"
+    )
+
+
+HOW = "write names with options, separated by commas: retime,quantize{bits=6 steps=10},prune"
+NOT_READ = {
+    "": f"cannot read passes from '' on; {HOW}",
+    "retime,,prune": f"cannot read passes from ',prune' on; {HOW}",
+    "retime;prune": f"cannot read passes from 'retime;prune' on; {HOW}",
+    "quantize{bits=6": f"cannot read passes from 'quantize{{bits=6' on; {HOW}",
+    "quantize{bits}": "cannot read options of quantize from 'bits' on; write option=value,"
+    " separated by spaces or commas",
+    "quantize{bit=6}": "pass quantize has no option 'bit'; it has bits, steps, formats",
+    "retime{bits=6}": "pass retime has no option 'bits'; it has none",
+    "quantize{bits=six}": "pass quantize: bits takes int, got six",
+    "quantize{steps=two}": "pass quantize: steps takes int or none, got two",
+    "quantize{formats=own}": "pass quantize: formats takes chip or netx, got own",
+    "prune{on=1}": "pass prune: on takes bool, got 1",
+    "place{placement=none}": "pass place: placement takes str, got none",
+    "squeeze": "no pass called 'squeeze'; known: accumulate, partition, partition_nxtf, place,"
+    " prune, quantize, retime, route",
+}
+
+
+@pytest.mark.parametrize("text, message", NOT_READ.items(), ids=range(len(NOT_READ)))
+def test_text_that_is_none_is_refused(text, message):
+    with pytest.raises(InputError) as error:
+        Pipeline.parse(text)
+    assert str(error.value) == message
+
+
+@pytest.mark.usefixtures("with_every")
+def test_passes_of_other_packages_run_by_name():
+    network = integer_chain(2, 2, 1)
+    program = snncompile.compile(
+        network, chip=TOY, passes="every{word=hello},partition,place{placement=linear},route"
+    )
+    assert program.log[0] == "every: nothing"
+    assert program.passes.startswith("every{number=1 share=0.5 on=true word=hello kind=small")
+    assert (program.run([[[1, 1]]]).spikes == network.run([[[1, 1]]]).spikes).all()
+
+
+# ---- which passes --------------------------------------------------------------------------------
+
+
+def test_pipelines_are_cut_and_changed():
+    assert DEFAULT.without(["prune", "accumulate"]).names == (
+        *("retime", "quantize", "partition", "place", "route"),
+    )
+    assert DEFAULT.until("prune").names == ("retime", "quantize")
+    assert str(DEFAULT.until("prune").change("quantize", bits=4)) == (
+        "retime,quantize{bits=4 steps=none formats=chip}"
+    )
+    for call in (DEFAULT.until, DEFAULT.change, lambda name: DEFAULT.without([name])):
+        with pytest.raises(InputError) as error:
+            call("squeeze")
+        assert str(error.value) == (
+            "no pass 'squeeze' to run; there are retime, quantize, prune, accumulate, partition,"
+            " place, route"
+        )
+
+
+def test_compile_says_which_passes_ran(tmp_path):
+    program = snncompile.compile(chain(3, 2), chip=TOY, bits=4, steps=5, skip=["accumulate"])
+    whole = Pipeline.default(Options(bits=4, steps=5)).without(["accumulate"])
+    assert program.passes == str(whole)
+    program.save(tmp_path / "build")
+    assert snncompile.load(tmp_path / "build").passes == str(whole)
+    assert snncompile.compile(chain(3, 2), chip=TOY, passes=whole).passes == str(whole)
+
+
+def test_compile_fills_in_what_the_text_leaves_out():
+    passes = "retime,quantize{bits=4},partition,place,route"
+    program = snncompile.compile(chain(3, 2), chip=TOY, steps=5, placement="linear", passes=passes)
+    assert program.passes == (
+        "retime,quantize{bits=4 steps=5 formats=chip},partition{objective=cores share=true},"
+        "place{placement=linear},route"
+    )
+    assert {p.synapses.bits for p in program.network.projections} == {4}
+
+
+# ---- contracts -----------------------------------------------------------------------------------
+
+SKIPPED = {
+    "retime": "pass accumulate requires the chip's delays (input -> a has a delay of 0): run"
+    " retime before it; ran: quantize, prune",
+    "quantize": "pass prune requires an integer network: run quantize before it; ran: retime",
+    "partition": "pass place requires every neuron in one slice (a has none): run partition before"
+    " it; ran: retime, quantize, prune, accumulate",
+    "place": "pass route requires a site for every core: run place before it; ran: retime,"
+    " quantize, prune, accumulate, partition",
+    "route": "a Program requires the tables of its cores: run route; ran: retime, quantize, prune,"
+    " accumulate, partition, place",
+}
+
+
+@pytest.mark.parametrize("name, message", SKIPPED.items())
+def test_a_pass_that_another_requires_is_not_skipped(name, message):
+    with pytest.raises(ContractError) as error:
+        snncompile.compile(chain(3, 4, 2), chip=TOY, skip=[name])
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("name", ["prune", "accumulate"])
+def test_others_can_be_skipped(name):
+    program = snncompile.compile(chain(3, 4, 2), chip=TOY, skip=[name])
+    assert not any(line.startswith(name) for line in program.log)
+
+
+def test_partition_alone_asks_for_integers():
+    with pytest.raises(ContractError) as error:
+        Pipeline.parse("retime,partition").run(design(chain(3, 4, 2)))
+    assert str(error.value) == (
+        "pass partition requires an integer network: run quantize before it; ran: retime"
+    )
+
+
+LATE = {
+    "retime": "a network without slices: run it before partition",
+    "quantize": "a network without slices: run it before partition",
+    "prune": "a network without slices: run it before partition",
+    "accumulate": "a network without slices: run it before partition",
+    "place": "cores without tables: run it before route",
+}
+
+
+@pytest.mark.parametrize("name, lacks", LATE.items())
+def test_a_pass_that_comes_too_late_is_refused(name, lacks):
+    done = DEFAULT.run(design(chain(3, 4, 2)))
+    with pytest.raises(ContractError) as error:
+        Pipeline.parse(name).run(done)
+    assert str(error.value) == f"pass {name} requires {lacks}; ran: nothing"
+
+
+def _without_core(mapping):
+    return replace(mapping, slices=mapping.slices[1:])
+
+
+DAMAGED = {
+    "retime": (
+        lambda d: replace(d, network=chain(3, 4, 2)),
+        "delays of 1 or more and no longer than the chip's: input -> a has a delay of 0",
+    ),
+    "quantize": (lambda d: replace(d, network=chain(3, 4, 2)), "an integer network"),
+    "prune": (
+        lambda d: replace(d, network=integer_chain(3, 4, 1)),
+        "that the output stays as it is",
+    ),
+    "accumulate": (
+        lambda d: replace(d, network=integer_chain(3, 3, 2)),
+        "that every population stays: a had 4 neurons and has 3",
+    ),
+    "partition": (
+        lambda d: replace(d, mapping=_without_core(d.mapping)),
+        "that every neuron is in one slice: a has none",
+    ),
+    "place": (
+        lambda d: replace(d, mapping=replace(d.mapping, sites=d.mapping.sites[1:])),
+        "that every core in use has one site",
+    ),
+    "route": (
+        lambda d: replace(d, mapping=replace(d.mapping, slices=d.mapping.slices[::-1])),
+        "that synapses are on the core of their neurons: core 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name, damage, broken", [(k, *v) for k, v in DAMAGED.items()])
+def test_a_result_that_is_not_what_a_pass_ensures_is_refused(name, damage, broken, monkeypatch):
+    kind = registry.load("passes", name)
+    plain = kind.__call__
+    monkeypatch.setattr(kind, "__call__", lambda a_pass, design: damage(plain(a_pass, design)))
+    ran = ", ".join(DEFAULT.until(name).names) or "nothing"
+    with pytest.raises(ContractError) as error:
+        DEFAULT.run(design(chain(3, 4, 2)))
+    assert str(error.value) == f"pass {name} does not ensure {broken}; ran: {ran}"
+
+
+# ---- errors --------------------------------------------------------------------------------------
+
+
+def test_an_error_says_in_which_pass_it_was_raised():
+    with pytest.raises(FitError) as error:
+        snncompile.compile(chain(9, 1), chip=TOY)
+    assert error.value.failed_pass == "partition"
+    assert error.value.passes_run == ("retime", "quantize", "prune", "accumulate")
+    where = "in pass partition, after retime, quantize, prune, accumulate"
+    assert error.value.where_it_failed == where
+    assert error.value.__notes__ == [where]
+    assert "pass" not in str(error.value)
+
+
+def test_errors_that_nobody_expects_say_it_too():
+    with pytest.raises(ZeroDivisionError) as error:
+        Pipeline((Retime(), Broken(raises=ZeroDivisionError("x")))).run(design(chain(2, 1)))
+    assert error.value.__notes__ == ["in pass broken, after retime"]
+    with pytest.raises(ZeroDivisionError) as error:
+        Pipeline((Broken(raises=ZeroDivisionError("x")),)).run(design(chain(2, 1)))
+    assert error.value.__notes__ == ["in pass broken, the first"]
+
+
+def test_an_error_outside_of_passes_names_none():
+    error = SnnCompileError("x")
+    assert (error.failed_pass, error.passes_run, error.where_it_failed) == (None, (), "")
+
+
+@pytest.mark.parametrize(
+    "a_pass, message",
+    [
+        (Broken(lacks="a reason"), "pass broken requires a reason; ran: retime"),
+        (Broken(breaks="its promise"), "pass broken does not ensure its promise; ran: retime"),
+    ],
+)
+def test_a_broken_contract_is_one_line_that_names_the_pass(a_pass, message):
+    with pytest.raises(ContractError) as error:
+        Pipeline((Retime(), a_pass)).run(design(chain(2, 1)))
+    assert str(error.value) == message
+    assert error.value.failed_pass == "broken"
+    assert error.value.where_it_failed == ""
+
+
+# ---- between passes ------------------------------------------------------------------------------
+
+
+def test_progress_is_the_pass_and_the_share_that_is_done():
+    calls = []
+    DEFAULT.until("accumulate").change("quantize", bits=4).run(
+        design(chain(2, 1)), progress=lambda a_pass, share: calls.append((a_pass.name, share))
+    )
+    assert calls == [("retime", 0), ("quantize", 1 / 3), ("prune", 2 / 3), ("prune", 1)]
+
+
+def test_hooks_get_the_design_before_and_after():
+    steps = []
+    start = design(chain(2, 1), LOIHI2)
+    end = DEFAULT.run(start, hooks=[steps.append])
+    assert [step.a_pass for step in steps] == list(DEFAULT.passes)
+    assert steps[0].before is start
+    assert steps[-1].after is end
+    assert all(one.after is other.before for one, other in pairwise(steps))
+    assert [step.ran for step in steps] == [DEFAULT.names[:i] for i in range(7)]
+    assert all(step.seconds >= 0 for step in steps)
+
+
+def test_no_passes_do_nothing():
+    start = design(chain(2, 1))
+    assert Pipeline(()).run(start, progress=lambda a_pass, share: 1 / 0) is start
