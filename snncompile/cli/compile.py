@@ -11,6 +11,16 @@ import typer
 from rich.console import Console
 
 from snncompile.cli.options import takes_options
+from snncompile.cli.passes import (
+    PassesText,
+    PassOptions,
+    PrintAfter,
+    SaveAfter,
+    Skip,
+    TimePasses,
+    VerifyEachPass,
+    show_passes,
+)
 
 if TYPE_CHECKING:
     from snncompile.program import Program
@@ -31,6 +41,12 @@ def compile_command(
         list[str] | None,
         typer.Option(help="NAME=VALUE where a .nir file is silent: reset=soft, dt=1e-3, ..."),
     ] = None,
+    passes: PassesText = None,
+    skip: Skip = None,
+    print_after: PrintAfter = None,
+    save_after: SaveAfter = None,
+    time_passes: TimePasses = False,
+    verify_each: VerifyEachPass = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
     **single: Any,
 ) -> None:
@@ -42,7 +58,18 @@ def compile_command(
 
     network = load_model(model, parse_words(assume) if assume else None)
     data = read_spikes(calibration, network).x if calibration else None
-    program = compile(network, chip=chip, calibration=data, **single)
+    between = PassOptions(output, print_after or [], save_after or [], time_passes, verify_each)
+    with show_passes("compile") as progress:
+        program = compile(
+            network,
+            chip=chip,
+            calibration=data,
+            passes=passes,
+            skip=skip or (),
+            hooks=between.hooks(data),
+            progress=progress,
+            **single,
+        )
     program.save(output)
     show_program(program, as_json)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from snncompile.cli.passes import show_passes
 from snncompile.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ def convert(
             "auto chooses steps and options itself; leave out --steps, --calibrate-bias"
         )
     how = add_bias_calibration(method) if calibrate_bias else method
-    made = conversion(load_ann(model), x, how, steps or 32, coding=coding, budget=budget)  # type: ignore[arg-type]
+    options = {"coding": coding, "budget": budget}
+    with show_passes("convert") as progress:
+        made = conversion(load_ann(model), x, how, steps or 32, **options, progress=progress)  # type: ignore[arg-type]
     rows = diagnosis(made, x[:diagnose]) if diagnose else ()
     made.network.save(output)
     notes = made.network.notes

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from snncompile.cli.options import takes_options
+from snncompile.cli.passes import show_passes
 
 WIDE = 160
 """Columns of a table that does not go to a terminal."""
@@ -44,7 +45,8 @@ def fit_command(
         single |= {"x": data.x, "label": data.label}
     trials: list[Any] = []
     for name in chip or chips.list_names():
-        trials += fit(network, chip=name, alone=not chip, **single)
+        with show_passes(f"fit {name}") as progress:
+            trials += fit(network, chip=name, alone=not chip, progress=progress, **single)
     if as_json:
         found = {"trials": [asdict(t) | {"fits": t.fits} for t in trials]}
         print(json.dumps(found, indent=1, allow_nan=False))

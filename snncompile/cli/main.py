@@ -20,6 +20,7 @@ from snncompile.cli.convert import convert, present
 from snncompile.cli.estimate import compare, estimate
 from snncompile.cli.fit import fit_command
 from snncompile.cli.lava import lava_app
+from snncompile.cli.passes import passes
 from snncompile.cli.run import emit, encode, run, verify
 from snncompile.cli.shared import Build, Json, _print_json, _program, err, out
 from snncompile.errors import Obstacle, SnnCompileError
@@ -39,9 +40,13 @@ def main() -> None:
     try:
         app()
     except (SnnCompileError, ChipError) as error:
+        where = getattr(error, "where_it_failed", "")
         if "--json" in sys.argv:
-            print(json.dumps(_error_values(error)))
+            failed = {"pass": error.failed_pass, "after": error.passes_run} if where else {}
+            print(json.dumps(_error_values(error) | failed))
         err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        if where:
+            err.print(where, markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -103,5 +108,5 @@ app.command("convert")(convert)
 app.command("present")(present)
 app.command("compile")(compile_command)
 app.command("fit")(fit_command)
-for command in (show, run, emit, verify, estimate, compare, chips, encode, demo):
+for command in (show, run, emit, verify, estimate, compare, chips, passes, encode, demo):
     app.command()(command)

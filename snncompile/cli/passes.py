@@ -1,0 +1,172 @@
+"""`snncompile passes`, and what options of `compile` show and write between passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from snncompile.cli.shared import Json, _print_json, err, out
+from snncompile.errors import InputError
+
+if TYPE_CHECKING:
+    from snncompile.passes.base import Pass
+    from snncompile.passes.describe import PassDescription
+    from snncompile.passes.pipeline import PassProgress, Pipeline, Step
+
+ALL = "all"
+PassesText = Annotated[
+    str | None,
+    typer.Option(
+        "--passes", help="passes that run, as text: retime,quantize{bits=6},...; see `passes`"
+    ),
+]
+Skip = Annotated[list[str] | None, typer.Option(help="a pass that does not run; again for more")]
+PrintAfter = Annotated[
+    list[str] | None,
+    typer.Option(help="print the design after this pass, or after all; again for more"),
+]
+SaveAfter = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="write the design after this pass, or after all, beside the output: the network to"
+        " the folder OUTPUT_after_PASS, all of it as text to OUTPUT_after_PASS.txt"
+    ),
+]
+TimePasses = Annotated[bool, typer.Option("--time-passes", help="print the time of each pass")]
+VerifyEachPass = Annotated[
+    bool,
+    typer.Option(
+        "--verify-each",
+        help="run the calibration data (64 samples) before and after each pass: equal, or an"
+        " error; after quantize the loss",
+    ),
+]
+
+
+def passes(
+    name: Annotated[str | None, typer.Argument(help="a pass")] = None, as_json: Json = False
+) -> None:
+    """List the passes in the order in which they run, or explain one with its options."""
+    from snncompile import registry
+    from snncompile.options import Options
+    from snncompile.passes.describe import describe_pass
+    from snncompile.passes.pipeline import Pipeline
+
+    if name is not None:
+        description = describe_pass(registry.load("passes", name))
+        if as_json:
+            _print_json(asdict(description))
+        else:
+            _print_description(description)
+        return
+    default = Pipeline.default(Options())
+    others = [other for other in registry.names("passes") if other not in default.names]
+    names = [*default.names, *others]
+    known = [describe_pass(registry.load("passes", known)) for known in names]
+    if as_json:
+        _print_json({"default": str(default), "passes": [asdict(d) for d in known]})
+        return
+    out.print(_list_passes(known, default))
+    text = f"all of them with their options, as compile --passes takes them:\n{default}"
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _list_passes(known: list[PassDescription], default: Pipeline) -> Table:
+    table = Table(title="passes, in the order in which they run", title_justify="left")
+    for column in ("", "pass", "does", "options"):
+        table.add_column(column, overflow="fold", justify="left" if column else "right")
+    for number, d in enumerate(known, 1):
+        place = str(number) if d.name in default.names else "on request"
+        table.add_row(place, d.name, d.summary, ", ".join(o.name for o in d.options))
+    return table
+
+
+def _print_description(description: PassDescription) -> None:
+    """Print name, docstring with the contract, and options."""
+    out.print(f"{description.name}\n\n{description.doc}\n", markup=False, highlight=False)
+    if not description.options:
+        out.print("no options")
+        return
+    table = Table(title="options", title_justify="left")
+    for column in ("option", "type", "default", "meaning"):
+        table.add_column(column, overflow="fold")
+    for o in description.options:
+        table.add_row(o.name, o.type, o.default, o.doc)
+    out.print(table)
+
+
+@dataclass(frozen=True)
+class PassOptions:
+    """What `compile` is to show and write between passes."""
+
+    output: Path
+    print_after: list[str] = field(default_factory=list)
+    save_after: list[str] = field(default_factory=list)
+    time_passes: bool = False
+    verify_each: bool = False
+
+    def hooks(self, calibration: Any) -> list[Callable[[Step], None]]:
+        """Return the hooks of the pipeline.
+
+        Raises:
+            InputError: passes are to be verified without calibration data.
+        """
+        from snncompile.verify_passes import VerifyEach
+
+        if self.verify_each and calibration is None:
+            raise InputError("--verify-each runs calibration data; give --calibration FILE.npz")
+        hooks: list[Callable[[Step], None]] = []
+        if self.time_passes:
+            hooks.append(lambda step: _say_aside(f"{step.seconds:8.3f} s  {step.a_pass.name}"))
+        if self.print_after:
+            hooks.append(self._print)
+        if self.save_after:
+            hooks.append(self._save)
+        if self.verify_each:
+            hooks.append(VerifyEach(_say_aside))
+        return hooks
+
+    def _print(self, step: Step) -> None:
+        if _is_named(step, self.print_after):
+            _say_aside(f"after {step.a_pass.name}:\n{step.after}")
+
+    def _save(self, step: Step) -> None:
+        if _is_named(step, self.save_after):
+            path = self.output.with_name(f"{self.output.name}_after_{step.a_pass.name}")
+            step.after.network.save(path)
+            path.with_name(f"{path.name}.txt").write_text(str(step.after), encoding="utf-8")
+
+
+def _is_named(step: Step, names: list[str]) -> bool:
+    """Whether a pass is among the names; refuse names of passes that do not run."""
+    from snncompile.passes.pipeline import check_pass_name
+
+    for name in names:
+        if name != ALL:
+            check_pass_name(name, step.names)
+    return step.a_pass.name in names or ALL in names
+
+
+@contextmanager
+def show_passes(what: str) -> Iterator[PassProgress]:
+    """Show on standard error which pass runs and the share of the passes that are done."""
+    columns = (TextColumn(what), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=1.0, visible=False)
+
+        def show(a_pass: Pass, share: float) -> None:
+            bar.update(task, description=a_pass.name, completed=share, visible=True)
+
+        yield show
+
+
+def _say_aside(text: str) -> None:
+    """Print to standard error, where no JSON is."""
+    err.print(text, markup=False, highlight=False, soft_wrap=True)

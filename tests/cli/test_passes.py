@@ -1,0 +1,204 @@
+"""`snncompile passes`, and what `compile` does with passes."""
+
+import inspect
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import snncompile
+from snncompile import registry
+from snncompile.options import Options
+from snncompile.passes.describe import describe_pass
+from snncompile.passes.pipeline import Pipeline
+from snncompile.passes.prune.prune import Prune
+from snncompile.passes.quantize.quantize import Quantize
+from snncompile.passes.route import Route
+
+NAMES = ("retime", "quantize", "prune", "accumulate", "partition", "place", "route")
+COMPILE = ("compile", "network", "--chip", "loihi2", "-o", "out")
+
+
+def cells(text: str) -> list[list[str]]:
+    """Return the cells of the rows of a printed table."""
+    rows = (line.split("│")[1:-1] for line in text.splitlines() if line.startswith("│"))
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+def test_the_list(snncompile_command):
+    done = snncompile_command("passes")
+    assert (done.code, done.err) == (0, "")
+    rows = cells(done.out)
+    assert [row[:2] for row in rows] == [
+        *([str(i), name] for i, name in enumerate(NAMES, 1)),
+        ["on request", "partition_nxtf"],
+    ]
+    assert rows[2][2:] == [describe_pass(Prune).summary, "on"]
+    assert done.out.splitlines()[-2:] == [
+        "all of them with their options, as compile --passes takes them:",
+        str(Pipeline.default(Options())),
+    ]
+
+
+def test_one_pass(snncompile_command):
+    done = snncompile_command("passes", "quantize")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"quantize\n\n{inspect.getdoc(Quantize)}\n\noptions ")
+    assert [row[:3] for row in cells(done.out)] == [
+        ["bits", "int", "8"],
+        ["steps", "int or none", "none"],
+        ["formats", "chip or netx", "chip"],
+    ]
+
+
+def test_a_pass_without_options(snncompile_command):
+    done = snncompile_command("passes", "route")
+    assert done.out == f"route\n\n{inspect.getdoc(Route)}\n\nno options\n"
+
+
+def test_the_list_as_json(snncompile_command):
+    shown = snncompile_command("passes", "--json").json
+    assert shown["default"] == str(Pipeline.default(Options()))
+    assert [p["name"] for p in shown["passes"]] == [*NAMES, "partition_nxtf"]
+
+
+@pytest.mark.parametrize("name", registry.TABLES["passes"])
+def test_every_pass_is_explained(name, snncompile_command):
+    shown = snncompile_command("passes", name, "--json").json
+    assert shown["name"] == name
+    for text in ("summary", "requires", "ensures"):
+        assert shown[text].endswith("."), (text, shown[text])
+    for option in shown["options"]:
+        assert option["type"]
+        assert option["default"]
+        assert option["doc"].endswith("."), option
+
+
+def test_options_are_explained(snncompile_command):
+    options = snncompile_command("passes", "quantize", "--json").json["options"]
+    assert options[1] == {
+        "name": "steps",
+        "type": "int or none",
+        "default": "none",
+        "doc": "Time steps of one sample, for the bounds; None for any number.",
+    }
+
+
+def test_an_unknown_pass(snncompile_command):
+    done = snncompile_command("passes", "squeeze")
+    assert (done.code, done.err) == (
+        1,
+        "error: no pass called 'squeeze'; known: accumulate, partition, partition_nxtf, place,"
+        " prune, quantize, retime, route\n",
+    )
+
+
+@pytest.mark.usefixtures("build")
+def test_compile_runs_the_passes_of_a_text(snncompile_command):
+    passes = "retime,quantize{bits=4},partition,place{placement=linear},route"
+    done = snncompile_command(*COMPILE, "--passes", passes, "--json")
+    assert done.code == 0, done.err
+    assert [line.split(":")[0] for line in done.json["log"]] == [
+        *("retime", "quantize", "partition", "place", "route"),
+    ]
+    assert "4-bit weights" in done.json["log"][1]
+    assert snncompile.load("out").passes.startswith("retime,quantize{bits=4 steps=none")
+
+
+@pytest.mark.usefixtures("build")
+def test_compile_skips(snncompile_command):
+    done = snncompile_command(*COMPILE, "--skip", "prune", "--skip", "accumulate", "--json")
+    assert done.code == 0, done.err
+    assert len(done.json["log"]) == 5
+
+
+MISTAKES = {
+    "skipped what others require": (
+        ("--skip", "quantize"),
+        "pass prune requires an integer network: run quantize before it; ran: retime",
+    ),
+    "skipped nothing": (
+        ("--skip", "squeeze"),
+        f"no pass 'squeeze' to run; there are {', '.join(NAMES)}",
+    ),
+    "print after a pass that does not run": (
+        ("--skip", "prune", "--print-after", "prune"),
+        "no pass 'prune' to run; there are retime, quantize, accumulate, partition, place, route",
+    ),
+    "save after a pass that does not run": (
+        ("--save-after", "squeeze"),
+        f"no pass 'squeeze' to run; there are {', '.join(NAMES)}",
+    ),
+    "no such option": (
+        ("--passes", "retime{bits=1}"),
+        "pass retime has no option 'bits'; it has none",
+    ),
+    "nothing to verify with": (
+        ("--verify-each",),
+        "--verify-each runs calibration data; give --calibration FILE.npz",
+    ),
+}
+
+
+@pytest.mark.usefixtures("build")
+@pytest.mark.parametrize("words, message", MISTAKES.values(), ids=MISTAKES)
+def test_mistakes(words, message, snncompile_command):
+    done = snncompile_command(*COMPILE, *words)
+    assert (done.code, done.err) == (1, f"error: {message}\n")
+    assert not Path("out").exists()
+
+
+@pytest.mark.usefixtures("build")
+def test_a_failing_pass_is_in_the_json(snncompile_command):
+    words = ("compile", "network", "--chip", "toy", "-o", "out", "--json")
+    error = json.loads(snncompile_command(*words).out)
+    assert error["pass"] == "partition"
+    assert error["after"] == ["retime", "quantize", "prune", "accumulate"]
+
+
+def test_compile_prints_the_design_after_a_pass(build, snncompile_command):
+    once = snncompile_command(*COMPILE, "--print-after", "quantize", "--json")
+    assert once.code == 0, once.err
+    assert once.json["cores"] == 1  # the result alone is on standard output
+    assert once.err.startswith("after quantize:\nchip loihi2\ninput input 12\npopulation hidden 6")
+    assert once.err.count("after ") == 1
+    every = snncompile_command(*COMPILE, "--print-after", "all").err
+    assert [line for line in every.splitlines() if line.startswith("after ")] == [
+        f"after {name}:" for name in NAMES
+    ]
+    assert "core 0: input axons 0..11 of input[0:12] to synapses" in every
+
+
+def test_compile_saves_the_design_after_a_pass(build, snncompile_command):
+    for _ in range(2):  # what was saved before is replaced
+        words = ("--save-after", "quantize", "--save-after", "partition")
+        assert snncompile_command(*COMPILE, *words).code == 0
+    written = sorted(path.name for path in Path().glob("out_after*"))
+    assert written == [
+        *("out_after_partition", "out_after_partition.txt"),
+        *("out_after_quantize", "out_after_quantize.txt"),
+    ]
+    quantized = snncompile.load("out_after_quantize")
+    assert isinstance(quantized, snncompile.IntegerNetwork)
+    text = Path("out_after_partition.txt").read_text()
+    assert str(quantized) in text
+    assert "hidden[0:6] on core 0\n" in text
+    again = snncompile.compile(quantized, chip="loihi2")
+    assert str(again.network) == str(snncompile.load("out").network)
+
+
+def test_compile_times_and_verifies_passes(build, spikes, snncompile_command):
+    words = ("--calibration", spikes, "--verify-each", "--time-passes")
+    done = snncompile_command(*COMPILE, *words, "--json")
+    assert done.code == 0, done.err
+    times = [line.split() for line in done.err.splitlines() if not line.startswith("verify")]
+    assert [(unit, name) for _, unit, name in times] == [("s", name) for name in NAMES]
+    assert all(float(seconds) >= 0 for seconds, _, _ in times)
+    lines = [line for line in done.err.splitlines() if line.startswith("verify-each: ")]
+    assert [line.split(": ")[1] for line in lines] == list(NAMES)
+    assert lines[0] == "verify-each: retime: all 720 outputs of 2 populations are equal"
+    assert "answers differ" in lines[1]
+    assert lines[2] == "verify-each: prune: the network is the same"
+    with np.load("build/arrays.npz") as known, np.load("out/arrays.npz") as new:
+        assert all((known[name] == new[name]).all() for name in known.files)
