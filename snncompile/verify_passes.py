@@ -19,7 +19,7 @@ from snncompile.ir.graph import Graph, IntegerNetwork
 from snncompile.ir.result import Result
 from snncompile.passes.pipeline import Step
 from snncompile.registry import load
-from snncompile.verification import Comparison, Trains, compare_runs, output_scales
+from snncompile.verification import Comparison, SpikeTrains, compare_runs, output_scales
 
 SAMPLES = 64
 """Samples of the calibration data that are run."""
@@ -32,7 +32,7 @@ class VerifyEach:
         """Take what is called with one line per pass."""
         self._report = report
         self._network: Graph | None = None
-        self._trains: Trains = {}
+        self._spike_trains: SpikeTrains = {}
 
     def __call__(self, step: Step) -> None:
         """Compare, and report how far the two agree.
@@ -66,17 +66,20 @@ class VerifyEach:
             return f"{describe_loss(compared)}; {_count_answers(after.network, runs)}"
         return f"all {outputs:,} outputs of {len(compared.rows)} populations are equal"
 
-    def _run(self, network: Graph, x: NDArray[Any]) -> Trains:
+    def _run(self, network: Graph, x: NDArray[Any]) -> SpikeTrains:
         """Return the outputs of every population; those of the last network are kept."""
         if network is not self._network:
-            self._network, self._trains = network, load("backends", "reference").trains(network, x)
-        return self._trains
+            self._network, self._spike_trains = (
+                network,
+                load("backends", "reference").spike_trains(network, x),
+            )
+        return self._spike_trains
 
 
-def select_neurons(trains: Trains, before: Design, after: Design) -> Trains:
+def select_neurons(spike_trains: SpikeTrains, before: Design, after: Design) -> SpikeTrains:
     """Return the outputs of those neurons that are there after a pass too."""
     selected = {}
-    for name, train in trains.items():
+    for name, train in spike_trains.items():
         if name in after.kept:
             known = before.kept.get(name, np.arange(train.shape[-1]))
             train = train[..., np.searchsorted(known, after.kept[name])]
@@ -97,13 +100,13 @@ def describe_loss(compared: Comparison) -> str:
     return f"{share:.3%} of outputs differ by rounding; rates differ by: {rates}"
 
 
-def _count_answers(network: Graph, runs: dict[str, Trains]) -> str:
+def _count_answers(network: Graph, runs: dict[str, SpikeTrains]) -> str:
     """Return how many samples have another answer."""
     before, after = (Result(runs[run][network.output]).prediction for run in ("before", "after"))
     return f"{int((before != after).sum()):,} of {len(before):,} answers differ"
 
 
-def _check_shapes(step: Step, runs: dict[str, Trains]) -> None:
+def _check_shapes(step: Step, runs: dict[str, SpikeTrains]) -> None:
     output = step.before.network.output
     if step.after.network.output != output:
         raise _mismatch(step, f"made {step.after.network.output} the output instead of {output}")

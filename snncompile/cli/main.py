@@ -42,8 +42,7 @@ def main() -> None:
     except (SnnCompileError, ChipError) as error:
         where = getattr(error, "where_it_failed", "")
         if "--json" in sys.argv:
-            failed = {"pass": error.failed_pass, "after": error.passes_run} if where else {}
-            print(json.dumps(_error_values(error) | failed))
+            print(json.dumps(_error_values(error)))
         err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         if where:
             err.print(where, markup=False, highlight=False, soft_wrap=True)
@@ -51,9 +50,12 @@ def main() -> None:
 
 
 def _error_values(error: Exception) -> dict[str, Any]:
-    """Return the message and, one by one, what stands in the way."""
-    obstacles = error.obstacles if isinstance(error, SnnCompileError) else (Obstacle(str(error)),)
-    return {"error": str(error), "obstacles": [asdict(obstacle) for obstacle in obstacles]}
+    """Return the message, the obstacles one by one, and the pass that failed."""
+    if not isinstance(error, SnnCompileError):
+        return {"error": str(error), "obstacles": [asdict(Obstacle(str(error)))]}
+    failed = {"pass": error.failed_pass, "after": error.passes_run} if error.failed_pass else {}
+    obstacles = [asdict(obstacle) for obstacle in error.obstacles]
+    return {"error": str(error), "obstacles": obstacles} | failed
 
 
 def _print_version(wanted: bool) -> None:

@@ -16,7 +16,7 @@ from snncompile.registry import load
 CODE = """
 from pathlib import Path
 from networks import integer_chain
-from snncompile.reference.backend import run, trains
+from snncompile.reference.backend import run, spike_trains
 
 def read(path):
     return integer_chain(*map(int, Path(path).read_text().split()))

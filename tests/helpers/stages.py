@@ -17,8 +17,8 @@ def before_pass(name: str, network, chip, calibration=None) -> Design:
     before all others.
     """
     state = design(network, chip, calibration)
-    for rules in ("free", "nxtf"):
-        pipeline = Pipeline.default(Options(rules=rules))
+    for partitioner in ("free", "nxtf"):
+        pipeline = Pipeline.default(Options(partitioner=partitioner))
         if name in pipeline.names:
             return pipeline.until(name).run(state)
     return state
