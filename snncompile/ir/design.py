@@ -12,6 +12,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Network
 from snncompile.ir.mapping import Mapping
 from snncompile.ir.reports import QuantizedLayer
+from snncompile.ir.tables import tables_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,11 @@ class Design:
 
     def __str__(self) -> str:
         """Text form: the chip, the network, the mapping and its tables, as far as there are."""
-        from snncompile.ir import text
-
-        return text.design_text(self)
+        mapping = self.mapping
+        projections = [f"{p.source} -> {p.target}" for p in self.network.projections]
+        slices = [s.where for s in mapping.slices]
+        tables = tables_text(mapping.tables, projections, slices, [s.core for s in mapping.slices])
+        kept = "".join(
+            f"kept {name} [{' '.join(map(str, neurons))}]\n" for name, neurons in self.kept.items()
+        )
+        return f"chip {self.chip.name}\n{self.network}{kept}{mapping}{tables}"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snncompile.ir.table_text import tables_text
 from snncompile.synapses.base import IntegerSynapses
 
 if TYPE_CHECKING:
-    from snncompile.ir.design import Design
     from snncompile.ir.graph import Graph, Projection
 
 
@@ -20,18 +18,6 @@ def graph_text(graph: Graph) -> str:
         lines.append(f"population {p.name} {shape_text(p.shape)} {p.neuron}{phase}")
     lines += [_projection_text(p) for p in graph.projections]
     return "\n".join([*lines, f"output {graph.output}"]) + "\n"
-
-
-def design_text(design: Design) -> str:
-    """Return the text form of a design: chip, network, slices with their cores, tables."""
-    mapping = design.mapping
-    projections = [f"{p.source} -> {p.target}" for p in design.network.projections]
-    slices = [s.where for s in mapping.slices]
-    tables = tables_text(mapping.tables, projections, slices, [s.core for s in mapping.slices])
-    kept = "".join(
-        f"kept {name} [{' '.join(map(str, neurons))}]\n" for name, neurons in design.kept.items()
-    )
-    return f"chip {design.chip.name}\n{design.network}{kept}{mapping}{tables}"
 
 
 def _payload(graph: Graph) -> str:
