@@ -160,7 +160,7 @@ def load(table: str, name: str) -> Any:
 
 def load_all(table: str) -> dict[str, Any]:
     """Return every object of a table by its name: ours in their order, then those of others."""
-    return {name: resolve_name(value) for name, value in _rows(table).items()}
+    return {name: resolve_name(value) for name, value in _rows(_current(table)).items()}
 
 
 def _current(table: str) -> str:

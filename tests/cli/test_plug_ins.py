@@ -101,5 +101,5 @@ def test_backends_emitters_and_estimators_are_reached_by_name(folder):
     assert np.array_equal(program.run(x, "echo").spikes, program.run(x).spikes)
     program.emit(folder / "title.txt", "title")
     assert (folder / "title.txt").read_text() == network.title
-    assert program.estimate(x, model="none") == ["costs", "progress", "rules"]
+    assert program.estimate(x, timing="none") == ["account", "costs", "progress"]
     assert load("conversions", "none").__name__ == "Method"

@@ -14,7 +14,7 @@ from snncompile import hwmodels, registry
 from snncompile.checker.chip_rules import check_chip_rules
 from snncompile.checker.mapping import check
 from snncompile.errors import FitError, InputError, MappingError
-from snncompile.hwmodels.chips import ChipError, load
+from snncompile.hwmodels.chips import ChipError, load_chip
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 
@@ -76,7 +76,7 @@ def test_a_network_is_mapped_and_proved_by_the_rules_of_a_package(install):
     install(ROWS)
     program = snncompile.compile(integer_chain(2, 5, 4, neuron=HARD), chip="ring", prune=False)
     assert [s.where for s in program.mapping.slices] == ["a[0:3]", "a[3:5]", "b[0:3]", "b[3:4]"]
-    assert load("ring").rule_limits["places"].whole == 3
+    assert load_chip("ring").rule_limits["places"].whole == 3
     with pytest.raises(FitError) as error:
         snncompile.compile(integer_chain(2, 13, neuron=HARD), chip="ring", prune=False)
     assert str(error.value).startswith("network network: needs 5 rings, the chip allows 4")
@@ -126,7 +126,7 @@ def test_without_a_checker_rule_nothing_is_proved(install):
 def test_without_a_chip_rule_the_chip_is_refused(install):
     folder = install({"chips": ROWS["chips"]})
     with pytest.raises(ChipError) as error:
-        load("ring")
+        load_chip("ring")
     text = (folder / "ring.yaml").read_text().splitlines()
     line = 1 + text.index("encoding: ring")
     assert str(error.value) == (

@@ -8,7 +8,7 @@ import pytest
 from plug_in_package import install_package
 
 from snncompile import hwmodels
-from snncompile.hwmodels.chips import ChipError, load, names
+from snncompile.hwmodels.chips import ChipError, list_names, load_chip
 
 TOY = (Path(hwmodels.__path__[0]) / "toy.yaml").read_text()
 CODE = """
@@ -32,24 +32,24 @@ def install(tmp_path, monkeypatch):
 
 
 def test_a_chip_of_another_package_is_listed_and_loaded(install):
-    shipped = names()
+    shipped = list_names()
     install({"bell": "bells:CHIP"})
-    assert names() == tuple(sorted((*shipped, "bell")))
-    chip = load("bell")
-    assert chip == load("toy").model_copy(update={"name": "bell"})
+    assert list_names() == tuple(sorted((*shipped, "bell")))
+    chip = load_chip("bell")
+    assert chip == load_chip("toy").model_copy(update={"name": "bell"})
 
 
 def test_a_chip_may_be_a_record(install):
-    code = "from snncompile.hwmodels.chips import load\n"
-    code += "CHIP = load('toy').model_copy(update={'name': 'bell'})\n"
+    code = "from snncompile.hwmodels.chips import load_chip\n"
+    code += "CHIP = load_chip('toy').model_copy(update={'name': 'bell'})\n"
     install({"bell": "bells:CHIP"}, code=code)
-    assert load("bell").core == load("toy").core
+    assert load_chip("bell").core == load_chip("toy").core
 
 
 def test_two_owners_of_a_name_are_named(install):
     install({"toy": "bells:CHIP"}, chip="toy")
     with pytest.raises(ChipError) as error:
-        load("loihi1")
+        load_chip("loihi1")
     assert str(error.value) == (
         "chips: 'toy' is defined by snncompile and by bells:CHIP; uninstall one of the two packages"
     )
@@ -59,7 +59,7 @@ def test_two_other_packages_with_one_name_are_named(install):
     install({"bell": "bells:CHIP"})
     install({"bell": "gongs:CHIP"}, name="gongs")
     with pytest.raises(ChipError) as error:
-        names()
+        list_names()
     assert str(error.value) == (
         "chips: 'bell' is defined by bells:CHIP and by gongs:CHIP;"
         " uninstall one of the two packages"
@@ -95,5 +95,5 @@ WRONG = [
 def test_refuses_what_is_no_chip(install, value, chip, message):
     install({"bell": value}, chip=chip)
     with pytest.raises(ChipError) as error:
-        load("bell")
+        load_chip("bell")
     assert str(error.value) == message
