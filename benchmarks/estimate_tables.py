@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 
 import snncompile
-from snncompile.backends.energy.baseline import SOURCE, baseline
+from snncompile.backends.energy.baseline import SOURCE, compare_arithmetic
 from snncompile.cli import demo
 from snncompile.program import Program
 from snncompile.report import estimates
@@ -61,7 +61,7 @@ def main() -> None:
         out.print(f"\n{name}: {program.mapping.cores} cores; {compiled - start:.1f} s to make and"
                   f" compile, {estimated - compiled:.1f} s to estimate")  # fmt: skip
         out.print(estimates.estimate_table(found))
-        out.print(estimates.baseline_table(baseline(program, found), SOURCE))
+        out.print(estimates.baseline_table(compare_arithmetic(program, found), SOURCE))
         for line in estimates.estimate_lines(found):
             out.print(line, markup=False)
 

@@ -24,8 +24,8 @@ import torch
 
 import snncompile
 from snncompile.backends.energy.activity import Activity, from_spike_trains
-from snncompile.backends.energy.costs import resolve
-from snncompile.backends.energy.counts import chip_machine
+from snncompile.backends.energy.costs import find_costs
+from snncompile.backends.energy.counts import make_chip_machine
 from snncompile.backends.energy.estimate import Estimate, Ledger
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Mapping, Site, Slice
@@ -218,8 +218,8 @@ def random_activity(whole: IntegerNetwork, steps: int, rate: float) -> Activity:
 
 def estimate(program: Program, activity: Activity, timing: str, costs: str, steps: int) -> Estimate:
     """Return the estimate of one inference from its steady steps."""
-    chosen = resolve(program.chip, costs)
-    ledger = Ledger(chip_machine(program), chosen, timing, "chip", activity.steps)
+    chosen = find_costs(program.chip, costs)
+    ledger = Ledger(make_chip_machine(program), chosen, timing, "chip", activity.steps)
     ledger.add(activity)
     found = ledger.close()
     factor = steps / activity.steps

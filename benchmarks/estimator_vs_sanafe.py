@@ -28,9 +28,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import snncompile
-from snncompile.backends.energy.activity import MOST, Activity, network_steps, record, record_one
-from snncompile.backends.energy.costs import Costs, resolve
-from snncompile.backends.energy.counts import Machine, chip_machine, sanafe_machine
+from snncompile.backends.energy.activity import (
+    MOST_EVENTS,
+    Activity,
+    count_network_steps,
+    record,
+    record_sample,
+)
+from snncompile.backends.energy.costs import Costs, find_costs
+from snncompile.backends.energy.counts import Machine, make_chip_machine, make_sanafe_machine
 from snncompile.backends.energy.cycle import Times
 from snncompile.backends.energy.estimate import Ledger
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
@@ -120,11 +126,11 @@ def ours(name: str, steps: int) -> dict[str, Any]:
     imported = gigabytes()
     network = NETWORKS[name]()
     program, x = on_cores(network), spikes(network, steps, RATES[name])
-    costs = resolve(program.chip, "sanafe")
+    costs = find_costs(program.chip, "sanafe")
     run: dict[str, Any] = {}
-    estimates(chip_machine(program), costs, x[:, :2], {})  # loads what was compiled
+    estimates(make_chip_machine(program), costs, x[:, :2], {})  # loads what was compiled
     start = time.perf_counter()
-    machine = chip_machine(program)
+    machine = make_chip_machine(program)
     assert machine.ways is machine.ways  # made on first use, kept
     run["setup"] = time.perf_counter() - start
     estimates(machine, costs, x, run)
@@ -135,7 +141,7 @@ def ours(name: str, steps: int) -> dict[str, Any]:
 def estimates(machine: Machine, costs: Costs, x: NDArray[np.uint8], run: dict[str, Any]) -> None:
     """Run the network and both timings, piece of activity after piece; note the time of each."""
     network, spikes, seconds = machine.program.network, 0, Counter[str]()
-    run["steps"] = network_steps(network, x.shape[1])
+    run["steps"] = count_network_steps(network, x.shape[1])
     ledgers = {m: Ledger(machine, costs, m, "chip", run["steps"]) for m in ("fast", "cycle")}
     start = time.perf_counter()
 
@@ -164,14 +170,14 @@ def gigabytes() -> float:
 def theirs(name: str, steps: int) -> dict[str, Any]:
     """Time SANA-FE: the network made through its API, loaded, run in its detailed model."""
     from snncompile.backends.sanafe.network import translate
-    from snncompile.backends.sanafe.run import build, load_library
+    from snncompile.backends.sanafe.run import build_chip, import_sanafe
 
     network = NETWORKS[name]()
     program, x = on_cores(network), spikes(network, steps, RATES[name])
-    activity = record_one(network, x, updates=True)
-    library, found = load_library(), translate(program)
+    activity = record_sample(network, x, updates=True)
+    library, found = import_sanafe(), translate(program)
     start = time.perf_counter()
-    chip, _ = build(library, found, resolve(program.chip, "sanafe"), activity)
+    chip, _ = build_chip(library, found, find_costs(program.chip, "sanafe"), activity)
     run: dict[str, Any] = {"setup": time.perf_counter() - start, "steps": activity.steps}
     start = time.perf_counter()
     done = chip.sim(activity.steps, timing_model="detailed", processing_threads=1)
@@ -223,7 +229,7 @@ def linear() -> None:
         integer_dense(np.full(shape, NOISE), 0, 8) for shape in ((4096, 1024), (4096, 4096))
     ])  # fmt: skip
     program = on_cores(network, most=256)
-    machine, costs = sanafe_machine(program), resolve(program.chip, "sanafe")
+    machine, costs = make_sanafe_machine(program), find_costs(program.chip, "sanafe")
     axons, times = np.diff(machine.routes.axon_start), Times.of(machine, costs)
     print(f"{'messages':>12} {'steps':>7} {'fast':>14} {'cycle':>14}")
     points = []
@@ -258,7 +264,7 @@ def noise(axons: NDArray[np.int64], steps: int, messages: int) -> Iterator[Activ
     rng = np.random.default_rng(0)
     sending = np.flatnonzero(axons)
     each = max(1, round(messages / steps / axons[sending].mean()))
-    most = MOST // len(axons)
+    most = MOST_EVENTS // len(axons)
     for first in range(0, steps, most):
         count = min(most, steps - first)
         neuron = np.sort([rng.choice(sending, each, replace=False) for _ in range(count)], axis=1)

@@ -128,8 +128,8 @@ TABLES: dict[str, dict[str, str]] = {
         "StateProbe": "snncompile.backends.lava.network_processes:STATE_PROBE",
     },
     "estimators": {
-        "fast": "snncompile.backends.energy.estimate:fast",
-        "cycle": "snncompile.backends.energy.estimate:cycle",
+        "fast": "snncompile.backends.energy.estimate:estimate_fast",
+        "cycle": "snncompile.backends.energy.estimate:estimate_cycle",
     },
 }
 

@@ -1,4 +1,4 @@
-"""What the neurons do when a program runs: the record from which every estimate starts."""
+"""Activity of the neurons of a running program: the start of every estimate."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from snncompile.synapses.dense import Dense
 from snncompile.synapses.source_range import SourceRange
 
 Marks = NDArray[np.uint8]
-MOST = 2**21
-"""Neurons times samples times steps of which events are held at a time, about 8 bytes for each."""
+MOST_EVENTS = 2**21
+"""Most neurons times samples times steps held at a time, about 8 bytes each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Activity:
     steps: int
     """Time steps of each sample."""
     step_start: NDArray[np.int64]
-    """Where the spikes of each step begin, and the end; shape (samples * steps + 1,)."""
+    """Index of each step's first spike in `neuron`, and the end; shape (samples * steps + 1,)."""
     neuron: NDArray[np.int32]
     """Neurons that spike, in rising order within a step."""
     status: Marks
@@ -49,17 +49,17 @@ class Activity:
     updates: bool = True
     """Whether the twos were recorded."""
     first_step: int = 0
-    """Step of the samples with which it begins; those before came with the activity before."""
+    """First step of the samples; earlier steps are in the activity before."""
 
     def cut(self, steps: int) -> Activity:
-        """Return the first so many steps of the only sample."""
+        """Return the first `steps` steps of the only sample."""
         assert self.samples == 1
         start = self.step_start[: steps + 1]
         neuron = self.neuron[: start[-1]]
         return Activity(1, steps, start, neuron, self.status[:steps], self.updates)
 
 
-def network_steps(network: IntegerNetwork, steps: int) -> int:
+def count_network_steps(network: IntegerNetwork, steps: int) -> int:
     """Return the time steps from the first input to the last output of one sample."""
     return steps + max(p.phase for p in network.populations)
 
@@ -70,7 +70,7 @@ def record(
     *,
     updates: bool = False,
     progress: Progress | None = None,
-    most: int | None = None,
+    limit: int | None = None,
 ) -> Iterator[Activity]:
     """Yield the activity piece after piece: some samples, some steps of theirs after the others.
 
@@ -79,19 +79,19 @@ def record(
     Args:
         network: the integer network.
         x: checked input, shape (samples, steps, *input.shape).
-        updates: whether to record which potentials are written, which takes longer.
+        updates: whether to record the written potentials; this takes longer.
         progress: called after the last piece of some samples.
-        most: neurons times samples times steps of a piece, roughly; None for `MOST`.
+        limit: neurons times samples times steps of a piece, roughly; None for `MOST`.
     """
     recorder = _Recorder(network, x.shape[1], updates)
-    for block in blocks(network, x, most=most or MOST, charged=updates, progress=progress):
+    for block in blocks(network, x, most=limit or MOST_EVENTS, charged=updates, progress=progress):
         yield recorder.add(block)
 
 
-def record_one(network: IntegerNetwork, x: NDArray[Any], *, updates: bool = False) -> Activity:
+def record_sample(network: IntegerNetwork, x: NDArray[Any], *, updates: bool = False) -> Activity:
     """Return the whole activity of one sample; see `record`."""
     assert len(x) == 1
-    return _joined([dataclasses.replace(piece, status=piece.status.copy())
+    return _join([dataclasses.replace(piece, status=piece.status.copy())
                     for piece in record(network, x, updates=updates)])  # fmt: skip
 
 
@@ -112,19 +112,19 @@ def from_spike_trains(
     return recorder.add(Block(0, 0, True, spike_trains, charged or {}))
 
 
-def _joined(parts: Sequence[Activity]) -> Activity:
+def _join(pieces: Sequence[Activity]) -> Activity:
     """Return all pieces of one sample as one."""
-    if len(parts) == 1:
-        return parts[0]
-    starts = np.cumsum([0, *(len(part.neuron) for part in parts)])
-    begins = [part.step_start[:-1] + start for part, start in zip(parts, starts, strict=False)]
+    if len(pieces) == 1:
+        return pieces[0]
+    starts = np.cumsum([0, *(len(piece.neuron) for piece in pieces)])
+    begins = [piece.step_start[:-1] + start for piece, start in zip(pieces, starts, strict=False)]
     return Activity(
         samples=1,
-        steps=sum(part.steps for part in parts),
+        steps=sum(piece.steps for piece in pieces),
         step_start=np.concatenate([*begins, starts[-1:]]),
-        neuron=np.concatenate([part.neuron for part in parts]),
-        status=np.concatenate([part.status for part in parts]),
-        updates=parts[0].updates,
+        neuron=np.concatenate([piece.neuron for piece in pieces]),
+        status=np.concatenate([piece.status for piece in pieces]),
+        updates=pieces[0].updates,
     )
 
 
@@ -136,12 +136,12 @@ class _Rows:
         self.marks = self._memory.reshape(0, 0, 0)
         """Shape (samples, steps, neurons)."""
 
-    def go_on(self, shape: tuple[int, int, int], steps: int) -> None:
-        """Forget the first steps, keep what follows them; zeros from there on.
+    def advance(self, shape: tuple[int, int, int], steps: int) -> None:
+        """Drop the first steps, keep the following ones; zeros from there on.
 
         Args:
             shape: samples, steps and neurons from now on.
-            steps: to forget; all of other samples.
+            steps: number of steps to drop; all of other samples.
         """
         kept = self.marks[:, steps:][:, : shape[1]].copy()
         if self._memory.size < math.prod(shape):
@@ -155,13 +155,13 @@ class _Rows:
 class _Recorder:
     """Puts the own steps of populations into steps of the network, block after block.
 
-    What a block says about later steps of the network, because of phases and delays, is kept until
+    Marks in later steps of the network, because of phases and delays, are kept until
     the block that ends them.
     """
 
     def __init__(self, network: IntegerNetwork, steps: int, updates: bool) -> None:
         self.network, self.steps, self.updates = network, steps, updates
-        self.touch = {id(p): _touch(p) for p in network.projections}
+        self.touch = {id(p): _bind_touch(p) for p in network.projections}
         ends = np.cumsum([network.input.size, *(p.size for p in network.populations)]).tolist()
         names = [network.input.name, *(p.name for p in network.populations)]
         self.place = {n: slice(*ends) for n, ends in zip(names, pairwise([0, *ends]), strict=True)}
@@ -169,20 +169,20 @@ class _Recorder:
         self.last = max(p.phase for p in network.populations)
         delays = [network.phase(p.target) + network.own_delay(p) for p in network.projections]
         self.ahead = max([self.last, *delays])
-        """Steps of the network after its own that a block may say something about."""
+        """Steps of the network after its own that a block may mark."""
         self.fired, self.status, self.done = _Rows(), _Rows(), 0
         self.charged: dict[str, Marks] = {}
         """Of the last step."""
 
     def add(self, block: Block) -> Activity:
-        """Return what is complete with this block; it holds until the next one."""
+        """Return the activity that is complete with this block; valid until the next block."""
         samples, length = block.spike_trains[self.network.input.name].shape[:2]
         shape = samples, length + (self.last if block.last else self.ahead), self.size
         for rows in (self.fired, self.status):
-            rows.go_on(shape, self.done)
-        spikes = self._spikes(block)
+            rows.advance(shape, self.done)
+        spikes = self._find_spikes(block)
         for name, marks in spikes.items():
-            self._own(self.fired, name, 0, length)[...] = marks
+            self._get_own_steps(self.fired, name, 0, length)[...] = marks
         self._reach(spikes, block.first_step)
         if self.updates:
             self._write(spikes, block)
@@ -190,16 +190,16 @@ class _Recorder:
         fired, status = (
             rows.marks[:, : self.done].reshape(-1, self.size) for rows in (self.fired, self.status)
         )
-        start, neuron = _events(fired)
+        start, neuron = _list_events(fired)
         return Activity(samples, self.done, start, neuron, status, self.updates, block.first_step)
 
-    def _spikes(self, block: Block) -> dict[str, Marks]:
-        """Return what was sent; nothing by neurons that do not spike."""
-        spikes = {name: _plain(train) for name, train in block.spike_trains.items()}
+    def _find_spikes(self, block: Block) -> dict[str, Marks]:
+        """Return the spikes sent; none by neurons that do not spike."""
+        spikes = {name: _mark_spikes(train) for name, train in block.spike_trains.items()}
         silent = [p.name for p in self.network.populations if not p.neuron.spikes]
         return spikes | {name: np.zeros_like(spikes[name]) for name in silent}
 
-    def _own(self, rows: _Rows, name: str, delay: int, length: int) -> Marks:
+    def _get_own_steps(self, rows: _Rows, name: str, delay: int, length: int) -> Marks:
         """Return the marks of a population in its own steps."""
         first = self.network.phase(name) + delay
         return rows.marks[:, first : first + length, self.place[name]]
@@ -209,18 +209,20 @@ class _Recorder:
             delay = self.network.own_delay(p)
             sent = spikes[p.source][:, : max(0, self.steps - first_step - delay)]
             if sent.shape[1]:
-                self.touch[id(p)](sent, self._own(self.status, p.target, delay, sent.shape[1]))
+                self.touch[id(p)](
+                    sent, self._get_own_steps(self.status, p.target, delay, sent.shape[1])
+                )
 
     def _write(self, spikes: dict[str, Marks], block: Block) -> None:
-        """Mark potentials that are written for other reasons than an arriving spike."""
+        """Mark potentials written for other reasons than an arriving spike."""
         for p in self.network.populations:
-            charged = _plain(block.charged[p.name])
+            charged = _mark_spikes(block.charged[p.name])
             before = np.broadcast_to(p.neuron.initial != 0, charged[:, 0].shape).astype(np.uint8)
             if block.first_step:
                 before = self.charged[p.name]
             bias: Any = getattr(p.neuron, "bias_mantissa", 0)
             kernels.mark_written(
-                self._own(self.status, p.name, 0, charged.shape[1]),
+                self._get_own_steps(self.status, p.name, 0, charged.shape[1]),
                 spikes[p.name],
                 charged,
                 before,
@@ -229,16 +231,16 @@ class _Recorder:
             self.charged[p.name] = charged[:, -1].copy()
 
 
-def _plain(train: Tensor) -> Marks:
+def _mark_spikes(train: Tensor) -> Marks:
     """Return 1 where a train is not 0."""
     array: NDArray[Any] = train.numpy()
-    if array.dtype != np.uint8:  # of which all are 0 and 1
+    if array.dtype != np.uint8:  # arrays of uint8 hold only 0 and 1
         array = (array if array.dtype == np.bool_ else array != 0).view(np.uint8)
     return np.ascontiguousarray(array)
 
 
-def _events(fired: Marks) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return where the spikes of each row begin, and the neurons that spike."""
+def _list_events(fired: Marks) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return the index of each row's first spike, and the neurons that spike."""
     fired = np.ascontiguousarray(fired)
     step_start = np.zeros(len(fired) + 1, np.int64)
     neuron = np.empty(np.count_nonzero(fired), np.int32)
@@ -253,23 +255,23 @@ Touch = Callable[[Marks, Marks], None]
 that a synapse reaches."""
 
 
-def _touch(p: Projection) -> Touch:
-    """Return what marks the targets of a projection's spikes."""
-    return _touch_by(p.synapses.wiring)
+def _bind_touch(p: Projection) -> Touch:
+    """Return the function that marks the targets of a projection's spikes."""
+    return _bind_touch_of_wiring(p.synapses.wiring)
 
 
-def _touch_by(wiring: Wiring) -> Touch:
-    return TOUCHES.get(type(wiring), _sparse)(wiring)
+def _bind_touch_of_wiring(wiring: Wiring) -> Touch:
+    return TOUCHES.get(type(wiring), _bind_sparse)(wiring)
 
 
-def _dense(wiring: Any) -> Touch:
+def _bind_dense(wiring: Any) -> Touch:
     def touch(sent: Marks, status: Marks) -> None:
         status |= sent.max(axis=2, keepdims=True, initial=0)
 
     return touch
 
 
-def _convolution(wiring: Any) -> Touch:
+def _bind_convolution(wiring: Any) -> Touch:
     """One channel per group stands for all: they have the same targets."""
     channels, *space = wiring.source_shape
     thin = Convolution(
@@ -281,7 +283,7 @@ def _convolution(wiring: Any) -> Touch:
         wiring.dilation,
         wiring.groups,
     )
-    pattern = _pattern(thin)
+    pattern = _bind_pattern(thin)
 
     def touch(sent: Marks, status: Marks) -> None:
         grouped = sent.reshape(*sent.shape[:2], wiring.groups, channels // wiring.groups, -1)
@@ -292,8 +294,8 @@ def _convolution(wiring: Any) -> Touch:
     return touch
 
 
-def _sparse(wiring: Wiring) -> Touch:
-    pattern = _pattern(wiring)
+def _bind_sparse(wiring: Wiring) -> Touch:
+    pattern = _bind_pattern(wiring)
 
     def touch(sent: Marks, status: Marks) -> None:
         status |= pattern(sent)
@@ -301,33 +303,33 @@ def _sparse(wiring: Wiring) -> Touch:
     return touch
 
 
-def _pattern(wiring: Wiring) -> Callable[[Marks], Marks]:
+def _bind_pattern(wiring: Wiring) -> Callable[[Marks], Marks]:
     """Return the function from spikes (.., source) to the targets they have synapses on."""
     ones = IntegerSynapses(wiring, np.ones(wiring.weight_shape, np.int16), 0, 9)
-    found = ways(ones, BINARY, 1, 1)
-    assert found is not None, "a neuron has fewer than 2^31 sources"
+    projection_ways = ways(ones, BINARY, 1, 1)
+    assert projection_ways is not None, "a neuron has fewer than 2^31 sources"
 
     def reached(sent: Marks) -> Marks:
         rows = np.ascontiguousarray(sent.reshape(-1, wiring.sources))
         count = np.empty((len(rows), wiring.targets), np.int32)
-        found.choose(rows).fill(rows, count, Scratch())
+        projection_ways.choose(rows).fill(rows, count, Scratch())
         marks: Marks = (count > 0).view(np.uint8)
         return marks.reshape(*sent.shape[:2], -1)
 
     return reached
 
 
-def _source_range(wiring: Any) -> Touch:
-    part = _touch_by(wiring.part)
+def _bind_source_range(wiring: Any) -> Touch:
+    touch_part = _bind_touch_of_wiring(wiring.part)
 
     def touch(sent: Marks, status: Marks) -> None:
-        part(np.ascontiguousarray(sent[..., wiring.first : wiring.stop]), status)
+        touch_part(np.ascontiguousarray(sent[..., wiring.first : wiring.stop]), status)
 
     return touch
 
 
 TOUCHES: dict[type, Callable[[Any], Touch]] = {
-    Dense: _dense,
-    Convolution: _convolution,
-    SourceRange: _source_range,
+    Dense: _bind_dense,
+    Convolution: _bind_convolution,
+    SourceRange: _bind_source_range,
 }

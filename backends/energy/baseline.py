@@ -4,7 +4,7 @@ An ANN of the same layers multiplies and accumulates once per synapse and infere
 network accumulates once per synaptic operation. Prices: 32-bit floating point in 45 nm at 0.9 V,
 M. Horowitz, "Computing's energy problem (and what we can do about it)", ISSCC 2014, figure 1.1.9:
 addition 0.9 pJ, multiplication 3.7 pJ, so 4.6 pJ together. No memory access, control or leakage:
-what a GPU or CPU really draws is many times that.
+a GPU or CPU draws many times as much.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class BaselineRow:
         return self.acs * AC_PJ * 1e-12
 
 
-def baseline(program: Program, found: Estimate) -> tuple[BaselineRow, ...]:
+def compare_arithmetic(program: Program, estimate: Estimate) -> tuple[BaselineRow, ...]:
     """Return one row per layer."""
     rows = []
     for p in program.network.populations:
         macs = sum(q.synapses.wiring.synapses for q in program.network.into(p.name))
-        own = [r for r in found.rows if r.layer == p.name and r.event.startswith("synaptic_op")]
+        own = [r for r in estimate.rows if r.layer == p.name and r.event.startswith("synaptic_op")]
         rows.append(BaselineRow(p.name, macs, sum(r.count for r in own)))
     return tuple(rows)

@@ -1,4 +1,4 @@
-"""A cost set as arrays: what each kind of event costs, and what the set does not know."""
+"""A cost set as arrays: cost of each kind of event, and the unknown costs."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Costs:
     untimed: NDArray[np.bool_]
     """Whether the event has a label and no known time."""
 
-    def price(self, event: str) -> Price | None:
-        """Return the price an event has in this set; None: it has none."""
-        return _price(self.set, event)[1]
+    def find_price(self, event: str) -> Price | None:
+        """Return the price of an event in this set; None: it has none."""
+        return _find_price(self.set, event)[1]
 
-    def origin(self, number: Number | None) -> str:
+    def describe_origin(self, number: Number | None) -> str:
         """Return evidence and source of a number."""
         if number is None:
             return "unknown: not in this cost set"
@@ -44,7 +44,7 @@ class Costs:
     def barrier_ns(self, tiles: int, chips: int) -> float | None:
         """Return the time of the next larger entry (of the last beyond the table); None: unknown.
 
-        Where more than one chip is in use, the entries for chips count and not those for tiles.
+        With more than one chip in use, the entries for chips count instead of those for tiles.
         """
         entries = [(entry.tiles, entry.time_ns) for entry in self.set.barrier]
         if chips > 1:
@@ -59,7 +59,7 @@ class Costs:
         return below[-1] if below else 0.0
 
 
-def resolve(chip: Chip, name: str | None) -> Costs:
+def find_costs(chip: Chip, name: str | None) -> Costs:
     """Return a cost set of a chip; None for its default.
 
     Raises:
@@ -71,9 +71,9 @@ def resolve(chip: Chip, name: str | None) -> Costs:
             f"{chip.name} has no cost set {name!r}; it has {', '.join(chip.costs) or 'none'}"
         )
     costs = chip.costs[name]
-    found = [_price(costs, event) for event in EVENTS]
-    times = [_value(price.time_ns if price else None) for _, price in found]
-    labels = tuple(label for label, _ in found)
+    prices = [_find_price(costs, event) for event in EVENTS]
+    times = [_get_value(price.time_ns if price else None) for _, price in prices]
+    labels = tuple(label for label, _ in prices)
     return Costs(
         chip=chip,
         name=name,
@@ -81,8 +81,8 @@ def resolve(chip: Chip, name: str | None) -> Costs:
         labels=labels,
         energy_pj=np.array(
             [
-                0.0 if label is None else _value(price.energy_pj if price else None)
-                for label, price in found
+                0.0 if label is None else _get_value(price.energy_pj if price else None)
+                for label, price in prices
             ]
         ),
         time_ns=np.nan_to_num(np.array(times)),
@@ -90,7 +90,7 @@ def resolve(chip: Chip, name: str | None) -> Costs:
     )
 
 
-def _price(costs: CostSet, event: str) -> tuple[str | None, Price | None]:
+def _find_price(costs: CostSet, event: str) -> tuple[str | None, Price | None]:
     """Return the name under which an event is priced, and the price."""
     prices: dict[str, Price] = dict(costs.prices.items())
     if event in prices:
@@ -102,5 +102,5 @@ def _price(costs: CostSet, event: str) -> tuple[str | None, Price | None]:
     return None, None
 
 
-def _value(number: Number | None) -> float:
+def _get_value(number: Number | None) -> float:
     return np.nan if number is None or number.value is None else number.value

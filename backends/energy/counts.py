@@ -1,4 +1,4 @@
-"""Count what happens on each core in each time step; `events` says what each event means."""
+"""Count the events of each core in each time step; `events` defines each event."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from snncompile.arrays import Ints
 from snncompile.backends.energy import kernels
 from snncompile.backends.energy.activity import Activity
 from snncompile.backends.energy.events import COLUMN, EVENTS
-from snncompile.backends.energy.layout import Layout, host_layout, mapped_input_layout
+from snncompile.backends.energy.layout import Layout, make_host_layout, make_mapped_layout
 from snncompile.backends.energy.mesh import Mesh, Ways
-from snncompile.backends.energy.routes import Routes, routes
+from snncompile.backends.energy.routes import Routes, find_routes
 from snncompile.errors import UnsupportedError
 from snncompile.program import Program
 
 
 @dataclass(frozen=True, eq=False)
 class Machine:
-    """A program as the estimator sees it; made once, used for all its activity."""
+    """A program in the estimator's form; made once, used for all its activity."""
 
     program: Program
     layout: Layout
@@ -47,14 +47,14 @@ class Machine:
         return len({(s.chip, s.tile_x, s.tile_y) for s in sites})
 
 
-def chip_machine(program: Program) -> Machine:
+def make_chip_machine(program: Program) -> Machine:
     """Return the machine of a program whose input comes from the host."""
-    layout = host_layout(program)
-    return _machine(program, layout, layout.each)
+    layout = make_host_layout(program)
+    return _make_machine(program, layout, layout.each)
 
 
-def sanafe_machine(program: Program) -> Machine:
-    """Return the machine SANA-FE sees: the input on cores, one compartment per neuron.
+def make_sanafe_machine(program: Program) -> Machine:
+    """Return the machine under SANA-FE's rules: the input on cores, one compartment per neuron.
 
     Raises:
         UnsupportedError: the program takes several chips.
@@ -65,13 +65,13 @@ def sanafe_machine(program: Program) -> Machine:
             f"network {program.network.title}: SANA-FE has one chip, the program takes"
             f" {program.mapping.chips}"
         )
-    layout = mapped_input_layout(program, program.chip.core.compartments.whole or 1024)
-    return _machine(program, layout, np.minimum(layout.each, 1))
+    layout = make_mapped_layout(program, program.chip.core.compartments.whole or 1024)
+    return _make_machine(program, layout, np.minimum(layout.each, 1))
 
 
-def _machine(program: Program, layout: Layout, each: NDArray[np.int32]) -> Machine:
-    found = routes(program.network, layout)
-    return Machine(program, layout, found, Mesh.of(program.chip, layout), each)
+def _make_machine(program: Program, layout: Layout, each: NDArray[np.int32]) -> Machine:
+    axons = find_routes(program.network, layout)
+    return Machine(program, layout, axons, Mesh.of(program.chip, layout), each)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,17 +84,17 @@ class Counts:
     """Messages between each pair of `Routes`: (samples * steps, pairs)."""
 
 
-def count(machine: Machine, activity: Activity) -> Counts:
-    """Return the events that an activity causes."""
-    layout, found = machine.layout, machine.routes
+def count_events(machine: Machine, activity: Activity) -> Counts:
+    """Return the events of an activity."""
+    layout, axons = machine.layout, machine.routes
     steps, parts = len(activity.step_start) - 1, len(layout.parts)
     events: Ints = np.zeros((steps, parts, len(EVENTS)), np.int64)
-    sent: Ints = np.zeros((steps, len(found.pair_part)), np.int64)
+    sent: Ints = np.zeros((steps, len(axons.pair_part)), np.int64)
     kernels.count_messages(
         activity.step_start,
         activity.neuron,
-        found.neuron_entry,
-        found.entries,
+        axons.neuron_entry,
+        axons.entries,
         layout.part_of,
         events,
         sent,
@@ -109,32 +109,32 @@ def count(machine: Machine, activity: Activity) -> Counts:
 def _add_neurons(machine: Machine, activity: Activity, events: Ints) -> None:
     layout, each = machine.layout, machine.each
     mapped = layout.part_size * each
-    reached, updated = _marked(layout, activity.status, events.shape[1])
+    reached, updated = _count_marked(layout, activity.status, events.shape[1])
     active = reached * each
     events[..., COLUMN["neuron_mapped"]] = mapped
     events[..., COLUMN["neuron_active"]] = active
     events[..., COLUMN["neuron_inactive"]] = mapped - active
     if activity.updates:
         events[..., COLUMN["neuron_updated"]] = updated * each
-    inputs = [i for i, part in enumerate(layout.parts) if part.layer == layout.names[0]]
+    inputs = [i for i, source in enumerate(layout.parts) if source.layer == layout.names[0]]
     events[:, inputs, COLUMN["spike"]] = 0  # the input has no neurons
     output = machine.program.network.population(machine.program.network.output)
-    for i, part in enumerate(layout.parts):
-        if part.layer == output.name and layout.host is not None:
+    for i, source in enumerate(layout.parts):
+        if source.layer == output.name and layout.host is not None:
             read = events[:, i, COLUMN["spike"]] if output.neuron.spikes else layout.part_size[i]
             events[:, i, COLUMN["host_output"]] = read
 
 
-def _marked(layout: Layout, status: NDArray[np.uint8], parts: int) -> tuple[Ints, Ints]:
-    """Return how many neurons of each part are reached and updated in each step."""
+def _count_marked(layout: Layout, status: NDArray[np.uint8], parts: int) -> tuple[Ints, Ints]:
+    """Return the numbers of reached and of updated neurons per step and part."""
     reached, updated = np.zeros((2, len(status), parts), np.int64)
     kernels.count_marked(status, *layout.runs, reached, updated)
     return reached, updated
 
 
 def _add_messages(machine: Machine, sent: Ints, events: Ints) -> None:
-    """Add what messages cause where they start and on their way."""
-    columns, rows, across = machine.mesh.crossings(*machine.pairs)
+    """Add the events of messages at their source and on their way."""
+    columns, rows, across = machine.mesh.count_crossings(*machine.pairs)
     from_host = machine.pairs[0] == machine.layout.host
     weight = {
         "message_out": ~from_host,

@@ -15,7 +15,7 @@ from snncompile.backends.energy.activity import Activity
 from snncompile.backends.energy.costs import Costs
 from snncompile.backends.energy.counts import Machine
 from snncompile.backends.energy.events import COLUMN, SYNAPTIC
-from snncompile.backends.energy.timing import Account, link_times
+from snncompile.backends.energy.timing import Account, find_link_times
 
 UNLIMITED = 2**30
 """Buffer of a station where the cost set names none."""
@@ -56,18 +56,20 @@ def follow(
     Args:
         machine: the program.
         costs: gives the times.
-        activity: what the neurons do.
+        activity: of the neurons.
         account: `chip`: queues on every link, finite buffers, back-pressure; `sanafe`: SANA-FE's
             detailed account.
         watch: called after each step, under account `chip`.
         times: `Times.of` the machine and the costs, where they are there already.
     """
     times = times or Times.of(machine, costs)
-    start, neurons = activity.step_start, _neurons(machine, times)
+    start, neurons = activity.step_start, _make_neurons(machine, times)
     sent = np.append(0, np.cumsum(times.axons[activity.neuron]))
     messages = np.diff(sent[start])
-    make, kernels = (_flight, sanafe_kernels) if account == "sanafe" else (_state, cycle_kernels)
-    state = _with_room(make(machine, costs, times), int(messages.max(initial=0)))
+    make, kernels = (
+        (_make_flight, sanafe_kernels) if account == "sanafe" else (_make_state, cycle_kernels)
+    )
+    state = _add_room(make(machine, costs, times), int(messages.max(initial=0)))
     run: Any = kernels.run_steps
     longest = np.zeros(len(messages))
     if watch is None:
@@ -77,7 +79,7 @@ def follow(
         now = slice(step, step + 1)
         span = start[step : step + 2]
         run(state, neurons, span, activity.neuron, activity.status[now], longest[now])
-        watch(step, _messages(machine, state, int(count)))
+        watch(step, _list_messages(machine, state, int(count)))
     return longest
 
 
@@ -97,41 +99,41 @@ class Times:
     @classmethod
     def of(cls, machine: Machine, costs: Costs) -> Times:
         """Return the times that a cost set gives to a machine's neurons and axons."""
-        found, layout, mesh = machine.routes, machine.layout, machine.mesh
+        routes, layout, mesh = machine.routes, machine.layout, machine.mesh
         t = {event: costs.time_ns[column] for event, column in COLUMN.items()}
-        axons = np.diff(found.axon_start)
+        axons = np.diff(routes.axon_start)
         source = np.repeat(layout.core_of, axons)
-        local = (mesh.x[source] == mesh.x[found.axon_core]) & (
-            mesh.y[source] == mesh.y[found.axon_core]
+        local = (mesh.x[source] == mesh.x[routes.axon_core]) & (
+            mesh.y[source] == mesh.y[routes.axon_core]
         )
         own = t["message_out"] + local * t["message_within_tile"]
         kinds = np.array([t[event] for event in SYNAPTIC])
-        reading = found.entries[:, 3] * kinds[found.entries[:, 2]]
+        reading = routes.entries[:, 3] * kinds[routes.entries[:, 2]]
         return cls(
-            neuron_ns=_neuron_times(machine, t),
+            neuron_ns=_make_neuron_times(machine, t),
             send_ns=np.where(source == layout.host, t["host_input"], own),
             receive_ns=t["message_in"]
-            + (np.add.reduceat(reading, found.entry_start[:-1]) if len(reading) else reading),
+            + (np.add.reduceat(reading, routes.entry_start[:-1]) if len(reading) else reading),
             axons=axons,
         )
 
 
-def _neuron_times(machine: Machine, t: dict[str, float]) -> Floats:
+def _make_neuron_times(machine: Machine, t: dict[str, float]) -> Floats:
     each = machine.each[:, None, None]
     reached = np.array([0, 1, 0, 1])[None, :, None]
     written = np.array([0, 1, 1, 1])[None, :, None]
     spikes = np.array([0, 1])[None, None, :]
     update = np.where(reached, t["neuron_active"], t["neuron_inactive"])
     network = machine.program.network
-    output = np.array([part.layer == network.output for part in machine.layout.parts])
+    output = np.array([source.layer == network.output for source in machine.layout.parts])
     read = output[:, None, None] * t["host_output"] * (machine.layout.host is not None)
     when = spikes if network.population(network.output).neuron.spikes else 1
     still = each * (t["neuron_mapped"] + update + written * t["neuron_updated"])
-    found: Floats = still + (each > 0) * (spikes * t["spike"] + when * read)
-    return found
+    times: Floats = still + (each > 0) * (spikes * t["spike"] + when * read)
+    return times
 
 
-def _common(machine: Machine, times: Times) -> dict[str, Any]:
+def _make_common(machine: Machine, times: Times) -> dict[str, Any]:
     cores = machine.layout.cores
     return {
         "axon_pair": machine.routes.axon_pair,
@@ -144,16 +146,16 @@ def _common(machine: Machine, times: Times) -> dict[str, Any]:
     }
 
 
-def _state(machine: Machine, costs: Costs, times: Times) -> cycle_kernels.State:
+def _make_state(machine: Machine, costs: Costs, times: Times) -> cycle_kernels.State:
     ways, cores = machine.ways, machine.layout.cores
     stations = len(ways.links) + cores
     buffer = costs.set.link_buffer
     none = np.zeros(0, np.int64)
     return cycle_kernels.State(
-        **_common(machine, times),
+        **_make_common(machine, times),
         way_start=ways.start + np.arange(len(ways.start)),
         way=np.insert(ways.way, ways.start[1:], len(ways.links) + machine.routes.pair_core),
-        link_ns=link_times(machine, costs),
+        link_ns=find_link_times(machine, costs),
         buffer=(buffer.whole if buffer else None) or UNLIMITED,
         held=np.zeros(stations, np.int64),
         queue=np.full((stations, 5), cycle_kernels.NONE, np.int64),
@@ -170,17 +172,17 @@ def _state(machine: Machine, costs: Costs, times: Times) -> cycle_kernels.State:
     )
 
 
-def _flight(machine: Machine, costs: Costs, times: Times) -> sanafe_kernels.Flight:
-    found, layout = machine.routes, machine.layout
-    columns, rows, _ = machine.mesh.crossings(*machine.pairs)
+def _make_flight(machine: Machine, costs: Costs, times: Times) -> sanafe_kernels.Flight:
+    routes, layout = machine.routes, machine.layout
+    columns, rows, _ = machine.mesh.count_crossings(*machine.pairs)
     t = [costs.time_ns[COLUMN[event]] for event in ("hop_east_west", "hop_north_south")]
-    way_start, way = _ways(machine)
+    way_start, way = _make_ways(machine)
     buffer = costs.set.link_buffer
     return sanafe_kernels.Flight(
-        **_common(machine, times),
-        hop_ns=(columns * t[0] + rows * t[1])[found.axon_pair],
-        hops=(columns + rows)[found.axon_pair],
-        axon_core=found.axon_core,
+        **_make_common(machine, times),
+        hop_ns=(columns * t[0] + rows * t[1])[routes.axon_pair],
+        hops=(columns + rows)[routes.axon_pair],
+        axon_core=routes.axon_core,
         way_start=way_start,
         way=way,
         buffer=float((buffer.whole if buffer else None) or UNLIMITED),
@@ -194,7 +196,7 @@ def _flight(machine: Machine, costs: Costs, times: Times) -> sanafe_kernels.Flig
     )
 
 
-def _ways(machine: Machine) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _make_ways(machine: Machine) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the links of each pair's way: into the router, then one per hop.
 
     On a tile after the first, a message counts on the link by which it left the tile before, kept
@@ -217,8 +219,8 @@ PER_MESSAGE = (
 """Fields of both states that hold one number per message."""
 
 
-def _with_room(state: Any, messages: int) -> Any:
-    """Return the state with room for so many messages."""
+def _add_room(state: Any, messages: int) -> Any:
+    """Return the state with room for `messages` messages."""
     room = {
         name: np.zeros(messages, getattr(state, name).dtype)
         for name in PER_MESSAGE
@@ -227,7 +229,7 @@ def _with_room(state: Any, messages: int) -> Any:
     return state._replace(**room)
 
 
-def _neurons(machine: Machine, times: Times) -> cycle_kernels.Neurons:
+def _make_neurons(machine: Machine, times: Times) -> cycle_kernels.Neurons:
     layout = machine.layout
     return cycle_kernels.Neurons(
         order=layout.order,
@@ -240,7 +242,7 @@ def _neurons(machine: Machine, times: Times) -> cycle_kernels.Neurons:
     )
 
 
-def _messages(machine: Machine, state: cycle_kernels.State, messages: int) -> list[Message]:
+def _list_messages(machine: Machine, state: cycle_kernels.State, messages: int) -> list[Message]:
     axon = state.axon_of[:messages]
     neuron = np.searchsorted(machine.routes.axon_start, axon, side="right") - 1
     source = machine.layout.core_of[neuron]

@@ -18,21 +18,21 @@ NONE = -1
 Function = TypeVar("Function")
 
 
-def compiled(function: Function) -> Function:
+def compile_loop(function: Function) -> Function:
     """Compile without reference counts, which would take most of the time; it makes no array."""
     options: Any = {"cache": True, "_nrt": False}
-    made: Function = njit(**options)(function)
-    return made
+    dispatcher: Function = njit(**options)(function)
+    return dispatcher
 
 
-def inlined(function: Function) -> Function:
+def compile_inline(function: Function) -> Function:
     """Compile into the callers: passing a `State` on would take longer than most of the work."""
     options: Any = {"cache": True, "_nrt": False, "forceinline": True}
-    made: Function = njit(**options)(function)
-    return made
+    dispatcher: Function = njit(**options)(function)
+    return dispatcher
 
 
-@compiled
+@compile_loop
 def _before(t: float, key: int, other_t: float, other_key: int) -> bool:
     return (t < other_t) | ((t == other_t) & (key < other_key))
 
@@ -87,7 +87,7 @@ class State(NamedTuple):
     """Time of the last event, shape (1,)."""
 
 
-@compiled
+@compile_loop
 def push(times: Any, keys: Any, size: int, t: float, key: int) -> int:
     """Add an event to a binary heap ordered by time, then key; return its new size."""
     i = size
@@ -101,7 +101,7 @@ def push(times: Any, keys: Any, size: int, t: float, key: int) -> int:
     return size + 1
 
 
-@compiled
+@compile_loop
 def pop(times: Any, keys: Any, size: int) -> int:
     """Remove the first event, which the caller has read from index 0; return the new size."""
     size -= 1
@@ -109,7 +109,7 @@ def pop(times: Any, keys: Any, size: int) -> int:
     return size
 
 
-@inlined
+@compile_inline
 def sink(times: Any, keys: Any, size: int, t: float, key: int) -> None:
     """Put an event in the place of the first one of so many."""
     i = 0
@@ -144,7 +144,7 @@ class Neurons(NamedTuple):
     """Zeros, shape (neurons,), used inside."""
 
 
-@compiled
+@compile_loop
 def generate(
     n: Neurons, spikes: Any, status: Any, gap: Any, axon_of: Any, first: Any, tail: Any
 ) -> None:
@@ -181,7 +181,7 @@ def generate(
         n.fired[spikes[i]] = 0
 
 
-@compiled
+@compile_loop
 def run_step(s: State) -> float:
     """Follow the messages of one step until all are worked through; return the time."""
     links, cores = len(s.link_ns), len(s.first) - 1
@@ -213,7 +213,7 @@ def run_step(s: State) -> float:
     return float(s.last[0])
 
 
-@inlined
+@compile_inline
 def _push(s: State, t: float, key: int) -> None:
     """Add an event; the first of them takes the place of the one that is done with."""
     if s.size[1]:
@@ -223,7 +223,7 @@ def _push(s: State, t: float, key: int) -> None:
         s.size[0] = push(s.times, s.keys, s.size[0], t, key)
 
 
-@inlined
+@compile_inline
 def _go_on(s: State, core: int, now: float) -> None:
     """Let a core work towards its next message, or to the end of its neurons."""
     s.position[core] += 1
@@ -234,7 +234,7 @@ def _go_on(s: State, core: int, now: float) -> None:
         s.last[0] = max(s.last[0], now + s.tail[core])
 
 
-@inlined
+@compile_inline
 def _send(s: State, core: int, now: float) -> None:
     """Put a core's next message into the mesh if its first station has room."""
     m = s.position[core]
@@ -247,7 +247,7 @@ def _send(s: State, core: int, now: float) -> None:
         _go_on(s, core, now)
 
 
-@inlined
+@compile_inline
 def _hop(s: State, link: int, now: float) -> bool:
     """Move a link's message to its next station; return whether that has room."""
     m = s.queue[link, 0]
@@ -259,7 +259,7 @@ def _hop(s: State, link: int, now: float) -> bool:
     return True
 
 
-@inlined
+@compile_inline
 def _leave(s: State, station: int, now: float) -> None:
     """Free a station of the message it served; let in who waits, which may free others."""
     while station >= 0:
@@ -279,7 +279,7 @@ def _leave(s: State, station: int, now: float) -> None:
         station = before
 
 
-@inlined
+@compile_inline
 def _enter(s: State, m: int, station: int, now: float) -> None:
     """Let a station hold a message, and serve it if the station is free."""
     s.held[station] += 1
@@ -290,7 +290,7 @@ def _enter(s: State, m: int, station: int, now: float) -> None:
         _start(s, station, now)
 
 
-@inlined
+@compile_inline
 def _start(s: State, station: int, now: float) -> None:
     """Serve the first queued message of a free station."""
     m = s.queue[station, 1]
@@ -304,7 +304,7 @@ def _start(s: State, station: int, now: float) -> None:
     _push(s, end, station)
 
 
-@inlined
+@compile_inline
 def _append(s: State, station: int, column: int, m: int) -> None:
     """Add a message to the list that begins at queue[station, column]."""
     s.following[m] = NONE
@@ -315,13 +315,13 @@ def _append(s: State, station: int, column: int, m: int) -> None:
     s.queue[station, column + 1] = m
 
 
-@inlined
+@compile_inline
 def _drop(s: State, station: int, column: int) -> None:
     """Remove the first message of a list."""
     s.queue[station, column] = s.following[s.queue[station, column]]
 
 
-@compiled
+@compile_loop
 def run_steps(
     s: State, neurons: Neurons, start: Any, spikes: Any, status: Any, longest: Any
 ) -> None:

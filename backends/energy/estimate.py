@@ -14,13 +14,26 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snncompile.backends.energy.activity import Activity, network_steps, record
-from snncompile.backends.energy.costs import Costs, resolve
-from snncompile.backends.energy.counts import Counts, Machine, chip_machine, count, sanafe_machine
+from snncompile.backends.energy.activity import Activity, count_network_steps, record
+from snncompile.backends.energy.costs import Costs, find_costs
+from snncompile.backends.energy.counts import (
+    Counts,
+    Machine,
+    count_events,
+    make_chip_machine,
+    make_sanafe_machine,
+)
 from snncompile.backends.energy.cycle import Times, follow
 from snncompile.backends.energy.events import EVENTS
 from snncompile.backends.energy.result import STATIC, Estimate, Range, Row, Steps
-from snncompile.backends.energy.timing import Account, Work, barrier_ns, bound_names, bounds, work
+from snncompile.backends.energy.timing import (
+    Account,
+    Work,
+    find_barrier_ns,
+    find_bounds,
+    measure_work,
+    name_bounds,
+)
 from snncompile.errors import InputError
 from snncompile.ir.graph import Progress
 from snncompile.program import Program
@@ -29,7 +42,7 @@ from snncompile.reference.simulate import check_spikes
 Timing = Literal["fast", "cycle"]
 
 
-def fast(
+def estimate_fast(
     program: Program,
     x: ArrayLike,
     *,
@@ -41,7 +54,7 @@ def fast(
     return _estimate(program, x, "fast", costs, account, progress)
 
 
-def cycle(
+def estimate_cycle(
     program: Program,
     x: ArrayLike,
     *,
@@ -53,9 +66,9 @@ def cycle(
     return _estimate(program, x, "cycle", costs, account, progress)
 
 
-def machine_for(program: Program, account: Account) -> Machine:
+def make_machine(program: Program, account: Account) -> Machine:
     """Return the machine that an account sees."""
-    return sanafe_machine(program) if account == "sanafe" else chip_machine(program)
+    return make_sanafe_machine(program) if account == "sanafe" else make_chip_machine(program)
 
 
 def _estimate(
@@ -68,11 +81,13 @@ def _estimate(
 ) -> Estimate:
     if account not in get_args(Account):
         raise InputError(f"no account called {account!r}; known: {', '.join(get_args(Account))}")
-    chosen = resolve(program.chip, costs)
+    chosen = find_costs(program.chip, costs)
     spikes = check_spikes(program.network, x)
-    steps = network_steps(program.network, spikes.shape[1])
-    ledger = Ledger(machine_for(program, account), chosen, timing, account, steps)
-    updates = account == "sanafe" or any(s.price("neuron_updated") for s in ledger.sets.values())
+    steps = count_network_steps(program.network, spikes.shape[1])
+    ledger = Ledger(make_machine(program, account), chosen, timing, account, steps)
+    updates = account == "sanafe" or any(
+        s.find_price("neuron_updated") for s in ledger.sets.values()
+    )
     for activity in record(program.network, spikes, updates=updates, progress=progress):
         ledger.add(activity)
     return ledger.close()
@@ -87,7 +102,7 @@ class Ledger:
         self.machine, self.costs, self.timing, self.account = machine, costs, timing, account
         self.steps = steps
         """Time steps of the network, of each sample."""
-        self.sets = {name: resolve(costs.chip, name) for name in machine.program.chip.costs}
+        self.sets = {name: find_costs(costs.chip, name) for name in machine.program.chip.costs}
         self.counts = np.zeros((steps, len(machine.layout.parts), len(EVENTS)), np.int64)
         self.seconds: list[NDArray[np.float64]] = []
         self.bound: list[NDArray[np.int64]] = []
@@ -96,38 +111,38 @@ class Ledger:
         self.times: Times | None = None
 
     def add(self, activity: Activity) -> None:
-        """Add what comes next of the samples, or the beginning of further ones."""
-        counts = count(self.machine, activity)
+        """Add the next steps of the samples, or the first steps of further ones."""
+        counts = count_events(self.machine, activity)
         shape = (activity.samples, activity.steps)
         now = slice(activity.first_step, activity.first_step + activity.steps)
         self.counts[now] += counts.events.reshape(*shape, *counts.events.shape[1:]).sum(0)
         if not activity.first_step:
             self.seconds.append(np.zeros((activity.samples, self.steps)))
             self.bound.append(np.zeros((activity.samples, self.steps), np.int64))
-        done = work(self.machine, self.costs, counts)
-        step = self._step_ns(self.costs, done, activity)
+        done = measure_work(self.machine, self.costs, counts)
+        step = self._time_steps(self.costs, done, activity)
         self.busy += np.maximum(done.sending, done.receiving).sum(axis=0) * 1e-9
-        barrier = barrier_ns(self.machine, self.costs, self.account) or 0.0
+        barrier = find_barrier_ns(self.machine, self.costs, self.account) or 0.0
         floor = self.costs.set.step_floor_ns.value or 0.0
-        self.bound[-1][:, now] = bounds(done, barrier, floor, step).reshape(shape)
+        self.bound[-1][:, now] = find_bounds(done, barrier, floor, step).reshape(shape)
         self.seconds[-1][:, now] = step.reshape(shape) * 1e-9
-        self._add_others(counts, float(self._closed(self.costs, done).sum()))
+        self._add_others(counts, float(self._solve_closed(self.costs, done).sum()))
 
-    def _step_ns(self, costs: Costs, done: Work, activity: Activity) -> NDArray[np.float64]:
+    def _time_steps(self, costs: Costs, done: Work, activity: Activity) -> NDArray[np.float64]:
         if self.timing == "fast":
-            return self._closed(costs, done)
+            return self._solve_closed(costs, done)
         self.times = self.times or Times.of(self.machine, costs)
         longest = follow(self.machine, costs, activity, self.account, times=self.times)
-        return self._whole(costs, longest)
+        return self._add_barrier(costs, longest)
 
-    def _closed(self, costs: Costs, done: Work) -> NDArray[np.float64]:
+    def _solve_closed(self, costs: Costs, done: Work) -> NDArray[np.float64]:
         """Return the time of each step in closed form; SANA-FE leaves the links out."""
         halves = (done.sending, done.receiving)
         cores = np.max([half.max(axis=1, initial=0.0) for half in halves], axis=0)
-        return self._whole(costs, cores if self.account == "sanafe" else done.longest)
+        return self._add_barrier(costs, cores if self.account == "sanafe" else done.longest)
 
-    def _whole(self, costs: Costs, longest: NDArray[np.float64]) -> NDArray[np.float64]:
-        step = longest + (barrier_ns(self.machine, costs, self.account) or 0.0)
+    def _add_barrier(self, costs: Costs, longest: NDArray[np.float64]) -> NDArray[np.float64]:
+        step = longest + (find_barrier_ns(self.machine, costs, self.account) or 0.0)
         return np.maximum(step, costs.set.step_floor_ns.value or 0.0)
 
     def _add_others(self, counts: Counts, own: float) -> None:
@@ -136,16 +151,18 @@ class Ledger:
             if name == self.costs.name:
                 self.others[name] += own
                 continue
-            self.others[name] += float(self._closed(other, work(self.machine, other, counts)).sum())
+            self.others[name] += float(
+                self._solve_closed(other, measure_work(self.machine, other, counts)).sum()
+            )
 
     def close(self) -> Estimate:
         """Return the means over all samples."""
         seconds, bound = np.concatenate(self.seconds), np.concatenate(self.bound)
         samples, latency = len(seconds), float(seconds.sum(axis=1).mean())
         means = self.counts / samples
-        rows = tuple(_rows(self.machine, self.costs, means, latency))
-        names = bound_names(self.machine)
-        found = Counter(bound.ravel().tolist()).most_common()
+        rows = tuple(_make_rows(self.machine, self.costs, means, latency))
+        names = name_bounds(self.machine)
+        frequencies = Counter(bound.ravel().tolist()).most_common()
         cores = self.busy[: len(self.machine.program.mapping.sites)]
         return Estimate(
             chip=self.costs.chip.name,
@@ -158,11 +175,11 @@ class Ledger:
             steps=self.steps,
             latency_s=latency,
             rows=rows,
-            missing=self._missing(rows, means),
-            range=self._range(means, latency),
+            missing=self._list_missing(rows, means),
+            range=self._find_range(means, latency),
             utilisation=float(cores.mean() / (seconds.sum() or 1.0)) if len(cores) else 0.0,
-            assumed=self._assumed(),
-            bounds={names[i]: times / bound.size for i, times in found},
+            assumed=self._list_assumed(),
+            bounds={names[i]: times / bound.size for i, times in frequencies},
             by_step=Steps(
                 parts=self.machine.layout.parts,
                 events=EVENTS,
@@ -175,32 +192,32 @@ class Ledger:
             ),
         )
 
-    def _assumed(self) -> tuple[str, ...]:
+    def _list_assumed(self) -> tuple[str, ...]:
         arrangement = self.machine.mesh.assumed
         several = self.machine.program.mapping.chips > 1
         return (arrangement,) if arrangement and several else ()
 
-    def _missing(self, rows: tuple[Row, ...], means: NDArray[np.float64]) -> tuple[str, ...]:
+    def _list_missing(self, rows: tuple[Row, ...], means: NDArray[np.float64]) -> tuple[str, ...]:
         unpriced = sorted(
             {r.event for r in rows if r.price_j is None and r.count}
             | {r.event for r in rows if r.event == STATIC and not r.energy_j and r.price_j != 0}
         )
         occurred = means.sum(axis=(0, 1)) > 0
         untimed = {self.costs.labels[i] for i in np.flatnonzero(self.costs.untimed & occurred)}
-        if barrier_ns(self.machine, self.costs, self.account) is None:
+        if find_barrier_ns(self.machine, self.costs, self.account) is None:
             untimed.add("barrier sync")
         return (
             *(f"energy of {event}" for event in unpriced),
             *(f"time of {event}" for event in sorted(filter(None, untimed))),
         )
 
-    def _range(self, means: NDArray[np.float64], latency: float) -> Range:
+    def _find_range(self, means: NDArray[np.float64], latency: float) -> Range:
         """Return the range from the spread of the chip's cost sets and the set's own error."""
         own = self.others[self.costs.name] or 1.0
         energies, latencies, because = [], [], []
         for name, costs in self.sets.items():
             time = latency * self.others[name] / own
-            rows = _rows(self.machine, costs, means, time)
+            rows = _make_rows(self.machine, costs, means, time)
             energies.append(sum(r.energy_j or 0.0 for r in rows))
             latencies.append(time)
         if len(self.sets) > 1:
@@ -209,33 +226,37 @@ class Ledger:
                 f"the cost sets {', '.join(self.sets)}{how if self.timing == 'cycle' else ''}"
             )
         at = list(self.sets).index(self.costs.name)
-        for values, error, what in (
+        for values, error, quantity in (
             (energies, self.costs.set.energy_error, "energy"),
             (latencies, self.costs.set.latency_error, "latency"),
         ):
             if error is not None and error.value is not None:
                 values += [values[at] * (1 - error.value), values[at] * (1 + error.value)]
-                because.append(f"{error.value:.0%} error of {what} published for {self.costs.name}")
+                because.append(
+                    f"{error.value:.0%} error of {quantity} published for {self.costs.name}"
+                )
         return Range(
             (min(energies), max(energies)), (min(latencies), max(latencies)), tuple(because)
         )
 
 
-def _rows(machine: Machine, costs: Costs, means: NDArray[np.float64], latency: float) -> list[Row]:
+def _make_rows(
+    machine: Machine, costs: Costs, means: NDArray[np.float64], latency: float
+) -> list[Row]:
     layers, names = machine.layout.parts, machine.layout.names
     totals: dict[tuple[str, str], float] = {}
     for layer in names:
         of_layer = means[:, [p.layer == layer for p in layers]].sum(axis=(0, 1))
         for column, label in enumerate(costs.labels):
-            if label is not None and (of_layer[column] or _belongs(layer, names, label)):
+            if label is not None and (of_layer[column] or _is_shown(layer, names, label)):
                 key = (layer, label)
                 totals[key] = totals.get(key, 0.0) + float(of_layer[column])
-    rows = [_row(layer, event, total, costs) for (layer, event), total in totals.items()]
-    return rows + _chip_rows(machine, costs, len(means), latency)
+    rows = [_make_row(layer, event, total, costs) for (layer, event), total in totals.items()]
+    return rows + _make_chip_rows(machine, costs, len(means), latency)
 
 
-def _belongs(layer: str, names: tuple[str, ...], label: str) -> bool:
-    """Whether a layer shows an event that did not occur: not the input, and no overheads."""
+def _is_shown(layer: str, names: tuple[str, ...], label: str) -> bool:
+    """Whether a layer has a row for an event that did not occur: not the input, no overheads."""
     return (
         layer != names[0]
         and label != "chip_crossing"
@@ -243,23 +264,23 @@ def _belongs(layer: str, names: tuple[str, ...], label: str) -> bool:
     )
 
 
-def _row(layer: str, event: str, total: float, costs: Costs) -> Row:
-    price = costs.price(event)
+def _make_row(layer: str, event: str, total: float, costs: Costs) -> Row:
+    price = costs.find_price(event)
     number = price.energy_pj if price else None
     joules = None if number is None or number.value is None else number.value * 1e-12
-    return Row(layer, event, total, joules, costs.origin(number))
+    return Row(layer, event, total, joules, costs.describe_origin(number))
 
 
-def _chip_rows(machine: Machine, costs: Costs, steps: int, latency: float) -> list[Row]:
+def _make_chip_rows(machine: Machine, costs: Costs, steps: int, latency: float) -> list[Row]:
     """Return the rows of the chip as a whole: barrier sync and static power."""
     chips = machine.program.mapping.chips
     barrier, static = costs.set.barrier_energy_pj, costs.set.static_w
     joules = None if barrier is None or barrier.value is None else barrier.value * 1e-12
     watts = None if static.value is None else static.value * chips
     return [
-        Row("chip", "barrier sync", float(steps * chips), joules, costs.origin(barrier)),
-        Row("chip", STATIC, latency, watts, costs.origin(static)),
+        Row("chip", "barrier sync", float(steps * chips), joules, costs.describe_origin(barrier)),
+        Row("chip", STATIC, latency, watts, costs.describe_origin(static)),
     ]
 
 
-__all__ = ["Estimate", "Ledger", "Row", "cycle", "fast"]
+__all__ = ["Estimate", "Ledger", "Row", "estimate_cycle", "estimate_fast"]

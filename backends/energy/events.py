@@ -1,8 +1,8 @@
-"""What is counted, and when: the meaning of every event, for one part and one time step.
+"""Definitions of the events, for one part and one time step.
 
 A part is the neurons of one population on one core. A spike is sent, travels and is worked through
-in the time step in which its neuron fires; what it does to the target's neurons shows in the step
-in which it arrives, one or more later.
+in the time step in which its neuron fires; its effect on the target's neurons counts in the step
+of its arrival, one or more later.
 
     synaptic_op_dense        synapses read because of messages that arrive, of all-to-all wiring;
     synaptic_op_convolution  of convolutions;
@@ -12,7 +12,7 @@ in which it arrives, one or more later.
     neuron_mapped            all compartments in use
     neuron_updated           compartments of neurons that are reached, that fire, that have a bias,
                              or whose potential is not zero: their potential is written
-    spike                    neurons that fire, whatever the spike carries
+    spike                    neurons that fire, also with graded spikes
     message_out              messages sent: one per spike and core on which its neuron has synapses
     message_within_tile      those of them to a core of the same tile
     message_in               messages that arrive, from cores and from the host
@@ -23,7 +23,7 @@ in which it arrives, one or more later.
     host_output              spikes (or potentials) of the output population, read by the host
     learning_update          none: no network here learns on the chip
 
-How chips stand beside each other is said in `mesh`. The host joins the mesh at tile 0,0 of chip 0.
+The arrangement of chips is defined in `mesh`. The host joins the mesh at tile 0,0 of chip 0.
 """
 
 from __future__ import annotations
@@ -66,5 +66,5 @@ RECEIVING = (*SYNAPTIC, "message_in")
 TRAVEL = ("hop_east_west", "hop_north_south", "chip_crossing")
 """Work of the links."""
 OVERHEADS = (*TRAVEL, "host_input", "host_output")
-"""Events that no other event's price includes: reported as missing where a set lacks them, as the
+"""Events included in no other event's price: reported as missing where a set lacks them, as the
 barrier sync is."""

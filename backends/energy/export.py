@@ -16,19 +16,19 @@ from snncompile.files import folder
 Columns = dict[str, list[Any]]
 
 
-def events(found: Estimate) -> Columns:
-    """Return what happens where and when: one row per step, part and event that occurs.
+def list_events(estimate: Estimate) -> Columns:
+    """Return one row per step, part and event that occurs.
 
     Counts, joules and seconds are means over the samples; an energy is None where the cost set has
     no price. Seconds are the work an event makes; work of different cores goes on at once.
     """
-    by = found.by_step
-    step, part, event = np.nonzero(by.counts)
-    count, energy = by.counts[step, part, event], by.energy_pj[event]
+    by = estimate.by_step
+    step, part_index, event = np.nonzero(by.counts)
+    count, energy = by.counts[step, part_index, event], by.energy_pj[event]
     return {
         "step": step.tolist(),
-        "core": [by.parts[p].core for p in part],
-        "layer": [by.parts[p].layer for p in part],
+        "core": [by.parts[p].core for p in part_index],
+        "layer": [by.parts[p].layer for p in part_index],
         "event": [by.events[e] for e in event],
         "count": count.tolist(),
         "energy_j": [
@@ -39,9 +39,9 @@ def events(found: Estimate) -> Columns:
     }
 
 
-def steps(found: Estimate) -> Columns:
-    """Return how long each step of each sample takes and what bounds it."""
-    by = found.by_step
+def list_steps(estimate: Estimate) -> Columns:
+    """Return the duration and the bound of each step of each sample."""
+    by = estimate.by_step
     sample, step = np.indices(by.seconds.shape).reshape(2, -1)
     return {
         "sample": sample.tolist(),
@@ -77,13 +77,15 @@ def write_parquet(path: Path, columns: Columns) -> None:
         parquet.write_table(arrow.table(columns), aside)
 
 
-def write(path: Path, found: Estimate, kind: Literal["csv", "parquet"]) -> tuple[Path, Path]:
+def write_tables(
+    path: Path, estimate: Estimate, kind: Literal["csv", "parquet"]
+) -> tuple[Path, Path]:
     """Write both tables beside each other; return the two paths.
 
     `run.csv` gets the events, `run.steps.csv` the steps.
     """
     other = path.with_suffix(f".steps{path.suffix}")
     write_table = write_parquet if kind == "parquet" else write_csv
-    write_table(path, events(found))
-    write_table(other, steps(found))
+    write_table(path, list_events(estimate))
+    write_table(other, list_steps(estimate))
     return path, other

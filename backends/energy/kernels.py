@@ -9,23 +9,23 @@ from numba import njit
 
 
 @njit(cache=True)
-def convolution_targets(
-    part: Any, count: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
+def count_convolution_targets(
+    parts: Any, count: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
 ) -> None:
     """Add to count (group, row, column, part) the targets each source position has in each part.
 
     Args:
-        part: of each target neuron, shape (group, channel, row, column).
+        parts: of each target neuron, shape (group, channel, row, column).
         count: filled.
         kernel: rows and columns; likewise stride, padding, dilation.
     """
-    groups, channels, rows, columns = part.shape
+    groups, channels, rows, columns = parts.shape
     for g in range(groups):
         for c in range(channels):
             for y in range(rows):
                 for x in range(columns):
                     top, left = y * stride[0] - padding[0], x * stride[1] - padding[1]
-                    _window(count[g], part[g, c, y, x], top, left, kernel, dilation)
+                    _window(count[g], parts[g, c, y, x], top, left, kernel, dilation)
 
 
 @njit(cache=True)
@@ -42,11 +42,11 @@ def _window(count: Any, p: int, top: int, left: int, kernel: Any, dilation: Any)
 
 
 @njit(cache=True)
-def pattern_targets(indptr: Any, indices: Any, part: Any, count: Any) -> None:
+def count_pattern_targets(indptr: Any, indices: Any, parts: Any, count: Any) -> None:
     """Add to count (source, part) the synapses of a sparse matrix (target, source)."""
     for target in range(len(indptr) - 1):
         for i in range(indptr[target], indptr[target + 1]):
-            count[indices[i], part[target]] += 1
+            count[indices[i], parts[target]] += 1
 
 
 @njit(cache=True)
@@ -79,11 +79,11 @@ def count_messages(
             n = neuron[i]
             here[part_of[n], spike] += 1
             for e in range(neuron_entry[n], neuron_entry[n + 1]):
-                pair, part = entries[e, 0], np.uint32(entries[e, 1])
+                pair, part_index = entries[e, 0], np.uint32(entries[e, 1])
                 if pair >= 0:
                     out[np.uint32(pair)] += 1
-                    here[part, message_in] += 1
-                here[part, np.uint32(entries[e, 2])] += entries[e, 3]
+                    here[part_index, message_in] += 1
+                here[part_index, np.uint32(entries[e, 2])] += entries[e, 3]
 
 
 @njit(cache=True)
@@ -127,15 +127,15 @@ def mark_written(status: Any, spikes: Any, charged: Any, before: Any, bias: Any)
 
 
 @njit(cache=True)
-def list_marked(marks: Any, words: Any, size: int, start: Any, found: Any) -> None:
+def list_marked(marks: Any, words: Any, size: int, start: Any, marked: Any) -> None:
     """List the places that are marked in each row.
 
     Args:
         marks: 0 and 1, all rows one after the other, uint8.
         words: the same memory as uint64, its last bytes left out.
         size: of a row.
-        start: filled: where each row begins in `found`, and the end.
-        found: filled, places counted from the beginning of their row.
+        start: filled: where each row begins in `marked`, and the end.
+        marked: filled, places counted from the beginning of their row.
     """
     count, row = 0, 0
     for w in range(len(words) + 1):
@@ -146,6 +146,6 @@ def list_marked(marks: Any, words: Any, size: int, start: Any, found: Any) -> No
                 while i >= (row + 1) * size:
                     row += 1
                     start[row] = count
-                found[count] = i - row * size
+                marked[count] = i - row * size
                 count += 1
     start[row + 1 :] = count

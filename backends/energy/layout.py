@@ -1,4 +1,4 @@
-"""Where every neuron is: numbers for all neurons of a program, the parts they form, their sites."""
+"""Numbers of all neurons of a program, their parts, cores and sites."""
 
 from __future__ import annotations
 
@@ -63,27 +63,27 @@ class Layout:
     @cached_property
     def part_core(self) -> Ints32:
         """Core of each part."""
-        return np.array([part.core for part in self.parts], np.int32)
+        return np.array([slice_.core for slice_ in self.parts], np.int32)
 
     @cached_property
     def part_size(self) -> Ints32:
         """Neurons of each part."""
         return np.bincount(self.part_of, minlength=len(self.parts)).astype(np.int32)
 
-    def neurons(self, name: str) -> slice:
+    def find_neurons(self, name: str) -> slice:
         """Return the numbers of the neurons of a population or of the input."""
         following = [start for start in self.first.values() if start > self.first[name]]
         return slice(self.first[name], min(following, default=self.size))
 
 
-def host_layout(program: Program) -> Layout:
+def make_host_layout(program: Program) -> Layout:
     """Return the layout of a program whose input comes from the host."""
     cores = len(program.mapping.sites)
     inputs = np.full(program.network.input.size, cores, np.int32)
-    return _layout(program, inputs, (Site(cores, 0, 0),), host=cores)
+    return _make_layout(program, inputs, (Site(cores, 0, 0),), host=cores)
 
 
-def mapped_input_layout(program: Program, capacity: int) -> Layout:
+def make_mapped_layout(program: Program, capacity: int) -> Layout:
     """Return the layout of a program whose input neurons take cores like a population.
 
     They take the first free cores, `capacity` neurons each, tile after tile, column by column.
@@ -111,10 +111,10 @@ def mapped_input_layout(program: Program, capacity: int) -> Layout:
     taken = free[:need]
     sites = tuple(Site(cores + i, tile // rows, tile % rows) for i, tile in enumerate(taken))
     inputs = (cores + np.arange(size) // capacity).astype(np.int32)
-    return _layout(program, inputs, sites, host=None)
+    return _make_layout(program, inputs, sites, host=None)
 
 
-def _layout(
+def _make_layout(
     program: Program, inputs: Ints32, input_sites: tuple[Site, ...], host: int | None
 ) -> Layout:
     network, mapping = program.network, program.mapping
@@ -136,7 +136,7 @@ def _layout(
         parts=parts,
         part_of=part_of.astype(np.int32),
         core_of=core_of,
-        each=np.array([per_neuron.get(part.layer, 0) for part in parts], np.int32),
+        each=np.array([per_neuron.get(slice_.layer, 0) for slice_ in parts], np.int32),
         sites=sites,
         host=host,
         order=np.argsort(core_of, kind="stable"),

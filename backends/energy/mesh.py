@@ -1,9 +1,9 @@
-"""The mesh of tiles: who is how far from whom, and which links a message takes.
+"""The mesh of tiles: distances between cores, and links of a message.
 
 A message goes along its row first, then along its column (XY routing). A link is one direction of
 one border between two tiles. Chips stand on their board in columns and rows, numbered row by row,
-and their meshes join where they meet: a border between chips is a link, too. Where a chip file does
-not say how the chips of a board are arranged, they are taken to stand as square as they can.
+and their meshes join where they meet: a border between chips is a link, too. If a chip file has no
+arrangement of a board's chips, the most square one is assumed.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ DIRECTIONS = ("east", "west", "north", "south")
 
 @dataclass(frozen=True)
 class Grid:
-    """How the chips of a board stand."""
+    """Arrangement of the chips of a board."""
 
     columns: int
     rows: int
     known: bool
-    """Whether the chip file says so."""
+    """Whether the chip file has the arrangement."""
 
     @classmethod
     def of(cls, chip: Chip, least: int = 1) -> Grid:
@@ -50,7 +50,7 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """All chips of a board as one grid of tiles, and where each core stands on it."""
+    """All chips of a board as one grid of tiles, and the position of each core."""
 
     grid: Grid
     columns: int
@@ -74,7 +74,7 @@ class Mesh:
 
     @property
     def assumed(self) -> str | None:
-        """What is assumed about the arrangement of the chips; None: nothing."""
+        """The assumption about the arrangement of the chips; None: no assumption."""
         if self.grid.known:
             return None
         return (
@@ -92,7 +92,7 @@ class Mesh:
         """Number of links, those of the rim that lead nowhere included."""
         return self.width * self.grid.rows * self.rows * len(DIRECTIONS)
 
-    def crossings(self, sources: Cores, targets: Cores) -> tuple[Ints, Ints, Ints]:
+    def count_crossings(self, sources: Cores, targets: Cores) -> tuple[Ints, Ints, Ints]:
         """Return the borders that messages between cores cross.
 
         Between columns of a chip, between rows of a chip, and between chips; shape (pairs,) each.
@@ -103,15 +103,15 @@ class Mesh:
         north_south = np.abs(y[0] // self.rows - y[1] // self.rows)
         return columns - east_west, rows - north_south, east_west + north_south
 
-    def joins_chips(self, links: Ints) -> NDArray[np.bool_]:
+    def find_chip_links(self, links: Ints) -> NDArray[np.bool_]:
         """Return for each link whether it joins two chips."""
         tile, way = np.divmod(links, 4)
         x, y = tile % self.width % self.columns, tile // self.width % self.rows
         border = np.choose(way, [x == self.columns - 1, x == 0, y == self.rows - 1, y == 0])
-        found: NDArray[np.bool_] = np.asarray(border, np.bool_)
-        return found
+        joins: NDArray[np.bool_] = np.asarray(border, np.bool_)
+        return joins
 
-    def paths(self, sources: Cores, targets: Cores) -> tuple[Ints, Ints]:
+    def find_paths(self, sources: Cores, targets: Cores) -> tuple[Ints, Ints]:
         """Return the links between pairs of cores, in order: where each begins, and all of them."""
         x, y = self.x[sources], self.y[sources]
         right, down = self.x[targets] - x, self.y[targets] - y
@@ -140,27 +140,27 @@ class Ways:
     links: Ints
     """Numbers of the links that any pair takes, in rising order."""
     start: Ints
-    """Where the way of each pair begins in `way`, and the end."""
+    """Index of each pair's first link in `way`, and the end."""
     way: Ints
-    """Places in `links`."""
+    """Indices into `links`."""
     joins_chips: NDArray[np.bool_]
     """Whether each link joins two chips."""
 
     @classmethod
     def of(cls, mesh: Mesh, sources: Cores, targets: Cores) -> Ways:
         """Return the ways between pairs of cores."""
-        start, path = mesh.paths(sources, targets)
+        start, path = mesh.find_paths(sources, targets)
         links, way = np.unique(path, return_inverse=True)
-        return cls(links, start, way, mesh.joins_chips(links))
+        return cls(links, start, way, mesh.find_chip_links(links))
 
     @property
     def upright(self) -> NDArray[np.bool_]:
         """Whether each link goes along a column."""
-        found: NDArray[np.bool_] = self.links % 4 >= NORTH
-        return found
+        is_upright: NDArray[np.bool_] = self.links % 4 >= NORTH
+        return is_upright
 
     @cached_property
     def incidence(self) -> csr_array:
-        """Which links each pair takes, shape (pairs, links)."""
+        """The links of each pair, shape (pairs, links)."""
         shape = len(self.start) - 1, len(self.links)
         return csr_array((np.ones(len(self.way)), self.way, self.start), shape=shape)

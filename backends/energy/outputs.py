@@ -1,4 +1,4 @@
-"""Everything an estimate can be written to: trace, tables, SANA-FE's files."""
+"""Files of an estimate: trace, tables, SANA-FE's files."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from snncompile.reference.simulate import check_spikes
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where to write; None: not asked for."""
+    """Paths to write to; None: not written."""
 
     trace: Path | None = None
     csv: Path | None = None
     parquet: Path | None = None
     sanafe: Path | None = None
 
-    def write(self, program: Program, x: ArrayLike, found: Estimate) -> Iterator[str]:
-        """Write what is asked for; yield one line per file about what is in it."""
+    def write(self, program: Program, x: ArrayLike, estimate: Estimate) -> Iterator[str]:
+        """Write the files with a path; yield one line per file about its content."""
         if self.trace:
-            steps = trace.write(self.trace, program, x, costs=found.costs)
-            yield f"{self.trace}: {steps} of {found.steps} time steps"
+            steps = trace.write_trace(self.trace, program, x, costs=estimate.costs)
+            yield f"{self.trace}: {steps} of {estimate.steps} time steps"
         if self.csv:
-            yield from map(str, export.write(self.csv, found, "csv"))
+            yield from map(str, export.write_tables(self.csv, estimate, "csv"))
         if self.parquet:
-            yield from map(str, export.write(self.parquet, found, "parquet"))
+            yield from map(str, export.write_tables(self.parquet, estimate, "parquet"))
         if self.sanafe:
             first = check_spikes(program.network, x)[:1]
-            steps = sanafe.write(self.sanafe, program, first, costs=found.costs)
+            steps = sanafe.write_sanafe(self.sanafe, program, first, costs=estimate.costs)
             yield f"{self.sanafe}: architecture.yaml and network.yaml, for {steps} time steps"

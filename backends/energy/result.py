@@ -1,4 +1,4 @@
-"""What an estimate says: rows that add up, time steps and what bounds them, ranges."""
+"""Records of an estimate: rows that add up, time steps and their bounds, ranges."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from snncompile.renamed import OldAttribute
 STATIC = "static power"
 """Event of the rows that count seconds."""
 LEFT_OUT = ("loading the program", "learning", "the host's own energy")
-"""What no cost set prices."""
+"""Costs that no cost set prices."""
 
 
 class Part(NamedTuple):
@@ -44,13 +44,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Range:
-    """How far off the totals may be."""
+    """Uncertainty of the totals."""
 
     energy_j: tuple[float, float]
     """Lowest and highest energy per inference."""
     latency_s: tuple[float, float]
     because: tuple[str, ...]
-    """What the range was taken from."""
+    """Sources of the range."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +69,13 @@ class Steps:
     seconds: NDArray[np.float64]
     """Of each step of each sample, barrier sync included: (samples, steps)."""
     bound: NDArray[np.int64]
-    """What bounds each step of each sample: index into `bound_names`."""
+    """Bound of each step of each sample: index into `bound_names`."""
     bound_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one inference costs, and where every number comes from."""
+    """Cost of one inference, with the source of every number."""
 
     chip: str
     timing: str
@@ -97,10 +97,10 @@ class Estimate:
     utilisation: float
     """Share of the time in which a core's busier half works, mean of the cores in use."""
     bounds: dict[str, float]
-    """What bounds a step, and in which share of the steps; the most frequent first."""
+    """Bound of a step -> share of the steps with it; the most frequent first."""
     by_step: Steps
     assumed: tuple[str, ...] = ()
-    """What the chip file leaves open and had to be assumed."""
+    """Assumptions where the chip file is silent."""
     left_out: tuple[str, ...] = LEFT_OUT
     model = OldAttribute("timing")
     rules = OldAttribute("account")
@@ -152,12 +152,12 @@ class Estimate:
 
     @property
     def label(self) -> str:
-        """What the total is: `energy`, or `energy without ...` naming each missing price."""
+        """Name of the total: `energy`, or `energy without ...` naming each missing price."""
         lacking = [m.removeprefix("energy of ") for m in self.missing if m.startswith("energy of")]
         return f"energy without {', '.join(lacking)}" if lacking else "energy"
 
     @property
     def latency_label(self) -> str:
-        """What the latency is: `latency`, or `latency without ...` naming each missing time."""
+        """Name of the latency: `latency`, or `latency without ...` naming each missing time."""
         lacking = [m.removeprefix("time of ") for m in self.missing if m.startswith("time of")]
         return f"latency without {', '.join(lacking)}" if lacking else "latency"

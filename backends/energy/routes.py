@@ -1,4 +1,4 @@
-"""Which neuron sends to which core, and how many synapses a message meets there.
+"""Axons of a program: the destination cores of each neuron, and the synapses read there.
 
 Derived from the wirings and from the core of each neuron alone. The result lists, for each neuron,
 its axons (one per core it has synapses on) and, for each axon, its entries (one per part and kind
@@ -54,22 +54,28 @@ class Routes:
         return self.entry_start[self.axon_start]
 
 
-def routes(network: IntegerNetwork, layout: Layout) -> Routes:
+def find_routes(network: IntegerNetwork, layout: Layout) -> Routes:
     """Return the axons of a network."""
-    found = [_entries(layout, p) for p in network.projections] or [(np.zeros(0, np.int64),) * 4]
-    source, part, kind, synapses = (np.concatenate(column) for column in zip(*found, strict=True))
+    tables = [_list_entries(layout, p) for p in network.projections] or [
+        (np.zeros(0, np.int64),) * 4
+    ]
+    source, target_part, kind, synapses = (
+        np.concatenate(column) for column in zip(*tables, strict=True)
+    )
     width = len(layout.parts) * len(KINDS)
-    key = source.astype(np.int64) * width + part.astype(np.int64) * len(KINDS) + kind
-    key, synapses = _summed(key, synapses)
+    key = source.astype(np.int64) * width + target_part.astype(np.int64) * len(KINDS) + kind
+    key, synapses = _sum_equal_keys(key, synapses)
     source, rest = np.divmod(key, width)
-    part, kind = np.divmod(rest, len(KINDS))
-    core = layout.part_core[part]
+    target_part, kind = np.divmod(rest, len(KINDS))
+    core = layout.part_core[target_part]
     leads = np.ones(len(key), np.bool_)
     leads[1:] = (source[1:] != source[:-1]) | (core[1:] != core[:-1])
     axon_source, axon_core = source[leads], core[leads]
     pair = layout.part_of[axon_source].astype(np.int64) * layout.cores + axon_core
     pairs, axon_pair = np.unique(pair, return_inverse=True)
-    entries = np.stack([np.full(len(key), -1), part, kind, synapses], axis=1).astype(np.int32)
+    entries = np.stack([np.full(len(key), -1), target_part, kind, synapses], axis=1).astype(
+        np.int32
+    )
     entries[leads, 0] = axon_pair
     return Routes(
         axon_start=np.searchsorted(axon_source, np.arange(layout.size + 1)),
@@ -82,7 +88,7 @@ def routes(network: IntegerNetwork, layout: Layout) -> Routes:
     )
 
 
-def _summed(key: Ints, synapses: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
+def _sum_equal_keys(key: Ints, synapses: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
     """Return the keys sorted, each once, with the sums of their synapses."""
     order = np.argsort(key, kind="stable")
     key, synapses = key[order], synapses[order]
@@ -93,10 +99,10 @@ def _summed(key: Ints, synapses: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
 Table = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
-def _entries(layout: Layout, p: Projection) -> Table:
+def _list_entries(layout: Layout, p: Projection) -> Table:
     """Return (source neuron, part, kind, synapses) of a projection."""
     wiring = p.synapses.wiring
-    parts, local = np.unique(layout.part_of[layout.neurons(p.target)], return_inverse=True)
+    parts, local = np.unique(layout.part_of[layout.find_neurons(p.target)], return_inverse=True)
     count = _count(wiring, local.astype(np.int32), len(parts))
     source, column = np.nonzero(count)
     return (
@@ -113,17 +119,17 @@ def kind_of(wiring: Wiring) -> str:
     return kind if kind in KINDS else "sparse"
 
 
-def _dense(wiring: Any, part: Ints32, parts: int) -> Ints32:
-    each = np.bincount(part, minlength=parts).astype(np.int32)
+def _count_dense(wiring: Any, targets: Ints32, parts: int) -> Ints32:
+    each = np.bincount(targets, minlength=parts).astype(np.int32)
     return np.broadcast_to(each, (wiring.sources, parts))
 
 
-def _convolution(wiring: Any, part: Ints32, parts: int) -> Ints32:
+def _count_convolution(wiring: Any, targets: Ints32, parts: int) -> Ints32:
     """Count per group and position: all channels of a group have the same targets."""
     line = (1,) * (2 - len(wiring.kernel))
     positions: Ints32 = np.zeros((wiring.groups, *line, *wiring.source_shape[1:], parts), np.int32)
-    kernels.convolution_targets(
-        part.reshape(wiring.groups, -1, *line, *wiring.target_shape[1:]),
+    kernels.count_convolution_targets(
+        targets.reshape(wiring.groups, -1, *line, *wiring.target_shape[1:]),
         positions,
         (*line, *wiring.kernel),
         (*line, *wiring.stride),
@@ -134,25 +140,25 @@ def _convolution(wiring: Any, part: Ints32, parts: int) -> Ints32:
     return np.repeat(positions, channels, axis=0).reshape(wiring.sources, parts)
 
 
-def _sparse(wiring: Wiring, part: Ints32, parts: int) -> Ints32:
+def _count_sparse(wiring: Wiring, targets: Ints32, parts: int) -> Ints32:
     count: Ints32 = np.zeros((wiring.sources, parts), np.int32)
-    kernels.pattern_targets(wiring.pattern.indptr, wiring.pattern.indices, part, count)
+    kernels.count_pattern_targets(wiring.pattern.indptr, wiring.pattern.indices, targets, count)
     return count
 
 
-def _source_range(wiring: SourceRange, part: Ints32, parts: int) -> Ints32:
+def _count_source_range(wiring: SourceRange, targets: Ints32, parts: int) -> Ints32:
     count: Ints32 = np.zeros((wiring.sources, parts), np.int32)
-    count[wiring.first : wiring.stop] = _count(wiring.part, part, parts)
+    count[wiring.first : wiring.stop] = _count(wiring.part, targets, parts)
     return count
 
 
-def _count(wiring: Wiring, part: Ints32, parts: int) -> Ints32:
-    return COUNTERS.get(type(wiring), _sparse)(wiring, part, parts)
+def _count(wiring: Wiring, targets: Ints32, parts: int) -> Ints32:
+    return COUNTERS.get(type(wiring), _count_sparse)(wiring, targets, parts)
 
 
 COUNTERS: dict[type, Callable[[Any, Ints32, int], Ints32]] = {
-    Dense: _dense,
-    Convolution: _convolution,
-    SourceRange: _source_range,
+    Dense: _count_dense,
+    Convolution: _count_convolution,
+    SourceRange: _count_source_range,
 }
 """Ways to count the synapses of each source in each part; other wirings are unrolled."""

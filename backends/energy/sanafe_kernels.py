@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from snncompile.backends.energy.cycle_kernels import Neurons, compiled, generate, pop, push
+from snncompile.backends.energy.cycle_kernels import Neurons, compile_loop, generate, pop, push
 
 NONE = -1
 
@@ -57,7 +57,7 @@ class Flight(NamedTuple):
     keys: Any
 
 
-@compiled
+@compile_loop
 def run_step(s: Flight) -> float:
     """Return the time of the last event of a step, without the barrier sync."""
     cores = len(s.first) - 1
@@ -87,7 +87,7 @@ def run_step(s: Flight) -> float:
     return last
 
 
-@compiled
+@compile_loop
 def _land(s: Flight, now: float, flying: int, mean: float) -> tuple[int, float]:
     """Take out of the network what has arrived; return messages in flight, their mean time."""
     for core in range(len(s.queue)):
@@ -102,7 +102,7 @@ def _land(s: Flight, now: float, flying: int, mean: float) -> tuple[int, float]:
     return flying, mean
 
 
-@compiled
+@compile_loop
 def _fly(s: Flight, m: int, sent: float, flying: int, mean: float) -> tuple[float, float]:
     """Let a message into the network; return when it is really sent, and the new mean time."""
     axon = s.axon_of[m]
@@ -126,7 +126,7 @@ def _fly(s: Flight, m: int, sent: float, flying: int, mean: float) -> tuple[floa
     return sent, mean + (s.receive_ns[axon] - mean) / (flying + 1.0)
 
 
-@compiled
+@compile_loop
 def _spread(s: Flight, axon: int, sign: float) -> None:
     """Add one message to the links of its way, evenly, or take it off."""
     pair = s.axon_pair[axon]
@@ -134,7 +134,7 @@ def _spread(s: Flight, axon: int, sign: float) -> None:
         s.density[s.way[i]] += sign / (s.hops[axon] + 2.0)
 
 
-@compiled
+@compile_loop
 def run_steps(
     s: Flight, neurons: Neurons, start: Any, spikes: Any, status: Any, longest: Any
 ) -> None:

@@ -1,4 +1,4 @@
-"""How long a time step takes: closed form, or by following every message (`cycle`)."""
+"""Duration of a time step, in closed form; `cycle` follows every message instead."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Account = Literal["chip", "sanafe"]
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """Nanoseconds of work in each step of a batch: what no schedule can undercut."""
+    """Nanoseconds of work in each step of a batch: a lower bound for any schedule."""
 
     sending: Floats
     """Of the sending half of each core, shape (steps, cores)."""
@@ -30,39 +30,41 @@ class Work:
     @property
     def longest(self) -> Floats:
         """Work of the busiest half or link in each step."""
-        parts = (self.sending, self.receiving, self.links)
-        found: Floats = np.max([part.max(axis=1, initial=0.0) for part in parts], axis=0)
-        return found
+        resources = (self.sending, self.receiving, self.links)
+        longest: Floats = np.max(
+            [resource.max(axis=1, initial=0.0) for resource in resources], axis=0
+        )
+        return longest
 
 
-def work(machine: Machine, costs: Costs, counts: Counts) -> Work:
-    """Return the work that events make, one after the other in each half of a core."""
-    cores = _by_core(machine, counts.events @ _halves(machine, costs))
-    links = (counts.sent @ machine.ways.incidence) * link_times(machine, costs)
+def measure_work(machine: Machine, costs: Costs, counts: Counts) -> Work:
+    """Return the work of the events, one after the other in each half of a core."""
+    cores = _sum_by_core(machine, counts.events @ _split_times(machine, costs))
+    links = (counts.sent @ machine.ways.incidence) * find_link_times(machine, costs)
     return Work(cores[..., 0], cores[..., 1], links)
 
 
-def link_times(machine: Machine, costs: Costs) -> Floats:
-    """Return how long each link in use takes for a message."""
+def find_link_times(machine: Machine, costs: Costs) -> Floats:
+    """Return the time of a message on each link in use."""
     t = costs.time_ns
     east_west, north_south, crossing = (t[COLUMN[event]] for event in TRAVEL)
     ways = machine.ways
     own = np.where(ways.upright, north_south, east_west)
-    found: Floats = np.where(ways.joins_chips, crossing, own)
-    return found
+    times: Floats = np.where(ways.joins_chips, crossing, own)
+    return times
 
 
-def _halves(machine: Machine, costs: Costs) -> Floats:
+def _split_times(machine: Machine, costs: Costs) -> Floats:
     """Return the time of each event in the sending and in the receiving half, (events, 2)."""
     sending = SENDING if machine.layout.host is None else (*SENDING, "host_input")
-    found = np.zeros((len(EVENTS), 2))
+    times = np.zeros((len(EVENTS), 2))
     for half, events in enumerate((sending, RECEIVING)):
         columns = [COLUMN[event] for event in events]
-        found[columns, half] = costs.time_ns[columns]
-    return found
+        times[columns, half] = costs.time_ns[columns]
+    return times
 
 
-def _by_core(machine: Machine, by_part: Floats) -> Floats:
+def _sum_by_core(machine: Machine, by_part: Floats) -> Floats:
     """Return sums over the parts of each core: (steps, parts, n) to (steps, cores, n)."""
     held, first = np.unique(machine.layout.part_core, return_index=True)
     cores = np.zeros((len(by_part), machine.layout.cores, by_part.shape[2]))
@@ -70,15 +72,15 @@ def _by_core(machine: Machine, by_part: Floats) -> Floats:
     return cores
 
 
-def barrier_ns(machine: Machine, costs: Costs, account: Account) -> float | None:
+def find_barrier_ns(machine: Machine, costs: Costs, account: Account) -> float | None:
     """Return the time of the barrier sync that ends every step; None: not known."""
     if account == "sanafe":
         return costs.barrier_below_ns(machine.tiles)
     return costs.barrier_ns(machine.program.mapping.tiles, machine.program.mapping.chips)
 
 
-def bound_names(machine: Machine) -> tuple[str, ...]:
-    """Return what can bound a step; `bounds` gives indices into it."""
+def name_bounds(machine: Machine) -> tuple[str, ...]:
+    """Return the names of all bounds of a step; `find_bounds` gives indices into it."""
     host = machine.layout.host
     cores = ["the host" if c == host else f"core {c}" for c in range(machine.layout.cores)]
     return (
@@ -90,8 +92,8 @@ def bound_names(machine: Machine) -> tuple[str, ...]:
     )
 
 
-def bounds(done: Work, barrier: float, floor: float, step: Floats) -> NDArray[np.int64]:
-    """Return what bounds each step: the largest of all cores' and links' work, barrier and floor.
+def find_bounds(done: Work, barrier: float, floor: float, step: Floats) -> NDArray[np.int64]:
+    """Return the bound of each step: the largest of all cores' and links' work, barrier and floor.
 
     Args:
         done: the work.

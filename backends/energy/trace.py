@@ -15,17 +15,17 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from snncompile.backends.energy.activity import record_one
-from snncompile.backends.energy.costs import resolve
-from snncompile.backends.energy.counts import Machine, chip_machine
+from snncompile.backends.energy.activity import record_sample
+from snncompile.backends.energy.costs import find_costs
+from snncompile.backends.energy.counts import Machine, make_chip_machine
 from snncompile.backends.energy.cycle import Message, follow
-from snncompile.backends.energy.timing import barrier_ns
+from snncompile.backends.energy.timing import find_barrier_ns
 from snncompile.errors import InputError
 from snncompile.files import folder
 from snncompile.program import Program
 from snncompile.reference.simulate import check_spikes
 
-MOST = 200_000
+MOST_MESSAGES = 200_000
 """Messages in a trace; viewers cannot show many more."""
 SENDING, RECEIVING = 1, 2
 """Threads of a core."""
@@ -33,8 +33,13 @@ SENDING, RECEIVING = 1, 2
 Event = dict[str, Any]
 
 
-def write(
-    path: Path, program: Program, x: ArrayLike, *, costs: str | None = None, most: int = MOST
+def write_trace(
+    path: Path,
+    program: Program,
+    x: ArrayLike,
+    *,
+    costs: str | None = None,
+    limit: int = MOST_MESSAGES,
 ) -> int:
     """Write the trace of the first sample; return how many of its steps it holds.
 
@@ -43,79 +48,84 @@ def write(
         program: gives the network and its mapping.
         x: spikes of shape (samples, steps, *input.shape).
         costs: name of a cost set of the chip; None for its default.
-        most: messages after which the trace ends with the current step.
+        limit: messages after which the trace ends with the current step.
     """
-    events, steps = trace(program, x, costs=costs, most=most)
+    events, steps = make_trace(program, x, costs=costs, limit=limit)
     with folder.replace_file(path) as aside:
         aside.write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ns"}))
     return steps
 
 
-def trace(
-    program: Program, x: ArrayLike, *, costs: str | None = None, most: int = MOST
+def make_trace(
+    program: Program, x: ArrayLike, *, costs: str | None = None, limit: int = MOST_MESSAGES
 ) -> tuple[list[Event], int]:
     """Return the events of the trace of the first sample, and the steps it holds; see `write`."""
     spikes = check_spikes(program.network, x)[:1]
-    if most < 1:
-        raise InputError(f"a trace holds at least 1 message, got {most}")
-    chosen, machine = resolve(program.chip, costs), chip_machine(program)
+    if limit < 1:
+        raise InputError(f"a trace holds at least 1 message, got {limit}")
+    chosen, machine = find_costs(program.chip, costs), make_chip_machine(program)
     updates = "neuron_updated" in chosen.set.prices
-    activity = record_one(program.network, spikes, updates=updates)
-    found: list[list[Message]] = []
-    longest = follow(machine, chosen, activity, watch=lambda _, messages: found.append(messages))
-    barrier, floor = barrier_ns(machine, chosen, "chip") or 0.0, chosen.set.step_floor_ns.value
-    events, start, flow = _names(machine), 0.0, 0
-    for step, messages in enumerate(found):
-        if flow > most:
+    activity = record_sample(program.network, spikes, updates=updates)
+    messages_by_step: list[list[Message]] = []
+    longest = follow(
+        machine, chosen, activity, watch=lambda _, messages: messages_by_step.append(messages)
+    )
+    barrier, floor = find_barrier_ns(machine, chosen, "chip") or 0.0, chosen.set.step_floor_ns.value
+    events, start, flow = _make_names(machine), 0.0, 0
+    for step, messages in enumerate(messages_by_step):
+        if flow > limit:
             return events, step
         whole = max(longest[step] + barrier, floor or 0.0)
-        events.append(_slice(f"time step {step}", 0, 1, start, start + whole))
-        events.append(_slice("barrier sync", 0, 2, start + longest[step], start + whole))
-        events += _step(machine, messages, start, flow)
+        events.append(_make_slice(f"time step {step}", 0, 1, start, start + whole))
+        events.append(_make_slice("barrier sync", 0, 2, start + longest[step], start + whole))
+        events += _make_step(machine, messages, start, flow)
         flow, start = flow + len(messages), start + whole
-    return events, len(found)
+    return events, len(messages_by_step)
 
 
-def _names(machine: Machine) -> list[Event]:
-    events = [_name("process_name", 0, 0, f"{machine.program.chip.name}")]
-    events += [_name("thread_name", 0, 1, "time steps"), _name("thread_name", 0, 2, "barrier sync")]
+def _make_names(machine: Machine) -> list[Event]:
+    events = [_make_name("process_name", 0, 0, f"{machine.program.chip.name}")]
+    events += [
+        _make_name("thread_name", 0, 1, "time steps"),
+        _make_name("thread_name", 0, 2, "barrier sync"),
+    ]
     for site in machine.layout.sites:
         host = site.core == machine.layout.host
         where = f"core {site.core} at tile {site.tile_x},{site.tile_y} of chip {site.chip}"
-        events.append(_name("process_name", site.core + 1, 0, "the host" if host else where))
+        events.append(_make_name("process_name", site.core + 1, 0, "the host" if host else where))
         for thread, name in ((SENDING, "sending"), (RECEIVING, "receiving")):
-            events.append(_name("thread_name", site.core + 1, thread, name))
+            events.append(_make_name("thread_name", site.core + 1, thread, name))
     return events
 
 
-def _step(machine: Machine, messages: list[Message], start: float, flow: int) -> list[Event]:
+def _make_step(machine: Machine, messages: list[Message], start: float, flow: int) -> list[Event]:
     events, before = [], dict.fromkeys(range(machine.layout.cores), start)
-    names = [part.layer for part in machine.layout.parts]
+    names = [slice_.layer for slice_ in machine.layout.parts]
     for i, m in enumerate(messages):
         layer = names[machine.layout.part_of[m.neuron]]
         name = f"{layer}[{m.neuron - machine.layout.first[layer]}]"
         sent, begun = before[m.source], start + m.begun
         before[m.source] = start + m.sent
         events += [
-            _slice(name, m.source + 1, SENDING, sent, start + m.sent),
-            _flow("s", flow + i, m.source + 1, SENDING, sent),
-            _slice(name, m.target + 1, RECEIVING, begun, start + m.done),
-            _flow("f", flow + i, m.target + 1, RECEIVING, begun),
+            _make_slice(name, m.source + 1, SENDING, sent, start + m.sent),
+            _make_flow("s", flow + i, m.source + 1, SENDING, sent),
+            _make_slice(name, m.target + 1, RECEIVING, begun, start + m.done),
+            _make_flow("f", flow + i, m.target + 1, RECEIVING, begun),
         ]
     return events
 
 
-def _name(what: str, process: int, thread: int, name: str) -> Event:
-    return {"ph": "M", "name": what, "pid": process, "tid": thread, "args": {"name": name}}
+def _make_name(kind: str, process: int, thread: int, name: str) -> Event:
+    return {"ph": "M", "name": kind, "pid": process, "tid": thread, "args": {"name": name}}
 
 
-def _slice(name: str, process: int, thread: int, start: float, end: float) -> Event:
+def _make_slice(name: str, process: int, thread: int, start: float, end: float) -> Event:
     """Return a slice; times in nanoseconds."""
     times = {"ts": start * 1e-3, "dur": (end - start) * 1e-3}
     return {"ph": "X", "name": name, "pid": process, "tid": thread, **times}
 
 
-def _flow(phase: str, flow: int, process: int, thread: int, time: float) -> Event:
+def _make_flow(phase: str, flow: int, process: int, thread: int, time: float) -> Event:
     """Return the start or the end of a flow, bound to the slice that is open at that time."""
     event = {"ph": phase, "name": "message", "cat": "message", "id": flow, "ts": time * 1e-3}
     return {**event, "pid": process, "tid": thread} | ({"bp": "e"} if phase == "f" else {})

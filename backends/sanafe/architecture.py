@@ -11,13 +11,13 @@ from snncompile.backends.energy.routes import KINDS
 from snncompile.errors import UnsupportedError
 
 NEEDED = ("neuron_mapped", "neuron_updated", "spike", "message_out", "message_in")
-"""Events a set must price so that SANA-FE can: it has no others."""
+"""Events that a set must price for SANA-FE, which has no others."""
 LIF, INPUT, DENDRITE, AXON = "lif", "input", "dendrites", "axons"
 SYNAPSE = {kind: f"{kind}_synapses" for kind in KINDS}
 """Names of the hardware units."""
 
 
-def text(costs: Costs, inputs: int) -> str:
+def make_architecture(costs: Costs, inputs: int) -> str:
     """Return the YAML text of an architecture.
 
     Args:
@@ -27,16 +27,16 @@ def text(costs: Costs, inputs: int) -> str:
     Raises:
         UnsupportedError: the set prices other events than SANA-FE's, or not all of them.
     """
-    lacking = [event for event in NEEDED if costs.price(event) is None]
+    lacking = [event for event in NEEDED if costs.find_price(event) is None]
     if lacking:
         raise UnsupportedError(
             f"{costs.chip.name}: cost set {costs.name} has no price for {', '.join(lacking)},"
             " which SANA-FE needs; take one that has"
         )
-    return yaml.safe_dump({"architecture": _chip(costs, inputs)}, sort_keys=False)
+    return yaml.safe_dump({"architecture": _make_chip(costs, inputs)}, sort_keys=False)
 
 
-def _chip(costs: Costs, inputs: int) -> dict[str, Any]:
+def _make_chip(costs: Costs, inputs: int) -> dict[str, Any]:
     mesh, buffer = costs.chip.mesh, costs.set.link_buffer
     columns, rows = mesh.tile_columns.whole or 1, mesh.tile_rows.whole or 1
     return {
@@ -54,70 +54,70 @@ def _chip(costs: Costs, inputs: int) -> dict[str, Any]:
         "tile": [
             {
                 "name": f"tile[0..{columns * rows - 1}]",
-                "attributes": _hops(costs),
-                "core": [_core(costs, inputs)],
+                "attributes": _make_hops(costs),
+                "core": [_make_core(costs, inputs)],
             }
         ],
     }
 
 
-def _hops(costs: Costs) -> dict[str, float]:
+def _make_hops(costs: Costs) -> dict[str, float]:
     ways = {"east": "east_west", "west": "east_west", "north": "north_south"} | {
         "south": "north_south"
     }
-    found: dict[str, float] = {}
+    prices: dict[str, float] = {}
     for way, event in ways.items():
-        energy, latency = _price(costs, f"hop_{event}")
-        found |= {f"energy_{way}_hop": energy, f"latency_{way}_hop": latency}
-    return found
+        energy, latency = _get_price(costs, f"hop_{event}")
+        prices |= {f"energy_{way}_hop": energy, f"latency_{way}_hop": latency}
+    return prices
 
 
-def _core(costs: Costs, inputs: int) -> dict[str, Any]:
+def _make_core(costs: Costs, inputs: int) -> dict[str, Any]:
     per_tile = costs.chip.mesh.cores_per_tile.whole or 1
     free = dict.fromkeys(("access_neuron", "update_neuron", "spike_out"), (0.0, 0.0))
     soma = {
-        "access_neuron": _price(costs, "neuron_mapped"),
-        "update_neuron": _price(costs, "neuron_updated"),
-        "spike_out": _price(costs, "spike"),
+        "access_neuron": _get_price(costs, "neuron_mapped"),
+        "update_neuron": _get_price(costs, "neuron_updated"),
+        "spike_out": _get_price(costs, "spike"),
     }
     units: dict[str, list[Any]] = {
-        "axon_in": [_unit(AXON, {"message_in": _price(costs, "message_in")})],
+        "axon_in": [_make_unit(AXON, {"message_in": _get_price(costs, "message_in")})],
         "synapse": [
-            _unit(
+            _make_unit(
                 name,
-                {"process_spike": _price(costs, f"synaptic_op_{kind}")},
+                {"process_spike": _get_price(costs, f"synaptic_op_{kind}")},
                 model="current_based",
             )
             for kind, name in SYNAPSE.items()
         ],
-        "dendrite": [_unit(DENDRITE, {"update": (0.0, 0.0)}, model="accumulator")],
+        "dendrite": [_make_unit(DENDRITE, {"update": (0.0, 0.0)}, model="accumulator")],
         "soma": [
-            _unit(LIF, soma, model="leaky_integrate_fire"),
-            _unit(f"{INPUT}[0..{max(inputs, 1) - 1}]", free, model="input"),
+            _make_unit(LIF, soma, model="leaky_integrate_fire"),
+            _make_unit(f"{INPUT}[0..{max(inputs, 1) - 1}]", free, model="input"),
         ],
-        "axon_out": [_unit(AXON, {"message_out": _price(costs, "message_out")})],
+        "axon_out": [_make_unit(AXON, {"message_out": _get_price(costs, "message_out")})],
     }
-    most = costs.chip.core.compartments.whole or 2**20
+    limit = costs.chip.core.compartments.whole or 2**20
     attributes = {"buffer_position": "soma", "buffer_inside_unit": False}
     return {
         "name": f"core[0..{per_tile - 1}]",
-        "attributes": attributes | {"max_neurons_supported": max(most, inputs)},
+        "attributes": attributes | {"max_neurons_supported": max(limit, inputs)},
         **units,
     }
 
 
-def _unit(
+def _make_unit(
     name: str, prices: dict[str, tuple[float, float]], model: str | None = None
 ) -> dict[str, Any]:
     attributes: dict[str, Any] = {"model": model} if model else {}
-    for what, (energy, latency) in prices.items():
-        attributes |= {f"energy_{what}": energy, f"latency_{what}": latency}
+    for event, (energy, latency) in prices.items():
+        attributes |= {f"energy_{event}": energy, f"latency_{event}": latency}
     return {"name": name, "attributes": attributes}
 
 
-def _price(costs: Costs, event: str) -> tuple[float, float]:
-    """Return joules and seconds of an event; what is not known is 0, as in our totals."""
-    price = costs.price(event)
+def _get_price(costs: Costs, event: str) -> tuple[float, float]:
+    """Return joules and seconds of an event; unknown ones are 0, as in our totals."""
+    price = costs.find_price(event)
     if price is None:
         return 0.0, 0.0
     return (price.energy_pj.value or 0.0) * 1e-12, (price.time_ns.value or 0.0) * 1e-9

@@ -1,7 +1,7 @@
 """A Program as SANA-FE's files: `architecture.yaml`, and `network.yaml` with the mapping.
 
-They say what SANA-FE's own files can say: every synapse of a neuron in one hardware unit, no bias
-that begins with a phase, no replay. What needs that runs through its Python interface (`run`).
+SANA-FE's files hold every synapse of a neuron in one hardware unit, no bias that begins with a
+phase, no replay. Programs that need those run through its Python interface (`run`).
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from snncompile.backends.energy.activity import Activity, record_one
-from snncompile.backends.energy.costs import resolve
+from snncompile.backends.energy.activity import Activity, record_sample
+from snncompile.backends.energy.costs import find_costs
 from snncompile.backends.sanafe import architecture
 from snncompile.backends.sanafe.network import Edges, Group, SanafeNetwork, translate
-from snncompile.backends.sanafe.run import input_spike_trains, padded
+from snncompile.backends.sanafe.run import input_spike_trains, pad_sample
 from snncompile.errors import UnsupportedError
 from snncompile.files import folder
 from snncompile.program import Program
 
 
-def write(path: Path, program: Program, x: ArrayLike, *, costs: str | None = None) -> int:
-    """Write both files to a folder; return for how many steps to run SANA-FE on them.
+def write_sanafe(path: Path, program: Program, x: ArrayLike, *, costs: str | None = None) -> int:
+    """Write both files to a folder; return the number of steps to run SANA-FE for.
 
     Args:
         path: folder to write to; each file is there in whole or not at all.
@@ -33,16 +33,16 @@ def write(path: Path, program: Program, x: ArrayLike, *, costs: str | None = Non
         costs: cost set with SANA-FE's events.
 
     Raises:
-        UnsupportedError: SANA-FE's files cannot say it; the message names the population.
+        UnsupportedError: SANA-FE's files cannot hold it; the message names the population.
     """
-    spikes, steps = padded(program, x)
-    activity = record_one(program.network, spikes)
-    found = translate(program)
-    _check(found)
-    units = int(found.unit.max(initial=0)) + 1
+    spikes, steps = pad_sample(program, x)
+    activity = record_sample(program.network, spikes)
+    network = translate(program)
+    _check_writable(network)
+    units = int(network.unit.max(initial=0)) + 1
     files = {
-        "architecture.yaml": architecture.text(resolve(program.chip, costs), units),
-        "network.yaml": "".join(_lines(found, activity.cut(steps))),
+        "architecture.yaml": architecture.make_architecture(find_costs(program.chip, costs), units),
+        "network.yaml": "".join(_make_lines(network, activity.cut(steps))),
     }
     for name, text in files.items():
         with folder.replace_file(path / name) as aside:
@@ -50,12 +50,12 @@ def write(path: Path, program: Program, x: ArrayLike, *, costs: str | None = Non
     return steps
 
 
-def _check(found: SanafeNetwork) -> None:
-    for group in found.groups[1:]:
+def _check_writable(network: SanafeNetwork) -> None:
+    for group in network.groups[1:]:
         why = group.replayed
         if group.bias is not None and group.bias.any() and group.phase > 0:
             why = "its biases begin in the first step"
-        if len({e.synapse for e in found.edges if e.target == group.name}) > 1:
+        if len({e.synapse for e in network.edges if e.target == group.name}) > 1:
             why = "its neurons have synapses of one kind"
         if why:
             raise UnsupportedError(
@@ -64,30 +64,30 @@ def _check(found: SanafeNetwork) -> None:
             )
 
 
-def _lines(found: SanafeNetwork, activity: Activity) -> Iterator[str]:
+def _make_lines(network: SanafeNetwork, activity: Activity) -> Iterator[str]:
     yield "network:\n  name: snncompile\n  groups:\n"
-    spike_trains = input_spike_trains(activity, found.groups[0].size)
-    for group in found.groups:
+    spike_trains = input_spike_trains(activity, network.groups[0].size)
+    for group in network.groups:
         yield f"  - name: {group.name}\n    attributes: []\n    neurons:\n"
         for i in range(group.size):
-            yield f"    - {i}: {{{_attributes(group, i, spike_trains)}}}\n"
+            yield f"    - {i}: {{{_make_attributes(group, i, spike_trains)}}}\n"
     yield "  edges:\n"
-    for edges in found.edges:
-        yield from _edges(edges)
+    for edges in network.edges:
+        yield from _make_edges(edges)
     yield "mappings:\n"
-    synapse = {edges.target: edges.synapse for edges in found.edges}
-    per_tile = found.machine.program.chip.mesh.cores_per_tile.whole or 1
-    for group in found.groups:
+    synapse = {edges.target: edges.synapse for edges in network.edges}
+    per_tile = network.machine.program.chip.mesh.cores_per_tile.whole or 1
+    for group in network.groups:
         for i, core in enumerate(group.core):
             where = f"core: {core // per_tile}.{core % per_tile}"
-            if group is found.groups[0]:
-                units = f'soma: "{architecture.INPUT}[{found.unit[i]}]"'
+            if group is network.groups[0]:
+                units = f'soma: "{architecture.INPUT}[{network.unit[i]}]"'
             else:
                 units = f"soma: {architecture.LIF}, synapse: {synapse.get(group.name, '')}"
             yield f"- {group.name}.{i}: {{{where}, {units}}}\n"
 
 
-def _attributes(group: Group, i: int, spike_trains: list[list[bool]]) -> str:
+def _make_attributes(group: Group, i: int, spike_trains: list[list[bool]]) -> str:
     if group.bias is None:
         return f"spikes: [{', '.join(str(int(s)) for s in spike_trains[i])}]"
     values: dict[str, Any] = {
@@ -98,6 +98,6 @@ def _attributes(group: Group, i: int, spike_trains: list[list[bool]]) -> str:
     return ", ".join(f"{name}: {value}" for name, value in values.items())
 
 
-def _edges(edges: Edges) -> Iterator[str]:
+def _make_edges(edges: Edges) -> Iterator[str]:
     for pre, post, weight in zip(edges.pre, edges.post, edges.weight, strict=True):
         yield f"  - {edges.source}.{pre} -> {edges.target}.{post}: [weight: {weight}]\n"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.backends.energy.counts import Machine, sanafe_machine
+from snncompile.backends.energy.counts import Machine, make_sanafe_machine
 from snncompile.backends.energy.routes import kind_of
 from snncompile.backends.sanafe import neurons
 from snncompile.backends.sanafe.architecture import SYNAPSE
@@ -30,7 +30,7 @@ class Group:
     core: NDArray[np.int64]
     """SANA-FE's number of the core of each neuron."""
     replayed: str | None
-    """Why SANA-FE cannot compute the population; None if it can."""
+    """Reason why SANA-FE cannot compute the population; None if it can."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Edges:
 
 @dataclass(frozen=True, eq=False)
 class SanafeNetwork:
-    """Everything SANA-FE has to know; the input's group comes first."""
+    """Input of SANA-FE; the input's group comes first."""
 
     machine: Machine
     groups: tuple[Group, ...]
@@ -58,7 +58,7 @@ class SanafeNetwork:
 
 
 def translate(program: Program, *, replay: bool = False) -> SanafeNetwork:
-    """Return a Program as SANA-FE sees it.
+    """Return a Program as a SANA-FE network.
 
     Args:
         program: on one chip.
@@ -69,36 +69,36 @@ def translate(program: Program, *, replay: bool = False) -> SanafeNetwork:
         FitError: there are too few cores for the input.
     """
     network = program.network
-    machine = sanafe_machine(program)
+    machine = make_sanafe_machine(program)
     for q in network.projections:
         if q.delay != 1:
             raise UnsupportedError(
                 f"projection {q.source} -> {q.target}: has a delay of {q.delay} steps, SANA-FE's"
                 " updates come one step after the spike; only a delay of 1 can be exported"
             )
-    number = _core_numbers(machine)
-    core_of = {name: number[machine.layout.core_of[machine.layout.neurons(name)]]
+    number = _number_cores(machine)
+    core_of = {name: number[machine.layout.core_of[machine.layout.find_neurons(name)]]
                for name in machine.layout.names}  # fmt: skip
     inputs = network.input.name
     groups = [Group(inputs, network.input.size, 0, {}, None, core_of[inputs], None)]
     why = {
-        p.name: "asked for" if replay else neurons.why_replayed(network, p)
+        p.name: "asked for" if replay else neurons.explain_replay(network, p)
         for p in network.populations
     }
     for p in network.populations:
         replayed = why[p.name]
-        attributes = neurons.REPLAY if replayed else neurons.attributes(p)
-        bias = None if replayed else neurons.bias(p)
+        attributes = neurons.REPLAY if replayed else neurons.make_attributes(p)
+        bias = None if replayed else neurons.make_bias(p)
         groups.append(Group(p.name, p.size, p.phase, attributes, bias, core_of[p.name], replayed))
     edges = []
     for projection in network.projections:
         unit = SYNAPSE[kind_of(projection.synapses.wiring)]
-        found = neurons.weights(projection, bool(why[projection.target]))
-        edges.append(Edges(projection.source, projection.target, unit, *found))
-    return SanafeNetwork(machine, tuple(groups), tuple(edges), _units(core_of[inputs]))
+        synapses = neurons.list_synapses(projection, bool(why[projection.target]))
+        edges.append(Edges(projection.source, projection.target, unit, *synapses))
+    return SanafeNetwork(machine, tuple(groups), tuple(edges), _number_inputs(core_of[inputs]))
 
 
-def _core_numbers(machine: Machine) -> NDArray[np.int64]:
+def _number_cores(machine: Machine) -> NDArray[np.int64]:
     """Return SANA-FE's number of each of our cores: tiles column by column, cores in our order."""
     mesh = machine.program.chip.mesh
     rows, per_tile = mesh.tile_rows.whole or 1, mesh.cores_per_tile.whole or 1
@@ -111,7 +111,7 @@ def _core_numbers(machine: Machine) -> NDArray[np.int64]:
     return np.array(numbers)
 
 
-def _units(core: NDArray[np.int64]) -> NDArray[np.int64]:
+def _number_inputs(core: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count the input neurons of each core from 0."""
     unit = np.zeros_like(core)
     for number in np.unique(core):

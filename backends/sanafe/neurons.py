@@ -1,4 +1,4 @@
-"""Our neurons as SANA-FE's `leaky_integrate_fire` soma, where it computes the same spikes.
+"""Our neurons as SANA-FE's `leaky_integrate_fire` soma, if it computes the same spikes.
 
 SANA-FE computes, in float64 with potentials cut to multiples of 1/64,
 
@@ -40,8 +40,8 @@ REPLAY: Attributes = {
 }
 
 
-def why_replayed(network: IntegerNetwork, population: Population) -> str | None:
-    """Return why SANA-FE cannot compute a population; None if it can."""
+def explain_replay(network: IntegerNetwork, population: Population) -> str | None:
+    """Return the reason why SANA-FE cannot compute a population; None if it can."""
     neuron = population.neuron
     if not isinstance(neuron, IntegerCubaLif | IntegerIntegrateFire):
         return f"it has no neuron {neuron.kind}"
@@ -52,25 +52,28 @@ def why_replayed(network: IntegerNetwork, population: Population) -> str | None:
     if isinstance(neuron, IntegerCubaLif) and (neuron.current_decay != DECAY_ONE - 1).any():
         return "its neurons have no decaying current"
     return next(
-        filter(None, (_why_synapses(network, p) for p in network.into(population.name))), None
+        filter(
+            None, (_explain_replay_by_synapses(network, p) for p in network.into(population.name))
+        ),
+        None,
     )
 
 
-def _why_synapses(network: IntegerNetwork, p: Projection) -> str | None:
+def _explain_replay_by_synapses(network: IntegerNetwork, p: Projection) -> str | None:
     if p.delay != 1:
         return "its synapses have no delay"
     if network.payload(p.source) != (0, 1):
         return "its spikes carry no value"
-    return None if _scalable(p) else "its sums are not rounded"
+    return None if _is_scalable(p) else "its sums are not rounded"
 
 
-def _scalable(p: Projection) -> bool:
+def _is_scalable(p: Projection) -> bool:
     assert isinstance(p.synapses, IntegerSynapses)
     step = 2 ** max(-p.synapses.exponent, 0)
     return not (p.synapses.weight % step).any()
 
 
-def attributes(population: Population) -> Attributes:
+def make_attributes(population: Population) -> Attributes:
     """Return the attributes of a population that SANA-FE can compute, without its bias."""
     neuron = population.neuron
     assert isinstance(neuron, IntegerCubaLif | IntegerIntegrateFire)
@@ -82,14 +85,14 @@ def attributes(population: Population) -> Attributes:
     }
 
 
-def bias(population: Population) -> NDArray[np.float64]:
+def make_bias(population: Population) -> NDArray[np.float64]:
     """Return the bias of each neuron of such a population, shape (n,)."""
     neuron: Any = population.neuron
     value = scaled_bias(neuron.bias_mantissa, neuron.bias_exponent) / UNIT
     return np.broadcast_to(np.asarray(value, np.float64), (population.size,))
 
 
-def weights(
+def list_synapses(
     p: Projection, replayed: bool
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
     """Return source, target and weight of every synapse; a replayed target gets no input."""

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snncompile.backends.energy.activity import Activity, record_one
-from snncompile.backends.energy.costs import Costs, resolve
+from snncompile.backends.energy.activity import Activity, record_sample
+from snncompile.backends.energy.costs import Costs, find_costs
 from snncompile.backends.sanafe import architecture
 from snncompile.backends.sanafe.network import SanafeNetwork, translate
 from snncompile.backends.sanafe.neurons import FIRE, REST, WRITE
@@ -23,7 +23,7 @@ from snncompile.reference.simulate import check_spikes
 
 @dataclass(frozen=True, eq=False)
 class SanafeRun:
-    """What SANA-FE says about each time step of one sample, arrays of shape (steps,)."""
+    """SANA-FE's account of each time step of one sample, arrays of shape (steps,)."""
 
     fired: NDArray[np.int64]
     """Neurons that fired, those of the input included."""
@@ -35,10 +35,10 @@ class SanafeRun:
     energy_j: NDArray[np.float64]
     seconds: NDArray[np.float64]
     replayed: dict[str, str]
-    """Populations whose recorded spikes were replayed, and why."""
+    """Population whose recorded spikes were replayed -> the reason."""
 
 
-def load_library() -> Any:
+def import_sanafe() -> Any:
     """Return the module `sanafe`.
 
     Raises:
@@ -50,7 +50,7 @@ def load_library() -> Any:
         raise BackendError("SANA-FE is not installed; install it with pip install sanafe") from None
 
 
-def padded(program: Program, x: ArrayLike) -> tuple[NDArray[Any], int]:
+def pad_sample(program: Program, x: ArrayLike) -> tuple[NDArray[Any], int]:
     """Return one sample with silence behind it, and the steps of the sample on the chip.
 
     Populations stop one after the other when a sample ends; SANA-FE's do not. With the silence they
@@ -78,34 +78,34 @@ def run(
         program: on one chip, every projection with a delay of one step.
         x: spikes of shape (1, steps, *input.shape).
         costs: cost set with SANA-FE's events.
-        timing: which of its models of time.
+        timing: one of its models of time.
         replay: replay every population instead of computing it.
     """
-    spikes, steps = padded(program, x)
-    activity = record_one(program.network, spikes, updates=True)
+    spikes, steps = pad_sample(program, x)
+    activity = record_sample(program.network, spikes, updates=True)
     activity = activity.cut(steps)
-    found = translate(program, replay=replay)
-    library = load_library()
-    chip, populations = build(library, found, resolve(program.chip, costs), activity)
+    network = translate(program, replay=replay)
+    library = import_sanafe()
+    chip, populations = build_chip(library, network, find_costs(program.chip, costs), activity)
     traces = []
     for step in range(steps):
-        _set_biases(found, populations, activity, step)
+        _set_biases(network, populations, activity, step)
         traces.append(chip.sim(1, timing_model=timing, processing_threads=1, perf_trace=True))
-    return _result(found, traces)
+    return _make_result(network, traces)
 
 
-def build(
-    library: Any, found: SanafeNetwork, costs: Costs, activity: Activity
+def build_chip(
+    library: Any, network: SanafeNetwork, costs: Costs, activity: Activity
 ) -> tuple[Any, dict[str, Any]]:
     """Return SANA-FE's chip with the network loaded, and its mapped neurons by group."""
-    inputs = int(found.unit.max(initial=0)) + 1
+    inputs = int(network.unit.max(initial=0)) + 1
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "architecture.yaml"
-        path.write_text(architecture.text(costs, inputs))
+        path.write_text(architecture.make_architecture(costs, inputs))
         arch = library.load_arch(path)
     net = library.Network()
-    groups = _groups(found, net, arch.cores(), activity)
-    for edges in found.edges:
+    groups = _build_groups(network, net, arch.cores(), activity)
+    for edges in network.edges:
         target = groups[edges.target]
         for neuron in target:
             neuron.set_attributes(default_synapse_hw_name=edges.synapse)
@@ -118,26 +118,28 @@ def build(
     return chip, chip.mapped_neuron_groups
 
 
-def _groups(found: SanafeNetwork, net: Any, cores: list[Any], activity: Activity) -> dict[str, Any]:
-    source, *populations = found.groups
+def _build_groups(
+    network: SanafeNetwork, net: Any, cores: list[Any], activity: Activity
+) -> dict[str, Any]:
+    source, *populations = network.groups
     spike_trains = input_spike_trains(activity, source.size)
-    made = {source.name: net.create_neuron_group(source.name, source.size)}
-    for i, neuron in enumerate(made[source.name]):
-        unit = f"{architecture.INPUT}[{found.unit[i]}]"
+    neuron_groups = {source.name: net.create_neuron_group(source.name, source.size)}
+    for i, neuron in enumerate(neuron_groups[source.name]):
+        unit = f"{architecture.INPUT}[{network.unit[i]}]"
         neuron.set_attributes(soma_hw_name=unit, model_attributes={"spikes": spike_trains[i]})
         neuron.map_to_core(cores[source.core[i]])
     for group in populations:
         shared = {k: v if isinstance(v, str) else float(v) for k, v in group.attributes.items()
                   if isinstance(v, str) or np.ndim(v) == 0}  # fmt: skip
-        made[group.name] = net.create_neuron_group(
+        neuron_groups[group.name] = net.create_neuron_group(
             group.name, group.size, shared, soma_hw_name=architecture.LIF
         )
-        for i, neuron in enumerate(made[group.name]):
+        for i, neuron in enumerate(neuron_groups[group.name]):
             own = {k: float(v[i]) for k, v in group.attributes.items() if k not in shared}
             if own:
                 neuron.set_attributes(model_attributes=own)
             neuron.map_to_core(cores[group.core[i]])
-    return made
+    return neuron_groups
 
 
 def input_spike_trains(activity: Activity, inputs: int) -> list[list[bool]]:
@@ -151,21 +153,25 @@ def input_spike_trains(activity: Activity, inputs: int) -> list[list[bool]]:
 
 
 def _set_biases(
-    found: SanafeNetwork, populations: dict[str, Any], activity: Activity, step: int
+    network: SanafeNetwork, populations: dict[str, Any], activity: Activity, step: int
 ) -> None:
     """Set the biases that change with this step."""
-    layout = found.machine.layout
-    for group in found.groups[1:]:
+    layout = network.machine.layout
+    for group in network.groups[1:]:
         if group.bias is not None:
             if step == group.phase:
-                _change(populations[group.name], group.bias, np.zeros(group.size))
+                _change_biases(populations[group.name], group.bias, np.zeros(group.size))
             continue
-        now = _replayed(activity, layout.neurons(group.name), step)
-        before = now * 0 if step == 0 else _replayed(activity, layout.neurons(group.name), step - 1)
-        _change(populations[group.name], now, before)
+        now = _make_replayed_biases(activity, layout.find_neurons(group.name), step)
+        before = (
+            now * 0
+            if step == 0
+            else _make_replayed_biases(activity, layout.find_neurons(group.name), step - 1)
+        )
+        _change_biases(populations[group.name], now, before)
 
 
-def _replayed(activity: Activity, neurons: slice, step: int) -> NDArray[np.float64]:
+def _make_replayed_biases(activity: Activity, neurons: slice, step: int) -> NDArray[np.float64]:
     assert activity.updates
     bias = np.where(activity.status[step, neurons] > 0, WRITE, REST)
     fired = activity.neuron[activity.step_start[step] : activity.step_start[step + 1]]
@@ -174,12 +180,12 @@ def _replayed(activity: Activity, neurons: slice, step: int) -> NDArray[np.float
     return bias
 
 
-def _change(neurons: Any, now: NDArray[np.float64], before: NDArray[np.float64]) -> None:
+def _change_biases(neurons: Any, now: NDArray[np.float64], before: NDArray[np.float64]) -> None:
     for i in np.flatnonzero(now != before):
         neurons[i].set_attributes(model_attributes={"bias": float(now[i])})
 
 
-def _result(found: SanafeNetwork, traces: list[dict[str, Any]]) -> SanafeRun:
+def _make_result(network: SanafeNetwork, traces: list[dict[str, Any]]) -> SanafeRun:
     def column(name: str, dtype: type) -> NDArray[Any]:
         return np.array([t["perf_trace"][name][0] for t in traces], dtype)
 
@@ -191,5 +197,5 @@ def _result(found: SanafeNetwork, traces: list[dict[str, Any]]) -> SanafeRun:
         hops=column("hops", np.int64),
         energy_j=column("total_energy", np.float64),
         seconds=column("sim_time", np.float64),
-        replayed={g.name: g.replayed for g in found.groups if g.replayed},
+        replayed={g.name: g.replayed for g in network.groups if g.replayed},
     )

@@ -56,7 +56,7 @@ def estimate(
         found = program.estimate(spikes.x, costs, timing=timing, account=account, progress=report)
     for line in Outputs(trace, csv, parquet, sanafe).write(program, spikes.x, found):
         err.print(line, markup=False)
-    rows = arithmetic.baseline(program, found)
+    rows = arithmetic.compare_arithmetic(program, found)
     if as_json:
         _print_json(estimates.estimate_values(found) | estimates.baseline_values(rows))
         return

@@ -10,7 +10,7 @@ import yaml
 from networks import LOIHI1, integer_chain, spikes
 
 import snncompile
-from snncompile.backends.energy.costs import resolve
+from snncompile.backends.energy.costs import find_costs
 from snncompile.backends.sanafe import architecture
 from snncompile.hwmodels.chips import ChipError, load_chip
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
@@ -45,7 +45,7 @@ def test_reads_sanafes_other_examples(name):
 
 def test_our_chip_comes_back(tmp_path):
     path = tmp_path / "chip.yaml"
-    path.write_text(architecture.text(resolve(LOIHI1, "sanafe"), 4))
+    path.write_text(architecture.make_architecture(find_costs(LOIHI1, "sanafe"), 4))
     back = load_chip(path)
     program, again = (
         snncompile.compile(integer_chain(4, 5, 3), chip=chip) for chip in (LOIHI1, back)
@@ -96,7 +96,7 @@ WRONG = {
 def test_refuses_other_architectures(case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     change, message = WRONG[case]
-    data = yaml.safe_load(architecture.text(resolve(LOIHI1, "sanafe"), 4))
+    data = yaml.safe_load(architecture.make_architecture(find_costs(LOIHI1, "sanafe"), 4))
     change(data["architecture"])
     Path("chip.yaml").write_text(yaml.safe_dump(data))
     with pytest.raises(ChipError) as error:

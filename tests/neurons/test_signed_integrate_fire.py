@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from networks import LOIHI2, TOY, chain, design, integer_chain, spikes
 
 from snncompile.backends.energy.activity import from_spike_trains
-from snncompile.backends.energy.counts import chip_machine, count
+from snncompile.backends.energy.counts import count_events, make_chip_machine
 from snncompile.backends.energy.events import COLUMN
 from snncompile.compiler import compile
 from snncompile.errors import QuantizeError, UnsupportedError
@@ -305,8 +305,8 @@ def test_estimates_count_a_negative_spike_as_a_spike():
         "a": torch.tensor([[[1, 1], [-1, 1], [-1, -1], [0, 0]]]),
         "b": torch.tensor([[[1], [-1], [0], [-1]]]),
     }
-    machine = chip_machine(program)
-    events = count(machine, from_spike_trains(program.network, spike_trains)).events[
+    machine = make_chip_machine(program)
+    events = count_events(machine, from_spike_trains(program.network, spike_trains)).events[
         ..., COLUMN["spike"]
     ]
     fired = dict(zip(machine.layout.parts, events.sum(axis=0), strict=True))

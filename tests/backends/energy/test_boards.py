@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import TOY, apart, integer_chain
 
-from snncompile.backends.energy.counts import chip_machine
+from snncompile.backends.energy.counts import make_chip_machine
 from snncompile.backends.energy.mesh import DIRECTIONS, Grid, Mesh, Ways
 from snncompile.errors import UnsupportedError
 from snncompile.hwmodels.chips import load_chip
@@ -78,7 +78,7 @@ def test_a_way_is_a_walk(seed, grid, tiles):
     mesh = Mesh(Grid(*grid, known=True), *tiles, x, y)
     source, target = rng.integers(0, 12, (2, 9))
     ways = Ways.of(mesh, source, target)
-    columns, rows, across = mesh.crossings(source, target)
+    columns, rows, across = mesh.count_crossings(source, target)
     for i, (a, b) in enumerate(zip(source, target, strict=True)):
         links = ways.links[ways.way[ways.start[i] : ways.start[i + 1]]]
         walked, names = walk(x[a], y[a], x[b], y[b])
@@ -147,7 +147,7 @@ def test_an_arrangement_that_is_not_public_is_said():
 
 def test_the_work_of_each_link_by_its_name():
     """c in the corner of 2 x 2 chips: east within the chip, across, then across to the south."""
-    machine = chip_machine(placed(board(4, 2, 2), Site(2, 0, 0, chip=3)))
+    machine = make_chip_machine(placed(board(4, 2, 2), Site(2, 0, 0, chip=3)))
     names = [machine.mesh.name(link) for link in machine.ways.links]
     assert names == ["link 0,0 east", "link 1,0 east", "link 2,0 north"]
     assert machine.ways.joins_chips.tolist() == [False, True, True]

@@ -24,9 +24,9 @@ from networks import (
 )
 from priced import priced, wide_chip
 
-from snncompile.backends.energy.activity import network_steps, record
-from snncompile.backends.energy.costs import resolve
-from snncompile.backends.energy.counts import chip_machine, count
+from snncompile.backends.energy.activity import count_network_steps, record
+from snncompile.backends.energy.costs import find_costs
+from snncompile.backends.energy.counts import count_events, make_chip_machine
 from snncompile.backends.energy.cycle import follow
 from snncompile.backends.energy.events import COLUMN, EVENTS
 from snncompile.errors import QuantizeError
@@ -46,8 +46,8 @@ PICO = 1e-12
 
 def counted(program, activity):
     """Return {(core, population): {event: count of each network step}}; the host is core -1."""
-    machine = chip_machine(program)
-    events = count(machine, activity).events
+    machine = make_chip_machine(program)
+    events = count_events(machine, activity).events
     host = machine.layout.host
     return {
         (-1 if part.core == host else part.core, part.layer): {
@@ -123,7 +123,7 @@ def time(program, event: str) -> float:
 
 def longest(program, activity, sent, now: int) -> float:
     """Return the time of a step's last event, from its messages in working order."""
-    layout = chip_machine(program).layout
+    layout = make_chip_machine(program).layout
     sites = {s.core: (s.tile_x, s.tile_y) for s in program.mapping.sites} | {-1: (0, 0)}
     number = {core: core if core >= 0 else layout.host for core in sites}
     cores = {}
@@ -148,7 +148,7 @@ def longest(program, activity, sent, now: int) -> float:
 
 def gaps_of(program, activity, now: int, core: int, mine, sites):
     """Return the time before each message of a core, and what is left after the last."""
-    layout = chip_machine(program).layout
+    layout = make_chip_machine(program).layout
     waited, gaps, queue = 0.0, [], list(mine)
     for n in np.flatnonzero(layout.core_of == core):
         part = layout.parts[layout.part_of[n]]
@@ -219,8 +219,8 @@ def test_back_pressure_by_hand(buffer, sent):
     program = crowd(buffer)
     seen = {}
     longest = follow(
-        chip_machine(program),
-        resolve(program.chip, None),
+        make_chip_machine(program),
+        find_costs(program.chip, None),
         recorded(program, np.array([[[1], [0]]])),
         watch=lambda step, messages: seen.update({step: messages}),
     )
@@ -240,7 +240,7 @@ def test_a_spike_that_arrives_after_the_sample_is_over_is_sent_and_reaches_nobod
 
 
 def test_network_steps():
-    assert network_steps(integer_chain(2, 2, 3, 1), 3) == 6
+    assert count_network_steps(integer_chain(2, 2, 3, 1), 3) == 6
 
 
 def test_sparse_synapses_by_hand():

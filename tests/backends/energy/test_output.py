@@ -15,7 +15,7 @@ from rich.console import Console
 
 import snncompile
 from snncompile.backends.energy import export, trace
-from snncompile.backends.energy.baseline import baseline
+from snncompile.backends.energy.baseline import compare_arithmetic
 from snncompile.errors import InputError
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.report import estimates
@@ -80,7 +80,7 @@ def test_the_trace_follows_the_format(seed, tmp_path):
     program = snncompile.compile(network, chip=wide_chip(4, link_buffer=2), prune=False)
     x = spikes(program.network, 2, 5, seed)
     path = tmp_path / "trace.json"
-    steps = trace.write(path, program, x)
+    steps = trace.write_trace(path, program, x)
     assert list(tmp_path.iterdir()) == [path]
     document = json.loads(path.read_text())
     check(document)
@@ -95,7 +95,7 @@ def test_the_trace_follows_the_format(seed, tmp_path):
 
 def test_the_trace_by_hand(layers):
     """The spike of the second input line in step 2, in nanoseconds."""
-    events, steps = trace.trace(layers, X)
+    events, steps = trace.make_trace(layers, X)
     assert steps == 6
     start = 209 + 3 * 3 + 209  # steps 0 and 1, see below
     times = [e["ts"] * 1e3 for e in events if e.get("name") == "time step 2"]
@@ -111,18 +111,18 @@ def test_the_trace_by_hand(layers):
 
 
 def test_a_trace_ends_where_it_gets_too_long(layers):
-    events, steps = trace.trace(layers, X, most=2)
+    events, steps = trace.make_trace(layers, X, limit=2)
     assert steps == 2  # one message in step 0, two in step 1
     assert sum(e["ph"] == "s" for e in events) == 3
     with pytest.raises(InputError) as error:
-        trace.trace(layers, X, most=0)
+        trace.make_trace(layers, X, limit=0)
     assert str(error.value) == "a trace holds at least 1 message, got 0"
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_tables_add_up(layers, kind, tmp_path):
     found = layers.estimate(spikes(LAYERS, 3, 4))
-    paths = export.write(tmp_path / f"run.{kind}", found, kind)
+    paths = export.write_tables(tmp_path / f"run.{kind}", found, kind)
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"run.{kind}", f"run.steps.{kind}"]
     events, steps = (read(path, kind) for path in paths)
     energy = sum(float(row["energy_j"]) for row in events)
@@ -149,14 +149,14 @@ def read(path, kind):
 
 def test_an_unknown_price_is_an_empty_field(tmp_path):
     program = apart(LAYERS, chip=priced(neuron_active=(None, 5)))
-    (path, _) = export.write(tmp_path / "run.csv", program.estimate(X), "csv")
+    (path, _) = export.write_tables(tmp_path / "run.csv", program.estimate(X), "csv")
     rows = [row for row in read(path, "csv") if row["event"] == "neuron_active"]
     assert {row["energy_j"] for row in rows} == {""}
     assert all(float(row["seconds"]) > 0 for row in rows)
 
 
 def test_the_arithmetic_of_an_ann(layers):
-    a, b, c = baseline(layers, layers.estimate(X))
+    a, b, c = compare_arithmetic(layers, layers.estimate(X))
     assert (a.layer, a.macs, a.acs) == ("a", 4, 6)
     assert (b.macs, b.acs) == (6, 12)
     assert (c.macs, c.acs) == (3, 6)

@@ -11,7 +11,7 @@ from networks import random_integer_network, spikes
 from priced import wide_chip
 
 from snncompile.backends.energy import activity
-from snncompile.backends.energy.activity import network_steps, record, record_one
+from snncompile.backends.energy.activity import count_network_steps, record, record_sample
 from snncompile.backends.energy.estimate import Ledger
 from snncompile.reference.simulate import check_spikes
 
@@ -29,10 +29,10 @@ def network_of(seed: int):
 def test_pieces_of_one_sample_join(seed, most, steps):
     network = network_of(seed)
     x = check_spikes(network, spikes(network, 1, steps, seed))
-    whole = record_one(network, x, updates=True)
-    assert whole.steps == network_steps(network, steps)
+    whole = record_sample(network, x, updates=True)
+    assert whole.steps == count_network_steps(network, steps)
     pieces = []
-    for piece in record(network, x, updates=True, most=most):
+    for piece in record(network, x, updates=True, limit=most):
         assert piece.first_step == sum(len(status) for _, _, status in pieces)
         pieces.append((np.diff(piece.step_start), piece.neuron, piece.status.copy()))
     counts, neuron, status = (np.concatenate(column) for column in zip(*pieces, strict=True))
@@ -52,7 +52,7 @@ def test_an_estimate_adds_up_pieces(seed, model, monkeypatch):
     whole = program.estimate(x, model=model)
     sizes = []
     for most in (1, 3 * 90):
-        monkeypatch.setattr(activity, "MOST", most)
+        monkeypatch.setattr(activity, "MOST_EVENTS", most)
         monkeypatch.setattr(Ledger, "add", counting(Ledger.add, sizes))
         found = program.estimate(x, model=model)
         monkeypatch.undo()

@@ -20,7 +20,7 @@ X = (np.random.default_rng(0).random((1, 6, 6)) < 0.5).astype(np.uint8)
 
 
 def test_sanafe_runs_the_files(tmp_path):
-    steps = export.write(tmp_path, PROGRAM, X, costs="sanafe")
+    steps = export.write_sanafe(tmp_path, PROGRAM, X, costs="sanafe")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["architecture.yaml", "network.yaml"]
     arch = sanafe.load_arch(tmp_path / "architecture.yaml")
     chip = sanafe.SpikingChip(arch)
@@ -36,7 +36,7 @@ def test_a_network_in_text(tmp_path, golden):
     program = snncompile.compile(
         integer_chain(2, 1, neuron=IntegerCubaLif(4095, 0, 1)), chip="loihi1"
     )
-    export.write(tmp_path, program, [[[1, 0], [0, 1]]], costs="sanafe")
+    export.write_sanafe(tmp_path, program, [[[1, 0], [0, 1]]], costs="sanafe")
     golden((tmp_path / "network.yaml").read_text())
 
 
@@ -51,7 +51,7 @@ def test_refuses_what_the_files_cannot_say(case, tmp_path):
     neuron, why = CANNOT[case]
     program = snncompile.compile(integer_chain(2, 2, 1, neuron=neuron), chip="loihi1", prune=False)
     with pytest.raises(UnsupportedError) as error:
-        export.write(tmp_path, program, np.ones((1, 2, 2)), costs="sanafe")
+        export.write_sanafe(tmp_path, program, np.ones((1, 2, 2)), costs="sanafe")
     assert str(error.value) == (
         f"population a: cannot be written as a file for SANA-FE: {why}; run it through"
         " backends.sanafe.run"

@@ -10,13 +10,13 @@ from networks import LOIHI1, TOY, alone, apart, changed, integer_chain
 
 import snncompile
 from snncompile.backends.energy.activity import record
-from snncompile.backends.energy.costs import resolve
-from snncompile.backends.energy.counts import count, sanafe_machine
+from snncompile.backends.energy.costs import find_costs
+from snncompile.backends.energy.counts import count_events, make_sanafe_machine
 from snncompile.backends.energy.estimate import Ledger
 from snncompile.backends.energy.events import COLUMN, SYNAPTIC
 from snncompile.backends.sanafe import architecture
 from snncompile.backends.sanafe.network import translate
-from snncompile.backends.sanafe.run import padded, run
+from snncompile.backends.sanafe.run import pad_sample, run
 from snncompile.errors import FitError, InputError, UnsupportedError
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.cuba_lif import IntegerCubaLif
@@ -31,11 +31,11 @@ HOPS = ("hop_east_west", "hop_north_south")
 
 def ours(program, x):
     """Return the activity that SANA-FE sees, our counts of it by step, and the machine."""
-    spikes, steps = padded(program, x)
+    spikes, steps = pad_sample(program, x)
     (activity,) = record(program.network, spikes, updates=True)
-    machine = sanafe_machine(program)
+    machine = make_sanafe_machine(program)
     activity = activity.cut(steps)
-    events = count(machine, activity).events.sum(axis=1)
+    events = count_events(machine, activity).events.sum(axis=1)
     inputs = program.network.input.size
     step = np.repeat(np.arange(steps), np.diff(activity.step_start))
     sent = np.bincount(step[activity.neuron < inputs], minlength=steps)
@@ -43,7 +43,7 @@ def ours(program, x):
 
 
 def seconds(program, activity, machine, model: str):
-    ledger = Ledger(machine, resolve(program.chip, "sanafe"), model, "sanafe", activity.steps)
+    ledger = Ledger(machine, find_costs(program.chip, "sanafe"), model, "sanafe", activity.steps)
     ledger.add(activity)
     return ledger.seconds[0][0]
 
@@ -59,7 +59,7 @@ def agrees(program, x, *, replay: bool = False, replayed=()) -> None:
     assert (found.synaptic_ops == sum(events[event] for event in SYNAPTIC)).all()
     assert (found.messages == events["message_out"]).all()
     assert (found.hops == sum(events[event] for event in HOPS)).all()
-    prices = np.nan_to_num(resolve(program.chip, "sanafe").energy_pj)
+    prices = np.nan_to_num(find_costs(program.chip, "sanafe").energy_pj)
     energy = sum(events[event] * prices[column] for event, column in COLUMN.items())
     assert found.energy_j == pytest.approx(energy * 1e-12, rel=1e-12)
     detailed = seconds(program, activity, machine, "cycle")
@@ -219,7 +219,7 @@ def test_several_samples_are_refused():
 
 def test_other_cost_sets_are_refused():
     with pytest.raises(UnsupportedError) as error:
-        architecture.text(resolve(LOIHI1, "davies2018"), 1)
+        architecture.make_architecture(find_costs(LOIHI1, "davies2018"), 1)
     assert str(error.value) == (
         "loihi1: cost set davies2018 has no price for neuron_mapped, neuron_updated, spike,"
         " message_out, message_in, which SANA-FE needs; take one that has"
