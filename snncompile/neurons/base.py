@@ -204,13 +204,15 @@ class FloatNeuron(Neuron):
         By default for thresholds that become mantissas times 2^6, and for biases. A neuron with
         other parameters in the unit of the weights takes the least of this and theirs.
         """
-        with np.errstate(divide="ignore"):
-            mantissa = limit(formats.threshold_mantissa) * 64
-            scale = np.asarray(np.inf)
-            for name in ("threshold", "negative_threshold", "threshold_step"):
-                scale = np.minimum(scale, mantissa / np.abs(getattr(self, name, 0.0)))
-            bias = limit(formats.bias_mantissa) << limit(formats.bias_exponent)
-            return np.minimum(scale, bias / np.abs(getattr(self, "bias", 0.0)))
+        mantissa = limit(formats.threshold_mantissa) * 64
+        bias = limit(formats.bias_mantissa) << limit(formats.bias_exponent)
+        highest = {name: mantissa for name in ("threshold", "negative_threshold", "threshold_step")}
+        scale = np.asarray(np.inf)
+        for name, largest in (highest | {"bias": bias}).items():
+            size = np.abs(np.asarray(getattr(self, name, 0.0), np.float64))
+            cap = np.divide(largest, size, out=np.full(size.shape, np.inf), where=size > 0)
+            scale = np.minimum(scale, cap)
+        return scale
 
     def decode(self, spike_trains: Any) -> Any:
         """Return the share of the scale that its spikes stand for, (samples, n).

@@ -127,7 +127,7 @@ PLACES = {
 def test_borders_between_chips_are_counted_and_priced(chip, column, within, across, model):
     """b sends 6 spikes to c; a border between chips takes 50 ns, one between tiles 4."""
     program = placed(board(4, 2, 2), Site(2, column, 0, chip=chip))
-    found = program.estimate(X, model=model)
+    found = program.estimate(X, timing=model)
     rows = {(r.layer, r.event): r for r in found.rows}
     assert rows["b", "hop_east_west"].count == 6 * within
     assert rows["b", "hop_north_south"].count == 0

@@ -224,10 +224,10 @@ def test_the_mean_over_samples(layers):
 @pytest.mark.parametrize("model", ["fast", "cycle"])
 def test_batches_do_not_change_the_estimate(layers, model, monkeypatch):
     x = spikes(LAYERS, 5, 4, seed=3)
-    whole = layers.estimate(x, model=model)
+    whole = layers.estimate(x, timing=model)
     monkeypatch.setattr(simulate, "MEMORY_BYTES", 1)
     seen = []
-    parts = layers.estimate(x, model=model, progress=lambda *done: seen.append(done))
+    parts = layers.estimate(x, timing=model, progress=lambda *done: seen.append(done))
     assert seen == [(i, 5) for i in range(1, 6)]
     assert [(r.layer, r.event) for r in parts.rows] == [(r.layer, r.event) for r in whole.rows]
     assert [r.count for r in parts.rows[:-1]] == [r.count for r in whole.rows[:-1]]

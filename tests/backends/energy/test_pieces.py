@@ -49,12 +49,12 @@ def test_an_estimate_adds_up_pieces(seed, model, monkeypatch):
     network = random_integer_network(seed, wild=False)
     program = snncompile.compile(network, chip=wide_chip(4))
     x = spikes(program.network, 5, 6, seed)
-    whole = program.estimate(x, model=model)
+    whole = program.estimate(x, timing=model)
     sizes = []
     for most in (1, 3 * 90):
         monkeypatch.setattr(activity, "MOST_EVENTS", most)
         monkeypatch.setattr(Ledger, "add", counting(Ledger.add, sizes))
-        found = program.estimate(x, model=model)
+        found = program.estimate(x, timing=model)
         monkeypatch.undo()
         assert (found.by_step.counts == whole.by_step.counts).all()
         assert (found.by_step.seconds == whole.by_step.seconds).all()
