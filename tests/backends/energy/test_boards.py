@@ -85,7 +85,7 @@ def test_a_way_is_a_walk(seed, grid, tiles):
         assert [mesh.name(link) for link in links] == names
         borders = [(p[0] // tiles[0], p[1] // tiles[1]) for p in walked]
         crossed = [p != q for p, q in pairwise(borders)]
-        assert mesh.joins_chips(links).tolist() == crossed
+        assert mesh.find_chip_links(links).tolist() == crossed
         assert (columns[i] + rows[i] + across[i], across[i]) == (len(names), sum(crossed))
 
 
