@@ -24,7 +24,7 @@ from snncompile.hwmodels import chips
 from snncompile.ir.design import Design
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.signed_integrate_fire import SignedIntegrateFire
-from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.timing.retime import Retime
 from snncompile.reference.simulate import batches
@@ -45,7 +45,7 @@ def main() -> None:
     network = Quantize(steps=options.steps)(design).network
     print(f"quantize: {time.perf_counter() - start:.1f} s")
     start = time.perf_counter()
-    found = bounds(network, chip, options.steps)
+    found = prove_bounds(network, chip, options.steps)
     proved = sum(bound.holds for bound in found)
     print(f"bounds: {time.perf_counter() - start:.2f} s, {proved} of {len(found)} proved")
     shape = (options.images, options.steps, *network.input.shape)

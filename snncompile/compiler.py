@@ -20,7 +20,7 @@ from snncompile.ir.graph import Graph, IntegerNetwork, Network
 from snncompile.option_signature import takes_options
 from snncompile.options import Options, collect
 from snncompile.passes.advice.nearest_neuron import check_neurons
-from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.pipeline import Hook, PassProgress, Pipeline
 from snncompile.program import PROGRAM, Program, hash_network, read_program
 from snncompile.reference.simulate import check_spikes
@@ -73,7 +73,7 @@ def compile(
     _check_complete(design, pipeline)
     assert isinstance(design.network, IntegerNetwork)
     check(design.network, design.chip, design.mapping)
-    found = bounds(design.network, design.chip, chosen.quantize.steps)
+    found = prove_bounds(design.network, design.chip, chosen.quantize.steps)
     return Program(
         network=design.network,
         mapping=design.mapping,

@@ -1,4 +1,4 @@
-"""What every pass is."""
+"""The base class of all passes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Pass(ABC):
         """Return the design after this step."""
 
     def requires(self, design: Design) -> str:
-        """Return what the design lacks, and which pass brings it; empty if it lacks nothing."""
+        """Return what the design lacks and the pass that adds it; empty if it lacks nothing."""
         return ""
 
     def ensures(self, before: Design, after: Design) -> str:
-        """Return what does not hold after the pass although it promises it; empty if all holds."""
+        """Return the promise that the pass broke; empty if it kept all."""
         return ""
 
-    def done(self, design: Design, what: str, **changes: Any) -> Design:
+    def done(self, design: Design, message: str, **changes: Any) -> Design:
         """Return the design with the changes and a line in its log."""
-        return replace(design, **changes, log=(*design.log, f"{self.name}: {what}"))
+        return replace(design, **changes, log=(*design.log, f"{self.name}: {message}"))

@@ -12,7 +12,7 @@ from snncompile import registry
 from snncompile.errors import InputError, QuantizeError
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
-from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.quantize.quantize import Quantize
 
 NEURONS = registry.names("neurons")
@@ -125,5 +125,5 @@ def test_half_a_threshold_is_the_same_after_compiling():
 
 def test_a_bound_says_that_it_is_there():
     network = alone(IntegerIntegrateFire(2, initial=1000))
-    found = {b.quantity: (b.low, b.high) for b in bounds(network, TOY, steps=1)}
+    found = {b.quantity: (b.low, b.high) for b in prove_bounds(network, TOY, steps=1)}
     assert found["v"] == (0, 1000 + 128)

@@ -20,7 +20,7 @@ from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Proj
 from snncompile.neurons.base import Interval
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire, SignedIntegrateFire
-from snncompile.passes.analysis.bounds import accumulator
+from snncompile.passes.analysis.bounds import bound_accumulator
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.reference.simulate import batches
 from snncompile.synapses.dense import dense, integer_dense
@@ -261,7 +261,7 @@ def test_float_networks_carry_them_too():
 def test_the_accumulator_reaches_its_bound_with_either_sign(seed):
     rng = np.random.default_rng(seed)
     weight = rng.integers(-128, 128, (3, 4)) * 2
-    x = accumulator(3, [(integer_dense(weight, 0, 8), Interval(-1, 1))])
+    x = bound_accumulator(3, [(integer_dense(weight, 0, 8), Interval(-1, 1))])
     assert x.high.tolist() == np.abs(weight).sum(axis=1).tolist()
     assert x.low.tolist() == (-np.abs(weight).sum(axis=1)).tolist()
 

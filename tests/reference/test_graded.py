@@ -19,7 +19,7 @@ from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Proj
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
 from snncompile.neurons.readout import IntegerReadout
-from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.timing.retime import Retime
 from snncompile.reference import simulate
 from snncompile.reference.simulate import check_spikes
@@ -96,7 +96,7 @@ def test_a_float_network_hands_it_on():
 
 def test_bounds_count_the_largest_value():
     network = graded(alone(IntegerIntegrateFire(2), 1, [[4, -2]], sources=2))
-    found = {b.quantity: (b.low, b.high) for b in bounds(network, TOY, steps=1)}
+    found = {b.quantity: (b.low, b.high) for b in prove_bounds(network, TOY, steps=1)}
     assert found["accumulator"] == (-100 * 4 - 300 * 2, 300 * 4 + 100 * 2)
 
 
@@ -178,7 +178,7 @@ def test_each_input_gets_its_own():
     assert two_ports().run(X).spikes[0].tolist() == [[2, 0], [2, 2], [0, 4]]
     assert two_ports(make=Network).run(X).spikes[0].tolist() == [[2, 0], [2, 2], [0, 4]]
     assert two_ports(loop=True).run(X).spikes[0].tolist() == [[2, 0], [-6, 2], [16, 0]]
-    found = bounds(two_ports(), TOY, None)
+    found = prove_bounds(two_ports(), TOY, None)
     assert [(b.quantity, b.low, b.high, b.neuron) for b in found] == [
         ("accumulator", 0, 4, 0),
         ("v", -4, 4, 0),

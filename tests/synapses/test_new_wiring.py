@@ -25,7 +25,7 @@ from snncompile.ir.delays import by_delay
 from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
-from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.prune.prune import Prune
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.split_fan_in.split_fan_in import Accumulate
@@ -164,7 +164,7 @@ def test_the_same_integers(chip, bits):
 
 
 def test_the_same_bounds():
-    assert bounds(integers(1), LOIHI2, 9) == bounds(listed(integers(1)), LOIHI2, 9)
+    assert prove_bounds(integers(1), LOIHI2, 9) == prove_bounds(listed(integers(1)), LOIHI2, 9)
 
 
 def weak(network, population: str, neurons):

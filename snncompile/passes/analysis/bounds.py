@@ -18,7 +18,7 @@ Arriving = Sequence[tuple[IntegerSynapses, Interval]]
 """Synapses that end at a population, each with the smallest and largest payload of its source."""
 
 
-def bounds(network: IntegerNetwork, chip: Chip, steps: int | None) -> tuple[Bound, ...]:
+def prove_bounds(network: IntegerNetwork, chip: Chip, steps: int | None) -> tuple[Bound, ...]:
     """Return a bound for the accumulator and each state variable of every population.
 
     Interval analysis: whatever the sources do, a neuron's accumulator lies between the sum of its
@@ -33,16 +33,16 @@ def bounds(network: IntegerNetwork, chip: Chip, steps: int | None) -> tuple[Boun
     return tuple(
         bound
         for population in network.populations
-        for bound in population_bounds(
+        for bound in prove_population_bounds(
             population,
-            arriving(network, population.name, network.into(population.name)),
+            collect_arriving(network, population.name, network.into(population.name)),
             chip,
             steps,
         )
     )
 
 
-def population_bounds(
+def prove_population_bounds(
     population: Population, arriving: Sequence[Arriving], chip: Chip, steps: int | None
 ) -> tuple[Bound, ...]:
     """Return the bounds of one population: accumulator, then its states in order.
@@ -54,37 +54,37 @@ def population_bounds(
     """
     name, neuron = population.name, population.neuron
     assert isinstance(neuron, IntegerNeuron)
-    x = arriving_weights(population, arriving)
+    x = add_arriving(population, arriving)
     bits = chip.formats.accumulator_bits.whole
     accumulators = (1 << (bits - 1)) - 1 if bits else None
-    found = [_bound(name, "accumulator", x, accumulators, "overflows")]
+    proved = [_make_bound(name, "accumulator", x, accumulators, "overflows")]
     for quantity, interval in neuron.bounds(x, steps).items():
-        found.append(_bound(name, quantity, interval, *neuron.width(quantity)))
-    return tuple(found)
+        proved.append(_make_bound(name, quantity, interval, *neuron.width(quantity)))
+    return tuple(proved)
 
 
-def arriving_weights(population: Population, arriving: Sequence[Arriving]) -> Interval:
+def add_arriving(population: Population, arriving: Sequence[Arriving]) -> Interval:
     """Return the accumulated weights of one time step as `IntegerNeuron.bounds` takes them."""
-    parts = [accumulator(population.size, part) for part in arriving]
-    x = Interval(np.stack([p.low for p in parts]), np.stack([p.high for p in parts]))
+    sums = [bound_accumulator(population.size, port) for port in arriving]
+    x = Interval(np.stack([p.low for p in sums]), np.stack([p.high for p in sums]))
     return x if population.neuron.ports else Interval(x.low[0], x.high[0])
 
 
-def accumulator(size: int, arriving: Arriving) -> Interval:
+def bound_accumulator(size: int, arriving: Arriving) -> Interval:
     """Return the lowest and highest accumulated weights of each neuron in one time step, (n,)."""
     low, high = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for synapses, payload in arriving:
         wiring, weight = synapses.wiring, synapses.weight
         up = at_ones(wiring, np.maximum(weight, 0))
         down = at_ones(wiring, np.minimum(weight, 0))
-        most, least = int(payload.high), int(payload.low)
-        lowest, highest = down * most + up * least, up * most + down * least
-        low += _shifted(lowest, synapses.exponent)
-        high += _shifted(highest, synapses.exponent)
+        largest, smallest = int(payload.high), int(payload.low)
+        lowest, highest = down * largest + up * smallest, up * largest + down * smallest
+        low += _shift(lowest, synapses.exponent)
+        high += _shift(highest, synapses.exponent)
     return Interval(low, high)
 
 
-def arriving(graph: Graph, name: str, projections: Sequence[Projection]) -> list[Arriving]:
+def collect_arriving(graph: Graph, name: str, projections: Sequence[Projection]) -> list[Arriving]:
     """Return what integer projections bring to each input of the neurons of a population.
 
     Args:
@@ -103,22 +103,24 @@ def arriving(graph: Graph, name: str, projections: Sequence[Projection]) -> list
     ]
 
 
-def _shifted(total: Any, exponent: int) -> Any:
+def _shift(total: Any, exponent: int) -> Any:
     return total << exponent if exponent >= 0 else total >> -exponent
 
 
-def _bound(population: str, quantity: str, x: Interval, limit: int | None, effect: Effect) -> Bound:
+def _make_bound(
+    population: str, quantity: str, x: Interval, limit: int | None, effect: Effect
+) -> Bound:
     low, high = np.atleast_1d(*np.broadcast_arrays(x.low, x.high))
     return Bound(
         population=population,
         quantity=quantity,
-        low=_known(low.min()),
-        high=_known(high.max()),
+        low=_hide_infinite(low.min()),
+        high=_hide_infinite(high.max()),
         limit=limit,
         effect=effect,
         neuron=int(np.maximum(-low, high).argmax()) % low.shape[-1],
     )
 
 
-def _known(value: Any) -> float | None:
+def _hide_infinite(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None

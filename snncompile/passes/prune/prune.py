@@ -1,4 +1,4 @@
-"""Take out what cannot change any output: dead neurons, zero channels, synapses of weight zero."""
+"""Remove neurons, channels and synapses of weight zero that cannot change any output."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from snncompile.arrays import Bools
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.base import IntegerNeuron
-from snncompile.passes.analysis.bounds import arriving, arriving_weights
+from snncompile.passes.analysis.bounds import add_arriving, collect_arriving
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import require_integers, require_no_slices
-from snncompile.passes.prune.remove_neurons import Kept, count_weights, shrunk, unit
+from snncompile.passes.prune.remove_neurons import (
+    Kept,
+    count_weights,
+    find_unit_size,
+    remove_neurons,
+)
 from snncompile.synapses.base import Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -27,19 +32,19 @@ class Prune(Pass):
     """Drop neurons that never fire and neurons whose spikes reach no output.
 
         input -> a, b;  a -> c;  c -> output           ->      input -> a -> c -> output
-        (b reaches nothing, d is too weak to fire)
+        (b reaches no output)
 
-    A neuron never fires if its bounds, for any number of time steps, leave v at or below the
-    threshold. Of populations before or behind a convolution whole channels go, or none. The output
-    and the input stay as they are. Repeated until nothing goes: what only dead neurons reach is
-    dead as well. Projections whose weights are all zero go, and zeros of sparse ones.
+    A neuron never fires if its bounds, for any number of time steps, keep v at or below the
+    threshold. Populations before or behind a convolution lose whole channels or none. The output
+    and the input stay as they are. Repeated until no neuron goes: neurons that only dead neurons
+    reach are dead as well. Projections whose weights are all zero go, and zeros of sparse ones.
 
     Requires: an integer network that is not cut yet.
     Ensures: every output, and every spike of a neuron that stays, is the same for any input.
     """
 
     on: bool = True
-    """Whether to do it."""
+    """Whether to prune."""
 
     name: ClassVar[str] = "prune"
 
@@ -48,7 +53,7 @@ class Prune(Pass):
         return require_integers(design) or require_no_slices(design)
 
     def ensures(self, before: Design, after: Design) -> str:
-        """Promise that the output stays whole, and that `kept` numbers what is left."""
+        """Promise that the output stays whole, and that `kept` numbers the remaining neurons."""
         network = after.network
         if network.output_shape != before.network.output_shape:
             return "that the output stays as it is"
@@ -58,87 +63,91 @@ class Prune(Pass):
         return ""
 
     def __call__(self, design: Design) -> Design:
-        """Drop what is dead; say which neurons stay."""
+        """Drop dead neurons and weights; record the neurons that stay."""
         network = design.network
         assert isinstance(network, IntegerNetwork)
         if not self.on:
-            return self.done(design, "left out")
-        pruned, kept = _pruned(network)
+            return self.done(design, "skipped")
+        pruned, kept = _prune(network)
         gone = [
             f"{p.size - len(kept[p.name]):,} of {p.size:,} neurons of {p.name}"
             for p in network.populations
             if len(kept[p.name]) < p.size
         ]
-        weights = _weights(network) - _weights(pruned)
+        weights = _count_weights(network) - _count_weights(pruned)
         if weights == 0 and not gone:
             return self.done(design, "nothing is dead")
-        what = f"dropped {', '.join([*gone, f'{weights:,} weights'])}"
+        message = f"dropped {', '.join([*gone, f'{weights:,} weights'])}"
         smaller = {n: k for n, k in kept.items() if len(k) < network.end(n).size}
-        return self.done(design, what, network=pruned, kept=_number(smaller, design.kept))
+        return self.done(
+            design, message, network=pruned, kept=_number_in_source(smaller, design.kept)
+        )
 
 
-def _number(
+def _number_in_source(
     kept: dict[str, NDArray[np.int64]], earlier: dict[str, NDArray[np.int64]]
 ) -> dict[str, NDArray[np.int64]]:
-    """Return which neurons of the source are left, where an earlier prune dropped some already."""
+    """Return the remaining neurons by their numbers before any earlier prune."""
     return earlier | {n: earlier[n][k] if n in earlier else k for n, k in kept.items()}
 
 
-def _size(network: IntegerNetwork) -> tuple[int, int, int]:
+def _count(network: IntegerNetwork) -> tuple[int, int, int]:
     """Return the numbers of neurons, projections and weights."""
     neurons = sum(p.size for p in network.populations)
-    return neurons, len(network.projections), _weights(network)
+    return neurons, len(network.projections), _count_weights(network)
 
 
-def _weights(network: IntegerNetwork) -> int:
+def _count_weights(network: IntegerNetwork) -> int:
     """Return the number of weights; those of a convolution are shared by many synapses."""
     return sum(count_weights(p.synapses) for p in network.projections)
 
 
-def _pruned(network: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, NDArray[np.int64]]]:
-    """Return what is left, and which of the neurons that is."""
+def _prune(network: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, NDArray[np.int64]]]:
+    """Return the pruned network, and the neurons of each population that stay."""
     kept = {network.input.name: np.arange(network.input.size)}
     kept |= {p.name: np.arange(p.size) for p in network.populations}
     while True:
-        now = _alive(network)
-        smaller = shrunk(network, now)
+        now = _find_alive(network)
+        smaller = remove_neurons(network, now)
         for p in network.populations:
             kept[p.name] = kept[p.name][now[p.name]]
-        if _size(smaller) == _size(network):
+        if _count(smaller) == _count(network):
             return network, kept
         network = smaller
 
 
-def _alive(network: IntegerNetwork) -> Kept:
+def _find_alive(network: IntegerNetwork) -> Kept:
     """Return the neurons that can fire and whose spikes can reach the output."""
-    useful = _useful(network)
+    useful = _find_useful(network)
     kept = {network.input.name: np.arange(network.input.size)}
     for p in network.populations:
-        stay = useful[p.name] & ~(_silent(network, p) & _may_go(network, p))
-        kept[p.name] = np.flatnonzero(_whole_units(network, p, stay))
+        stay = useful[p.name] & ~(_find_silent(network, p) & _can_go(network, p))
+        kept[p.name] = np.flatnonzero(_extend_to_units(network, p, stay))
     return kept
 
 
-def _may_go(network: IntegerNetwork, population: Population) -> bool:
+def _can_go(network: IntegerNetwork, population: Population) -> bool:
     """Whether neurons of a population can be dropped at all."""
-    return population.name != network.output and unit(network, population.name) is not None
+    return (
+        population.name != network.output and find_unit_size(network, population.name) is not None
+    )
 
 
-def _whole_units(network: IntegerNetwork, population: Population, stay: Bools) -> Bools:
-    """Return which neurons stay if those that can only go together stay together."""
-    size = unit(network, population.name) or population.size
+def _extend_to_units(network: IntegerNetwork, population: Population, stay: Bools) -> Bools:
+    """Return the neurons that stay when a unit stays whole as soon as one of its neurons does."""
+    size = find_unit_size(network, population.name) or population.size
     return np.repeat(stay.reshape(-1, size).any(axis=1), size)
 
 
-def _silent(network: IntegerNetwork, population: Population) -> Bools:
-    """Return which neurons provably never fire."""
+def _find_silent(network: IntegerNetwork, population: Population) -> Bools:
+    """Return True for each neuron that provably never fires, shape (n,)."""
     neuron = population.neuron
     assert isinstance(neuron, IntegerNeuron)
     intervals = neuron.silent_within()
     if intervals is None:
         return np.zeros(population.size, np.bool_)
-    brought = arriving(network, population.name, network.into(population.name))
-    bounds = neuron.bounds(arriving_weights(population, brought), None)
+    brought = collect_arriving(network, population.name, network.into(population.name))
+    bounds = neuron.bounds(add_arriving(population, brought), None)
     silent = np.ones(population.size, np.bool_)
     for quantity, inside in intervals.items():
         reached = bounds[quantity]
@@ -146,9 +155,9 @@ def _silent(network: IntegerNetwork, population: Population) -> Bools:
     return silent
 
 
-def _useful(network: IntegerNetwork) -> dict[str, Bools]:
-    """Return which neurons have a path of synapses other than zero to one that has to stay."""
-    useful = {p.name: np.full(p.size, not _may_go(network, p)) for p in network.populations}
+def _find_useful(network: IntegerNetwork) -> dict[str, Bools]:
+    """Return True for each neuron with a path of nonzero synapses to a neuron that has to stay."""
+    useful = {p.name: np.full(p.size, not _can_go(network, p)) for p in network.populations}
     useful[network.input.name] = np.zeros(network.input.size, np.bool_)
     changed = True
     while changed:
@@ -157,32 +166,32 @@ def _useful(network: IntegerNetwork) -> dict[str, Bools]:
             if p.source == network.input.name:
                 continue
             before = int(useful[p.source].sum())
-            reaching = useful[p.source] | _reaching(p, useful[p.target])
-            useful[p.source] = _whole_units(network, network.population(p.source), reaching)
+            reaching = useful[p.source] | _find_reaching(p, useful[p.target])
+            useful[p.source] = _extend_to_units(network, network.population(p.source), reaching)
             changed = changed or before < int(useful[p.source].sum())
     return useful
 
 
-def _reaching(projection: Projection, targets: Bools) -> Bools:
-    """Return which sources have a synapse other than zero to some of the targets.
+def _find_reaching(projection: Projection, targets: Bools) -> Bools:
+    """Return True for each source with a nonzero synapse to at least one of the targets.
 
-    Before a convolution by whole channels: one that reaches the target does so with all neurons.
+    Before a convolution by whole channels: all neurons of a channel reach the target, or none.
     """
     wiring, weight = projection.synapses.wiring, projection.synapses.weight
     if isinstance(wiring, SourceRange):
         reaching = np.zeros(wiring.sources, np.bool_)
-        reaching[wiring.first : wiring.stop] = _from(wiring.part, weight, targets)
+        reaching[wiring.first : wiring.stop] = _find_sources(wiring.part, weight, targets)
         return reaching
-    return _from(wiring, weight, targets)
+    return _find_sources(wiring, weight, targets)
 
 
-def _from(wiring: Wiring, weight: NDArray[Any], targets: Bools) -> Bools:
+def _find_sources(wiring: Wiring, weight: NDArray[Any], targets: Bools) -> Bools:
     if isinstance(wiring, Dense):
         rows = weight if targets.all() else weight[targets]
         return np.asarray(rows.any(axis=0))
     if not isinstance(wiring, Convolution):
-        some = wiring.matrix((weight != 0).astype(np.int32))
-        return np.asarray(some.T @ targets.astype(np.int32) > 0)
+        connected = wiring.matrix((weight != 0).astype(np.int32))
+        return np.asarray(connected.T @ targets.astype(np.int32) > 0)
     channels = targets.reshape(wiring.channels, -1).any(axis=1)
     taps = (weight != 0).reshape(*weight.shape[:2], -1).any(axis=2)
     joined = np.logical_and(taps, np.reshape(channels, (-1, 1)))

@@ -1,4 +1,4 @@
-"""Take neurons out of an integer network: what is left keeps its weights and parameters."""
+"""Remove neurons from an integer network; the others keep their weights and parameters."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection, S
 from snncompile.synapses.base import IntegerSynapses, Synapses
 from snncompile.synapses.sparse import unroll
 
-Places = NDArray[np.int64]
+Neurons = NDArray[np.int64]
 Kept = Mapping[str, NDArray[np.int64]]
 """Flattened neurons of the input and of each population that stay, in rising order."""
 
 
-def unit(graph: Graph, name: str) -> int | None:
-    """Return how many neurons in a row have to stay or go together; None if all have to stay.
+def find_unit_size(graph: Graph, name: str) -> int | None:
+    """Return the number of neurons in a row that stay or go together; None if all have to stay.
 
     Neurons before or behind a convolution go by whole channels, so that it stays a convolution. A
     convolution in groups has its channels tied to each other: they stay.
@@ -39,27 +39,27 @@ def unit(graph: Graph, name: str) -> int | None:
     return size
 
 
-def shrunk(network: IntegerNetwork, kept: Kept) -> IntegerNetwork:
-    """Return the network without the other neurons and without synapses of weight zero that stand
-    alone: whole projections, and those of sparse wirings.
+def remove_neurons(network: IntegerNetwork, kept: Kept) -> IntegerNetwork:
+    """Return the network of the kept neurons, without synapses of weight zero that can go: whole
+    projections, and single ones of sparse wirings.
 
     Args:
-        network: of which neurons go.
+        network: the network that loses neurons.
         kept: whole units of each population; all of the input and of the output population.
     """
     populations = tuple(
-        _population(network, p, kept[p.name]) for p in network.populations if len(kept[p.name])
+        _cut_population(network, p, kept[p.name]) for p in network.populations if len(kept[p.name])
     )
     projections = tuple(
-        made
+        smaller
         for p in network.projections
         if len(kept[p.source]) and len(kept[p.target])
-        if (made := _projection(p, kept[p.source], kept[p.target])) is not None
+        if (smaller := _cut_projection(p, kept[p.source], kept[p.target])) is not None
     )
     return replace(network, populations=populations, projections=projections)
 
 
-def _population(
+def _cut_population(
     network: IntegerNetwork, population: Population, kept: NDArray[np.int64]
 ) -> Population:
     if len(kept) == population.size:
@@ -70,38 +70,38 @@ def _population(
         value = getattr(neuron, field.name)
         if isinstance(value, np.ndarray) and value.ndim == 1:
             per_neuron[field.name] = value[kept]
-    shape = _shape(population.shape, kept, unit(network, population.name) or 1)
+    shape = _cut_shape(population.shape, kept, find_unit_size(network, population.name) or 1)
     return replace(population, shape=shape, neuron=replace(neuron, **per_neuron))
 
 
-def _shape(shape: Shape, kept: NDArray[np.int64], size: int) -> Shape:
-    """Return (channels left, *space) if channels went, else (neurons left,)."""
+def _cut_shape(shape: Shape, kept: NDArray[np.int64], size: int) -> Shape:
+    """Return (remaining channels, *space) if channels went, else (remaining neurons,)."""
     space = prod(shape[1:])
     return (len(kept) // space, *shape[1:]) if size % space == 0 else (len(kept),)
 
 
-def _projection(
+def _cut_projection(
     projection: Projection, source: NDArray[np.int64], target: NDArray[np.int64]
 ) -> Projection | None:
     synapses = projection.synapses
     assert isinstance(synapses, IntegerSynapses)
     if not synapses.weight.any():
         return None
-    left = _keep(synapses, source, target)
-    if not left.weight.any():
+    kept = _keep_synapses(synapses, source, target)
+    if not kept.weight.any():
         return None
-    return projection if left is synapses else replace(projection, synapses=left)
+    return projection if kept is synapses else replace(projection, synapses=kept)
 
 
-def _keep(synapses: IntegerSynapses, source: Places, target: Places) -> IntegerSynapses:
+def _keep_synapses(synapses: IntegerSynapses, source: Neurons, target: Neurons) -> IntegerSynapses:
     """Return the synapses between neurons that stay, as they are if all of them do."""
-    left = synapses.wiring.keep(synapses.weight, source, target)
-    if left is None:
+    kept = synapses.wiring.keep(synapses.weight, source, target)
+    if kept is None:
         each = unroll(synapses.wiring)
-        left = each.wiring.keep(each.weights(synapses.weight), source, target)
-        if left[0] is each.wiring:
+        kept = each.wiring.keep(each.weights(synapses.weight), source, target)
+        if kept[0] is each.wiring:
             return synapses
-    wiring, weight = left
+    wiring, weight = kept
     if wiring is synapses.wiring:
         return synapses
     return replace(synapses, wiring=wiring, weight=weight)

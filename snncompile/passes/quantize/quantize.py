@@ -21,7 +21,7 @@ from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, scaled_bias
 from snncompile.passes.analysis import number_ranges as formats
-from snncompile.passes.analysis.bounds import arriving, population_bounds
+from snncompile.passes.analysis.bounds import collect_arriving, prove_population_bounds
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import require_no_slices
 from snncompile.passes.quantize.channel_scales import (
@@ -309,15 +309,15 @@ def _integer(projection: Projection, scale: float, exponent: int, bits: int) -> 
 
 def _proved(network: Network, made: Made, chip: Chip, steps: int | None) -> bool:
     population, projections = made
-    brought = arriving(network, population.name, projections)
-    return all(b.holds for b in population_bounds(population, brought, chip, steps))
+    brought = collect_arriving(network, population.name, projections)
+    return all(b.holds for b in prove_population_bounds(population, brought, chip, steps))
 
 
 def _current_holds(network: Network, made: Made, chip: Chip, steps: int | None) -> bool:
     """Whether the accumulator, and what would wrap, provably stay within their widths."""
     population, projections = made
-    brought = arriving(network, population.name, projections)
-    found = population_bounds(population, brought, chip, steps)
+    brought = collect_arriving(network, population.name, projections)
+    found = prove_population_bounds(population, brought, chip, steps)
     return all(b.holds for b in found if b.quantity == "accumulator" or b.effect == "wraps")
 
 

@@ -18,7 +18,7 @@ from snncompile.neurons.base import Interval
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
-from snncompile.passes.analysis.bounds import accumulator, bounds
+from snncompile.passes.analysis.bounds import bound_accumulator, prove_bounds
 from snncompile.reference.simulate import batches
 from snncompile.synapses.dense import integer_dense
 
@@ -156,7 +156,7 @@ def test_a_bound_that_holds_means_no_wrap_and_no_saturation(kind, p, low, high, 
 def test_states_of_a_network_stay_within_its_bounds(seed, wild, known):
     network = random_integer_network(seed, wild=wild)
     steps = 8
-    found = bounds(network, TOY, steps if known else None)
+    found = prove_bounds(network, TOY, steps if known else None)
     limits = {(b.population, b.quantity): b for b in found if b.holds}
     names = {p.name: p.neuron.states for p in network.populations}
 
@@ -180,12 +180,12 @@ def test_the_accumulator_reaches_its_bound_exactly(seed):
     weight = rng.integers(-128, 128, (size, sources)) * 2
     for exponent in range(-7, 8):
         arriving = [(integer_dense(weight, exponent, 8), Interval(0, 1))]
-        x = accumulator(size, arriving)
+        x = bound_accumulator(size, arriving)
         for i in range(size):
             for end, sign in ((x.low, -1), (x.high, 1)):
                 total = sum(int(w) for w in weight[i] if w * sign > 0)
                 assert end[i] == (total * 2.0**exponent) // 1
-    assert accumulator(size, arriving * 2).high.tolist() == (2 * x.high).tolist()
+    assert bound_accumulator(size, arriving * 2).high.tolist() == (2 * x.high).tolist()
 
 
 def interval(low: int, high: int):

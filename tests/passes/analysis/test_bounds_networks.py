@@ -17,7 +17,7 @@ from resnet import resnet20
 from snncompile.ir.reports import Bound
 from snncompile.neurons.base import BINARY, Interval
 from snncompile.neurons.signed_integrate_fire import SignedIntegrateFire
-from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.timing.retime import Retime
 from snncompile.reference.simulate import batches
@@ -56,7 +56,7 @@ def test_every_input_of_a_small_network(seed, frame):
     network = drawn(seed, 0, frame)
     spikes = int(np.prod(frame.shape)) * frame.steps
     patterns = np.array(list(product([0, 1], repeat=spikes)), np.uint8)
-    found = bounds(network, TOY, frame.steps)
+    found = prove_bounds(network, TOY, frame.steps)
     check(found, reached(network, patterns.reshape(-1, frame.steps, *frame.shape)))
 
 
@@ -67,7 +67,7 @@ def test_a_search_for_the_worst_input(seed, state, upwards):
     network = random_integer_network(seed, wild=False)
     rng = np.random.default_rng(seed)
     x = (rng.random((1, 6, *network.input.shape)) < 0.5).astype(np.uint8)
-    found = bounds(network, TOY, 6)
+    found = prove_bounds(network, TOY, 6)
     for _ in range(8):
         flipped = x.repeat(12, axis=0)
         flipped[1:] ^= (rng.random(flipped[1:].shape) < 0.15).astype(np.uint8)
@@ -160,10 +160,10 @@ def test_resnet_20_is_proved_or_named_in_seconds():
     assert sum(p.size for p in network.populations) == 188_426
     start = time.process_time()
     made = Quantize(steps=32)(Retime()(design(network, LOIHI2))).network
-    found = bounds(made, LOIHI2, 32)
+    found = prove_bounds(made, LOIHI2, 32)
     assert time.process_time() - start < 30
     assert len({b.population for b in found}) == len(network.populations)
     assert all(b.holds for b in found if b.quantity == "u")
     assert all("neuron" in str(b) for b in found if not b.holds)
-    short = bounds(made, LOIHI2, 2)
+    short = prove_bounds(made, LOIHI2, 2)
     assert {b.population for b in short if not b.holds} <= {"output"}

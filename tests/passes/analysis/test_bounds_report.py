@@ -17,7 +17,7 @@ from snncompile.ir.reports import Bound
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
-from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.reference.simulate import batches
 from snncompile.synapses.dense import integer_dense
 
@@ -34,14 +34,14 @@ def test_report(golden):
         ("width not known", readout, LOIHI2, 10**6),
         ("too strong", strong, TOY, 1),
     ):
-        lines += [title, *(f"  {b} | {b.neuron}" for b in bounds(made_, chip, steps))]
+        lines += [title, *(f"  {b} | {b.neuron}" for b in prove_bounds(made_, chip, steps))]
     golden("\n".join(lines) + "\n")
 
 
 def test_the_neuron_is_the_one_that_reaches_farthest():
     weight = np.array([[2, -4], [2, 2], [-8, 2]])
     network = alone(IntegerCubaLif(4095, 0, 1), 3, weight, sources=2)
-    found = bounds(network, TOY, 1)
+    found = prove_bounds(network, TOY, 1)
     assert [(b.low, b.high, b.neuron) for b in found] == [
         (-8, 4, 2),
         (-512, 256, 2),
@@ -89,7 +89,7 @@ def test_says_what_happens_beyond_the_width(quantity, more, effect):
 
 def test_a_population_that_nothing_feeds_has_only_its_bias():
     network = changed(alone(IntegerIntegrateFire(9, -2, 1)), projections=())
-    found = bounds(network, TOY, 5)
+    found = prove_bounds(network, TOY, 5)
     assert [(b.quantity, b.low, b.high) for b in found] == [
         ("accumulator", 0, 0),
         ("u", 0, 0),

@@ -247,7 +247,7 @@ def test_nothing_to_do_says_so():
     found = prune(network)
     assert found.network is network
     assert found.log == ("prune: nothing is dead",)
-    assert Prune(on=False)(design(network)).log == ("prune: left out",)
+    assert Prune(on=False)(design(network)).log == ("prune: skipped",)
 
 
 def test_a_program_knows_which_neurons_are_left(tmp_path):

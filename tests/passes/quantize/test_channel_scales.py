@@ -14,7 +14,7 @@ from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.phase_fire import PhaseFire
 from snncompile.neurons.window_readout import WindowReadout
 from snncompile.passes.analysis import number_ranges as formats
-from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.quantize.channel_scales import channelwise, real_weight, room
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.synapses.base import Synapses
@@ -113,7 +113,7 @@ def test_every_weight_is_within_half_a_step(seed, bits, shortcut, phase):
 @given(seed=st.integers(0, 10**6), high=st.sampled_from([1, 15, 255, 4095]))
 def test_the_current_of_a_graded_input_cannot_wrap(seed, high):
     done = quantized(network(weights(seed), payload=(-high, high)))
-    found = bounds(done.network, LOIHI2, None)
+    found = prove_bounds(done.network, LOIHI2, None)
     assert all(b.holds for b in found if b.quantity == "u" and b.population == "a")
     largest = np.abs(done.network.projections[0].synapses.weight.astype(int)).max()
     assert largest > 120
@@ -151,4 +151,6 @@ def test_a_readout_has_room_for_what_it_adds_up():
     assert total.max() < 2**23 - 1
     assert np.abs(total / done.quantized[-1].scale - wanted).max() < 0.02 * wanted.max()
     with pytest.raises(StopIteration):
-        next(b for b in bounds(done.network, LOIHI2, 300) if b.quantity == "u" and not b.holds)
+        next(
+            b for b in prove_bounds(done.network, LOIHI2, 300) if b.quantity == "u" and not b.holds
+        )

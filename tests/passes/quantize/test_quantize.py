@@ -27,7 +27,7 @@ from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.readout import Readout
 from snncompile.passes.analysis import number_ranges as formats
-from snncompile.passes.analysis.bounds import bounds
+from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.quantize import quantize
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.synapses.base import Synapses
@@ -258,7 +258,7 @@ def test_the_scale_is_the_largest_that_is_proved(seed, steps):
 
 
 def proved(done, name: str, steps) -> bool:
-    return all(b.holds for b in bounds(done.network, TOY, steps) if b.population == name)
+    return all(b.holds for b in prove_bounds(done.network, TOY, steps) if b.population == name)
 
 
 def outlier():
