@@ -33,7 +33,7 @@ from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping
 from snncompile.neurons.cuba_lif import IntegerCubaLif
-from snncompile.passes.analysis.traffic import Load, Rates, flows, load, rates
+from snncompile.passes.analysis.traffic import Load, Rates, count_flows, measure_load, measure_rates
 from snncompile.passes.partition.partition import Partition, for_traffic
 from snncompile.passes.place.place import pulls, sites
 from snncompile.passes.place.placements import PLACEMENTS
@@ -52,7 +52,7 @@ def mnist_rates(network: IntegerNetwork) -> Rates:
         bias = np.rint(image.reshape(-1) * STRONGEST).astype(np.int64)
         pixels = replace(network.populations[0], neuron=IntegerCubaLif(4095, 0, 100, bias, 6))
         shown = replace(network, populations=(pixels, *network.populations[1:]))
-        found.append(rates(shown, silence))
+        found.append(measure_rates(shown, silence))
     return {name: sum(r[name] for r in found) / len(found) for name in found[0]}
 
 
@@ -69,7 +69,7 @@ def cifar_rates(network: IntegerNetwork) -> Rates:
     """Return the rates measured with images whose pixels spike by chance, white ones always."""
     images = _cifar()
     drawn = np.random.default_rng(0).random((IMAGES, STEPS, *images.shape[1:]))
-    return rates(network, (drawn < images[:, None]).astype(np.uint8))
+    return measure_rates(network, (drawn < images[:, None]).astype(np.uint8))
 
 
 def _cifar() -> NDArray[np.float64]:
@@ -154,13 +154,16 @@ def _groups(network: IntegerNetwork, chip: Chip, measured: Rates) -> tuple[Group
 def _group(
     network: IntegerNetwork, chip: Chip, measured: Rates, slices: str, mapping: Mapping
 ) -> Group:
-    real = flows(network, chip, mapping, measured)
-    uniform = flows(network, chip, mapping, rates(network, None))
+    real = count_flows(network, chip, mapping, measured)
+    uniform = count_flows(network, chip, mapping, measure_rates(network, None))
     at = {name: sites(real, chip, name) for name in PLACEMENTS}
     at["annealed, rates unknown"] = sites(uniform, chip, "annealed")
     if mapping.sites:
         at[TOGETHER] = mapping.sites
-    found = {name: Placed(load(real, where), load(uniform, where)) for name, where in at.items()}
+    found = {
+        name: Placed(measure_load(real, where), measure_load(uniform, where))
+        for name, where in at.items()
+    }
     least = None
     if mapping.cores <= MOST_CORES:
         known = min(placed.measured.hops for placed in found.values())

@@ -24,7 +24,7 @@ from snncompile.options import Options, collect
 from snncompile.passes.advice import remedies
 from snncompile.passes.partition.partition import cut
 from snncompile.passes.pipeline import PassProgress, Pipeline
-from snncompile.passes.split_fan_in.split_fan_in import halved
+from snncompile.passes.split_fan_in.split_fan_in import split_largest
 from snncompile.reference.simulate import check_spikes
 
 FEWER_BITS = (6, 4, 2)
@@ -124,12 +124,12 @@ class Way:
 
 
 def _others(given: _Given, chip: Chip) -> Iterator[Trial]:
-    large = remedies.left_out(given.network)
+    large = remedies.explain_skipped(given.network)
     if not large:
         yield from (_tried(given, way) for way in _changed(given, chip))
     boards = (chip.model_copy(update={"board": board}) for board in chip.boards)
     for larger in (board for board in boards if board.chips > chip.chips):
-        if remedies.neurons(given.network) > remedies.HUGE:
+        if remedies.count_neurons(given.network) > remedies.HUGE:
             break
         trial = _tried(given, Way(f"{larger.chips} chips", larger))
         yield trial
@@ -185,15 +185,15 @@ def _made(given: _Given, way: Way) -> Design:
     """Return the integer network that a trial is about."""
     network, bits = given.network, way.bits or given.bits
     if isinstance(network, IntegerNetwork) and way.bits is not None:
-        network = remedies.with_bits(network, bits) or network
+        network = remedies.reduce_bits(network, bits) or network
     passes = BEFORE_PARTITION.change("quantize", bits=bits)
     design = passes.run(Design(network, way.chip, given.data), given.progress)
     made = design.network
     assert isinstance(made, IntegerNetwork)
     if way.hard:
-        design = replace(design, network=remedies.with_hard_resets(made) or made)
+        design = replace(design, network=remedies.harden_resets(made) or made)
     if way.split:
-        design = RETIME.run(replace(design, network=halved(made, way.chip)))
+        design = RETIME.run(replace(design, network=split_largest(made, way.chip)))
     return design
 
 

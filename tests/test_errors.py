@@ -116,7 +116,7 @@ def test_every_neuron_that_the_chip_lacks():
         snncompile.compile(network, chip=chip)
     nearest = (
         "train with the nearest, cuba_lif/soft (2 compartments per neuron), where a spike subtracts"
-        " the threshold at once; give calibration data to see what it would change in this network"
+        " the threshold at once; give calibration data to see the effect on this network"
     )
     lacks = "toy has no neuron cuba_lif/hard; it has cuba_lif/soft"
     assert str(error.value) == (

@@ -23,7 +23,7 @@ from snncompile.errors import FitError, InputError
 from snncompile.fit import fit
 from snncompile.ir.mapping import Mapping
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
-from snncompile.passes.advice.remedies import with_bits
+from snncompile.passes.advice.remedies import reduce_bits
 from snncompile.passes.partition.partition import Partition, cut
 from snncompile.report.core_map import core_map
 from snncompile.synapses.base import IntegerSynapses
@@ -119,10 +119,10 @@ def test_fewer_bits_round_the_weights():
     """Multiples of 2^(9 - bits), nearest: with 4 bits steps of 32, -256 to 224."""
     weight = np.array([[2, 14, 18, 254, -256, -20]])
     network = alone(HARD, sources=6, weight=weight)
-    fewer = with_bits(network, 4).projections[0].synapses
+    fewer = reduce_bits(network, 4).projections[0].synapses
     assert fewer.bits == 4
     assert fewer.weight.tolist() == [[0, 0, 32, 224, -256, -32]]
-    assert with_bits(network, 8) is None
+    assert reduce_bits(network, 8) is None
 
 
 def test_of_large_networks_less_is_tried(monkeypatch):

@@ -13,7 +13,7 @@ from networks import LOIHI1, TOY, alone, chain, design, spikes
 from snncompile.errors import QuantizeError
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.refractory_lif import IntegerRefractoryLif, RefractoryLif
-from snncompile.passes.analysis.number_ranges import check
+from snncompile.passes.analysis.number_ranges import check_ranges
 from snncompile.passes.quantize.quantize import Quantize
 
 # Neuron, accumulated weights per time step, (u, v, wait, output) after each.
@@ -228,7 +228,7 @@ def test_the_register_of_loihi1_ends_at_63():
         RefractoryLif(1, 0, 1, [1, 63]).quantize(6400, LOIHI1.formats)
     assert str(error.value) == "refractory 63 is outside 0..62"
     with pytest.raises(QuantizeError) as error:
-        check(alone(IntegerRefractoryLif(0, 0, 1, 63)), LOIHI1)
+        check_ranges(alone(IntegerRefractoryLif(0, 0, 1, 63)), LOIHI1)
     assert str(error.value) == "population a: refractory 63 is outside 0..62 of loihi1"
 
 

@@ -1,4 +1,4 @@
-"""What helps where a network does not fit: the nearest neuron, fewer bits, other chips.
+"""Find remedies where a network does not fit: the nearest neuron, fewer bits, other chips.
 
-In: what was refused. Out: what to try.
+In: a refused network. Out: remedies to try.
 """

@@ -1,4 +1,4 @@
-"""Analysis: a neuron that the chip lacks, the nearest one it has, and what that would cost."""
+"""Analysis: find the nearest neuron of the chip to one that it lacks, and the cost of using it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from snncompile.neurons.resets import MEANING
 from snncompile.reference.backend import spike_trains
 
 SAMPLES = 16
-"""Of the calibration data, to see what another reset changes."""
+"""Samples of the calibration data that show the effect of another reset."""
 
 
 def check_neurons(network: Graph, chip: Chip, calibration: NDArray[Any] | None) -> None:
@@ -25,12 +25,12 @@ def check_neurons(network: Graph, chip: Chip, calibration: NDArray[Any] | None) 
 
     Args:
         network: float or integer.
-        chip: it is to run on.
+        chip: the chip that it is to run on.
         calibration: spikes of shape (samples, steps, *input.shape), or None.
 
     Raises:
-        UnsupportedError: the message names, for each such neuron, the first population of it, the
-            neurons that the chip has, the nearest, and its cost.
+        UnsupportedError: the message names, for each such neuron, its first population, the neurons
+            that the chip has, the nearest, and its cost.
     """
     populations: dict[str, list[Population]] = {}
     for population in network.populations:
@@ -41,20 +41,24 @@ def check_neurons(network: Graph, chip: Chip, calibration: NDArray[Any] | None) 
             compartments_per_neuron(chip, population)
         except UnsupportedError as error:
             where = ", ".join(f"population {p.name}" for p in (population, *others))
-            nearest = _nearest(population.neuron, chip)
-            cost = nearest and _cost(network, population, nearest, chip, calibration)
+            nearest = _find_nearest(population.neuron, chip)
+            cost = nearest and _describe_cost(network, population, nearest, chip, calibration)
             message = f"{error}; {cost}" if cost else str(error)
             errors.append(UnsupportedError(message, Obstacle(message, where, hint=cost or "")))
     raise_together(errors)
 
 
-def _nearest(neuron: Neuron, chip: Chip) -> Neuron | None:
+def _find_nearest(neuron: Neuron, chip: Chip) -> Neuron | None:
     """Return the nearest neuron that the chip has."""
     return next((other for other in neuron.alternatives() if other.kind in chip.neurons), None)
 
 
-def _cost(
-    network: Graph, population: Population, nearest: Neuron, chip: Chip, data: NDArray[Any] | None
+def _describe_cost(
+    network: Graph,
+    population: Population,
+    nearest: Neuron,
+    chip: Chip,
+    calibration: NDArray[Any] | None,
 ) -> str:
     taken = chip.neurons[nearest.kind].whole or 1
     each = f"{taken} compartment{'s' * (taken > 1)} per neuron"
@@ -62,28 +66,28 @@ def _cost(
     meaning = MEANING.get(getattr(nearest, "reset", ""))
     if meaning:
         text += f", where {meaning}"
-    if data is None:
-        return f"{text}; give calibration data to see what it would change in this network"
-    some = data[:SAMPLES]
-    before = spike_trains(network, some)[population.name]
-    after = spike_trains(_with(network, population.neuron.kind, nearest.kind), some)[
+    if calibration is None:
+        return f"{text}; give calibration data to see the effect on this network"
+    samples = calibration[:SAMPLES]
+    before = spike_trains(network, samples)[population.name]
+    after = spike_trains(_substitute(network, population.neuron.kind, nearest.kind), samples)[
         population.name
     ]
     differ = int(np.count_nonzero(before != after))
     return (
         f"{text}; in this network it would change {differ:,} of the {before.size:,} outputs of"
-        f" {population.name} on {len(some)} samples of the calibration data"
+        f" {population.name} on {len(samples)} samples of the calibration data"
     )
 
 
-def _with(network: Graph, kind: str, nearest: str) -> Graph:
-    """Return a network whose neurons of one kind are their alternatives of another."""
+def _substitute(network: Graph, kind: str, nearest: str) -> Graph:
+    """Return the network with neurons of one kind replaced by their alternative of another."""
     populations = tuple(
-        replace(p, neuron=_alternative(p.neuron, nearest)) if p.neuron.kind == kind else p
+        replace(p, neuron=_find_alternative(p.neuron, nearest)) if p.neuron.kind == kind else p
         for p in network.populations
     )
     return replace(network, populations=populations)
 
 
-def _alternative(neuron: Neuron, kind: str) -> Neuron:
+def _find_alternative(neuron: Neuron, kind: str) -> Neuron:
     return next(other for other in neuron.alternatives() if other.kind == kind)

@@ -1,4 +1,4 @@
-"""When a network does not fit: try what a user could change, and say what would fit."""
+"""Try the changes a user could make to a network that does not fit, and report those that help."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
-from snncompile.passes.analysis import number_ranges as formats
-from snncompile.passes.split_fan_in.split_fan_in import accumulated
+from snncompile.passes.analysis import number_ranges
+from snncompile.passes.split_fan_in.split_fan_in import add_sum_relays
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.weight_formats import weight_step
 
 Cut = Callable[[IntegerNetwork, Chip], tuple[Slice, ...]]
 OTHER_BITS = (6, 5, 4, 3, 2)
 LARGE, HUGE = 50_000, 1_000_000
-"""Neurons above which only boards are tried, and above which nothing is: it would take minutes."""
+"""Neurons above which only boards are tried, and above which nothing is, as it takes minutes."""
 TAKEN = (
-    "every slice has its cheapest encoding already, and of slices that fill cores and slices that"
-    " listen to few neurons those that take fewer cores"
+    "every slice has its cheapest encoding already, and of full slices and slices with few input"
+    " axons those on fewer cores were chosen"
 )
-NOTHING = f"neither fewer weight bits nor more chips nor another chip we know would do; {TAKEN}"
+NOTHING = f"neither fewer weight bits nor more chips nor another known chip would do; {TAKEN}"
 
 
-def explained(error: FitError, network: IntegerNetwork, chip: Chip, cut: Cut) -> FitError:
-    """Return the error with what was tried and fits as its hint."""
-    large = left_out(network)
-    fits = [] if neurons(network) > HUGE else [*_more_chips(network, chip, cut)]
+def add_remedies(error: FitError, network: IntegerNetwork, chip: Chip, cut: Cut) -> FitError:
+    """Return the error with a hint: the changes that were tried and fit."""
+    large = explain_skipped(network)
+    fits = [] if count_neurons(network) > HUGE else [*_try_more_chips(network, chip, cut)]
     if not large:
         fits = [
-            *_fewer_bits(network, chip, cut),
-            *_hard_reset(network, chip, cut),
+            *_try_fewer_bits(network, chip, cut),
+            *_try_hard_resets(network, chip, cut),
             *fits,
-            *_other_chips(network, chip, cut),
+            *_try_other_chips(network, chip, cut),
         ]
     tried = "; ".join((*fits, large) if large else fits) or NOTHING
     return error.add_hint(tried)
 
 
-def neurons(network: Graph) -> int:
-    """Return how many neurons a network has."""
+def count_neurons(network: Graph) -> int:
+    """Return the number of neurons of a network."""
     return sum(p.size for p in network.populations)
 
 
-def left_out(network: Graph) -> str:
-    """Return what is not tried because the network is large; empty if all is."""
-    count = neurons(network)
+def explain_skipped(network: Graph) -> str:
+    """Return a note on remedies skipped because the network is large; empty if none is."""
+    count = count_neurons(network)
     if count > HUGE:
         return f"with {count:,} neurons nothing else was tried, to answer soon"
     if count > LARGE:
@@ -59,36 +59,36 @@ def left_out(network: Graph) -> str:
     return ""
 
 
-def _fewer_bits(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
-    """Yield the most weight bits, below those there are, with which the network fits."""
+def _try_fewer_bits(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
+    """Yield the largest smaller number of weight bits with which the network fits."""
     for bits in OTHER_BITS:
-        fewer = with_bits(network, bits)
+        fewer = reduce_bits(network, bits)
         if fewer and bits in chip.formats.weight_bits.values:
-            cores = _cores(fewer, chip, cut)
+            cores = _count_cores(fewer, chip, cut)
             if cores:
-                yield f"with {bits}-bit weights it takes {_counted(cores)}"
+                yield f"with {bits}-bit weights it takes {_format_cores(cores)}"
                 return
 
 
-def _hard_reset(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
-    """Yield what hard resets take, where soft ones cost the chip more."""
-    hard = with_hard_resets(network)
-    cores = _cores(hard, chip, cut) if hard else None
+def _try_hard_resets(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
+    """Yield the cores that hard resets take, where soft ones cost the chip more."""
+    hard = harden_resets(network)
+    cores = _count_cores(hard, chip, cut) if hard else None
     if cores:
-        yield f"with hard resets it takes {_counted(cores)}"
+        yield f"with hard resets it takes {_format_cores(cores)}"
 
 
-def _more_chips(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
+def _try_more_chips(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
     """Yield the smallest board of the chip on which the network fits."""
     for board in sorted(chip.boards, key=lambda name: chip.boards[name].chips.whole or 0):
         larger = chip.model_copy(update={"board": board})
-        cores = _cores(network, larger, cut) if larger.chips > chip.chips else None
+        cores = _count_cores(network, larger, cut) if larger.chips > chip.chips else None
         if cores:
-            yield f"on {chip.name}:{board} ({larger.chips} chips) it takes {_counted(cores)}"
+            yield f"on {chip.name}:{board} ({larger.chips} chips) it takes {_format_cores(cores)}"
             return
 
 
-def with_hard_resets(network: IntegerNetwork) -> IntegerNetwork | None:
+def harden_resets(network: IntegerNetwork) -> IntegerNetwork | None:
     """Return the network with hard resets in place of soft ones; None if it has no soft ones."""
     if not any(getattr(p.neuron, "reset", None) == "soft" for p in network.populations):
         return None
@@ -101,50 +101,50 @@ def with_hard_resets(network: IntegerNetwork) -> IntegerNetwork | None:
     return replace(network, populations=populations)
 
 
-def _counted(cores: int) -> str:
+def _format_cores(cores: int) -> str:
     return f"{cores} core{'s' * (cores > 1)}"
 
 
-def _other_chips(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
+def _try_other_chips(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
     """Yield the chips with a memory of words on which the network fits."""
     for name in chips.list_names():
         if name != chip.name:
             other = chips.load_chip(name)
             tried = other.encoding in ENCODINGS and _has_formats(other, network)
-            cores = _cores(network, other, cut) if tried else None
+            cores = _count_cores(network, other, cut) if tried else None
             if cores:
-                yield f"on {name} it takes {_counted(cores)}"
+                yield f"on {name} it takes {_format_cores(cores)}"
 
 
 def _has_formats(chip: Chip, network: IntegerNetwork) -> bool:
     try:
-        formats.check(network, chip)
+        number_ranges.check_ranges(network, chip)
     except QuantizeError:
         return False
     return True
 
 
-def with_bits(network: IntegerNetwork, bits: int) -> IntegerNetwork | None:
-    """Return the network with rounded weights of fewer bits; None if it has no more already."""
+def reduce_bits(network: IntegerNetwork, bits: int) -> IntegerNetwork | None:
+    """Return the network with weights rounded to fewer bits; None if they have no more already."""
     if all(p.synapses.bits <= bits for p in network.projections):  # type: ignore[union-attr]
         return None
     projections = []
     for p in network.projections:
         assert isinstance(p.synapses, IntegerSynapses)
-        fewer = _rounded(p.synapses, bits) if p.synapses.bits > bits else p.synapses
+        fewer = _round_weights(p.synapses, bits) if p.synapses.bits > bits else p.synapses
         projections.append(replace(p, synapses=fewer))
     return replace(network, projections=tuple(projections))
 
 
-def _rounded(synapses: IntegerSynapses, bits: int) -> IntegerSynapses:
-    step, top = weight_step(bits), formats.top(bits)
+def _round_weights(synapses: IntegerSynapses, bits: int) -> IntegerSynapses:
+    step, top = weight_step(bits), number_ranges.find_top(bits)
     weight = np.clip(np.rint(synapses.weight / step) * step, -top - step, top)
     return replace(synapses, weight=weight.astype(synapses.weight.dtype), bits=bits)
 
 
-def _cores(network: IntegerNetwork, chip: Chip, cut: Cut) -> int | None:
+def _count_cores(network: IntegerNetwork, chip: Chip, cut: Cut) -> int | None:
     """Return the number of cores the network takes on a chip; None if it does not fit."""
     try:
-        return Mapping(cut(accumulated(network, chip), chip)).cores
+        return Mapping(cut(add_sum_relays(network, chip), chip)).cores
     except SnnCompileError:
         return None

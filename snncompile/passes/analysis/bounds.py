@@ -22,8 +22,8 @@ def prove_bounds(network: IntegerNetwork, chip: Chip, steps: int | None) -> tupl
     """Return a bound for the accumulator and each state variable of every population.
 
     Interval analysis: whatever the sources do, a neuron's accumulator lies between the sum of its
-    negative weights and the sum of its positive ones; each neuron type knows what its states make
-    of that. Sound for every input and any number of samples (states are reset between them).
+    negative weights and the sum of its positive ones; each neuron type derives the bounds of its
+    states. Sound for every input and any number of samples (states are reset between them).
 
     Args:
         network: the integer network.
@@ -49,8 +49,8 @@ def prove_population_bounds(
 
     Args:
         population: whose bounds.
-        arriving: what ends at each input of its neurons; see `arriving`.
-        chip, steps: see `bounds`.
+        arriving: synapses that end at each input of its neurons; see `collect_arriving`.
+        chip, steps: see `prove_bounds`.
     """
     name, neuron = population.name, population.neuron
     assert isinstance(neuron, IntegerNeuron)
@@ -85,12 +85,12 @@ def bound_accumulator(size: int, arriving: Arriving) -> Interval:
 
 
 def collect_arriving(graph: Graph, name: str, projections: Sequence[Projection]) -> list[Arriving]:
-    """Return what integer projections bring to each input of the neurons of a population.
+    """Return the integer synapses and payloads at each input of a population's neurons.
 
     Args:
         graph: gives payloads and ports; the source network while the integer one is being made.
         name: of the population.
-        projections: all that end at it, with integer synapses.
+        projections: all projections that end at it; float ones are ignored.
     """
     ports = range(max(1, len(graph.population(name).neuron.ports)))
     return [

@@ -14,34 +14,34 @@ from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.weight_formats import weight_step
 
 WIDEST = 9
-"""Bits of a stored weight; a chip's file may list more, which integer synapses do not know."""
+"""Largest number of bits of an integer weight; a chip's file may list more."""
 
 
-def top(bits: int) -> int:
-    """Return the largest weight of both signs: 254 for 8 bits."""
+def find_top(bits: int) -> int:
+    """Return the largest weight that both signs have: 254 for 8 bits."""
     return ((1 << (bits - 1)) - 1) * weight_step(bits)
 
 
 def check_bits(bits: int, chip: Chip) -> None:
-    """Refuse a number of weight bits that the chip does not have, or that holds no sign."""
+    """Refuse a number of weight bits that the chip lacks or that has no sign."""
     choices = [b for b in chip.formats.weight_bits.values if 2 <= b <= WIDEST]
     if bits not in choices:
         known = ", ".join(map(str, choices))
         raise QuantizeError(f"{chip.name} has no signed {bits}-bit weights; choose from {known}")
 
 
-def check(network: IntegerNetwork, chip: Chip) -> None:
+def check_ranges(network: IntegerNetwork, chip: Chip) -> None:
     """Raise QuantizeError for the first number outside the chip's ranges."""
     for population in network.populations:
-        for message in _neuron(population, chip):
+        for message in _check_neuron(population, chip):
             raise QuantizeError(f"population {population.name}: {message} of {chip.name}")
     for projection in network.projections:
-        for message in _synapses(projection, chip):
+        for message in _check_synapses(projection, chip):
             where = f"projection {projection.source} -> {projection.target}"
             raise QuantizeError(f"{where}: {message} of {chip.name}")
 
 
-def _neuron(population: Population, chip: Chip) -> Iterator[str]:
+def _check_neuron(population: Population, chip: Chip) -> Iterator[str]:
     neuron = population.neuron
     assert isinstance(neuron, IntegerNeuron)
     ranges = neuron.ranges(chip.formats)
@@ -54,7 +54,7 @@ def _neuron(population: Population, chip: Chip) -> Iterator[str]:
             yield f"{name} {worst} is outside {low}..{high}"
 
 
-def _synapses(projection: Projection, chip: Chip) -> Iterator[str]:
+def _check_synapses(projection: Projection, chip: Chip) -> Iterator[str]:
     synapses, formats = projection.synapses, chip.formats
     assert isinstance(synapses, IntegerSynapses)
     low, high = formats.weight_exponent_lowest, formats.weight_exponent_highest

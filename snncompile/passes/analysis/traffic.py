@@ -1,4 +1,4 @@
-"""Analysis: how many spikes travel from core to core, and over which links of the mesh."""
+"""Analysis: count the spikes from core to core and over the links of the mesh."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from snncompile.reference.simulate import batches
 
 Rates = dict[str, Floats]
 Flow = tuple[Ints, Ints, Floats]
-"""Cores that send, cores that they send to, spikes per time step."""
+"""Source cores, destination cores, spikes per time step."""
 SAMPLES = 16
 """Calibration samples that are run to measure rates; placement needs no more."""
 
@@ -37,14 +37,14 @@ class Flows:
         """Copies per time step."""
         return float(self.spikes.sum())
 
-    def between(self) -> Flows:
+    def drop_local(self) -> Flows:
         """Return flows between different cores only."""
-        kept = self.source != self.target
-        return Flows(self.cores, self.source[kept], self.target[kept], self.spikes[kept])
+        away = self.source != self.target
+        return Flows(self.cores, self.source[away], self.target[away], self.spikes[away])
 
 
-def rates(network: IntegerNetwork, calibration: NDArray[np.uint8] | None) -> Rates:
-    """Return spikes per time step of each neuron, measured, or 1 where there is no data."""
+def measure_rates(network: IntegerNetwork, calibration: NDArray[np.uint8] | None) -> Rates:
+    """Return spikes per time step of each neuron, measured, or 1 without calibration data."""
     if calibration is None:
         return {p.name: np.ones(p.size) for p in network.populations}
     total = {p.name: np.zeros(p.size) for p in network.populations}
@@ -56,30 +56,32 @@ def rates(network: IntegerNetwork, calibration: NDArray[np.uint8] | None) -> Rat
     return {name: spikes / count for name, spikes in total.items()}
 
 
-def flows(network: IntegerNetwork, chip: Chip, mapping: Mapping, rate: Rates) -> Flows:
-    """Return the flows of a partitioned network; what comes from the host is left out."""
+def count_flows(network: IntegerNetwork, chip: Chip, mapping: Mapping, rate: Rates) -> Flows:
+    """Return the flows of a partitioned network, without spikes from the host."""
     home = {p.name: mapping.cores_of(p) for p in network.populations}
-    parts: list[Flow] = []
+    columns: list[Flow] = []
     for core, slices in mapping.by_core.items():
-        for source, regions in _by_source(listening(network, chip, slices)).items():
+        for source, regions in _group_by_source(listening(network, chip, slices)).items():
             if source in home:
-                parts.append(_arriving(core, regions, home[source], rate[source]))
-    if not parts:
-        none = np.zeros(0, np.int64)
-        return Flows(mapping.cores, none, none, np.zeros(0))
-    sources, targets, spikes = (np.concatenate(column) for column in zip(*parts, strict=True))
+                columns.append(_count_arriving(core, regions, home[source], rate[source]))
+    if not columns:
+        empty = np.zeros(0, np.int64)
+        return Flows(mapping.cores, empty, empty, np.zeros(0))
+    sources, targets, spikes = (np.concatenate(column) for column in zip(*columns, strict=True))
     return Flows(mapping.cores, sources, targets, spikes)
 
 
-def _by_source(heard: list[Listening]) -> dict[str, list[Region]]:
-    found: dict[str, list[Region]] = {}
-    for block in heard:
-        found.setdefault(block.source, []).append(block.region)
-    return found
+def _group_by_source(blocks: list[Listening]) -> dict[str, list[Region]]:
+    regions: dict[str, list[Region]] = {}
+    for block in blocks:
+        regions.setdefault(block.source, []).append(block.region)
+    return regions
 
 
-def _arriving(core: int, regions: list[Region], home: NDArray[np.int32], rate: Floats) -> Flow:
-    """Return (source cores, this core, spikes) of what one population sends to a core."""
+def _count_arriving(
+    core: int, regions: list[Region], home: NDArray[np.int32], rate: Floats
+) -> Flow:
+    """Return (source cores, this core, spikes) of the spikes from one population to a core."""
     if len(regions) == 1:
         cores, spikes = regions[0].cut(home).reshape(-1), regions[0].cut(rate).reshape(-1)
     else:
@@ -87,31 +89,31 @@ def _arriving(core: int, regions: list[Region], home: NDArray[np.int32], rate: F
         cores, spikes = home[neurons], rate[neurons]
     lowest = int(cores.min())
     copies = np.bincount(cores - lowest, weights=spikes)
-    found: Ints = np.flatnonzero(np.bincount(cores - lowest)).astype(np.int64)
-    return found + lowest, np.full(len(found), core), copies[found].astype(np.float64)
+    sources: Ints = np.flatnonzero(np.bincount(cores - lowest)).astype(np.int64)
+    return sources + lowest, np.full(len(sources), core), copies[sources].astype(np.float64)
 
 
 @dataclass(frozen=True)
 class Load:
-    """What placed flows do to the mesh, per time step."""
+    """Spikes on the links of the mesh, per time step."""
 
     hops: float
-    """Spikes times links between tiles that they cross."""
+    """Spikes times crossed links between tiles."""
     busiest_link: float
-    """Spikes over the link that carries most of them."""
+    """Spikes over the link that carries the largest number."""
     between_chips: float
     """Spikes that leave their chip."""
 
 
-def load(flow: Flows, sites: tuple[Site, ...]) -> Load:
+def measure_load(flow: Flows, sites: tuple[Site, ...]) -> Load:
     """Return the load of the mesh with XY routing: first along the row, then along the column."""
-    place = np.array([(s.tile_x, s.tile_y, s.chip) for s in sites], np.int64)
-    a, b = place[flow.source], place[flow.target]
+    position = np.array([(s.tile_x, s.tile_y, s.chip) for s in sites], np.int64)
+    a, b = position[flow.source], position[flow.target]
     away = a[:, 2] != b[:, 2]
     distance = np.abs(a[:, :2] - b[:, :2]).sum(axis=1)
     near = ~away
     hops = float((distance * flow.spikes)[near].sum())
-    shape = tuple(int(n) + 1 for n in place.max(axis=0))
+    shape = tuple(int(n) + 1 for n in position.max(axis=0))
     links = np.zeros((*shape, 4))
     _add_links(links, a[near], b[near], flow.spikes[near])
     return Load(hops, float(links.max()), float(flow.spikes[away].sum()))

@@ -19,7 +19,7 @@ from snncompile.cores.resources import ADDED, DIFFERENT
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Site, Slice
-from snncompile.passes.analysis.traffic import Rates, flows, load
+from snncompile.passes.analysis.traffic import Rates, count_flows, measure_load
 from snncompile.passes.partition.anneal_slices import Task, hops, moved, task_of
 from snncompile.passes.partition.hyperedges import Atoms
 from snncompile.passes.partition.pack_slices import packed_on, settled
@@ -65,7 +65,7 @@ def nearest(
 
 
 def _best(network: IntegerNetwork, chip: Chip, rate: Rates, found: list[Mapping]) -> Mapping:
-    loads = [load(flows(network, chip, m, rate), m.sites) for m in found]
+    loads = [measure_load(count_flows(network, chip, m, rate), m.sites) for m in found]
     most = min(one.hops for one in loads) * (1 + LINK)
     near = [(one.busiest_link, one.hops, i) for i, one in enumerate(loads) if one.hops <= most]
     return found[min(near)[2]]
@@ -101,7 +101,7 @@ def _start(
 ) -> Ints:
     """Return the slot of each slice as packing and placement alone would have it."""
     on_cores = [replace(s, core=core) for s, core in zip(slices, core_of.tolist(), strict=True)]
-    flow = flows(network, chip, Mapping(tuple(on_cores)), rate)
+    flow = count_flows(network, chip, Mapping(tuple(on_cores)), rate)
     slots = Slots.of(chip.mesh)
     free: dict[tuple[int, int], list[int]] = {}
     for slot, at in enumerate(zip(slots.x.tolist(), slots.y.tolist(), strict=True)):

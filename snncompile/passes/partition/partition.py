@@ -20,7 +20,7 @@ from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork, Population, Shape
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes.advice import remedies
-from snncompile.passes.analysis.traffic import Rates, rates
+from snncompile.passes.analysis.traffic import Rates, measure_rates
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import (
     find_wrong_slices,
@@ -86,7 +86,7 @@ class Partition(Pass):
             mapping = self._mapping(design)
         except FitError as error:
             every = collect_refusals(network, chip, self.objective, error)
-            raise remedies.explained(every, network, chip, cut) from None
+            raise remedies.add_remedies(every, network, chip, cut) from None
         (largest, count), *_ = Counter(s.population for s in mapping.slices).most_common()
         what = f"{mapping.cores} of {_cores(chip)} cores, most for {largest} ({count})"
         return self.done(design, what, mapping=mapping)
@@ -95,7 +95,7 @@ class Partition(Pass):
         network, chip = design.network, design.chip
         assert isinstance(network, IntegerNetwork)
         if self.objective == "traffic":
-            rate = rates(network, design.calibration)
+            rate = measure_rates(network, design.calibration)
             return for_traffic(network, chip, rate, share=self.share)
         return Mapping(cut(network, chip, self.objective, share=self.share))
 
@@ -107,7 +107,7 @@ def collect_refusals(
 
     Large networks are not looked at again, nor chips with rules of their own.
     """
-    if chip.encoding not in ENCODINGS or remedies.left_out(network):
+    if chip.encoding not in ENCODINGS or remedies.explain_skipped(network):
         return first
     cutting = _Cutting(network, chip, objective, axon_counts.entries_per_axon(chip))
     refusals = cutting.refusals()

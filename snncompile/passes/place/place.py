@@ -14,7 +14,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Site
-from snncompile.passes.analysis.traffic import Flows, flows, load, rates
+from snncompile.passes.analysis.traffic import Flows, count_flows, measure_load, measure_rates
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import require_integers, require_slices
 from snncompile.passes.place.assign_chips import assigned
@@ -61,10 +61,10 @@ class Place(Pass):
         if self.placement not in PLACEMENTS:
             known = ", ".join(sorted(PLACEMENTS))
             raise InputError(f"no placement called {self.placement!r}; known: {known}")
-        measured = flows(network, chip, mapping, rates(network, design.calibration))
+        measured = count_flows(network, chip, mapping, measure_rates(network, design.calibration))
         own = fit.sites(network, chip)
         placed = replace(mapping, sites=own or self._sites(measured, chip, mapping.sites))
-        found = load(measured, placed.sites)
+        found = measure_load(measured, placed.sites)
         what = (
             f"{'where each fits' if own else self.placement}, tiles in use: {placed.tiles};"
             f" per time step {found.hops:,.1f} spike hops,"
@@ -79,7 +79,7 @@ class Place(Pass):
         found = sites(measured, chip, self.placement)
         if not known or self.placement != "annealed":
             return found
-        return min(known, found, key=lambda at: load(measured, at).hops)
+        return min(known, found, key=lambda at: measure_load(measured, at).hops)
 
 
 def sites(flow: Flows, chip: Chip, placement: str) -> tuple[Site, ...]:
@@ -97,7 +97,7 @@ def sites(flow: Flows, chip: Chip, placement: str) -> tuple[Site, ...]:
 
 def pulls(flow: Flows) -> csr_array:
     """Return the spikes between each two cores, both ways together, as a symmetric matrix."""
-    away = flow.between()
+    away = flow.drop_local()
     pairs = (np.concatenate([away.source, away.target]), np.concatenate([away.target, away.source]))
     twice = np.concatenate([away.spikes, away.spikes])
     graph = csr_array(coo_array((twice, pairs), shape=(flow.cores, flow.cores)))

@@ -1,4 +1,4 @@
-"""Analysis: into how many parts the sources of a dense projection are split with fewest cores."""
+"""Analysis: choose the number of parts of a dense projection's sources that takes fewest cores."""
 
 from __future__ import annotations
 
@@ -13,36 +13,38 @@ from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.dense import Dense
 
 MORE = 8
-"""Times as many parts as are needed that are looked at."""
+"""Largest number of parts that is tried, as a multiple of the needed number."""
 
 
-def fewest_cores(chip: Chip, projection: Projection, least: int, most: int) -> int:
-    """Return a number of parts from `least` on; `least` itself for other wirings.
+def choose_number_of_parts(chip: Chip, projection: Projection, needed: int, allowed: int) -> int:
+    """Return a number of parts from `needed` to `allowed`; `needed` if the wiring is not dense.
 
     Many sources and few targets on a core waste words, and each source sends to many cores. With
-    more parts a core holds more targets of fewer sources. Counted are the cores of the relays, and
-    the cores of the sources if output axons are what is scarce there.
+    more parts a core holds more targets of fewer sources. Counts the cores of the relays, and the
+    cores of the sources if output axons are scarce there.
     """
     synapses = projection.synapses
     assert isinstance(synapses, IntegerSynapses)
     plain = synapses.wiring.plain
     if not isinstance(plain, Dense):
-        return least
-    last = max(least, min(most, MORE * least, plain.source))
-    counts = range(least, last + 1)
-    return min(counts, key=lambda count: _cores(chip, plain, synapses.bits, count))
+        return needed
+    last = max(needed, min(allowed, MORE * needed, plain.source))
+    counts = range(needed, last + 1)
+    return min(counts, key=lambda count: _count_cores(chip, plain, synapses.bits, count))
 
 
-def _cores(chip: Chip, wiring: Dense, bits: int, count: int) -> int:
+def _count_cores(chip: Chip, wiring: Dense, bits: int, count: int) -> int:
     limits = resources.limits(chip)
-    targets = _widest(limits, chip, wiring.target, ceil(wiring.source / count), bits)
+    targets = _count_targets(limits, chip, wiring.target, ceil(wiring.source / count), bits)
     cores = ceil(wiring.target / targets)
     entries = wiring.source * cores * axon_counts.entries_per_axon(chip)
     return count * cores + ceil(entries / limits.get("axons_out", entries))
 
 
-def _widest(limits: dict[str, int], chip: Chip, targets: int, sources: int, bits: int) -> int:
-    """Return the most targets of so many sources on one core; 1 where none fits."""
+def _count_targets(
+    limits: dict[str, int], chip: Chip, targets: int, sources: int, bits: int
+) -> int:
+    """Return the largest number of targets with `sources` sources on one core; 1 if none fits."""
     low, high = 1, max(1, min(targets, limits.get("compartments", targets)))
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,4 +1,4 @@
-"""Relay populations: they pass spikes on where one projection cannot wait long enough."""
+"""Add relay populations that pass spikes on where a projection's delay exceeds the chip's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from snncompile.neurons.base import Neuron
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
 from snncompile.neurons.ternary_lif import IntegerTernaryLif, TernaryLif
-from snncompile.passes.analysis import number_ranges as formats
+from snncompile.passes.analysis import number_ranges
 from snncompile.synapses.base import IntegerSynapses, Synapses
 from snncompile.synapses.scale import Scale
 
@@ -23,25 +23,25 @@ FLOAT_RELAYS: tuple[Neuron, ...] = (
     CubaLif(np.asarray(1.0), np.asarray(1.0), np.asarray(0.5), reset="hard"),
     TernaryLif(np.asarray(1.0), np.asarray(1.0), np.asarray(0.5), np.asarray(-0.5)),
 )
-"""Neurons that send what one synapse of weight 1 brings, and keep nothing; the first that the chip
-has is taken. The last one passes negative spikes on as well."""
+"""Neurons that pass on the input of one synapse of weight 1 and keep nothing; the first that the
+chip has is chosen. The last passes negative spikes on as well."""
 
 
-def relayed(network: Network | IntegerNetwork, chip: Chip) -> Network | IntegerNetwork:
+def add_delay_relays(network: Network | IntegerNetwork, chip: Chip) -> Network | IntegerNetwork:
     """Return the network with relays where a delay is longer than the chip's.
 
         a -7-> b, a -5-> c, at most 3       ->      a -3-> relay -3-> relay_2 -1-> b
                                                     a -3-> relay -2-> c
 
-    All projections of one source share its relays; each starts as much later as it delays, so it
+    All projections of one source share its relays. The phase of a relay grows by its delay, so it
     repeats its source's own steps and the own delay of every projection stays as it was.
 
     Args:
         network: with the delays and phases of the chip.
-        chip: gives the longest delay and the neurons there are.
+        chip: gives the longest delay and the known neurons.
 
     Raises:
-        FitError: the source sends what no neuron of the chip passes on.
+        FitError: no neuron of the chip passes the values of a source on.
     """
     extra = chip.formats.delay.whole
     if extra is None:
@@ -53,19 +53,19 @@ def relayed(network: Network | IntegerNetwork, chip: Chip) -> Network | IntegerN
         farthest = max(network.out_of(source), key=lambda p: p.delay)
         count = -(-farthest.delay // longest) - 1
         if count > 0:
-            relays, hops = _chain(network, farthest, chip, count, longest)
+            relays, hops = _build_chain(network, farthest, chip, count, longest)
             _insert(populations, source, relays)
-            projections = [_shortened(p, source, relays, longest) for p in projections] + hops
+            projections = [_shorten(p, source, relays, longest) for p in projections] + hops
     return replace(network, populations=tuple(populations), projections=tuple(projections))
 
 
-def _chain(
+def _build_chain(
     network: Network | IntegerNetwork, farthest: Projection, chip: Chip, count: int, longest: int
 ) -> tuple[list[Population], list[Projection]]:
-    """Return relays one after the other, and what joins them."""
+    """Return relays one after the other, and the projections that join them."""
     source = network.end(farthest.source)
-    neuron, synapses = _relay(network, farthest, chip)
-    names = _names(network, source.name, count)
+    neuron, synapses = _choose_relay(network, farthest, chip)
+    names = _choose_names(network, source.name, count)
     phase = network.phase(source.name)
     relays = [
         Population(name, source.shape, neuron, phase + (i + 1) * longest)
@@ -75,7 +75,7 @@ def _chain(
     return relays, [Projection(start, end, synapses, longest) for start, end in ends]
 
 
-def _relay(
+def _choose_relay(
     network: Network | IntegerNetwork, farthest: Projection, chip: Chip
 ) -> tuple[Neuron, Synapses | IntegerSynapses]:
     """Return a neuron that passes the source's spikes on, and the synapses that feed it."""
@@ -85,7 +85,7 @@ def _relay(
         if low <= payload.low and payload.high <= high and neuron.kind in chip.neurons:
             if isinstance(network, Network):
                 return neuron, Synapses(Scale(size), np.asarray(1.0))
-            return _integer(neuron, size, chip)
+            return _convert_to_integers(neuron, size, chip)
     raise FitError(
         where=f"projection {farthest.source} -> {farthest.target}",
         resource="steps of extra delay",
@@ -98,10 +98,10 @@ def _relay(
     )
 
 
-def _integer(neuron: Neuron, size: int, chip: Chip) -> tuple[Neuron, IntegerSynapses]:
+def _convert_to_integers(neuron: Neuron, size: int, chip: Chip) -> tuple[Neuron, IntegerSynapses]:
     """Return the relay in integers: the fewest weight bits, fires above half a weight."""
-    bits = min(b for b in chip.formats.weight_bits.values if 2 <= b <= formats.WIDEST)
-    weight = formats.top(bits)
+    bits = min(b for b in chip.formats.weight_bits.values if 2 <= b <= number_ranges.WIDEST)
+    weight = number_ranges.find_top(bits)
     half, whole = np.asarray(weight // 2), np.asarray(4095)
     integer: dict[type, Any] = {
         IntegrateFire: lambda: IntegerIntegrateFire(half, reset="hard"),
@@ -111,7 +111,7 @@ def _integer(neuron: Neuron, size: int, chip: Chip) -> tuple[Neuron, IntegerSyna
     return integer[type(neuron)](), IntegerSynapses(Scale(size), np.asarray(weight), 0, bits)
 
 
-def _names(network: Graph, source: str, count: int) -> list[str]:
+def _choose_names(network: Graph, source: str, count: int) -> list[str]:
     """Return new names: `hidden_relay`, `hidden_relay_2` and so on."""
     taken = {network.input.name, *(p.name for p in network.populations)}
     names: list[str] = []
@@ -126,14 +126,14 @@ def _names(network: Graph, source: str, count: int) -> list[str]:
 def _insert(populations: list[Population], source: str, relays: list[Population]) -> None:
     """Put the relays right behind their source."""
     names = [p.name for p in populations]
-    place = names.index(source) + 1 if source in names else 0
-    populations[place:place] = relays
+    index = names.index(source) + 1 if source in names else 0
+    populations[index:index] = relays
 
 
-def _shortened(
+def _shorten(
     projection: Projection, source: str, relays: list[Population], longest: int
 ) -> Projection:
-    """Return a projection that starts at the last relay that is early enough."""
+    """Return the projection from the last relay that is early enough."""
     passed = -(-projection.delay // longest) - 1
     if projection.source != source or passed < 1:
         return projection

@@ -17,7 +17,7 @@ from snncompile.passes.contracts import (
     find_wrong_delay,
     require_no_slices,
 )
-from snncompile.passes.timing.delay_relays import relayed
+from snncompile.passes.timing.delay_relays import add_delay_relays
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,12 @@ class Retime(Pass):
 
     As retiming in circuits (Leiserson and Saxe, 1991): the smallest phases with
     phase(target) - phase(source) + own delay >= 1 for every projection are longest paths from the
-    input; the projection's delay on the chip is that sum. A population that nothing feeds starts as
-    late as its targets allow. Spikes are those of the source network, shifted by the phase.
+    input; the projection's delay on the chip is that sum. A population without projections into it
+    starts as late as its targets allow. Spikes are those of the source network, shifted by the
+    phase.
 
-    Where a delay is longer than the chip's, relay populations pass the spikes on; see `relays.py`.
+    Where a delay is longer than the chip's, relay populations pass the spikes on; see
+    `delay_relays.py`.
 
     Requires: a network that is not cut yet.
     Ensures: every delay is 1 or more and no longer than the chip's; own delays are unchanged, so
@@ -56,7 +58,7 @@ class Retime(Pass):
     def __call__(self, design: Design) -> Design:
         """Set phases and delays."""
         network = design.network
-        phases = _late_sources(network, _earliest(network))
+        phases = _delay_sources(network, _find_earliest(network))
         delays = {
             id(p): network.own_delay(p) + phases[p.target] - phases[p.source]
             for p in network.projections
@@ -65,18 +67,20 @@ class Retime(Pass):
         projections = tuple(replace(p, delay=delays[id(p)]) for p in network.projections)
         retimed = replace(network, populations=populations, projections=projections)
         last = max(phases.values())
-        what = f"{network.output} starts in step {phases[network.output]} of {last}"
+        message = f"{network.output} starts in step {phases[network.output]} of {last}"
         longest = max(delays.values(), default=1)
         if longest > 1:
-            what += f", longest delay {longest}"
-        complete = relayed(retimed, design.chip)
+            message += f", longest delay {longest}"
+        complete = add_delay_relays(retimed, design.chip)
         relays = [p for p in complete.populations if p.name not in phases]
         if relays:
-            what += f", {sum(p.size for p in relays):,} relay neurons in {len(relays)} populations"
-        return self.done(design, what, network=complete)
+            message += (
+                f", {sum(p.size for p in relays):,} relay neurons in {len(relays)} populations"
+            )
+        return self.done(design, message, network=complete)
 
 
-def _earliest(network: Graph) -> dict[str, int]:
+def _find_earliest(network: Graph) -> dict[str, int]:
     """Return the smallest phases: longest paths, computed as shortest paths of negated lengths."""
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_edges_from(((network.input.name, p.name) for p in network.populations), length=0)
@@ -90,11 +94,11 @@ def _earliest(network: Graph) -> dict[str, int]:
         )
     except nx.NetworkXUnbounded:
         loop = nx.find_negative_cycle(graph, network.input.name, weight="length")
-        raise _too_short(network, loop) from None
+        raise _explain_loop(network, loop) from None
     return {name: -int(length) for name, length in lengths.items()}
 
 
-def _too_short(network: Graph, loop: list[str]) -> UnsupportedError:
+def _explain_loop(network: Graph, loop: list[str]) -> UnsupportedError:
     hops = list(pairwise(loop))
     delay = sum(
         min(network.own_delay(p) for p in network.projections if (p.source, p.target) == hop)
@@ -106,15 +110,15 @@ def _too_short(network: Graph, loop: list[str]) -> UnsupportedError:
     )
 
 
-def _late_sources(network: Graph, phases: dict[str, int]) -> dict[str, int]:
+def _delay_sources(network: Graph, phases: dict[str, int]) -> dict[str, int]:
     late = dict(phases)
     for population in network.populations:
         if not network.into(population.name):
-            late[population.name] = _latest(network, population, phases)
+            late[population.name] = _find_latest(network, population, phases)
     return late
 
 
-def _latest(network: Graph, population: Population, phases: dict[str, int]) -> int:
+def _find_latest(network: Graph, population: Population, phases: dict[str, int]) -> int:
     return min(
         (phases[p.target] + network.own_delay(p) - 1 for p in network.out_of(population.name)),
         default=phases[population.name],

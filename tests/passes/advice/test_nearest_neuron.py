@@ -40,7 +40,7 @@ def test_the_nearest_and_its_cost():
     )
     assert message("delayed_hard") == (
         "; train with the nearest, cuba_lif/hard (1 compartment per neuron), where a spike clears"
-        " the potential at once; give calibration data to see what it would change in this network"
+        " the potential at once; give calibration data to see the effect on this network"
     )
 
 

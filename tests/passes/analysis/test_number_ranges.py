@@ -10,7 +10,7 @@ from snncompile.errors import QuantizeError
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
-from snncompile.passes.analysis import number_ranges as formats
+from snncompile.passes.analysis import number_ranges
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.synapses.dense import integer_dense
 from snncompile.synapses.weight_formats import weight_step
@@ -125,7 +125,7 @@ REFUSED = [
 )
 def test_refuses_numbers_out_of_range(network, chip, message):
     with pytest.raises(QuantizeError) as error:
-        formats.check(network, chip)
+        number_ranges.check_ranges(network, chip)
     assert str(error.value) == message
     with pytest.raises(QuantizeError) as error:
         Quantize()(design(network, chip))  # a network that came as integers is checked
@@ -145,7 +145,7 @@ EDGES = [
 
 @pytest.mark.parametrize("network", EDGES, ids=str)
 def test_takes_the_edges(network):
-    formats.check(network, TOY)
+    number_ranges.check_ranges(network, TOY)
     done = Quantize()(design(network))
     assert done.network is network
     assert done.quantized == ()
@@ -153,7 +153,7 @@ def test_takes_the_edges(network):
 
 
 def test_takes_the_largest_weight_of_nine_bits():
-    formats.check(weights([[255]], 0, 9), formatted(TOY, weight_bits=[9]))
+    number_ranges.check_ranges(weights([[255]], 0, 9), formatted(TOY, weight_bits=[9]))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_takes_the_largest_weight_of_nine_bits():
 )
 def test_refuses_bits(bits, chip, message):
     with pytest.raises(QuantizeError) as error:
-        formats.check_bits(bits, chip)
+        number_ranges.check_bits(bits, chip)
     assert str(error.value) == message
 
 
@@ -179,7 +179,7 @@ def test_refuses_bits(bits, chip, message):
     "bits, step, top", [(2, 128, 128), (3, 64, 192), (6, 8, 248), (8, 2, 254), (9, 1, 255)]
 )
 def test_weights_of_so_many_bits(bits, step, top):
-    assert (weight_step(bits), formats.top(bits)) == (step, top)
+    assert (weight_step(bits), number_ranges.find_top(bits)) == (step, top)
     every = np.arange(-256, 256)
     signed = every[every % step == 0]
     assert len(signed) == 2**bits

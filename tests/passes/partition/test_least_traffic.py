@@ -15,7 +15,7 @@ from snncompile.cores import resources, usage
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Mapping, Site
 from snncompile.neurons.cuba_lif import IntegerCubaLif
-from snncompile.passes.analysis.traffic import flows, load, rates
+from snncompile.passes.analysis.traffic import count_flows, measure_load, measure_rates
 from snncompile.passes.partition import least_traffic as joint
 from snncompile.passes.partition.anneal_slices import COPY, hops, moved, task_of
 from snncompile.passes.partition.hyperedges import Atoms
@@ -53,7 +53,9 @@ def images(layers: int = 3) -> IntegerNetwork:
 
 
 def travels(network, chip, mapping: Mapping) -> float:
-    return load(flows(network, chip, mapping, rates(network, None)), mapping.sites).hops
+    return measure_load(
+        count_flows(network, chip, mapping, measure_rates(network, None)), mapping.sites
+    ).hops
 
 
 def done(network, chip, objective: str, calibration=None):
@@ -74,7 +76,7 @@ def test_blocks_of_an_image_stay_together_through_all_layers():
 
 def test_sites_chosen_with_the_slices_are_never_made_worse():
     network = images(2)
-    chosen = for_traffic(network, SMALL, rates(network, None))
+    chosen = for_traffic(network, SMALL, measure_rates(network, None))
     assert {site.core for site in chosen.sites} == {s.core for s in chosen.slices}
     placed = done(network, SMALL, "traffic")
     assert placed.slices == chosen.slices
@@ -84,7 +86,7 @@ def test_sites_chosen_with_the_slices_are_never_made_worse():
 def test_slices_of_different_populations_share_a_core_only_if_they_may():
     network = images(2)
     for share in (True, False):
-        found = for_traffic(network, SMALL, rates(network, None), share=share)
+        found = for_traffic(network, SMALL, measure_rates(network, None), share=share)
         mixed = [len({s.population for s in on}) > 1 for on in found.by_core.values()]
         assert any(mixed) == share
 
@@ -92,7 +94,7 @@ def test_slices_of_different_populations_share_a_core_only_if_they_may():
 def test_what_one_chip_does_not_hold_is_cut_for_few_copies():
     network = images(2)
     board = limited(SMALL, cores=4).model_copy(update={"board": "nahuku"})
-    found = for_traffic(network, board, rates(network, None))
+    found = for_traffic(network, board, measure_rates(network, None))
     assert (found.slices, found.sites) == (cut(network, board, "traffic"), ())
 
 
@@ -110,9 +112,9 @@ def test_atoms_travel_as_the_flows_of_their_slices(seed):
     used = list(dict.fromkeys(slot.tolist()))
     sites = tuple(Site(i, int(slots.x[k]), int(slots.y[k])) for i, k in enumerate(used))
     mapping = Mapping(tuple(settled(network, LOIHI2, slices, slot)), sites)
-    flow = flows(network, LOIHI2, mapping, rate)
-    between = flow.between().total
-    assert hops(task, slot) == pytest.approx(load(flow, sites).hops + COPY * between)
+    flow = count_flows(network, LOIHI2, mapping, rate)
+    between = flow.drop_local().total
+    assert hops(task, slot) == pytest.approx(measure_load(flow, sites).hops + COPY * between)
     after = moved(task, slot, 500, seed)
     assert hops(task, after) <= hops(task, slot) + 1e-9
     assert (after == moved(task, slot, 500, seed)).all()
@@ -123,7 +125,7 @@ def test_atoms_travel_as_the_flows_of_their_slices(seed):
 def test_no_core_is_too_full(sizes):
     network = integer_chain(*sizes)
     chip = limited(TOY, cores=64)
-    mapping = for_traffic(network, chip, rates(network, None))
+    mapping = for_traffic(network, chip, measure_rates(network, None))
     for core in usage.usage(network, chip, mapping):
         for name, most in resources.limits(chip).items():
             assert core.used[name] <= most

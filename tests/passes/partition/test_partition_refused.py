@@ -87,9 +87,9 @@ REFUSED = [
         without_relays(LOIHI2),
         "population a: needs 16,001 input axons for one neuron, the chip allows 16,000;"
         " loihi2 has no accumulating neuron, which would split its sources over cores;"
-        " neither fewer weight bits nor more chips nor another chip we know would do; every slice"
-        " has its cheapest encoding already, and of slices that fill cores and slices that listen"
-        " to few neurons those that take fewer cores",
+        " neither fewer weight bits nor more chips nor another known chip would do; every slice"
+        " has its cheapest encoding already, and of full slices and slices with few input axons"
+        " those on fewer cores were chosen",
     ),
     (
         integer_chain(4000, 25, neuron=HARD),

@@ -12,7 +12,7 @@ from networks import LOIHI1, TOY, changed, design, integer_chain
 
 from snncompile.hwmodels.schema import Chip
 from snncompile.neurons.cuba_lif import IntegerCubaLif
-from snncompile.passes.analysis.traffic import flows, load, rates
+from snncompile.passes.analysis.traffic import count_flows, measure_load, measure_rates
 from snncompile.passes.partition.partition import Partition
 from snncompile.passes.place.place import Place
 from snncompile.synapses.dense import integer_dense
@@ -96,9 +96,9 @@ def test_rates_of_the_calibration_data_change_the_placement():
     told = Place()(Partition()(design(network, chip, ONE_SPEAKS)))
     assert blind.mapping.slices == told.mapping.slices
     assert blind.mapping.sites != told.mapping.sites
-    measured = flows(network, chip, told.mapping, rates(network, ONE_SPEAKS))
+    measured = count_flows(network, chip, told.mapping, measure_rates(network, ONE_SPEAKS))
     assert measured.total == 6 * 0.5
-    hops = {name: load(measured, d.mapping.sites).hops for name, d in
+    hops = {name: measure_load(measured, d.mapping.sites).hops for name, d in
             (("told", told), ("blind", blind))}  # fmt: skip
     assert hops["told"] == (4 * 1 + 2 * 2) * 0.5
     assert hops["told"] < hops["blind"]
@@ -107,7 +107,7 @@ def test_rates_of_the_calibration_data_change_the_placement():
 
 def test_rates_are_spikes_per_time_step_of_each_neuron():
     network = one_to_one(6)
-    measured = rates(network, ONE_SPEAKS)
+    measured = measure_rates(network, ONE_SPEAKS)
     assert measured["a"].tolist() == [0, 0, 0, 0, 0, 0.5]
     assert measured["b"].tolist() == [0.5] * 6
-    assert rates(network, None)["a"].tolist() == [1] * 6
+    assert measure_rates(network, None)["a"].tolist() == [1] * 6

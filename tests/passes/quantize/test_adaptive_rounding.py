@@ -9,7 +9,7 @@ from networks import LOIHI2, design
 
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.integrate_fire import IntegrateFire
-from snncompile.passes.quantize.adaptive_rounding import compensated, nearest
+from snncompile.passes.quantize.adaptive_rounding import round_by_inputs, round_to_nearest
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import Synapses
@@ -21,20 +21,20 @@ PAIR = Convolution((2, 3), 1, (1,), (1,), (0,), (1,))
 
 def test_what_the_first_weight_loses_the_second_makes_up_for():
     alike = torch.ones(4, 6)  # both channels always say the same
-    found = compensated(PAIR, np.array([[[0.4], [0.4]]]), alike, 7)
+    found = round_by_inputs(PAIR, np.array([[[0.4], [0.4]]]), alike, 7)
     assert found.ravel().tolist() == [0, 1]
-    assert nearest(np.array([0.4, 0.4]), 7).tolist() == [0, 0]
+    assert round_to_nearest(np.array([0.4, 0.4]), 7).tolist() == [0, 0]
 
 
 def test_inputs_that_have_nothing_in_common_are_rounded_alone():
     apart = torch.tensor([[1.0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]])
     weight = np.array([[[0.4], [3.6]]])
-    assert compensated(PAIR, weight, apart, 7).ravel().tolist() == [0, 4]
-    assert compensated(PAIR, weight, apart, 3).ravel().tolist() == [0, 3]
+    assert round_by_inputs(PAIR, weight, apart, 7).ravel().tolist() == [0, 4]
+    assert round_by_inputs(PAIR, weight, apart, 3).ravel().tolist() == [0, 3]
 
 
 def test_silent_inputs_leave_the_nearest():
-    found = compensated(PAIR, np.array([[[0.4], [1.6]]]), torch.zeros(2, 6), 7)
+    found = round_by_inputs(PAIR, np.array([[[0.4], [1.6]]]), torch.zeros(2, 6), 7)
     assert found.ravel().tolist() == [0, 2]
 
 
@@ -54,7 +54,7 @@ def test_sums_are_nearer_than_those_of_the_nearest_weights(name):
     smooth = random.random((40, 1)) * np.linspace(0.5, 1.5, wiring.sources)  # inputs go together
     rates = torch.tensor(smooth + 0.1 * random.random((40, wiring.sources)))
     errors = []
-    for made in (nearest(weight, 7), compensated(wiring, weight, rates, 7)):
+    for made in (round_to_nearest(weight, 7), round_by_inputs(wiring, weight, rates, 7)):
         assert np.abs(made).max() <= 7
         assert (made % 1 == 0).all()
         wrong = bind(Synapses(wiring, made - np.clip(weight, -7, 7)), (0, 1))(rates)

@@ -13,9 +13,13 @@ from snncompile.neurons.base import Interval
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.phase_fire import PhaseFire
 from snncompile.neurons.window_readout import WindowReadout
-from snncompile.passes.analysis import number_ranges as formats
+from snncompile.passes.analysis import number_ranges
 from snncompile.passes.analysis.bounds import prove_bounds
-from snncompile.passes.quantize.channel_scales import channelwise, real_weight, room
+from snncompile.passes.quantize.channel_scales import (
+    convert_to_real,
+    find_largest_potential,
+    has_channel_scales,
+)
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
@@ -57,10 +61,12 @@ def quantized(made, chip=LOIHI2, calibration=None, **options):
 def test_room_is_for_all_weights_of_a_step_and_the_bias():
     made = network(weights(), PhaseFire(0.01, 1, bias=-0.1), payload=(-3, 2), shortcut=[0.5, 0.7])
     sums = np.abs(weights()).sum(axis=(1, 2, 3)) + np.array([0.5, 0.7])
-    assert room(made, made.populations[0]) == pytest.approx(np.repeat(3 * sums + 0.1, 25))
+    assert find_largest_potential(made, made.populations[0]) == pytest.approx(
+        np.repeat(3 * sums + 0.1, 25)
+    )
     made = network(weights(), PhaseFire(50.0, 3))
-    assert (room(made, made.populations[0]) == 400).all()
-    assert room(network(weights()), network(weights()).populations[0]) is None
+    assert (find_largest_potential(made, made.populations[0]) == 400).all()
+    assert find_largest_potential(network(weights()), network(weights()).populations[0]) is None
 
 
 def test_every_channel_uses_all_bits():
@@ -75,7 +81,9 @@ def test_every_channel_uses_all_bits():
 
 
 def test_a_chip_with_few_profiles_gets_one_scale():
-    assert channelwise(network(weights()), network(weights()).populations[0], TOY)  # 2 profiles
+    assert has_channel_scales(
+        network(weights()), network(weights()).populations[0], TOY
+    )  # 2 profiles
     wiring = Convolution((2, 5, 5), 8, (3, 3), (1, 1), (1, 1), (1, 1))
     made = Network(
         Input("input", (2, 5, 5)),
@@ -83,8 +91,8 @@ def test_a_chip_with_few_profiles_gets_one_scale():
         (Projection("input", "a", Synapses(wiring, np.ones(wiring.weight_shape))),),
         "a",
     )
-    assert channelwise(made, made.populations[0], LOIHI2)
-    assert not channelwise(made, made.populations[0], LOIHI1)  # 7 profiles
+    assert has_channel_scales(made, made.populations[0], LOIHI2)
+    assert not has_channel_scales(made, made.populations[0], LOIHI1)  # 7 profiles
     assert quantized(made, LOIHI1).quantized[0].scales == 1
 
 
@@ -98,11 +106,11 @@ def test_every_weight_is_within_half_a_step(seed, bits, shortcut, phase):
     neuron = PhaseFire(1.0, 5, initial=1 / 32) if phase else None
     made = network(weights(seed), neuron, shortcut=shortcut)
     done = quantized(made, bits=bits)
-    formats.check(done.network, LOIHI2)
+    number_ranges.check_ranges(done.network, LOIHI2)
     (a, _), scale = done.network.populations, None
     scale = a.neuron.threshold * 64.0
     for old, new in zip(made.into("a"), done.network.into("a"), strict=True):
-        real = real_weight(new.synapses, scale / 64)
+        real = convert_to_real(new.synapses, scale / 64)
         unit = 2.0**new.synapses.exponent * weight_step(bits) * 64 / scale
         unit = unit.reshape(2, 25)[:, 0].reshape(2, 1, 1, 1) if real.ndim == 4 else unit
         rounding_of_the_threshold = 0.01 * np.abs(old.synapses.weight)
@@ -130,7 +138,7 @@ def test_the_bias_makes_up_for_what_rounding_adds():
         shift = np.zeros(50)
         for network_, sign in ((done.network, 1), (made, -1)):
             (p,) = network_.into("a")
-            real = real_weight(p.synapses, scale / 64) if sign == 1 else p.synapses.weight
+            real = convert_to_real(p.synapses, scale / 64) if sign == 1 else p.synapses.weight
             shift += sign * (p.synapses.wiring.matrix(real) @ x.mean(axis=(0, 1)).ravel())
         bias = (a.neuron.bias_mantissa << a.neuron.bias_exponent) / scale - 0.1
         differences.append(np.abs((shift + bias).reshape(2, 25).mean(axis=1)).max())

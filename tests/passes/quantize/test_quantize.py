@@ -26,7 +26,7 @@ from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Proj
 from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.readout import Readout
-from snncompile.passes.analysis import number_ranges as formats
+from snncompile.passes.analysis import number_ranges
 from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.quantize import quantize
 from snncompile.passes.quantize.quantize import Quantize
@@ -135,7 +135,7 @@ def test_the_largest_weight_ends_its_range(seed, bits):
         if any(w.any() for w in floats):
             exponent = max(s.exponent for s in into)
             largest = max(np.abs(s.weight).max() for s in into if s.exponent == exponent)
-            assert largest == formats.top(bits) or exponent == 0
+            assert largest == number_ranges.find_top(bits) or exponent == 0
 
 
 def test_text(golden):
@@ -169,7 +169,9 @@ def test_every_weight_is_within_half_a_step(seed, bits, steps):
         assert half_steps(old.synapses, synapses, scale).max() <= 0.5 + 1e-6
         largest = np.abs(old.synapses.weight).max() * scale / 64
         if synapses.exponent > 0 and largest:
-            assert largest > formats.top(bits) * 2 ** (synapses.exponent - 1) * (1 - 1e-8)
+            assert largest > number_ranges.find_top(bits) * 2 ** (synapses.exponent - 1) * (
+                1 - 1e-8
+            )
 
 
 @settings(max_examples=60)
@@ -179,7 +181,7 @@ def test_all_numbers_are_in_range_and_nothing_else_changes(seed, bits, calibrate
     x = spikes(network, 3, 5, seed) if calibrated else None
     done = quantized(network, LOIHI1, x, bits=bits)
     assert isinstance(done.network, IntegerNetwork)
-    formats.check(done.network, LOIHI1)
+    number_ranges.check_ranges(done.network, LOIHI1)
     for old, new in zip(network.populations, done.network.populations, strict=True):
         assert (old.name, old.shape, old.phase) == (new.name, new.shape, new.phase)
         assert old.neuron.kind == new.neuron.kind
