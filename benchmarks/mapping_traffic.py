@@ -34,8 +34,8 @@ from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.passes.analysis.traffic import Load, Rates, count_flows, measure_load, measure_rates
-from snncompile.passes.partition.partition import Partition, for_traffic
-from snncompile.passes.place.place import pulls, sites
+from snncompile.passes.partition.partition import Partition, cut_for_traffic
+from snncompile.passes.place.place import count_pulls, find_sites
 from snncompile.passes.place.placements import PLACEMENTS
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -143,7 +143,7 @@ def _groups(network: IntegerNetwork, chip: Chip, measured: Rates) -> tuple[Group
     """Return the three ways to cut a network, each placed in every way."""
     design = Design(network, chip)
     own, shared = (Partition(share=share)(design).mapping for share in (False, True))
-    together = for_traffic(network, chip, measured)
+    together = cut_for_traffic(network, chip, measured)
     return (
         _group(network, chip, measured, "own cores", own),
         _group(network, chip, measured, "shared cores", shared),
@@ -156,8 +156,8 @@ def _group(
 ) -> Group:
     real = count_flows(network, chip, mapping, measured)
     uniform = count_flows(network, chip, mapping, measure_rates(network, None))
-    at = {name: sites(real, chip, name) for name in PLACEMENTS}
-    at["annealed, rates unknown"] = sites(uniform, chip, "annealed")
+    at = {name: find_sites(real, chip, name) for name in PLACEMENTS}
+    at["annealed, rates unknown"] = find_sites(uniform, chip, "annealed")
     if mapping.sites:
         at[TOGETHER] = mapping.sites
     found = {
@@ -167,7 +167,7 @@ def _group(
     least = None
     if mapping.cores <= MOST_CORES:
         known = min(placed.measured.hops for placed in found.values())
-        least = least_hops(pulls(real), chip.mesh, known)
+        least = least_hops(count_pulls(real), chip.mesh, known)
     return Group(f"{network.title}, {chip.name}", slices, mapping.cores, found, least)
 
 

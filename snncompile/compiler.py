@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from snncompile.checker.mapping import check
 from snncompile.errors import ContractError, InputError
 from snncompile.files import folder
-from snncompile.files import network as save
+from snncompile.files.network import NETWORK, read_network
 from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
@@ -47,7 +47,7 @@ def compile(
         calibration: spikes of shape (samples, steps, *input.shape); makes quantizing better.
         options: all options in one record, in place of the single ones below.
         passes: the passes that run, as text (`retime,quantize{bits=6},...`) or as a pipeline; the
-            usual ones if not given. Options that the text leaves out are taken from `options`.
+            default ones if not given. Options missing in the text are taken from `options`.
         skip: names of passes that are not run.
         hooks: called between passes, with the design before and after each.
         progress: called before each pass with (pass, share of the passes that are done).
@@ -62,27 +62,27 @@ def compile(
     """
     if not isinstance(network, Graph):
         raise InputError(f"compile takes a network, got {type(network).__name__}; import it first")
-    data = None if calibration is None else check_spikes(network, calibration)
+    spikes = None if calibration is None else check_spikes(network, calibration)
     chosen = collect(single, options)
-    if data is not None and chosen.quantize.steps is None:
-        chosen = chosen.change(steps=data.shape[1])
-    design = Design(network, _chip(chip), data, log=network.notes)
-    check_neurons(network, design.chip, data)
+    if spikes is not None and chosen.quantize.steps is None:
+        chosen = chosen.change(steps=spikes.shape[1])
+    design = Design(network, _load_chip(chip), spikes, log=network.notes)
+    check_neurons(network, design.chip, spikes)
     pipeline = _make_pipeline(chosen, passes, skip)
     design = pipeline.run(design, progress, hooks)
     _check_complete(design, pipeline)
     assert isinstance(design.network, IntegerNetwork)
     check(design.network, design.chip, design.mapping)
-    found = prove_bounds(design.network, design.chip, chosen.quantize.steps)
+    proved = prove_bounds(design.network, design.chip, chosen.quantize.steps)
     return Program(
         network=design.network,
         mapping=design.mapping,
         chip=design.chip,
         options=chosen,
         quantized=design.quantized,
-        bounds=found,
+        bounds=proved,
         log=design.log,
-        hashes=_hashes(network, data, design.network),
+        hashes=_hash_inputs(network, spikes, design.network),
         source=network if isinstance(network, Network) else None,
         kept=design.kept,
         passes=str(pipeline),
@@ -98,9 +98,9 @@ def load(path: str | Path) -> Program | Network | IntegerNetwork:
     path = Path(path)
     if (path / PROGRAM).is_file():
         return read_program(path)
-    if (path / save.NETWORK).is_file():
-        return save.read_network(path)
-    raise InputError(f"{path}: no folder with {PROGRAM} or {save.NETWORK}")
+    if (path / NETWORK).is_file():
+        return read_network(path)
+    raise InputError(f"{path}: no folder with {PROGRAM} or {NETWORK}")
 
 
 def _make_pipeline(
@@ -119,7 +119,7 @@ def _check_complete(design: Design, pipeline: Pipeline) -> None:
         raise ContractError(f"a Program requires the tables of its cores: run route; ran: {ran}")
 
 
-def _chip(chip: str | Path | Chip) -> Chip:
+def _load_chip(chip: str | Path | Chip) -> Chip:
     if isinstance(chip, Chip):
         return chip
     try:
@@ -128,7 +128,7 @@ def _chip(chip: str | Path | Chip) -> Chip:
         raise InputError(str(error)) from None
 
 
-def _hashes(
+def _hash_inputs(
     source: Graph, calibration: NDArray[np.uint8] | None, network: IntegerNetwork
 ) -> dict[str, str]:
     hashes = {"source": hash_network(source), "network": hash_network(network)}

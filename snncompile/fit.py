@@ -1,4 +1,4 @@
-"""Does a network fit, on what, and at what cost? Answered by trying; nothing is emitted."""
+"""Try whether a network fits a chip, which changes make it fit, and at what cost."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from snncompile.ir.mapping import Mapping
 from snncompile.option_signature import takes_options
 from snncompile.options import Options, collect
 from snncompile.passes.advice import remedies
-from snncompile.passes.partition.partition import cut
+from snncompile.passes.partition.partition import cut_network
 from snncompile.passes.pipeline import PassProgress, Pipeline
 from snncompile.passes.split_fan_in.split_fan_in import split_largest
 from snncompile.reference.simulate import check_spikes
 
 FEWER_BITS = (6, 4, 2)
 BEFORE_PARTITION = Pipeline.default(Options()).until("partition")
-"""What a network goes through before it is cut."""
+"""The passes before a network is cut."""
 RETIME = Pipeline.parse("retime")
 
 
@@ -39,7 +39,7 @@ class Trial:
 
     chip: str
     what: str
-    """`as it is`, or what was changed."""
+    """`as it is`, or the change."""
     cores: int | None
     """None: it does not fit."""
     chips: int | None = None
@@ -47,9 +47,9 @@ class Trial:
     """Cores that the scarcest resource alone takes."""
     scarcest: str = ""
     fullest: str = ""
-    """Resource that is nearest to its end on a core, with its share."""
+    """Resource that is nearest to its limit on a core, with its share."""
     why: str = ""
-    """Why it does not fit, or what keeps the cores above the lower bound."""
+    """The reason why it does not fit, or takes more cores than the lower bound."""
     accuracy: float | None = None
 
     @property
@@ -69,7 +69,7 @@ def fit(
     progress: PassProgress | None = None,
     **single: Any,
 ) -> tuple[Trial, ...]:
-    """Return what was tried: the network as it is and, if that does not fit, what may help.
+    """Return the trials: the network as it is and, if that does not fit, with likely remedies.
 
     Args:
         network: from a frontend, or loaded from a folder.
@@ -77,8 +77,8 @@ def fit(
         x: spikes of shape (samples, steps, *input.shape); calibrates, and with `label` gives the
             accuracy of each trial that fits.
         label: class of each sample.
-        alone: whether to look at this chip as it is and nothing else.
-        progress: called before each pass of each trial with (pass, share of them that are done).
+        alone: whether to try only this chip and the network as it is.
+        progress: called before each pass of each trial with (pass, share of the passes done).
         **single: one entry per option, from `Options`.
 
     Raises:
@@ -86,52 +86,52 @@ def fit(
     """
     if not isinstance(network, Graph):
         raise InputError(f"fit takes a network, got {type(network).__name__}; import it first")
-    data = None if x is None else check_spikes(network, x)
+    spikes = None if x is None else check_spikes(network, x)
     labels = None if label is None else np.asarray(label)
-    given = _Given(network, collect(single).quantize.bits, data, labels, progress)
-    target = chip if isinstance(chip, Chip) else _loaded(chip)
-    first = _tried(given, Way("as it is", target))
+    inputs = _Inputs(network, collect(single).quantize.bits, spikes, labels, progress)
+    target = chip if isinstance(chip, Chip) else _load_chip(chip)
+    first = _try(inputs, Change("as it is", target))
     if first.fits or alone:
         return (first,)
-    return (first, *_others(given, target))
+    return (first, *_try_others(inputs, target))
 
 
 @dataclass(frozen=True, eq=False)
-class _Given:
-    """What does not change from trial to trial."""
+class _Inputs:
+    """Inputs that all trials share."""
 
     network: Network | IntegerNetwork
     bits: int
-    data: NDArray[np.uint8] | None
+    spikes: NDArray[np.uint8] | None
     labels: NDArray[np.int64] | None
     progress: PassProgress | None = None
 
 
 @dataclass(frozen=True)
-class Way:
-    """What is done to a network so that it may fit, and with which chip."""
+class Change:
+    """A change of the network or chip that may make it fit."""
 
-    what: str
+    title: str
     chip: Chip
     bits: int | None = None
-    """Of a weight, where they are fewer."""
+    """Bits of a weight, if fewer."""
     hard: bool = False
     """Whether soft resets become hard ones."""
     split: bool = False
     """Whether the sources of the largest neuron are split over two cores."""
     objective: str = "cores"
-    """Of the cut."""
+    """Objective of the partition."""
 
 
-def _others(given: _Given, chip: Chip) -> Iterator[Trial]:
-    large = remedies.explain_skipped(given.network)
+def _try_others(inputs: _Inputs, chip: Chip) -> Iterator[Trial]:
+    large = remedies.explain_skipped(inputs.network)
     if not large:
-        yield from (_tried(given, way) for way in _changed(given, chip))
+        yield from (_try(inputs, change) for change in _list_changes(inputs, chip))
     boards = (chip.model_copy(update={"board": board}) for board in chip.boards)
     for larger in (board for board in boards if board.chips > chip.chips):
-        if remedies.count_neurons(given.network) > remedies.HUGE:
+        if remedies.count_neurons(inputs.network) > remedies.HUGE:
             break
-        trial = _tried(given, Way(f"{larger.chips} chips", larger))
+        trial = _try(inputs, Change(f"{larger.chips} chips", larger))
         yield trial
         if large and trial.fits:
             break
@@ -139,65 +139,67 @@ def _others(given: _Given, chip: Chip) -> Iterator[Trial]:
         yield Trial(chip.name, "not tried", None, why=large)
         return
     for name in (name for name in chips.list_names() if name != chip.name):
-        yield _tried(given, Way("another chip", chips.load_chip(name)))
+        yield _try(inputs, Change("another chip", chips.load_chip(name)))
 
 
-def _changed(given: _Given, chip: Chip) -> Iterator[Way]:
+def _list_changes(inputs: _Inputs, chip: Chip) -> Iterator[Change]:
     """Yield the same chip with another network, or the network in other rows and slices."""
     known = chip.formats.weight_bits.values
-    for fewer in (b for b in FEWER_BITS if b < _bits(given.network, given.bits) and b in known):
-        yield Way(f"{fewer}-bit weights", chip, bits=fewer)
-    if any(getattr(p.neuron, "reset", None) == "soft" for p in given.network.populations):
-        yield Way("hard resets", chip, hard=True)
+    for fewer in (
+        b for b in FEWER_BITS if b < _count_bits(inputs.network, inputs.bits) and b in known
+    ):
+        yield Change(f"{fewer}-bit weights", chip, bits=fewer)
+    if any(getattr(p.neuron, "reset", None) == "soft" for p in inputs.network.populations):
+        yield Change("hard resets", chip, hard=True)
     if chip.rows is not None:
         for kind in chip.rows.kinds:
             rows = chip.rows.model_copy(update={"kinds": (kind,)})
-            yield Way(f"all rows {kind}", chip.model_copy(update={"rows": rows}))
+            yield Change(f"all rows {kind}", chip.model_copy(update={"rows": rows}))
     if chip.encoding in ENCODINGS:
-        yield Way("slices that hear few", chip, objective="traffic")
-        yield Way("slices of equal work", chip, objective="latency")
-        yield Way("sources split", chip, split=True)
+        yield Change("slices with few input axons", chip, objective="traffic")
+        yield Change("slices of equal work", chip, objective="latency")
+        yield Change("sources split", chip, split=True)
 
 
-def _bits(network: Network | IntegerNetwork, bits: int) -> int:
+def _count_bits(network: Network | IntegerNetwork, bits: int) -> int:
     """Return the bits that the weights have, or will have."""
     if isinstance(network, Network):
         return bits
     return max((p.synapses.bits for p in network.projections), default=0)  # type: ignore[union-attr]
 
 
-def _tried(given: _Given, way: Way) -> Trial:
-    chip = way.chip
+def _try(inputs: _Inputs, change: Change) -> Trial:
+    chip = change.chip
     name = chip.name if chip.board is None else f"{chip.name}:{chip.board}"
     try:
-        design = _made(given, way)
+        design = _make_design(inputs, change)
         assert isinstance(design.network, IntegerNetwork)
-        mapping = Mapping(cut(design.network, chip, way.objective))
+        mapping = Mapping(cut_network(design.network, chip, change.objective))
     except FitError as error:
         why = f"{error.where}: needs {error.need:,} {error.resource}, of {error.limit:,}"
-        return Trial(name, way.what, None, why=why)
+        return Trial(name, change.title, None, why=why)
     except SnnCompileError as error:
-        return Trial(name, way.what, None, why=str(error))
-    return _measured(Trial(name, way.what, mapping.cores), design, mapping, given.labels)
+        return Trial(name, change.title, None, why=str(error))
+    return _measure(Trial(name, change.title, mapping.cores), design, mapping, inputs.labels)
 
 
-def _made(given: _Given, way: Way) -> Design:
-    """Return the integer network that a trial is about."""
-    network, bits = given.network, way.bits or given.bits
-    if isinstance(network, IntegerNetwork) and way.bits is not None:
+def _make_design(inputs: _Inputs, change: Change) -> Design:
+    """Return the design with the integer network of a trial."""
+    network, bits = inputs.network, change.bits or inputs.bits
+    if isinstance(network, IntegerNetwork) and change.bits is not None:
         network = remedies.reduce_bits(network, bits) or network
     passes = BEFORE_PARTITION.change("quantize", bits=bits)
-    design = passes.run(Design(network, way.chip, given.data), given.progress)
-    made = design.network
-    assert isinstance(made, IntegerNetwork)
-    if way.hard:
-        design = replace(design, network=remedies.harden_resets(made) or made)
-    if way.split:
-        design = RETIME.run(replace(design, network=split_largest(made, way.chip)))
+    design = passes.run(Design(network, change.chip, inputs.spikes), inputs.progress)
+    integers = design.network
+    assert isinstance(integers, IntegerNetwork)
+    if change.hard:
+        design = replace(design, network=remedies.harden_resets(integers) or integers)
+    if change.split:
+        design = RETIME.run(replace(design, network=split_largest(integers, change.chip)))
     return design
 
 
-def _measured(
+def _measure(
     trial: Trial, design: Design, mapping: Mapping, labels: NDArray[np.int64] | None
 ) -> Trial:
     network, chip = design.network, design.chip
@@ -214,23 +216,23 @@ def _measured(
         trial,
         at_least=least.cores,
         scarcest=least.resource,
-        fullest=_fullest(network, chip, mapping),
+        fullest=_find_fullest(network, chip, mapping),
         why=least.above,
     )
 
 
-def _fullest(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> str:
+def _find_fullest(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> str:
     limits = resources.limits(chip)
     shares = [
-        (found.used[name] / most, resources.RESOURCES[name])
-        for found in usage.usage(network, chip, mapping)
-        for name, most in limits.items()
+        (core.used[name] / limit, resources.RESOURCES[name])
+        for core in usage.usage(network, chip, mapping)
+        for name, limit in limits.items()
     ]
     share, name = max(shares, default=(0.0, "none"))
     return f"{name} {share:.0%}"
 
 
-def _loaded(chip: str | Path) -> Chip:
+def _load_chip(chip: str | Path) -> Chip:
     try:
         return chips.load_chip(chip)
     except chips.ChipError as error:

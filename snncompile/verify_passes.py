@@ -1,8 +1,8 @@
-"""Run the calibration data before and after every pass: the outputs are equal, or the loss is said.
+"""Run the calibration data before and after every pass: outputs are equal, or the loss is reported.
 
 A pass may shift populations in time (retime), drop neurons (prune) and add populations
-(accumulate). So what is compared is every neuron that is there before and after, each in its
-population's own steps. Only a pass that makes integers of floats may change outputs, by rounding.
+(accumulate). So the neurons present both before and after are compared, each in its population's
+own steps. Only a pass that makes integers of floats may change outputs, by rounding.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class VerifyEach:
     """A hook of `Pipeline.run`: compares the network before and after each pass."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
-        """Take what is called with one line per pass."""
+        """Take the function that is called with one line per pass."""
         self._report = report
         self._network: Graph | None = None
         self._spike_trains: SpikeTrains = {}
@@ -41,10 +41,10 @@ class VerifyEach:
             InputError: the design has no calibration data.
             PassMismatchError: an output differs although the pass does not round.
         """
-        data = step.before.calibration
-        if data is None:
+        calibration = step.before.calibration
+        if calibration is None:
             raise InputError("verifying each pass takes calibration data; give calibration")
-        line = self._compare(step, data[:SAMPLES])
+        line = self._compare(step, calibration[:SAMPLES])
         self._report(f"verify-each: {step.a_pass.name}: {line}")
 
     def _compare(self, step: Step, x: NDArray[Any]) -> str:
@@ -60,14 +60,14 @@ class VerifyEach:
         scales = output_scales(before.network, after.quantized) if rounds else {}
         compared = compare_runs(after.network, runs, ("before", "after", not rounds), scales)
         if compared.broken:
-            raise _mismatch(step, f"changed an output: {compared.difference}")
+            raise _explain_mismatch(step, f"changed an output: {compared.difference}")
         outputs = sum(row.outputs for row in compared.rows)
         if rounds:
             return f"{describe_loss(compared)}; {_count_answers(after.network, runs)}"
         return f"all {outputs:,} outputs of {len(compared.rows)} populations are equal"
 
     def _run(self, network: Graph, x: NDArray[Any]) -> SpikeTrains:
-        """Return the outputs of every population; those of the last network are kept."""
+        """Return the outputs of every population; outputs of the last network are cached."""
         if network is not self._network:
             self._network, self._spike_trains = (
                 network,
@@ -77,7 +77,7 @@ class VerifyEach:
 
 
 def select_neurons(spike_trains: SpikeTrains, before: Design, after: Design) -> SpikeTrains:
-    """Return the outputs of those neurons that are there after a pass too."""
+    """Return the outputs of the neurons that a pass kept."""
     selected = {}
     for name, train in spike_trains.items():
         if name in after.kept:
@@ -101,7 +101,7 @@ def describe_loss(compared: Comparison) -> str:
 
 
 def _count_answers(network: Graph, runs: dict[str, SpikeTrains]) -> str:
-    """Return how many samples have another answer."""
+    """Return the number of samples with another answer, in words."""
     before, after = (Result(runs[run][network.output]).prediction for run in ("before", "after"))
     return f"{int((before != after).sum()):,} of {len(before):,} answers differ"
 
@@ -109,17 +109,19 @@ def _count_answers(network: Graph, runs: dict[str, SpikeTrains]) -> str:
 def _check_shapes(step: Step, runs: dict[str, SpikeTrains]) -> None:
     output = step.before.network.output
     if step.after.network.output != output:
-        raise _mismatch(step, f"made {step.after.network.output} the output instead of {output}")
+        raise _explain_mismatch(
+            step, f"made {step.after.network.output} the output instead of {output}"
+        )
     for name, train in runs["after"].items():
         known = runs["before"].get(name)
         if known is not None and known.shape != train.shape:
-            raise _mismatch(
+            raise _explain_mismatch(
                 step,
                 f"gave population {name} {train.shape[-1]:,} neurons instead of"
                 f" {known.shape[-1]:,} and does not say which stay",
             )
 
 
-def _mismatch(step: Step, what: str) -> PassMismatchError:
+def _explain_mismatch(step: Step, failure: str) -> PassMismatchError:
     before = ", ".join(step.ran) or "nothing"
-    return PassMismatchError(f"pass {step.a_pass.name} {what}; ran: {before}")
+    return PassMismatchError(f"pass {step.a_pass.name} {failure}; ran: {before}")

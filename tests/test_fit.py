@@ -24,7 +24,7 @@ from snncompile.fit import fit
 from snncompile.ir.mapping import Mapping
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.passes.advice.remedies import reduce_bits
-from snncompile.passes.partition.partition import Partition, cut
+from snncompile.passes.partition.partition import Partition, cut_network
 from snncompile.report.core_map import core_map
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
@@ -59,7 +59,7 @@ def test_what_does_not_fit_comes_with_what_was_tried():
         ("toy", "4-bit weights", None),
         ("toy", "2-bit weights", None),
         ("toy", "hard resets", 1),
-        ("toy", "slices that hear few", None),
+        ("toy", "slices with few input axons", None),
         ("toy", "slices of equal work", None),
         ("toy", "sources split", None),
     ]
@@ -95,7 +95,7 @@ def test_every_encoding_of_a_chip_is_tried_by_itself():
         "all rows dense2": needs.format(2),
     }
     assert found["as it is"] == needs.format(2)
-    assert found["slices that hear few"] == found["slices of equal work"] == needs.format(2)
+    assert found["slices with few input axons"] == found["slices of equal work"] == needs.format(2)
 
 
 def test_splitting_the_sources_is_tried():
@@ -193,7 +193,7 @@ BOUNDS = {
 @pytest.mark.parametrize("case", BOUNDS)
 def test_lower_bound(case):
     network, chip, least, resource, cores = BOUNDS[case]
-    mapping = Mapping(cut(network, chip))
+    mapping = Mapping(cut_network(network, chip))
     found = lower_bound(network, chip, mapping)
     assert (found.cores, found.resource, mapping.cores) == (least, resource, cores)
     assert found.cores <= mapping.cores

@@ -3,7 +3,7 @@
     timing/        retime        one step of delay per synapse; relays for long delays
     quantize/      quantize      floats become integers of the chip
     prune/         prune         neurons that cannot matter are removed
-    split_fan_in/  accumulate    relays add up parts of what one core cannot hold
+    split_fan_in/  accumulate    relays add up parts of sums that one core cannot hold
     partition/     partition     populations are cut into slices, slices share cores
     place/         place         cores get a site on the mesh, by traffic
     route.py       route         the tables of axons

@@ -1,4 +1,4 @@
-"""What contracts of passes ask of a design; each returns what is missing, in words, or nothing."""
+"""Conditions that passes require of a design; each function returns the missing one in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pass is, read from its class: docstring, contract and options."""
+"""Describe a pass from its class: docstring, contract and options."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class OptionDescription:
     type: str
     """In words: `int or none`, `chip or netx`."""
     default: str
-    """As text of a pipeline has it."""
+    """As in the text of a pipeline."""
     doc: str
 
 
@@ -35,9 +35,9 @@ class PassDescription:
     doc: str
     """Whole docstring."""
     requires: str
-    """What the docstring says that it requires of a design."""
+    """Requirements in the docstring."""
     ensures: str
-    """What it promises."""
+    """Promises in the docstring."""
     options: tuple[OptionDescription, ...]
 
 
@@ -74,7 +74,7 @@ def _describe_options(kind: type[Pass]) -> tuple[OptionDescription, ...]:
 
 
 def _read_field_docs(kind: type[Pass]) -> dict[str, str]:
-    """Return the docstrings that stand behind the fields of a class; none without its source."""
+    """Return the docstrings of the fields of a class; none without its source."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     except (OSError, TypeError):

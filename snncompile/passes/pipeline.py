@@ -36,7 +36,7 @@ class Step:
     seconds: float
     """Time that the pass took, without its contract."""
     number: int = 0
-    """Place of the pass in the pipeline."""
+    """Position of the pass in the pipeline."""
     names: tuple[str, ...] = ()
     """Names of all passes of the pipeline, in order."""
 
@@ -67,7 +67,7 @@ class Pipeline:
                 Accumulate(),  # after prune, which may leave few enough sources
                 _choose_partition(options.mapping),  # after quantize: memory depends on weight bits
                 Place(options.mapping.placement),
-                Route(),  # last: its tables number what the passes before put on each core
+                Route(),  # last: its tables number the synapses and axons of each core
             )
         )
 
@@ -77,10 +77,10 @@ class Pipeline:
 
         Args:
             text: names of the registry's `passes`, each with options in braces if some differ.
-            default: passes from which options are taken that the text leaves out.
+            default: passes that give the options missing in the text.
 
         Raises:
-            InputError: it is no such text, or no such pass, or the pass has no such option.
+            InputError: the text cannot be read, or names an unknown pass or option.
         """
         return cls(read_passes(text, default.passes if default else ()))
 
@@ -125,13 +125,13 @@ class Pipeline:
         """Return the design after all passes.
 
         Args:
-            design: what the first pass gets.
+            design: input of the first pass.
             progress: called before each pass, and after the last.
-            hooks: called after each pass with what it did.
+            hooks: called after each pass with its step.
 
         Raises:
             ContractError: a pass lacks what it requires, or breaks what it ensures.
-            SnnCompileError: what a pass raises; says which pass it was.
+            SnnCompileError: as a pass raises it, with the name of the pass.
         """
         hooks = tuple(hooks)
         for number, a_pass in enumerate(self.passes):
@@ -146,7 +146,7 @@ class Pipeline:
         return design
 
     def _run_pass(self, number: int, design: Design) -> Step:
-        """Run one pass between the two halves of its contract."""
+        """Run one pass; check what it requires before and what it ensures after."""
         a_pass, ran = self.passes[number], self.names[:number]
         with _name_failure(a_pass, ran):
             if lacks := a_pass.requires(design):
@@ -164,23 +164,19 @@ class Pipeline:
 
 
 def check_pass_name(name: str, names: tuple[str, ...]) -> None:
-    """Refuse the name of a pass that is not among those of a pipeline.
-
-    Raises:
-        InputError: it is not.
-    """
+    """Raise InputError for the name of a pass that a pipeline lacks."""
     if name not in names:
         raise InputError(f"no pass {name!r} to run; there are {', '.join(names)}")
 
 
-def _contract_error(a_pass: Pass, ran: tuple[str, ...], what: str) -> ContractError:
+def _contract_error(a_pass: Pass, ran: tuple[str, ...], failure: str) -> ContractError:
     before = ", ".join(ran) or "nothing"
-    return ContractError(f"pass {a_pass.name} {what}; ran: {before}")
+    return ContractError(f"pass {a_pass.name} {failure}; ran: {before}")
 
 
 @contextmanager
 def _name_failure(a_pass: Pass, ran: tuple[str, ...]) -> Iterator[None]:
-    """Let an error say in which pass it was raised; its message stays as it is."""
+    """Note the pass on an error that it raises; the message stays as it is."""
     try:
         yield
     except SnnCompileError as error:

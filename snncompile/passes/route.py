@@ -28,8 +28,8 @@ class Route(Pass):
         b[0:2] on core 1                           core 0: output axons 0..3 for a[0:4] to core 1
 
     Requires: slices, and a site for every core.
-    Ensures: every synapse is in one block of memory, which every source that has it reaches by one
-    axon, from the core of the source.
+    Ensures: every synapse is in one block of memory; each of its sources reaches it by one axon,
+    from the core of the source.
     """
 
     name: ClassVar[str] = "route"
@@ -43,97 +43,97 @@ class Route(Pass):
         return "" if placed else "a site for every core: run place before it"
 
     def ensures(self, before: Design, after: Design) -> str:
-        """Promise tables whose numbers are of slices and blocks that there are."""
+        """Promise tables whose numbers are of existing slices and blocks."""
         slices, tables = after.mapping.slices, after.mapping.tables
         astray = [b for b in tables.memory if slices[b.slice].core != b.core]
         if astray:
             return f"that synapses are on the core of their neurons: core {astray[0].core}"
         ends = len(slices), max(1, len(tables.axons))
         known = (tables.lines[:, :2] < ends).all()
-        return "" if known else "that routes lead from slices to axons that there are"
+        return "" if known else "that routes lead from existing slices to existing axons"
 
     def __call__(self, design: Design) -> Design:
         """Fill the tables of the mapping."""
         assert isinstance(design.network, IntegerNetwork)
-        tables = written(design.network, design.chip, design.mapping)
+        tables = write_tables(design.network, design.chip, design.mapping)
         mapping = replace(design.mapping, tables=tables)
-        what = (
+        message = (
             f"{len(tables.memory)} blocks of synapses, {len(tables.axons)} of input axons,"
             f" {len(tables.lines)} routes"
         )
-        return self.done(design, what, mapping=mapping)
+        return self.done(design, message, mapping=mapping)
 
 
-def written(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Tables:
+def write_tables(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Tables:
     """Return the tables of a partitioned network."""
-    place = {s: i for i, s in enumerate(mapping.slices)}
+    slice_number = {s: i for i, s in enumerate(mapping.slices)}
     memory: list[MemoryBlock] = []
     axons: list[AxonBlock] = []
     groups: list[dict[int, Group]] = []
-    for core, what in chosen(network, chip, mapping).items():
+    for core, encoded in chosen(network, chip, mapping).items():
         slices = mapping.by_core[core]
-        blocks = _memory(network, core, what, place)
+        blocks = _number_memory(network, core, encoded, slice_number)
         numbers = {(b.projection, b.slice): len(memory) + i for i, b in enumerate(blocks)}
         memory += blocks
         first = 0
-        for block in what.axons:
-            axons.append(_axons(core, block, first, slices, place, numbers))
+        for block in encoded.axons:
+            axons.append(_number_axons(core, block, first, slices, slice_number, numbers))
             groups.append({group.slice: group for group in block.groups})
             first += block.size
-    routes = _routes(network, chip, mapping, axons, groups)
+    routes = _number_routes(network, chip, mapping, axons, groups)
     return Tables(tuple(memory), tuple(axons), routes)
 
 
-def _memory(
-    network: IntegerNetwork, core: int, what: Chosen, place: dict[Slice, int]
+def _number_memory(
+    network: IntegerNetwork, core: int, encoded: Chosen, slice_number: dict[Slice, int]
 ) -> list[MemoryBlock]:
-    found: list[MemoryBlock] = []
+    blocks: list[MemoryBlock] = []
     first = 0
-    for part, memory in what.memory:
+    for entry, memory in encoded.memory:
         block = MemoryBlock(
             core=core,
-            projection=network.number(part.projection),
-            slice=place[part.slice],
+            projection=network.number(entry.projection),
+            slice=slice_number[entry.slice],
             first=first,
             words=memory.words,
             format=memory.format,
-            shared=part.shared,
-            delay=part.projection.delay,
+            shared=entry.shared,
+            delay=entry.projection.delay,
             weight_bits=memory.weight_bits,
             shared_sign=memory.shared_sign,
             columns=memory.columns,
         )
-        found.append(block)
+        blocks.append(block)
         first += block.words
-    return found
+    return blocks
 
 
-def _axons(
+def _number_axons(
     core: int,
     block: Axons,
     first: int,
     slices: tuple[Slice, ...],
-    place: dict[Slice, int],
+    slice_number: dict[Slice, int],
     numbers: dict[tuple[int, int], int],
 ) -> AxonBlock:
-    heard = block.heard
-    ends = slices if heard.slice is None else (slices[heard.slice],)
-    reached = (numbers.get((p, place[s])) for p in heard.projections for s in ends)
+    inputs = block.heard
+    ends = slices if inputs.slice is None else (slices[inputs.slice],)
+    reached = (numbers.get((p, slice_number[s])) for p in inputs.projections for s in ends)
     memory = tuple(sorted(number for number in reached if number is not None))
     grouped = tuple(group.slice for group in block.groups)
     size = block.size if grouped else 0
-    return AxonBlock(core, heard.source, heard.region, first, memory, grouped, size)
+    return AxonBlock(core, inputs.source, inputs.region, first, memory, grouped, size)
 
 
-def _routes(
+def _number_routes(
     network: IntegerNetwork,
     chip: Chip,
     mapping: Mapping,
     axons: list[AxonBlock],
     groups: list[dict[int, Group]],
 ) -> NDArray[np.int32]:
-    """Return one line per slice and axon block that some of its neurons send to."""
-    home = {p.name: _slice_of(p.size, mapping, p.name) for p in network.populations}
+    """Return one line per slice and axon block with neurons that send to it."""
+    home = {p.name: _find_slices(p.size, mapping, p.name) for p in network.populations}
     lines: list[NDArray[np.int64]] = []
     for number, block in enumerate(axons):
         if block.source not in home:
@@ -141,25 +141,29 @@ def _routes(
         slices = block.region.cut(home[block.source]).reshape(-1)
         lowest = int(slices.min())
         count = np.bincount(slices - lowest)
-        found = np.flatnonzero(count)
-        lines.append(np.stack([found + lowest, np.full(len(found), number), count[found]], axis=1))
+        senders = np.flatnonzero(count)
+        lines.append(
+            np.stack([senders + lowest, np.full(len(senders), number), count[senders]], axis=1)
+        )
     table = np.concatenate(lines) if lines else np.zeros((0, 3), np.int64)
     table = table[np.lexsort((table[:, 1], table[:, 0]))]
-    each = _entries(chip, mapping, table, axons)
-    size = table[:, 2] * each - _saved(chip, table, groups, each)
-    return np.column_stack([table, _first_entries(mapping, table[:, 0], size)]).astype(np.int32)
+    each = _count_entries(chip, mapping, table, axons)
+    size = table[:, 2] * each - _count_saved(chip, table, groups, each)
+    return np.column_stack([table, _number_first_entries(mapping, table[:, 0], size)]).astype(
+        np.int32
+    )
 
 
-def _slice_of(size: int, mapping: Mapping, name: str) -> NDArray[np.int32]:
-    """Return the place of each neuron's slice in the mapping, shape (n,)."""
-    found = np.zeros(size, np.int32)
-    for place, s in enumerate(mapping.slices):
+def _find_slices(size: int, mapping: Mapping, name: str) -> NDArray[np.int32]:
+    """Return the number of each neuron's slice in the mapping, shape (n,)."""
+    numbers = np.zeros(size, np.int32)
+    for number, s in enumerate(mapping.slices):
         if s.population == name:
-            found[s.neurons()] = place
-    return found
+            numbers[s.neurons()] = number
+    return numbers
 
 
-def _entries(
+def _count_entries(
     chip: Chip, mapping: Mapping, table: NDArray[np.int64], axons: list[AxonBlock]
 ) -> NDArray[np.int64]:
     """Return the output entries that each neuron of a route takes: more to another chip."""
@@ -173,26 +177,26 @@ def _entries(
     return size
 
 
-def _saved(
+def _count_saved(
     chip: Chip, table: NDArray[np.int64], groups: list[dict[int, Group]], each: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return the output entries that population axons save on each route.
 
     Args:
-        chip: says what either kind of axon takes.
+        chip: gives the entries of either kind of axon.
         table: of routes.
         groups: by block of axons and slice: the neurons that share axons.
         each: output entries of an axon of one neuron on each route.
     """
     saved = np.zeros_like(each)
-    for i, (place, number) in enumerate(table[:, :2].tolist()):
-        if (group := groups[number].get(place)) is not None:
+    for i, (sender, number) in enumerate(table[:, :2].tolist()):
+        if (group := groups[number].get(sender)) is not None:
             away = int(each[i]) > entries_per_axon(chip)
             saved[i] = entries_saved(chip, group.neurons, group.axons, other_chip=away)
     return saved
 
 
-def _first_entries(
+def _number_first_entries(
     mapping: Mapping, slices: NDArray[np.int64], size: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return the first output entry of each route: a core counts over its slices in order."""

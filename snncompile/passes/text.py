@@ -48,26 +48,25 @@ def read_passes(text: str, known: tuple[Pass, ...] = ()) -> tuple[Pass, ...]:
 
     Args:
         text: names of the registry's `passes` with options, separated by commas.
-        known: passes from which options are taken that the text leaves out; those of any other
-            pass have their defaults.
+        known: passes that give the options missing in the text; other passes use their defaults.
 
     Raises:
-        InputError: it is no such text, or no such pass, or the pass has no such option.
+        InputError: the text cannot be read, or names an unknown pass or option.
     """
     start = {a_pass.name: a_pass for a_pass in reversed(known)}
     passes: list[Pass] = []
-    place = 0
-    while place < len(text) or not passes:
-        entry = ENTRY.match(text, place)
+    position = 0
+    while position < len(text) or not passes:
+        entry = ENTRY.match(text, position)
         if entry is None:
             raise InputError(
-                f"cannot read passes from {text[place:]!r} on; write names with options,"
+                f"cannot read passes from {text[position:]!r} on; write names with options,"
                 " separated by commas: retime,quantize{bits=6 steps=10},prune"
             )
         name, options = entry[1], entry[2] or ""
         a_pass = start[name] if name in start else _load_pass(name)
         passes.append(replace(a_pass, **_read_options(type(a_pass), options)))
-        place = entry.end()
+        position = entry.end()
     return tuple(passes)
 
 
@@ -89,12 +88,12 @@ def _read_options(kind: type[Pass], text: str) -> dict[str, Any]:
     hints = get_type_hints(kind)
     known = [f.name for f in fields(kind)]
     values: dict[str, Any] = {}
-    place = 0
-    while place < len(text):
-        option = OPTION.match(text, place)
+    position = 0
+    while position < len(text):
+        option = OPTION.match(text, position)
         if option is None:
             raise InputError(
-                f"cannot read options of {kind.name} from {text[place:].strip()!r} on; write"
+                f"cannot read options of {kind.name} from {text[position:].strip()!r} on; write"
                 " option=value, separated by spaces or commas"
             )
         name = option[1]
@@ -102,7 +101,7 @@ def _read_options(kind: type[Pass], text: str) -> dict[str, Any]:
             have = f"it has {', '.join(known)}" if known else "it has none"
             raise InputError(f"pass {kind.name} has no option {name!r}; {have}")
         values[name] = _read_value(kind.name, name, option[2], hints[name])
-        place = option.end()
+        position = option.end()
     return values
 
 
@@ -118,7 +117,7 @@ def _read_value(a_pass: str, option: str, text: str, hint: Any) -> Any:
 
 
 def _convert(text: str, kind: Any) -> Any:
-    """Return the value that a text has if it is of a type; raise ValueError or KeyError if not."""
+    """Return the text as a value of a type; raise ValueError or KeyError if it is none."""
     if get_origin(kind) is Literal:
         return {write_value(value): value for value in get_args(kind)}[text]
     if kind in (NoneType, bool):

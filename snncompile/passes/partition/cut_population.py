@@ -1,7 +1,7 @@
 """Cut one population into slices that each fit a core.
 
-Boxes of a convolution's output (channel x height x width), ranges of a dense layer's targets, and
-of whatever else there is neurons that listen to the same sources, or ranges.
+Boxes of a convolution's output (channel x height x width), ranges of a dense layer's targets; of
+other wirings groups of neurons that share sources, or ranges.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from math import ceil, floor, prod
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.cores import axon_counts, compartments, resources, usage
+from snncompile.cores import axon_counts, compartments, resources, synapses_of_slice, usage
 from snncompile.cores.resources import ADDED, RESOURCES
 from snncompile.errors import FitError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Population, Shape
 from snncompile.ir.mapping import Slice
-from snncompile.passes.partition import neuron_order as grouping
+from snncompile.passes.partition import neuron_order
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.source_range import image_of
 
 CHECKED = 8
-"""Tiles that are looked at slice by slice, best first, before smaller ones are taken."""
+"""Tiles that are checked slice by slice, best first, before smaller ones are tried."""
 WASTE = 0.5
-"""Share of the room left on full cores that no other slice will fill."""
+"""Share of the unused room of full cores that no other slice will fill."""
 
 Cost = tuple[float, ...]
 
@@ -45,9 +45,9 @@ class Cutter:
     """Output axons of each neuron, shape (n,)."""
     objective: str = "cores"
     work: float | None = None
-    """Most work of one slice, see `work_of`; for the objective `latency`."""
+    """Largest work of one slice, see `count_work`; for the objective `latency`."""
     blocks: Shape = ()
-    """Parts into which the first axes of space are cut at least; none: as they fit best."""
+    """Least number of parts of the first axes of space; empty: as they fit best."""
 
     @cached_property
     def shape(self) -> Shape:
@@ -68,13 +68,13 @@ class Cutter:
 
     @property
     def regular(self) -> bool:
-        """Whether to cut boxes: convolutions want them, whatever else leads to their targets."""
+        """Whether to cut boxes: convolutions need them, whatever else leads to their targets."""
         wirings = [p.synapses.wiring.plain for p in self.network.into(self.population.name)]
         return any(isinstance(w, Convolution) for w in wirings) or all(w.regular for w in wirings)
 
     @cached_property
     def limits(self) -> dict[str, int]:
-        """What a core has, by resource, as far as it is known."""
+        """Known limits of a core, by resource."""
         return dict(resources.limits(self.chip))
 
     def cut(self) -> list[Slice]:
@@ -84,114 +84,116 @@ class Cutter:
             FitError: a single neuron does not fit a core.
         """
         if not self.regular:
-            return self._grouped()
-        tiles = [tile for _, tile in sorted(self._candidates())]
+            return self._cut_groups()
+        tiles = [tile for _, tile in sorted(self._list_tiles())]
         if not tiles:
-            raise self._one_neuron(self._middle((1,) * len(self.shape)))
+            raise self._explain_neuron(self._slice_middle((1,) * len(self.shape)))
         for tile in tiles[:CHECKED]:
-            slices = self._grid(tile)
+            slices = self._cut_grid(tile)
             if all(self.fits(s) for s in slices):
                 return slices
-        return self._shrunk(tiles[0])
+        return self._shrink(tiles[0])
 
     def fits(self, s: Slice) -> bool:
         """Whether a core can hold the slice."""
-        return self._exceeded(s) is None
+        return self._find_exceeded(s) is None
 
-    def used(self, s: Slice) -> dict[str, int]:
-        """Return what a slice takes on a core of its own."""
+    def count_used(self, s: Slice) -> dict[str, int]:
+        """Return the use of each resource by a slice on a core of its own."""
         heard = axon_counts.listening(self.network, self.chip, [s])
         axons = {self.population.name: self.axons}
         return usage.core_usage(self.network, self.chip, [s], heard, axons)
 
-    def _exceeded(self, s: Slice) -> str | None:
-        """Return the first resource of which a slice needs more than a core has."""
-        most = self.limits
-        if compartments.compartments(self.network, self.chip, s) > most.get("compartments", np.inf):
+    def _find_exceeded(self, s: Slice) -> str | None:
+        """Return the first resource whose limit a slice exceeds."""
+        limits = self.limits
+        if compartments.compartments(self.network, self.chip, s) > limits.get(
+            "compartments", np.inf
+        ):
             return "compartments"
         heard = axon_counts.listening(self.network, self.chip, [s])
         axons = {self.population.name: self.axons}
         for name, used in usage.counted(self.network, self.chip, [s], heard, axons):
-            if used > most.get(name, np.inf):
+            if used > limits.get(name, np.inf):
                 return name
-        if self.work is not None and s.size > 1 and work_of(self.network, s) > self.work:
+        if self.work is not None and s.size > 1 and count_work(self.network, s) > self.work:
             return "work"
         return None
 
-    def _candidates(self) -> Iterator[tuple[Cost, Shape]]:
+    def _list_tiles(self) -> Iterator[tuple[Cost, Shape]]:
         """Yield tiles that fit in the middle of the population, with their cost."""
         too_large: list[Shape] = []
         parts = (*self.blocks, *(1,) * len(self.shape))
         lengths = zip(self.shape[1:], parts, strict=False)
-        for space in product(*(_lengths(n, least) for n, least in lengths)):
+        for space in product(*(_list_lengths(n, least) for n, least in lengths)):
             if any(all(a >= b for a, b in zip(space, no, strict=True)) for no in too_large):
                 continue
-            widest = self._widest(space)
+            widest = self._find_widest(space)
             if not widest:
                 too_large.append(space)
                 continue
             even = ceil(self.shape[0] / ceil(self.shape[0] / widest))
             for first in sorted({widest, even}):
-                yield self._cost((first, *space)), (first, *space)
+                yield self._estimate_cost((first, *space)), (first, *space)
 
-    def _widest(self, space: Shape) -> int:
+    def _find_widest(self, space: Shape) -> int:
         """Return the largest extent of the first axis with which a tile fits; 0 for none."""
         low, high = 0, self.shape[0]
         while low < high:
             middle = (low + high + 1) // 2
-            fits = self.fits(self._middle((middle, *space)))
+            fits = self.fits(self._slice_middle((middle, *space)))
             low, high = (middle, high) if fits else (low, middle - 1)
         return low
 
-    def _middle(self, tile: Shape) -> Slice:
+    def _slice_middle(self, tile: Shape) -> Slice:
         """Return a slice of this extent far from the border."""
         start = tuple(
-            min(length // 2 // part * part, length - part)
-            for length, part in zip(self.shape, tile, strict=True)
+            min(length // 2 // extent * extent, length - extent)
+            for length, extent in zip(self.shape, tile, strict=True)
         )
-        return self._slice(start, tuple(a + b for a, b in zip(start, tile, strict=True)))
+        return self._make_slice(start, tuple(a + b for a, b in zip(start, tile, strict=True)))
 
-    def _slice(self, start: Shape, stop: Shape) -> Slice:
+    def _make_slice(self, start: Shape, stop: Shape) -> Slice:
         return Slice(self.population.name, self.shape, start, stop, 0)
 
-    def _cost(self, tile: Shape) -> Cost:
-        """Return what is to be small, most important first; cores count as shared by what fits."""
+    def _estimate_cost(self, tile: Shape) -> Cost:
+        """Return the costs, most important first; cores count as shared by all that fits."""
         cores = copies = 0.0
-        for count, s in self._kinds(tile):
-            used = self.used(s)
+        for count, s in self._list_kinds(tile):
+            used = self.count_used(s)
             share = max((used[k] / self.limits[k] for k in ADDED if k in self.limits), default=0.0)
             copies += count * used["axons_in"]
             cores += count * share
             each = max(1, floor(1 / share)) if share else count
             cores += count // each * max(0.0, 1 - each * share) * WASTE
-        tiles = prod(ceil(n / part) for n, part in zip(self.shape, tile, strict=True))
+        tiles = prod(ceil(n / extent) for n, extent in zip(self.shape, tile, strict=True))
         if self.objective == "traffic":
             return (copies, cores, tiles)
         return (round(cores, 3), copies, tiles)
 
-    def _kinds(self, tile: Shape) -> Iterator[tuple[int, Slice]]:
-        """Yield how many slices of each extent there are, and one of them."""
+    def _list_kinds(self, tile: Shape) -> Iterator[tuple[int, Slice]]:
+        """Yield the number of slices of each extent, and one such slice."""
         per_axis = []
-        for length, part in zip(self.shape, tile, strict=True):
-            whole, rest = divmod(length, part)
-            first = length // 2 // part * part
-            first = first if first + part <= length else 0
-            kinds = [(whole, first, first + part)]
+        for length, extent in zip(self.shape, tile, strict=True):
+            whole, rest = divmod(length, extent)
+            first = length // 2 // extent * extent
+            first = first if first + extent <= length else 0
+            kinds = [(whole, first, first + extent)]
             per_axis.append(kinds + ([(1, length - rest, length)] if rest else []))
         for box in product(*per_axis):
             start, stop = tuple(k[1] for k in box), tuple(k[2] for k in box)
-            yield prod(k[0] for k in box), self._slice(start, stop)
+            yield prod(k[0] for k in box), self._make_slice(start, stop)
 
-    def _grid(self, tile: Shape) -> list[Slice]:
-        """Return all slices, those along the first axis last to change."""
+    def _cut_grid(self, tile: Shape) -> list[Slice]:
+        """Return all slices; the first axis changes last."""
         edges = [
-            _edges(length, part, even=self.objective == "latency")
-            for length, part in zip(self.shape, tile, strict=True)
+            _list_edges(length, extent, even=self.objective == "latency")
+            for length, extent in zip(self.shape, tile, strict=True)
         ]
         boxes = product(*edges)
-        return [self._slice(tuple(a for a, _ in b), tuple(z for _, z in b)) for b in boxes]
+        return [self._make_slice(tuple(a for a, _ in b), tuple(z for _, z in b)) for b in boxes]
 
-    def _shrunk(self, tile: Shape) -> list[Slice]:
+    def _shrink(self, tile: Shape) -> list[Slice]:
         """Return a grid of smaller tiles that all fit."""
         while True:
             largest = max(range(len(tile)), key=lambda axis: (tile[axis], -axis))
@@ -199,68 +201,68 @@ class Cutter:
                 break
             smaller = max(1, tile[largest] * 3 // 4)
             tile = (*tile[:largest], smaller, *tile[largest + 1 :])
-            slices = self._grid(tile)
+            slices = self._cut_grid(tile)
             if all(self.fits(s) for s in slices):
                 return slices
-        raise self._one_neuron(next(s for s in self._grid(tile) if not self.fits(s)))
+        raise self._explain_neuron(next(s for s in self._cut_grid(tile) if not self.fits(s)))
 
-    def _grouped(self) -> list[Slice]:
-        """Return ranges, or groups of neurons that share sources where those take less."""
-        ranges = self._in_order(np.arange(self.population.size))
+    def _cut_groups(self) -> list[Slice]:
+        """Return ranges, or groups of neurons that share sources if they take less."""
+        ranges = self._cut_in_order(np.arange(self.population.size))
         touching = self.network.into(self.population.name)
         leaving = self.network.out_of(self.population.name)
         wirings = tuple(p.synapses.wiring for p in touching)
-        # A convolution wants boxes.
+        # A convolution needs boxes.
         if len(ranges) < 2 or any(
             isinstance(p.synapses.wiring.plain, Convolution) for p in (*touching, *leaving)
         ):
             return ranges
-        order = grouping.shared_order(wirings, len(ranges))
+        order = neuron_order.find_shared_order(wirings, len(ranges))
         if order is None:
             return ranges
-        return min(ranges, self._in_order(order), key=self._price)
+        return min(ranges, self._cut_in_order(order), key=self._measure)
 
-    def _price(self, slices: list[Slice]) -> tuple[int, int]:
+    def _measure(self, slices: list[Slice]) -> tuple[int, int]:
         """Return the slices and their input axons: fewer are better."""
         heard = (axon_counts.listening(self.network, self.chip, [s]) for s in slices)
         return len(slices), sum(block.region.size for blocks in heard for block in blocks)
 
-    def _in_order(self, order: NDArray[np.int64]) -> list[Slice]:
+    def _cut_in_order(self, order: NDArray[np.int64]) -> list[Slice]:
         """Return stretches of an order of the neurons, each as long as fits."""
-        found, start = [], 0
-        most = self.limits.get("compartments", len(order))
+        slices, start = [], 0
+        longest = self.limits.get("compartments", len(order))
         while start < len(order):
-            low, high = start, min(start + most, len(order))
+            low, high = start, min(start + longest, len(order))
             while low < high:
                 middle = (low + high + 1) // 2
-                fits = self.fits(self._some(order[start:middle]))
+                fits = self.fits(self._slice_neurons(order[start:middle]))
                 low, high = (middle, high) if fits else (low, middle - 1)
             if low == start:
-                raise self._one_neuron(self._some(order[start : start + 1]))
-            found.append(self._some(order[start:low]))
+                raise self._explain_neuron(self._slice_neurons(order[start : start + 1]))
+            slices.append(self._slice_neurons(order[start:low]))
             start = low
-        return found
+        return slices
 
-    def _some(self, neurons: NDArray[np.int64]) -> Slice:
+    def _slice_neurons(self, neurons: NDArray[np.int64]) -> Slice:
         """Return these neurons as a range, or one by one."""
         first, last = int(neurons.min()), int(neurons.max())
         if last - first == len(neurons) - 1:
             return Slice.flat(self.population, first, last + 1, 0)
         return Slice.listed(self.population.name, tuple(np.sort(neurons).tolist()), 0)
 
-    def _one_neuron(self, s: Slice) -> FitError:
-        resource = self._exceeded(s)
+    def _explain_neuron(self, s: Slice) -> FitError:
+        resource = self._find_exceeded(s)
         assert resource in RESOURCES, (resource, s)
         return FitError(
             where=f"population {self.population.name}",
             resource=f"{RESOURCES[resource]} for one neuron",
-            need=self.used(s)[resource],
+            need=self.count_used(s)[resource],
             limit=self.limits[resource],
-            hint=self._no_relays(resource),
+            hint=self._explain_relays(resource),
         )
 
-    def _no_relays(self, resource: str) -> str:
-        """Return what the chip lacks that would split the sources of a neuron over cores."""
+    def _explain_relays(self, resource: str) -> str:
+        """Return the hint that the chip lacks a neuron to split sources over cores, if it does."""
         if resource not in ("axons_in", "synapse_words") or "accumulate" in self.chip.neurons:
             return ""
         return (
@@ -268,25 +270,23 @@ class Cutter:
         )
 
 
-def work_of(network: IntegerNetwork, s: Slice) -> float:
-    """Return what a slice does in a time step in which everything spikes: neurons and synapses."""
-    from snncompile.cores import synapses_of_slice as demand
-
-    chip_free = (demand.synapses(p.synapses.wiring, s) for p in network.into(s.population))
-    return s.size + float(sum(chip_free))
+def count_work(network: IntegerNetwork, s: Slice) -> float:
+    """Return the neurons plus synapses of a slice: its work in a time step with all spikes."""
+    into = network.into(s.population)
+    return s.size + float(sum(synapses_of_slice.synapses(p.synapses.wiring, s) for p in into))
 
 
-def _lengths(length: int, least: int = 1) -> list[int]:
+def _list_lengths(length: int, least: int = 1) -> list[int]:
     """Return the lengths that cut an axis into equal parts, from long to short."""
     parts = range(min(least, length), length + 1)
     return sorted({ceil(length / count) for count in parts}, reverse=True)
 
 
-def _edges(length: int, part: int, even: bool) -> list[tuple[int, int]]:
+def _list_edges(length: int, extent: int, even: bool) -> list[tuple[int, int]]:
     """Return [start, stop) of parts of a length: all but the last full, or all about equal."""
-    count = ceil(length / part)
+    count = ceil(length / extent)
     if even:
         ends = [length * i // count for i in range(count + 1)]
     else:
-        ends = [*range(0, length, part), length]
+        ends = [*range(0, length, extent), length]
     return list(pairwise(ends))

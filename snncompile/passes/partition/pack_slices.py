@@ -1,4 +1,4 @@
-"""Put slices on as few cores as hold them: several small ones share one."""
+"""Put slices on as few cores as hold them: several small slices share a core."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.arrays import Floats
-from snncompile.cores import resources
-from snncompile.cores import synapses_of_slice as demand
+from snncompile.cores import resources, synapses_of_slice
 from snncompile.cores.resources import ADDED, DIFFERENT, Entries
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Slice
 
 
-def packed(
+def pack(
     network: IntegerNetwork,
     chip: Chip,
     slices: Sequence[Slice],
@@ -27,20 +26,20 @@ def packed(
 ) -> list[Slice]:
     """Return the slices with their cores: first fit, the most demanding slice first.
 
-    Sums of what slices take alone are an upper bound of what they take together. Cores are numbered
-    in the order of their first slice; slices of a core that make up a larger box become one.
+    The use of slices alone adds up to an upper bound of their use together. Cores are numbered in
+    the order of their first slice; slices of a core that make up a larger box become one.
 
     Args:
         network: the integer network.
-        chip: whose limits hold.
+        chip: gives the limits.
         slices: to be packed.
-        used: what each takes on a core of its own.
+        used: use of each slice on a core of its own.
         share: whether a core may hold slices of several populations.
     """
-    return settled(network, chip, slices, packed_on(network, chip, slices, used, share=share))
+    return renumber(network, chip, slices, choose_cores(network, chip, slices, used, share=share))
 
 
-def packed_on(
+def choose_cores(
     network: IntegerNetwork,
     chip: Chip,
     slices: Sequence[Slice],
@@ -50,130 +49,130 @@ def packed_on(
 ) -> NDArray[np.int64]:
     """Return the core of each slice, numbered as they were begun; see `packed`."""
     limits = resources.limits(chip)
-    most = np.array([limits.get(name, np.inf) for name in ADDED], np.float64)
+    capacity = np.array([limits.get(name, np.inf) for name in ADDED], np.float64)
     need = np.array([[each[name] for name in ADDED] for each in used], np.float64)
-    left = np.full(need.shape, -1.0)
-    cores = _Cores(most, need.min(axis=0, initial=np.inf), limits, share, left)
-    order = np.lexsort((np.arange(len(slices)), -(need / most).max(axis=1)))
+    remaining = np.full(need.shape, -1.0)
+    cores = _Cores(capacity, need.min(axis=0, initial=np.inf), limits, share, remaining)
+    order = np.lexsort((np.arange(len(slices)), -(need / capacity).max(axis=1)))
     core_of = np.zeros(len(slices), np.int64)
     for i in order.tolist():
-        parts = demand.into(chip, network, slices[i])
+        parts = synapses_of_slice.into(chip, network, slices[i])
         entries = resources.entries(network, [slices[i]], parts)
         core_of[i] = cores.put(need[i], entries, slices[i].population)
     return core_of
 
 
-def settled(
+def renumber(
     network: IntegerNetwork, chip: Chip, slices: Sequence[Slice], core_of: NDArray[np.int64]
 ) -> list[Slice]:
-    """Return the slices with cores counted anew; those of a core that make up a box become one.
+    """Return the slices with cores numbered anew; slices of a core that make up a box become one.
 
-    Rows of a box may be longer and in other formats than those of its slices; where its core has
-    not enough for them the slices stay as they are.
+    Rows of a box may be longer and in other formats than those of its slices; where the core lacks
+    room for them the slices stay as they are.
     """
-    return _merged(network, chip, _numbered(slices, core_of))
+    return _merge(network, chip, _number_cores(slices, core_of))
 
 
 @dataclass
 class _Cores:
-    """Cores that are being filled: what is left of each resource, and what their tables hold."""
+    """Cores that are being filled: unused resources, and the entries of their tables."""
 
-    most: Floats
-    """What a core has, shape (resources,), infinite where there is no limit."""
+    capacity: Floats
+    """Limits of a core, shape (resources,), infinite where there is none."""
     smallest: Floats
-    """Least that any slice needs of each resource: a core with less is full."""
+    """Smallest use of each resource by any slice: a core with less is full."""
     limits: dict[str, int]
     share: bool
-    left: Floats
-    """Shape (cores, resources), of all cores there may be; -1 where a core is full or not begun."""
+    remaining: Floats
+    """Shape (cores, resources), of all possible cores; -1 where a core is full or not begun."""
     entries: list[Entries] = field(default_factory=list)
     holds: list[str] = field(default_factory=list)
     """Population of a core's first slice."""
 
     def put(self, need: Floats, entries: Entries, population: str) -> int:
         """Put a slice on the first core with room, or on a new one; return the core."""
-        roomy = np.flatnonzero((self.left[: len(self.holds)] >= need).all(axis=1)).tolist()
-        core = next((c for c in roomy if self._room(c, entries, population)), len(self.holds))
+        roomy = np.flatnonzero((self.remaining[: len(self.holds)] >= need).all(axis=1)).tolist()
+        core = next((c for c in roomy if self._fits(c, entries, population)), len(self.holds))
         if core == len(self.holds):
-            self.left[core] = self.most
+            self.remaining[core] = self.capacity
             self.entries.append({})
             self.holds.append(population)
-        self.left[core] -= need
-        self.entries[core] = _together(self.entries[core], entries)
-        if (self.left[core] < self.smallest).any():
-            self.left[core] = -1.0
+        self.remaining[core] -= need
+        self.entries[core] = _unite(self.entries[core], entries)
+        if (self.remaining[core] < self.smallest).any():
+            self.remaining[core] = -1.0
         return core
 
-    def _room(self, core: int, entries: Entries, population: str) -> bool:
+    def _fits(self, core: int, entries: Entries, population: str) -> bool:
         if not self.share and self.holds[core] != population:
             return False
-        together = _together(self.entries[core], entries)
+        together = _unite(self.entries[core], entries)
         return all(len(together[k]) <= self.limits.get(k, np.inf) for k in DIFFERENT)
 
 
-def _together(one: Entries, other: Entries) -> Entries:
-    return {k: one.get(k, frozenset()) | other.get(k, frozenset()) for k in DIFFERENT}
+def _unite(first: Entries, second: Entries) -> Entries:
+    return {k: first.get(k, frozenset()) | second.get(k, frozenset()) for k in DIFFERENT}
 
 
-def _numbered(slices: Sequence[Slice], core_of: NDArray[np.int64]) -> list[Slice]:
-    """Return the slices with cores counted in the order in which they first appear."""
+def _number_cores(slices: Sequence[Slice], core_of: NDArray[np.int64]) -> list[Slice]:
+    """Return the slices with cores numbered in the order in which they first appear."""
     number: dict[int, int] = {}
     for core in core_of.tolist():
         number.setdefault(core, len(number))
     return [replace(s, core=number[core]) for s, core in zip(slices, core_of.tolist(), strict=True)]
 
 
-def _merged(network: IntegerNetwork, chip: Chip, slices: Sequence[Slice]) -> list[Slice]:
-    """Return the slices, those of one population and core that make up a larger box as one."""
+def _merge(network: IntegerNetwork, chip: Chip, slices: Sequence[Slice]) -> list[Slice]:
+    """Return the slices; slices of one population and core that make up a larger box become one."""
     together: dict[tuple[str, int], list[Slice]] = {}
     on: dict[int, list[Slice]] = {}
     for s in slices:
         together.setdefault((s.population, s.core), []).append(s)
         on.setdefault(s.core, []).append(s)
-    found: list[Slice] = []
+    merged: list[Slice] = []
     for (_, core), group in together.items():
-        boxes = _joined(group)
-        if len(boxes) < len(group) and not _held(network, chip, boxes, on[core]):
+        boxes = _join(group)
+        if len(boxes) < len(group) and not _has_room(network, chip, boxes, on[core]):
             boxes = group
-        found += boxes
-    return found
+        merged += boxes
+    return merged
 
 
-def _held(
+def _has_room(
     network: IntegerNetwork, chip: Chip, boxes: Sequence[Slice], beside: Sequence[Slice]
 ) -> bool:
     """Whether a core has room for the rows and formats of boxes besides those of its slices."""
     if chip.rows is None:
         return True
     limits = resources.limits(chip)
-    rows = [part.memory for s in boxes for part in demand.into(chip, network, s)]
-    others = [part.memory for s in beside for part in demand.into(chip, network, s)]
+    rows = [entry.memory for s in boxes for entry in synapses_of_slice.into(chip, network, s)]
+    others = [entry.memory for s in beside for entry in synapses_of_slice.into(chip, network, s)]
     formats = frozenset().union(*(memory.formats for memory in (*rows, *others)))
     longest = max((memory.longest for memory in rows), default=0)
     return longest <= limits["row_words"] and len(formats) <= limits["synapse_formats"]
 
 
-def _joined(group: list[Slice]) -> list[Slice]:
-    found: list[Slice] = []
+def _join(group: list[Slice]) -> list[Slice]:
+    joined: list[Slice] = []
     for s in group:
-        whole = s
-        while (other := next((o for o in found if _box(o, whole)), None)) is not None:
-            found.remove(other)
-            whole = _box(other, whole) or whole
-        found.append(whole)
-    return found
+        box = s
+        while (other := next((o for o in joined if _join_boxes(o, box)), None)) is not None:
+            joined.remove(other)
+            box = _join_boxes(other, box) or box
+        joined.append(box)
+    return joined
 
 
-def _box(one: Slice, other: Slice) -> Slice | None:
+def _join_boxes(first: Slice, second: Slice) -> Slice | None:
     """Return the box that two boxes make up together, or None."""
-    if one.members or other.members or one.shape != other.shape:
+    if first.members or second.members or first.shape != second.shape:
         return None
-    spans = zip(one.start, one.stop, other.start, other.stop, strict=True)
+    spans = zip(first.start, first.stop, second.start, second.stop, strict=True)
     differ = [axis for axis, (a, b, c, d) in enumerate(spans) if (a, b) != (c, d)]
     if len(differ) != 1:
         return None
     axis = differ[0]
-    if one.stop[axis] != other.start[axis] and other.stop[axis] != one.start[axis]:
+    if first.stop[axis] != second.start[axis] and second.stop[axis] != first.start[axis]:
         return None
-    start = tuple(map(min, one.start, other.start))
-    return replace(one, start=start, stop=tuple(map(max, one.stop, other.stop)))
+    start = tuple(map(min, first.start, second.start))
+    return replace(first, start=start, stop=tuple(map(max, first.stop, second.stop)))

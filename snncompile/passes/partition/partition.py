@@ -27,22 +27,22 @@ from snncompile.passes.contracts import (
     require_delays,
     require_integers,
 )
-from snncompile.passes.partition.cut_population import Cutter, work_of
-from snncompile.passes.partition.least_traffic import Cut, nearest
-from snncompile.passes.partition.pack_slices import packed
+from snncompile.passes.partition.cut_population import Cutter, count_work
+from snncompile.passes.partition.least_traffic import Cut, find_least_traffic
+from snncompile.passes.partition.pack_slices import pack
 from snncompile.synapses.convolution import Convolution
 
 Axons = dict[str, NDArray[np.int32]]
 Known = dict[tuple[str, bytes], list[Slice]]
-"""Slices of a population by its name and the output axons of its neurons."""
+"""Slices of a population, by its name and the output axons of its neurons."""
 LOOSER = 1.1
-"""Growth of the work that a core may have, until there are enough cores."""
+"""Growth of a core's largest work, until there are enough cores."""
 MOST_NEURONS = 300_000
-"""Above this the objective `traffic` cuts for few copies and does not try other cuts."""
+"""Above this number the objective `traffic` cuts for few copies and tries no other cuts."""
 BLOCKS = ((1, 2), (2, 1), (2, 2), (1, 3), (3, 1), (2, 3), (3, 2), (3, 3), (2, 4), (4, 2), (4, 4))
-"""Parts along the height and width of an image that cuts are tried with."""
+"""Parts along the height and width of an image that are tried."""
 ROUNDS = 4
-"""Times a loop of populations is cut before the last cut is taken; most settle after two."""
+"""Largest number of cuts of a loop of populations; most settle after two."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Partition(Pass):
     """
 
     objective: Literal["cores", "traffic", "latency"] = "cores"
-    """`cores`: as few as possible; `traffic`: spikes travel as little as possible; `latency`: the
-    work spread evenly over the cores of the chip."""
+    """`cores`: as few cores as possible; `traffic`: spikes travel as little as possible; `latency`:
+    spread the work evenly over the cores of the chip."""
     share: bool = True
     """Whether slices of different populations may share a core."""
 
@@ -83,56 +83,58 @@ class Partition(Pass):
         network, chip = design.network, design.chip
         assert isinstance(network, IntegerNetwork)
         try:
-            mapping = self._mapping(design)
+            mapping = self._make_mapping(design)
         except FitError as error:
-            every = collect_refusals(network, chip, self.objective, error)
-            raise remedies.add_remedies(every, network, chip, cut) from None
+            refusal = collect_refusals(network, chip, self.objective, error)
+            raise remedies.add_remedies(refusal, network, chip, cut_network) from None
         (largest, count), *_ = Counter(s.population for s in mapping.slices).most_common()
-        what = f"{mapping.cores} of {_cores(chip)} cores, most for {largest} ({count})"
-        return self.done(design, what, mapping=mapping)
+        message = f"{mapping.cores} of {_count_cores(chip)} cores, most for {largest} ({count})"
+        return self.done(design, message, mapping=mapping)
 
-    def _mapping(self, design: Design) -> Mapping:
+    def _make_mapping(self, design: Design) -> Mapping:
         network, chip = design.network, design.chip
         assert isinstance(network, IntegerNetwork)
         if self.objective == "traffic":
             rate = measure_rates(network, design.calibration)
-            return for_traffic(network, chip, rate, share=self.share)
-        return Mapping(cut(network, chip, self.objective, share=self.share))
+            return cut_for_traffic(network, chip, rate, share=self.share)
+        return Mapping(cut_network(network, chip, self.objective, share=self.share))
 
 
 def collect_refusals(
     network: IntegerNetwork, chip: Chip, objective: str, first: FitError
 ) -> FitError:
-    """Return the error with all populations of which one neuron does not fit a core.
+    """Return the error for all populations with a neuron that does not fit a core.
 
-    Large networks are not looked at again, nor chips with rules of their own.
+    Large networks and chips with rules of their own keep the first error.
     """
     if chip.encoding not in ENCODINGS or remedies.explain_skipped(network):
         return first
     cutting = _Cutting(network, chip, objective, axon_counts.entries_per_axon(chip))
-    refusals = cutting.refusals()
+    refusals = cutting.list_refusals()
     return join_errors(refusals) if len(refusals) > 1 else first
 
 
-def for_traffic(network: IntegerNetwork, chip: Chip, rate: Rates, *, share: bool = True) -> Mapping:
-    """Return slices on cores with sites: as spikes travel least, where that can be tried out.
+def cut_for_traffic(
+    network: IntegerNetwork, chip: Chip, rate: Rates, *, share: bool = True
+) -> Mapping:
+    """Return slices on cores with sites: of all cuts, the one whose spikes travel least.
 
-    Large networks, those that one chip does not hold and chips with rules of their own are cut for
-    few copies of spikes, and their cores have no sites yet.
+    Large networks, networks on several chips, and those on chips with rules of their own are cut
+    for few copies of spikes; their cores have no sites yet.
 
     Raises:
         FitError: as `cut`.
     """
     few = sum(p.size for p in network.populations) <= MOST_NEURONS
     if few and chip.encoding in ENCODINGS:
-        found = nearest(network, chip, rate, _cuts(network, chip), share=share)
-        if found is not None:
-            return found
-    return Mapping(cut(network, chip, "traffic", share=share))
+        mapping = find_least_traffic(network, chip, rate, _list_cuts(network, chip), share=share)
+        if mapping is not None:
+            return mapping
+    return Mapping(cut_network(network, chip, "traffic", share=share))
 
 
-def _cuts(network: IntegerNetwork, chip: Chip) -> Iterator[Cut]:
-    """Yield ways to cut the network: as for fewest cores, few copies, and along blocks of space."""
+def _list_cuts(network: IntegerNetwork, chip: Chip) -> Iterator[Cut]:
+    """Yield cuts of the network: for fewest cores, for few copies, and along blocks of space."""
     entries = axon_counts.entries_per_axon(chip)
     known: Known = {}
     yield _Cutting(network, chip, "cores", entries, known=known).cut()
@@ -142,7 +144,7 @@ def _cuts(network: IntegerNetwork, chip: Chip) -> Iterator[Cut]:
             yield _Cutting(network, chip, "traffic", entries, blocks=blocks, known=known).cut()
 
 
-def cut(
+def cut_network(
     network: IntegerNetwork, chip: Chip, objective: str = "cores", *, share: bool = True
 ) -> tuple[Slice, ...]:
     """Return the slices of a network with their cores.
@@ -154,42 +156,44 @@ def cut(
     if chip.encoding not in ENCODINGS:
         return fit(network, chip).slices
     if objective == "latency":
-        return _balanced(network, chip)
-    placed = _fewest(network, chip, objective, axon_counts.entries_per_axon(chip), share)
+        return _cut_evenly(network, chip)
+    placed = _cut_and_pack(network, chip, objective, axon_counts.entries_per_axon(chip), share)
     away = axon_counts.entries_per_axon(chip, other_chip=True)
     many = Mapping(tuple(placed)).cores > (chip.mesh.cores.whole or 0)
     if many and away > axon_counts.entries_per_axon(chip):
-        placed = _fewest(network, chip, objective, away, share)  # whichever axon leaves its chip
-    if Mapping(tuple(placed)).cores > _cores(chip):
-        raise _too_many(network, chip, placed)
+        placed = _cut_and_pack(network, chip, objective, away, share)  # any axon may leave its chip
+    if Mapping(tuple(placed)).cores > _count_cores(chip):
+        raise _explain_too_many(network, chip, placed)
     return tuple(placed)
 
 
-def _fewest(
+def _cut_and_pack(
     network: IntegerNetwork, chip: Chip, objective: str, entries: int, share: bool
 ) -> list[Slice]:
-    """Return the slices on their cores: for `cores`, cut either way, whatever takes fewer.
+    """Return the slices on their cores; for `cores`, of both ways to cut the one with fewer.
 
-    Tiles that listen to fewer neurons may save the cores of those that send: output axons bind.
+    Tiles with fewer sources may save cores of the sources, where output axons are scarce.
     """
-    ways = ("cores", "traffic") if objective == "cores" else (objective,)
+    objectives = ("cores", "traffic") if objective == "cores" else (objective,)
     known: Known = {}
-    found = [_Cutting(network, chip, way, entries, known=known).placed(share) for way in ways]
-    return min(found, key=lambda slices: Mapping(tuple(slices)).cores)
+    results = [
+        _Cutting(network, chip, tried, entries, known=known).pack(share) for tried in objectives
+    ]
+    return min(results, key=lambda slices: Mapping(tuple(slices)).cores)
 
 
-def _balanced(network: IntegerNetwork, chip: Chip) -> tuple[Slice, ...]:
-    """Return slices of about equal work, each on a core of its own, on all cores there are."""
+def _cut_evenly(network: IntegerNetwork, chip: Chip) -> tuple[Slice, ...]:
+    """Return slices of about equal work, each on a core of its own, on all cores of the chip."""
     whole = [Slice.flat(p, 0, p.size, 0) for p in network.populations]
-    work = sum(work_of(network, s) for s in whole) / max(1, _cores(chip))
+    work = sum(count_work(network, s) for s in whole) / max(1, _count_cores(chip))
     entries = axon_counts.entries_per_axon(chip, other_chip=chip.chips > 1)
     while True:
         cutting = _Cutting(network, chip, "latency", entries, work)
-        placed = cutting.placed(False)
-        if len(placed) <= _cores(chip):
+        placed = cutting.pack(False)
+        if len(placed) <= _count_cores(chip):
             return tuple(placed)
-        if work > sum(work_of(network, s) for s in whole):
-            raise _too_many(network, chip, placed)
+        if work > sum(count_work(network, s) for s in whole):
+            raise _explain_too_many(network, chip, placed)
         work *= LOOSER
 
 
@@ -203,49 +207,49 @@ class _Cutting:
     entries: int
     """Output entries that an axon takes."""
     work: float | None = None
-    """Most work of a slice; None: whatever fits."""
+    """Largest work of a slice; None: no limit."""
     blocks: Shape = ()
-    """Parts along the axes of space into which slices of convolutions are cut at least."""
+    """Least number of parts of convolutions along the axes of space."""
     known: Known = field(default_factory=dict)
-    """What was found before and does not depend on the objective."""
+    """Slices that do not depend on the objective, of earlier cuts."""
     axons: Axons = field(init=False, default_factory=dict)
-    found: dict[str, list[Slice]] = field(init=False, default_factory=dict)
+    slices: dict[str, list[Slice]] = field(init=False, default_factory=dict)
 
-    def placed(self, share: bool) -> list[Slice]:
+    def pack(self, share: bool) -> list[Slice]:
         """Return all slices with their cores."""
         if self.work is not None:
-            return [replace(s, core=core) for core, s in enumerate(self._slices())]
-        return packed(self.network, self.chip, *self.cut(), share=share)
+            return [replace(s, core=core) for core, s in enumerate(self._cut_all())]
+        return pack(self.network, self.chip, *self.cut(), share=share)
 
     def cut(self) -> Cut:
-        """Return all slices, and what each takes on a core of its own."""
-        slices = self._slices()
-        cutters = {p.name: self._cutter(p) for p in self.network.populations}
-        return slices, [cutters[s.population].used(s) for s in slices]
+        """Return all slices, and the use of each on a core of its own."""
+        slices = self._cut_all()
+        cutters = {p.name: self._make_cutter(p) for p in self.network.populations}
+        return slices, [cutters[s.population].count_used(s) for s in slices]
 
-    def _slices(self) -> list[Slice]:
+    def _cut_all(self) -> list[Slice]:
         for p in self.network.populations:
             self.axons[p.name] = np.zeros(p.size, np.int32)
         for names, loop in reversed(list(view.groups(self.network))):
-            self._group(names, loop)
-        return [s for p in self.network.populations for s in self.found[p.name]]
+            self._cut_group(names, loop)
+        return [s for p in self.network.populations for s in self.slices[p.name]]
 
-    def refusals(self) -> tuple[FitError, ...]:
-        """Return why populations cannot be cut, in the order of the network."""
+    def list_refusals(self) -> tuple[FitError, ...]:
+        """Return the errors of populations that cannot be cut, in the order of the network."""
         errors: dict[str, FitError] = {}
         for p in self.network.populations:
             self.axons[p.name] = np.zeros(p.size, np.int32)
         for names, loop in reversed(list(view.groups(self.network))):
             try:
-                self._group(names, loop)
+                self._cut_group(names, loop)
             except FitError as error:
                 errors[error.where] = error
         where = [f"population {p.name}" for p in self.network.populations]
         return tuple(errors[name] for name in where if name in errors)
 
-    def _once(self, name: str) -> list[Slice]:
-        """Cut a population; one that is cut alike for every objective only once."""
-        cutter = self._cutter(self.network.population(name))
+    def _cut_population(self, name: str) -> list[Slice]:
+        """Cut a population; only once if every objective cuts it alike."""
+        cutter = self._make_cutter(self.network.population(name))
         if cutter.regular:
             return cutter.cut()
         key = name, self.axons[name].tobytes()
@@ -253,24 +257,24 @@ class _Cutting:
             self.known[key] = cutter.cut()
         return self.known[key]
 
-    def _cutter(self, p: Population) -> Cutter:
+    def _make_cutter(self, p: Population) -> Cutter:
         count = self.axons[p.name]
         return Cutter(self.network, self.chip, p, count, self.objective, self.work, self.blocks)
 
-    def _group(self, names: tuple[str, ...], loop: bool) -> None:
-        """Cut populations that feed each other, or one, and count the axons that lead to them."""
+    def _cut_group(self, names: tuple[str, ...], loop: bool) -> None:
+        """Cut a population, or a loop of them, and count the axons that lead to them."""
         before = {name: count.copy() for name, count in self.axons.items()} if loop else {}
         for _ in range(ROUNDS if loop else 1):
-            last = {name: self.found.get(name) for name in names}
+            last = {name: self.slices.get(name) for name in names}
             for name in names:
-                self.found[name] = self._once(name)
+                self.slices[name] = self._cut_population(name)
             self.axons.update((name, count.copy()) for name, count in before.items())
             for name in names:
-                self._count(self.found[name])
-            if all(self.found[name] == last[name] for name in names):
+                self._count_axons(self.slices[name])
+            if all(self.slices[name] == last[name] for name in names):
                 break
 
-    def _count(self, slices: list[Slice]) -> None:
+    def _count_axons(self, slices: list[Slice]) -> None:
         """Add the axons that lead to slices."""
         for s in slices:
             for heard in axon_counts.listening(self.network, self.chip, [s]):
@@ -278,11 +282,11 @@ class _Cutting:
                     heard.region.count_in(self.axons[heard.source], self.entries)
 
 
-def _cores(chip: Chip) -> int:
+def _count_cores(chip: Chip) -> int:
     return (chip.mesh.cores.whole or 0) * chip.chips
 
 
-def _too_many(network: IntegerNetwork, chip: Chip, slices: list[Slice]) -> FitError:
+def _explain_too_many(network: IntegerNetwork, chip: Chip, slices: list[Slice]) -> FitError:
     need = {
         p.name: len({s.core for s in slices if s.population == p.name}) for p in network.populations
     }
@@ -292,6 +296,6 @@ def _too_many(network: IntegerNetwork, chip: Chip, slices: list[Slice]) -> FitEr
         where=f"network {network.title}, population {largest} above all",
         resource=f"cores ({parts})",
         need=len({s.core for s in slices}),
-        limit=_cores(chip),
+        limit=_count_cores(chip),
         hint="",
     )

@@ -1,4 +1,4 @@
-"""Which chip each core is on, where one chip is too small: few spikes are to cross."""
+"""Assign cores to chips, where one chip is too small, so that few spikes cross."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from snncompile.arrays import Ints
-from snncompile.passes.place.metis import parts
+from snncompile.passes.place.metis import find_parts
 
 
-def assigned(graph: csr_array, capacity: int, *, linear: bool = False) -> Ints:
+def assign_chips(graph: csr_array, capacity: int, *, linear: bool = False) -> Ints:
     """Return the chip of each core, on as few chips as hold them.
 
     Args:
@@ -22,26 +22,26 @@ def assigned(graph: csr_array, capacity: int, *, linear: bool = False) -> Ints:
     in_order = np.arange(cores) // capacity
     if linear or chips < 2:
         return in_order
-    cut = _repaired(graph, parts(graph, np.full(chips, 1 / chips)), chips, capacity)
-    better = crossing(graph, cut) < crossing(graph, in_order)
+    cut = _repair(graph, find_parts(graph, np.full(chips, 1 / chips)), chips, capacity)
+    better = count_crossing(graph, cut) < count_crossing(graph, in_order)
     return cut if better else in_order
 
 
-def crossing(graph: csr_array, chip: Ints) -> float:
+def count_crossing(graph: csr_array, chip: Ints) -> float:
     """Return the spikes between chips."""
     pairs = graph.tocoo()
     return float(pairs.data[chip[pairs.row] != chip[pairs.col]].sum() / 2)
 
 
-def _repaired(graph: csr_array, chip: Ints, chips: int, capacity: int) -> Ints:
+def _repair(graph: csr_array, chip: Ints, chips: int, capacity: int) -> Ints:
     """Move cores from chips that hold too many to those with room, where it costs least."""
     chip = chip.copy()
     size = np.bincount(chip, minlength=chips)
     for full in np.flatnonzero(size > capacity).tolist():
         cores = np.flatnonzero(chip == full)
         pull = np.zeros((len(cores), chips))
-        part = graph[cores].tocoo()
-        np.add.at(pull, (part.row, chip[part.col]), part.data)
+        pairs = graph[cores].tocoo()
+        np.add.at(pull, (pairs.row, chip[pairs.col]), pairs.data)
         loss = pull[:, full]
         while size[full] > capacity:
             room = size < capacity

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 
-from snncompile.cores import chip_rules as fit
+from snncompile.cores import chip_rules
 from snncompile.errors import InputError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
@@ -17,7 +17,7 @@ from snncompile.ir.mapping import Site
 from snncompile.passes.analysis.traffic import Flows, count_flows, measure_load, measure_rates
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import require_integers, require_slices
-from snncompile.passes.place.assign_chips import assigned
+from snncompile.passes.place.assign_chips import assign_chips
 from snncompile.passes.place.placements import PLACEMENTS, Slots
 
 
@@ -27,11 +27,11 @@ class Place(Pass):
 
         core 0 -100 spikes-> core 5        ->      both on tile 0,0, the others around it
 
-    What counts is spikes times hops, one copy per (source neuron, destination core), with the rates
-    of the calibration data; without data every neuron counts alike.
+    Minimizes spikes times hops, one copy per (source neuron, destination core), with the rates of
+    the calibration data; without data every neuron counts alike.
 
-    Requires: slices, and no tables yet, which depend on the sites; sites that slices were chosen
-    with, if any, are kept where none are better.
+    Requires: slices, and no tables yet, which depend on the sites; sites from the partition, if
+    any, are kept unless others are better.
     Ensures: every core in use has a site of its own on a mesh.
     """
 
@@ -62,40 +62,42 @@ class Place(Pass):
             known = ", ".join(sorted(PLACEMENTS))
             raise InputError(f"no placement called {self.placement!r}; known: {known}")
         measured = count_flows(network, chip, mapping, measure_rates(network, design.calibration))
-        own = fit.sites(network, chip)
-        placed = replace(mapping, sites=own or self._sites(measured, chip, mapping.sites))
-        found = measure_load(measured, placed.sites)
-        what = (
+        own = chip_rules.sites(network, chip)
+        placed = replace(mapping, sites=own or self._choose_sites(measured, chip, mapping.sites))
+        load = measure_load(measured, placed.sites)
+        message = (
             f"{'where each fits' if own else self.placement}, tiles in use: {placed.tiles};"
-            f" per time step {found.hops:,.1f} spike hops,"
-            f" {found.busiest_link:,.1f} over the busiest link"
+            f" per time step {load.hops:,.1f} spike hops,"
+            f" {load.busiest_link:,.1f} over the busiest link"
         )
         if placed.chips > 1:
-            what += f", {found.between_chips:,.1f} of {measured.total:,.1f} between chips"
-        return self.done(design, what, mapping=placed)
+            message += f", {load.between_chips:,.1f} of {measured.total:,.1f} between chips"
+        return self.done(design, message, mapping=placed)
 
-    def _sites(self, measured: Flows, chip: Chip, known: tuple[Site, ...]) -> tuple[Site, ...]:
-        """Return the sites: those of the partition where annealing finds none better."""
-        found = sites(measured, chip, self.placement)
+    def _choose_sites(
+        self, measured: Flows, chip: Chip, known: tuple[Site, ...]
+    ) -> tuple[Site, ...]:
+        """Return the sites of the partition unless annealing finds better ones."""
+        annealed = find_sites(measured, chip, self.placement)
         if not known or self.placement != "annealed":
-            return found
-        return min(known, found, key=lambda at: measure_load(measured, at).hops)
+            return annealed
+        return min(known, annealed, key=lambda at: measure_load(measured, at).hops)
 
 
-def sites(flow: Flows, chip: Chip, placement: str) -> tuple[Site, ...]:
+def find_sites(flow: Flows, chip: Chip, placement: str) -> tuple[Site, ...]:
     """Return the site of every core."""
-    graph, slots = pulls(flow), Slots.of(chip.mesh)
-    on_chip = assigned(graph, len(slots.x), linear=placement == "linear")
-    found: list[Site] = []
+    graph, slots = count_pulls(flow), Slots.of(chip.mesh)
+    on_chip = assign_chips(graph, len(slots.x), linear=placement == "linear")
+    sites: list[Site] = []
     for number in range(int(on_chip.max(initial=-1)) + 1):
         cores = np.flatnonzero(on_chip == number)
         slot = PLACEMENTS[placement](graph[cores][:, cores].tocsr(), slots)
         at = zip(cores.tolist(), slots.x[slot].tolist(), slots.y[slot].tolist(), strict=True)
-        found += [Site(core, x, y, number) for core, x, y in at]
-    return tuple(sorted(found, key=lambda site: site.core))
+        sites += [Site(core, x, y, number) for core, x, y in at]
+    return tuple(sorted(sites, key=lambda site: site.core))
 
 
-def pulls(flow: Flows) -> csr_array:
+def count_pulls(flow: Flows) -> csr_array:
     """Return the spikes between each two cores, both ways together, as a symmetric matrix."""
     away = flow.drop_local()
     pairs = (np.concatenate([away.source, away.target]), np.concatenate([away.target, away.source]))

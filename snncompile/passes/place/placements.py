@@ -14,25 +14,25 @@ from scipy.sparse import csr_array
 
 from snncompile.arrays import Ints
 from snncompile.hwmodels.schema import Mesh
-from snncompile.passes.place.anneal_cores import anneal
-from snncompile.passes.place.metis import parts
+from snncompile.passes.place.anneal_cores import anneal_cores
+from snncompile.passes.place.metis import find_parts
 
 MOVES_PER_CORE = 2000
 MOST_MOVES = 2_000_000
 STARTS = 3
-"""Times the annealing is begun anew, each with a seed of its own; the best one counts."""
+"""Annealing runs, each with a seed of its own; the best counts."""
 
 
 @dataclass(frozen=True, eq=False)
 class Slots:
-    """Where the cores of a chip are."""
+    """Column and row of each slot of a chip."""
 
     x: Ints
     y: Ints
 
     @classmethod
     def of(cls, mesh: Mesh) -> Slots:
-        """Return the slots of a mesh: as many as a program may use."""
+        """Return the slots of a mesh that a program may use."""
         columns, per_tile = mesh.tile_columns.whole or 1, mesh.cores_per_tile.whole or 1
         row, column = np.divmod(np.arange(mesh.cores.whole or 1) // per_tile, columns)
         return cls(np.where(row % 2, columns - 1 - column, column), row)
@@ -43,23 +43,23 @@ class Slots:
         return hops
 
 
-def cost(graph: csr_array, slots: Slots, slot: Ints) -> float:
+def count_hops(graph: csr_array, slots: Slots, slot: Ints) -> float:
     """Return spikes times hops; `graph` holds each pair twice."""
     pairs = graph.tocoo()
     return float((pairs.data * slots.distance(slot[pairs.row], slot[pairs.col])).sum() / 2)
 
 
-def linear(graph: csr_array, slots: Slots) -> Ints:
+def place_linear(graph: csr_array, slots: Slots) -> Ints:
     """Fill the tiles row by row, in the order of the cores."""
     return np.arange(graph.shape[0])
 
 
-def random(graph: csr_array, slots: Slots) -> Ints:
+def place_random(graph: csr_array, slots: Slots) -> Ints:
     """Spread the cores over as many tiles as they fill, without order."""
     return np.random.default_rng(0).permutation(graph.shape[0])
 
 
-def greedy(graph: csr_array, slots: Slots) -> Ints:
+def place_greedy(graph: csr_array, slots: Slots) -> Ints:
     """Place the core with most spikes to and from those placed, where they travel least."""
     cores = graph.shape[0]
     slot = np.full(cores, -1)
@@ -81,7 +81,7 @@ def greedy(graph: csr_array, slots: Slots) -> Ints:
     return slot
 
 
-def bisection(graph: csr_array, slots: Slots) -> Ints:
+def place_bisection(graph: csr_array, slots: Slots) -> Ints:
     """Halve mesh and cores again and again, so that few spikes cross from half to half."""
     cores = graph.shape[0]
     square = np.lexsort((slots.y, slots.x, np.maximum(slots.x, slots.y)))  # grows from a corner
@@ -90,35 +90,35 @@ def bisection(graph: csr_array, slots: Slots) -> Ints:
     return slot
 
 
-def _halve(graph: csr_array, slots: Slots, cores: Ints, places: Ints, slot: Ints) -> None:
-    x, y = slots.x[places], slots.y[places]
+def _halve(graph: csr_array, slots: Slots, cores: Ints, slot_numbers: Ints, slot: Ints) -> None:
+    x, y = slots.x[slot_numbers], slots.y[slot_numbers]
     if np.ptp(x) == 0 and np.ptp(y) == 0:
-        slot[cores] = places
+        slot[cores] = slot_numbers
         return
     along = (x, y) if np.ptp(x) >= np.ptp(y) else (y, x)
-    order = np.lexsort((places, along[1], along[0]))
-    places = places[order]
+    order = np.lexsort((slot_numbers, along[1], along[0]))
+    slot_numbers = slot_numbers[order]
     key = along[0][order]
-    cut = int(np.searchsorted(key, key[len(places) // 2]))
+    cut = int(np.searchsorted(key, key[len(slot_numbers) // 2]))
     if cut == 0:
         cut = int(np.searchsorted(key, key[0], side="right"))
-    first = _half(graph, cores, cut)
-    _halve(graph, slots, cores[first], places[:cut], slot)
-    _halve(graph, slots, cores[~first], places[cut:], slot)
+    first = _choose_half(graph, cores, cut)
+    _halve(graph, slots, cores[first], slot_numbers[:cut], slot)
+    _halve(graph, slots, cores[~first], slot_numbers[cut:], slot)
 
 
-def _half(graph: csr_array, cores: Ints, size: int) -> NDArray[np.bool_]:
-    """Return which cores are in the first part, of exactly this size."""
-    part = graph[cores][:, cores].tocsr()
+def _choose_half(graph: csr_array, cores: Ints, size: int) -> NDArray[np.bool_]:
+    """Return True for the cores of the first half, of exactly this size."""
+    subgraph = graph[cores][:, cores].tocsr()
     share = size / len(cores)
-    if part.nnz and len(cores) > 2:
-        first = parts(part, np.array([share, 1 - share])) == 0
+    if subgraph.nnz and len(cores) > 2:
+        first = find_parts(subgraph, np.array([share, 1 - share])) == 0
     else:
         first = np.arange(len(cores)) < size
-    return _exactly(part, first, size)
+    return _fit_size(subgraph, first, size)
 
 
-def _exactly(graph: csr_array, first: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+def _fit_size(graph: csr_array, first: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     """Move the cores that lose least to the other side until the first has its size."""
     first = first.copy()
     while (excess := int(first.sum()) - size) != 0:
@@ -129,26 +129,28 @@ def _exactly(graph: csr_array, first: NDArray[np.bool_], size: int) -> NDArray[n
     return first
 
 
-def annealed(graph: csr_array, slots: Slots) -> Ints:
-    """Begin with the best of the other ways and swap cores as long as spikes travel less."""
+def place_annealed(graph: csr_array, slots: Slots) -> Ints:
+    """Begin with the best of the other placements and swap cores as long as spikes travel less."""
     if len(np.unique(slots.distance(0, np.arange(graph.shape[0])))) < 2:
-        return linear(graph, slots)  # all on one tile
-    starts = [way(graph, slots) for way in (bisection, greedy, linear)]
-    starts.sort(key=lambda slot: cost(graph, slots, slot))
+        return place_linear(graph, slots)  # all on one tile
+    starts = [
+        placement(graph, slots) for placement in (place_bisection, place_greedy, place_linear)
+    ]
+    starts.sort(key=lambda slot: count_hops(graph, slots, slot))
     moves = min(MOST_MOVES, MOVES_PER_CORE * graph.shape[0])
     coo = graph.tocsr()
     ends, other = coo.indptr.astype(np.int64), coo.indices.astype(np.int64)
-    found = [
-        anneal(start, slots.x, slots.y, ends, other, coo.data, moves, seed)
+    annealed = [
+        anneal_cores(start, slots.x, slots.y, ends, other, coo.data, moves, seed)
         for seed, start in enumerate(starts[:STARTS])
     ]
-    return min([*found, *starts], key=lambda slot: cost(graph, slots, slot))
+    return min([*annealed, *starts], key=lambda slot: count_hops(graph, slots, slot))
 
 
 PLACEMENTS: dict[str, Callable[[csr_array, Slots], Ints]] = {
-    "linear": linear,
-    "random": random,
-    "greedy": greedy,
-    "bisection": bisection,
-    "annealed": annealed,
+    "linear": place_linear,
+    "random": place_random,
+    "greedy": place_greedy,
+    "bisection": place_bisection,
+    "annealed": place_annealed,
 }

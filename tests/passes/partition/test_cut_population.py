@@ -10,7 +10,7 @@ from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Mapping
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.passes.partition.cut_population import Cutter
-from snncompile.passes.partition.partition import cut
+from snncompile.passes.partition.partition import cut_network
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.sparse import Sparse
@@ -37,7 +37,7 @@ def zero_padded_shortcut(channels: int, side: int) -> IntegerNetwork:
 @pytest.mark.parametrize("chip, cores", [(LOIHI2, 2), (LOIHI1, 8)], ids=["loihi2", "loihi1"])
 def test_a_shortcut_leaves_a_convolution_its_boxes(chip, cores):
     """Sources that only a list can name do not turn boxes into ranges."""
-    slices = cut(zero_padded_shortcut(16, 32), chip)
+    slices = cut_network(zero_padded_shortcut(16, 32), chip)
     assert {s.shape for s in slices} == {(32, 16, 16)}
     assert Mapping(slices).cores == cores
 
@@ -57,5 +57,5 @@ def test_what_no_objective_changes_is_cut_once(monkeypatch, sparse, times):
             for p, w in zip(network.projections, wirings, strict=True)
         )
         network = IntegerNetwork(network.input, network.populations, projections, network.output)
-    cut(network, limited(TOY, axons_in=8))
+    cut_network(network, limited(TOY, axons_in=8))
     assert len(cuts) == times * len(network.populations)

@@ -16,11 +16,11 @@ from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Mapping, Site
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.passes.analysis.traffic import count_flows, measure_load, measure_rates
-from snncompile.passes.partition import least_traffic as joint
-from snncompile.passes.partition.anneal_slices import COPY, hops, moved, task_of
-from snncompile.passes.partition.hyperedges import Atoms
-from snncompile.passes.partition.pack_slices import settled
-from snncompile.passes.partition.partition import Partition, cut, for_traffic
+from snncompile.passes.partition import least_traffic
+from snncompile.passes.partition.anneal_slices import COPY, anneal_slices, count_hops, make_task
+from snncompile.passes.partition.hyperedges import Hyperedges
+from snncompile.passes.partition.pack_slices import renumber
+from snncompile.passes.partition.partition import Partition, cut_for_traffic, cut_network
 from snncompile.passes.place.place import Place
 from snncompile.passes.place.placements import Slots
 from snncompile.passes.route import Route
@@ -33,7 +33,7 @@ SMALL = limited(LOIHI1, compartments=192)
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(joint, "IN_EARNEST", 2_000)
+    monkeypatch.setattr(least_traffic, "FINAL_MOVES", 2_000)
 
 
 def images(layers: int = 3) -> IntegerNetwork:
@@ -76,7 +76,7 @@ def test_blocks_of_an_image_stay_together_through_all_layers():
 
 def test_sites_chosen_with_the_slices_are_never_made_worse():
     network = images(2)
-    chosen = for_traffic(network, SMALL, measure_rates(network, None))
+    chosen = cut_for_traffic(network, SMALL, measure_rates(network, None))
     assert {site.core for site in chosen.sites} == {s.core for s in chosen.slices}
     placed = done(network, SMALL, "traffic")
     assert placed.slices == chosen.slices
@@ -86,7 +86,7 @@ def test_sites_chosen_with_the_slices_are_never_made_worse():
 def test_slices_of_different_populations_share_a_core_only_if_they_may():
     network = images(2)
     for share in (True, False):
-        found = for_traffic(network, SMALL, measure_rates(network, None), share=share)
+        found = cut_for_traffic(network, SMALL, measure_rates(network, None), share=share)
         mixed = [len({s.population for s in on}) > 1 for on in found.by_core.values()]
         assert any(mixed) == share
 
@@ -94,8 +94,8 @@ def test_slices_of_different_populations_share_a_core_only_if_they_may():
 def test_what_one_chip_does_not_hold_is_cut_for_few_copies():
     network = images(2)
     board = limited(SMALL, cores=4).model_copy(update={"board": "nahuku"})
-    found = for_traffic(network, board, measure_rates(network, None))
-    assert (found.slices, found.sites) == (cut(network, board, "traffic"), ())
+    found = cut_for_traffic(network, board, measure_rates(network, None))
+    assert (found.slices, found.sites) == (cut_network(network, board, "traffic"), ())
 
 
 @settings(max_examples=25)
@@ -103,21 +103,21 @@ def test_what_one_chip_does_not_hold_is_cut_for_few_copies():
 def test_atoms_travel_as_the_flows_of_their_slices(seed):
     """Wherever the slices are: the hypergraph and the tables of usage agree."""
     network, rng = random_integer_network(seed), np.random.default_rng(seed)
-    slices = cut(network, LOIHI2)
+    slices = cut_network(network, LOIHI2)
     rate = {p.name: rng.random(p.size) for p in network.populations}
     slots = Slots.of(LOIHI2.mesh)
     need, most = np.ones((len(slices), 1)), np.array([np.inf])
-    task = task_of(Atoms.of(network, LOIHI2, slices, rate), slots, 4, need, most)
+    task = make_task(Hyperedges.of(network, LOIHI2, slices, rate), slots, 4, need, most)
     slot = rng.integers(0, len(slots.x), len(slices))
     used = list(dict.fromkeys(slot.tolist()))
     sites = tuple(Site(i, int(slots.x[k]), int(slots.y[k])) for i, k in enumerate(used))
-    mapping = Mapping(tuple(settled(network, LOIHI2, slices, slot)), sites)
+    mapping = Mapping(tuple(renumber(network, LOIHI2, slices, slot)), sites)
     flow = count_flows(network, LOIHI2, mapping, rate)
     between = flow.drop_local().total
-    assert hops(task, slot) == pytest.approx(measure_load(flow, sites).hops + COPY * between)
-    after = moved(task, slot, 500, seed)
-    assert hops(task, after) <= hops(task, slot) + 1e-9
-    assert (after == moved(task, slot, 500, seed)).all()
+    assert count_hops(task, slot) == pytest.approx(measure_load(flow, sites).hops + COPY * between)
+    after = anneal_slices(task, slot, 500, seed)
+    assert count_hops(task, after) <= count_hops(task, slot) + 1e-9
+    assert (after == anneal_slices(task, slot, 500, seed)).all()
 
 
 @settings(max_examples=10)
@@ -125,7 +125,7 @@ def test_atoms_travel_as_the_flows_of_their_slices(seed):
 def test_no_core_is_too_full(sizes):
     network = integer_chain(*sizes)
     chip = limited(TOY, cores=64)
-    mapping = for_traffic(network, chip, measure_rates(network, None))
+    mapping = cut_for_traffic(network, chip, measure_rates(network, None))
     for core in usage.usage(network, chip, mapping):
         for name, most in resources.limits(chip).items():
             assert core.used[name] <= most

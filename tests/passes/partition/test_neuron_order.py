@@ -13,8 +13,8 @@ from snncompile.checker.mapping import check
 from snncompile.cores.usage import usage
 from snncompile.ir.graph import Projection
 from snncompile.ir.mapping import Mapping
-from snncompile.passes.partition import neuron_order as grouping
-from snncompile.passes.partition.partition import cut
+from snncompile.passes.partition import neuron_order
+from snncompile.passes.partition.partition import cut_network
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.sparse import Sparse
 
@@ -45,8 +45,8 @@ def network(joined, recurrent: bool = False):
 
 def in_ranges(monkeypatch, made, chip) -> tuple[int, int]:
     with monkeypatch.context() as patched:
-        patched.setattr(grouping, "MOST_SYNAPSES", 0)
-        return cost(made, chip, cut(made, chip))
+        patched.setattr(neuron_order, "MOST_SYNAPSES", 0)
+        return cost(made, chip, cut_network(made, chip))
 
 
 def cost(made, chip, slices) -> tuple[int, int]:
@@ -68,10 +68,10 @@ def test_shuffled_blocks_are_found(monkeypatch, case):
     chip, count, size, wanted = BLOCKS[case]
     made = network(shuffled_blocks(count, size))
     cores, axons = in_ranges(monkeypatch, made, chip)
-    assert cost(made, chip, cut(made, chip)) == wanted
+    assert cost(made, chip, cut_network(made, chip)) == wanted
     assert wanted[0] < cores
     assert wanted[1] < axons
-    assert cut(made, chip) == cut(made, chip)
+    assert cut_network(made, chip) == cut_network(made, chip)
 
 
 def test_recurrent_blocks(monkeypatch):
@@ -82,14 +82,14 @@ def test_recurrent_blocks(monkeypatch):
     check(program.network, chip, program.mapping)
     assert any(s.members for s in program.mapping.slices)
     cores, axons = in_ranges(monkeypatch, made, chip)
-    found = cost(made, chip, cut(made, chip))
+    found = cost(made, chip, cut_network(made, chip))
     assert found[0] < cores
     assert found[1] < axons
 
 
 def test_what_is_in_order_stays_in_ranges():
     joined = np.kron(np.eye(6), np.ones((4, 4)))
-    assert not any(s.members for s in cut(network(joined), limited(TOY, cores=30)))
+    assert not any(s.members for s in cut_network(network(joined), limited(TOY, cores=30)))
 
 
 @given(seed=st.integers(0, 10**6), share=st.floats(0.02, 0.3), recurrent=st.booleans())
@@ -98,10 +98,10 @@ def test_random_networks_take_no_more_than_in_ranges(seed, share, recurrent):
     joined = np.random.default_rng(seed).random((40, 40)) < share
     made = network(joined, recurrent)
     chip = limited(LOIHI1, compartments=12, axons_in=60, cores=99)
-    slices = cut(made, chip)
+    slices = cut_network(made, chip)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(grouping, "MOST_SYNAPSES", 0)
-        ranges = cut(made, chip)
+        patched.setattr(neuron_order, "MOST_SYNAPSES", 0)
+        ranges = cut_network(made, chip)
     assert cost(made, chip, slices) <= cost(made, chip, ranges)
     program = snncompile.compile(made, chip=chip, prune=False)
     check(program.network, chip, program.mapping)

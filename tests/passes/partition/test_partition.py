@@ -31,7 +31,7 @@ from snncompile.ir.mapping import Mapping, Slice
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
-from snncompile.passes.partition.partition import cut
+from snncompile.passes.partition.partition import cut_network
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, integer_dense
@@ -252,8 +252,8 @@ RESNET_LAYERS = [(LOIHI2, 4, 8), (LOIHI1, 16, 32)]
 def test_layers_of_a_resnet_are_cut_in_seconds(chip, one, two):
     wiring = Convolution((16, 32, 32), 16, (3, 3), (1, 1), (1, 1), (1, 1))
     start = time.monotonic()
-    assert Mapping(cut(joined(wiring), chip)).cores == one
-    assert Mapping(cut(joined(wiring, more=wiring), chip)).cores == two
+    assert Mapping(cut_network(joined(wiring), chip)).cores == one
+    assert Mapping(cut_network(joined(wiring, more=wiring), chip)).cores == two
     assert time.monotonic() - start < 20  # 3 s on two slow cores
 
 
@@ -280,7 +280,7 @@ def test_every_neuron_once_and_no_limit_exceeded(seed, cores, **limits):
     kinds = {p.neuron.kind: TOY.neurons["cuba_lif/hard"] for p in network.populations}
     chip = chip.model_copy(update={"neurons": kinds | chip.neurons})
     try:
-        slices = cut(network, chip)
+        slices = cut_network(network, chip)
     except FitError:
         return
     placed = sorted((s.population, i) for s in slices for i in s.neurons().tolist())
@@ -312,7 +312,7 @@ def test_one_core_less_would_not_do(seed, compartments, words):
         threshold_profiles=9,
     )
     try:
-        mapping = Mapping(cut(network, chip))
+        mapping = Mapping(cut_network(network, chip))
     except FitError:
         return
     for population in network.populations:

@@ -1,4 +1,4 @@
-"""What a core of a layer takes under the rules of Intel's NxTF, and what it sends on.
+"""Count what a core of a layer takes under the rules of Intel's NxTF: axons, formats, memory.
 
 Source: nxsdk_modules_ncl/dnn/src/dnn_layers.py and data_structures.py
 (github.com/intel-nrc-ecosystem/models).
@@ -16,7 +16,7 @@ from snncompile.arrays import Ints
 from snncompile.cores.equal_tiles import Box, Shape3
 from snncompile.cores.row_encoding import Encoded, Encoding, RowRules, Rows, encode
 from snncompile.hwmodels.schema import Chip
-from snncompile.passes.partition.nxtf.tiles import Columns, columns
+from snncompile.passes.partition.nxtf.tiles import Columns, find_columns
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -39,7 +39,7 @@ class Layer:
 
     @property
     def depthwise(self) -> bool:
-        """Whether a channel hears only the channel of its own number."""
+        """Whether a channel has synapses only from the channel of its own number."""
         wiring = self.synapses.wiring if self.synapses else None
         return isinstance(wiring, Convolution) and wiring.groups > 1
 
@@ -51,7 +51,7 @@ class Core:
     box: Box
     chip: int
     used: dict[str, int]
-    """By name of a limit, see `LIMITS`; the axons of its outputs are added by `send`."""
+    """By name of a limit, see `LIMITS`."""
     group: NDArray[np.int32]
     """Source group on this core that each source neuron belongs to, shape (sources,); -1: none."""
 
@@ -65,11 +65,11 @@ LIMITS = {
     "synapse_words": "words of synaptic memory on a core",
     "axons_in": "input axons on a core",
 }
-"""What a core can have too much of, in the order in which NxTF looks."""
+"""Limits of a core, in the order in which NxTF checks them."""
 
 
-def limits(chip: Chip) -> dict[str, int]:
-    """Return the most a core may use of each; of the memory one word is never used."""
+def list_limits(chip: Chip) -> dict[str, int]:
+    """Return the limits of a core by name; one word of the memory is never used."""
     rows, core = chip.rows, chip.core
     assert rows is not None
     return {
@@ -89,10 +89,10 @@ class Sending:
 
     entries: int
     sets: tuple[tuple[int, ...], ...]
-    """Different sets of the core's neurons that an axon group serves, counted in its box."""
+    """Different sets of the core's neurons that an axon group serves, numbered in its box."""
 
 
-def send(
+def count_output_axons(
     chip: Chip, layer: Layer, box: Box, on: int, after: Sequence[Core], spread: Ints
 ) -> Sending:
     """Return the output axons of a core.
@@ -109,8 +109,8 @@ def send(
         spread: cores that each neuron of the layer reaches.
     """
     assert chip.axon_entries is not None
-    parts = (chip.axon_entries.discrete, chip.axon_entries.population)
-    discrete, population = (part.whole or 0 for part in parts)
+    sizes = (chip.axon_entries.discrete, chip.axon_entries.population)
+    discrete, population = (size.whole or 0 for size in sizes)
     neurons = box.neurons(layer.shape)
     many = np.full(len(neurons), True) if layer.neuron_size > 1 else spread[neurons] > 1
     entries = 0
@@ -127,23 +127,23 @@ def send(
     return Sending(entries, tuple(sets))
 
 
-def receive(layer: Layer, core: Core, spread: Ints) -> int:
+def count_input_axons(layer: Layer, core: Core, spread: Ints) -> int:
     """Return the input axons of a core; `spread` are the cores that each source reaches."""
     many = np.full(len(spread), True) if layer.neuron_size > 1 else spread > 1
-    heard = core.group >= 0
-    shared = len(np.unique(core.group[heard & ~many]))
-    return int(np.count_nonzero(heard & many)) + shared
+    reached = core.group >= 0
+    shared = len(np.unique(core.group[reached & ~many]))
+    return int(np.count_nonzero(reached & many)) + shared
 
 
-def geometry(layer: Layer, box: Box) -> Columns | None:
-    """Return what reaches a core of a convolution; None where NxTF cannot interleave it."""
+def find_reach(layer: Layer, box: Box) -> Columns | None:
+    """Return the columns that reach a core of a convolution; None if NxTF cannot interleave it."""
     assert layer.synapses is not None
     wiring = layer.synapses.wiring
     assert isinstance(wiring, Convolution)
-    return columns(wiring, box)
+    return find_columns(wiring, box)
 
 
-def memory(
+def encode_core(
     layer: Layer,
     box: Box,
     reach: Columns | None,
@@ -158,24 +158,26 @@ def memory(
         box: its neurons.
         reach: of a convolution.
         sets: neurons that each recurrent group of soft resets serves.
-        kind: of the rows; those of a dense layer are always dense1.
+        kind: of the rows; rows of a dense layer are always dense1.
         rules: of the memory.
     """
     bits = 8 if layer.synapses is None else layer.synapses.bits
     parts = []
     if reach is not None:
-        parts.append(_convolution_rows(layer, box, reach))
+        parts.append(_list_convolution_rows(layer, box, reach))
     elif layer.synapses is not None:
         weight = layer.synapses.weight[box.neurons(layer.shape)].astype(np.int64)
         rows = Rows.matrix(weight)
         parts.append(Rows.make(rows.ends, rows.index * layer.neuron_size, rows.weight))
     if layer.neuron_size > 1:
-        parts.append(_reset_rows(box, reach, sets))
+        parts.append(_list_reset_rows(box, reach, sets))
     chosen = "dense1" if layer.dense else kind
-    return encode(_joined(parts), Encoding(chosen, True, bits), rules)
+    return encode(_join(parts), Encoding(chosen, True, bits), rules)
 
 
-def source_groups(layer: Layer, box: Box, reach: Columns | None, sources: int) -> NDArray[np.int32]:
+def number_source_groups(
+    layer: Layer, box: Box, reach: Columns | None, sources: int
+) -> NDArray[np.int32]:
     """Return the source group of each source neuron, -1 for those without synapses to the core."""
     if layer.synapses is None:
         return np.zeros(0, np.int32)
@@ -184,31 +186,33 @@ def source_groups(layer: Layer, box: Box, reach: Columns | None, sources: int) -
     wiring = layer.synapses.wiring
     assert isinstance(wiring, Convolution)
     channels, height, width = (*wiring.source_shape, 1)[:3]
-    found = np.full((channels, height, width), -1, np.int32)
-    heard = np.arange(box.start[2], box.stop[2]) if layer.depthwise else np.arange(channels)
-    place = np.ix_(heard, reach.rows, reach.columns)
-    found[place] = (heard[:, None, None] * width + reach.columns).astype(np.int32)
-    return found.reshape(-1)
+    numbers = np.full((channels, height, width), -1, np.int32)
+    channels_in = np.arange(box.start[2], box.stop[2]) if layer.depthwise else np.arange(channels)
+    reached = np.ix_(channels_in, reach.rows, reach.columns)
+    numbers[reached] = (channels_in[:, None, None] * width + reach.columns).astype(np.int32)
+    return numbers.reshape(-1)
 
 
-def _convolution_rows(layer: Layer, box: Box, reach: Columns) -> Rows:
+def _list_convolution_rows(layer: Layer, box: Box, reach: Columns) -> Rows:
     """Return the rows of a core's different columns, of every input channel."""
     assert layer.synapses is not None
     weight = layer.synapses.weight.astype(np.int64)
     weight = weight.reshape(*weight.shape[:2], -1)[box.start[2] : box.stop[2]]
-    parts = [_column_rows(layer, weight, reach, number) for number in range(len(reach.different))]
-    rows = _joined(parts)
+    parts = [
+        list_column_rows(layer, weight, reach, number) for number in range(len(reach.different))
+    ]
+    rows = _join(parts)
     spacing = layer.neuron_size if reach.groups == 1 else 1  # else it is in the formats
     return replace(rows, index=rows.index * spacing)
 
 
-def _column_rows(layer: Layer, weight: NDArray[np.int64], reach: Columns, number: int) -> Rows:
+def list_column_rows(layer: Layer, weight: NDArray[np.int64], reach: Columns, number: int) -> Rows:
     """Return the rows of one kind of column; those of each input channel are a group.
 
     Args:
         layer: of the core.
         weight: of its channels, shape (channels, source channels, taps).
-        reach: what reaches the core.
+        reach: columns that reach the core.
         number: of the kind of column.
     """
     pattern, (channels, sources, _) = reach.different[number], weight.shape
@@ -224,7 +228,7 @@ def _column_rows(layer: Layer, weight: NDArray[np.int64], reach: Columns, number
         index = np.broadcast_to(index, (sources, *index.shape))
     source = np.arange(len(values))[:, None, None]
     row = np.broadcast_to(source * len(reach.rows) + pattern.row, index.shape).reshape(-1)
-    part = np.broadcast_to(pattern.part, index.shape).reshape(-1)
+    ahead = np.broadcast_to(pattern.ahead, index.shape).reshape(-1)
     order = np.lexsort((index.reshape(-1), row))
     count = len(values) * len(reach.rows)
     ends = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=count))])
@@ -232,51 +236,51 @@ def _column_rows(layer: Layer, weight: NDArray[np.int64], reach: Columns, number
         ends,
         index.reshape(-1)[order],
         values.reshape(-1)[order],
-        part[order],
+        ahead[order],
         np.repeat(np.arange(len(values)), len(reach.rows)),
     )
 
 
-def _reset_rows(box: Box, reach: Columns | None, sets: Sequence[tuple[int, ...]]) -> Rows:
+def _list_reset_rows(box: Box, reach: Columns | None, sets: Sequence[tuple[int, ...]]) -> Rows:
     """Return a row of one synapse per neuron and set; only the first of a neuron has a weight.
 
-    Where rows are interleaved these ones are not, so that their formats are of another part.
+    These rows are never interleaved, so where others are their formats differ.
     """
-    place = np.array([neuron for one in sets for neuron in one], np.int64)
-    compartment = _compartments(box, reach)[place] * 2
-    first = np.zeros(len(place), bool)
-    first[np.unique(place, return_index=True)[1]] = True
-    part = 2 if reach is not None and reach.groups > 1 else 0
-    ends = np.arange(len(place) + 1)
-    group = np.repeat(np.arange(len(sets)), [len(one) for one in sets])
-    return Rows.make(ends, compartment, np.where(first, -1, 0), np.full(len(place), part), group)
+    neurons = np.array([neuron for members in sets for neuron in members], np.int64)
+    compartment = number_compartments(box, reach)[neurons] * 2
+    first = np.zeros(len(neurons), bool)
+    first[np.unique(neurons, return_index=True)[1]] = True
+    kind = 2 if reach is not None and reach.groups > 1 else 0
+    ends = np.arange(len(neurons) + 1)
+    group = np.repeat(np.arange(len(sets)), [len(members) for members in sets])
+    return Rows.make(ends, compartment, np.where(first, -1, 0), np.full(len(neurons), kind), group)
 
 
-def _compartments(box: Box, reach: Columns | None) -> Ints:
-    """Return the place of each neuron of a box (in our order) among the neurons of its core."""
+def number_compartments(box: Box, reach: Columns | None) -> Ints:
+    """Return the number of each neuron of a box (in our order) among the neurons of its core."""
     height, width, channels = box.extent
-    place = np.arange(width)[None, None, :] * height + np.arange(height)[None, :, None]
+    position = np.arange(width)[None, None, :] * height + np.arange(height)[None, :, None]
     channel = np.arange(channels)[:, None, None]
     size = height * width if reach is None else reach.groups * reach.size
     if reach is not None:
-        group = np.searchsorted(reach.starts, place, side="right") - 1
-        place = group + reach.groups * (place - reach.starts[group])
-    found: Ints = (place + channel * size).reshape(-1)
-    return found
+        group = np.searchsorted(reach.starts, position, side="right") - 1
+        position = group + reach.groups * (position - reach.starts[group])
+    numbers: Ints = (position + channel * size).reshape(-1)
+    return numbers
 
 
-def _joined(parts: Sequence[Rows]) -> Rows:
+def _join(parts: Sequence[Rows]) -> Rows:
     """Return all rows together; groups of different parts stay apart."""
     ends, group, synapses, groups = [np.zeros(1, np.int64)], [], 0, 0
-    for part in parts:
-        ends.append(part.ends[1:] + synapses)
-        group.append(part.group + groups)
-        synapses += len(part.index)
-        groups += int(part.group.max(initial=-1)) + 1
+    for rows in parts:
+        ends.append(rows.ends[1:] + synapses)
+        group.append(rows.group + groups)
+        synapses += len(rows.index)
+        groups += int(rows.group.max(initial=-1)) + 1
     return Rows.make(
         np.concatenate(ends),
-        np.concatenate([part.index for part in parts]),
-        np.concatenate([part.weight for part in parts]),
-        np.concatenate([part.part for part in parts]),
+        np.concatenate([rows.index for rows in parts]),
+        np.concatenate([rows.weight for rows in parts]),
+        np.concatenate([rows.part for rows in parts]),
         np.concatenate(group),
     )

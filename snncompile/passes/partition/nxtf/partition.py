@@ -2,7 +2,7 @@
 
 It serves to compare: with these rules we reproduce Intel's core counts and words. Every layer has
 cores of its own, of one tile size; layers are cut from the output back to the input, and the first
-tiling that holds all limits is taken, fewest cores first. The input's neurons take cores too.
+tiling within all limits is chosen, fewest cores first. The input's neurons take cores too.
 
 Source: nxsdk_modules_ncl/dnn/src/optimization.py and dnn_layers.py
 (github.com/intel-nrc-ecosystem/models); Rueckauer et al., NxTF, arXiv 2101.04261.
@@ -36,12 +36,12 @@ from snncompile.passes.partition.nxtf.cores import (
     LIMITS,
     Core,
     Layer,
-    geometry,
-    limits,
-    memory,
-    receive,
-    send,
-    source_groups,
+    count_input_axons,
+    count_output_axons,
+    encode_core,
+    find_reach,
+    list_limits,
+    number_source_groups,
 )
 from snncompile.passes.partition.nxtf.tiles import Columns
 from snncompile.synapses.base import IntegerSynapses
@@ -71,11 +71,11 @@ class PartitionNxtf(Pass):
     """Give every layer tiles of one size, as Intel's NxTF does.
 
     Requires: an integer network, retimed, that is a chain of dense and convolution layers.
-    Ensures: every neuron is in exactly one slice; no slice exceeds what NxTF allows a core.
+    Ensures: every neuron is in exactly one slice; no slice exceeds a core's limits in NxTF.
     """
 
     encoding: Literal["sparse", "run_length", "dense1", "dense2"] = "sparse"
-    """Of the rows of convolutions; those of dense layers are dense1."""
+    """Encoding of the rows of convolutions; rows of dense layers are dense1."""
 
     name: ClassVar[str] = "partition_nxtf"
 
@@ -97,13 +97,16 @@ class PartitionNxtf(Pass):
         for cut in layers[1:]:
             population = network.population(cut.layer.name)
             slices += [
-                _slice(population, core.box, len(slices) + i) for i, core in enumerate(cut.cores)
+                _make_slice(population, core.box, len(slices) + i)
+                for i, core in enumerate(cut.cores)
             ]
         counts = "/".join(str(len(cut.cores)) for cut in layers)
         words = " / ".join(f"{cut.words:,}" for cut in layers[1:])
         total = sum(len(cut.cores) for cut in layers)
-        what = f"{total} cores with those of the input ({counts}), {words} words"
-        return self.done(design, f"NxTF, {self.encoding}: {what}", mapping=Mapping(tuple(slices)))
+        message = f"{total} cores with those of the input ({counts}), {words} words"
+        return self.done(
+            design, f"NxTF, {self.encoding}: {message}", mapping=Mapping(tuple(slices))
+        )
 
 
 def partition_nxtf(network: IntegerNetwork, chip: Chip, encoding: str) -> tuple[CutLayer, ...]:
@@ -111,7 +114,7 @@ def partition_nxtf(network: IntegerNetwork, chip: Chip, encoding: str) -> tuple[
 
     Args:
         network: a chain of dense and convolution layers.
-        chip: whose limits hold; it must store rows as Loihi 1 does.
+        chip: gives the limits; it must store rows as Loihi 1 does.
         encoding: of convolutions: sparse, run_length, dense1 or dense2; dense layers are dense1.
 
     Raises:
@@ -121,8 +124,8 @@ def partition_nxtf(network: IntegerNetwork, chip: Chip, encoding: str) -> tuple[
     if chip.rows is None or chip.axon_entries is None:
         raise UnsupportedError(f"partitioner nxtf is for Loihi 1; {chip.name} stores no such rows")
     after: list[CutLayer] = []
-    for layer in reversed(_layers(network, chip)):
-        after.insert(0, _Search(chip, encoding, layer, after).first())
+    for layer in reversed(_list_layers(network, chip)):
+        after.insert(0, _Search(chip, encoding, layer, after).find_first())
     total, available = (
         sum(len(cut.cores) for cut in after),
         (chip.mesh.cores.whole or 0) * chip.chips,
@@ -146,10 +149,10 @@ class _Search:
         self.chip, self.layer, self.encoding = chip, layer, encoding
         self.next = after[0] if after else None
         self.cores_after = sum(len(cut.cores) for cut in after)
-        self.limits, self.rules = limits(chip), row_rules(chip)
+        self.limits, self.rules = list_limits(chip), row_rules(chip)
 
-    def first(self) -> CutLayer:
-        """Return the first tiling that holds all limits."""
+    def find_first(self) -> CutLayer:
+        """Return the first tiling within all limits."""
         room = self.limits["compartments"]
         standard = self.layer.synapses is not None and not (
             self.layer.dense or self.layer.depthwise
@@ -158,10 +161,10 @@ class _Search:
         least = -(-prod(self.layer.shape) // room)
         exceeded, need = "compartments", 0
         for counts in tilings(self.layer.shape, order, least):
-            found = self._cut(counts)
-            if isinstance(found, CutLayer):
-                return found
-            exceeded, need = found
+            tried = self._cut(counts)
+            if isinstance(tried, CutLayer):
+                return tried
+            exceeded, need = tried
         raise FitError(
             where=f"{'population' if self.layer.synapses else 'input'} {self.layer.name}",
             resource=LIMITS[exceeded],
@@ -171,18 +174,18 @@ class _Search:
         )
 
     def _cut(self, counts: Shape3) -> CutLayer | tuple[str, int]:
-        """Return the layer in so many tiles, or the limit that is exceeded and the need."""
+        """Return the layer in `counts` tiles, or the exceeded limit and the need."""
         tiles = list(boxes(self.layer.shape, counts))
         cores: list[Core] = []
         for number, box in enumerate(tiles):
-            core = self._core(box, (self.cores_after + number) // self._cores_of_chip)
+            core = self._make_core(box, (self.cores_after + number) // self._cores_of_chip)
             exceeded = [n for n in LIMITS if core.used.get(n, 0) > self.limits[n]]
             if exceeded:
                 return exceeded[0], core.used[exceeded[0]]
             cores.append(core)
         spread = np.sum([core.group >= 0 for core in cores], axis=0)
         for core in cores:
-            core.used["axons_in"] += receive(self.layer, core, spread)
+            core.used["axons_in"] += count_input_axons(self.layer, core, spread)
             if core.used["axons_in"] > self.limits["axons_in"]:
                 return "axons_in", core.used["axons_in"]
         return CutLayer(self.layer, counts, tuple(cores), spread)
@@ -191,21 +194,21 @@ class _Search:
     def _cores_of_chip(self) -> int:
         return self.chip.mesh.cores.whole or 1
 
-    def _core(self, box: Box, on: int) -> Core:
-        """Return a core; what is counted after a limit that it exceeds is left out."""
+    def _make_core(self, box: Box, on: int) -> Core:
+        """Return a core; counting stops at the first limit that it exceeds."""
         layer, soft = self.layer, self.layer.neuron_size > 1
-        reach = geometry(layer, box) if _convolves(layer) else None
-        groups = source_groups(layer, box, reach, _sources(layer))
+        reach = find_reach(layer, box) if _convolves(layer) else None
+        groups = number_source_groups(layer, box, reach, _count_sources(layer))
         used = {"destination_groups": 1, "compartments": prod(box.extent) * layer.neuron_size}
         if _convolves(layer):
-            used |= self._interleaved(box, reach)
+            used |= self._count_interleaved(box, reach)
         core = Core(box, on, used, groups)
         if any(used[name] > self.limits[name] for name in used):
             return core
         sets: tuple[tuple[int, ...], ...] = tuple((i,) for i in range(prod(box.extent)))
         used |= {"axons_out": 0, "axons_in": 0}
         if self.next is not None:
-            sent = send(self.chip, layer, box, on, self.next.cores, self.next.spread)
+            sent = count_output_axons(self.chip, layer, box, on, self.next.cores, self.next.spread)
             used["axons_out"] = sent.entries
             sets = sets if layer.dense else sent.sets
         if soft:
@@ -213,7 +216,7 @@ class _Search:
             used["axons_out"] += recurrent * (self.chip.axon_entries.discrete.whole or 0)  # type: ignore[union-attr]
             used["axons_in"] += recurrent
         if used["axons_out"] <= self.limits["axons_out"] and (layer.synapses is not None or soft):
-            stored = memory(layer, box, reach, sets, self.encoding, self.rules)
+            stored = encode_core(layer, box, reach, sets, self.encoding, self.rules)
             used |= {
                 "formats": len(stored.formats),
                 "row_words": stored.longest,
@@ -223,7 +226,7 @@ class _Search:
             used["synapse_words"] = 0
         return core
 
-    def _interleaved(self, box: Box, reach: Columns | None) -> dict[str, int]:
+    def _count_interleaved(self, box: Box, reach: Columns | None) -> dict[str, int]:
         if reach is None:  # groups that leave neurons out: more than there can be
             return {"destination_groups": self.limits["destination_groups"] + 1}
         size = self.layer.neuron_size
@@ -236,11 +239,11 @@ def _convolves(layer: Layer) -> bool:
     return layer.synapses is not None and not layer.dense
 
 
-def _sources(layer: Layer) -> int:
+def _count_sources(layer: Layer) -> int:
     return layer.synapses.wiring.sources if layer.synapses else 0
 
 
-def _layers(network: IntegerNetwork, chip: Chip) -> list[Layer]:
+def _list_layers(network: IntegerNetwork, chip: Chip) -> list[Layer]:
     """Return the layers of a chain, the input first.
 
     Raises:
@@ -258,25 +261,25 @@ def _layers(network: IntegerNetwork, chip: Chip) -> list[Layer]:
         synapses = following[0].synapses
         assert isinstance(synapses, IntegerSynapses)
         size = compartments_per_neuron(chip, population)
-        layers.append(Layer(population.name, _shape(population, synapses), synapses, size))
+        layers.append(Layer(population.name, _find_shape(population, synapses), synapses, size))
         name = population.name
-    first = Layer(network.input.name, _shape(network.input, None), None, layers[0].neuron_size)
+    first = Layer(network.input.name, _find_shape(network.input, None), None, layers[0].neuron_size)
     return [first, *layers]
 
 
-def _shape(end: Input | Population, synapses: IntegerSynapses | None) -> Shape3:
+def _find_shape(end: Input | Population, synapses: IntegerSynapses | None) -> Shape3:
     """Return (height, width, channels) of a layer; a dense one is all height."""
     if synapses is None or isinstance(synapses.wiring, Dense):
         shape = end.shape if synapses is None and 2 <= len(end.shape) <= 3 else (1, end.size)
     else:
-        _check(end.name, synapses)
+        _check_wiring(end.name, synapses)
         assert isinstance(synapses.wiring, Convolution)
         shape = synapses.wiring.target_shape
     channels, height, width = (*shape, 1)[:3]
     return height, width, channels
 
 
-def _check(name: str, synapses: IntegerSynapses) -> None:
+def _check_wiring(name: str, synapses: IntegerSynapses) -> None:
     wiring = synapses.wiring
     where = f"population {name}: partitioner nxtf knows dense layers and convolutions"
     if not isinstance(wiring, Convolution):
@@ -287,7 +290,7 @@ def _check(name: str, synapses: IntegerSynapses) -> None:
         raise UnsupportedError(f"{where} of one group or one per channel, not {wiring.groups}")
 
 
-def _slice(population: Population, box: Box, core: int) -> Slice:
+def _make_slice(population: Population, box: Box, core: int) -> Slice:
     start, stop = ((c, h, w) for h, w, c in (box.start, box.stop))
     if len(population.shape) == 3:
         return Slice(population.name, population.shape, start, stop, core)

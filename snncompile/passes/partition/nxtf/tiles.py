@@ -1,7 +1,7 @@
 """Layers as Intel's NxTF cuts them: tiles, interleaved destination groups, source columns.
 
 A layer is H x W x C; the neurons of a core are numbered height fastest, then width, then channel.
-The H sources of one input column (a place along the width, a channel) are one source group.
+The H sources of one input column (a position along the width, a channel) are one source group.
 
 Source: nxsdk_modules_ncl/dnn/src/utils.py (github.com/intel-nrc-ecosystem/models).
 """
@@ -19,7 +19,7 @@ from snncompile.synapses.convolution import Convolution
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """What reaches a core from the columns of one input channel, for one output channel of it."""
+    """Columns of one input channel that reach a core, for one output channel of the core."""
 
     rows: Ints
     """Input rows with synapses."""
@@ -28,7 +28,7 @@ class Columns:
     starts: Ints
     """First neuron of each interleaved destination group, and one past the last one's last."""
     different: tuple[Pattern, ...]
-    """Columns that are not alike, once each; the others share the rows of one of these."""
+    """Different columns, once each; the others share the rows of one of these."""
     kind: Ints
     """Which of `different` each of `columns` is."""
     base: Ints
@@ -51,53 +51,55 @@ class Pattern:
 
     row: Ints
     """Position in `Columns.rows`."""
-    part: Ints
+    ahead: Ints
     """0 for neurons of the group open at the column, 1 for the next one."""
     index: Ints
-    """Place of the target in its group."""
+    """Position of the target in its group."""
     tap: Ints
     """Flattened position in the kernel."""
 
 
-def columns(wiring: Convolution, box: Box) -> Columns | None:
-    """Return what reaches a core; None where the groups do not cover its neurons."""
+def find_columns(wiring: Convolution, box: Box) -> Columns | None:
+    """Return the columns that reach a core; None if the groups do not cover its neurons."""
     height, width, _ = box.extent
-    row, y, tap_y = _axis(wiring, 0, box.start[0], box.stop[0])
-    column, x, tap_x = _axis(wiring, 1, box.start[1], box.stop[1])
-    places = np.unique(column)
-    if not len(row) or not len(places):
+    row, y, tap_y = _list_axis_synapses(wiring, 0, box.start[0], box.stop[0])
+    column, x, tap_x = _list_axis_synapses(wiring, 1, box.start[1], box.stop[1])
+    positions = np.unique(column)
+    if not len(row) or not len(positions):
         return None  # a tile that sees padding only
     first, last = (
-        np.array([reduce(x[column == i]) for i in places]) for reduce in (np.min, np.max)
+        np.array([reduce(x[column == i]) for i in positions]) for reduce in (np.min, np.max)
     )
     ends = np.stack([first * height, (last + 1) * height], axis=1)
-    starts, base = _groups(ends, ends_at_border=places[-1] == _extent(wiring, 1) - 1)
+    starts, base = find_groups(ends, ends_at_border=positions[-1] == _find_extent(wiring, 1) - 1)
     if starts[-1] != width * height:
         return None
     rows = np.unique(row)
     patterns: dict[bytes, Pattern] = {}
     kinds = []
-    for at, place in enumerate(places):
-        here = column == place
-        pattern = _pattern(
+    for at, position in enumerate(positions):
+        here = column == position
+        pattern = _build_pattern(
             (np.searchsorted(rows, row), y, tap_y), (x[here], tap_x[here]), wiring, height
         )
         group = np.searchsorted(starts, pattern.index, side="right") - 1
-        moved = Pattern(pattern.row, group - base[at], pattern.index - starts[group], pattern.tap)
-        key = np.stack([moved.row, moved.part, moved.index, moved.tap]).tobytes()
-        patterns.setdefault(key, moved)
+        shifted = Pattern(pattern.row, group - base[at], pattern.index - starts[group], pattern.tap)
+        key = np.stack([shifted.row, shifted.ahead, shifted.index, shifted.tap]).tobytes()
+        patterns.setdefault(key, shifted)
         kinds.append(list(patterns).index(key))
     different = tuple(patterns.values())
-    return Columns(rows, places, starts, different, np.array(kinds), base)
+    return Columns(rows, positions, starts, different, np.array(kinds), base)
 
 
-def _extent(wiring: Convolution, axis: int) -> int:
+def _find_extent(wiring: Convolution, axis: int) -> int:
     """Return the length of a space axis of the source; a second one of length 1 is added."""
     space = (*wiring.source_shape[1:], 1)
     return space[axis]
 
 
-def _axis(wiring: Convolution, axis: int, start: int, stop: int) -> tuple[Ints, Ints, Ints]:
+def _list_axis_synapses(
+    wiring: Convolution, axis: int, start: int, stop: int
+) -> tuple[Ints, Ints, Ints]:
     """Return source, target (counted from `start`) and tap of every synapse along one axis."""
     kernel, stride, padding, dilation = (
         (*values, neutral)[axis]
@@ -110,15 +112,15 @@ def _axis(wiring: Convolution, axis: int, start: int, stop: int) -> tuple[Ints, 
     )
     target, tap = (grid.reshape(-1) for grid in np.mgrid[start:stop, 0:kernel])
     source = target * stride + tap * dilation - padding
-    inside = (source >= 0) & (source < _extent(wiring, axis))
+    inside = (source >= 0) & (source < _find_extent(wiring, axis))
     return source[inside], target[inside] - start, tap[inside]
 
 
-def _groups(ends: Ints, ends_at_border: bool) -> tuple[Ints, Ints]:
+def find_groups(ends: Ints, ends_at_border: bool) -> tuple[Ints, Ints]:
     """Return where the destination groups start (and the last ends), and the base of each column.
 
-    A column whose targets begin where the last group ended opens a group. What is left after the
-    last column is a smaller group.
+    A column whose targets begin where the last group ended opens a group. Targets after the last
+    column form a smaller group.
 
     Args:
         ends: first target and one past the last of each column.
@@ -136,10 +138,10 @@ def _groups(ends: Ints, ends_at_border: bool) -> tuple[Ints, Ints]:
     return np.array(starts), np.array(base)
 
 
-def _pattern(
+def _build_pattern(
     height: tuple[Ints, Ints, Ints], width: tuple[Ints, Ints], wiring: Convolution, length: int
 ) -> Pattern:
-    """Return all synapses of a column, by row and then target; `part` is still empty."""
+    """Return all synapses of a column, by row and then target; `ahead` is still empty."""
     (row, y, tap_y), (x, tap_x) = height, width
     across = len(x)
     rows, ys, taps = (np.repeat(values, across) for values in (row, y, tap_y))

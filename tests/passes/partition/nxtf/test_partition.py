@@ -20,11 +20,11 @@ from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.passes.partition.nxtf.cores import (
     Core,
     Layer,
-    geometry,
-    memory,
-    receive,
-    send,
-    source_groups,
+    count_input_axons,
+    count_output_axons,
+    encode_core,
+    find_reach,
+    number_source_groups,
 )
 from snncompile.passes.partition.nxtf.partition import partition_nxtf
 from snncompile.synapses.base import IntegerSynapses
@@ -81,10 +81,10 @@ def test_layers_of_its_own_tests(source, kernels, stride, kind, tile, wanted):
     layer = convolution(source, *kernels, stride)
     axons, synapses, words = 0, 0, 0
     for box in boxes(layer.shape, counts(layer.shape, tile)):
-        reach = geometry(layer, box)
-        groups = source_groups(layer, box, reach, layer.synapses.wiring.sources)
-        axons += receive(layer, Core(box, 0, {}, groups), np.ones(len(groups), np.int64))
-        encoded = memory(layer, box, reach, (), kind, LOIHI1_ROWS)
+        reach = find_reach(layer, box)
+        groups = number_source_groups(layer, box, reach, layer.synapses.wiring.sources)
+        axons += count_input_axons(layer, Core(box, 0, {}, groups), np.ones(len(groups), np.int64))
+        encoded = encode_core(layer, box, reach, (), kind, LOIHI1_ROWS)
         synapses, words = synapses + encoded.synapses, words + encoded.words
     assert (axons, synapses) == wanted[:2]
     assert wanted[2] in (None, words)
@@ -146,7 +146,7 @@ def test_rows_hold_every_synapse(height, width, kernel, stride, padding, depthwi
     matrix = layer.synapses.wiring.matrix(layer.synapses.weight).toarray()
     tile = tuple(min(a, b) for a, b in zip(tile, layer.shape, strict=True))
     for box in boxes(layer.shape, counts(layer.shape, tile)):
-        reach = geometry(layer, box)
+        reach = find_reach(layer, box)
         if reach is not None:
             rebuilt = rebuild(layer, box, reach, matrix.shape[1])
             np.testing.assert_array_equal(rebuilt, matrix[box.neurons(layer.shape)])
@@ -154,16 +154,16 @@ def test_rows_hold_every_synapse(height, width, kernel, stride, padding, depthwi
 
 def rebuild(layer, box, reach, sources):
     """Return the weights (neurons of the box, sources) from the shared rows of its columns."""
-    from snncompile.passes.partition.nxtf.cores import _column_rows, _compartments
+    from snncompile.passes.partition.nxtf.cores import list_column_rows, number_compartments
 
     weight = layer.synapses.weight.astype(np.int64)
     weight = weight.reshape(*weight.shape[:2], -1)[box.start[2] : box.stop[2]]
     inputs, height, width = layer.synapses.wiring.source_shape
-    neuron = {c: i for i, c in enumerate(_compartments(box, reach).tolist())}
+    neuron = {c: i for i, c in enumerate(number_compartments(box, reach).tolist())}
     found = np.zeros((len(neuron), sources), np.int64)
     heard = range(box.start[2], box.stop[2]) if layer.depthwise else range(inputs)
     for at, column in enumerate(reach.columns.tolist()):
-        rows = _column_rows(layer, weight, reach, reach.kind[at])
+        rows = list_column_rows(layer, weight, reach, reach.kind[at])
         for r in range(rows.count):
             channel, row = divmod(r, len(reach.rows))
             source = (heard[channel] * height + reach.rows[row]) * width + column
@@ -225,7 +225,10 @@ def test_axons_to_another_chip_take_an_entry_more(chip, entries):
     layer = Layer("a", (5, 1, 1), None, 1)
     box = Box((0, 0, 0), (5, 1, 1))
     core = Core(box, chip, {}, np.zeros(5, np.int32))
-    assert send(LOIHI1, layer, box, 0, [core], np.array([1, 1, 2, 2, 2])).entries == entries
+    assert (
+        count_output_axons(LOIHI1, layer, box, 0, [core], np.array([1, 1, 2, 2, 2])).entries
+        == entries
+    )
 
 
 # ---- compile -------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snncompile.passes.partition.nxtf.tiles import _groups
+from snncompile.passes.partition.nxtf.tiles import find_groups
 
 # Targets [first, stop) of each column of the input, whether the last one is at its border; where
 # the groups start and the last one ends, and the group open at each column.
@@ -60,5 +60,5 @@ OPEN = {
 @pytest.mark.parametrize("case", OPEN)
 def test_where_groups_open(case):
     ends, at_border, starts, base = OPEN[case]
-    found = _groups(np.array(ends), at_border)
+    found = find_groups(np.array(ends), at_border)
     assert [part.tolist() for part in found] == [starts, base]
