@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from snncompile import from_netx
-from snncompile.cores.lower_bound import lower_bound
-from snncompile.cores.usage import usage
+from snncompile.cores.lower_bound import compute_lower_bound
+from snncompile.cores.usage import measure_usage
 from snncompile.hwmodels import chips
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
@@ -92,8 +92,8 @@ def free_row(network: IntegerNetwork, chip_name: str, published: str) -> Row:
     """Return one row of our own choice; words are those of all cores."""
     chip = chips.load_chip(chip_name)
     mapping = Partition()(Design(network, chip)).mapping
-    least = lower_bound(network, chip, mapping)
-    used = sum(found.used["synapse_words"] for found in usage(network, chip, mapping))
+    least = compute_lower_bound(network, chip, mapping)
+    used = sum(found.used["synapse_words"] for found in measure_usage(network, chip, mapping))
     ours = f"{mapping.cores}, at least {least.cores} ({least.resource})"
     return Row(f"{network.title}, {chip_name}", "free", published, ours, "", f"{used:,}")
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snncompile.cores import resources, usage
-from snncompile.cores.lower_bound import lower_bound
+from snncompile.cores.lower_bound import compute_lower_bound
 from snncompile.cores.memory_words import ENCODINGS
 from snncompile.errors import FitError, InputError, SnnCompileError
 from snncompile.hwmodels import chips
@@ -211,7 +211,7 @@ def _measure(
     trial = replace(trial, accuracy=accuracy, chips=chips_used)
     if chip.encoding not in ENCODINGS:
         return trial
-    least = lower_bound(network, chip, mapping)
+    least = compute_lower_bound(network, chip, mapping)
     return replace(
         trial,
         at_least=least.cores,
@@ -222,10 +222,10 @@ def _measure(
 
 
 def _find_fullest(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> str:
-    limits = resources.limits(chip)
+    limits = resources.read_core_limits(chip)
     shares = [
         (core.used[name] / limit, resources.RESOURCES[name])
-        for core in usage.usage(network, chip, mapping)
+        for core in usage.measure_usage(network, chip, mapping)
         for name, limit in limits.items()
     ]
     share, name = max(shares, default=(0.0, "none"))

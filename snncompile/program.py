@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snncompile.checker.mapping import check
-from snncompile.cores.usage import CoreUsage, usage
+from snncompile.cores.usage import CoreUsage, measure_usage
 from snncompile.errors import InputError, MappingError
 from snncompile.files import folder, versions
 from snncompile.files import mapping as save_mapping
@@ -213,7 +213,7 @@ class Program:
 
     def usage(self) -> tuple[CoreUsage, ...]:
         """Return how much of each resource each core holds."""
-        return usage(self.network, self.chip, self.mapping)
+        return measure_usage(self.network, self.chip, self.mapping)
 
     def save(self, path: str | Path) -> None:
         """Write the Program to a folder: `program.json` and `arrays.npz`, no pickle.

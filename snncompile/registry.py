@@ -78,11 +78,11 @@ TABLES: dict[str, dict[str, str]] = {
         "route": "snncompile.passes.route:Route",
     },
     "chip_rules": {
-        "crossbar": "snncompile.cores.chip_rules.crossbar:fit",
-        "kernels": "snncompile.cores.chip_rules.layer_per_core:fit",
-        "layers": "snncompile.cores.chip_rules.fixed_layers:fit",
-        "weight_ram": "snncompile.cores.chip_rules.weight_ram:fit",
-        "bytes": "snncompile.cores.chip_rules.data_memory:fit",
+        "crossbar": "snncompile.cores.chip_rules.crossbar:fill_cores",
+        "kernels": "snncompile.cores.chip_rules.layer_per_core:fill_cores",
+        "layers": "snncompile.cores.chip_rules.fixed_layers:fill_cores",
+        "weight_ram": "snncompile.cores.chip_rules.weight_ram:fill_cores",
+        "bytes": "snncompile.cores.chip_rules.data_memory:fill_cores",
     },
     "checker_rules": {
         "crossbar": "snncompile.checker.chip_rules:check_crossbar",

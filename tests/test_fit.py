@@ -18,7 +18,7 @@ from networks import (
     spikes,
 )
 
-from snncompile.cores.lower_bound import lower_bound
+from snncompile.cores.lower_bound import compute_lower_bound
 from snncompile.errors import FitError, InputError
 from snncompile.fit import fit
 from snncompile.ir.mapping import Mapping
@@ -194,7 +194,7 @@ BOUNDS = {
 def test_lower_bound(case):
     network, chip, least, resource, cores = BOUNDS[case]
     mapping = Mapping(cut_network(network, chip))
-    found = lower_bound(network, chip, mapping)
+    found = compute_lower_bound(network, chip, mapping)
     assert (found.cores, found.resource, mapping.cores) == (least, resource, cores)
     assert found.cores <= mapping.cores
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from snncompile.arrays import Ints32
 from snncompile.backends.energy.result import Part
-from snncompile.cores.compartments import compartments_per_neuron
+from snncompile.cores.compartments import count_compartments_per_neuron
 from snncompile.errors import FitError
 from snncompile.ir.mapping import Site
 from snncompile.program import Program
@@ -126,7 +126,9 @@ def _make_layout(
     layer_of = np.repeat(np.arange(len(names)), sizes)
     keys, part_of = np.unique(core_of.astype(np.int64) * len(names) + layer_of, return_inverse=True)
     parts = tuple(Part(names[key % len(names)], int(key // len(names))) for key in keys)
-    per_neuron = {p.name: compartments_per_neuron(program.chip, p) for p in network.populations}
+    per_neuron = {
+        p.name: count_compartments_per_neuron(program.chip, p) for p in network.populations
+    }
     sites = (*sorted(mapping.sites, key=lambda site: site.core), *input_sites)
     return Layout(
         names=names,

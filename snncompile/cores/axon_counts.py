@@ -1,4 +1,4 @@
-"""Input axons of a core and the output entries they take."""
+"""Input axons of a core and the output entries that they take."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.cores import synapses_of_slice as demand
+from snncompile.cores.synapses_of_slice import list_demands
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.ir.region import Region
 
-Axons = dict[str, NDArray[np.int32]]
+OutputEntries = dict[str, NDArray[np.int32]]
 """Output entries of each neuron's axons, by population, shape (n,)."""
 
 
 @dataclass(frozen=True)
-class Listening:
+class InputAxons:
     """Input axons of a core from one source: one per neuron of the region."""
 
     source: str
     region: Region
     projections: tuple[int, ...]
-    """Whose synapses the axons reach, by their place in the network."""
+    """Projections whose synapses the axons reach, by number in the network."""
     slice: int | None
-    """Which of the core's slices, where the rows are shared; None: all that the projections do."""
+    """Number of the core's slice where rows are shared; None: all slices of the projections."""
 
 
-def listening(network: Graph, chip: Chip, slices: Sequence[Slice]) -> list[Listening]:
+def list_input_axons(network: Graph, chip: Chip, slices: Sequence[Slice]) -> list[InputAxons]:
     """Return the input axons of a core, in the order of its slices and of the projections.
 
-    A source's rows lie one after the other, so that one axon per neuron reaches them all. Only rows
-    that several sources share have an axon for themselves.
+    A source's rows lie one after the other, so that one axon per neuron reaches them all. Rows that
+    several sources share have axons of their own.
     """
-    found: list[Listening] = []
-    together: dict[str, list[tuple[int, Region]]] = {}
-    for place, s in enumerate(slices):
-        for what in demand.into(chip, network, s):
-            p = what.projection
-            number = network.number(p)
-            if what.shared:
-                found.append(Listening(p.source, what.region, (number,), place))
+    blocks: list[InputAxons] = []
+    regions: dict[str, list[tuple[int, Region]]] = {}
+    for number_of_slice, s in enumerate(slices):
+        for demand in list_demands(chip, network, s):
+            p = demand.projection
+            index = network.number(p)
+            if demand.shared:
+                blocks.append(InputAxons(p.source, demand.region, (index,), number_of_slice))
             else:
-                together.setdefault(p.source, []).append((number, what.region))
-    for source, parts in together.items():
-        region = _union([region for _, region in parts])
-        found.append(Listening(source, region, tuple(dict.fromkeys(i for i, _ in parts)), None))
-    return found
+                regions.setdefault(p.source, []).append((index, demand.region))
+    for source, pairs in regions.items():
+        region = _union([region for _, region in pairs])
+        blocks.append(InputAxons(source, region, tuple(dict.fromkeys(i for i, _ in pairs)), None))
+    return blocks
 
 
 def _union(regions: list[Region]) -> Region:
@@ -58,52 +58,56 @@ def _union(regions: list[Region]) -> Region:
     return Region.listed(np.unique(np.concatenate([region.neurons() for region in regions])))
 
 
-def destinations(network: Graph, chip: Chip, heard: Iterable[Listening]) -> Axons:
-    """Return the output entries of each neuron of each population, if all is on one chip."""
+def count_output_entries(network: Graph, chip: Chip, blocks: Iterable[InputAxons]) -> OutputEntries:
+    """Return the output entries of each neuron of each population, all cores on one chip."""
     axons = {p.name: np.zeros(p.size, np.int32) for p in network.populations}
-    for block in heard:
+    for block in blocks:
         if block.source in axons:
-            block.region.count_in(axons[block.source], entries_per_axon(chip))
+            block.region.count_in(axons[block.source], count_entries_per_axon(chip))
     return axons
 
 
-def _add_other_chips(
-    network: Graph, chip: Chip, mapping: Mapping, heard: dict[int, list[Listening]], axons: Axons
+def add_entries_to_other_chips(
+    network: Graph,
+    chip: Chip,
+    mapping: Mapping,
+    input_axons: dict[int, list[InputAxons]],
+    axons: OutputEntries,
 ) -> None:
     """Add the further entries of axons that lead to another chip."""
-    more = entries_per_axon(chip, other_chip=True) - entries_per_axon(chip)
+    extra = count_entries_per_axon(chip, other_chip=True) - count_entries_per_axon(chip)
     chip_of = np.zeros(mapping.cores, np.int32)
     for site in mapping.sites:
         chip_of[site.core] = site.chip
     home = {p.name: chip_of[mapping.cores_of(p)] for p in network.populations}
-    for core, blocks in heard.items():
+    for core, blocks in input_axons.items():
         for block in blocks:
             if block.source in axons:
                 neurons = block.region.neurons()
                 away = home[block.source][neurons] != chip_of[core]
-                axons[block.source][neurons[away]] += more
+                axons[block.source][neurons[away]] += extra
 
 
-def reach(network: Graph, source: str, s: Slice) -> NDArray[np.bool_]:
-    """Return which neurons of a source have a synapse into a slice."""
-    reached = np.zeros(network.end(source).size, np.bool_)
+def mark_sources(network: Graph, source: str, s: Slice) -> NDArray[np.bool_]:
+    """Return whether each neuron of a source has a synapse into a slice, shape (size,)."""
+    mask = np.zeros(network.end(source).size, np.bool_)
     for p in network.out_of(source):
         if p.target == s.population:
-            reached |= p.synapses.wiring.fan_out(s.neurons()) > 0
-    return reached
+            mask |= p.synapses.wiring.fan_out(s.neurons()) > 0
+    return mask
 
 
-def entries_per_axon(chip: Chip, *, other_chip: bool = False) -> int:
+def count_entries_per_axon(chip: Chip, *, other_chip: bool = False) -> int:
     """Return the output entries of an axon that serves one source neuron."""
     if chip.axon_entries is None:
         return 1
-    more = chip.axon_entries.other_chip.whole or 0
-    return (chip.axon_entries.discrete.whole or 1) + (more if other_chip else 0)
+    further = chip.axon_entries.other_chip.whole or 0
+    return (chip.axon_entries.discrete.whole or 1) + (further if other_chip else 0)
 
 
-def entries_saved(chip: Chip, neurons: int, axons: int, *, other_chip: bool = False) -> int:
-    """Return the output entries saved where so many neurons share so many population axons."""
+def count_saved_entries(chip: Chip, neurons: int, axons: int, *, other_chip: bool = False) -> int:
+    """Return the output entries that neurons save by sharing population axons."""
     assert chip.axon_entries is not None
-    each = entries_per_axon(chip, other_chip=other_chip)
-    more = each - entries_per_axon(chip)
-    return neurons * each - axons * ((chip.axon_entries.population.whole or 1) + more)
+    each = count_entries_per_axon(chip, other_chip=other_chip)
+    extra = each - count_entries_per_axon(chip)
+    return neurons * each - axons * ((chip.axon_entries.population.whole or 1) + extra)

@@ -1,9 +1,9 @@
-"""How the rows of every slice are written and by which axons they are reached: what costs least.
+"""Choose the cheapest encoding and axon sharing of every slice.
 
-While slices are cut only what is quick to know counts; once they are known, every encoding is tried
-with the weights there are. Source neurons of one slice that send to no other core may share one
-population axon: their rows then lie side by side and all are as large as the largest. Costs are
-shares of what a core has: words, input axons and output entries together.
+While slices are cut, quick counts suffice; once they are known, every encoding is tried with their
+weights. Source neurons of one slice that send to no other core may share one population axon: their
+rows then lie side by side and all are as large as the largest. Costs are shares of a core's limits:
+words, input axons and output entries together.
 """
 
 from __future__ import annotations
@@ -17,12 +17,18 @@ import numpy as np
 
 from snncompile.arrays import Ints
 from snncompile.cores import axon_counts, resources
-from snncompile.cores import synapses_of_slice as demand
-from snncompile.cores.axon_counts import Listening
+from snncompile.cores.axon_counts import InputAxons
 from snncompile.cores.memory_words import Memory
-from snncompile.cores.row_encoding import Encoding, RowRules, Rows, encode, encodings, row_rules
-from snncompile.cores.rows_of_slice import alike, column_rows, exact_rows
-from snncompile.cores.synapses_of_slice import Part
+from snncompile.cores.row_encoding import (
+    Encoding,
+    RowRules,
+    Rows,
+    encode_rows,
+    list_encodings,
+    read_row_rules,
+)
+from snncompile.cores.rows_of_slice import build_column_rows, build_rows, identify_rows
+from snncompile.cores.synapses_of_slice import Demand, list_demands
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
@@ -30,103 +36,110 @@ from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 
 FEWER_FORMATS = (3, 2)
-"""Synapse formats that each block may use, tried in turn where all of the core's are too many."""
+"""Synapse formats allowed to each block, tried in turn where the core's formats are exceeded."""
 LEAST_FORMATS = 2
-"""A core with fewer keeps the encodings that partition counted with."""
+"""A core with fewer formats keeps the encodings that partition counted with."""
 
 
 @dataclass(frozen=True)
-class Group:
+class AxonGroup:
     """Neurons of one slice that send to one core only and share axons there."""
 
     slice: int
-    """Place of the slice in the mapping."""
+    """Number of the slice in the mapping."""
     neurons: int
     axons: int
     """One, or one for each column of a convolution."""
 
 
 @dataclass(frozen=True)
-class Axons:
+class GroupedAxons:
     """Input axons of a core from one source."""
 
-    heard: Listening
-    groups: tuple[Group, ...] = ()
+    input_axons: InputAxons
+    groups: tuple[AxonGroup, ...] = ()
 
     @property
     def size(self) -> int:
         """Number of axons."""
-        return self.heard.region.size - sum(group.neurons - group.axons for group in self.groups)
+        return self.input_axons.region.size - sum(
+            group.neurons - group.axons for group in self.groups
+        )
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What one core holds."""
+class CoreContents:
+    """Rows and input axons of one core."""
 
-    memory: tuple[tuple[Part, Memory], ...]
+    memory: tuple[tuple[Demand, Memory], ...]
     """In the order of its slices and of the projections."""
-    axons: tuple[Axons, ...]
+    axons: tuple[GroupedAxons, ...]
 
     @property
     def used(self) -> dict[str, int]:
-        """What these take, by resource."""
-        memory = [one for _, one in self.memory]
+        """Amounts used, by resource."""
+        memory = [stored for _, stored in self.memory]
         return {
-            "synapse_words": sum(one.words for one in memory),
-            "row_words": max((one.longest for one in memory), default=0),
-            "synapse_formats": _formats(memory),
-            "axons_in": sum(one.size for one in self.axons),
+            "synapse_words": sum(stored.words for stored in memory),
+            "row_words": max((stored.longest for stored in memory), default=0),
+            "synapse_formats": _count_formats(memory),
+            "axons_in": sum(stored.size for stored in self.axons),
         }
 
 
-def chosen(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> dict[int, Chosen]:
-    """Return what every core holds, in order."""
-    heard = {core: axon_counts.listening(network, chip, on) for core, on in mapping.by_core.items()}
+def choose_contents(
+    network: IntegerNetwork, chip: Chip, mapping: Mapping
+) -> dict[int, CoreContents]:
+    """Return the cheapest contents of every core, in order."""
+    input_axons = {
+        core: axon_counts.list_input_axons(network, chip, on)
+        for core, on in mapping.by_core.items()
+    }
     if chip.rows is None or chip.axon_entries is None:
         return {
-            core: Chosen(
-                tuple((p, p.memory) for s in on for p in demand.into(chip, network, s)),
-                tuple(map(Axons, heard[core])),
+            core: CoreContents(
+                tuple((p, p.memory) for s in on for p in list_demands(chip, network, s)),
+                tuple(map(GroupedAxons, input_axons[core])),
             )
             for core, on in mapping.by_core.items()
         }
-    senders = _Senders(network, mapping, heard)
+    senders = _Senders(network, mapping, input_axons)
     return {
-        core: _Choice(network, chip, on, heard[core], senders).made()
+        core: _Choice(network, chip, on, input_axons[core], senders).choose()
         for core, on in mapping.by_core.items()
     }
 
 
 class _Senders:
-    """Which neurons send to one core only, the slice of each, and choices that were made."""
+    """Neurons that send to one core only, the slice of each neuron, and choices made before."""
 
     def __init__(
-        self, network: IntegerNetwork, mapping: Mapping, heard: dict[int, list[Listening]]
+        self, network: IntegerNetwork, mapping: Mapping, input_axons: dict[int, list[InputAxons]]
     ) -> None:
         cores = {p.name: np.zeros(p.size, np.int32) for p in network.populations}
-        for blocks in heard.values():
+        for blocks in input_axons.values():
             for name in {block.source for block in blocks} & cores.keys():
-                mine = np.zeros(len(cores[name]), np.bool_)
+                sending = np.zeros(len(cores[name]), np.bool_)
                 for block in blocks:
                     if block.source == name:
-                        mine[block.region.neurons()] = True
-                cores[name] += mine
+                        sending[block.region.neurons()] = True
+                cores[name] += sending
         self.alone = {name: count == 1 for name, count in cores.items()}
         self.slice = {p.name: np.zeros(p.size, np.int64) for p in network.populations}
-        for place, s in enumerate(mapping.slices):
-            self.slice[s.population][s.neurons()] = place
+        for number, s in enumerate(mapping.slices):
+            self.slice[s.population][s.neurons()] = number
 
         self.known: dict[tuple[Hashable, bool, int], Memory] = {}
-        """Of rows that are alike (`exact_rows.alike`), with delays or not, by formats at most."""
+        """Memory of equal rows (`identify_rows`), with delays or not, by limit of formats."""
 
-    def groups(self, heard: Listening) -> Ints:
-        """Return the slice of each neuron of a region that sends to no other core; else -1."""
-        neurons = heard.region.neurons()
-        if heard.source not in self.alone:  # the host has discrete axons
+    def find_groups(self, block: InputAxons) -> Ints:
+        """Return the slice of each neuron of a block that sends to no other core; else -1."""
+        neurons = block.region.neurons()
+        if block.source not in self.alone:  # the host has discrete axons
             return np.full(len(neurons), -1)
-        found = np.where(self.alone[heard.source][neurons], self.slice[heard.source][neurons], -1)
-        names, count = np.unique(found, return_counts=True)
-        return np.where(np.isin(found, names[count > 1]), found, -1)
+        slices = np.where(self.alone[block.source][neurons], self.slice[block.source][neurons], -1)
+        names, count = np.unique(slices, return_counts=True)
+        return np.where(np.isin(slices, names[count > 1]), slices, -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,170 +149,176 @@ class _Choice:
     network: IntegerNetwork
     chip: Chip
     slices: Sequence[Slice]
-    heard: Sequence[Listening]
+    blocks: Sequence[InputAxons]
     senders: _Senders
 
     @cached_property
     def rules(self) -> RowRules:
-        """Of the row memory."""
-        return row_rules(self.chip)
+        """Numbers of the row memory."""
+        return read_row_rules(self.chip)
 
     @cached_property
-    def parts(self) -> list[Part]:
-        """In the order of the slices and of the projections."""
-        return [p for s in self.slices for p in demand.into(self.chip, self.network, s)]
+    def demands(self) -> list[Demand]:
+        """Demands in the order of the slices and of the projections."""
+        return [p for s in self.slices for p in list_demands(self.chip, self.network, s)]
 
-    def made(self) -> Chosen:
-        """Return what costs least."""
-        axons = [Axons(block) for block in self.heard]
-        memory = self._discrete()
-        for place, block in enumerate(self.heard):
-            group = self.senders.groups(block)
+    def choose(self) -> CoreContents:
+        """Return the cheapest contents."""
+        axons = [GroupedAxons(block) for block in self.blocks]
+        memory = self._choose_discrete()
+        for number, block in enumerate(self.blocks):
+            group = self.senders.find_groups(block)
             if block.slice is None and (group >= 0).any():
-                self._rows(axons, memory, place, group)
+                self._share_rows(axons, memory, number, group)
             elif (group >= 0).any():
-                self._columns(axons, memory, place, group)
-        return Chosen(tuple(zip(self.parts, memory, strict=True)), tuple(axons))
+                self._share_columns(axons, memory, number, group)
+        return CoreContents(tuple(zip(self.demands, memory, strict=True)), tuple(axons))
 
-    def _discrete(self) -> list[Memory]:
-        """Return the memory of each part if every source has an axon of its own."""
-        most = self.rules.formats
-        tried = dict.fromkeys((most, *FEWER_FORMATS))
-        for limit in (n for n in tried if LEAST_FORMATS <= n <= most):
-            found = [self._least(part, None, limit) for part in self.parts]
-            if _formats(found) <= most:
-                return found
-        return [part.memory for part in self.parts]
+    def _choose_discrete(self) -> list[Memory]:
+        """Return the memory of each demand if every source has an axon of its own."""
+        formats = self.rules.formats
+        tried = dict.fromkeys((formats, *FEWER_FORMATS))
+        for limit in (n for n in tried if LEAST_FORMATS <= n <= formats):
+            memory = [self._choose_memory(demand, None, limit) for demand in self.demands]
+            if _count_formats(memory) <= formats:
+                return memory
+        return [demand.memory for demand in self.demands]
 
-    def _rows(self, axons: list[Axons], memory: list[Memory], place: int, group: Ints) -> None:
+    def _share_rows(
+        self, axons: list[GroupedAxons], memory: list[Memory], number: int, group: Ints
+    ) -> None:
         """Let the sources of a block share population axons if that costs less."""
-        block = self.heard[place]
+        block = self.blocks[number]
         names, count = np.unique(group[group >= 0], return_counts=True)
         pairs = zip(names.tolist(), count.tolist(), strict=True)
-        shared = Axons(block, tuple(Group(name, size, 1) for name, size in pairs))
+        shared = GroupedAxons(block, tuple(AxonGroup(name, size, 1) for name, size in pairs))
         changed = list(memory)
-        for i, part in enumerate(self.parts):
-            if _reaches(self.network, block, part):
+        for i, demand in enumerate(self.demands):
+            if _reaches(self.network, block, demand):
                 limit = len(memory[i].formats) or 1
-                changed[i] = self._least(part, self._of(part, block, group), limit)
-        self._take(axons, memory, place, shared, changed)
+                changed[i] = self._choose_memory(
+                    demand, self._select_groups(demand, block, group), limit
+                )
+        self._share_if_cheaper(axons, memory, number, shared, changed)
 
-    def _columns(self, axons: list[Axons], memory: list[Memory], place: int, group: Ints) -> None:
+    def _share_columns(
+        self, axons: list[GroupedAxons], memory: list[Memory], number: int, group: Ints
+    ) -> None:
         """Let columns of a convolution's sources share population axons if that costs less."""
-        block = self.heard[place]
-        i = self._part(block)
-        synapses = self.parts[i].projection.synapses
+        block = self.blocks[number]
+        i = self._find_demand(block)
+        synapses = self.demands[i].projection.synapses
         assert isinstance(synapses, IntegerSynapses)
         if not isinstance(synapses.wiring, Convolution):
             return
-        found = _column_groups(block, group, synapses.wiring)
-        shared = Axons(block, tuple(g for g in found if g.neurons > 2 * g.axons))
+        groups = _group_columns(block, group, synapses.wiring)
+        shared = GroupedAxons(block, tuple(g for g in groups if g.neurons > 2 * g.axons))
         if not shared.groups:
             return
-        rows = column_rows(synapses, self.parts[i].slice)
+        rows = build_column_rows(synapses, self.demands[i].slice)
         rules = replace(self.rules, formats=len(memory[i].formats) or 1)
-        least = _cheapest(rows, self._encodings(self.parts[i], rows), rules)
-        changed = [*memory[:i], replace(least, columns=True), *memory[i + 1 :]]
-        self._take(axons, memory, place, shared, changed)
+        cheapest = _choose_cheapest(rows, self._list_encodings(self.demands[i], rows), rules)
+        changed = [*memory[:i], replace(cheapest, columns=True), *memory[i + 1 :]]
+        self._share_if_cheaper(axons, memory, number, shared, changed)
 
-    def _part(self, block: Listening) -> int:
-        """Return the part that axons which belong to one slice reach."""
+    def _find_demand(self, block: InputAxons) -> int:
+        """Return the number of the demand that axons of one slice reach."""
         assert block.slice is not None
         target = self.slices[block.slice]
         projection = self.network.projections[block.projections[0]]
-        mine = (p.slice == target and p.projection is projection for p in self.parts)
-        return list(mine).index(True)
+        matches = (p.slice == target and p.projection is projection for p in self.demands)
+        return list(matches).index(True)
 
-    def _take(
+    def _share_if_cheaper(
         self,
-        axons: list[Axons],
+        axons: list[GroupedAxons],
         memory: list[Memory],
-        place: int,
-        shared: Axons,
+        number: int,
+        shared: GroupedAxons,
         changed: list[Memory],
     ) -> None:
-        """Take what is shared if it fits and its share of a core is smaller than what it saves."""
-        words, before = (sum(m.words for m in some) for some in (changed, memory))
-        limits = resources.limits(self.chip)
+        """Take shared axons if their rows fit and take a smaller share of a core than they save."""
+        words, before = (sum(m.words for m in stored) for stored in (changed, memory))
+        core_limits = resources.read_core_limits(self.chip)
         entries = sum(
-            axon_counts.entries_saved(self.chip, g.neurons, g.axons) for g in shared.groups
+            axon_counts.count_saved_entries(self.chip, g.neurons, g.axons) for g in shared.groups
         )
-        saved = entries / limits.get("axons_out", inf)
-        saved += (shared.heard.region.size - shared.size) / limits.get("axons_in", inf)
-        cheaper = (words - before) / limits.get("synapse_words", inf) < saved
-        if cheaper and self._holds(changed, words, limits):
-            axons[place], memory[:] = shared, changed
+        saved = entries / core_limits.get("axons_out", inf)
+        saved += (shared.input_axons.region.size - shared.size) / core_limits.get("axons_in", inf)
+        cheaper = (words - before) / core_limits.get("synapse_words", inf) < saved
+        if cheaper and self._holds(changed, words, core_limits):
+            axons[number], memory[:] = shared, changed
 
-    def _holds(self, memory: list[Memory], words: int, limits: dict[str, int]) -> bool:
+    def _holds(self, memory: list[Memory], words: int, core_limits: dict[str, int]) -> bool:
         longest = max((m.longest for m in memory), default=0)
-        few = _formats(memory) <= self.rules.formats
-        room = limits.get("synapse_words", words)
-        return few and words <= room and longest <= self.rules.row_words
+        has_formats = _count_formats(memory) <= self.rules.formats
+        available = core_limits.get("synapse_words", words)
+        return has_formats and words <= available and longest <= self.rules.row_words
 
-    def _of(self, part: Part, block: Listening, group: Ints) -> Ints:
-        """Return the groups of the sources of one part, out of those of the whole block."""
-        if part.region.size == block.region.size:
+    def _select_groups(self, demand: Demand, block: InputAxons, group: Ints) -> Ints:
+        """Return the groups of the sources of one demand, out of those of the whole block."""
+        if demand.region.size == block.region.size:
             return group
-        return group[np.searchsorted(block.region.neurons(), part.region.neurons())]
+        return group[np.searchsorted(block.region.neurons(), demand.region.neurons())]
 
-    def _least(self, part: Part, group: Ints | None, limit: int) -> Memory:
-        """Return the cheapest way to write a part in which it needs so many formats at most."""
-        synapses = part.projection.synapses
+    def _choose_memory(self, demand: Demand, group: Ints | None, limit: int) -> Memory:
+        """Return the memory of a demand in its cheapest encoding with at most `limit` formats."""
+        synapses = demand.projection.synapses
         assert isinstance(synapses, IntegerSynapses)
-        key = alike(synapses, part.slice) if group is None else None
-        known = self.senders.known.get((key, part.projection.delay > 1, limit))
+        key = identify_rows(synapses, demand.slice) if group is None else None
+        known = self.senders.known.get((key, demand.projection.delay > 1, limit))
         if known is not None:
             return known
-        rows = exact_rows(synapses, part.slice, group)
+        rows = build_rows(synapses, demand.slice, group)
         rules = replace(self.rules, formats=limit)
-        found = _cheapest(rows, self._encodings(part, rows), rules)
+        memory = _choose_cheapest(rows, self._list_encodings(demand, rows), rules)
         if key is not None:
-            self.senders.known[key, part.projection.delay > 1, limit] = found
-        return found
+            self.senders.known[key, demand.projection.delay > 1, limit] = memory
+        return memory
 
-    def _encodings(self, part: Part, rows: Rows) -> tuple[Encoding, ...]:
-        """Return every encoding of the chip that holds the weights of a part."""
-        delay = self.rules.delay_bits if part.projection.delay > 1 else 0
+    def _list_encodings(self, demand: Demand, rows: Rows) -> tuple[Encoding, ...]:
+        """Return every encoding of the chip that holds the weights of a demand."""
+        delay = self.rules.delay_bits if demand.projection.delay > 1 else 0
         kinds = self.chip.rows.kinds if self.chip.rows is not None else ()
-        found = encodings(rows.weight, delay_bits=delay, kinds=kinds, rules=self.rules)
-        if any(not one.shared_sign for one in found):
-            return found
-        bits = part.memory.weight_bits
-        return (*found, *(Encoding(kind, False, bits, delay) for kind in kinds))
+        encodings = list_encodings(rows.weight, delay_bits=delay, kinds=kinds, rules=self.rules)
+        if any(not encoding.shared_sign for encoding in encodings):
+            return encodings
+        bits = demand.memory.weight_bits
+        return (*encodings, *(Encoding(kind, False, bits, delay) for kind in kinds))
 
 
-def _column_groups(heard: Listening, group: Ints, wiring: Convolution) -> list[Group]:
+def _group_columns(block: InputAxons, group: Ints, wiring: Convolution) -> list[AxonGroup]:
     """Return the neurons of each slice that send to one core only, and their columns."""
-    places = np.unravel_index(heard.region.neurons(), wiring.source_shape)
+    coordinates = np.unravel_index(block.region.neurons(), wiring.source_shape)
     column = np.ravel_multi_index(
-        (places[0], *places[2:]), (wiring.source_shape[0], *wiring.source_shape[2:])
+        (coordinates[0], *coordinates[2:]), (wiring.source_shape[0], *wiring.source_shape[2:])
     )
     return [
-        Group(int(name), int((group == name).sum()), len(np.unique(column[group == name])))
+        AxonGroup(int(name), int((group == name).sum()), len(np.unique(column[group == name])))
         for name in np.unique(group[group >= 0])
     ]
 
 
-def _cheapest(rows: Rows, choices: tuple[Encoding, ...], rules: RowRules) -> Memory:
+def _choose_cheapest(rows: Rows, choices: tuple[Encoding, ...], rules: RowRules) -> Memory:
     """Return the rows in the encoding that takes the fewest words (then: fewest formats, first).
 
-    Those that cannot be below the best one found are not tried.
+    Encodings whose lower bound exceeds the best one so far are not tried.
     """
-    least = [_at_least(rows, one, rules) for one in choices]
+    bounds = [_bound_words(rows, encoding, rules) for encoding in choices]
     best: tuple[tuple[bool, int, int, int], Memory] | None = None
-    for place in np.argsort(least, kind="stable").tolist():
-        if best is not None and least[place] > best[0][1] and not best[0][0]:
+    for number in np.argsort(bounds, kind="stable").tolist():
+        if best is not None and bounds[number] > best[0][1] and not best[0][0]:
             break
-        made = _written(rows, choices[place], rules)
-        cost = (made.longest > rules.row_words, made.words, len(made.formats), place)
+        memory = _measure_memory(rows, choices[number], rules)
+        cost = (memory.longest > rules.row_words, memory.words, len(memory.formats), number)
         if best is None or cost < best[0]:
-            best = cost, made
+            best = cost, memory
     assert best is not None
     return best[1]
 
 
-def _at_least(rows: Rows, encoding: Encoding, rules: RowRules) -> int:
-    """Return words that rows cannot take less than: entries are full, indices and gaps small."""
+def _bound_words(rows: Rows, encoding: Encoding, rules: RowRules) -> int:
+    """Return a lower bound of the words of rows: entries are full, indices and gaps small."""
     count = np.diff(rows.ends)
     extra = {"sparse": rules.index_bits[0], "run_length": rules.skip_bits[0]}
     each = encoding.weight_bits + encoding.delay_bits + extra.get(encoding.kind, 0)
@@ -311,24 +330,24 @@ def _at_least(rows: Rows, encoding: Encoding, rules: RowRules) -> int:
     return int(-(-(count * each + lists * head) // rules.word_bits).sum())
 
 
-def _written(rows: Rows, encoding: Encoding, rules: RowRules) -> Memory:
-    done = encode(rows, encoding, rules)
-    formats = frozenset((encoding.kind, encoding.delay_bits, *form) for form in done.formats)
+def _measure_memory(rows: Rows, encoding: Encoding, rules: RowRules) -> Memory:
+    encoded = encode_rows(rows, encoding, rules)
+    formats = frozenset((encoding.kind, encoding.delay_bits, *form) for form in encoded.formats)
     return Memory(
-        done.words,
+        encoded.words,
         encoding.kind,
         formats,
-        done.longest,
+        encoded.longest,
         encoding.weight_bits,
         encoding.shared_sign,
     )
 
 
-def _formats(memory: Sequence[Memory]) -> int:
-    return len(frozenset().union(*(one.formats for one in memory)))
+def _count_formats(memory: Sequence[Memory]) -> int:
+    return len(frozenset().union(*(stored.formats for stored in memory)))
 
 
-def _reaches(network: IntegerNetwork, block: Listening, part: Part) -> bool:
-    """Whether the axons of a block reach the rows of a part."""
+def _reaches(network: IntegerNetwork, block: InputAxons, demand: Demand) -> bool:
+    """Return whether the axons of a block reach the rows of a demand."""
     numbers = {id(network.projections[i]) for i in block.projections}
-    return id(part.projection) in numbers and not part.shared
+    return id(demand.projection) in numbers and not demand.shared

@@ -1,4 +1,4 @@
-"""Compartments that neurons take, and what to choose where a chip lacks a neuron."""
+"""Compartments that neurons take, and the hint where a chip lacks a neuron."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from snncompile.neurons.base import Neuron
 from snncompile.neurons.window_readout import WindowReadout
 
 
-def compartments(network: Graph, chip: Chip, s: Slice) -> int:
+def count_compartments(network: Graph, chip: Chip, s: Slice) -> int:
     """Return the compartments of a slice."""
-    return s.size * compartments_per_neuron(chip, network.population(s.population))
+    return s.size * count_compartments_per_neuron(chip, network.population(s.population))
 
 
-def compartments_per_neuron(chip: Chip, population: Population) -> int:
-    """Return how many compartments one neuron takes.
+def count_compartments_per_neuron(chip: Chip, population: Population) -> int:
+    """Return the compartments of one neuron.
 
     Raises:
         UnsupportedError: the chip has no such neuron.
@@ -39,7 +39,7 @@ ANSWER = WindowReadout.name
 
 
 def _instead(neuron: Neuron, chip: Chip) -> str:
-    """Return what to choose for a neuron of a converted network; empty for others."""
+    """Return the alternative to a neuron of a converted network; empty for others."""
     if neuron.role is None:
         return ""
     if LAYER not in chip.neurons:

@@ -1,7 +1,7 @@
-"""Which sources of a convolution reach a box of targets, and which of their rows are alike.
+"""Find the sources of a convolution that reach a box of targets, and their equal rows.
 
-One axis at a time: in a convolution the axes of space do not depend on each other, so all there is
-to know about a tile is known from its extent along each axis. Nothing is unrolled.
+The axes of space are independent in a convolution: a tile follows from its extent along each axis.
+Nothing is unrolled.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class AxisReach:
     sources: tuple[int, ...]
     """Coordinates with at least one target."""
     patterns: tuple[tuple[Offsets, int], ...]
-    """(targets counted from the first one, number of sources) of each different row: alike are
-    those whose targets see them through the same taps of the kernel, at the same distances."""
+    """(targets counted from the first one, number of sources) of each different row. Rows are equal
+    if they reach targets at the same distances through the same taps of the kernel."""
     synapses: int
     """Pairs of a source and a target coordinate."""
     taps: int
-    """Taps of the kernel that are used."""
+    """Taps of the kernel in use."""
 
 
-def axis_reach(wiring: Convolution, axis: int, start: int, stop: int) -> AxisReach:
-    """Return what reaches targets [start, stop) along an axis of space (0 is the first)."""
+def measure_axis_reach(wiring: Convolution, axis: int, start: int, stop: int) -> AxisReach:
+    """Return the sources of targets [start, stop) along an axis of space (0 is the first)."""
     geometry = (wiring.kernel, wiring.stride, wiring.padding, wiring.dilation)
     length = wiring.source_shape[1 + axis]
     return _axis_reach(length, *(values[axis] for values in geometry), start, stop)
@@ -48,15 +48,17 @@ def _axis_reach(
     inside = (source >= 0) & (source < length)
     target, tap, source = target[inside], tap[inside], source[inside]
     rows: dict[int, list[tuple[int, int]]] = {}
-    for at, reached, through in zip(source.tolist(), target.tolist(), tap.tolist(), strict=True):
-        rows.setdefault(at, []).append((reached, through))
-    alike: Counter[tuple[tuple[int, int], ...]] = Counter()
+    for source_at, target_at, tap_at in zip(
+        source.tolist(), target.tolist(), tap.tolist(), strict=True
+    ):
+        rows.setdefault(source_at, []).append((target_at, tap_at))
+    patterns: Counter[tuple[tuple[int, int], ...]] = Counter()
     for row in rows.values():
         first = row[0][0]
-        alike[tuple((reached - first, through) for reached, through in row)] += 1
+        patterns[tuple((target_at - first, tap_at) for target_at, tap_at in row)] += 1
     return AxisReach(
         sources=tuple(sorted(rows)),
-        patterns=tuple((tuple(o for o, _ in row), count) for row, count in alike.items()),
+        patterns=tuple((tuple(o for o, _ in row), count) for row, count in patterns.items()),
         synapses=len(source),
         taps=len(np.unique(tap)),
     )
@@ -72,12 +74,14 @@ class ChannelReach:
 
 
 @lru_cache(maxsize=100_000)
-def channel_reach(sources: int, channels: int, groups: int, start: int, stop: int) -> ChannelReach:
-    """Return what reaches target channels [start, stop) of a convolution in groups."""
+def measure_channel_reach(
+    sources: int, channels: int, groups: int, start: int, stop: int
+) -> ChannelReach:
+    """Return the source channels of target channels [start, stop) of a convolution in groups."""
     inner, outer = sources // groups, channels // groups
     first, last = start // outer, (stop - 1) // outer
-    reached: Counter[int] = Counter()
+    widths: Counter[int] = Counter()
     for group in range(first, last + 1):
         width = min(stop, (group + 1) * outer) - max(start, group * outer)
-        reached[width] += inner
-    return ChannelReach(range(first * inner, (last + 1) * inner), tuple(reached.items()))
+        widths[width] += inner
+    return ChannelReach(range(first * inner, (last + 1) * inner), tuple(widths.items()))

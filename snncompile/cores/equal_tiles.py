@@ -38,34 +38,34 @@ class Box:
         return flat
 
 
-def tilings(shape: Shape3, order: tuple[int, int, int], least: int) -> list[Shape3]:
+def list_tilings(shape: Shape3, order: tuple[int, int, int], fewest: int) -> list[Shape3]:
     """Return the numbers of cores per axis worth trying, fewest cores first.
 
     Args:
         shape: of the layer.
         order: axes from the one that is split last to the one that is split first.
-        least: cores that the layer needs at least.
+        fewest: cores that the layer needs at least.
 
-    A number is worth trying if tiles of the rounded-up size need exactly so many.
+    A number is worth trying if tiles of the rounded-up size need exactly that number.
     """
-    axes = [[n for n in range(1, length + 1) if _exact(length, n)] for length in shape]
-    found = []
+    axes = [[n for n in range(1, length + 1) if _is_exact(length, n)] for length in shape]
+    tilings = []
     for counts in product(*(axes[axis] for axis in order)):
-        if prod(counts) >= least:
+        if prod(counts) >= fewest:
             by_axis = dict(zip(order, counts, strict=True))
-            found.append((by_axis[0], by_axis[1], by_axis[2]))
-    return sorted(found, key=prod)
+            tilings.append((by_axis[0], by_axis[1], by_axis[2]))
+    return sorted(tilings, key=prod)
 
 
-def _exact(length: int, count: int) -> bool:
+def _is_exact(length: int, count: int) -> bool:
     size = -(-length // count)
     return -(-length // size) == count
 
 
-def boxes(shape: Shape3, counts: Shape3) -> Iterator[Box]:
+def cut_boxes(shape: Shape3, counts: Shape3) -> Iterator[Box]:
     """Yield the tiles of a layer; the channels run fastest."""
     size = [-(-length // count) for length, count in zip(shape, counts, strict=True)]
-    for place in product(*(range(count) for count in counts)):
-        start = tuple(i * s for i, s in zip(place, size, strict=True))
+    for position in product(*(range(count) for count in counts)):
+        start = tuple(i * s for i, s in zip(position, size, strict=True))
         stop = tuple(min(a + s, n) for a, s, n in zip(start, size, shape, strict=True))
         yield Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))

@@ -1,4 +1,4 @@
-"""Analysis: how many cores a network needs at least, and what keeps a mapping above that."""
+"""Analysis: the fewest cores of a network, and the resource that keeps a mapping above them."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ class LowerBound:
     resource: str
     """Resource that is scarcest, in words."""
     share: float
-    """Cores of it that the network fills."""
+    """Cores that the network fills with it."""
     above: str
-    """What keeps the mapping above the bound."""
+    """Reason why the mapping is above the bound."""
 
 
-def lower_bound(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> LowerBound:
-    """Return the fewest cores there could be; no cut of the network takes less.
+def compute_lower_bound(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> LowerBound:
+    """Return a lower bound of the cores; no cut of the network takes fewer.
 
-    Compartments do not depend on how populations are cut. Of input axons and words only what each
-    population takes in one piece counts: more pieces take more axons and repeat kernels.
+    Compartments do not depend on the cuts of populations. Words count as those of each population
+    in one piece: more pieces repeat kernels.
     """
-    limits = resources.limits(chip)
+    limits = resources.read_core_limits(chip)
     shares = {
         resource: need / limits[resource]
-        for resource, need in _needed(network, chip).items()
+        for resource, need in _count_needs(network, chip).items()
         if resource in limits
     }
     scarcest = max(shares, key=shares.__getitem__)
     cores = max(1, ceil(shares[scarcest] - 1e-9))
-    above = _above(network, chip, mapping, cores, shares[scarcest])
+    above = _explain_excess(network, chip, mapping, cores, shares[scarcest])
     return LowerBound(cores, resources.RESOURCES[scarcest], shares[scarcest], above)
 
 
-def _needed(network: IntegerNetwork, chip: Chip) -> dict[str, int]:
+def _count_needs(network: IntegerNetwork, chip: Chip) -> dict[str, int]:
     need = dict.fromkeys(("compartments", "synapse_words"), 0)
     for p in network.populations:
-        need["compartments"] += p.size * compartments.compartments_per_neuron(chip, p)
+        need["compartments"] += p.size * compartments.count_compartments_per_neuron(chip, p)
     for projection in network.projections:
-        need["synapse_words"] += _fewest_words(chip, projection)
+        need["synapse_words"] += _count_fewest_words(chip, projection)
     return need
 
 
-def _fewest_words(chip: Chip, projection: Projection) -> int:
+def _count_fewest_words(chip: Chip, projection: Projection) -> int:
     """Return weights in whole words: no encoding stores less than their bits."""
     width = chip.core.synapse_word_bits.whole or 64
     synapses = projection.synapses
@@ -62,21 +62,23 @@ def _fewest_words(chip: Chip, projection: Projection) -> int:
     return ceil(synapses.weight.size * synapses.bits / width)
 
 
-def _above(network: IntegerNetwork, chip: Chip, mapping: Mapping, cores: int, share: float) -> str:
+def _explain_excess(
+    network: IntegerNetwork, chip: Chip, mapping: Mapping, cores: int, share: float
+) -> str:
     if mapping.cores <= cores:
         return "nothing: it is met"
-    fullest = _scarce(network, chip, mapping)
+    fullest = _list_scarcest(network, chip, mapping)
     names = ", ".join(resources.RESOURCES[name] for name in fullest)
     return f"{names} of single cores: slices of {len(mapping.slices)} fill them to the end"
 
 
-def _scarce(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> list[str]:
-    """Return the resources that are nearest to their end on most cores."""
-    limits = resources.limits(chip)
+def _list_scarcest(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> list[str]:
+    """Return the resources that are nearest to their limit on the largest number of cores."""
+    limits = resources.read_core_limits(chip)
     count = dict.fromkeys(resources.ADDED, 0)
-    for found in usage.usage(network, chip, mapping):
-        shares = {k: found.used[k] / limits[k] for k in resources.ADDED if k in limits}
+    for core_usage in usage.measure_usage(network, chip, mapping):
+        shares = {k: core_usage.used[k] / limits[k] for k in resources.ADDED if k in limits}
         if shares:
             count[max(shares, key=shares.__getitem__)] += 1
-    most = max(count.values())
-    return [name for name, times in count.items() if times == most and times]
+    highest = max(count.values())
+    return [name for name, times in count.items() if times == highest and times]

@@ -1,8 +1,8 @@
 """Words of synaptic memory that the rows of a projection to one slice take, by encoding of a chip.
 
-A row holds the synapses of one source neuron to the slice. Rows that are alike up to a shift of
-their targets can be one row in memory, reached by several axons that differ in the compartment
-they count from; a convolution has few different ones.
+A row holds the synapses of one source neuron to the slice. Rows that are equal up to a
+shift of their targets can be one row in memory, reached by several axons that count from different
+compartments; a convolution has few different rows.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from snncompile.cores.row_encoding import (
     POSITIVE,
     Encoding,
     RowRules,
-    encode,
-    row_rules,
+    Rows,
+    encode_rows,
+    read_row_rules,
 )
-from snncompile.cores.row_encoding import Rows as Written
 from snncompile.cores.row_formats import Format
-from snncompile.cores.weight_bits import Weights
+from snncompile.cores.weight_bits import WeightBits
 from snncompile.hwmodels.schema import Chip
 
 Runs = tuple[tuple[int, int], ...]
@@ -34,12 +34,12 @@ Runs = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
-class Row:
+class RowKind:
     """Rows of one kind."""
 
     runs: Runs
     count: int
-    """So many are stored."""
+    """Number of rows stored."""
 
     @property
     def synapses(self) -> int:
@@ -49,45 +49,47 @@ class Row:
 
 @dataclass(frozen=True)
 class Memory:
-    """What rows take."""
+    """Words and formats that rows take."""
 
     words: int
     format: str
-    """How they are written: an encoding of the chip."""
+    """Encoding of the chip in which the rows are written."""
     formats: frozenset[tuple[str | int, ...]] = frozenset()
-    """Synapse formats that their core needs for them, where a chip has few."""
+    """Synapse formats that the rows need on their core, where a chip has few."""
     longest: int = 0
     """Words of the longest row."""
     weight_bits: int = 0
-    """Stored per weight, where the chip has a choice; 0: those of the projection."""
+    """Bits stored per weight, where the chip has a choice; 0: those of the projection."""
     shared_sign: bool = False
     """Whether synapses of each sign are a list of their own, without signs of their own."""
     columns: bool = False
     """Whether the rows of a convolution's columns lie side by side; see `MemoryBlock`."""
 
 
-Rows = tuple[Row, ...]
+RowKinds = tuple[RowKind, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Listed:
-    """Rows synapse by synapse, each stored once, for encodings to which their gaps matter."""
+class ListedRows:
+    """Rows synapse by synapse, each stored once, for encodings whose words depend on the gaps."""
 
     ends: NDArray[np.int64]
-    """Where each row begins in `places`, and where the last one ends, shape (rows + 1,)."""
-    places: NDArray[np.int64]
+    """First synapse of each row in `targets`, and the end of the last row, shape (rows + 1,)."""
+    targets: NDArray[np.int64]
     """Targets of each row, counted from its first one, in rising order."""
 
 
-def memory(chip: Chip, rows: Rows | Listed, weights: Weights, delayed: bool) -> Memory:
-    """Return the words of the cheapest encoding the chip has; weights of zero are stored, too.
+def choose_memory(
+    chip: Chip, rows: RowKinds | ListedRows, weights: WeightBits, delayed: bool
+) -> Memory:
+    """Return the memory of rows in the chip's cheapest encoding; weights of zero are stored, too.
 
-    Chips whose synapses are no words take none: they have rules of their own (`fit/`).
+    Chips whose synapses are no words take none: they have rules of their own (`chip_rules/`).
 
     Args:
         chip: gives the encoding and the width of a word.
-        rows: what is to be stored.
-        weights: what is to be stored of each weight.
+        rows: rows to store.
+        weights: bits to store of each weight.
         delayed: whether the synapses have an extra delay.
     """
     store = _Store(
@@ -95,44 +97,46 @@ def memory(chip: Chip, rows: Rows | Listed, weights: Weights, delayed: bool) -> 
         weights=weights,
         delayed=delayed,
         kinds=() if chip.rows is None else chip.rows.kinds,
-        rules=None if chip.rows is None else row_rules(chip),
+        rules=None if chip.rows is None else read_row_rules(chip),
     )
-    if isinstance(rows, Listed):
-        if not len(rows.places):
+    if isinstance(rows, ListedRows):
+        if not len(rows.targets):
             return Memory(0, chip.encoding)
-        return _written(rows.ends, rows.places, np.ones(len(rows.ends) - 1, np.int64), store)
-    return _memory(chip.encoding, rows, store)
+        return _choose_of_rows(
+            rows.ends, rows.targets, np.ones(len(rows.ends) - 1, np.int64), store
+        )
+    return _choose_of_kinds(chip.encoding, rows, store)
 
 
 @dataclass(frozen=True)
 class _Store:
-    """How rows are to be stored."""
+    """Conditions under which rows are stored."""
 
     width: int
     """Bits of a word."""
-    weights: Weights
+    weights: WeightBits
     delayed: bool
     kinds: tuple[str, ...]
-    """Ways to write rows that the chip has, where it has several."""
+    """Kinds of row encoding that the chip has, where it has several."""
     rules: RowRules | None = None
     """Numbers of the chip's row memory, where it has one."""
 
 
 @lru_cache(maxsize=100_000)
-def _memory(encoding: str, rows: Rows, store: _Store) -> Memory:
+def _choose_of_kinds(encoding: str, rows: RowKinds, store: _Store) -> Memory:
     if not rows or encoding not in ENCODINGS:
         return Memory(0, encoding)
     return ENCODINGS[encoding](rows, store)
 
 
-def _one_word(rows: Rows, store: _Store) -> Memory:
-    """One synapse, one word."""
+def _store_one_word(rows: RowKinds, store: _Store) -> Memory:
+    """Store one word per synapse."""
     words = sum(row.count * row.synapses for row in rows)
     return Memory(words, "one_word", longest=max(row.synapses for row in rows))
 
 
-def _packed(rows: Rows, store: _Store) -> Memory:
-    """A source's weights side by side in whole words, as Loihi 2's convolution memory is counted.
+def _pack_rows(rows: RowKinds, store: _Store) -> Memory:
+    """Store a source's weights side by side in whole words, as Loihi 2's convolutions are counted.
 
     Source: Intel's compiler on PilotNet, words = Cin * k * k * ceil(Cout * bits / 64).
     """
@@ -146,37 +150,37 @@ FORMATS_PER_BLOCK = 2
 """Synapse formats that one projection into one slice may use, of those of the core."""
 
 
-def _loihi1(rows: Rows, store: _Store) -> Memory:
-    """Rows in the cheapest of Loihi 1's encodings; see `row_encoding.py`."""
+def _choose_loihi1(rows: RowKinds, store: _Store) -> Memory:
+    """Choose the cheapest of Loihi 1's row encodings; see `row_encoding.py`."""
     index = [np.concatenate([np.arange(a, a + n) for a, n in row.runs]) for row in rows]
     ends = np.cumsum([0, *map(len, index)])
     count = np.array([row.count for row in rows])
-    return _written(ends, np.concatenate(index), count, store)
+    return _choose_of_rows(ends, np.concatenate(index), count, store)
 
 
-def _written(ends: Ints, places: Ints, count: Ints, store: _Store) -> Memory:
-    """Return what rows take on Loihi 1 of which so many are stored; see `Listed`.
+def _choose_of_rows(ends: Ints, targets: Ints, count: Ints, store: _Store) -> Memory:
+    """Return the memory on Loihi 1 of rows stored `count` times each; see `ListedRows`.
 
     Signs are shared only where each row has one sign. Other rows are several lists; once the
     slices are known, `cheapest_encoding.py` counts these weight by weight, which only saves words.
     """
     assert store.rules is not None
     rules = replace(store.rules, formats=FORMATS_PER_BLOCK)
-    written = Written.make(ends, places, np.zeros(len(places), np.int64))
+    unweighted = Rows.make(ends, targets, np.zeros(len(targets), np.int64))
     delay = rules.delay_bits if store.delayed else 0
-    found = []
-    for kind, (shared, bits) in product(store.kinds, _signs(store.weights)):
-        done = encode(written, Encoding(kind, shared, bits, delay), rules)
+    choices = []
+    for kind, (shared, bits) in product(store.kinds, _list_signs(store.weights)):
+        encoded = encode_rows(unweighted, Encoding(kind, shared, bits, delay), rules)
         formats = frozenset(
-            (kind, delay, *form) for form in _both(done.formats, shared, store.weights)
+            (kind, delay, *form) for form in _add_signs(encoded.formats, shared, store.weights)
         )
-        words = int((done.row_words * count).sum())
-        longest = int(done.row_words.max(initial=0))
-        found.append(Memory(words, kind, formats, longest, bits, shared))
-    return min(found, key=lambda m: (m.longest > rules.row_words, m.words, len(m.formats)))
+        words = int((encoded.row_words * count).sum())
+        longest = int(encoded.row_words.max(initial=0))
+        choices.append(Memory(words, kind, formats, longest, bits, shared))
+    return min(choices, key=lambda m: (m.longest > rules.row_words, m.words, len(m.formats)))
 
 
-def _signs(weights: Weights) -> list[tuple[bool, int]]:
+def _list_signs(weights: WeightBits) -> list[tuple[bool, int]]:
     """Return the choices of (whether the signs of a row are shared, bits of a weight)."""
     choices = [(False, weights.bits)]
     if weights.signs != "mixed" and weights.shared_bits is not None:
@@ -184,18 +188,18 @@ def _signs(weights: Weights) -> list[tuple[bool, int]]:
     return choices
 
 
-def _both(formats: tuple[Format, ...], shared: bool, weights: Weights) -> list[Format]:
-    """Return the formats, for shared signs with the signs that there are."""
+def _add_signs(formats: tuple[Format, ...], shared: bool, weights: WeightBits) -> list[Format]:
+    """Return the formats; for shared signs, one for each sign of the weights."""
     if not shared:
         return list(formats)
     marks = {"positive": (POSITIVE,), "negative": (NEGATIVE,)}
     return [(*form[:4], mark) for form in formats for mark in marks.get(weights.signs, BOTH)]
 
 
-ENCODINGS: dict[str, Callable[[Rows, _Store], Memory]] = {
-    "one_word": _one_word,
-    "packed_rows": _packed,
-    "loihi1": _loihi1,
+ENCODINGS: dict[str, Callable[[RowKinds, _Store], Memory]] = {
+    "one_word": _store_one_word,
+    "packed_rows": _pack_rows,
+    "loihi1": _choose_loihi1,
 }
 SHARES_ROWS = ("loihi1",)
 """Encodings whose axons can share a row and count its targets from different compartments."""

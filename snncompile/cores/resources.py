@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from snncompile.cores.synapses_of_slice import Part
+from snncompile.cores.synapses_of_slice import Demand
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph
 from snncompile.ir.mapping import Slice
@@ -27,33 +27,33 @@ RESOURCES = {
 """Resource -> words for it; the cheap ones to count first."""
 
 ADDED = ("compartments", "axons_in", "synapse_words", "axons_out")
-"""Resources of which several slices take the sum."""
+"""Resources whose use adds up over the slices of a core."""
 DIFFERENT = ("compartment_profiles", "threshold_profiles", "synapse_formats", "neuron_groups")
-"""Resources of which slices take what is not there yet."""
+"""Resources of which a core holds each different entry once."""
 
 Entries = dict[str, frozenset[Any]]
-"""By resource of which what is different counts."""
+"""Different entries, by resource of `DIFFERENT`."""
 
 
-def limits(chip: Chip) -> dict[str, int]:
-    """Return what a core has of each resource, as far as there is a limit that is known."""
-    found = {name: getattr(chip.core, name, None) for name in RESOURCES}
+def read_core_limits(chip: Chip) -> dict[str, int]:
+    """Return a core's limit of each resource that has a known one."""
+    limits = {name: getattr(chip.core, name, None) for name in RESOURCES}
     if chip.rows is not None:
-        found |= {"synapse_formats": chip.rows.formats, "row_words": chip.rows.row_words}
-    return {k: v.whole for k, v in found.items() if v is not None and v.whole is not None}
+        limits |= {"synapse_formats": chip.rows.formats, "row_words": chip.rows.row_words}
+    return {k: v.whole for k, v in limits.items() if v is not None and v.whole is not None}
 
 
-def entries(network: Graph, slices: Sequence[Slice], parts: Sequence[Part]) -> Entries:
+def list_entries(network: Graph, slices: Sequence[Slice], demands: Sequence[Demand]) -> Entries:
     """Return the different entries of a core's tables, by resource."""
-    found: dict[str, set[Any]] = {name: set() for name in DIFFERENT}
+    entries: dict[str, set[Any]] = {name: set() for name in DIFFERENT}
     for s in slices:
         neuron = network.population(s.population).neuron
         assert isinstance(neuron, IntegerNeuron)
-        found["neuron_groups"].add(s.population)
+        entries["neuron_groups"].add(s.population)
         for table, value in neuron.profile().items():
-            part = value if value.ndim == 0 else s.cut(value)
-            mine = {(neuron.kind, entry) for entry in np.unique(part).tolist()}
-            found[f"{table}_profiles"] |= mine
-    for what in parts:
-        found["synapse_formats"] |= what.memory.formats
-    return {name: frozenset(values) for name, values in found.items()}
+            values_of_slice = value if value.ndim == 0 else s.cut(value)
+            own = {(neuron.kind, entry) for entry in np.unique(values_of_slice).tolist()}
+            entries[f"{table}_profiles"] |= own
+    for demand in demands:
+        entries["synapse_formats"] |= demand.memory.formats
+    return {name: frozenset(values) for name, values in entries.items()}

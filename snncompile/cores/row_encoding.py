@@ -1,4 +1,4 @@
-"""Write rows of synapses into a core's memory as Loihi 1 does, and count the words they take.
+"""Encode rows of synapses in a core's memory as Loihi 1 does, and count the words they take.
 
 A row holds the synapses of one source neuron on one core. It is a list of entries of at most 60
 synapses that share one format:
@@ -7,7 +7,7 @@ synapses that share one format:
     sparse        + count * index bits
     run_length    + index bits + count * skip bits; a gap of 32 or more starts a new entry
     dense1        + index bits; every gap starts a new entry
-    dense2        + index bits; gaps are filled with zero weights, 60 places are an entry at most
+    dense2        + index bits; gaps are filled with zero weights, 60 targets are an entry at most
 
 Index bits hold the largest index of the entry (sparse) or its first (the others), 6 to 10; skip
 bits the largest gap, 2 to 5. With `shared_sign` the synapses of each sign are a list of their own
@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snncompile.arrays import Ints
-from snncompile.cores.row_formats import Format, merged
+from snncompile.cores.row_formats import Format, merge_formats
 from snncompile.hwmodels.schema import Chip
 
 KINDS = ("sparse", "run_length", "dense1", "dense2")
@@ -41,7 +41,7 @@ MIXED, POSITIVE, NEGATIVE = 1, 2, 3
 
 @dataclass(frozen=True)
 class RowRules:
-    """Numbers of the row memory; those of Loihi 1 unless told otherwise."""
+    """Numbers of the row memory; the defaults are those of Loihi 1."""
 
     entry_synapses: int = 60
     head_bits: int = 10
@@ -52,14 +52,14 @@ class RowRules:
     """Where a synapse has a delay of its own."""
     word_bits: int = 64
     spare_bits: int = 5
-    """A row takes a word more when it ends on a word or so many bits or fewer before its end."""
+    """A row takes a word more when at most this many bits of its last word are free."""
     row_words: int = 256
     """Words of one row at most."""
     formats: int = 7
     """Different formats of one core at most."""
 
     def words(self, bits: Ints) -> Ints:
-        """Return the words of rows of so many bits."""
+        """Return the words of rows, from their bits."""
         rest = bits % self.word_bits
         spare = (rest == 0) | (rest >= self.word_bits - self.spare_bits)
         words: Ints = -(-bits // self.word_bits) + (spare & (bits > 0))
@@ -69,7 +69,7 @@ class RowRules:
 LOIHI1_ROWS = RowRules()
 
 
-def row_rules(chip: Chip) -> RowRules:
+def read_row_rules(chip: Chip) -> RowRules:
     """Return the numbers of a chip's row memory."""
     rows, core = chip.rows, chip.core
     assert rows is not None
@@ -98,9 +98,9 @@ class Rows:
     the base of the row's axon and divided by the number of interleaved groups."""
     weight: Ints
     """Weight of each synapse, shape (synapses,), as stored: -256..255."""
-    part: NDArray[np.int8]
-    """Shape (synapses,): synapses of one row in different parts are lists of their own (what is
-    left of the division by the number of interleaved groups, 0 or 1)."""
+    sublist: NDArray[np.int8]
+    """Shape (synapses,): synapses of one row with different numbers are lists of their own (the
+    remainder of the division by the number of interleaved groups, 0 or 1)."""
     group: Ints
     """Shape (rows,): rows of equal number are reached by one population axon and take the size of
     the largest of them."""
@@ -111,14 +111,16 @@ class Rows:
         ends: ArrayLike,
         index: ArrayLike,
         weight: ArrayLike,
-        part: ArrayLike | None = None,
+        sublist: ArrayLike | None = None,
         group: ArrayLike | None = None,
     ) -> Rows:
-        """Return rows; without `part` all synapses are in part 0, without `group` none share."""
+        """Return rows; without `sublist` each row is one list, without `group` none share."""
         bounds, targets = np.asarray(ends, np.int64), np.asarray(index, np.int64)
-        parts = np.zeros(len(targets), np.int8) if part is None else np.asarray(part, np.int8)
+        sublists = (
+            np.zeros(len(targets), np.int8) if sublist is None else np.asarray(sublist, np.int8)
+        )
         groups = np.arange(len(bounds) - 1) if group is None else np.asarray(group, np.int64)
-        return cls(bounds, targets, np.asarray(weight, np.int64), parts, groups)
+        return cls(bounds, targets, np.asarray(weight, np.int64), sublists, groups)
 
     @classmethod
     def matrix(cls, weight: NDArray[Any], first: int = 0) -> Rows:
@@ -129,13 +131,6 @@ class Rows:
         targets, sources = weight.shape
         index = np.tile(np.arange(first, first + targets), sources)
         return cls.make(np.arange(sources + 1) * targets, index, weight.T.reshape(-1))
-
-    @classmethod
-    def nonzero(cls, weight: NDArray[Any], first: int = 0) -> Rows:
-        """Return the rows of a matrix (targets, sources) without its weights of zero."""
-        source, target = np.nonzero(weight.T)
-        ends = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=weight.shape[1]))])
-        return cls.make(ends, target + first, weight.T[source, target])
 
     @property
     def count(self) -> int:
@@ -167,15 +162,15 @@ class Encoding:
 
 
 @dataclass(frozen=True, eq=False)
-class Encoded:
-    """What rows take when they are written in one encoding."""
+class EncodedRows:
+    """Words and formats of rows in one encoding."""
 
     encoding: Encoding
     row_words: Ints
     """Words of each row, shape (rows,); shared rows have the size of their largest."""
     formats: tuple[Format, ...]
-    """Formats the rows need on their core, after widening; more than the rules allow where parts
-    or signs, which cannot be widened, are too many."""
+    """Formats the rows need on their core, after widening; more than the rules allow where
+    sublists or signs, which cannot be widened, are too many."""
     entries: int
     synapses: int
     """Synapses stored, fillers of dense2 included."""
@@ -191,35 +186,39 @@ class Encoded:
         return int(self.row_words.max(initial=0))
 
 
-def encode(rows: Rows, encoding: Encoding, rules: RowRules = LOIHI1_ROWS) -> Encoded:
+def encode_rows(rows: Rows, encoding: Encoding, rules: RowRules = LOIHI1_ROWS) -> EncodedRows:
     """Return the words of rows in one encoding.
 
     Raises:
         ValueError: an index is larger than the index bits can hold.
     """
-    from snncompile.cores.row_encoding_kernels import entries
+    from snncompile.cores.row_encoding_kernels import cut_entries
 
-    sign = _signs(rows.weight, encoding.shared_sign)
+    sign = _mark_signs(rows.weight, encoding.shared_sign)
     kind, limit = KINDS.index(encoding.kind), 1 << rules.skip_bits[1]
-    table = entries(rows.ends, rows.index, rows.part, sign, kind, rules.entry_synapses, limit)
-    row, part, mark, count, index, gap = table
+    table = cut_entries(
+        rows.ends, rows.index, rows.sublist, sign, kind, rules.entry_synapses, limit
+    )
+    row, sublist, mark, count, index, gap = table
     if index.max(initial=0) >> rules.index_bits[1]:
         raise ValueError(f"compartment {index.max()} needs more than {rules.index_bits[1]} bits")
-    index_bits = np.clip(_bits(index), *rules.index_bits)
-    skip_bits = np.clip(_bits(gap), *rules.skip_bits) if encoding.kind == "run_length" else gap * 0
+    index_bits = np.clip(_count_bits(index), *rules.index_bits)
+    skip_bits = (
+        np.clip(_count_bits(gap), *rules.skip_bits) if encoding.kind == "run_length" else gap * 0
+    )
     weight_bits = np.full(len(row), encoding.weight_bits)
-    formats, index_bits, skip_bits = _widened(
-        np.stack([part, index_bits, skip_bits, weight_bits, mark], axis=1), rules.formats
+    formats, index_bits, skip_bits = _widen_formats(
+        np.stack([sublist, index_bits, skip_bits, weight_bits, mark], axis=1), rules.formats
     )
     per_synapse = encoding.weight_bits + encoding.delay_bits + skip_bits
     sparse = encoding.kind == "sparse"
     bits = rules.head_bits + count * (per_synapse + index_bits * sparse) + index_bits * (not sparse)
     of_row = np.bincount(row, weights=bits, minlength=rows.count).astype(np.int64)
-    words = _shared(rules.words(of_row), rows.group)
-    return Encoded(encoding, words, formats, len(row), int(count.sum()))
+    words = _share_sizes(rules.words(of_row), rows.group)
+    return EncodedRows(encoding, words, formats, len(row), int(count.sum()))
 
 
-def encodings(
+def list_encodings(
     weight: NDArray[Any],
     *,
     delay_bits: int = 0,
@@ -228,41 +227,15 @@ def encodings(
     rules: RowRules = LOIHI1_ROWS,
 ) -> tuple[Encoding, ...]:
     """Return the encodings that can hold some weights, each with the fewest weight bits."""
-    found = []
+    encodings = []
     for kind, shared in product(kinds, signs):
-        bits = stored_bits(weight, shared, rules.weight_bits)
+        bits = count_stored_bits(weight, shared, rules.weight_bits)
         if bits is not None:
-            found.append(Encoding(kind, shared, bits, delay_bits))
-    return tuple(found)
+            encodings.append(Encoding(kind, shared, bits, delay_bits))
+    return tuple(encodings)
 
 
-def best(
-    rows: Rows,
-    *,
-    delay_bits: int = 0,
-    kinds: Iterable[str] = KINDS,
-    signs: Iterable[bool] = (False, True),
-    rules: RowRules = LOIHI1_ROWS,
-) -> Encoded:
-    """Return the rows in the encoding that takes the fewest words (then: fewest formats, first).
-
-    Encodings whose longest row or whose formats exceed the rules are taken only if all do.
-
-    Raises:
-        ValueError: the weights fit no number of bits the rules allow.
-    """
-    choices = encodings(rows.weight, delay_bits=delay_bits, kinds=kinds, signs=signs, rules=rules)
-    if not choices:
-        raise ValueError(f"no choice of {rules.weight_bits} weight bits can hold these weights")
-
-    def cost(encoded: Encoded) -> tuple[bool, int, int]:
-        held = encoded.longest <= rules.row_words and len(encoded.formats) <= rules.formats
-        return not held, encoded.words, len(encoded.formats)
-
-    return min((encode(rows, choice, rules) for choice in choices), key=cost)
-
-
-def stored_bits(
+def count_stored_bits(
     weight: NDArray[Any], shared_sign: bool, choices: tuple[int, ...] = LOIHI1_ROWS.weight_bits
 ) -> int | None:
     """Return the fewest bits that hold all weights exactly; None if no choice does.
@@ -273,109 +246,47 @@ def stored_bits(
     union = int(np.bitwise_or.reduce(np.abs(weight.astype(np.int64)).reshape(-1), initial=0))
     if shared_sign and np.any(np.abs(weight) > 255):
         return None
-    return fewest_bits(union, choices, shared_sign=shared_sign)
+    return find_fewest_bits(union, choices, shared_sign=shared_sign)
 
 
-def fewest_bits(union: int, choices: tuple[int, ...], *, shared_sign: bool) -> int | None:
-    """Return the fewest bits that hold weights whose magnitudes have these bits in all.
+def find_fewest_bits(union: int, choices: tuple[int, ...], *, shared_sign: bool) -> int | None:
+    """Return the fewest bits that hold weights, from the union of the bits of their magnitudes.
 
-    With a shared sign all are 255 at most; see `stored_bits`.
+    With a shared sign all magnitudes are 255 at most; see `count_stored_bits`.
     """
     lowest = (union & -union).bit_length() - 1 if union else 8
     need = max((8 if shared_sign else 9) - lowest, 1)
     return next((bits for bits in sorted(choices) if bits >= need), None)
 
 
-def dense_words(
-    sources: int,
-    targets: int,
-    *,
-    weight_bits: int,
-    first: int = 0,
-    delay_bits: int = 0,
-    rules: RowRules = LOIHI1_ROWS,
-) -> int:
-    """Return the words of all-to-all synapses of mixed signs in dense2, without making the rows.
-
-    Args:
-        sources: number of rows.
-        targets: synapses of each row, to the compartments from `first` on.
-        weight_bits: of each weight including its sign.
-        first: index of the first compartment.
-        delay_bits: of each synapse.
-        rules: of the memory.
-    """
-    starts = np.arange(0, targets, rules.entry_synapses)
-    index = np.clip(_bits(starts + first), *rules.index_bits)
-    bits = len(starts) * rules.head_bits + targets * (weight_bits + delay_bits) + index.sum()
-    return sources * int(rules.words(np.array([bits]))[0]) if targets else 0
-
-
-def packed_words(targets: ArrayLike, bits: int, word_bits: int = 64) -> Ints:
-    """Return the words of rows of so many weights side by side, as Loihi 2 is counted.
-
-    A row is that of one source neuron of a dense layer or, where kernels are shared, of one input
-    channel and kernel position; its targets are then the output channels (`kernel_words`).
-    """
-    words: Ints = -(-np.asarray(targets, np.int64) * bits // word_bits)
-    return words
-
-
-def kernel_words(channels_in: int, kernel: int, channels_out: int, bits: int) -> int:
-    """Return the words of shared kernels on Loihi 2: channels_in * kernel * ceil(out * bits / 64).
-
-    Args:
-        channels_in: input channels that reach the core.
-        kernel: positions of the kernel, height * width.
-        channels_out: output channels on the core.
-        bits: of a weight including its sign.
-
-    Source: PilotNet table of Intel's compiler in lava-dl, pilotnet_snn/benchmark.ipynb.
-    """
-    return channels_in * kernel * int(packed_words(channels_out, bits))
-
-
-def formats_of(parts: Iterable[Encoded]) -> int:
-    """Return how many formats all that is written to one core needs.
-
-    Where they are too many, encode again with `rules` that allow each part fewer.
-    """
-    kinds = {
-        (part.encoding.kind, part.encoding.delay_bits, form)
-        for part in parts
-        for form in part.formats
-    }
-    return len(kinds)
-
-
-def _signs(weight: Ints, shared: bool) -> NDArray[np.int8]:
+def _mark_signs(weight: Ints, shared: bool) -> NDArray[np.int8]:
     if not shared:
         return np.full(len(weight), MIXED, np.int8)
     return np.where(weight >= 0, POSITIVE, NEGATIVE).astype(np.int8)
 
 
-def _bits(values: Ints) -> Ints:
-    """Return how many bits each whole number needs; none for 0."""
+def _count_bits(values: Ints) -> Ints:
+    """Return the number of bits of each whole number; 0 for 0."""
     return np.frexp(values.astype(np.float64))[1].astype(np.int64)
 
 
-def _shared(words: Ints, group: Ints) -> Ints:
+def _share_sizes(words: Ints, group: Ints) -> Ints:
     """Return the words of rows, each as large as the largest of its group."""
     if not len(words):
         return words
     names, member = np.unique(group, return_inverse=True)
     largest = np.zeros(len(names), np.int64)
     np.maximum.at(largest, member, words)
-    found: Ints = np.where(words > 0, largest[member], 0)
-    return found
+    sizes: Ints = np.where(words > 0, largest[member], 0)
+    return sizes
 
 
-def _widened(table: Ints, limit: int) -> tuple[tuple[Format, ...], Ints, Ints]:
-    """Return the formats that are left, and the index and skip bits of each entry."""
+def _widen_formats(table: Ints, limit: int) -> tuple[tuple[Format, ...], Ints, Ints]:
+    """Return the formats after widening, and the index and skip bits of each entry."""
     if not len(table):
         return (), table[:, 1], table[:, 2]
     code = table @ (1 << np.arange(32, -1, -8))  # no number has more than 8 bits
-    _, place, of_entry = np.unique(code, return_index=True, return_inverse=True)
-    formats, where = merged([tuple(map(int, row)) for row in table[place]], limit)
-    chosen = np.array(formats)[np.array(where)[of_entry]]
-    return tuple(formats), chosen[:, 1], chosen[:, 2]
+    _, first_entry, of_entry = np.unique(code, return_index=True, return_inverse=True)
+    formats, where = merge_formats([tuple(map(int, row)) for row in table[first_entry]], limit)
+    widened = np.array(formats)[np.array(where)[of_entry]]
+    return tuple(formats), widened[:, 1], widened[:, 2]

@@ -1,4 +1,4 @@
-"""Inner loop of `encode`, compiled by numba; imported on first use."""
+"""Inner loop of `encode_rows`, compiled by numba; imported on first use."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from snncompile.arrays import Ints
 SPARSE, RUN_LENGTH, DENSE1, DENSE2 = range(4)
 
 
-def entries(
+def cut_entries(
     ends: Ints,
     index: Ints,
-    part: NDArray[np.int8],
+    sublist: NDArray[np.int8],
     sign: NDArray[np.int8],
     kind: int,
     entry: int,
@@ -27,20 +27,20 @@ def entries(
     Args:
         ends: of the rows, shape (rows + 1,).
         index: target of each synapse, rising in each row.
-        part: list of the row that a synapse is in, 0 or more.
+        sublist: list of the row that a synapse is in, 0 or more.
         sign: 1, 2 or 3; synapses of different signs are in different lists.
-        kind: position in `encode.KINDS`.
+        kind: position in `row_encoding.KINDS`.
         entry: synapses of an entry at most.
-        gap: between neighbours, that a run-length entry cannot hold.
+        gap: smallest gap between neighbours that a run-length entry cannot hold.
 
     Returns:
-        Of each entry its row, part, sign, synapses, index (the largest if sparse, else the first)
-        and largest gap.
+        Of each entry its row, sublist, sign, synapses, index (the largest if sparse, else the
+        first) and largest gap.
     """
-    lists = int(part.max(initial=0)) + 1
-    size = _walk(ends, index, part, sign, lists, kind, entry, gap, np.empty((0, 6), np.int64))
+    lists = int(sublist.max(initial=0)) + 1
+    size = _walk(ends, index, sublist, sign, lists, kind, entry, gap, np.empty((0, 6), np.int64))
     table = np.empty((size, 6), np.int64)
-    _walk(ends, index, part, sign, lists, kind, entry, gap, table)
+    _walk(ends, index, sublist, sign, lists, kind, entry, gap, table)
     return tuple(table.T)
 
 
@@ -55,7 +55,7 @@ def _compile(function: Any) -> Any:
 def _walk(
     ends: Any,
     index: Any,
-    part: Any,
+    sublist: Any,
     sign: Any,
     lists: int,
     kind: int,
@@ -63,17 +63,17 @@ def _walk(
     gap: int,
     table: Any,
 ) -> int:
-    """Return the number of entries; write them where the table has room for them."""
+    """Return the number of entries; write them while the table has room."""
     size = 0
     for row in range(len(ends) - 1):
-        for which in range(lists * 3):
+        for number in range(lists * 3):
             count, first, last, widest = 0, 0, 0, 0
             for i in range(ends[row], ends[row + 1]):
-                if part[i] * 3 + sign[i] - 1 != which:
+                if sublist[i] * 3 + sign[i] - 1 != number:
                     continue
                 at = index[i]
-                if count and _closed(kind, count, at - first, at - last, entry, gap):
-                    size = _put(table, size, row, which, count, first, last, widest, kind)
+                if count and _ends_entry(kind, count, at - first, at - last, entry, gap):
+                    size = _put(table, size, row, number, count, first, last, widest, kind)
                     count = 0
                 if not count:
                     first, widest = at, 0
@@ -81,12 +81,12 @@ def _walk(
                     widest = max(widest, at - last)
                 count, last = count + 1, at
             if count:
-                size = _put(table, size, row, which, count, first, last, widest, kind)
+                size = _put(table, size, row, number, count, first, last, widest, kind)
     return size
 
 
 @_compile
-def _closed(kind: int, count: int, span: int, step: int, entry: int, gap: int) -> bool:
+def _ends_entry(kind: int, count: int, span: int, step: int, entry: int, gap: int) -> bool:
     """Return whether the next synapse starts a new entry."""
     if kind == DENSE2:
         return span >= entry
@@ -100,7 +100,7 @@ def _put(
     table: Any,
     size: int,
     row: int,
-    which: int,
+    number: int,
     count: int,
     first: int,
     last: int,
@@ -108,7 +108,7 @@ def _put(
     kind: int,
 ) -> int:
     if size < len(table):
-        table[size, 0], table[size, 1], table[size, 2] = row, which // 3, which % 3 + 1
+        table[size, 0], table[size, 1], table[size, 2] = row, number // 3, number % 3 + 1
         table[size, 3] = last - first + 1 if kind == DENSE2 else count
         table[size, 4] = last if kind == SPARSE else first
         table[size, 5] = widest

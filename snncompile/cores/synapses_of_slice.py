@@ -1,6 +1,6 @@
-"""Analysis: what the synapses of one projection into one slice need of a core.
+"""Analysis: sources, rows and words that the synapses of one projection into one slice need.
 
-A convolution is never unrolled where its slice is a box of its output: the rows that differ and the
+A convolution is never unrolled where its slice is a box of its output: the different rows and the
 sources that reach the box follow from the geometry alone.
 """
 
@@ -16,18 +16,18 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from snncompile.cores.convolution_reach import AxisReach, axis_reach, channel_reach
+from snncompile.cores.convolution_reach import AxisReach, measure_axis_reach, measure_channel_reach
 from snncompile.cores.memory_words import (
     SHARES_KERNELS,
     SHARES_ROWS,
-    Listed,
+    ListedRows,
     Memory,
-    Row,
-    Rows,
+    RowKind,
+    RowKinds,
     Runs,
-    memory,
+    choose_memory,
 )
-from snncompile.cores.weight_bits import Weights, weights
+from snncompile.cores.weight_bits import WeightBits, measure_weights
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, Projection
 from snncompile.ir.mapping import Slice
@@ -43,13 +43,13 @@ from snncompile.synapses.source_range import SourceRange, image_of
 class _Reach:
     region: Region
     synapses: int
-    rows: Rows | Listed
+    rows: RowKinds | ListedRows
     shared: bool
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """The synapses of one projection into one slice."""
+class Demand:
+    """Demand of a core's resources by the synapses of one projection into one slice."""
 
     chip: Chip
     projection: Projection
@@ -58,7 +58,7 @@ class Part:
 
     @property
     def region(self) -> Region:
-        """Sources that have at least one of them."""
+        """Sources that have at least one of the synapses."""
         return self.reach.region
 
     @property
@@ -73,50 +73,50 @@ class Part:
 
     @cached_property
     def memory(self) -> Memory:
-        """What they take of the synaptic memory."""
+        """Synaptic memory that the synapses take."""
         synapses = self.projection.synapses
         assert isinstance(synapses, IntegerSynapses)
-        known = Weights(synapses.bits)
+        known = WeightBits(synapses.bits)
         if self.chip.rows is not None:
             choices = self.chip.formats.weight_bits.values
-            known = weights(synapses, self.slice, choices)
-        return memory(self.chip, self.reach.rows, known, self.projection.delay > 1)
+            known = measure_weights(synapses, self.slice, choices)
+        return choose_memory(self.chip, self.reach.rows, known, self.projection.delay > 1)
 
 
-def part(chip: Chip, projection: Projection, s: Slice) -> Part:
-    """Return what the synapses of a projection into a slice of its target need."""
-    return Part(chip, projection, s, _reach(chip, projection.synapses.wiring, s))
+def measure_demand(chip: Chip, projection: Projection, s: Slice) -> Demand:
+    """Return the demand of a projection's synapses into a slice of its target."""
+    return Demand(chip, projection, s, _reach(chip, projection.synapses.wiring, s))
 
 
-def into(chip: Chip, network: Graph, s: Slice) -> list[Part]:
-    """Return the part of each projection that has synapses into a slice."""
-    found = [part(chip, p, s) for p in network.into(s.population)]
-    return [what for what in found if what.synapses]
+def list_demands(chip: Chip, network: Graph, s: Slice) -> list[Demand]:
+    """Return the demand of each projection that has synapses into a slice."""
+    demands = [measure_demand(chip, p, s) for p in network.into(s.population)]
+    return [demand for demand in demands if demand.synapses]
 
 
 def _reach(chip: Chip, wiring: Wiring, s: Slice) -> _Reach:
-    make = REACH.get(type(wiring))
-    found = make(chip, wiring, s) if make else None
-    return found or _unrolled(chip, wiring, s)
+    measure = REACH.get(type(wiring))
+    reach = measure(chip, wiring, s) if measure else None
+    return reach or _reach_by_synapse(chip, wiring, s)
 
 
-def _dense(chip: Chip, wiring: Dense, s: Slice) -> _Reach:
-    rows = (Row(((0, s.size),), wiring.source),)
+def _reach_dense(chip: Chip, wiring: Dense, s: Slice) -> _Reach:
+    rows = (RowKind(((0, s.size),), wiring.source),)
     return _Reach(Region.whole(wiring.source), wiring.source * s.size, rows, shared=False)
 
 
-def _scale(chip: Chip, wiring: Scale, s: Slice) -> _Reach:
+def _reach_scale(chip: Chip, wiring: Scale, s: Slice) -> _Reach:
     """One weight for all is one row, where rows can be shared."""
     shared = not wiring.per_neuron and chip.encoding in SHARES_ROWS + SHARES_KERNELS
     axes = tuple(range(a, b) for a, b in zip(s.start, s.stop, strict=True))
     region = Region(s.shape, axes, s.members)
-    return _Reach(region, s.size, (Row(((0, 1),), 1 if shared else s.size),), shared)
+    return _Reach(region, s.size, (RowKind(((0, 1),), 1 if shared else s.size),), shared)
 
 
-def _convolution(chip: Chip, wiring: Convolution, s: Slice) -> _Reach | None:
+def _reach_convolution(chip: Chip, wiring: Convolution, s: Slice) -> _Reach | None:
     if s.shape != wiring.target_shape:
         return None
-    return _tile(
+    return _reach_tile(
         chip.encoding in SHARES_ROWS,
         chip.encoding in SHARES_KERNELS,
         wiring,
@@ -126,17 +126,19 @@ def _convolution(chip: Chip, wiring: Convolution, s: Slice) -> _Reach | None:
 
 
 @lru_cache(maxsize=100_000)
-def _tile(
+def _reach_tile(
     shares_rows: bool,
     shares_kernels: bool,
     wiring: Convolution,
     start: tuple[int, ...],
     stop: tuple[int, ...],
 ) -> _Reach:
-    channels = channel_reach(
+    channels = measure_channel_reach(
         wiring.source_shape[0], wiring.channels, wiring.groups, start[0], stop[0]
     )
-    space = [axis_reach(wiring, i, start[i + 1], stop[i + 1]) for i in range(len(start) - 1)]
+    space = [
+        measure_axis_reach(wiring, i, start[i + 1], stop[i + 1]) for i in range(len(start) - 1)
+    ]
     coordinates = [
         np.array(axis, np.int64) for axis in (channels.sources, *(a.sources for a in space))
     ]
@@ -145,14 +147,14 @@ def _tile(
     synapses = pairs * prod(axis.synapses for axis in space)
     if shares_kernels:
         taps = prod(axis.taps for axis in space)
-        rows = [Row(((0, width),), count * taps) for width, count in channels.rows]
+        rows = [RowKind(((0, width),), count * taps) for width, count in channels.rows]
     else:
         extent = tuple(b - a for a, b in zip(start, stop, strict=True))
-        rows = list(_different_rows(channels.rows, space, extent, alone=not shares_rows))
+        rows = list(_list_rows(channels.rows, space, extent, alone=not shares_rows))
     return _Reach(region, synapses, tuple(rows), shares_rows or shares_kernels)
 
 
-def _different_rows(
+def _list_rows(
     channels: tuple[tuple[int, int], ...],
     space: list[AxisReach],
     extent: tuple[int, ...],
@@ -162,71 +164,73 @@ def _different_rows(
 
     Args:
         channels: (target channels, source channels) as in `ChannelReach`.
-        space: what reaches the tile along each axis of space.
+        space: sources that reach the tile along each axis of space.
         extent: of the tile, channels first.
         alone: whether every source has a row of its own, as without sharing.
     """
     for width, sources in channels:
         for patterns in product(*(axis.patterns for axis in space)):
-            places = [0]
+            starts = [0]
             for (offsets, _), length in zip(patterns, extent[1:], strict=True):
-                places = [place * length + offset for place in places for offset in offsets]
+                starts = [start * length + offset for start in starts for offset in offsets]
             count = sources * (prod(n for _, n in patterns) if alone else 1)
-            yield Row(_runs([place * extent[0] for place in places], width), count)
+            yield RowKind(_join_runs([start * extent[0] for start in starts], width), count)
 
 
-def _runs(places: list[int], width: int) -> Runs:
-    """Return stretches of `width` at these places; those that touch are one."""
+def _join_runs(starts: list[int], width: int) -> Runs:
+    """Return stretches of `width` at these starts; those that touch are one."""
     runs: list[tuple[int, int]] = []
-    for place in places:
-        if runs and sum(runs[-1]) == place:
+    for start in starts:
+        if runs and sum(runs[-1]) == start:
             runs[-1] = (runs[-1][0], runs[-1][1] + width)
         else:
-            runs.append((place, width))
+            runs.append((start, width))
     return tuple(runs)
 
 
-def _source_range(chip: Chip, wiring: SourceRange, s: Slice) -> _Reach:
-    """The same rows as those of the range alone, from sources that are further on."""
-    found = _reach(chip, wiring.part, s)
-    region = found.region
+def _reach_source_range(chip: Chip, wiring: SourceRange, s: Slice) -> _Reach:
+    """Return the rows of the range alone, with its sources counted from those of the projection."""
+    reach = _reach(chip, wiring.part, s)
+    region = reach.region
     if isinstance(wiring.part, Dense):
         sources = range(wiring.first, wiring.stop)
-        return replace(found, region=Region((wiring.sources,), (sources,)))
+        return replace(reach, region=Region((wiring.sources,), (sources,)))
     image = image_of(wiring)
     if image and region.axes and len(region.axes) > 1:
         shape, first = image
         channels = range(region.axes[0].start + first, region.axes[0].stop + first)
-        return replace(found, region=Region(shape, (channels, *region.axes[1:])))
-    return replace(found, region=Region.listed(region.neurons() + wiring.first))
+        return replace(reach, region=Region(shape, (channels, *region.axes[1:])))
+    return replace(reach, region=Region.listed(region.neurons() + wiring.first))
 
 
-def _unrolled(chip: Chip, wiring: Wiring, s: Slice) -> _Reach:
-    """Return the rows synapse by synapse; without their gaps where no encoding asks for them."""
-    heard = wiring.pattern[compartments(s)]
-    ordered = np.sort(heard.indices)  # np.unique, which hashes, takes ten times as long
+def _reach_by_synapse(chip: Chip, wiring: Wiring, s: Slice) -> _Reach:
+    """Return the rows synapse by synapse; without gaps where no encoding depends on them."""
+    pattern = wiring.pattern[order_compartments(s)]
+    ordered = np.sort(pattern.indices)  # np.unique, which hashes, takes ten times as long
     sources = ordered[np.diff(ordered, prepend=-1) > 0]
-    number = np.empty(wiring.sources, np.int32)  # only those of the sources are ever looked at
+    number = np.empty(wiring.sources, np.int32)  # only entries of sources are read
     number[sources] = np.arange(len(sources))
     shape = (s.size, len(sources))
-    columns = csr_array((heard.data, number[heard.indices], heard.indptr), shape=shape).tocsc()
+    columns = csr_array(
+        (pattern.data, number[pattern.indices], pattern.indptr), shape=shape
+    ).tocsc()
     columns.sort_indices()
     lengths = np.diff(columns.indptr)
-    rows: Rows | Listed
+    rows: RowKinds | ListedRows
     if chip.encoding in SHARES_ROWS:
         ends = np.concatenate([[0], np.cumsum(lengths)])
         first = columns.indices[columns.indptr[:-1]]
-        rows = Listed(ends, columns.indices - np.repeat(first, lengths))
+        rows = ListedRows(ends, columns.indices - np.repeat(first, lengths))
     else:
         kinds = zip(*(a.tolist() for a in np.unique(lengths, return_counts=True)), strict=True)
-        rows = tuple(Row(((0, length),), count) for length, count in kinds)
+        rows = tuple(RowKind(((0, length),), count) for length, count in kinds)
     return _Reach(Region.listed(sources), len(columns.indices), rows, shared=False)
 
 
-def compartments(s: Slice) -> Any:
+def order_compartments(s: Slice) -> Any:
     """Return the flattened neurons of a slice in the order of its compartments, shape (size,).
 
-    A box runs through its first axis first: the channels of a place lie side by side, as the
+    A box runs through its first axis first: the channels of a coordinate lie side by side, as the
     synapses of a convolution's row do.
     """
     if len(s.start) < 2:
@@ -234,20 +238,20 @@ def compartments(s: Slice) -> Any:
     return np.moveaxis(s.neurons().reshape(s.extent), 0, -1).reshape(-1)
 
 
-_Make = Callable[[Chip, Any, Slice], _Reach | None]
-REACH: dict[type[Wiring], _Make] = {
-    Dense: _dense,
-    Scale: _scale,
-    Convolution: _convolution,
-    SourceRange: _source_range,
+_Measure = Callable[[Chip, Any, Slice], _Reach | None]
+REACH: dict[type[Wiring], _Measure] = {
+    Dense: _reach_dense,
+    Scale: _reach_scale,
+    Convolution: _reach_convolution,
+    SourceRange: _reach_source_range,
 }
 
 
-def synapses(wiring: Wiring, s: Slice) -> int:
+def count_synapses(wiring: Wiring, s: Slice) -> int:
     """Return the synapses of a wiring into a slice of its target."""
     wiring = wiring.plain
     if isinstance(wiring, Convolution) and s.shape == wiring.target_shape:
-        return _tile(False, False, wiring, s.start, s.stop).synapses
+        return _reach_tile(False, False, wiring, s.start, s.stop).synapses
     if isinstance(wiring, Dense):
         return wiring.source * s.size
     if isinstance(wiring, Scale):

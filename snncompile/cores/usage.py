@@ -1,4 +1,4 @@
-"""Analysis: what the slices on a core take of each of its resources, and what it has."""
+"""Analysis: amounts of each resource that the slices on a core use."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snncompile.cores import synapses_of_slice as demand
 from snncompile.cores.axon_counts import (
-    Axons,
-    Listening,
-    _add_other_chips,
-    destinations,
-    entries_saved,
-    listening,
+    InputAxons,
+    OutputEntries,
+    add_entries_to_other_chips,
+    count_output_entries,
+    count_saved_entries,
+    list_input_axons,
 )
-from snncompile.cores.chip_rules import fit
-from snncompile.cores.compartments import compartments
+from snncompile.cores.chip_rules import fill_cores
+from snncompile.cores.compartments import count_compartments
 from snncompile.cores.memory_words import ENCODINGS
-from snncompile.cores.resources import RESOURCES, entries
+from snncompile.cores.resources import RESOURCES, list_entries
+from snncompile.cores.synapses_of_slice import list_demands
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
@@ -27,96 +27,108 @@ from snncompile.ir.mapping import Mapping, Slice
 
 @dataclass(frozen=True)
 class CoreUsage:
-    """What one core holds of each resource."""
+    """Amounts of each resource that one core uses."""
 
     core: int
     slices: tuple[Slice, ...]
     used: dict[str, int]
-    """By resource."""
+    """Amounts by resource."""
 
 
-def usage(
+def measure_usage(
     network: IntegerNetwork, chip: Chip, mapping: Mapping, *, exact: bool = True
 ) -> tuple[CoreUsage, ...]:
     """Return the usage of every core, in order.
 
-    With `exact` the encodings and axons are those that cost least (`chosen.py`); without, on chips
-    that have a choice, it is a quick upper bound.
+    With `exact` the encodings and axons are the cheapest (`cheapest_encoding.py`); without, on
+    chips that have a choice, the usage is a quick upper bound.
     """
     if chip.encoding not in ENCODINGS:
         return tuple(
             CoreUsage(number, core.slices, dict.fromkeys(RESOURCES, 0) | dict(core.standard))
-            for number, core in enumerate(fit(network, chip).cores)
+            for number, core in enumerate(fill_cores(network, chip).cores)
         )
-    heard = {core: listening(network, chip, on) for core, on in mapping.by_core.items()}
-    axons = destinations(network, chip, (block for blocks in heard.values() for block in blocks))
+    input_axons = {
+        core: list_input_axons(network, chip, on) for core, on in mapping.by_core.items()
+    }
+    axons = count_output_entries(
+        network, chip, (block for blocks in input_axons.values() for block in blocks)
+    )
     if mapping.chips > 1:
-        _add_other_chips(network, chip, mapping, heard, axons)
-    found = tuple(
-        CoreUsage(core, on, core_usage(network, chip, on, heard[core], axons))
+        add_entries_to_other_chips(network, chip, mapping, input_axons, axons)
+    rough = tuple(
+        CoreUsage(core, on, measure_core(network, chip, on, input_axons[core], axons))
         for core, on in mapping.by_core.items()
     )
-    return _exactly(network, chip, mapping, found) if exact and chip.rows is not None else found
+    return (
+        _measure_exactly(network, chip, mapping, rough)
+        if exact and chip.rows is not None
+        else rough
+    )
 
 
-def _exactly(
+def _measure_exactly(
     network: IntegerNetwork, chip: Chip, mapping: Mapping, rough: tuple[CoreUsage, ...]
 ) -> tuple[CoreUsage, ...]:
-    """Return the usage with the encodings and axons that cost least."""
-    from snncompile.cores.cheapest_encoding import chosen
+    """Return the usage with the cheapest encodings and axons."""
+    from snncompile.cores.cheapest_encoding import choose_contents
 
-    held = chosen(network, chip, mapping)
+    held = choose_contents(network, chip, mapping)
     saved = dict.fromkeys(held, 0)
     chip_of = mapping.chip_of
-    for core, what in held.items():
-        for axons in what.axons:
+    for core, contents in held.items():
+        for axons in contents.axons:
             for group in axons.groups:
                 home = mapping.slices[group.slice].core
                 away = chip_of.get(home) != chip_of.get(core)
-                saved[home] += entries_saved(chip, group.neurons, group.axons, other_chip=away)
+                saved[home] += count_saved_entries(
+                    chip, group.neurons, group.axons, other_chip=away
+                )
     return tuple(
         CoreUsage(
-            one.core,
-            one.slices,
-            one.used | held[one.core].used | {"axons_out": one.used["axons_out"] - saved[one.core]},
+            core_usage.core,
+            core_usage.slices,
+            core_usage.used
+            | held[core_usage.core].used
+            | {"axons_out": core_usage.used["axons_out"] - saved[core_usage.core]},
         )
-        for one in rough
+        for core_usage in rough
     )
 
 
-def core_usage(
+def measure_core(
     network: IntegerNetwork,
     chip: Chip,
     slices: Sequence[Slice],
-    heard: Sequence[Listening],
-    axons: Axons,
+    input_axons: Sequence[InputAxons],
+    axons: OutputEntries,
 ) -> dict[str, int]:
-    """Return what slices take on one core.
+    """Return the amounts that slices use on one core, by resource.
 
     Args:
         network: the integer network.
-        chip: whose encoding and compartments count.
-        slices: those of the core.
-        heard: its input axons; see `listening`.
-        axons: output axons of each neuron of their populations; see `destinations`.
+        chip: gives the encoding and the compartments per neuron.
+        slices: slices of the core.
+        input_axons: input axons of the core; see `list_input_axons`.
+        axons: output axons of each neuron of their populations; see `count_output_entries`.
     """
-    return dict(counted(network, chip, slices, heard, axons))
+    return dict(count_resources(network, chip, slices, input_axons, axons))
 
 
-def counted(
+def count_resources(
     network: IntegerNetwork,
     chip: Chip,
     slices: Sequence[Slice],
-    heard: Sequence[Listening],
-    axons: Axons,
+    input_axons: Sequence[InputAxons],
+    axons: OutputEntries,
 ) -> Iterator[tuple[str, int]]:
-    """Yield (resource, used) in the order of `RESOURCES`; see `core_usage`."""
-    yield "compartments", sum(compartments(network, chip, s) for s in slices)
-    yield "axons_in", sum(block.region.size for block in heard)
-    parts = [what for s in slices for what in demand.into(chip, network, s)]
-    yield "synapse_words", sum(what.memory.words for what in parts)
+    """Yield (resource, used) in the order of `RESOURCES`; see `measure_core`."""
+    yield "compartments", sum(count_compartments(network, chip, s) for s in slices)
+    yield "axons_in", sum(block.region.size for block in input_axons)
+    demands = [demand for s in slices for demand in list_demands(chip, network, s)]
+    yield "synapse_words", sum(demand.memory.words for demand in demands)
     out = (s.cut(axons[s.population]).sum(dtype=np.int64) for s in slices)
     yield "axons_out", int(sum(out))
-    yield "row_words", max((what.memory.longest for what in parts), default=0)
-    for name, values in entries(network, slices, parts).items():
+    yield "row_words", max((demand.memory.longest for demand in demands), default=0)
+    for name, values in list_entries(network, slices, demands).items():
         yield name, len(values)

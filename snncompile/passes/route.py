@@ -9,8 +9,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.cores.axon_counts import entries_per_axon, entries_saved
-from snncompile.cores.cheapest_encoding import Axons, Chosen, Group, chosen
+from snncompile.cores.axon_counts import count_entries_per_axon, count_saved_entries
+from snncompile.cores.cheapest_encoding import (
+    AxonGroup,
+    CoreContents,
+    GroupedAxons,
+    choose_contents,
+)
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
@@ -69,8 +74,8 @@ def write_tables(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Table
     slice_number = {s: i for i, s in enumerate(mapping.slices)}
     memory: list[MemoryBlock] = []
     axons: list[AxonBlock] = []
-    groups: list[dict[int, Group]] = []
-    for core, encoded in chosen(network, chip, mapping).items():
+    groups: list[dict[int, AxonGroup]] = []
+    for core, encoded in choose_contents(network, chip, mapping).items():
         slices = mapping.by_core[core]
         blocks = _number_memory(network, core, encoded, slice_number)
         numbers = {(b.projection, b.slice): len(memory) + i for i, b in enumerate(blocks)}
@@ -85,7 +90,7 @@ def write_tables(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Table
 
 
 def _number_memory(
-    network: IntegerNetwork, core: int, encoded: Chosen, slice_number: dict[Slice, int]
+    network: IntegerNetwork, core: int, encoded: CoreContents, slice_number: dict[Slice, int]
 ) -> list[MemoryBlock]:
     blocks: list[MemoryBlock] = []
     first = 0
@@ -110,13 +115,13 @@ def _number_memory(
 
 def _number_axons(
     core: int,
-    block: Axons,
+    block: GroupedAxons,
     first: int,
     slices: tuple[Slice, ...],
     slice_number: dict[Slice, int],
     numbers: dict[tuple[int, int], int],
 ) -> AxonBlock:
-    inputs = block.heard
+    inputs = block.input_axons
     ends = slices if inputs.slice is None else (slices[inputs.slice],)
     reached = (numbers.get((p, slice_number[s])) for p in inputs.projections for s in ends)
     memory = tuple(sorted(number for number in reached if number is not None))
@@ -130,7 +135,7 @@ def _number_routes(
     chip: Chip,
     mapping: Mapping,
     axons: list[AxonBlock],
-    groups: list[dict[int, Group]],
+    groups: list[dict[int, AxonGroup]],
 ) -> NDArray[np.int32]:
     """Return one line per slice and axon block with neurons that send to it."""
     home = {p.name: _find_slices(p.size, mapping, p.name) for p in network.populations}
@@ -172,13 +177,16 @@ def _count_entries(
         chip_of[site.core] = site.chip
     sender = chip_of[[s.core for s in mapping.slices]][table[:, 0]]
     receiver = chip_of[[block.core for block in axons]][table[:, 1]] if axons else sender
-    here, away = (entries_per_axon(chip, other_chip=other) for other in (False, True))
+    here, away = (count_entries_per_axon(chip, other_chip=other) for other in (False, True))
     size: NDArray[np.int64] = np.where(sender == receiver, here, away)
     return size
 
 
 def _count_saved(
-    chip: Chip, table: NDArray[np.int64], groups: list[dict[int, Group]], each: NDArray[np.int64]
+    chip: Chip,
+    table: NDArray[np.int64],
+    groups: list[dict[int, AxonGroup]],
+    each: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Return the output entries that population axons save on each route.
 
@@ -191,8 +199,8 @@ def _count_saved(
     saved = np.zeros_like(each)
     for i, (sender, number) in enumerate(table[:, :2].tolist()):
         if (group := groups[number].get(sender)) is not None:
-            away = int(each[i]) > entries_per_axon(chip)
-            saved[i] = entries_saved(chip, group.neurons, group.axons, other_chip=away)
+            away = int(each[i]) > count_entries_per_axon(chip)
+            saved[i] = count_saved_entries(chip, group.neurons, group.axons, other_chip=away)
     return saved
 
 

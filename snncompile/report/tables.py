@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from snncompile.cores.resources import ADDED, RESOURCES, limits
+from snncompile.cores.resources import ADDED, RESOURCES, read_core_limits
 from snncompile.hwmodels.records import Choices, Number, walk_numbers
 from snncompile.hwmodels.schema import Chip
 
@@ -38,7 +38,7 @@ def program_values(program: Program) -> dict[str, Any]:
             {"core": u.core, "slices": [s.where for s in u.slices], "used": u.used}
             for u in program.usage()
         ],
-        "limits": {name: limits(program.chip).get(name) for name in RESOURCES},
+        "limits": {name: read_core_limits(program.chip).get(name) for name in RESOURCES},
         "quantized": [q.model_dump(mode="json") for q in program.quantized],
         "bounds": [b.model_dump(mode="json") | {"holds": b.holds} for b in program.bounds],
         "log": list(program.log),
@@ -84,7 +84,7 @@ def core_table(program: Program, longest: int = 40) -> Table:
     table.add_column("core")
     table.add_column("tile")
     table.add_column("neurons")
-    limit_of = limits(program.chip)
+    limit_of = read_core_limits(program.chip)
     names = [name for name in RESOURCES if name in ADDED or name in limit_of]
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")

@@ -14,7 +14,7 @@ from published import mlp, mnist_cnn
 import snncompile
 from snncompile.checker.chip_rules import check_chip_rules
 from snncompile.checker.mapping import check
-from snncompile.cores.chip_rules import fit
+from snncompile.cores.chip_rules import fill_cores
 from snncompile.errors import MappingError
 from snncompile.hwmodels.chips import load_chip
 from snncompile.ir.mapping import Mapping, Site, Slice
@@ -94,7 +94,7 @@ def test_two_layers_are_too_much_for_a_core_of_speck():
 @pytest.mark.parametrize("chip", ["truenorth", "odin", "paicore2", "spinnaker1", "xylo-audio2"])
 def test_accepts_what_fits(chip):
     network = CASES[chip][0]()
-    cores = fit(network, load_chip(chip)).cores
+    cores = fill_cores(network, load_chip(chip)).cores
     slices = tuple(s for core in cores for s in core.slices)
     sites = tuple(Site(i, i, 0) for i in range(len(cores)))
     assert found(network, chip, Mapping(slices, sites)) == []
@@ -109,7 +109,7 @@ def test_accepts_what_fits(chip):
 def test_crossbars_are_counted_alike(sizes, bits, seed):
     """The checker and the fit count axons and copies independently."""
     network = mlp(*sizes, bits=bits, seed=seed)
-    fitted = fit(network, load_chip("truenorth"))
+    fitted = fill_cores(network, load_chip("truenorth"))
     sites = tuple(Site(i, i, 0) for i in range(len(fitted.cores)))
     mapping = Mapping(fitted.slices, sites)
     for core in fitted.cores:

@@ -14,7 +14,7 @@ from networks import LOIHI1, LOIHI2, TOY, design, integer_chain, limited, random
 from stored_synapses import list_stored_synapses
 
 from snncompile.checker.mapping import check
-from snncompile.cores.usage import usage
+from snncompile.cores.usage import measure_usage
 from snncompile.errors import FitError, MappingError
 from snncompile.hwmodels import chips
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
@@ -128,7 +128,7 @@ def test_usage_and_checker_count_the_same():
     network, chip = residual(), BIG1
     mapping = mapped(network, chip)
     held = count_held(network, chip, mapping)
-    for found in usage(network, chip, mapping):
+    for found in measure_usage(network, chip, mapping):
         for resource, by_core in held.items():
             assert by_core[found.core] == found.used[resource], (found.core, resource)
 

@@ -16,7 +16,7 @@ from snncompile import hwmodels
 from snncompile.checker.core_limits import count_held
 from snncompile.checker.mapping import check
 from snncompile.checker.memory_words import list_formats
-from snncompile.cores.usage import usage
+from snncompile.cores.usage import measure_usage
 from snncompile.errors import FitError, MappingError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.mapping import Mapping
@@ -96,7 +96,7 @@ def test_mapper_and_checker_agree_whatever_the_rows(numbers, weight_bits, seed):
         return
     check(network, chip, mapping)
     held = count_held(network, chip, mapping)
-    for core in usage(network, chip, mapping):
+    for core in measure_usage(network, chip, mapping):
         for resource, by_core in held.items():
             assert by_core[core.core] == core.used[resource], resource
     for number, block in enumerate(mapping.tables.memory):

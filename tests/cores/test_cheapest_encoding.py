@@ -12,10 +12,10 @@ from networks import LOIHI1, design, integer_chain, limited, random_integer_netw
 
 from snncompile.checker.core_limits import count_held
 from snncompile.checker.mapping import check
-from snncompile.cores.cheapest_encoding import chosen
-from snncompile.cores.row_encoding import LOIHI1_ROWS, encode, encodings
-from snncompile.cores.rows_of_slice import exact_rows
-from snncompile.cores.usage import usage
+from snncompile.cores.cheapest_encoding import choose_contents
+from snncompile.cores.row_encoding import LOIHI1_ROWS, encode_rows, list_encodings
+from snncompile.cores.rows_of_slice import build_rows
+from snncompile.cores.usage import measure_usage
 from snncompile.errors import FitError, MappingError
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Mapping
@@ -81,7 +81,7 @@ def test_each_source_may_have_a_sign_of_its_own():
     check(network, LOIHI1, mapping)
     (block,) = mapping.tables.memory
     assert (block.words, block.weight_bits, block.shared_sign) == (40 * 2, 2, True)
-    (core,) = usage(network, LOIHI1, mapping)
+    (core,) = measure_usage(network, LOIHI1, mapping)
     assert core.used["synapse_formats"] == 2
 
 
@@ -121,8 +121,8 @@ def test_no_legal_encoding_costs_less(kind, seed):
     for block in mapping.tables.memory:
         if len([b for b in mapping.tables.memory if b.core == block.core]) > 1:
             continue  # blocks of a core share its few formats
-        rows = exact_rows(synapses, mapping.slices[block.slice])
-        found = [encode(rows, one, LOIHI1_ROWS) for one in encodings(rows.weight)]
+        rows = build_rows(synapses, mapping.slices[block.slice])
+        found = [encode_rows(rows, one, LOIHI1_ROWS) for one in list_encodings(rows.weight)]
         assert block.words == min(one.words for one in found)
 
 
@@ -131,10 +131,10 @@ def test_sources_of_one_slice_share_a_population_axon():
     network = integer_chain(1, 784, 128, 10, neuron=HARD)
     mapping = mapped(network)
     check(network, LOIHI1, mapping)
-    (core,) = usage(network, LOIHI1, mapping)
+    (core,) = measure_usage(network, LOIHI1, mapping)
     assert (core.used["axons_in"], core.used["axons_out"]) == (1 + 2, 2 * 2)
     assert mapping.tables.lines[:, 3].tolist() == [0, 2]
-    rough = usage(network, LOIHI1, mapping, exact=False)[0].used
+    rough = measure_usage(network, LOIHI1, mapping, exact=False)[0].used
     assert (rough["axons_in"], rough["axons_out"]) == (1 + 784 + 128, 784 + 128)
 
 
@@ -194,7 +194,7 @@ def test_columns_of_a_convolution_share_population_axons():
     check(network, LOIHI1, mapping)
     (block,), (axons,) = mapping.tables.memory, mapping.tables.axons
     assert (block.words, block.columns, axons.count) == (6, True, 2)
-    (core,) = usage(network, LOIHI1, mapping)
+    (core,) = measure_usage(network, LOIHI1, mapping)
     assert (core.used["axons_in"], core.used["axons_out"]) == (2, 4)
     tight = limited(LOIHI1, synapse_words=5)
     (block,) = mapped(network, tight).tables.memory
@@ -215,7 +215,7 @@ def test_columns_are_counted_by_the_checker_too(seed, cores):
     mapping = mapped(network, chip)
     check(network, chip, mapping)
     held = count_held(network, chip, mapping)
-    for found in usage(network, chip, mapping):
+    for found in measure_usage(network, chip, mapping):
         for resource, by_core in held.items():
             assert by_core[found.core] == found.used[resource], resource
 
@@ -235,8 +235,8 @@ def test_usage_and_checker_count_the_same_and_no_more_than_before(seed):
         return
     check(network, chip, mapping)
     held = count_held(network, chip, mapping)
-    exact = usage(network, chip, mapping)
-    for found, rough in zip(exact, usage(network, chip, mapping, exact=False), strict=True):
+    exact = measure_usage(network, chip, mapping)
+    for found, rough in zip(exact, measure_usage(network, chip, mapping, exact=False), strict=True):
         for resource, by_core in held.items():
             assert by_core[found.core] == found.used[resource], resource
         assert found.used["axons_out"] <= rough.used["axons_out"]
@@ -266,7 +266,7 @@ def test_choices_of_a_core_stay_within_its_formats():
     network = integer_chain(1, 100, 70, 50, 30, 20, 10, neuron=HARD)
     mapping = mapped(network)
     check(network, LOIHI1, mapping)
-    for what in chosen(network, LOIHI1, mapping).values():
+    for what in choose_contents(network, LOIHI1, mapping).values():
         assert what.used["synapse_formats"] <= 7
 
 
@@ -290,7 +290,7 @@ def test_rows_and_formats_stay_within_the_limits(limits, wanted):
     network, chip = integer_chain(1, 784, 128, 10, neuron=HARD), limited(LOIHI1, **limits)
     mapping = mapped(network, chip)
     check(network, chip, mapping)
-    cores = usage(network, chip, mapping)
+    cores = measure_usage(network, chip, mapping)
     assert [(c.used["synapse_formats"], c.used["row_words"]) for c in cores] == wanted
     assert any(axons.grouped for axons in mapping.tables.axons)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from published import mlp, mnist_cnn
 
 import snncompile
-from snncompile.cores.chip_rules import fit
+from snncompile.cores.chip_rules import fill_cores
 from snncompile.errors import FitError, QuantizeError, UnsupportedError
 from snncompile.hwmodels.chips import load_chip
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
@@ -30,7 +30,7 @@ OWN = [
 def test_one_network_fits_and_one_does_not(chip, golden):
     fits, too_large = CASES[chip]
     with pytest.raises(FitError) as error:
-        fit(too_large(), load_chip(chip))
+        fill_cores(too_large(), load_chip(chip))
     golden(f"{outcome(chip, fits)}\n{error.value}\n")
 
 
@@ -46,7 +46,7 @@ def test_compile_takes_one_and_refuses_the_other(chip):
 @pytest.mark.parametrize("chip", OWN)
 def test_every_neuron_is_on_one_core_and_no_core_is_too_full(chip):
     network = CASES[chip][0]()
-    fitted = fit(network, load_chip(chip))
+    fitted = fill_cores(network, load_chip(chip))
     for population in network.populations:
         mine = [s for s in fitted.slices if s.population == population.name]
         assert sorted(np.concatenate([s.neurons() for s in mine])) == list(range(population.size))
@@ -118,22 +118,22 @@ AXONS = [
 
 @pytest.mark.parametrize("weight, truenorth, odin", AXONS, ids=range(len(AXONS)))
 def test_axons_of_a_crossbar(weight, truenorth, odin):
-    core = fit(weights(weight), load_chip("truenorth")).cores[0]
+    core = fill_cores(weights(weight), load_chip("truenorth")).cores[0]
     assert core.used == {"neurons and their copies": len(weight), "axons": truenorth}
     if odin is not None:
-        core = fit(weights(weight), load_chip("odin")).cores[0]
+        core = fill_cores(weights(weight), load_chip("odin")).cores[0]
         assert (core.used["axons"], core.used["neurons and their copies"]) == odin
 
 
 def test_a_neuron_is_built_once_for_each_axon_it_drives():
     network = mlp(3, 5, 2, bits=4)
-    first, last = fit(network, load_chip("odin")).cores[0].slices
+    first, last = fill_cores(network, load_chip("odin")).cores[0].slices
     assert (first.population, last.population) == ("dense1", "dense2")
     weight = network.projections[1].synapses.weight
     both = [len(np.unique(weight[:, i] > 0)) for i in range(5)]
     inputs = network.projections[0].synapses.weight
     lines = [len(np.unique(inputs[:, i] > 0)) for i in range(3)]
-    used = fit(network, load_chip("odin")).cores[0].used
+    used = fill_cores(network, load_chip("odin")).cores[0].used
     assert used["neurons and their copies"] == sum(both) + 2 + sum(lines)
     assert used["axons"] == sum(both) + sum(lines)
 
@@ -141,13 +141,13 @@ def test_a_neuron_is_built_once_for_each_axon_it_drives():
 def test_neurons_that_reach_two_cores_are_built_twice():
     """TrueNorth: 257 targets of one source take two cores, and two axons on each: 1 and -2."""
     network = mlp(1, 1, 257, bits=2)
-    cores = fit(network, load_chip("truenorth")).cores
+    cores = fill_cores(network, load_chip("truenorth")).cores
     assert [core.used["neurons and their copies"] for core in cores] == [1 + 4, 256]
 
 
 def test_odin_says_what_a_magnitude_needs():
     with pytest.raises(FitError) as error:
-        fit(weights([[15]], bits=5), load_chip("odin"))
+        fill_cores(weights([[15]], bits=5), load_chip("odin"))
     assert str(error.value) == (
         "projection input -> a: needs 4 bits of magnitude, the chip allows 3;"
         " quantize to fewer bits"
@@ -156,7 +156,7 @@ def test_odin_says_what_a_magnitude_needs():
 
 def test_truenorth_says_what_a_weight_needs():
     with pytest.raises(FitError) as error:
-        fit(weights([[15, -1]], bits=5), load_chip("truenorth"))
+        fill_cores(weights([[15, -1]], bits=5), load_chip("truenorth"))
     assert str(error.value) == (
         "projection input -> a: needs 5 axon types, the chip allows 4;"
         " quantize to fewer bits; a weight takes an axon of another type for each bit"
@@ -167,7 +167,9 @@ def test_crossbars_have_no_loops():
     network = mlp(2, 2, bits=2)
     loop = Projection("dense1", "dense1", network.projections[0].synapses, 1)
     with pytest.raises(UnsupportedError) as error:
-        fit(replace(network, projections=(*network.projections, loop)), load_chip("truenorth"))
+        fill_cores(
+            replace(network, projections=(*network.projections, loop)), load_chip("truenorth")
+        )
     assert str(error.value) == (
         "populations dense1 are a loop; crossbars are filled from the output back to the input"
     )
@@ -207,14 +209,14 @@ MEMORY = [
 
 @pytest.mark.parametrize("source, layer, kernel, neurons", MEMORY)
 def test_words_of_a_layer(source, layer, kernel, neurons):
-    (core,) = fit(convolutions(source, layer), load_chip("speck2")).cores
+    (core,) = fill_cores(convolutions(source, layer), load_chip("speck2")).cores
     assert core.used == {"words of kernel memory": kernel, "words of neuron memory": neurons}
 
 
 def test_layers_go_where_they_fit():
     """64 Ki neuron words are on cores 0 to 2 only, 64 Ki kernel words on 5 and 6."""
     network = convolutions((1, 65, 65), (16, 2, 1), (16, 2, 8), (64, 7, 1))
-    places = [core.place for core in fit(network, load_chip("speck2")).cores]
+    places = [core.place for core in fill_cores(network, load_chip("speck2")).cores]
     assert places[0] in (0, 1, 2)
     assert places[2] in (5, 6)
 
@@ -252,13 +254,13 @@ SPECK = [
 @pytest.mark.parametrize("network, message", SPECK, ids=range(len(SPECK)))
 def test_says_why_layers_do_not_fit(network, message):
     with pytest.raises(FitError) as error:
-        fit(network, load_chip("speck2"))
+        fill_cores(network, load_chip("speck2"))
     assert str(error.value) == message
 
 
 def test_refuses_a_stride_the_chip_does_not_have():
     with pytest.raises(UnsupportedError) as error:
-        fit(convolutions((1, 9, 9), (2, 3, 3)), load_chip("speck2"))
+        fill_cores(convolutions((1, 9, 9), (2, 3, 3)), load_chip("speck2"))
     assert str(error.value) == "population a: the chip has no stride (3, 3); it has 1, 2, 4, 8"
 
 
@@ -285,7 +287,7 @@ XYLO = [
 @pytest.mark.parametrize("sizes, message", XYLO)
 def test_says_which_part_of_the_network_is_too_large(sizes, message):
     with pytest.raises(FitError) as error:
-        fit(mlp(*sizes, reset="soft"), load_chip("xylo-audio2"))
+        fill_cores(mlp(*sizes, reset="soft"), load_chip("xylo-audio2"))
     assert str(error.value) == message
 
 
@@ -296,7 +298,7 @@ def test_zero_weights_reach_nothing_on_xylo():
     weight[0] = 0
     sparse = replace(network.projections[1], synapses=replace(synapses, weight=weight))
     pruned = replace(network, projections=(network.projections[0], sparse, network.projections[2]))
-    core = fit(pruned, load_chip("xylo-audio2")).cores[0]
+    core = fill_cores(pruned, load_chip("xylo-audio2")).cores[0]
     assert core.used["hidden neurons that one reaches"] == 64
 
 
@@ -304,7 +306,7 @@ def test_output_neurons_are_not_counted_as_reached_on_xylo():
     chip = load_chip("xylo-audio2")
     few = chip.layers.fan_out.model_copy(update={"value": 2.0})
     chip = chip.model_copy(update={"layers": chip.layers.model_copy(update={"fan_out": few})})
-    core = fit(mlp(4, 3, 2, 8, reset="soft"), chip).cores[0]
+    core = fill_cores(mlp(4, 3, 2, 8, reset="soft"), chip).cores[0]
     assert core.used["hidden neurons that one reaches"] == 2
 
 
@@ -314,7 +316,7 @@ LINES = [(144, 8, 512, 1, 1), (145, 8, 512, 2, 2), (1152, 8, 64, 1, 8), (9216, 8
 
 @pytest.mark.parametrize("sources, bits, neurons, cores, lines", LINES)
 def test_lines_of_a_neuron(sources, bits, neurons, cores, lines):
-    fitted = fit(mlp(sources, neurons, bits=bits), load_chip("paicore2"))
+    fitted = fill_cores(mlp(sources, neurons, bits=bits), load_chip("paicore2"))
     assert len(fitted.cores) == cores
     assert fitted.cores[0].used["lines of weight memory"] == lines * neurons // cores
 
@@ -328,7 +330,7 @@ def test_lines_of_a_neuron(sources, bits, neurons, cores, lines):
 )
 def test_boxes_of_a_convolution_see_no_more_than_counted(side, channels, kernel, stride):
     network = convolutions((3, side, side), (channels, kernel, stride))
-    fitted = fit(network, load_chip("paicore2"))
+    fitted = fill_cores(network, load_chip("paicore2"))
     assert sum(s.size for s in fitted.slices) == network.populations[0].size
     for core in fitted.cores:
         seen = network.projections[0].synapses.wiring.fan_out(core.slices[0].neurons()) > 0
@@ -336,7 +338,7 @@ def test_boxes_of_a_convolution_see_no_more_than_counted(side, channels, kernel,
 
 
 def test_spinnaker_shares_its_memory_and_routes():
-    fitted = fit(mlp(100, 2000, 10), load_chip("spinnaker1"))
+    fitted = fill_cores(mlp(100, 2000, 10), load_chip("spinnaker1"))
     assert [core.used["bytes of data memory"] for core in fitted.cores] == [64_000, 64_000, 640]
     assert fitted.used == {
         "bytes of shared memory": 4 * (100 * 2000 + 2000 * 10),
@@ -351,7 +353,7 @@ def test_spinnaker_says_when_its_shared_memory_is_full():
         update={"memory": chip.memory.model_copy(update={"shared_bytes": small})}
     )
     with pytest.raises(FitError) as error:
-        fit(mlp(10, 26), chip)
+        fill_cores(mlp(10, 26), chip)
     assert str(error.value) == (
         "network 10-26: needs 1,040 bytes of shared memory for synapses on one chip, the chip"
         " allows 1,000; use fewer synapses or, where there is one, a board of several chips"

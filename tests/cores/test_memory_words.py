@@ -7,13 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import LOIHI1, LOIHI2, TOY, limited
 
-from snncompile.cores.memory_words import Row, memory
-from snncompile.cores.weight_bits import Weights
+from snncompile.cores.memory_words import RowKind, choose_memory
+from snncompile.cores.weight_bits import WeightBits
 
 
 def words(chip, sources: int, targets: int, bits: int, delayed: bool) -> int:
     """Words of dense synapses."""
-    return memory(chip, (Row(((0, targets),), sources),), Weights(bits), delayed).words
+    return choose_memory(
+        chip, (RowKind(((0, targets),), sources),), WeightBits(bits), delayed
+    ).words
 
 
 # Sources, targets, bits, delayed; words. Loihi 1: an entry of n synapses has
@@ -50,19 +52,21 @@ def test_loihi1(sources, targets, bits, delayed, wanted):
 
 
 def test_rows_with_gaps_take_the_cheapest_encoding():
-    one_gap = memory(LOIHI1, (Row(((0, 3), (5, 3)), 1),), Weights(8), False)
+    one_gap = choose_memory(LOIHI1, (RowKind(((0, 3), (5, 3)), 1),), WeightBits(8), False)
     assert (one_gap.words, one_gap.format) == (2, "sparse")  # 10 + 6 * 14 = 94; all take 2
-    far = memory(LOIHI1, (Row(((0, 1), (100, 1), (200, 1)), 4),), Weights(8), False)
+    far = choose_memory(LOIHI1, (RowKind(((0, 1), (100, 1), (200, 1)), 4),), WeightBits(8), False)
     assert (far.words, far.format) == (4, "sparse")  # 10 + 3 * (8 + 8) = 58 bits
-    runs = memory(LOIHI1, (Row(((0, 20), (40, 20)), 1),), Weights(8), False)
+    runs = choose_memory(LOIHI1, (RowKind(((0, 20), (40, 20)), 1),), WeightBits(8), False)
     assert (runs.words, runs.format) == (6, "dense1")  # 2 * (10 + 160 + 6) = 352
-    near = memory(LOIHI1, (Row(tuple((3 * i, 1) for i in range(20)), 1),), Weights(8), False)
+    near = choose_memory(
+        LOIHI1, (RowKind(tuple((3 * i, 1) for i in range(20)), 1),), WeightBits(8), False
+    )
     assert (near.words, near.format) == (4, "run_length")  # 10 + 20 * (8 + 2) + 6 = 216
 
 
 def test_alike_rows_are_stored_once_and_formats_are_few():
-    rows = tuple(Row(((0, n),), 10) for n in (3, 70, 130, 300, 600))
-    found = memory(LOIHI1, rows, Weights(8), False)
+    rows = tuple(RowKind(((0, n),), 10) for n in (3, 70, 130, 300, 600))
+    found = choose_memory(LOIHI1, rows, WeightBits(8), False)
     assert found.longest == 79  # 10 entries of 60: 10 * (10 + 480 + 10) = 5,000 bits, or 6 for 10
     assert 1 <= len(found.formats) <= 2
     assert found.words >= sum(10 * 8 * n // 64 for n in (3, 70, 130, 300, 600))

@@ -35,7 +35,7 @@ from snncompile.ir.mapping import Slice
 CHIP = Path(__file__).parent / "ring.yaml"
 
 
-def fit(network, chip):
+def fill_cores(network, chip):
     places = chip.rule_limits["places"].whole
     cores = []
     for p in network.populations:
@@ -55,7 +55,7 @@ def check(network, chip, mapping):
 '''
 ROWS = {
     "chips": {"ring": "rings:CHIP"},
-    "chip_rules": {"ring": "rings:fit"},
+    "chip_rules": {"ring": "rings:fill_cores"},
     "checker_rules": {"ring": "rings:check"},
 }
 

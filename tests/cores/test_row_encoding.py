@@ -8,22 +8,25 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from row_counts import (
+    build_nonzero_rows,
+    choose_encoding,
+    count_dense_words,
+    count_formats,
+    count_kernel_words,
+    count_packed_words,
+)
 
 from snncompile.cores.row_encoding import (
     KINDS,
     LOIHI1_ROWS,
     Encoding,
     Rows,
-    best,
-    dense_words,
-    encode,
-    encodings,
-    formats_of,
-    kernel_words,
-    packed_words,
-    stored_bits,
+    count_stored_bits,
+    encode_rows,
+    list_encodings,
 )
-from snncompile.cores.row_formats import merged
+from snncompile.cores.row_formats import merge_formats
 
 UNMERGED = replace(LOIHI1_ROWS, formats=10**6)
 
@@ -36,7 +39,7 @@ def row(index, weight=None, part=None) -> Rows:
 def bits(rows: Rows, kind: str, shared: bool = True, weight_bits: int = 8, **rules) -> int:
     """Bits of one row: words of one bit, nothing to spare."""
     one_bit = replace(UNMERGED, word_bits=1, spare_bits=-2, **rules)
-    return encode(rows, Encoding(kind, shared, weight_bits), one_bit).words - 1
+    return encode_rows(rows, Encoding(kind, shared, weight_bits), one_bit).words - 1
 
 
 # Indices, synapses per entry, kind; bits. Examples of NxTF's own tests: 10 bits of head each.
@@ -77,8 +80,8 @@ def test_parts_are_lists_of_their_own():
 
 def test_delays_take_bits_of_every_synapse():
     rows = row([0, 1, 2])
-    none = encode(rows, Encoding("dense2", False, 8, 0), replace(UNMERGED, word_bits=1))
-    some = encode(rows, Encoding("dense2", False, 8, 6), replace(UNMERGED, word_bits=1))
+    none = encode_rows(rows, Encoding("dense2", False, 8, 0), replace(UNMERGED, word_bits=1))
+    some = encode_rows(rows, Encoding("dense2", False, 8, 6), replace(UNMERGED, word_bits=1))
     assert some.words - none.words == 3 * 6
 
 
@@ -93,23 +96,24 @@ def test_words_of_a_row(size, words):
 
 def test_shared_rows_take_the_size_of_the_largest():
     weight = np.array([[1, 1, 1], [1, 1, 0], [1, 0, 0]] + [[1, 0, 0]] * 20)
-    rows = Rows.nonzero(weight)
-    alone = encode(rows, Encoding("sparse", False, 8))
+    rows = build_nonzero_rows(weight)
+    alone = encode_rows(rows, Encoding("sparse", False, 8))
     assert list(alone.row_words) == [6, 1, 1]  # 23, 2 and 1 synapses of 14 bits
     shared = replace(rows, group=np.array([7, 4, 7]))
-    assert list(encode(shared, Encoding("sparse", False, 8)).row_words) == [6, 1, 6]
+    assert list(encode_rows(shared, Encoding("sparse", False, 8)).row_words) == [6, 1, 6]
 
 
 def test_an_empty_row_takes_nothing():
-    rows = Rows.nonzero(np.array([[0, 4], [0, 4]]))
-    encoded = encode(rows, Encoding("dense2", False, 8))
+    rows = build_nonzero_rows(np.array([[0, 4], [0, 4]]))
+    encoded = encode_rows(rows, Encoding("dense2", False, 8))
     assert list(encoded.row_words) == [0, 1]
-    assert encode(Rows.nonzero(np.zeros((3, 2), int)), Encoding("sparse", True, 8)).words == 0
+    empty = build_nonzero_rows(np.zeros((3, 2), int))
+    assert encode_rows(empty, Encoding("sparse", True, 8)).words == 0
 
 
 def test_refuses_an_index_without_bits_for_it():
     with pytest.raises(ValueError, match=r"^compartment 1024 needs more than 10 bits$"):
-        encode(row([1024]), Encoding("dense1", False, 8))
+        encode_rows(row([1024]), Encoding("dense1", False, 8))
 
 
 def test_refuses_an_unknown_kind():
@@ -136,14 +140,14 @@ BITS = [
 @pytest.mark.parametrize("weight, mixed, shared", BITS, ids=range(len(BITS)))
 def test_fewest_bits_that_hold_the_weights(weight, mixed, shared):
     array = np.array(weight, np.int64)
-    assert stored_bits(array, False) == mixed
-    assert stored_bits(array, True) == shared
+    assert count_stored_bits(array, False) == mixed
+    assert count_stored_bits(array, True) == shared
 
 
 def test_encodings_leave_out_what_cannot_hold_the_weights():
-    assert {e.shared_sign for e in encodings(np.array([1, -3]))} == {True}
-    assert len(encodings(np.array([2, -2]))) == 2 * len(KINDS)
-    assert [str(e) for e in encodings(np.array([16]), kinds=["sparse"], delay_bits=6)] == [
+    assert {e.shared_sign for e in list_encodings(np.array([1, -3]))} == {True}
+    assert len(list_encodings(np.array([2, -2]))) == 2 * len(KINDS)
+    assert [str(e) for e in list_encodings(np.array([16]), kinds=["sparse"], delay_bits=6)] == [
         "sparse, 5-bit weights, 6-bit delays",
         "sparse, 4-bit weights, shared signs, 6-bit delays",
     ]
@@ -152,7 +156,7 @@ def test_encodings_leave_out_what_cannot_hold_the_weights():
 def test_best_refuses_weights_that_fit_nowhere():
     message = r"^no choice of \(1, 2\) weight bits can hold these weights$"
     with pytest.raises(ValueError, match=message):
-        best(row([0], np.array([2])), rules=replace(LOIHI1_ROWS, weight_bits=(1, 2)))
+        choose_encoding(row([0], np.array([2])), rules=replace(LOIHI1_ROWS, weight_bits=(1, 2)))
 
 
 # ---- formats -------------------------------------------------------------------------------------
@@ -161,33 +165,35 @@ def test_best_refuses_weights_that_fit_nowhere():
 def test_the_nearest_formats_become_one():
     formats = [(0, 6, 0, 8, 1), (0, 7, 0, 8, 1), (0, 9, 0, 8, 1), (0, 10, 0, 8, 1)]
     # 9 and 10 are as far apart as 6 and 7, but longer.
-    left, where = merged(formats, 3)
+    left, where = merge_formats(formats, 3)
     assert left == [(0, 6, 0, 8, 1), (0, 7, 0, 8, 1), (0, 10, 0, 8, 1)]
     assert where == [0, 1, 2, 2]
-    assert merged(formats, 1) == ([(0, 10, 0, 8, 1)], [0, 0, 0, 0])
+    assert merge_formats(formats, 1) == ([(0, 10, 0, 8, 1)], [0, 0, 0, 0])
 
 
 def test_signs_and_parts_never_become_one():
     formats = [(0, 6, 0, 8, 2), (0, 6, 0, 8, 3), (1, 6, 0, 8, 2)]
-    assert merged(formats, 1) == (formats, [0, 1, 2])
+    assert merge_formats(formats, 1) == (formats, [0, 1, 2])
 
 
 def test_widened_formats_take_more_bits():
     index = [3, 70, 140, 300, 600]
     rows = Rows.make(range(6), index, [2] * 5)
-    narrow = encode(rows, Encoding("sparse", False, 8), replace(UNMERGED, word_bits=1))
-    wide = encode(rows, Encoding("sparse", False, 8), replace(UNMERGED, word_bits=1, formats=1))
+    narrow = encode_rows(rows, Encoding("sparse", False, 8), replace(UNMERGED, word_bits=1))
+    wide = encode_rows(
+        rows, Encoding("sparse", False, 8), replace(UNMERGED, word_bits=1, formats=1)
+    )
     assert [f[1] for f in narrow.formats] == [6, 7, 8, 9, 10]
     assert [f[1] for f in wide.formats] == [10]
     assert list(wide.row_words - narrow.row_words) == [4, 3, 2, 1, 0]
 
 
 def test_formats_of_a_core():
-    one = encode(row([0, 70], [2, -2]), Encoding("sparse", True, 8))
-    two = encode(row([0, 70], [2, -2]), Encoding("dense2", True, 8))
+    one = encode_rows(row([0, 70], [2, -2]), Encoding("sparse", True, 8))
+    two = encode_rows(row([0, 70], [2, -2]), Encoding("dense2", True, 8))
     assert [len(one.formats), len(two.formats)] == [2, 2]
-    assert formats_of([one, one]) == 2
-    assert formats_of([one, two]) == 4  # another encoding is another format
+    assert count_formats([one, one]) == 2
+    assert count_formats([one, two]) == 4  # another encoding is another format
 
 
 # ---- a slow writer of one's own, and laws --------------------------------------------------------
@@ -232,7 +238,7 @@ def many_rows(draw):
 
 @given(rows=many_rows(), kind=st.sampled_from(KINDS), shared=st.booleans())
 def test_takes_the_words_of_the_slow_writer(rows, kind, shared):
-    encoded = encode(rows, Encoding(kind, shared, 8), UNMERGED)
+    encoded = encode_rows(rows, Encoding(kind, shared, 8), UNMERGED)
     for r in range(rows.count):
         part = slice(rows.ends[r], rows.ends[r + 1])
         index, weight = rows.index[part], rows.weight[part]
@@ -245,8 +251,8 @@ def test_takes_the_words_of_the_slow_writer(rows, kind, shared):
 @given(rows=many_rows(), limit=st.integers(1, 7), longest=st.integers(1, 40))
 def test_best_is_the_cheapest_that_the_rules_allow(rows, limit, longest):
     rules = replace(LOIHI1_ROWS, formats=limit, row_words=longest)
-    found = best(rows, rules=rules)
-    tried = [encode(rows, e, rules) for e in encodings(rows.weight, rules=rules)]
+    found = choose_encoding(rows, rules=rules)
+    tried = [encode_rows(rows, e, rules) for e in list_encodings(rows.weight, rules=rules)]
     allowed = [e for e in tried if len(e.formats) <= limit and e.longest <= longest]
     assert found.words == min(e.words for e in allowed or tried)
 
@@ -259,11 +265,11 @@ def test_best_is_the_cheapest_that_the_rules_allow(rows, limit, longest):
 )
 def test_dense_words_are_those_of_the_written_rows(sources, targets, first, bits):
     rows = Rows.matrix(np.full((targets, sources), 2), first)
-    encoded = encode(rows, Encoding("dense2", False, bits), UNMERGED)
-    assert dense_words(sources, targets, weight_bits=bits, first=first) == encoded.words
+    encoded = encode_rows(rows, Encoding("dense2", False, bits), UNMERGED)
+    assert count_dense_words(sources, targets, weight_bits=bits, first=first) == encoded.words
 
 
 def test_packed_rows_of_loihi2():
-    assert list(packed_words([1, 8, 9, 128], 8)) == [1, 1, 2, 16]
+    assert list(count_packed_words([1, 8, 9, 128], 8)) == [1, 1, 2, 16]
     # First convolution of PilotNet, 3 -> 24 channels of 3 x 3, 8-bit weights.
-    assert kernel_words(3, 9, 24, 8) == 81
+    assert count_kernel_words(3, 9, 24, 8) == 81

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from snncompile.ir.graph import IntegerNetwork
 
 
-def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
+def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     """Return a network on the cores of a chip, by the rules of its encoding.
 
     Raises:
@@ -27,9 +27,9 @@ def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
     return fitted
 
 
-def sites(network: IntegerNetwork, chip: Chip) -> tuple[Site, ...]:
+def list_sites(network: IntegerNetwork, chip: Chip) -> tuple[Site, ...]:
     """Return the sites of the cores on a chip whose cores differ; none where they are alike."""
     if chip.kernels is None:
         return ()
-    places = [core.place for core in fit(network, chip).cores]
+    places = [core.place for core in fill_cores(network, chip).cores]
     return tuple(Site(core, place, 0) for core, place in enumerate(places))

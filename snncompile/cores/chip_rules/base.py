@@ -1,7 +1,7 @@
-"""Chips whose synapses are no words in a memory: what a rule for one kind of them returns.
+"""The records that rules for kinds of chips return: networks on cores without synapse words.
 
-Each kind is one file in this folder with a function `fit(network, chip)`, found by the chip's
-encoding in the registry. It puts a network on the cores of the chip or says what does not fit.
+Each kind is one file in this folder with a function `fill_cores(network, chip)`; the registry
+finds it by the chip's encoding. It puts a network on the cores, or refuses it with the limit.
 """
 
 from __future__ import annotations
@@ -56,24 +56,24 @@ def require(where: str, resource: str, need: int, limit: int | None, hint: str) 
         raise FitError(where=where, resource=resource, need=need, limit=limit, hint=hint)
 
 
-def synapses_of(projection: Projection) -> IntegerSynapses:
+def get_synapses(projection: Projection) -> IntegerSynapses:
     """Return the integer synapses of a projection."""
     assert isinstance(projection.synapses, IntegerSynapses)
     return projection.synapses
 
 
-def units(weight: NDArray[np.int16], bits: int) -> Ints:
+def divide_into_steps(weight: NDArray[np.int16], bits: int) -> Ints:
     """Return weights in steps of their number of bits: 8-bit weights are even, 4-bit ones of 32."""
     return weight.astype(np.int64) // weight_step(bits)
 
 
-def whole(population: Population, core: int) -> Slice:
+def cut_whole(population: Population, core: int) -> Slice:
     """Return all neurons of a population as one slice."""
     zeros = (0,) * len(population.shape)
     return Slice(population.name, population.shape, zeros, population.shape, core)
 
 
-def reached(network: IntegerNetwork, population: Population, start: int, stop: int) -> int:
+def count_sources(network: IntegerNetwork, population: Population, start: int, stop: int) -> int:
     """Return how many sources have a synapse to the flattened neurons [start, stop)."""
     found: dict[str, NDArray[np.bool_]] = {}
     for p in network.into(population.name):

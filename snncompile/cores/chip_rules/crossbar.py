@@ -16,8 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.cores.chip_rules.base import Fitted, FittedCore, require, synapses_of, units
-from snncompile.cores.compartments import compartments_per_neuron
+from snncompile.cores.chip_rules.base import (
+    Fitted,
+    FittedCore,
+    divide_into_steps,
+    get_synapses,
+    require,
+)
+from snncompile.cores.compartments import count_compartments_per_neuron
 from snncompile.errors import UnsupportedError
 from snncompile.hwmodels.limits import Crossbar
 from snncompile.hwmodels.schema import Chip
@@ -49,7 +55,7 @@ class _Core:
         return merged
 
 
-def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
+def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     """Return the network on crossbars.
 
     Raises:
@@ -62,7 +68,7 @@ def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
     driven = {p.name: np.zeros(p.size, np.int64) for p in network.populations}
     driven[network.input.name] = np.zeros(network.input.size, np.int64)
     for population in _backwards(network):
-        compartments_per_neuron(chip, population)
+        count_compartments_per_neuron(chip, population)
         for start, stop, masks in _cut(network, chip, population, driven[population.name]):
             places = int(np.maximum(driven[population.name][start:stop], 1).sum())
             core = _room(cores, crossbar, network, places, masks)
@@ -157,10 +163,10 @@ class _Wired:
     """The synapses of a projection, unrolled; those of dense layers are as they are."""
 
     def __init__(self, crossbar: Crossbar, projection: Projection) -> None:
-        synapses = synapses_of(projection)
+        synapses = get_synapses(projection)
         self.source, self.bits = projection.source, synapses.bits
         where = f"projection {projection.source} -> {projection.target}"
-        values = units(synapses.weight, synapses.bits)
+        values = divide_into_steps(synapses.weight, synapses.bits)
         self.by_source = crossbar.sign == "source"
         if self.by_source:
             bits = int(np.abs(values).max(initial=0)).bit_length()
@@ -178,7 +184,9 @@ class _Wired:
     def needs(self, start: int, stop: int) -> NDArray[np.int64]:
         """Return the axons that targets need of each source, as bits, (targets, sources)."""
         rows = self.matrix[start:stop]
-        values = units(rows if isinstance(rows, np.ndarray) else rows.toarray(), self.bits)
+        values = divide_into_steps(
+            rows if isinstance(rows, np.ndarray) else rows.toarray(), self.bits
+        )
         if self.by_source:
             return (values > 0) + 2 * (values < 0).astype(np.int64)
         return values & self.mask

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from snncompile.cores.chip_rules.base import Fitted, FittedCore, require
-from snncompile.cores.compartments import compartments_per_neuron
+from snncompile.cores.compartments import count_compartments_per_neuron
 from snncompile.hwmodels.limits import ByteMemory
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
@@ -24,7 +24,7 @@ from snncompile.ir.mapping import Slice
 DATA, SHARED, ROUTES = "bytes of data memory", "bytes of shared memory", "router entries"
 
 
-def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
+def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     """Return the network on cores of one population each, its neurons spread evenly.
 
     Raises:
@@ -37,7 +37,7 @@ def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
     most = (memory.data_bytes.whole or 0) // neuron
     slices: list[Slice] = []
     for population in network.populations:
-        compartments_per_neuron(chip, population)
+        count_compartments_per_neuron(chip, population)
         count = -(-population.size // most)
         ends = [population.size * i // count for i in range(count + 1)]
         slices += [

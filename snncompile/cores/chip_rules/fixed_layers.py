@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from snncompile.cores.chip_rules.base import Fitted, FittedCore, require, synapses_of, whole
-from snncompile.cores.compartments import compartments_per_neuron
+from snncompile.cores.chip_rules.base import Fitted, FittedCore, cut_whole, get_synapses, require
+from snncompile.cores.compartments import count_compartments_per_neuron
 from snncompile.errors import UnsupportedError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 
 
-def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
+def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     """Return the network on the chip: its output population, all others are hidden.
 
     Raises:
@@ -27,7 +27,7 @@ def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
     limits = chip.layers
     assert limits is not None
     for population in network.populations:
-        compartments_per_neuron(chip, population)
+        count_compartments_per_neuron(chip, population)
     _check_projections(network)
     hidden = sum(p.size for p in network.populations if p.name != network.output)
     outputs = network.population(network.output).size
@@ -52,7 +52,7 @@ def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
     for resource, need in used.items():
         where = f"network {network.title}"
         require(where, resource, need, available[resource], hints[resource])
-    slices = tuple(whole(p, 0) for p in network.populations)
+    slices = tuple(cut_whole(p, 0) for p in network.populations)
     standard = {"compartments": hidden + outputs, "axons_in": network.input.size}
     return Fitted((FittedCore(slices, used, available, standard, 0),), {}, {})
 
@@ -72,7 +72,7 @@ def _fan_out(network: IntegerNetwork) -> int:
     reached = {p.name: np.zeros(p.size, np.int64) for p in network.populations}
     for p in network.projections:
         if p.source in reached and p.target != network.output:
-            synapses = synapses_of(p)
+            synapses = get_synapses(p)
             matrix = synapses.wiring.matrix(synapses.weight).tocoo()
             sources = matrix.coords[1][matrix.data != 0]
             reached[p.source] += np.bincount(sources, minlength=len(reached[p.source]))

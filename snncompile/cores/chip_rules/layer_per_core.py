@@ -20,8 +20,8 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from snncompile.cores.chip_rules.base import Fitted, FittedCore, require, synapses_of, whole
-from snncompile.cores.compartments import compartments_per_neuron
+from snncompile.cores.chip_rules.base import Fitted, FittedCore, cut_whole, get_synapses, require
+from snncompile.cores.compartments import count_compartments_per_neuron
 from snncompile.errors import FitError, UnsupportedError
 from snncompile.hwmodels.limits import KernelCores
 from snncompile.hwmodels.schema import Chip
@@ -33,7 +33,7 @@ KERNEL, NEURON = "words of kernel memory", "words of neuron memory"
 
 
 @dataclass(frozen=True)
-class Convolved:
+class Layer:
     """A layer as the chip sees it."""
 
     population: Population
@@ -56,7 +56,7 @@ class Convolved:
         return self.channels << sum(map(_log2, self.space))
 
 
-def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
+def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     """Return every layer on a core of its own.
 
     Raises:
@@ -67,7 +67,7 @@ def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
     assert kernels is not None
     layers = []
     for population in network.populations:
-        compartments_per_neuron(chip, population)
+        count_compartments_per_neuron(chip, population)
         layer = _layer(network, population)
         _check(network, kernels, layer)
         layers.append(layer)
@@ -81,7 +81,7 @@ def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
             NEURON: kernels.neuron_words.values[at],
         }
         standard = {"synapse_words": layer.kernel_words, "compartments": layer.neuron_words}
-        slices = (whole(layer.population, number),)
+        slices = (cut_whole(layer.population, number),)
         cores.append(FittedCore(slices, used, available, standard, at))
     return Fitted(tuple(cores), {}, {})
 
@@ -91,16 +91,16 @@ def _log2(value: int) -> int:
     return (value - 1).bit_length()
 
 
-def _layer(network: IntegerNetwork, population: Population) -> Convolved:
+def _layer(network: IntegerNetwork, population: Population) -> Layer:
     into = network.into(population.name)
     where = f"population {population.name}"
     if len(into) != 1:
         raise UnsupportedError(f"{where}: a layer of the chip hears one source, not {len(into)}")
-    wiring = synapses_of(into[0]).wiring
+    wiring = get_synapses(into[0]).wiring
     if isinstance(wiring, Dense):
         source = (*network.end(into[0].source).shape, 1, 1)[:3]
         size = (source[0], population.size, source[1:], (1, 1), (1, 1))
-        return Convolved(population, *size)
+        return Layer(population, *size)
     if not isinstance(wiring, Convolution):
         raise UnsupportedError(f"{where}: the chip has convolutions, no {wiring.kind} synapses")
     if wiring.groups != 1 or set(wiring.dilation) != {1}:
@@ -108,10 +108,10 @@ def _layer(network: IntegerNetwork, population: Population) -> Convolved:
     stride = (*wiring.stride, 1)[:2]
     source, target = (*wiring.source_shape, 1)[:3], (*wiring.target_shape, 1)[:3]
     kernel = (*wiring.kernel, 1)[:2]
-    return Convolved(population, source[0], target[0], kernel, stride, target[1:])
+    return Layer(population, source[0], target[0], kernel, stride, target[1:])
 
 
-def _check(network: IntegerNetwork, kernels: KernelCores, layer: Convolved) -> None:
+def _check(network: IntegerNetwork, kernels: KernelCores, layer: Layer) -> None:
     """Refuse a layer that no core can take, whatever the others are."""
     where = f"population {layer.population.name}"
     hint = "use smaller kernels, or pool before a dense layer"
@@ -143,7 +143,7 @@ def _check(network: IntegerNetwork, kernels: KernelCores, layer: Convolved) -> N
         )
 
 
-def _cores(kernels: KernelCores, layer: Convolved) -> list[int]:
+def _cores(kernels: KernelCores, layer: Layer) -> list[int]:
     """Return the cores that can take a layer."""
     memories = zip(kernels.kernel_words.values, kernels.neuron_words.values, strict=True)
     return [
@@ -153,7 +153,7 @@ def _cores(kernels: KernelCores, layer: Convolved) -> list[int]:
     ]
 
 
-def _matching(network: IntegerNetwork, kernels: KernelCores, layers: list[Convolved]) -> list[int]:
+def _matching(network: IntegerNetwork, kernels: KernelCores, layers: list[Layer]) -> list[int]:
     """Return the core of each layer."""
     cores = len(kernels.kernel_words.values)
     names = ", ".join(layer.population.name for layer in layers)

@@ -12,9 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from snncompile.cores.chip_rules.base import Fitted, FittedCore, reached, require, synapses_of
-from snncompile.cores.compartments import compartments_per_neuron
-from snncompile.cores.equal_tiles import boxes, tilings
+from snncompile.cores.chip_rules.base import (
+    Fitted,
+    FittedCore,
+    count_sources,
+    get_synapses,
+    require,
+)
+from snncompile.cores.compartments import count_compartments_per_neuron
+from snncompile.cores.equal_tiles import cut_boxes, list_tilings
 from snncompile.hwmodels.limits import WeightRam
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Population
@@ -24,7 +30,7 @@ from snncompile.synapses.convolution import Convolution
 LINES = "lines of weight memory"
 
 
-def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
+def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     """Return the network on cores of one population each.
 
     Raises:
@@ -35,7 +41,7 @@ def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
     assert ram is not None
     cores: list[FittedCore] = []
     for population in network.populations:
-        compartments_per_neuron(chip, population)
+        count_compartments_per_neuron(chip, population)
         for s, fan_in in _slices(network, ram, population, len(cores)):
             lines = _lines(ram, fan_in * _bits(network, population))
             used = {LINES: s.size * lines, "axons": fan_in}
@@ -63,7 +69,7 @@ def _slices(
     A convolution is cut into the fewest boxes that fit; other populations into ranges.
     """
     into = network.into(population.name)
-    wiring = synapses_of(into[0]).wiring if len(into) == 1 else None
+    wiring = get_synapses(into[0]).wiring if len(into) == 1 else None
     if isinstance(wiring, Convolution) and wiring.target_shape == population.shape:
         yield from _boxes(network, ram, population, wiring, core)
         return
@@ -80,8 +86,8 @@ def _boxes(
     channels, height, width = (*population.shape, 1)[:3]
     shape, bits = (height, width, channels), _bits(network, population)
     room, extension = ram.lines.whole or 0, ram.extension.whole or 1
-    for counts in tilings(shape, (2, 0, 1), -(-population.size // room)):
-        tiles = list(boxes(shape, counts))
+    for counts in list_tilings(shape, (2, 0, 1), -(-population.size // room)):
+        tiles = list(cut_boxes(shape, counts))
         first = tiles[0].extent
         fan_in = _fan_in(wiring, first)
         lines = _lines(ram, fan_in * bits)
@@ -115,8 +121,8 @@ def _largest(
         stop = _end(network, population, start, (ram.lines.whole or 0) // lines, room)
         best, lines = max(best, stop), lines * 2
     if best == start:
-        _refuse(ram, population, bits, reached(network, population, start, start + 1))
-    return best, reached(network, population, start, best)
+        _refuse(ram, population, bits, count_sources(network, population, start, start + 1))
+    return best, count_sources(network, population, start, best)
 
 
 def _refuse(ram: WeightRam, population: Population, bits: int, fan_in: int) -> None:
@@ -134,7 +140,7 @@ def _end(
     low, high = 0, min(neurons, population.size - start)
     while low < high:
         middle = (low + high + 1) // 2
-        fits = reached(network, population, start, start + middle) <= axons
+        fits = count_sources(network, population, start, start + middle) <= axons
         low, high = (middle, high) if fits else (low, middle - 1)
     return start + low
 
@@ -146,4 +152,4 @@ def _lines(ram: WeightRam, bits: int) -> int:
 
 def _bits(network: IntegerNetwork, population: Population) -> int:
     """Return the weight bits of a population: the most of its projections."""
-    return max((synapses_of(p).bits for p in network.into(population.name)), default=1)
+    return max((get_synapses(p).bits for p in network.into(population.name)), default=1)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.cores.compartments import compartments_per_neuron
+from snncompile.cores.compartments import count_compartments_per_neuron
 from snncompile.errors import Obstacle, UnsupportedError, raise_together
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, Population
@@ -38,7 +38,7 @@ def check_neurons(network: Graph, chip: Chip, calibration: NDArray[Any] | None) 
     errors: list[UnsupportedError] = []
     for population, *others in populations.values():
         try:
-            compartments_per_neuron(chip, population)
+            count_compartments_per_neuron(chip, population)
         except UnsupportedError as error:
             where = ", ".join(f"population {p.name}" for p in (population, *others))
             nearest = _find_nearest(population.neuron, chip)

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from snncompile.arrays import Floats, Ints
-from snncompile.cores.axon_counts import Listening, listening
+from snncompile.cores.axon_counts import InputAxons, list_input_axons
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Site
@@ -61,7 +61,7 @@ def count_flows(network: IntegerNetwork, chip: Chip, mapping: Mapping, rate: Rat
     home = {p.name: mapping.cores_of(p) for p in network.populations}
     columns: list[Flow] = []
     for core, slices in mapping.by_core.items():
-        for source, regions in _group_by_source(listening(network, chip, slices)).items():
+        for source, regions in _group_by_source(list_input_axons(network, chip, slices)).items():
             if source in home:
                 columns.append(_count_arriving(core, regions, home[source], rate[source]))
     if not columns:
@@ -71,7 +71,7 @@ def count_flows(network: IntegerNetwork, chip: Chip, mapping: Mapping, rate: Rat
     return Flows(mapping.cores, sources, targets, spikes)
 
 
-def _group_by_source(blocks: list[Listening]) -> dict[str, list[Region]]:
+def _group_by_source(blocks: list[InputAxons]) -> dict[str, list[Region]]:
     regions: dict[str, list[Region]] = {}
     for block in blocks:
         regions.setdefault(block.source, []).append(block.region)

@@ -75,7 +75,7 @@ class Cutter:
     @cached_property
     def limits(self) -> dict[str, int]:
         """Known limits of a core, by resource."""
-        return dict(resources.limits(self.chip))
+        return dict(resources.read_core_limits(self.chip))
 
     def cut(self) -> list[Slice]:
         """Return the slices in order, all on core 0 for the moment.
@@ -100,20 +100,20 @@ class Cutter:
 
     def count_used(self, s: Slice) -> dict[str, int]:
         """Return the use of each resource by a slice on a core of its own."""
-        heard = axon_counts.listening(self.network, self.chip, [s])
+        heard = axon_counts.list_input_axons(self.network, self.chip, [s])
         axons = {self.population.name: self.axons}
-        return usage.core_usage(self.network, self.chip, [s], heard, axons)
+        return usage.measure_core(self.network, self.chip, [s], heard, axons)
 
     def _find_exceeded(self, s: Slice) -> str | None:
         """Return the first resource whose limit a slice exceeds."""
         limits = self.limits
-        if compartments.compartments(self.network, self.chip, s) > limits.get(
+        if compartments.count_compartments(self.network, self.chip, s) > limits.get(
             "compartments", np.inf
         ):
             return "compartments"
-        heard = axon_counts.listening(self.network, self.chip, [s])
+        heard = axon_counts.list_input_axons(self.network, self.chip, [s])
         axons = {self.population.name: self.axons}
-        for name, used in usage.counted(self.network, self.chip, [s], heard, axons):
+        for name, used in usage.count_resources(self.network, self.chip, [s], heard, axons):
             if used > limits.get(name, np.inf):
                 return name
         if self.work is not None and s.size > 1 and count_work(self.network, s) > self.work:
@@ -224,7 +224,7 @@ class Cutter:
 
     def _measure(self, slices: list[Slice]) -> tuple[int, int]:
         """Return the slices and their input axons: fewer are better."""
-        heard = (axon_counts.listening(self.network, self.chip, [s]) for s in slices)
+        heard = (axon_counts.list_input_axons(self.network, self.chip, [s]) for s in slices)
         return len(slices), sum(block.region.size for blocks in heard for block in blocks)
 
     def _cut_in_order(self, order: NDArray[np.int64]) -> list[Slice]:
@@ -273,7 +273,7 @@ class Cutter:
 def count_work(network: IntegerNetwork, s: Slice) -> float:
     """Return the neurons plus synapses of a slice: its work in a time step with all spikes."""
     into = network.into(s.population)
-    return s.size + float(sum(synapses_of_slice.synapses(p.synapses.wiring, s) for p in into))
+    return s.size + float(sum(synapses_of_slice.count_synapses(p.synapses.wiring, s) for p in into))
 
 
 def _list_lengths(length: int, least: int = 1) -> list[int]:

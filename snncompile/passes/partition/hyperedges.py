@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncompile.arrays import Floats, Ints
-from snncompile.cores.axon_counts import listening
+from snncompile.cores.axon_counts import list_input_axons
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Slice
@@ -65,7 +65,7 @@ def _collect_receivers(network: IntegerNetwork, chip: Chip, slices: Sequence[Sli
     receivers: Receivers = {}
     for number, s in enumerate(slices):
         regions: dict[str, list[Ints]] = {}
-        for block in listening(network, chip, [s]):
+        for block in list_input_axons(network, chip, [s]):
             regions.setdefault(block.source, []).append(block.region.neurons())
         for source, neurons in regions.items():
             receivers.setdefault(source, []).append((number, np.unique(np.concatenate(neurons))))

@@ -129,7 +129,7 @@ def _anneal(work: _Work, per_slice: int, starts: int) -> Ints:
 
 def _count_resources(chip: Chip, used: Sequence[dict[str, int]]) -> tuple[NDArray[np.float64], ...]:
     """Return the use of slices and the limits of a core; entries count as if none were shared."""
-    limits = resources.limits(chip)
+    limits = resources.read_core_limits(chip)
     names = [name for name in (*ADDED, *DIFFERENT) if name in limits]
     need = np.array([[each[name] for name in names] for each in used], np.float64)
     return need.reshape(len(used), len(names)), np.array([limits[n] for n in names], np.float64)
@@ -148,9 +148,9 @@ def _make_mapping(network: IntegerNetwork, chip: Chip, work: _Work) -> Mapping:
 
 
 def _fits(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> bool:
-    limits = resources.limits(chip)
+    limits = resources.read_core_limits(chip)
     return all(
         core.used[name] <= limit
-        for core in usage.usage(network, chip, mapping, exact=False)
+        for core in usage.measure_usage(network, chip, mapping, exact=False)
         for name, limit in limits.items()
     )

@@ -48,7 +48,7 @@ def choose_cores(
     share: bool = True,
 ) -> NDArray[np.int64]:
     """Return the core of each slice, numbered as they were begun; see `packed`."""
-    limits = resources.limits(chip)
+    limits = resources.read_core_limits(chip)
     capacity = np.array([limits.get(name, np.inf) for name in ADDED], np.float64)
     need = np.array([[each[name] for name in ADDED] for each in used], np.float64)
     remaining = np.full(need.shape, -1.0)
@@ -56,8 +56,8 @@ def choose_cores(
     order = np.lexsort((np.arange(len(slices)), -(need / capacity).max(axis=1)))
     core_of = np.zeros(len(slices), np.int64)
     for i in order.tolist():
-        parts = synapses_of_slice.into(chip, network, slices[i])
-        entries = resources.entries(network, [slices[i]], parts)
+        parts = synapses_of_slice.list_demands(chip, network, slices[i])
+        entries = resources.list_entries(network, [slices[i]], parts)
         core_of[i] = cores.put(need[i], entries, slices[i].population)
     return core_of
 
@@ -144,9 +144,13 @@ def _has_room(
     """Whether a core has room for the rows and formats of boxes besides those of its slices."""
     if chip.rows is None:
         return True
-    limits = resources.limits(chip)
-    rows = [entry.memory for s in boxes for entry in synapses_of_slice.into(chip, network, s)]
-    others = [entry.memory for s in beside for entry in synapses_of_slice.into(chip, network, s)]
+    limits = resources.read_core_limits(chip)
+    rows = [
+        entry.memory for s in boxes for entry in synapses_of_slice.list_demands(chip, network, s)
+    ]
+    others = [
+        entry.memory for s in beside for entry in synapses_of_slice.list_demands(chip, network, s)
+    ]
     formats = frozenset().union(*(memory.formats for memory in (*rows, *others)))
     longest = max((memory.longest for memory in rows), default=0)
     return longest <= limits["row_words"] and len(formats) <= limits["synapse_formats"]

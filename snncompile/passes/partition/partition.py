@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.cores import axon_counts
-from snncompile.cores.chip_rules import fit
+from snncompile.cores.chip_rules import fill_cores
 from snncompile.cores.memory_words import ENCODINGS
 from snncompile.errors import FitError, join_errors
 from snncompile.hwmodels.schema import Chip
@@ -109,7 +109,7 @@ def collect_refusals(
     """
     if chip.encoding not in ENCODINGS or remedies.explain_skipped(network):
         return first
-    cutting = _Cutting(network, chip, objective, axon_counts.entries_per_axon(chip))
+    cutting = _Cutting(network, chip, objective, axon_counts.count_entries_per_axon(chip))
     refusals = cutting.list_refusals()
     return join_errors(refusals) if len(refusals) > 1 else first
 
@@ -135,7 +135,7 @@ def cut_for_traffic(
 
 def _list_cuts(network: IntegerNetwork, chip: Chip) -> Iterator[Cut]:
     """Yield cuts of the network: for fewest cores, for few copies, and along blocks of space."""
-    entries = axon_counts.entries_per_axon(chip)
+    entries = axon_counts.count_entries_per_axon(chip)
     known: Known = {}
     yield _Cutting(network, chip, "cores", entries, known=known).cut()
     yield _Cutting(network, chip, "traffic", entries, known=known).cut()
@@ -154,13 +154,15 @@ def cut_network(
         UnsupportedError: the chip lacks a neuron.
     """
     if chip.encoding not in ENCODINGS:
-        return fit(network, chip).slices
+        return fill_cores(network, chip).slices
     if objective == "latency":
         return _cut_evenly(network, chip)
-    placed = _cut_and_pack(network, chip, objective, axon_counts.entries_per_axon(chip), share)
-    away = axon_counts.entries_per_axon(chip, other_chip=True)
+    placed = _cut_and_pack(
+        network, chip, objective, axon_counts.count_entries_per_axon(chip), share
+    )
+    away = axon_counts.count_entries_per_axon(chip, other_chip=True)
     many = Mapping(tuple(placed)).cores > (chip.mesh.cores.whole or 0)
-    if many and away > axon_counts.entries_per_axon(chip):
+    if many and away > axon_counts.count_entries_per_axon(chip):
         placed = _cut_and_pack(network, chip, objective, away, share)  # any axon may leave its chip
     if Mapping(tuple(placed)).cores > _count_cores(chip):
         raise _explain_too_many(network, chip, placed)
@@ -186,7 +188,7 @@ def _cut_evenly(network: IntegerNetwork, chip: Chip) -> tuple[Slice, ...]:
     """Return slices of about equal work, each on a core of its own, on all cores of the chip."""
     whole = [Slice.flat(p, 0, p.size, 0) for p in network.populations]
     work = sum(count_work(network, s) for s in whole) / max(1, _count_cores(chip))
-    entries = axon_counts.entries_per_axon(chip, other_chip=chip.chips > 1)
+    entries = axon_counts.count_entries_per_axon(chip, other_chip=chip.chips > 1)
     while True:
         cutting = _Cutting(network, chip, "latency", entries, work)
         placed = cutting.pack(False)
@@ -277,7 +279,7 @@ class _Cutting:
     def _count_axons(self, slices: list[Slice]) -> None:
         """Add the axons that lead to slices."""
         for s in slices:
-            for heard in axon_counts.listening(self.network, self.chip, [s]):
+            for heard in axon_counts.list_input_axons(self.network, self.chip, [s]):
                 if heard.source in self.axons:
                     heard.region.count_in(self.axons[heard.source], self.entries)
 

@@ -62,7 +62,7 @@ class Place(Pass):
             known = ", ".join(sorted(PLACEMENTS))
             raise InputError(f"no placement called {self.placement!r}; known: {known}")
         measured = count_flows(network, chip, mapping, measure_rates(network, design.calibration))
-        own = chip_rules.sites(network, chip)
+        own = chip_rules.list_sites(network, chip)
         placed = replace(mapping, sites=own or self._choose_sites(measured, chip, mapping.sites))
         load = measure_load(measured, placed.sites)
         message = (

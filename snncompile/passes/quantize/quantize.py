@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from snncompile.arrays import Floats
-from snncompile.cores.compartments import compartments_per_neuron
+from snncompile.cores.compartments import count_compartments_per_neuron
 from snncompile.errors import QuantizeError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
@@ -134,7 +134,7 @@ class Quantize(Pass):
         self, network: Network, population: Population, chip: Chip, spike_trains: SpikeTrains | None
     ) -> _Choice:
         """Return the population with the largest scales per channel whose current cannot wrap."""
-        compartments_per_neuron(chip, population)  # refuses a neuron that the chip lacks
+        count_compartments_per_neuron(chip, population)  # refuses a neuron that the chip lacks
         integers: Integers | None = None
         scale: Floats = np.ones(population.size)
         bits = choose_bits(network, population, chip, self.bits)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import ceil
 
 from snncompile.cores import axon_counts, resources
-from snncompile.cores.memory_words import Row, memory
-from snncompile.cores.weight_bits import Weights
+from snncompile.cores.memory_words import RowKind, choose_memory
+from snncompile.cores.weight_bits import WeightBits
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Projection
 from snncompile.synapses.base import IntegerSynapses
@@ -34,10 +34,10 @@ def choose_number_of_parts(chip: Chip, projection: Projection, needed: int, allo
 
 
 def _count_cores(chip: Chip, wiring: Dense, bits: int, count: int) -> int:
-    limits = resources.limits(chip)
+    limits = resources.read_core_limits(chip)
     targets = _count_targets(limits, chip, wiring.target, ceil(wiring.source / count), bits)
     cores = ceil(wiring.target / targets)
-    entries = wiring.source * cores * axon_counts.entries_per_axon(chip)
+    entries = wiring.source * cores * axon_counts.count_entries_per_axon(chip)
     return count * cores + ceil(entries / limits.get("axons_out", entries))
 
 
@@ -48,7 +48,9 @@ def _count_targets(
     low, high = 1, max(1, min(targets, limits.get("compartments", targets)))
     while low < high:
         middle = (low + high + 1) // 2
-        words = memory(chip, (Row(((0, middle),), sources),), Weights(bits), False).words
+        words = choose_memory(
+            chip, (RowKind(((0, middle),), sources),), WeightBits(bits), False
+        ).words
         fits = words <= limits.get("synapse_words", words)
         low, high = (middle, high) if fits else (low, middle - 1)
     return low

@@ -12,7 +12,7 @@ import numpy as np
 from snncompile.arrays import Ints32
 from snncompile.cores import axon_counts, resources, synapses_of_slice
 from snncompile.cores.memory_words import ENCODINGS
-from snncompile.cores.synapses_of_slice import Part
+from snncompile.cores.synapses_of_slice import Demand
 from snncompile.errors import FitError, UnsupportedError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
@@ -127,15 +127,19 @@ def split_largest(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
 
 def _find_too_large(network: IntegerNetwork, chip: Chip) -> Iterator[tuple[Projection, int]]:
     """Yield projections that make a neuron too large for a core, with their number of parts."""
-    limits = {k: v for k, v in resources.limits(chip).items() if k in ("axons_in", "synapse_words")}
+    limits = {
+        k: v
+        for k, v in resources.read_core_limits(chip).items()
+        if k in ("axons_in", "synapse_words")
+    }
     for population in network.populations:
         into = network.into(population.name)
         if all(isinstance(p.synapses.wiring, Scale) for p in into):
             continue
         s = _find_largest(population, into)
-        parts = synapses_of_slice.into(chip, network, s)
+        parts = synapses_of_slice.list_demands(chip, network, s)
         able = [p for p in parts if not isinstance(p.projection.synapses.wiring, Scale)]
-        axons = sum(block.region.size for block in axon_counts.listening(network, chip, [s]))
+        axons = sum(block.region.size for block in axon_counts.list_input_axons(network, chip, [s]))
         words = sum(entry.memory.words for entry in parts)
         if able and _measure_share(axons, words, limits) > 1:
             largest = max(able, key=lambda entry: entry.synapses)
@@ -149,7 +153,7 @@ def _find_too_large(network: IntegerNetwork, chip: Chip) -> Iterator[tuple[Proje
                 )
 
 
-def _count_allowed(largest: Part, parts: list[Part], limits: dict[str, int]) -> int:
+def _count_allowed(largest: Demand, parts: list[Demand], limits: dict[str, int]) -> int:
     """Return the number of sums that fit a target if its other projections bring at most two each.
 
     Relays of one population can be split again: their number has no other limit.

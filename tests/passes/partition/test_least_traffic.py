@@ -126,6 +126,6 @@ def test_no_core_is_too_full(sizes):
     network = integer_chain(*sizes)
     chip = limited(TOY, cores=64)
     mapping = cut_for_traffic(network, chip, measure_rates(network, None))
-    for core in usage.usage(network, chip, mapping):
-        for name, most in resources.limits(chip).items():
+    for core in usage.measure_usage(network, chip, mapping):
+        for name, most in resources.read_core_limits(chip).items():
             assert core.used[name] <= most

@@ -10,7 +10,7 @@ from networks import LOIHI1, TOY, changed, integer_chain, limited
 
 import snncompile
 from snncompile.checker.mapping import check
-from snncompile.cores.usage import usage
+from snncompile.cores.usage import measure_usage
 from snncompile.ir.graph import Projection
 from snncompile.ir.mapping import Mapping
 from snncompile.passes.partition import neuron_order
@@ -52,7 +52,7 @@ def in_ranges(monkeypatch, made, chip) -> tuple[int, int]:
 def cost(made, chip, slices) -> tuple[int, int]:
     """Return the cores and the input axons."""
     mapping = Mapping(slices)
-    return mapping.cores, sum(u.used["axons_in"] for u in usage(made, chip, mapping))
+    return mapping.cores, sum(u.used["axons_in"] for u in measure_usage(made, chip, mapping))
 
 
 # Chip, blocks, size; cores and input axons of shuffled blocks.

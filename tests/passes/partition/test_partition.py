@@ -23,8 +23,8 @@ from networks import (
 )
 
 from snncompile.cores.resources import RESOURCES
-from snncompile.cores.resources import limits as core_limits
-from snncompile.cores.usage import usage
+from snncompile.cores.resources import read_core_limits as core_limits
+from snncompile.cores.usage import measure_usage
 from snncompile.errors import FitError
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Mapping, Slice
@@ -120,7 +120,9 @@ def test_usage_by_hand():
     network = integer_chain(3, 5, 5, neuron=SOFT)
     chip = limited(TOY, compartments=6, cores=4)
     done = partitioned(network, chip)
-    found = [(u.core, *map(str, u.slices), u.used) for u in usage(network, chip, done.mapping)]
+    found = [
+        (u.core, *map(str, u.slices), u.used) for u in measure_usage(network, chip, done.mapping)
+    ]
     assert found == [
         (0, "a[0:3] on core 0", used(compartments=6, synapse_words=9, axons_in=3, axons_out=6)),
         (1, "a[3:5] on core 1", used(compartments=4, synapse_words=6, axons_in=3, axons_out=4)),
@@ -144,7 +146,7 @@ def test_a_source_with_two_projections_takes_its_axons_once_and_its_words_twice(
             Projection("input", "a", integer_dense(np.full((2, 3), 4), 1, 8), 2),
         ),
     )
-    (found,) = usage(twice, TOY, partitioned(twice).mapping)
+    (found,) = measure_usage(twice, TOY, partitioned(twice).mapping)
     assert found.used == used(compartments=2, synapse_words=12, axons_in=3, axons_out=0) | {
         "row_words": 2  # of one projection
     }
@@ -172,7 +174,8 @@ def test_axons_of_all_sources_and_targets_add_up():
         "b",
     )
     found = {
-        u.slices[0].population: u.used for u in usage(network, TOY, partitioned(network).mapping)
+        u.slices[0].population: u.used
+        for u in measure_usage(network, TOY, partitioned(network).mapping)
     }
     assert found["a"] == used(compartments=2, synapse_words=6, axons_in=3, axons_out=4)
     assert found["b"] == used(compartments=1, synapse_words=2, axons_in=2, axons_out=0)
@@ -195,11 +198,11 @@ def joined(wiring, weight=2, *, more=None, bits: int = 8) -> IntegerNetwork:
 def test_a_neuron_takes_an_output_axon_per_core_it_has_synapses_on():
     """a feeds b one to one: one axon each; a dense b of two cores would take two."""
     network = joined(Dense(8, 1), more=Scale(8))
-    found = [u.used for u in usage(network, TOY, partitioned(network).mapping)]
+    found = [u.used for u in measure_usage(network, TOY, partitioned(network).mapping)]
     assert [u["axons_out"] for u in found] == [4, 4, 0, 0]
     assert [u["axons_in"] for u in found] == [1, 1, 4, 4]
     assert [u["synapse_words"] for u in found] == [4, 4, 4, 4]
-    found = usage(
+    found = measure_usage(
         dense_twice := joined(Dense(8, 1), more=Dense(8, 8)), TOY, cut_in_two(dense_twice)
     )
     assert [u.used["axons_out"] for u in found] == [8, 8, 0, 0]
@@ -220,7 +223,7 @@ def test_a_convolution_by_hand():
     wiring = Convolution((1, 6), 1, (3,), (1,), (1,), (1,))
     network = joined(wiring, more=wiring)
     chip = limited(TOY, compartments=3)
-    found = [u.used for u in usage(network, chip, partitioned(network, chip).mapping)]
+    found = [u.used for u in measure_usage(network, chip, partitioned(network, chip).mapping)]
     assert [u["axons_out"] for u in found] == [3 + 1, 1 + 3, 0, 0]
     assert [u["axons_in"] for u in found] == [4, 4, 4, 4]
     assert [u["synapse_words"] for u in found] == [2 + 3 + 3, 3 + 3 + 2, 8, 8]
@@ -229,7 +232,7 @@ def test_a_convolution_by_hand():
 def test_neurons_without_synapses_take_nothing():
     nothing = Sparse(np.array([], int), np.array([], int), 4, 4)
     network = joined(nothing, more=nothing)
-    for found in usage(network, TOY, partitioned(network).mapping):
+    for found in measure_usage(network, TOY, partitioned(network).mapping):
         assert found.used == used(compartments=4, synapse_words=0, axons_in=0, axons_out=0)
 
 
@@ -260,7 +263,7 @@ def test_layers_of_a_resnet_are_cut_in_seconds(chip, one, two):
 def test_profiles_are_counted_per_slice():
     neuron = IntegerCubaLif([1, 1, 2, 2, 2], [0, 0, 0, 5, 6], [1, 1, 1, 1, 2])
     network = alone(neuron, 5)
-    (found,) = usage(network, LOIHI1, partitioned(network, LOIHI1).mapping)
+    (found,) = measure_usage(network, LOIHI1, partitioned(network, LOIHI1).mapping)
     assert (found.used["compartment_profiles"], found.used["threshold_profiles"]) == (4, 2)
 
 
@@ -288,7 +291,7 @@ def test_every_neuron_once_and_no_limit_exceeded(seed, cores, **limits):
     mapping = Mapping(slices)
     assert sorted({s.core for s in slices}) == list(range(mapping.cores))
     assert mapping.cores <= cores
-    for found in usage(network, chip, mapping):
+    for found in measure_usage(network, chip, mapping):
         for resource in RESOURCES:
             assert found.used[resource] <= core_limits(chip).get(resource, np.inf), (
                 found,
@@ -335,7 +338,7 @@ def test_delays_take_memory_on_loihi1():
     """A delay of 1 is what every synapse takes; more is stored with each synapse."""
     for delay, bits in ((1, 8), (2, 8 + 6), (3, 8 + 6)):
         network = changed(integer_chain(10, 4), projection=0, delay=delay)
-        (found,) = usage(network, LOIHI1, partitioned(network, LOIHI1).mapping)
+        (found,) = measure_usage(network, LOIHI1, partitioned(network, LOIHI1).mapping)
         row = 10 + 4 * bits + 6  # 48 or 72 bits
         assert found.used["synapse_words"] == 10 * -(-row // 64)
 

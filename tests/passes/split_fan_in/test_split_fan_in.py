@@ -20,7 +20,7 @@ from networks import (
 from stored_synapses import list_stored_synapses
 
 import snncompile
-from snncompile.cores.usage import usage
+from snncompile.cores.usage import measure_usage
 from snncompile.errors import FitError, QuantizeError, UnsupportedError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Input
@@ -233,7 +233,7 @@ def test_the_same_spikes_on_cores_that_hear_little(seed, sources, exponent, bits
     program = snncompile.compile(network, chip=small(**limits), prune=False, placement="linear")
     x = rng.integers(-3, 10, (4, 6, wiring.sources))
     same_spikes(network, program.network, x)
-    for core in usage(program.network, program.chip, program.mapping):
+    for core in measure_usage(program.network, program.chip, program.mapping):
         assert core.used["axons_in"] <= limits.get("axons", 10**9)
         assert core.used["synapse_words"] <= limits.get("words", 10**9)
     stored = list_stored_synapses(program.network, program.mapping)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from snncompile.arrays import Ints
 from snncompile.cores.equal_tiles import Box, Shape3
-from snncompile.cores.row_encoding import Encoded, Encoding, RowRules, Rows, encode
+from snncompile.cores.row_encoding import EncodedRows, Encoding, RowRules, Rows, encode_rows
 from snncompile.hwmodels.schema import Chip
 from snncompile.passes.partition.nxtf.tiles import Columns, find_columns
 from snncompile.synapses.base import IntegerSynapses
@@ -150,7 +150,7 @@ def encode_core(
     sets: Sequence[tuple[int, ...]],
     kind: str,
     rules: RowRules,
-) -> Encoded:
+) -> EncodedRows:
     """Return the encoded rows of a core, those of its soft resets included.
 
     Args:
@@ -172,7 +172,7 @@ def encode_core(
     if layer.neuron_size > 1:
         parts.append(_list_reset_rows(box, reach, sets))
     chosen = "dense1" if layer.dense else kind
-    return encode(_join(parts), Encoding(chosen, True, bits), rules)
+    return encode_rows(_join(parts), Encoding(chosen, True, bits), rules)
 
 
 def number_source_groups(
@@ -281,6 +281,6 @@ def _join(parts: Sequence[Rows]) -> Rows:
         np.concatenate(ends),
         np.concatenate([rows.index for rows in parts]),
         np.concatenate([rows.weight for rows in parts]),
-        np.concatenate([rows.part for rows in parts]),
+        np.concatenate([rows.sublist for rows in parts]),
         np.concatenate(group),
     )

@@ -18,9 +18,9 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from snncompile.arrays import Ints
-from snncompile.cores.compartments import compartments_per_neuron
-from snncompile.cores.equal_tiles import Box, Shape3, boxes, tilings
-from snncompile.cores.row_encoding import row_rules
+from snncompile.cores.compartments import count_compartments_per_neuron
+from snncompile.cores.equal_tiles import Box, Shape3, cut_boxes, list_tilings
+from snncompile.cores.row_encoding import read_row_rules
 from snncompile.errors import FitError, UnsupportedError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
@@ -149,7 +149,7 @@ class _Search:
         self.chip, self.layer, self.encoding = chip, layer, encoding
         self.next = after[0] if after else None
         self.cores_after = sum(len(cut.cores) for cut in after)
-        self.limits, self.rules = list_limits(chip), row_rules(chip)
+        self.limits, self.rules = list_limits(chip), read_row_rules(chip)
 
     def find_first(self) -> CutLayer:
         """Return the first tiling within all limits."""
@@ -160,7 +160,7 @@ class _Search:
         order = (2, 0, 1) if standard else (0, 1, 2)
         least = -(-prod(self.layer.shape) // room)
         exceeded, need = "compartments", 0
-        for counts in tilings(self.layer.shape, order, least):
+        for counts in list_tilings(self.layer.shape, order, least):
             tried = self._cut(counts)
             if isinstance(tried, CutLayer):
                 return tried
@@ -175,7 +175,7 @@ class _Search:
 
     def _cut(self, counts: Shape3) -> CutLayer | tuple[str, int]:
         """Return the layer in `counts` tiles, or the exceeded limit and the need."""
-        tiles = list(boxes(self.layer.shape, counts))
+        tiles = list(cut_boxes(self.layer.shape, counts))
         cores: list[Core] = []
         for number, box in enumerate(tiles):
             core = self._make_core(box, (self.cores_after + number) // self._cores_of_chip)
@@ -260,7 +260,7 @@ def _list_layers(network: IntegerNetwork, chip: Chip) -> list[Layer]:
         population = network.population(following[0].target)
         synapses = following[0].synapses
         assert isinstance(synapses, IntegerSynapses)
-        size = compartments_per_neuron(chip, population)
+        size = count_compartments_per_neuron(chip, population)
         layers.append(Layer(population.name, _find_shape(population, synapses), synapses, size))
         name = population.name
     first = Layer(network.input.name, _find_shape(network.input, None), None, layers[0].neuron_size)

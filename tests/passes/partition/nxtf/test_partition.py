@@ -12,8 +12,8 @@ from networks import LOIHI1, LOIHI2, integer_chain
 from published import mlp, mnist_cnn
 
 import snncompile
-from snncompile.cores.equal_tiles import Box, boxes, tilings
-from snncompile.cores.row_encoding import LOIHI1_ROWS, row_rules
+from snncompile.cores.equal_tiles import Box, cut_boxes, list_tilings
+from snncompile.cores.row_encoding import LOIHI1_ROWS, read_row_rules
 from snncompile.errors import FitError, InputError, UnsupportedError
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
@@ -80,7 +80,7 @@ EXPECTED = [
 def test_layers_of_its_own_tests(source, kernels, stride, kind, tile, wanted):
     layer = convolution(source, *kernels, stride)
     axons, synapses, words = 0, 0, 0
-    for box in boxes(layer.shape, counts(layer.shape, tile)):
+    for box in cut_boxes(layer.shape, counts(layer.shape, tile)):
         reach = find_reach(layer, box)
         groups = number_source_groups(layer, box, reach, layer.synapses.wiring.sources)
         axons += count_input_axons(layer, Core(box, 0, {}, groups), np.ones(len(groups), np.int64))
@@ -111,20 +111,20 @@ def counts(shape, tile):
 
 
 def test_rules_are_in_the_chip_file():
-    assert row_rules(LOIHI1) == LOIHI1_ROWS
+    assert read_row_rules(LOIHI1) == LOIHI1_ROWS
 
 
 # ---- geometry ------------------------------------------------------------------------------------
 
 
 def test_tilings_split_channels_last():
-    found = tilings((4, 4, 2), (2, 0, 1), 1)
+    found = list_tilings((4, 4, 2), (2, 0, 1), 1)
     assert found[:7] == [
         *((1, 1, 1), (1, 2, 1), (2, 1, 1), (1, 1, 2)),
         *((1, 4, 1), (2, 2, 1), (4, 1, 1)),
     ]
     assert (1, 3, 1) not in found  # tiles of two need only two cores
-    assert tilings((4, 4, 2), (2, 0, 1), 32) == [(4, 4, 2)]
+    assert list_tilings((4, 4, 2), (2, 0, 1), 32) == [(4, 4, 2)]
 
 
 @settings(max_examples=60)
@@ -145,7 +145,7 @@ def test_rows_hold_every_synapse(height, width, kernel, stride, padding, depthwi
     layer = convolution((height, width, 3), 3, kernel, stride, padding, groups)
     matrix = layer.synapses.wiring.matrix(layer.synapses.weight).toarray()
     tile = tuple(min(a, b) for a, b in zip(tile, layer.shape, strict=True))
-    for box in boxes(layer.shape, counts(layer.shape, tile)):
+    for box in cut_boxes(layer.shape, counts(layer.shape, tile)):
         reach = find_reach(layer, box)
         if reach is not None:
             rebuilt = rebuild(layer, box, reach, matrix.shape[1])
