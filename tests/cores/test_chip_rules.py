@@ -216,7 +216,7 @@ def test_words_of_a_layer(source, layer, kernel, neurons):
 def test_layers_go_where_they_fit():
     """64 Ki neuron words are on cores 0 to 2 only, 64 Ki kernel words on 5 and 6."""
     network = convolutions((1, 65, 65), (16, 2, 1), (16, 2, 8), (64, 7, 1))
-    places = [core.place for core in fill_cores(network, load_chip("speck2")).cores]
+    places = [core.number for core in fill_cores(network, load_chip("speck2")).cores]
     assert places[0] in (0, 1, 2)
     assert places[2] in (5, 6)
 
@@ -241,7 +241,7 @@ SPECK = [
     (
         convolutions((1, 64, 64), *[(16, 1, 1)] * 4),
         "network network, population d: needs 4 cores with memory for their layers, the chip allows"
-        " 3; each layer alone fits some core, but they want the same ones; use fewer channels",
+        " 3; each layer alone fits a core, but layers need the same cores; use fewer channels",
     ),
     (
         convolutions((1, 14, 14), *[(2, 1, 1)] * 10),

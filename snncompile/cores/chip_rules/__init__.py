@@ -31,5 +31,5 @@ def list_sites(network: IntegerNetwork, chip: Chip) -> tuple[Site, ...]:
     """Return the sites of the cores on a chip whose cores differ; none where they are alike."""
     if chip.kernels is None:
         return ()
-    places = [core.place for core in fill_cores(network, chip).cores]
-    return tuple(Site(core, place, 0) for core, place in enumerate(places))
+    numbers = [core.number for core in fill_cores(network, chip).cores]
+    return tuple(Site(core, number, 0) for core, number in enumerate(numbers))

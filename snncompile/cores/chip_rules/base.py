@@ -1,7 +1,8 @@
-"""The records that rules for kinds of chips return: networks on cores without synapse words.
+"""The network on cores that a rule for one kind of chip returns, where synapses are no words.
 
-Each kind is one file in this folder with a function `fill_cores(network, chip)`; the registry
-finds it by the chip's encoding. It puts a network on the cores, or refuses it with the limit.
+Each kind is one file in this folder with a function `fill_cores(network, chip)`, a row of the
+registry under the chip's encoding. It puts a network on the cores of the chip or names the limit
+that the network exceeds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from snncompile.synapses.weight_formats import weight_step
 
 @dataclass(frozen=True)
 class FittedCore:
-    """What one core holds, and has, of each resource."""
+    """Slices of one core, and its use and limit of each resource."""
 
     slices: tuple[Slice, ...]
     used: Map[str, int]
@@ -30,14 +31,14 @@ class FittedCore:
     available: Map[str, int | None]
     """Of this core; None where it is not known."""
     standard: Map[str, int]
-    """The same by field of `CoreLimits`, as far as it has one; what the tables show."""
-    place: int
-    """Number of the core on its chip, where cores differ; else its place among those in use."""
+    """Use by field of `CoreLimits`, for resources that have one; shown by the tables."""
+    number: int
+    """Number of the core on its chip, where cores differ; else its number among those in use."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A network on the cores of a chip, and what it takes of the chip as a whole."""
+    """A network on the cores of a chip, and its use of the chip as a whole."""
 
     cores: tuple[FittedCore, ...]
     used: Map[str, int]
@@ -51,7 +52,7 @@ class Fitted:
 
 
 def require(where: str, resource: str, need: int, limit: int | None, hint: str) -> None:
-    """Raise FitError if more is needed than there is; a limit of None is not known."""
+    """Raise FitError if the need exceeds the limit; a limit of None is not known."""
     if limit is not None and need > limit:
         raise FitError(where=where, resource=resource, need=need, limit=limit, hint=hint)
 
@@ -74,9 +75,9 @@ def cut_whole(population: Population, core: int) -> Slice:
 
 
 def count_sources(network: IntegerNetwork, population: Population, start: int, stop: int) -> int:
-    """Return how many sources have a synapse to the flattened neurons [start, stop)."""
-    found: dict[str, NDArray[np.bool_]] = {}
+    """Return the number of sources with a synapse to the flattened neurons [start, stop)."""
+    reached: dict[str, NDArray[np.bool_]] = {}
     for p in network.into(population.name):
-        here = p.synapses.wiring.fan_out(np.arange(start, stop)) > 0
-        found[p.source] = here | found.get(p.source, np.zeros_like(here))
-    return sum(int(np.count_nonzero(one)) for one in found.values())
+        reached_here = p.synapses.wiring.fan_out(np.arange(start, stop)) > 0
+        reached[p.source] = reached_here | reached.get(p.source, np.zeros_like(reached_here))
+    return sum(int(np.count_nonzero(mask)) for mask in reached.values())

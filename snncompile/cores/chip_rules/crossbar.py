@@ -4,8 +4,8 @@ Where a crossing is one bit, a weight of more bits is a sum: its source occupies
 type for each bit, and each neuron weighs the types 1, 2, 4 and (signed) -8. Where the sign belongs
 to the source, a source of both signs occupies two axons.
 
-A neuron drives one axon. One that must drive more, because of its bits, its signs or because its
-targets are on several cores, is built several times; the copies take places of neurons.
+A neuron drives one axon. A neuron that must drive more, because of its bits, its signs or because
+its targets are on several cores, is built several times; the copies take rows of neurons.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class _Core:
     """A core while it is filled."""
 
     slices: list[tuple[str, int, int]] = field(default_factory=list)
-    places: int = 0
-    """Neurons and their copies."""
+    rows: int = 0
+    """Rows of the crossbar taken by neurons and their copies."""
     masks: Masks = field(default_factory=dict)
 
-    def with_masks(self, masks: Masks) -> Masks:
-        """Return the axons after a slice with its own is added."""
+    def merge_masks(self, masks: Masks) -> Masks:
+        """Return the axons after a slice with axons of its own is added."""
         merged = dict(self.masks)
         for source, mask in masks.items():
             merged[source] = mask | merged.get(source, np.zeros_like(mask))
@@ -67,66 +67,68 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     cores: list[_Core] = []
     driven = {p.name: np.zeros(p.size, np.int64) for p in network.populations}
     driven[network.input.name] = np.zeros(network.input.size, np.int64)
-    for population in _backwards(network):
+    for population in _order_backwards(network):
         count_compartments_per_neuron(chip, population)
-        for start, stop, masks in _cut(network, chip, population, driven[population.name]):
-            places = int(np.maximum(driven[population.name][start:stop], 1).sum())
-            core = _room(cores, crossbar, network, places, masks)
+        for start, stop, masks in _cut_population(
+            network, chip, population, driven[population.name]
+        ):
+            rows = int(np.maximum(driven[population.name][start:stop], 1).sum())
+            core = _find_room(cores, crossbar, network, rows, masks)
             for source, mask in masks.items():
                 new = mask & ~core.masks.get(source, np.zeros_like(mask))
                 driven[source] += _COUNT[new]
-            core.masks = core.with_masks(masks)
-            core.places += places
+            core.masks = core.merge_masks(masks)
+            core.rows += rows
             core.slices.append((population.name, start, stop))
     available = (chip.mesh.cores.whole or 0) * chip.chips
-    counts = ", ".join(f"{p.name} {_on(cores, p.name)}" for p in network.populations)
+    counts = ", ".join(f"{p.name} {_count_cores_of(cores, p.name)}" for p in network.populations)
     hint = "use fewer neurons or weight bits: sources with many axons are built several times"
     require(f"network {network.title}", f"cores ({counts})", len(cores), available, hint)
-    return _fitted(network, crossbar, cores[::-1])
+    return _build_fitted(network, crossbar, cores[::-1])
 
 
-def _backwards(network: IntegerNetwork) -> list[Population]:
-    """Return the populations, each after all that it sends to."""
-    done: list[Population] = []
-    left = list(network.populations)
-    while left:
-        names = {p.name for p in left}
-        ready = [p for p in left if not any(q.target in names for q in network.out_of(p.name))]
+def _order_backwards(network: IntegerNetwork) -> list[Population]:
+    """Return the populations, each after all its targets."""
+    ordered: list[Population] = []
+    remaining = list(network.populations)
+    while remaining:
+        names = {p.name for p in remaining}
+        ready = [p for p in remaining if not any(q.target in names for q in network.out_of(p.name))]
         if not ready:
             raise UnsupportedError(
                 f"populations {', '.join(sorted(names))} are a loop; crossbars are filled from the"
                 " output back to the input"
             )
-        done += ready[::-1]
-        left = [p for p in left if p not in ready]
-    return done
+        ordered += ready[::-1]
+        remaining = [p for p in remaining if p not in ready]
+    return ordered
 
 
-def _cut(
+def _cut_population(
     network: IntegerNetwork, chip: Chip, population: Population, driven: NDArray[np.int64]
 ) -> list[tuple[int, int, Masks]]:
-    """Return ranges of a population's neurons that fit an empty core each, as few as hold it."""
+    """Return the fewest ranges of a population's neurons that fit an empty core each."""
     crossbar = chip.crossbar
     assert crossbar is not None
-    wired = [_Wired(crossbar, p) for p in network.into(population.name)]
+    matrices = [_Matrix(crossbar, p) for p in network.into(population.name)]
     copies = np.maximum(driven, 1)
-    found, start = [], 0
+    ranges, start = [], 0
     while start < population.size:
-        most = min(population.size - start, crossbar.neurons.whole or 0)
-        needs = _needs(wired, start, start + most)
-        _check_one(crossbar, network, population, _masks(needs, 1), int(copies[start]))
-        low, high = 1, most
+        longest = min(population.size - start, crossbar.neurons.whole or 0)
+        needs = _collect_needs(matrices, start, start + longest)
+        _check_neuron(crossbar, network, population, _merge_masks(needs, 1), int(copies[start]))
+        low, high = 1, longest
         while low < high:
             middle = (low + high + 1) // 2
-            places = int(copies[start : start + middle].sum())
-            fits = _fits(crossbar, network, places, _masks(needs, middle))
+            rows = int(copies[start : start + middle].sum())
+            fits = _fits(crossbar, network, rows, _merge_masks(needs, middle))
             low, high = (middle, high) if fits else (low, middle - 1)
-        found.append((start, start + low, _masks(needs, low)))
+        ranges.append((start, start + low, _merge_masks(needs, low)))
         start += low
-    return found
+    return ranges
 
 
-def _check_one(
+def _check_neuron(
     crossbar: Crossbar,
     network: IntegerNetwork,
     population: Population,
@@ -135,32 +137,34 @@ def _check_one(
 ) -> None:
     """Refuse a neuron that does not fit an empty core."""
     where = f"population {population.name}"
-    axons = _axons(masks)
+    axons = _count_axons(masks)
     require(where, "axons for one neuron", axons, crossbar.axons.whole, FEWER)
     hint = "its targets need that many axons, one copy of the neuron each; use fewer weight bits"
     require(where, "copies of one neuron", copies, crossbar.neurons.whole, hint)
-    taken = copies + _inputs(crossbar, network, masks)
+    taken = copies + _count_inputs(crossbar, network, masks)
     require(where, "rows for one neuron and its input lines", taken, crossbar.neurons.whole, FEWER)
 
 
-def _fits(crossbar: Crossbar, network: IntegerNetwork, places: int, masks: Masks) -> bool:
-    taken = places + _inputs(crossbar, network, masks)
-    return taken <= (crossbar.neurons.whole or 0) and _axons(masks) <= (crossbar.axons.whole or 0)
+def _fits(crossbar: Crossbar, network: IntegerNetwork, rows: int, masks: Masks) -> bool:
+    taken = rows + _count_inputs(crossbar, network, masks)
+    return taken <= (crossbar.neurons.whole or 0) and _count_axons(masks) <= (
+        crossbar.axons.whole or 0
+    )
 
 
-def _room(
-    cores: list[_Core], crossbar: Crossbar, network: IntegerNetwork, places: int, masks: Masks
+def _find_room(
+    cores: list[_Core], crossbar: Crossbar, network: IntegerNetwork, rows: int, masks: Masks
 ) -> _Core:
     """Return the first core with room for a slice; a new one if there is none."""
     for core in cores:
-        if _fits(crossbar, network, core.places + places, core.with_masks(masks)):
+        if _fits(crossbar, network, core.rows + rows, core.merge_masks(masks)):
             return core
     cores.append(_Core())
     return cores[-1]
 
 
-class _Wired:
-    """The synapses of a projection, unrolled; those of dense layers are as they are."""
+class _Matrix:
+    """The synapses of a projection as a matrix; wirings other than dense are unrolled."""
 
     def __init__(self, crossbar: Crossbar, projection: Projection) -> None:
         synapses = get_synapses(projection)
@@ -192,50 +196,50 @@ class _Wired:
         return values & self.mask
 
 
-def _needs(wired: list[_Wired], start: int, stop: int) -> Masks:
+def _collect_needs(matrices: list[_Matrix], start: int, stop: int) -> Masks:
     """Return the axons that targets need of each source, as bits, by source."""
-    found: Masks = {}
-    for one in wired:
-        mask = one.needs(start, stop)
-        found[one.source] = mask | found.get(one.source, np.zeros_like(mask))
-    return found
+    merged: Masks = {}
+    for matrix in matrices:
+        mask = matrix.needs(start, stop)
+        merged[matrix.source] = mask | merged.get(matrix.source, np.zeros_like(mask))
+    return merged
 
 
-def _masks(needs: Masks, count: int) -> Masks:
+def _merge_masks(needs: Masks, count: int) -> Masks:
     """Return the axons of each source to the first targets, as bits, (sources,)."""
     return {s: np.bitwise_or.reduce(mask[:count], axis=0) for s, mask in needs.items()}
 
 
-def _axons(masks: Masks) -> int:
+def _count_axons(masks: Masks) -> int:
     return sum(int(_COUNT[mask].sum()) for mask in masks.values())
 
 
-def _inputs(crossbar: Crossbar, network: IntegerNetwork, masks: Masks) -> int:
-    """Return the neurons whose places input lines take."""
+def _count_inputs(crossbar: Crossbar, network: IntegerNetwork, masks: Masks) -> int:
+    """Return the rows of neurons that input lines take."""
     mask = masks.get(network.input.name)
     taken = crossbar.inputs_are_neurons and mask is not None
     return int(_COUNT[mask].sum()) if taken else 0
 
 
-def _on(cores: list[_Core], name: str) -> int:
+def _count_cores_of(cores: list[_Core], name: str) -> int:
     return sum(any(s[0] == name for s in core.slices) for core in cores)
 
 
-def _fitted(network: IntegerNetwork, crossbar: Crossbar, cores: list[_Core]) -> Fitted:
-    found = []
+def _build_fitted(network: IntegerNetwork, crossbar: Crossbar, cores: list[_Core]) -> Fitted:
+    filled = []
     for number, core in enumerate(cores):
         slices = tuple(
             Slice.flat(network.population(name), start, stop, number)
             for name, start, stop in core.slices[::-1]
         )
-        inputs = _inputs(crossbar, network, core.masks)
-        places, axons = core.places + inputs, _axons(core.masks)
-        used = {"neurons and their copies": places, "axons": axons}
+        inputs = _count_inputs(crossbar, network, core.masks)
+        rows, axons = core.rows + inputs, _count_axons(core.masks)
+        used = {"neurons and their copies": rows, "axons": axons}
         available = {
             "neurons and their copies": crossbar.neurons.whole,
             "axons": crossbar.axons.whole,
         }
-        found.append(
-            FittedCore(slices, used, available, {"compartments": places, "axons_in": axons}, number)
+        filled.append(
+            FittedCore(slices, used, available, {"compartments": rows, "axons_in": axons}, number)
         )
-    return Fitted(tuple(found), {}, {})
+    return Fitted(tuple(filled), {}, {})

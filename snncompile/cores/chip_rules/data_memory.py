@@ -2,7 +2,7 @@
 
 A neuron takes its input buffers for the steps to come, and its state where that is known; synapses
 are in the chip's shared memory; each slice that sends spikes takes an entry of every router that it
-may pass, which is all of them in the worst case.
+may pass, in the worst case all of them.
 
 Source: Rhodes et al., sPyNNaker, Frontiers in Neuroscience 12:816, 2018.
 """
@@ -33,18 +33,18 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     """
     memory = chip.memory
     assert memory is not None
-    neuron = _neuron_bytes(memory)
-    most = (memory.data_bytes.whole or 0) // neuron
+    neuron = _count_neuron_bytes(memory)
+    per_core = (memory.data_bytes.whole or 0) // neuron
     slices: list[Slice] = []
     for population in network.populations:
         count_compartments_per_neuron(chip, population)
-        count = -(-population.size // most)
+        count = -(-population.size // per_core)
         ends = [population.size * i // count for i in range(count + 1)]
         slices += [
             Slice.flat(population, a, b, len(slices) + i) for i, (a, b) in enumerate(pairwise(ends))
         ]
     _check_cores(network, chip, slices)
-    shared = _check_shared(network, chip, slices)
+    shared = _count_shared_bytes(network, chip, slices)
     routes = len([s for s in slices if network.out_of(s.population)]) + 1
     hint = "use fewer neurons: each slice that sends spikes, and the input, takes one"
     where = f"network {network.title}"
@@ -63,7 +63,7 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     return Fitted(tuple(cores), {SHARED: shared, ROUTES: routes}, available)
 
 
-def _neuron_bytes(memory: ByteMemory) -> int:
+def _count_neuron_bytes(memory: ByteMemory) -> int:
     buffers = (memory.input_bytes.whole or 0) * (memory.buffered_steps.whole or 0)
     return buffers + (memory.neuron_bytes.whole or 0)
 
@@ -77,7 +77,7 @@ def _check_cores(network: IntegerNetwork, chip: Chip, slices: Sequence[Slice]) -
     require(f"network {network.title}", f"cores ({counts})", len(slices), available, hint)
 
 
-def _check_shared(network: IntegerNetwork, chip: Chip, slices: Sequence[Slice]) -> int:
+def _count_shared_bytes(network: IntegerNetwork, chip: Chip, slices: Sequence[Slice]) -> int:
     """Return the bytes of synapses on the fullest chip; the cores of a chip follow each other."""
     memory, per_chip = chip.memory, chip.mesh.cores.whole or 1
     assert memory is not None

@@ -1,7 +1,7 @@
 """Chips that hold one network of input lines, hidden and output neurons (Xylo).
 
-Input lines reach hidden neurons, hidden neurons each other and the output neurons, both through
-full matrices of weights; only how many hidden neurons one of them reaches is limited.
+Input lines reach hidden neurons; hidden neurons reach each other and the output neurons, both
+through full matrices of weights. The number of hidden neurons that one of them reaches is limited.
 
 Source: Rockpool (github.com/synsense/rockpool), devices/xylo/syns61201/xylo_samna.py.
 """
@@ -18,7 +18,7 @@ from snncompile.ir.graph import IntegerNetwork
 
 
 def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
-    """Return the network on the chip: its output population, all others are hidden.
+    """Return the network on the chip: its output population, and all others as hidden neurons.
 
     Raises:
         UnsupportedError: the chip lacks a neuron or a projection.
@@ -35,7 +35,7 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
         "input lines": network.input.size,
         "hidden neurons": hidden,
         "output neurons": outputs,
-        "hidden neurons that one reaches": _fan_out(network),
+        "hidden neurons that one reaches": _count_fan_out(network),
     }
     available = {
         "input lines": limits.inputs.whole,
@@ -67,13 +67,13 @@ def _check_projections(network: IntegerNetwork) -> None:
             raise UnsupportedError(f"{where}: input lines reach hidden neurons only")
 
 
-def _fan_out(network: IntegerNetwork) -> int:
+def _count_fan_out(network: IntegerNetwork) -> int:
     """Return the largest number of hidden neurons that a hidden neuron reaches by a weight."""
-    reached = {p.name: np.zeros(p.size, np.int64) for p in network.populations}
+    fan_out = {p.name: np.zeros(p.size, np.int64) for p in network.populations}
     for p in network.projections:
-        if p.source in reached and p.target != network.output:
+        if p.source in fan_out and p.target != network.output:
             synapses = get_synapses(p)
             matrix = synapses.wiring.matrix(synapses.weight).tocoo()
             sources = matrix.coords[1][matrix.data != 0]
-            reached[p.source] += np.bincount(sources, minlength=len(reached[p.source]))
-    return max((int(count.max(initial=0)) for count in reached.values()), default=0)
+            fan_out[p.source] += np.bincount(sources, minlength=len(fan_out[p.source]))
+    return max((int(count.max(initial=0)) for count in fan_out.values()), default=0)

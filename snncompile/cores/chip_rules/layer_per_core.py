@@ -5,8 +5,8 @@ Memory of a layer with c input and f output channels, kernel kx x ky and output 
     kernel words = c * 2^(ceil(log2(kx * ky)) + ceil(log2 f))
     neuron words = f * 2^(ceil(log2 fy) + ceil(log2 fx))
 
-A dense layer is a convolution whose kernel is as large as its input. Layers are given to cores by a
-matching: each core takes one layer that fits its memories.
+A dense layer is a convolution whose kernel is as large as its input. A matching assigns layers to
+cores: each core takes one layer that fits its memories.
 
 Source: sinabs-dynapcnn (github.com/synsense/sinabs-dynapcnn), dynapcnn_layer.py.
 """
@@ -33,7 +33,7 @@ KERNEL, NEURON = "words of kernel memory", "words of neuron memory"
 
 
 @dataclass(frozen=True)
-class Layer:
+class ChipLayer:
     """A layer as the chip sees it."""
 
     population: Population
@@ -48,12 +48,12 @@ class Layer:
     @property
     def kernel_words(self) -> int:
         """Words of kernel memory."""
-        return self.channels_in << (_log2(prod(self.kernel)) + _log2(self.channels))
+        return self.channels_in << (_ceil_log2(prod(self.kernel)) + _ceil_log2(self.channels))
 
     @property
     def neuron_words(self) -> int:
         """Words of neuron memory."""
-        return self.channels << sum(map(_log2, self.space))
+        return self.channels << sum(map(_ceil_log2, self.space))
 
 
 def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
@@ -61,46 +61,46 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
 
     Raises:
         UnsupportedError: the chip lacks a neuron, a kind of synapses or a stride.
-        FitError: a layer fits no core, or the layers do not all find one.
+        FitError: a layer fits no core, or the layers need the same cores.
     """
     kernels = chip.kernels
     assert kernels is not None
     layers = []
     for population in network.populations:
         count_compartments_per_neuron(chip, population)
-        layer = _layer(network, population)
+        layer = _read_layer(network, population)
         _check(network, kernels, layer)
         layers.append(layer)
-    place = _matching(network, kernels, layers)
+    core_of = _match_cores(network, kernels, layers)
     cores = []
     for number, layer in enumerate(layers):
-        at = place[number]
+        chip_core = core_of[number]
         used = {KERNEL: layer.kernel_words, NEURON: layer.neuron_words}
         available = {
-            KERNEL: kernels.kernel_words.values[at],
-            NEURON: kernels.neuron_words.values[at],
+            KERNEL: kernels.kernel_words.values[chip_core],
+            NEURON: kernels.neuron_words.values[chip_core],
         }
         standard = {"synapse_words": layer.kernel_words, "compartments": layer.neuron_words}
         slices = (cut_whole(layer.population, number),)
-        cores.append(FittedCore(slices, used, available, standard, at))
+        cores.append(FittedCore(slices, used, available, standard, chip_core))
     return Fitted(tuple(cores), {}, {})
 
 
-def _log2(value: int) -> int:
+def _ceil_log2(value: int) -> int:
     """Return the logarithm, rounded up."""
     return (value - 1).bit_length()
 
 
-def _layer(network: IntegerNetwork, population: Population) -> Layer:
+def _read_layer(network: IntegerNetwork, population: Population) -> ChipLayer:
     into = network.into(population.name)
     where = f"population {population.name}"
     if len(into) != 1:
-        raise UnsupportedError(f"{where}: a layer of the chip hears one source, not {len(into)}")
+        raise UnsupportedError(f"{where}: a layer of the chip has one source, not {len(into)}")
     wiring = get_synapses(into[0]).wiring
     if isinstance(wiring, Dense):
         source = (*network.end(into[0].source).shape, 1, 1)[:3]
         size = (source[0], population.size, source[1:], (1, 1), (1, 1))
-        return Layer(population, *size)
+        return ChipLayer(population, *size)
     if not isinstance(wiring, Convolution):
         raise UnsupportedError(f"{where}: the chip has convolutions, no {wiring.kind} synapses")
     if wiring.groups != 1 or set(wiring.dilation) != {1}:
@@ -108,10 +108,10 @@ def _layer(network: IntegerNetwork, population: Population) -> Layer:
     stride = (*wiring.stride, 1)[:2]
     source, target = (*wiring.source_shape, 1)[:3], (*wiring.target_shape, 1)[:3]
     kernel = (*wiring.kernel, 1)[:2]
-    return Layer(population, source[0], target[0], kernel, stride, target[1:])
+    return ChipLayer(population, source[0], target[0], kernel, stride, target[1:])
 
 
-def _check(network: IntegerNetwork, kernels: KernelCores, layer: Layer) -> None:
+def _check(network: IntegerNetwork, kernels: KernelCores, layer: ChipLayer) -> None:
     """Refuse a layer that no core can take, whatever the others are."""
     where = f"population {layer.population.name}"
     hint = "use smaller kernels, or pool before a dense layer"
@@ -126,7 +126,7 @@ def _check(network: IntegerNetwork, kernels: KernelCores, layer: Layer) -> None:
     require(where, KERNEL, layer.kernel_words, largest, "use fewer channels or a smaller kernel")
     largest = max(kernels.neuron_words.values)
     require(where, NEURON, layer.neuron_words, largest, "use fewer channels, a stride or pooling")
-    if not _cores(kernels, layer):
+    if not _list_cores(kernels, layer):
         kernel = max(
             words
             for words, neurons in zip(
@@ -143,7 +143,7 @@ def _check(network: IntegerNetwork, kernels: KernelCores, layer: Layer) -> None:
         )
 
 
-def _cores(kernels: KernelCores, layer: Layer) -> list[int]:
+def _list_cores(kernels: KernelCores, layer: ChipLayer) -> list[int]:
     """Return the cores that can take a layer."""
     memories = zip(kernels.kernel_words.values, kernels.neuron_words.values, strict=True)
     return [
@@ -153,7 +153,9 @@ def _cores(kernels: KernelCores, layer: Layer) -> list[int]:
     ]
 
 
-def _matching(network: IntegerNetwork, kernels: KernelCores, layers: list[Layer]) -> list[int]:
+def _match_cores(
+    network: IntegerNetwork, kernels: KernelCores, layers: list[ChipLayer]
+) -> list[int]:
     """Return the core of each layer."""
     cores = len(kernels.kernel_words.values)
     names = ", ".join(layer.population.name for layer in layers)
@@ -161,15 +163,17 @@ def _matching(network: IntegerNetwork, kernels: KernelCores, layers: list[Layer]
     require(where, f"cores, one per layer ({names})", len(layers), cores, "use fewer layers")
     fits = np.zeros((len(layers), cores), np.int8)
     for number, layer in enumerate(layers):
-        fits[number, _cores(kernels, layer)] = 1
-    found: list[int] = maximum_bipartite_matching(csr_array(fits), perm_type="column").tolist()
-    without = [layer.population.name for layer, core in zip(layers, found, strict=True) if core < 0]
+        fits[number, _list_cores(kernels, layer)] = 1
+    core_of: list[int] = maximum_bipartite_matching(csr_array(fits), perm_type="column").tolist()
+    without = [
+        layer.population.name for layer, core in zip(layers, core_of, strict=True) if core < 0
+    ]
     if without:
         raise FitError(
             where=f"{where}, population {without[0]}",
             resource="cores with memory for their layers",
             need=len(layers),
             limit=len(layers) - len(without),
-            hint="each layer alone fits some core, but they want the same ones; use fewer channels",
+            hint="each layer alone fits a core, but layers need the same cores; use fewer channels",
         )
-    return found
+    return core_of

@@ -2,7 +2,7 @@
 
 A line has a bit for each axon; a weight of w bits takes w of them. A neuron whose fan-in times its
 weight bits is more than a line takes 2, 4, ... lines, so that a core has fewer neurons. All neurons
-of a core see the same axons.
+of a core share its axons.
 
 Source: PAIBox (github.com/PAICookers/PAIBox).
 """
@@ -42,10 +42,10 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     cores: list[FittedCore] = []
     for population in network.populations:
         count_compartments_per_neuron(chip, population)
-        for s, fan_in in _slices(network, ram, population, len(cores)):
-            lines = _lines(ram, fan_in * _bits(network, population))
+        for s, fan_in in _cut_slices(network, ram, population, len(cores)):
+            lines = _count_lines(ram, fan_in * _find_weight_bits(network, population))
             used = {LINES: s.size * lines, "axons": fan_in}
-            room = (ram.line_bits.whole or 0) * lines // _bits(network, population)
+            room = (ram.line_bits.whole or 0) * lines // _find_weight_bits(network, population)
             available = {LINES: ram.lines.whole, "axons": room}
             standard = {
                 "compartments": s.size,
@@ -61,7 +61,7 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     return Fitted(tuple(cores), {}, {})
 
 
-def _slices(
+def _cut_slices(
     network: IntegerNetwork, ram: WeightRam, population: Population, core: int
 ) -> Iterator[tuple[Slice, int]]:
     """Yield the slices of a population, from a core on, with their fan-in.
@@ -71,37 +71,37 @@ def _slices(
     into = network.into(population.name)
     wiring = get_synapses(into[0]).wiring if len(into) == 1 else None
     if isinstance(wiring, Convolution) and wiring.target_shape == population.shape:
-        yield from _boxes(network, ram, population, wiring, core)
+        yield from _cut_convolution(network, ram, population, wiring, core)
         return
     start = 0
     while start < population.size:
-        stop, fan_in = _largest(network, ram, population, start)
+        stop, fan_in = _find_largest(network, ram, population, start)
         yield Slice.flat(population, start, stop, core), fan_in
         start, core = stop, core + 1
 
 
-def _boxes(
+def _cut_convolution(
     network: IntegerNetwork, ram: WeightRam, population: Population, wiring: Convolution, core: int
 ) -> Iterator[tuple[Slice, int]]:
     channels, height, width = (*population.shape, 1)[:3]
-    shape, bits = (height, width, channels), _bits(network, population)
+    shape, bits = (height, width, channels), _find_weight_bits(network, population)
     room, extension = ram.lines.whole or 0, ram.extension.whole or 1
     for counts in list_tilings(shape, (2, 0, 1), -(-population.size // room)):
         tiles = list(cut_boxes(shape, counts))
         first = tiles[0].extent
-        fan_in = _fan_in(wiring, first)
-        lines = _lines(ram, fan_in * bits)
+        fan_in = _count_fan_in(wiring, first)
+        lines = _count_lines(ram, fan_in * bits)
         if lines <= extension and prod(first) * lines <= room:
             axes = len(population.shape)
             for number, box in enumerate(tiles):
                 start, stop = ((c, h, w)[:axes] for h, w, c in (box.start, box.stop))
                 yield Slice(population.name, population.shape, start, stop, core + number), fan_in
             return
-    _refuse(ram, population, bits, _fan_in(wiring, (1, 1, 1)))
+    _refuse(ram, population, bits, _count_fan_in(wiring, (1, 1, 1)))
 
 
-def _fan_in(wiring: Convolution, tile: tuple[int, int, int]) -> int:
-    """Return the most sources that a tile of (height, width, channels) sees."""
+def _count_fan_in(wiring: Convolution, tile: tuple[int, int, int]) -> int:
+    """Return the largest number of sources of a tile of (height, width, channels)."""
     groups = min(wiring.groups, -(-tile[2] * wiring.groups // wiring.channels))
     seen = wiring.weight_shape[1] * groups
     for axis, length in enumerate(wiring.source_shape[1:]):
@@ -110,19 +110,19 @@ def _fan_in(wiring: Convolution, tile: tuple[int, int, int]) -> int:
     return seen
 
 
-def _largest(
+def _find_largest(
     network: IntegerNetwork, ram: WeightRam, population: Population, start: int
 ) -> tuple[int, int]:
     """Return the end of the largest slice from a neuron on, and its fan-in."""
-    bits, best = _bits(network, population), start
+    bits, largest = _find_weight_bits(network, population), start
     lines, extension = 1, ram.extension.whole or 1
     while lines <= extension:
         room = (ram.line_bits.whole or 0) * lines // bits
-        stop = _end(network, population, start, (ram.lines.whole or 0) // lines, room)
-        best, lines = max(best, stop), lines * 2
-    if best == start:
+        stop = _find_end(network, population, start, (ram.lines.whole or 0) // lines, room)
+        largest, lines = max(largest, stop), lines * 2
+    if largest == start:
         _refuse(ram, population, bits, count_sources(network, population, start, start + 1))
-    return best, count_sources(network, population, start, best)
+    return largest, count_sources(network, population, start, largest)
 
 
 def _refuse(ram: WeightRam, population: Population, bits: int, fan_in: int) -> None:
@@ -133,10 +133,10 @@ def _refuse(ram: WeightRam, population: Population, bits: int, fan_in: int) -> N
     require(where, resource, fan_in, limit, hint)
 
 
-def _end(
+def _find_end(
     network: IntegerNetwork, population: Population, start: int, neurons: int, axons: int
 ) -> int:
-    """Return the end of the largest slice of so many neurons and axons at most."""
+    """Return the end of the largest slice within these numbers of neurons and axons."""
     low, high = 0, min(neurons, population.size - start)
     while low < high:
         middle = (low + high + 1) // 2
@@ -145,11 +145,11 @@ def _end(
     return start + low
 
 
-def _lines(ram: WeightRam, bits: int) -> int:
-    """Return the lines that so many bits of a neuron take: 1, 2, 4, ..."""
+def _count_lines(ram: WeightRam, bits: int) -> int:
+    """Return the lines that a neuron takes, from its bits: 1, 2, 4, ..."""
     return 1 << (max(-(-bits // (ram.line_bits.whole or 1)), 1) - 1).bit_length()
 
 
-def _bits(network: IntegerNetwork, population: Population) -> int:
-    """Return the weight bits of a population: the most of its projections."""
+def _find_weight_bits(network: IntegerNetwork, population: Population) -> int:
+    """Return the weight bits of a population: the largest of its projections."""
     return max((get_synapses(p).bits for p in network.into(population.name)), default=1)
