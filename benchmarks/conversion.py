@@ -40,7 +40,7 @@ from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.timing.retime import Retime
-from snncompile.reference.simulate import batches, check_spikes
+from snncompile.reference.simulate import check_spikes, run_batches
 
 CALIBRATION = 300
 CHIP = "loihi2"
@@ -142,7 +142,7 @@ def _spikes(network: IntegerNetwork, x: np.ndarray) -> float:
     spiking = [p.name for p in network.populations if p.neuron.spikes]
     return sum(
         int(torch.count_nonzero(train)) / len(x)
-        for spike_trains in batches(network, shown, keep=spiking)
+        for spike_trains in run_batches(network, shown, keep=spiking)
         for train in spike_trains.values()
     )
 
@@ -356,7 +356,7 @@ def lava(data: Path, samples: int, steps: int = 8) -> None:
     start = time.perf_counter()
     found = spike_trains(made, shown, timeout_s=3000)
     seconds = time.perf_counter() - start
-    (wanted,) = batches(made, shown)
+    (wanted,) = run_batches(made, shown)
     different = sum(int((found[p.name] != wanted[p.name].numpy()).sum()) for p in made.populations)
     outputs = sum(found[p.name].size for p in made.populations)
     print(f"Lava, 10 images, {steps} steps, {seconds:.0f} s:", end=" ")

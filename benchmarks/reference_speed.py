@@ -29,7 +29,7 @@ from snncompile.neurons.base import Interval
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.reference import simulate
 from snncompile.reference.fast.base import Scratch
-from snncompile.reference.fast.projections import ways
+from snncompile.reference.fast.projections import build_ways
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import integer_dense
@@ -139,7 +139,7 @@ def crossover(synapses: IntegerSynapses, rows: int = 64) -> str:
     last = (1, 1)
     if isinstance(wiring, Convolution):
         last = wiring.source_shape[0], wiring.channels
-    found, scratch = ways(synapses, BINARY, *last), Scratch()
+    found, scratch = build_ways(synapses, BINARY, *last), Scratch()
     assert found
     assert found.events
     total = np.zeros((rows, wiring.targets), np.int32)
@@ -180,7 +180,7 @@ def table(networks: dict[str, IntegerNetwork], options: argparse.Namespace) -> N
 
 def _activity(network: IntegerNetwork, x: np.ndarray) -> float:
     """Return the share of sources that spike, weighted by their synapses."""
-    spike_trains = next(simulate.batches(network, x))
+    spike_trains = next(simulate.run_batches(network, x))
     weights = [p.synapses.wiring.pattern.nnz for p in network.projections]
     shares = [float(spike_trains[p.source].float().mean()) for p in network.projections]
     return float(np.average(shares, weights=weights))

@@ -27,7 +27,7 @@ from snncompile.neurons.signed_integrate_fire import SignedIntegrateFire
 from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.timing.retime import Retime
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 
 NEURONS = {"soft": IntegrateFire(1.0, 0.05), "signed": SignedIntegrateFire(1.0)}
 
@@ -50,7 +50,7 @@ def main() -> None:
     print(f"bounds: {time.perf_counter() - start:.2f} s, {proved} of {len(found)} proved")
     shape = (options.images, options.steps, *network.input.shape)
     x = (np.random.default_rng(1).random(shape, np.float32) < 0.3).astype(np.uint8)
-    spike_trains = next(batches(network, x[:2]))
+    spike_trains = next(run_batches(network, x[:2]))
     rate = np.mean([float((train != 0).double().mean()) for train in spike_trains.values()])
     start, cpu = time.perf_counter(), time.process_time()
     network.run(x)

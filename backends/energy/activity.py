@@ -17,8 +17,8 @@ from snncompile.backends.energy import kernels
 from snncompile.ir.graph import IntegerNetwork, Progress, Projection
 from snncompile.neurons.base import BINARY
 from snncompile.reference.fast.base import Scratch
-from snncompile.reference.fast.projections import ways
-from snncompile.reference.simulate import Block, blocks
+from snncompile.reference.fast.projections import build_ways
+from snncompile.reference.simulate import Block, run_blocks
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -84,7 +84,9 @@ def record(
         limit: neurons times samples times steps of a piece, roughly; None for `MOST`.
     """
     recorder = _Recorder(network, x.shape[1], updates)
-    for block in blocks(network, x, most=limit or MOST_EVENTS, charged=updates, progress=progress):
+    for block in run_blocks(
+        network, x, work_limit=limit or MOST_EVENTS, charged=updates, progress=progress
+    ):
         yield recorder.add(block)
 
 
@@ -306,7 +308,7 @@ def _bind_sparse(wiring: Wiring) -> Touch:
 def _bind_pattern(wiring: Wiring) -> Callable[[Marks], Marks]:
     """Return the function from spikes (.., source) to the targets they have synapses on."""
     ones = IntegerSynapses(wiring, np.ones(wiring.weight_shape, np.int16), 0, 9)
-    projection_ways = ways(ones, BINARY, 1, 1)
+    projection_ways = build_ways(ones, BINARY, 1, 1)
     assert projection_ways is not None, "a neuron has fewer than 2^31 sources"
 
     def reached(sent: Marks) -> Marks:

@@ -15,7 +15,7 @@ from snncompile.conversion.convert import check_calibration
 from snncompile.errors import InputError
 from snncompile.ir.graph import Graph
 from snncompile.neurons.base import BINARY, FloatNeuron
-from snncompile.reference.simulate import batches, check_input
+from snncompile.reference.simulate import check_input, run_batches
 from snncompile.reference.synapses import bind
 
 SATURATED = 0.01
@@ -95,7 +95,7 @@ def _decode_layers(
     """Return the decoded spikes of each rectified layer, (samples, size)."""
     shown = check_input(graph, conversion.network.input.present(x), np.int32)
     decoded: dict[str, list[Tensor]] = {}
-    for spike_trains in batches(graph, shown):
+    for spike_trains in run_batches(graph, shown):
         for layer in conversion.ann.rectified:
             neuron = conversion.network.population(layer.name).neuron
             assert isinstance(neuron, FloatNeuron)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snncompile.ir.graph import Graph, Progress
 from snncompile.ir.result import Result
-from snncompile.reference.simulate import batches, check_spikes, run_integer
+from snncompile.reference.simulate import check_spikes, run_batches, run_integer
 from snncompile.renamed import old_names
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def spike_trains(
         uint8 or int64 per population; potentials of a float network are float64.
     """
     spikes = check_spikes(network, x)
-    parts = list(batches(network, spikes, progress=progress))
+    batches = list(run_batches(network, spikes, progress=progress))
     return {
-        p.name: _plain(np.concatenate([part[p.name].numpy() for part in parts]))
+        p.name: _as_bytes(np.concatenate([batch[p.name].numpy() for batch in batches]))
         for p in network.populations
     }
 
@@ -57,5 +57,5 @@ if not TYPE_CHECKING:
     __getattr__ = old_names(__name__, trains="spike_trains")
 
 
-def _plain(train: NDArray[Any]) -> NDArray[Any]:
+def _as_bytes(train: NDArray[Any]) -> NDArray[Any]:
     return train.view(np.uint8) if train.dtype == np.bool_ else train

@@ -14,11 +14,12 @@ from torch import Tensor
 from snncompile.ir import view
 from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import BINARY, Neuron
-from snncompile.reference.fast import populations as compiled
+from snncompile.reference.fast import populations
 from snncompile.reference.fast.base import Ways
-from snncompile.reference.fast.layout import Layouts, layouts, order, turned
-from snncompile.reference.fast.projections import ways
-from snncompile.reference.synapses import arriving_bound, bind
+from snncompile.reference.fast.layout import Layouts, change_layout, choose_layouts, order_neurons
+from snncompile.reference.fast.projections import build_ways
+from snncompile.reference.synapses import bind, bound_arriving_input
+from snncompile.synapses.base import IntegerSynapses
 
 SpikeTrains = dict[str, Tensor]
 """Output of the input and of each population, shape (samples, steps, size)."""
@@ -28,17 +29,17 @@ Watch = Callable[[str, int, tuple[Tensor, ...]], None]
 
 @dataclass(eq=False)
 class Session:
-    """One batch of samples while it runs, some time steps after the other."""
+    """One batch of samples while it runs, chunk after chunk of time steps."""
 
     samples: int
     steps: int = 0
-    """Done so far."""
+    """Time steps done so far."""
     states: dict[str, Any] = field(default_factory=dict)
-    """After the last step, by population."""
+    """States after the last step, by population."""
     tails: SpikeTrains = field(default_factory=dict)
-    """The last outputs, as many steps as projections delay them; in the layout they are kept in."""
+    """Last outputs of each source, for its longest delay in steps; in the layout they are kept."""
     charged: SpikeTrains = field(default_factory=dict)
-    """Where potentials were not zero after the steps done last, if that is asked for."""
+    """1 where potentials were not zero after the last steps, if the runner marks them."""
 
 
 class Runner:
@@ -56,14 +57,14 @@ class Runner:
         self.network = network
         self.watch = watch
         self.charged = charged
-        """Whether to note where potentials are not zero."""
+        """Whether to mark potentials that are not zero."""
         self.exact = isinstance(network, IntegerNetwork)
         self.device = torch.device(device)
         self.groups = tuple(view.groups(network))
-        self.before = _delays(network)
-        """Time steps of each source's output that have to be remembered."""
+        self.before = _find_longest_delays(network)
+        """Time steps of each source's output to remember."""
         self.layouts: Layouts = {}
-        self.fast: dict[str, compiled.Fast] = {}
+        self.fast: dict[str, populations.Fast] = {}
         self.ways: dict[int, Ways] = {}
         if fast and isinstance(network, IntegerNetwork) and device == "cpu":
             self._compile(network)
@@ -83,25 +84,26 @@ class Runner:
         return torch.tensor(array, device=self.device)
 
     def _compile(self, network: IntegerNetwork) -> None:
-        """Find the populations that can take the compiled way."""
+        """Prepare the populations that can take the compiled way."""
         names = [
-            found[0]
-            for found, loop in self.groups
-            if not loop and _has_kernel(network, network.population(found[0]))
+            members[0]
+            for members, loop in self.groups
+            if not loop and _has_kernel(network, network.population(members[0]))
         ]
-        self.layouts = layouts(network, [network.input.name, *names]) if names else {}
+        self.layouts = choose_layouts(network, [network.input.name, *names]) if names else {}
         for name in names:
             population, channels = network.population(name), self.layouts[name]
-            found = {
-                id(p): ways(p.synapses, network.payload(p.source), self.layouts[p.source], channels)  # type: ignore[arg-type]
-                for p in network.into(name)
-            }
-            kernel = compiled.bind_neuron(population.neuron, population.size, channels)
+            for p in network.into(name):
+                assert isinstance(p.synapses, IntegerSynapses)
+                layout = self.layouts[p.source]
+                way = build_ways(p.synapses, network.payload(p.source), layout, channels)
+                assert way is not None
+                self.ways[id(p)] = way
+            kernel = populations.bind_neuron(population.neuron, population.size, channels)
             assert kernel is not None
-            assert None not in found.values()
-            self.ways |= {key: way for key, way in found.items() if way}
-            by_step = _by_step(population.neuron, order(population.size, channels))
-            self.fast[name] = compiled.Fast(kernel, by_step, population.size)
+            order = order_neurons(population.size, channels)
+            by_step = _build_step_runner(population.neuron, order)
+            self.fast[name] = populations.Fast(kernel, by_step, population.size)
 
     def _input_bytes(self) -> int:
         plain = bool(self.fast) and self.network.input.payload == BINARY
@@ -111,14 +113,14 @@ class Runner:
     def _bytes(self, population: Population) -> int:
         if population.name not in self.fast:
             return 16 * population.size * max(1, len(population.neuron.ports))
-        kept = compiled.kept_type(population.neuron, population.neuron.payload)
+        kept = populations.choose_type(population.neuron, population.neuron.payload)
         return int(np.dtype(kept).itemsize * population.size)
 
     def run(self, session: Session, x: Tensor, keep: Collection[str]) -> SpikeTrains:
-        """Run the next time steps of a batch; return what is to be kept, in its own order.
+        """Run the next time steps of a batch; return the outputs to keep, in their own order.
 
         Args:
-            session: the batch; is brought forward.
+            session: the batch; updated in place.
             x: input, shape (samples, steps, size).
             keep: the input or populations.
         """
@@ -139,21 +141,21 @@ class Runner:
 
 
 class _Chunk:
-    """Some time steps of a batch."""
+    """One chunk of time steps of a batch."""
 
     def __init__(self, runner: Runner, session: Session, x: Tensor) -> None:
         self.runner, self.session, self.network = runner, session, runner.network
         self.x, self.steps = x, x.shape[1]
         self.spike_trains: SpikeTrains = {}
-        """Outputs in their layouts, with the steps remembered before."""
+        """Outputs in their layouts, behind the remembered steps."""
         self.charged: SpikeTrains = {}
         self._own_order: SpikeTrains = {}
         source = self.network.input.name
         kept = x
         if runner.fast:
-            dtype = compiled.kept_type(None, self.network.input.payload)
-            kept = turned(x, 1, runner.layouts[source]).to(_torch(dtype))
-        train = self._with_tail(source, kept.shape[2], kept.dtype) if self._before(source) else kept
+            dtype = populations.choose_type(None, self.network.input.payload)
+            kept = change_layout(x, 1, runner.layouts[source]).to(_torch_type(dtype))
+        train = self._allocate(source, kept.shape[2], kept.dtype) if self._before(source) else kept
         if train is not kept:
             train[:, self._before(source) :] = kept
         self.spike_trains[source] = train
@@ -161,8 +163,8 @@ class _Chunk:
     def _before(self, name: str) -> int:
         return self.runner.before.get(name, 0)
 
-    def _with_tail(self, name: str, size: int, dtype: torch.dtype) -> Tensor:
-        """Return room for an output, behind the steps that are remembered."""
+    def _allocate(self, name: str, size: int, dtype: torch.dtype) -> Tensor:
+        """Return an array for an output, with the remembered steps in front."""
         before = self._before(name)
         shape = self.session.samples, before + self.steps, size
         train = torch.empty(shape, dtype=dtype, device=self.runner.device)
@@ -175,22 +177,22 @@ class _Chunk:
         """Return an output in the population's own order, with the type its `step` gives."""
         if name == self.network.input.name:
             return self.x
-        train = self._whole(name)[:, self._before(name) :]
+        train = self._join_tail(name)[:, self._before(name) :]
         if name not in self.runner.fast:
             return train
         if train.dtype == torch.uint8:
             return train.contiguous().view(torch.bool)
         return train.to(torch.int64)
 
-    def _whole(self, name: str) -> Tensor:
-        """Return an output with what is remembered, in the population's own order."""
+    def _join_tail(self, name: str) -> Tensor:
+        """Return an output behind its remembered steps, in the population's own order."""
         if name not in self._own_order:
             channels = self.runner.layouts.get(name, 1)
-            self._own_order[name] = turned(self.spike_trains[name], channels, 1)
+            self._own_order[name] = change_layout(self.spike_trains[name], channels, 1)
         return self._own_order[name]
 
-    def _delayed(self, projection: Projection, train: Tensor) -> Tensor:
-        """Return what the source sent as long ago as the projection delays it."""
+    def _select_delayed(self, projection: Projection, train: Tensor) -> Tensor:
+        """Return the source's output, delayed by the projection's own delay."""
         first = self._before(projection.source) - self.network.own_delay(projection)
         return train[:, first : first + self.steps]
 
@@ -198,46 +200,48 @@ class _Chunk:
         """Compute a population the compiled way."""
         population = self.network.population(name)
         arriving = [
-            compiled.Arriving(self.runner.ways[id(p)], self._delayed(p, self._bytes(p)).numpy())
+            populations.Arriving(
+                self.runner.ways[id(p)], self._select_delayed(p, self._view_as_bytes(p)).numpy()
+            )
             for p in self.network.into(name)
         ]
-        dtype = compiled.kept_type(population.neuron, population.neuron.payload)
-        out = self._with_tail(name, population.size, _torch(dtype))
+        dtype = populations.choose_type(population.neuron, population.neuron.payload)
+        out = self._allocate(name, population.size, _torch_type(dtype))
         states = self.session.states
         if name not in states:
             states[name] = self._start_fast(population)
         before = self._before(name)
-        listens = population.neuron.listens(np.arange(self.steps) + self.session.steps)
-        tell = self._teller(population) if self.runner.watch else None
+        receiving = population.neuron.listens(np.arange(self.steps) + self.session.steps)
+        watch = self._watch_states(population) if self.runner.watch else None
         samples = self.session.samples if self.runner.charged else 0
-        noted = torch.empty((samples, self.steps, population.size), dtype=torch.uint8)
+        marked = torch.empty((samples, self.steps, population.size), dtype=torch.uint8)
         fast = self.runner.fast[name]
-        fast.run(arriving, out.numpy(), before, states[name], listens, tell, noted.numpy())
+        fast.run(arriving, out.numpy(), before, states[name], receiving, watch, marked.numpy())
         self.spike_trains[name] = out
         if self.runner.charged:
-            self.charged[name] = turned(noted, self.runner.layouts[name], 1)
+            self.charged[name] = change_layout(marked, self.runner.layouts[name], 1)
 
-    def _teller(self, population: Population) -> compiled.Tell:
-        """Return what tells the states of a population, in its own order."""
-        back = np.argsort(order(population.size, self.runner.layouts[population.name]))
+    def _watch_states(self, population: Population) -> populations.WatchStep:
+        """Return a function that reports the states of a population, in its own order."""
+        back = np.argsort(order_neurons(population.size, self.runner.layouts[population.name]))
 
-        def tell(step: int, state: NDArray[np.int32]) -> None:
+        def watch(step: int, state: NDArray[np.int32]) -> None:
             own = torch.from_numpy(state[..., back].astype(np.int64))
-            self._tell(population.name, step, own.unbind(1))
+            self._report(population.name, step, own.unbind(1))
 
-        return tell
+        return watch
 
-    def _bytes(self, projection: Projection) -> Tensor:
-        """Return what the source sends in the type that the ways take."""
+    def _view_as_bytes(self, projection: Projection) -> Tensor:
+        """Return the source's output in the type that the ways take."""
         train = self.spike_trains[projection.source]
-        dtype = _torch(compiled.kept_type(None, self.network.payload(projection.source)))
+        dtype = _torch_type(populations.choose_type(None, self.network.payload(projection.source)))
         return train.view(dtype) if train.dtype == torch.bool else train.to(dtype)
 
     def _start_fast(self, population: Population) -> NDArray[np.int32]:
-        start = population.neuron.begin(np.zeros(population.size, np.int64))
-        turn = order(population.size, self.runner.layouts[population.name])
-        one = np.stack(start)[:, turn].astype(np.int32)
-        return np.repeat(one[np.newaxis], self.session.samples, axis=0)
+        initial = population.neuron.begin(np.zeros(population.size, np.int64))
+        turn = order_neurons(population.size, self.runner.layouts[population.name])
+        states = np.stack(initial)[:, turn].astype(np.int32)
+        return np.repeat(states[np.newaxis], self.session.samples, axis=0)
 
     def run_slow(self, name: str) -> None:
         """Compute a population step by step, with the operators of its neuron."""
@@ -246,7 +250,7 @@ class _Chunk:
         for step in range(self.steps):
             state, output = neuron.step(state, drive[..., step, :])
             if step == 0:
-                self.spike_trains[name] = self._with_tail(name, output.shape[-1], output.dtype)
+                self.spike_trains[name] = self._allocate(name, output.shape[-1], output.dtype)
             self.spike_trains[name][:, self._before(name) + step] = output
             self._after(name, step, state)
         self.session.states[name] = state
@@ -259,24 +263,26 @@ class _Chunk:
         for name in names:
             neuron = self.runner.neurons[name]
             _, output = neuron.step(state[name], drive[name][..., 0, :])
-            self.spike_trains[name] = self._with_tail(name, output.shape[-1], output.dtype)
+            self.spike_trains[name] = self._allocate(name, output.shape[-1], output.dtype)
         for step in range(self.steps):
             for name in names:
                 neuron, x = self.runner.neurons[name], drive[name][..., step, :]
                 for p in inside[name]:
-                    sent = self._delayed(p, self.spike_trains[p.source])[:, step]
-                    of_port(neuron, x, self.network.port(p)).add_(self.runner.synapses[id(p)](sent))
+                    sent = self._select_delayed(p, self.spike_trains[p.source])[:, step]
+                    select_port(neuron, x, self.network.port(p)).add_(
+                        self.runner.synapses[id(p)](sent)
+                    )
                 state[name], output = neuron.step(state[name], x)
                 self.spike_trains[name][:, self._before(name) + step] = output
                 self._after(name, step, state[name])
         self.session.states |= state
 
     def _state(self, name: str, drive: Tensor) -> tuple[Tensor, ...]:
-        found: tuple[Tensor, ...] | None = self.session.states.get(name)
-        return start(self.runner.neurons[name], drive) if found is None else found
+        states: tuple[Tensor, ...] | None = self.session.states.get(name)
+        return start_states(self.runner.neurons[name], drive) if states is None else states
 
     def _after(self, name: str, step: int, state: tuple[Tensor, ...]) -> None:
-        """Note and tell the states after a step."""
+        """Mark charged potentials and report the states after a step."""
         if self.runner.charged:
             neuron = self.network.population(name).neuron
             potential = state[neuron.states.index(neuron.potential)]
@@ -284,26 +290,26 @@ class _Chunk:
             if step == 0:
                 self.charged[name] = torch.empty(shape, dtype=torch.uint8, device=potential.device)
             self.charged[name][:, step] = potential != 0
-        self._tell(name, step, state)
+        self._report(name, step, state)
 
-    def _tell(self, name: str, step: int, state: tuple[Tensor, ...]) -> None:
+    def _report(self, name: str, step: int, state: tuple[Tensor, ...]) -> None:
         if self.runner.watch:
             self.runner.watch(name, self.session.steps + step, state)
 
     def _drive(self, name: str) -> Tensor:
-        """Return what arrives from populations that are computed already."""
+        """Return the accumulated input from populations that are computed already."""
         population = self.network.population(name)
         shape = torch.Size((self.session.samples, self.steps, population.size))
-        total = silence(population.neuron, shape, self.runner.exact, self.runner.device)
+        total = build_silence(population.neuron, shape, self.runner.exact, self.runner.device)
         for p in self.network.into(name):
             if p.source in self.spike_trains:
-                sent = self._delayed(p, self._whole(p.source))
-                part = of_port(population.neuron, total, self.network.port(p))
-                part += self.runner.synapses[id(p)](sent)
+                sent = self._select_delayed(p, self._join_tail(p.source))
+                port_drive = select_port(population.neuron, total, self.network.port(p))
+                port_drive += self.runner.synapses[id(p)](sent)
         return total
 
 
-def _delays(network: Graph) -> dict[str, int]:
+def _find_longest_delays(network: Graph) -> dict[str, int]:
     """Return the longest own delay behind each source, where there is one."""
     longest: dict[str, int] = {}
     for p in network.projections:
@@ -313,29 +319,29 @@ def _delays(network: Graph) -> dict[str, int]:
 
 
 def _has_kernel(network: IntegerNetwork, population: Population) -> bool:
-    """Whether a population can take the compiled way."""
+    """Return whether a population can take the compiled way."""
     into = network.into(population.name)
     sources: list[Any] = [(p.synapses, network.payload(p.source)) for p in into]
     fits = all(s.exponent >= -31 and abs(low) < 2**31 > high for s, (low, high) in sources)
     return (
         fits
         and not population.neuron.ports
-        and sum(arriving_bound(*source) for source in sources) < 2**31
-        and compiled.bind_neuron(population.neuron, population.size) is not None
+        and sum(bound_arriving_input(*source) for source in sources) < 2**31
+        and populations.bind_neuron(population.neuron, population.size) is not None
     )
 
 
-def _by_step(
+def _build_step_runner(
     neuron: Neuron, turn: NDArray[np.int64]
-) -> Callable[[NDArray[Any], NDArray[Any], compiled.Place, NDArray[Any], NDArray[Any]], None]:
-    """Return what does the work of a kernel for inputs of any size."""
+) -> Callable[[NDArray[Any], NDArray[Any], populations.Place, NDArray[Any], NDArray[Any]], None]:
+    """Return a function with the results of a kernel, for inputs of any size."""
     bound = neuron.bind(lambda a: torch.tensor(a[turn] if a.ndim else a))
     potential = neuron.states.index(neuron.potential)
 
     def run(
         drive: NDArray[Any],
         out: NDArray[Any],
-        at: compiled.Place,
+        at: populations.Place,
         state: NDArray[Any],
         charged: NDArray[Any],
     ) -> None:
@@ -346,13 +352,13 @@ def _by_step(
             out[at[0] : at[0] + len(drive), at[1] + step] = output.numpy()
             if len(charged):
                 charged[:, step] = (states[potential] != 0).numpy()
-        for k, one in enumerate(states):
-            state[:, k] = one.numpy()
+        for k, state_after in enumerate(states):
+            state[:, k] = state_after.numpy()
 
     return run
 
 
-def _torch(dtype: Any) -> torch.dtype:
+def _torch_type(dtype: Any) -> torch.dtype:
     return TYPES[np.dtype(dtype).name]
 
 
@@ -363,20 +369,20 @@ TYPES: Mapping[str, torch.dtype] = {
 }
 
 
-def silence(
+def build_silence(
     neuron: Neuron, shape: torch.Size, exact: bool, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Return no input, shape (samples, steps, n); of a neuron with ports (ports, samples, ...)."""
+    """Return an input of zeros, shape (samples, steps, n), or (ports, samples, steps, n)."""
     ports = (len(neuron.ports),) if neuron.ports else ()
     dtype = torch.int64 if exact else torch.float64
     return torch.zeros((*ports, *shape), dtype=dtype, device=device)
 
 
-def of_port(neuron: Neuron, drive: Tensor, port: int) -> Tensor:
-    """Return the part of the input that goes to one port."""
+def select_port(neuron: Neuron, drive: Tensor, port: int) -> Tensor:
+    """Return the input of one port, a view."""
     return drive[port] if neuron.ports else drive
 
 
-def start(neuron: Neuron, drive: Tensor) -> tuple[Tensor, ...]:
+def start_states(neuron: Neuron, drive: Tensor) -> tuple[Tensor, ...]:
     """Return the states before the first step; `drive` has shape (..., samples, steps, n)."""
-    return neuron.begin(torch.zeros_like(of_port(neuron, drive, 0)[:, 0]))
+    return neuron.begin(torch.zeros_like(select_port(neuron, drive, 0)[:, 0]))

@@ -2,8 +2,8 @@
 
 Populations count time from their own phase, so a sample is computed population after population:
 one matrix product for all time steps, then the neurons step by step. Only populations in a loop
-are computed step by step together. Where much is to be done, integer populations take the compiled
-way (`compiled.py`), with the same results.
+are computed step by step together. From `COMPILE_FROM` on, integer populations take the compiled
+way (`fast/populations.py`), with the same results.
 """
 
 from __future__ import annotations
@@ -21,17 +21,25 @@ from snncompile.errors import InputError
 from snncompile.ir.graph import Graph, IntegerNetwork, Network, Population, Progress
 from snncompile.ir.result import Result
 from snncompile.neurons.base import BINARY, IntegerNeuron, Interval
-from snncompile.reference.runner import Runner, Session, SpikeTrains, Watch, of_port, silence, start
+from snncompile.reference.runner import (
+    Runner,
+    Session,
+    SpikeTrains,
+    Watch,
+    build_silence,
+    select_port,
+    start_states,
+)
 from snncompile.reference.synapses import Apply
 
 MEMORY_BYTES = 256 * 2**20
-"""Memory one batch may take, roughly; more samples than that are run batch after batch."""
+"""Memory of one batch, roughly; samples beyond it are run batch after batch."""
 COMPILE_FROM = 2**22
-"""Neurons times time steps times samples from which loading the compiled way takes less time than
-it saves."""
+"""Neurons times time steps times samples from which the compiled way saves more time than loading
+it takes."""
 
 GPU_FROM = 2**32
-"""The same product, from which moving everything to a GPU pays."""
+"""The same product, from which moving the network to a GPU pays."""
 
 
 def run_float(
@@ -52,25 +60,25 @@ def run_integer(
     progress: Progress | None = None,
     device: str | None = None,
 ) -> Result:
-    """Run an integer network; x holds what `Input.payload` says: 0 and 1 unless it is graded."""
+    """Run an integer network; x is within `Input.payload`: 0 and 1 unless spikes are graded."""
     return _run(network, check_spikes(network, x), progress, device)
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some time steps of some samples."""
+    """Outputs of a range of samples in a range of time steps."""
 
     first_sample: int
     first_step: int
     last: bool
-    """Whether the samples end with it."""
+    """Whether it is the last block of its samples."""
     spike_trains: SpikeTrains
     """Output of the input and of each population, shape (samples, steps, size)."""
     charged: SpikeTrains
-    """1 where a potential is not zero after a step, in the same shape; empty if not asked for."""
+    """1 where a potential is not zero after a step, in the same shape; empty if not marked."""
 
 
-def batches(
+def run_batches(
     network: Graph,
     x: NDArray[Any],
     *,
@@ -82,8 +90,8 @@ def batches(
 ) -> Iterator[SpikeTrains]:
     """Yield the output of every population for one batch of samples after the other.
 
-    A batch takes as many samples as memory allows; where one is too long, it runs some time steps
-    after the other, so that memory does not grow with their number unless outputs are kept.
+    Memory limits the samples of a batch; where one sample is too long, it runs chunk after chunk of
+    time steps, so that memory does not grow with their number unless outputs are kept.
 
     Args:
         network: a float or an integer network.
@@ -91,67 +99,67 @@ def batches(
         progress: called after each batch.
         watch: called with the states after each time step.
         keep: only these outputs; None for all, the input's too.
-        device: of torch; None for the GPU if there is one and an integer network has enough to do.
-        fast: whether to take the compiled way; None if there is enough to do.
+        device: of torch; None: a GPU, if there is one, for integer networks from `GPU_FROM` on.
+        fast: whether to take the compiled way; None: from `COMPILE_FROM` on.
     """
     samples, steps = x.shape[:2]
-    work = samples * steps * _neurons(network)
-    device = _device(network, work) if device is None else device
+    work = samples * steps * _count_neurons(network)
+    device = _choose_device(network, work) if device is None else device
     fast = work >= COMPILE_FROM if fast is None else fast
     runner = Runner(network, watch, fast=fast, device=device)
-    names = _names(network) if keep is None else keep
-    parts: list[SpikeTrains] = []
-    for block in _blocks(runner, x, names, (samples, steps), progress):
-        parts.append(block.spike_trains)
+    names = _list_names(network) if keep is None else keep
+    blocks: list[SpikeTrains] = []
+    for block in _run_in_blocks(runner, x, names, (samples, steps), progress):
+        blocks.append(block.spike_trains)
         if block.last:
-            yield {name: _joined([part[name] for part in parts]) for name in names}
-            parts = []
+            yield {name: _join_steps([earlier[name] for earlier in blocks]) for name in names}
+            blocks = []
 
 
-def blocks(
+def run_blocks(
     network: IntegerNetwork,
     x: NDArray[Any],
     *,
-    most: int,
+    work_limit: int,
     charged: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[Block]:
-    """Yield all outputs block after block: some samples, some steps of theirs after the others.
+    """Yield all outputs block after block: a range of samples, their time steps in turn.
 
     Args:
         network: an integer network.
         x: checked input, shape (samples, steps, *input.shape).
-        most: neurons times samples times steps of a block, roughly.
-        charged: whether to note where potentials are not zero.
+        work_limit: neurons times samples times steps of a block, roughly.
+        charged: whether to mark potentials that are not zero.
         progress: called after the last block of some samples.
     """
-    steps = max(1, min(x.shape[1], most // _neurons(network)))
-    samples = max(1, most // (steps * _neurons(network)))
+    steps = max(1, min(x.shape[1], work_limit // _count_neurons(network)))
+    samples = max(1, work_limit // (steps * _count_neurons(network)))
     runner = Runner(network, fast=True, charged=charged)
-    yield from _blocks(runner, x, _names(network), (samples, steps), progress)
+    yield from _run_in_blocks(runner, x, _list_names(network), (samples, steps), progress)
 
 
-def _blocks(
+def _run_in_blocks(
     runner: Runner,
     x: NDArray[Any],
     names: Collection[str],
-    most: tuple[int, int],
+    size_limits: tuple[int, int],
     progress: Progress | None,
 ) -> Iterator[Block]:
-    """Run all samples, at most so many samples and steps at a time and as memory allows."""
+    """Run all samples, within the limits of (samples, steps) at a time and of memory."""
     samples, steps = x.shape[:2]
     free = MEMORY_BYTES - runner.state_bytes
-    length = max(1, min(most[1], free // runner.bytes))
+    length = max(1, min(size_limits[1], free // runner.bytes))
     room = MEMORY_BYTES // (length * runner.bytes + runner.state_bytes)
-    size = max(1, min(512, most[0], room))
+    size = max(1, min(512, size_limits[0], room))
     for first in range(0, samples, size):
         batch = x[first : first + size]
         session = Session(len(batch))
         for now in range(0, steps, length):
-            some = np.ascontiguousarray(batch[:, now : now + length])
-            given = torch.from_numpy(some.reshape(*some.shape[:2], -1)).to(runner.device)
+            chunk = np.ascontiguousarray(batch[:, now : now + length])
+            tensor = torch.from_numpy(chunk.reshape(*chunk.shape[:2], -1)).to(runner.device)
             spike_trains = {
-                n: train.cpu() for n, train in runner.run(session, given, names).items()
+                n: train.cpu() for n, train in runner.run(session, tensor, names).items()
             }
             charged = {n: marks.cpu() for n, marks in session.charged.items()}
             yield Block(first, now, now + length >= steps, spike_trains, charged)
@@ -159,41 +167,41 @@ def _blocks(
             progress(min(first + size, samples), samples)
 
 
-def _names(network: Graph) -> list[str]:
+def _list_names(network: Graph) -> list[str]:
     return [network.input.name, *(p.name for p in network.populations)]
 
 
-def _neurons(network: Graph) -> int:
+def _count_neurons(network: Graph) -> int:
     return network.input.size + sum(p.size for p in network.populations)
 
 
-def _joined(parts: list[Tensor]) -> Tensor:
+def _join_steps(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
-def _device(network: Graph, work: int) -> str:
-    """Return where to run; sums of floats may round another way on a GPU, so those stay here."""
+def _choose_device(network: Graph, work: int) -> str:
+    """Return the device; sums of floats may round differently on a GPU, so those stay here."""
     enough = isinstance(network, IntegerNetwork) and work >= GPU_FROM
     return "cuda" if enough and torch.cuda.is_available() else "cpu"
 
 
 Arrived = tuple[int, Apply, int, Tensor]
-"""Place of the port, bound synapses, own delay and the source's train (samples, steps, source)."""
+"""Number of the port, bound synapses, own delay and the source's train (samples, steps, source)."""
 
 
 def replay(population: Population, arriving: Sequence[Arrived], shape: torch.Size) -> Tensor:
     """Run one population alone on given spike trains; return its output.
 
     Args:
-        population: whose neurons to run.
-        arriving: what each projection brings.
+        population: population to run.
+        arriving: synapses and spike train of each projection.
         shape: (samples, steps, size) of the output.
     """
     neuron = population.neuron.bind(torch.tensor)
-    drive = silence(neuron, shape, isinstance(neuron, IntegerNeuron))
+    drive = build_silence(neuron, shape, isinstance(neuron, IntegerNeuron))
     for port, apply, delay, train in arriving:
-        _arrive(of_port(neuron, drive, port), apply, delay, train)
-    state, outputs = start(neuron, drive), []
+        _arrive(select_port(neuron, drive, port), apply, delay, train)
+    state, outputs = start_states(neuron, drive), []
     for step in range(shape[1]):
         state, output = neuron.step(state, drive[..., step, :])
         outputs.append(output)
@@ -206,7 +214,7 @@ def check_input(network: Graph, x: ArrayLike, dtype: type) -> NDArray[Any]:
     Raises:
         InputError: the shape is another, or a value is not a finite number.
     """
-    array = _array(x)
+    array = _read_array(x)
     shape = network.input.shape
     expected = ", ".join(["samples", "steps", *map(str, shape)])
     if array.dtype.kind not in "biuf":
@@ -224,7 +232,7 @@ def check_spikes(network: Graph, x: ArrayLike) -> NDArray[Any]:
     Raises:
         InputError: as `check_input`, or a value outside of the payload.
     """
-    array, payload = _array(x), network.input.payload
+    array, payload = _read_array(x), network.input.payload
     if array.dtype.kind in "iuf" and array.size and not _is_within(array, payload):
         hint = "0 or 1; make spikes of them first (snncompile encode)"
         if payload != BINARY:
@@ -236,13 +244,13 @@ def check_spikes(network: Graph, x: ArrayLike) -> NDArray[Any]:
 
 
 def _is_within(array: NDArray[Any], payload: Interval) -> bool:
-    """Whether all values are whole and in the interval; sample by sample, which takes no memory."""
+    """Return whether all values are whole and in the interval; sample by sample to save memory."""
     samples = array.reshape(1) if array.ndim == 0 else array
-    inside = all(part.min() >= payload.low and part.max() <= payload.high for part in samples)
+    inside = all(sample.min() >= payload.low and sample.max() <= payload.high for sample in samples)
     return inside and (array.dtype.kind != "f" or all((p == np.rint(p)).all() for p in samples))
 
 
-def _array(x: ArrayLike) -> NDArray[Any]:
+def _read_array(x: ArrayLike) -> NDArray[Any]:
     try:
         return np.asarray(x)
     except ValueError:  # lists of different lengths
@@ -251,17 +259,17 @@ def _array(x: ArrayLike) -> NDArray[Any]:
 
 def _run(network: Graph, x: NDArray[Any], progress: Progress | None, device: str | None) -> Result:
     keep = [network.output]
-    parts = [
+    batches = [
         out[network.output]
-        for out in batches(network, x, progress=progress, keep=keep, device=device)
+        for out in run_batches(network, x, progress=progress, keep=keep, device=device)
     ]
-    spikes = torch.cat(parts).numpy()
+    spikes = torch.cat(batches).numpy()
     if spikes.dtype == np.bool_:
         spikes = spikes.view(np.uint8)
     return Result(spikes.reshape(*x.shape[:2], *network.output_shape))
 
 
 def _arrive(total: Tensor, apply: Apply, delay: int, train: Tensor) -> None:
-    """Add to `total` what a spike train brings, `delay` steps later."""
+    """Add the accumulated input of a spike train to `total`, `delay` steps later."""
     if delay < train.shape[1]:
         total[:, delay:] += apply(train[:, : train.shape[1] - delay])

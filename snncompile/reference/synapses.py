@@ -23,9 +23,9 @@ Apply = Callable[[Tensor], Tensor]
 EXACT_FLOAT32 = 2**24
 """Integers up to here are exact in float32, and so are their sums if no part of one exceeds it."""
 EXACT_FLOAT64 = 2**53
-"""The same in float64."""
+"""Integers up to here, and their sums, are exact in float64."""
 PART_BITS = 16
-"""Of a payload whose sums float64 does not hold: 2^15 * 2^16 for each of 2^22 sources it does."""
+"""Bits per part of a payload that is split: float64 holds 2^15 * 2^16 for each of 2^22 sources."""
 
 
 def bind(synapses: Synapses | IntegerSynapses, payload: Interval, device: str = "cpu") -> Apply:
@@ -34,33 +34,35 @@ def bind(synapses: Synapses | IntegerSynapses, payload: Interval, device: str = 
     Args:
         synapses: float, computed in float64, or integer, computed exactly.
         payload: smallest and largest value a source sends.
-        device: of torch, where it is computed.
+        device: of torch, for the computation.
     """
     if isinstance(synapses, Synapses):
         return bind_weights(synapses.wiring, torch.tensor(synapses.weight, device=device))
-    return _integer(synapses, payload, device)
+    return _bind_integer(synapses, payload, device)
 
 
-def _integer(synapses: IntegerSynapses, payload: Interval, device: str) -> Apply:
+def _bind_integer(synapses: IntegerSynapses, payload: Interval, device: str) -> Apply:
     """Sum in the fastest type that is exact: float32, float64, or float64 in two parts.
 
-    Elsewhere than on the CPU it is float64, rounded to the nearest integer: a GPU's library may
-    compute a convolution through transforms, whose errors are far below a half there.
+    On other devices than the CPU it is float64, rounded to the nearest integer: a GPU's library may
+    compute a convolution through transforms, with errors far below a half.
     """
-    largest, elsewhere = largest_sum(synapses, payload), device != "cpu"
+    largest, elsewhere = bound_largest_sum(synapses, payload), device != "cpu"
     single = largest <= EXACT_FLOAT32 and not elsewhere
     dtype = torch.float32 if single else torch.float64
     weight = torch.tensor(synapses.weight, device=device).to(dtype)
     apply = bind_weights(synapses.wiring, weight)
     if largest > EXACT_FLOAT64:
-        apply = _in_parts(apply)
+        apply = _split_payloads(apply)
     exponent = synapses.exponent
-    narrow = arriving_bound(synapses, payload) < 2**31
-    whole = torch.int32 if narrow and exponent > -32 else torch.int64
+    narrow = bound_arriving_input(synapses, payload) < 2**31
+    integer_type = torch.int32 if narrow and exponent > -32 else torch.int64
 
     def accumulate(spikes: Tensor) -> Tensor:
         total = apply(spikes)
-        total = (total.round() if elsewhere and total.is_floating_point() else total).to(whole)
+        total = (total.round() if elsewhere and total.is_floating_point() else total).to(
+            integer_type
+        )
         if exponent == 0:
             return total
         return total << exponent if exponent >= 0 else total >> -exponent
@@ -68,24 +70,24 @@ def _integer(synapses: IntegerSynapses, payload: Interval, device: str) -> Apply
     return accumulate
 
 
-def _in_parts(apply: Apply) -> Apply:
-    """Return the function that adds up high and low bits of long payloads by themselves."""
+def _split_payloads(apply: Apply) -> Apply:
+    """Return the function that adds up high and low bits of long payloads separately."""
 
-    def parts(spikes: Tensor) -> Tensor:
+    def apply_in_parts(spikes: Tensor) -> Tensor:
         high, low = spikes >> PART_BITS, spikes & ((1 << PART_BITS) - 1)
         return (apply(high).to(torch.int64) << PART_BITS) + apply(low).to(torch.int64)
 
-    return parts
+    return apply_in_parts
 
 
-def at_ones(wiring: Wiring, weight: NDArray[Any]) -> NDArray[np.int64]:
-    """Return what each target gets if every source sends 1, shape (target,), exactly.
+def sum_at_ones(wiring: Wiring, weight: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the exact input of each target if every source sends 1, shape (target,).
 
     A convolution is computed as one, not unrolled, and of one channel: its source channels all send
     the same, so its kernels are added up over them first.
 
     Args:
-        wiring: of the weights; of a range of the sources that of the range will do.
+        wiring: of the weights; for a range of the sources, the wiring of the range.
         weight: integers, shape `wiring.weight_shape`.
     """
     wiring = wiring.plain
@@ -95,58 +97,58 @@ def at_ones(wiring: Wiring, weight: NDArray[Any]) -> NDArray[np.int64]:
         wiring = replace(wiring, source_shape=(1, *wiring.source_shape[1:]), groups=1)
         weight = weight.sum(axis=1, keepdims=True)
     if int(np.abs(weight).max(initial=0)) * wiring.sources >= EXACT_FLOAT64:
-        whole: NDArray[np.int64] = wiring.matrix(weight.astype(np.int64)).sum(axis=1)
-        return whole
+        sums: NDArray[np.int64] = wiring.matrix(weight.astype(np.int64)).sum(axis=1)
+        return sums
     apply = bind_weights(wiring, torch.tensor(weight, dtype=torch.float64))
     return apply(torch.ones(wiring.sources)).numpy().astype(np.int64)
 
 
-def extremes(synapses: IntegerSynapses, payload: Interval) -> Interval:
-    """Return what one target's sum lies between if all its sources are there; arrays of integers.
+def bound_sums(synapses: IntegerSynapses, payload: Interval) -> Interval:
+    """Return bounds of one target's sum if all its sources exist; arrays of integers.
 
-    Every partial sum lies there too, in whatever order it is added up: 0 is among the payloads.
-    Per output channel of a convolution, whose targets at the border have fewer sources.
+    Every partial sum, in any order, is within them too: 0 is among the payloads. For a convolution
+    the bounds are per output channel; its targets at the border have fewer sources.
     """
-    weight, least, most = synapses.weight, int(payload.low), int(payload.high)
-    parts = np.minimum(weight, 0), np.maximum(weight, 0)
+    weight, lowest, highest = synapses.weight, int(payload.low), int(payload.high)
+    signed = np.minimum(weight, 0), np.maximum(weight, 0)
     if isinstance(synapses.wiring.plain, Dense | Convolution):  # the first axis is the target's
-        both = (part.reshape(len(part), -1).sum(axis=1, dtype=np.int64) for part in parts)
+        sums = (w.reshape(len(w), -1).sum(axis=1, dtype=np.int64) for w in signed)
     else:
         matrix = synapses.wiring.matrix
-        both = (np.asarray(matrix(part.astype(np.int64)).sum(axis=1)) for part in parts)
-    negative, positive = both
-    return Interval(negative * most + positive * least, positive * most + negative * least)
+        sums = (np.asarray(matrix(w.astype(np.int64)).sum(axis=1)) for w in signed)
+    negative, positive = sums
+    return Interval(negative * highest + positive * lowest, positive * highest + negative * lowest)
 
 
-def largest_sum(synapses: IntegerSynapses, payload: Interval) -> int:
-    """Return a magnitude that no sum of weights times payloads exceeds, nor a part of it."""
-    low, high = extremes(synapses, payload)
+def bound_largest_sum(synapses: IntegerSynapses, payload: Interval) -> int:
+    """Return an upper bound of the magnitude of sums and partial sums of weights times payloads."""
+    low, high = bound_sums(synapses, payload)
     return max(-int(low.min(initial=0)), int(high.max(initial=0)))
 
 
-def arriving_bound(synapses: Synapses | IntegerSynapses, payload: Interval) -> int:
-    """Return a magnitude that the accumulated input of one time step cannot exceed."""
+def bound_arriving_input(synapses: Synapses | IntegerSynapses, payload: Interval) -> int:
+    """Return an upper bound of the magnitude of the accumulated input of one time step."""
     assert isinstance(synapses, IntegerSynapses)
-    return (largest_sum(synapses, payload) + 1) << max(synapses.exponent, 0)
+    return (bound_largest_sum(synapses, payload) + 1) << max(synapses.exponent, 0)
 
 
 def bind_weights(wiring: Wiring, weight: Tensor) -> Apply:
     """Return the function that sums weights, in their type and on their device."""
-    return BINDERS.get(type(wiring), _by_synapse)(wiring, weight)
+    return BINDERS.get(type(wiring), _bind_by_synapse)(wiring, weight)
 
 
-def _by_synapse(wiring: Wiring, weight: Tensor) -> Apply:
+def _bind_by_synapse(wiring: Wiring, weight: Tensor) -> Apply:
     each = unroll(wiring)
     number = torch.tensor(each.number, device=weight.device)
-    return _sparse(each.wiring, weight.reshape(-1)[number])
+    return _bind_sparse(each.wiring, weight.reshape(-1)[number])
 
 
-def _dense(wiring: Dense, weight: Tensor) -> Apply:
+def _bind_dense(wiring: Dense, weight: Tensor) -> Apply:
     turned = weight.T.contiguous()
     return lambda spikes: spikes.to(weight.dtype) @ turned
 
 
-def _convolution(wiring: Convolution, weight: Tensor) -> Apply:
+def _bind_convolution(wiring: Convolution, weight: Tensor) -> Apply:
     functional: Any = torch.nn.functional
     function = functional.conv1d if len(wiring.kernel) == 1 else functional.conv2d
     options = {
@@ -164,7 +166,7 @@ def _convolution(wiring: Convolution, weight: Tensor) -> Apply:
     return apply
 
 
-def _sparse(wiring: Sparse, weight: Tensor) -> Apply:
+def _bind_sparse(wiring: Sparse, weight: Tensor) -> Apply:
     source = torch.tensor(wiring.source, dtype=torch.int64, device=weight.device)
     target = torch.tensor(wiring.target, dtype=torch.int64, device=weight.device)
 
@@ -176,20 +178,20 @@ def _sparse(wiring: Sparse, weight: Tensor) -> Apply:
     return apply
 
 
-def _scale(wiring: Scale, weight: Tensor) -> Apply:
+def _bind_scale(wiring: Scale, weight: Tensor) -> Apply:
     return lambda spikes: spikes.to(weight.dtype) * weight
 
 
-def _source_range(wiring: SourceRange, weight: Tensor) -> Apply:
-    part = bind_weights(wiring.part, weight)
-    return lambda spikes: part(spikes[..., wiring.first : wiring.stop])
+def _bind_source_range(wiring: SourceRange, weight: Tensor) -> Apply:
+    apply = bind_weights(wiring.part, weight)
+    return lambda spikes: apply(spikes[..., wiring.first : wiring.stop])
 
 
 BINDERS: dict[type, Callable[[Any, Tensor], Apply]] = {
-    Dense: _dense,
-    Convolution: _convolution,
-    Sparse: _sparse,
-    Scale: _scale,
-    SourceRange: _source_range,
+    Dense: _bind_dense,
+    Convolution: _bind_convolution,
+    Sparse: _bind_sparse,
+    Scale: _bind_scale,
+    SourceRange: _bind_source_range,
 }
-"""Ways to sum the weights of spikes; other wirings are unrolled."""
+"""Functions that bind the weights of a wiring; other wirings are unrolled."""

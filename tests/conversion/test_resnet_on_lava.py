@@ -11,7 +11,7 @@ import snncompile
 from snncompile.backends.lava.run import spike_trains
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.timing.retime import Retime
-from snncompile.reference.simulate import batches, check_spikes
+from snncompile.reference.simulate import check_spikes, run_batches
 
 IMAGES, STEPS, LIMIT_S = 10, 8, 900
 
@@ -24,7 +24,7 @@ def test_ten_images_equal_the_reference_spike_for_spike(lava, shared):
     made = snncompile.from_ann(trained.resnet20(shared), calibration[:300], "signed", STEPS)
     shown = made.input.present(images[:IMAGES])
     network = Quantize()(Retime()(design(made, LOIHI2, shown[:8]))).network
-    (wanted,) = batches(network, check_spikes(network, shown))
+    (wanted,) = run_batches(network, check_spikes(network, shown))
     found = spike_trains(network, shown, timeout_s=LIMIT_S)
     assert {p.name for p in network.populations} == set(found)
     for population in network.populations:

@@ -14,7 +14,7 @@ from snncompile.conversion.bistable import BistablePhase
 from snncompile.conversion.convert import convert
 from snncompile.conversion.spike_trains import SpikeTrains
 from snncompile.errors import InputError
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 
 STEPS = 40
 
@@ -22,7 +22,7 @@ STEPS = 40
 def inputs(network, x) -> dict[str, torch.Tensor]:
     """Return what arrives at each layer in each time step, over the threshold of 1."""
     shown = network.input.present(x)
-    (spike_trains,) = batches(network, shown)
+    (spike_trains,) = run_batches(network, shown)
     spike_trains = {"input": torch.tensor(shown).double().flatten(2), **spike_trains}
     found = {}
     for p in network.populations[:-1]:

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from snncompile.ir.mapping import Site
-from snncompile.reference.simulate import batches, check_spikes
+from snncompile.reference.simulate import check_spikes, run_batches
 
 HOST = Site(-1, 0, 0)
 
@@ -22,7 +22,7 @@ def events(program, x):
     in the order in which neurons are worked through.
     """
     network, mapping = program.network, program.mapping
-    (found,) = batches(network, check_spikes(network, x))
+    (found,) = run_batches(network, check_spikes(network, x))
     spike_trains = {name: train[0].numpy() for name, train in found.items()}
     steps = len(x[0]) + max(p.phase for p in network.populations)
     found = defaultdict(lambda: [Counter() for _ in range(steps)])

@@ -18,7 +18,7 @@ from snncompile.ir.delays import by_delay
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import BINARY, Interval
 from snncompile.passes.timing.retime import Retime
-from snncompile.reference.simulate import batches, check_spikes
+from snncompile.reference.simulate import check_spikes, run_batches
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -76,7 +76,7 @@ def network(seed: int, number: int, frame: Frame) -> IntegerNetwork:
 
 def fits(network: IntegerNetwork, x: np.ndarray) -> bool:
     """Whether all sums of weights are within what Lava computes with, for this input."""
-    (spike_trains,) = batches(network, check_spikes(network, x))
+    (spike_trains,) = run_batches(network, check_spikes(network, x))
     arriving: dict[tuple[str, str | None], int] = defaultdict(int)
     for p in network.projections:
         synapses = p.synapses

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snncompile.backends.lava.run import run_folder
 from snncompile.ir.graph import IntegerNetwork
-from snncompile.reference.simulate import batches, check_spikes
+from snncompile.reference.simulate import check_spikes, run_batches
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -42,6 +42,6 @@ def reference_with_states(network: IntegerNetwork, x: ArrayLike) -> tuple[Arrays
         for name, state in zip(names, now, strict=True):
             states.setdefault(f"{population}.{name}", []).append(state.numpy().copy())
 
-    (batch,) = batches(network, check_spikes(network, x), watch=watch)
+    (batch,) = run_batches(network, check_spikes(network, x), watch=watch)
     outputs = {p.name: batch[p.name].numpy() for p in network.populations}
     return outputs, {name: np.stack(steps, axis=1) for name, steps in states.items()}

@@ -22,7 +22,7 @@ from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Proj
 from snncompile.neurons.base import Effect, IntegerNeuron, Width
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.reference.fast.populations import bind_neuron
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import dense, integer_dense
@@ -65,7 +65,7 @@ def program(installed):
 
 
 def outputs(network, fast: bool):
-    parts = list(batches(network, X, fast=fast))
+    parts = list(run_batches(network, X, fast=fast))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -98,7 +98,7 @@ def test_no_state_leaves_its_bounds(program):
             key = name, quantity
             seen[key] = max(seen.get(key, 0), float(values.max()))
 
-    list(batches(program.network, X, watch=watch))
+    list(run_batches(program.network, X, watch=watch))
     assert seen["a", "tired"] > 0
     for bound in program.bounds:
         if bound.quantity != "accumulator":

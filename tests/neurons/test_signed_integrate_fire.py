@@ -22,7 +22,7 @@ from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire, SignedIntegrateFire
 from snncompile.passes.analysis.bounds import bound_accumulator
 from snncompile.passes.quantize.quantize import Quantize
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 from snncompile.synapses.dense import dense, integer_dense
 
 # Neuron, accumulated weights per time step, (v, sent, output) after each.
@@ -240,7 +240,7 @@ def test_negative_spikes_in_a_loop_are_those_of_plain_python():
                     }
                     state[n][i], spike, _ = plain_step(p, state[n][i], int(drive[i]))
                     sent[n][sample, t, i] = spike
-    (found,) = batches(network, x)
+    (found,) = run_batches(network, x)
     for n in "ab":
         assert found[n].dtype == torch.int64
         assert (found[n].numpy() == sent[n][:, :30]).all()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_integer_network, spikes
 
-from snncompile.reference.simulate import batches, blocks
+from snncompile.reference.simulate import run_batches, run_blocks
 
 
 def joined(parts, samples: int):
@@ -32,7 +32,7 @@ def watched(network, x):
         neuron = network.population(name).neuron
         seen.setdefault(name, []).append(states[neuron.states.index(neuron.potential)] != 0)
 
-    (spike_trains,) = batches(network, x, watch=watch, fast=False)
+    (spike_trains,) = run_batches(network, x, watch=watch, fast=False)
     return spike_trains, {name: torch.stack(marks, 1).numpy() for name, marks in seen.items()}
 
 
@@ -46,7 +46,7 @@ def watched(network, x):
 def test_blocks_of_any_size(seed, samples, steps, most):
     network = random_integer_network(seed)
     x = spikes(network, samples, steps, seed)
-    found = list(blocks(network, x, most=most, charged=True))
+    found = list(run_blocks(network, x, work_limit=most, charged=True))
     spike_trains, charged = watched(network, x)
     for name, train in joined([(b.first_sample, b.spike_trains) for b in found], samples).items():
         assert (train == spike_trains[name].numpy()).all(), name
@@ -70,7 +70,9 @@ def test_what_a_block_holds(most, wanted):
     network = random_integer_network(0)
     neurons = network.input.size + sum(p.size for p in network.populations)
     done, x = [], spikes(network, 3, 5)
-    found = blocks(network, x, most=int(most * neurons), progress=lambda *now: done.append(now))
+    found = run_blocks(
+        network, x, work_limit=int(most * neurons), progress=lambda *now: done.append(now)
+    )
     assert [(b.first_sample, b.first_step, b.last) for b in found] == wanted
     assert done[-1] == (3, 3)
-    assert all(not b.charged for b in blocks(network, x, most=1))
+    assert all(not b.charged for b in run_blocks(network, x, work_limit=1))

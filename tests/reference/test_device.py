@@ -14,7 +14,7 @@ from networks import random_integer_network, random_network, spikes
 from snncompile.neurons.base import BINARY
 from snncompile.reference import simulate
 from snncompile.reference.runner import Runner
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 from snncompile.reference.synapses import bind
 from snncompile.synapses.dense import integer_dense
 
@@ -29,7 +29,7 @@ GPU = pytest.param(
 @given(seed=SEEDS, frame=st.sampled_from(FRAMES))
 def test_every_output_is_the_same(device, seed, frame):
     network, x = drawn(seed, 0, frame), drawn_spikes(seed, frame)
-    here, there = (next(iter(batches(network, x, device=d))) for d in ("cpu", device))
+    here, there = (next(iter(run_batches(network, x, device=d))) for d in ("cpu", device))
     for name, train in here.items():
         assert there[name].device.type == "cpu"
         assert there[name].dtype == train.dtype

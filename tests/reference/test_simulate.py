@@ -27,7 +27,7 @@ from snncompile.passes.timing.retime import Retime
 from snncompile.reference import simulate
 from snncompile.reference.backend import spike_trains
 from snncompile.reference.runner import Runner
-from snncompile.reference.simulate import batches, check_spikes, replay
+from snncompile.reference.simulate import check_spikes, replay, run_batches
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import IntegerSynapses, Synapses
 from snncompile.synapses.convolution import Convolution
@@ -42,7 +42,7 @@ SEEDS = st.integers(0, 10**9)
 
 def outputs(network, x):
     """Return {population: (samples, steps, size)} of the simulator."""
-    parts = list(batches(network, x))
+    parts = list(run_batches(network, x))
     return {
         p.name: torch.cat([part[p.name] for part in parts]).numpy() for p in network.populations
     }
@@ -96,13 +96,13 @@ def test_batches_do_not_change_results(make, monkeypatch):
     runner = Runner(network)
     monkeypatch.setattr(simulate, "MEMORY_BYTES", 3 * (6 * runner.bytes + runner.state_bytes))
     seen = []
-    parts = list(batches(network, x, progress=lambda *done: seen.append(done)))
+    parts = list(run_batches(network, x, progress=lambda *done: seen.append(done)))
     assert [len(part["input"]) for part in parts] == [3, 3, 1]
     assert seen == [(3, 7), (6, 7), (7, 7)]
     for name, train in outputs(network, x).items():
         assert (train == whole[name]).all()
     monkeypatch.setattr(simulate, "MEMORY_BYTES", 1)
-    assert [len(part["input"]) for part in batches(network, x)] == [1] * 7
+    assert [len(part["input"]) for part in run_batches(network, x)] == [1] * 7
     one_by_one = np.concatenate([network.run(sample[None]).spikes for sample in x])
     assert (one_by_one == network.run(x).spikes).all()
 
@@ -175,7 +175,7 @@ def test_a_loop_step_by_step():
 @given(seed=SEEDS)
 def test_replay_is_the_population_within_the_network(seed):
     network = random_network(seed)
-    whole = next(iter(batches(network, spikes(network, 3, 6, seed).astype(float))))
+    whole = next(iter(run_batches(network, spikes(network, 3, 6, seed).astype(float))))
     for population in network.populations:
         arriving = [
             (0, bind(p.synapses, BINARY), network.own_delay(p), whole[p.source])
@@ -195,7 +195,7 @@ def test_watch_sees_every_population_in_every_step(seed):
     def watch(population: str, step: int, states: tuple[torch.Tensor, ...]) -> None:
         seen[population, step] = [s.clone() for s in states]
 
-    (found,) = batches(network, x, watch=watch)
+    (found,) = run_batches(network, x, watch=watch)
     assert seen.keys() == {(p.name, t) for p in network.populations for t in range(4)}
     for p in network.populations:
         for t in range(4):
@@ -271,7 +271,7 @@ def test_a_layer_lava_recorded(shared):
     def watch(population: str, step: int, states: tuple[torch.Tensor, ...]) -> None:
         current[:, step] = states[0][0] >> 6
 
-    (found,) = batches(network, check_spikes(network, x), watch=watch)
+    (found,) = run_batches(network, check_spikes(network, x), watch=watch)
     got = found["a"][0].numpy().T
     assert recorded["out"].sum() == 1826
     assert (got[:, :-1] == recorded["out"][:, 1:]).all()

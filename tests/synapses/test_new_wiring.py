@@ -29,7 +29,7 @@ from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.prune.prune import Prune
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.split_fan_in.split_fan_in import Accumulate
-from snncompile.reference.simulate import batches, check_spikes
+from snncompile.reference.simulate import check_spikes, run_batches
 from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
 from snncompile.synapses.compose import composed, merged
 from snncompile.synapses.convolution import Convolution
@@ -130,7 +130,7 @@ def test_its_matrix_is_that_of_its_synapses(seed):
 def test_floats_and_integers_run_the_same(seed):
     for network in (floats(seed), integers(seed)):
         x = check_spikes(network, spikes(network, 3, 7, seed))
-        ours, wanted = (next(iter(batches(n, x))) for n in (network, listed(network)))
+        ours, wanted = (next(iter(run_batches(n, x))) for n in (network, listed(network)))
         for name, train in wanted.items():
             assert torch.equal(ours[name], train), name
 
@@ -140,7 +140,7 @@ def test_floats_and_integers_run_the_same(seed):
 def test_compiled_and_plain_run_the_same(seed):
     network = integers(seed)
     x = check_spikes(network, spikes(network, 3, 7, seed))
-    fast, plain = (next(iter(batches(network, x, fast=way))) for way in (True, False))
+    fast, plain = (next(iter(run_batches(network, x, fast=way))) for way in (True, False))
     for name, train in plain.items():
         assert torch.equal(fast[name], train), name
 

@@ -96,7 +96,7 @@ def split_batches(x: Tensor, imported: ImportedNetwork) -> Iterator[tuple[int, T
 
 
 def _simulate(imported: ImportedNetwork, x: Tensor) -> Record:
-    batches = list(simulate.batches(imported.network, x.numpy()))
+    batches = list(simulate.run_batches(imported.network, x.numpy()))
     return {
         name: torch.cat([batch[name] for batch in batches]).double() for name in imported.origins
     }

@@ -11,7 +11,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection
 from snncompile.ir.reports import Bound
 from snncompile.neurons.base import Effect, IntegerNeuron, Interval
-from snncompile.reference.synapses import at_ones
+from snncompile.reference.synapses import sum_at_ones
 from snncompile.synapses.base import IntegerSynapses
 
 Arriving = Sequence[tuple[IntegerSynapses, Interval]]
@@ -75,8 +75,8 @@ def bound_accumulator(size: int, arriving: Arriving) -> Interval:
     low, high = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for synapses, payload in arriving:
         wiring, weight = synapses.wiring, synapses.weight
-        up = at_ones(wiring, np.maximum(weight, 0))
-        down = at_ones(wiring, np.minimum(weight, 0))
+        up = sum_at_ones(wiring, np.maximum(weight, 0))
+        down = sum_at_ones(wiring, np.minimum(weight, 0))
         largest, smallest = int(payload.high), int(payload.low)
         lowest, highest = down * largest + up * smallest, up * largest + down * smallest
         low += _shift(lowest, synapses.exponent)

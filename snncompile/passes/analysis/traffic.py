@@ -14,7 +14,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Site
 from snncompile.ir.region import Region
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 
 Rates = dict[str, Floats]
 Flow = tuple[Ints, Ints, Floats]
@@ -49,7 +49,7 @@ def measure_rates(network: IntegerNetwork, calibration: NDArray[np.uint8] | None
         return {p.name: np.ones(p.size) for p in network.populations}
     total = {p.name: np.zeros(p.size) for p in network.populations}
     samples = calibration[:SAMPLES]
-    for spike_trains in batches(network, samples):
+    for spike_trains in run_batches(network, samples):
         for name in total:
             total[name] += (spike_trains[name] != 0).sum(dim=(0, 1)).numpy()
     count = samples.shape[0] * samples.shape[1]

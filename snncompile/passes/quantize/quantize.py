@@ -35,7 +35,7 @@ from snncompile.passes.quantize.channel_scales import (
 )
 from snncompile.passes.quantize.errors import Integers, find_unit, report_errors
 from snncompile.reference.runner import SpikeTrains
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 from snncompile.synapses.base import IntegerSynapses, Synapses
 from snncompile.synapses.weight_formats import weight_step
 
@@ -244,7 +244,7 @@ def _run_calibration(network: Network, calibration: NDArray[Any] | None) -> Spik
     neurons = network.input.size + sum(p.size for p in network.populations)
     count = max(2, CALIBRATION_OUTPUTS // (neurons * calibration.shape[1]))
     x = calibration[: min(count, CALIBRATION_SAMPLES)].astype(np.float64)
-    runs = list(batches(network, x))
+    runs = list(run_batches(network, x))
     return {name: torch.cat([batch[name] for batch in runs]) for name in runs[0]}
 
 

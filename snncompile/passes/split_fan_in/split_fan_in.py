@@ -30,7 +30,7 @@ from snncompile.passes.contracts import (
 )
 from snncompile.passes.split_fan_in.number_of_parts import choose_number_of_parts
 from snncompile.passes.timing.retime import Retime
-from snncompile.reference.synapses import extremes
+from snncompile.reference.synapses import bound_sums
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.scale import Scale
@@ -271,7 +271,7 @@ def _make_relay(
     network: IntegerNetwork, projection: Projection, first: IntegerSynapses
 ) -> IntegerAccumulate:
     """Return relays whose payload holds every sum that the synapses can bring."""
-    reach = extremes(first, network.payload(projection.source))
+    reach = bound_sums(first, network.payload(projection.source))
     lowest = min(0, int(reach.low.min(initial=0)) >> -first.exponent)
     highest = max(1, int(reach.high.max(initial=0)) >> -first.exponent)
     if max(-lowest, highest) >= STATE_LIMIT:

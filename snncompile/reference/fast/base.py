@@ -1,4 +1,4 @@
-"""What every way to compute a projection offers, and the memory it works in."""
+"""Interface of the ways to compute a projection, and their working memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from snncompile.arrays import Array
 
 
-def kernels() -> Any:
+def load_kernels() -> Any:
     """Return the module of kernels, loaded on first use."""
     return importlib.import_module("snncompile.reference.fast.synapse_kernels")
 
@@ -27,12 +27,12 @@ class Way(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Ways:
-    """A projection with its ways."""
+    """The ways to compute one projection."""
 
     product: Way
-    """For any spikes."""
+    """Way for any spikes."""
     events: Way | None
-    """For few of them; None if there is none."""
+    """Way for few spikes; None if there is none."""
     below: float
     """Share of spikes below which events are faster."""
     shift: int
@@ -41,22 +41,22 @@ class Ways:
     """Memory that one row takes while it is computed."""
 
     def choose(self, train: Array, steps: Array | None = None) -> Way:
-        """Return the faster way for what the source sends; a part of it is looked at.
+        """Return the faster way for a source's spikes, judged by a sample of them.
 
         Args:
             train: shape (samples, steps, source), or of rows (rows, source).
-            steps: those that will be computed, shape (steps,), bool; None for all.
+            steps: whether each time step will be computed, shape (steps,), bool; None for all.
         """
-        some = train[:: 1 + len(train) // 32]
+        sampled = train[:: 1 + len(train) // 32]
         if steps is not None and not steps.all():
-            some = some[:, steps]
-        if self.events and np.count_nonzero(some) < self.below * some.size:
+            sampled = sampled[:, steps]
+        if self.events and np.count_nonzero(sampled) < self.below * sampled.size:
             return self.events
         return self.product
 
 
 class Scratch(threading.local):
-    """Memory that a thread uses again and again."""
+    """Memory that a thread reuses."""
 
     def __init__(self) -> None:
         self._held: dict[str, Array] = {}

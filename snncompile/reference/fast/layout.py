@@ -1,7 +1,7 @@
-"""In which order the neurons of a population are kept while a network runs.
+"""Order in which the neurons of a population are kept while a network runs.
 
-Before and behind a convolution channels come last, so that what a target sees is a few pieces of
-memory, and what comes out of a matrix product needs no turning.
+Before and behind a convolution channels come last, so that the sources of a target are a few pieces
+of memory, and the result of a matrix product needs no change of layout.
 """
 
 from __future__ import annotations
@@ -20,45 +20,45 @@ from snncompile.synapses.scale import Scale
 from snncompile.synapses.sparse import Sparse
 
 Layouts = dict[str, int]
-"""Channels of the populations (or input) that are kept channels last; 1: in their own order."""
+"""Channels of each population (or input) kept channels last; 1: kept in its own order."""
 
 
-def layouts(network: IntegerNetwork, movable: Collection[str]) -> Layouts:
+def choose_layouts(network: IntegerNetwork, movable: Collection[str]) -> Layouts:
     """Return the layout of each population; only movable ones may have another order."""
-    found = dict.fromkeys([network.input.name, *(p.name for p in network.populations)], 1)
+    layouts = dict.fromkeys([network.input.name, *(p.name for p in network.populations)], 1)
     for p in network.projections:
         wiring = p.synapses.wiring
         if isinstance(wiring, Convolution):
             for name, channels in ((p.target, wiring.channels), (p.source, wiring.source_shape[0])):
-                if name in movable and found[name] == 1:
-                    found[name] = channels
-    return found
+                if name in movable and layouts[name] == 1:
+                    layouts[name] = channels
+    return layouts
 
 
-def turned(train: Any, old: int, new: int) -> Any:
+def change_layout(train: Any, old: int, new: int) -> Any:
     """Return an array or tensor of shape (..., n) in another layout."""
     size = train.shape[-1]
     old, new = (1 if channels == size else channels for channels in (old, new))
     if old == new:
         return train
     if old > 1:
-        train = _swapped(train, size // old)
-    return _swapped(train, new) if new > 1 else train
+        train = _swap_axes(train, size // old)
+    return _swap_axes(train, new) if new > 1 else train
 
 
-def _swapped(train: Any, first: int) -> Any:
+def _swap_axes(train: Any, first: int) -> Any:
     """Return (..., first, rest) as (..., rest, first)."""
-    parts = train.reshape(*train.shape[:-1], first, -1)
-    return parts.swapaxes(-1, -2).reshape(train.shape)
+    axes = train.reshape(*train.shape[:-1], first, -1)
+    return axes.swapaxes(-1, -2).reshape(train.shape)
 
 
-def order(size: int, channels: int) -> NDArray[np.int64]:
+def order_neurons(size: int, channels: int) -> NDArray[np.int64]:
     """Return the number of each neuron in its population's own order, in the layout's order."""
-    numbers: NDArray[np.int64] = turned(np.arange(size), 1, channels)
+    numbers: NDArray[np.int64] = change_layout(np.arange(size), 1, channels)
     return numbers
 
 
-def in_layouts(synapses: IntegerSynapses, source: int, target: int) -> IntegerSynapses:
+def reorder_synapses(synapses: IntegerSynapses, source: int, target: int) -> IntegerSynapses:
     """Return dense, sparse or one-to-one synapses between neurons in these layouts."""
     wiring: Wiring = synapses.wiring
     weight = synapses.weight
@@ -66,17 +66,17 @@ def in_layouts(synapses: IntegerSynapses, source: int, target: int) -> IntegerSy
         isinstance(wiring, Scale) and source == target and not weight.ndim
     ):
         return synapses
-    sources, targets = order(wiring.sources, source), order(wiring.targets, target)
+    sources, targets = order_neurons(wiring.sources, source), order_neurons(wiring.targets, target)
     if isinstance(wiring, Dense):
         weight = weight[np.ix_(targets, sources)]
     elif isinstance(wiring, Sparse):
-        places: Any = (np.argsort(targets)[wiring.target], np.argsort(sources)[wiring.source])
-        wiring = Sparse(places[0], places[1], wiring.targets, wiring.sources)
+        neurons: Any = (np.argsort(targets)[wiring.target], np.argsort(sources)[wiring.source])
+        wiring = Sparse(neurons[0], neurons[1], wiring.targets, wiring.sources)
     elif isinstance(wiring, Scale) and source == target:
         weight = weight[targets]
     else:
         assert isinstance(wiring, Scale)
         weight = np.broadcast_to(weight, (wiring.size,))[targets]
-        places = (np.arange(wiring.size), np.argsort(sources)[targets])
-        wiring = Sparse(places[0], places[1], wiring.size, wiring.size)
+        neurons = (np.arange(wiring.size), np.argsort(sources)[targets])
+        wiring = Sparse(neurons[0], neurons[1], wiring.size, wiring.size)
     return IntegerSynapses(wiring, weight, synapses.exponent, synapses.bits)

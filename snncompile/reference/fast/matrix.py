@@ -11,8 +11,8 @@ import torch
 
 from snncompile.arrays import Array
 from snncompile.neurons.base import BINARY, Interval
-from snncompile.reference.fast.base import Scratch, Way, Ways, kernels
-from snncompile.reference.fast.crossovers import dense_crossover
+from snncompile.reference.fast.base import Scratch, Way, Ways, load_kernels
+from snncompile.reference.fast.crossovers import estimate_dense_crossover
 from snncompile.reference.synapses import Apply, bind
 from snncompile.synapses.base import IntegerSynapses
 
@@ -21,7 +21,7 @@ from snncompile.synapses.base import IntegerSynapses
 
 @functools.cache
 def has_integer_product() -> bool:
-    """Whether torch multiplies 8-bit matrices exactly into 32 bits, and fast, on this processor.
+    """Return whether torch multiplies 8-bit matrices fast and exactly into 32 bits here.
 
     Processors without the instructions (VNNI) add pairs of products in 16 bits, which can saturate;
     so the extremes are tried as well.
@@ -32,16 +32,16 @@ def has_integer_product() -> bool:
         return False
     values = torch.tensor([-128, 127, -1, 1, 0, -128, 127, 127], dtype=torch.int8)
     for rows, inner, columns in ((3, 5, 2), (17, 300, 33), (70, 64, 16)):
-        one = values[torch.arange(rows * inner).reshape(rows, inner) // 3 % 8]
-        other = values[torch.arange(inner * columns).reshape(inner, columns) // 2 % 8]
-        for a, b in ((one, other), (one * 0 + 127, other * 0 - 128), (one * 0 - 128, other)):
+        left = values[torch.arange(rows * inner).reshape(rows, inner) // 3 % 8]
+        right = values[torch.arange(inner * columns).reshape(inner, columns) // 2 % 8]
+        for a, b in ((left, right), (left * 0 + 127, right * 0 - 128), (left * 0 - 128, right)):
             if not torch.equal(torch._int_mm(a, b).long(), a.long() @ b.long()):
                 return False
     return True
 
 
-def _mantissas(weight: Array) -> tuple[Array, int] | None:
-    """Return weights as int8 and the bits they are shifted by; None if 8 bits are too few."""
+def split_mantissas(weight: Array) -> tuple[Array, int] | None:
+    """Return weights as int8 and their shift in bits; None if 8 bits are too few."""
     every = int(np.bitwise_or.reduce(weight, axis=None, initial=0))
     shift = (every & -every).bit_length() - 1 if every else 0
     small = weight >> shift
@@ -50,7 +50,7 @@ def _mantissas(weight: Array) -> tuple[Array, int] | None:
     return small.astype(np.int8), shift
 
 
-def _tensor(array: Array) -> torch.Tensor:
+def view_as_tensor(array: Array) -> torch.Tensor:
     """Return an array of bytes or of 32-bit integers as a tensor, in the same memory.
 
     Through one axis: an axis of length 1 may have any stride in numpy, and `_int_mm` would take it
@@ -61,7 +61,8 @@ def _tensor(array: Array) -> torch.Tensor:
     return torch.from_numpy(flat).view(array.shape)
 
 
-def _fits_byte(payload: Interval) -> bool:
+def fits_byte(payload: Interval) -> bool:
+    """Return whether a signed byte holds every payload."""
     return bool(payload.low >= -128 and payload.high <= 127)
 
 
@@ -71,16 +72,17 @@ class _IntegerMatrix:
     """Shape (source, target), int8."""
 
     def fill(self, train: Array, total: Array, scratch: Scratch) -> None:
-        torch._int_mm(_tensor(train), self.weight, out=_tensor(total))
+        torch._int_mm(view_as_tensor(train), self.weight, out=view_as_tensor(total))
 
 
 @dataclass(frozen=True, eq=False)
-class _FloatMatrix:
+class FloatMatrix:
     """A product in floats, exact: see `synapses.bind`."""
 
     apply: Apply
 
     def fill(self, train: Array, total: Array, scratch: Scratch) -> None:
+        """Write the sums of all rows to `total`, int32."""
         total[...] = self.apply(torch.from_numpy(train)).numpy()
 
 
@@ -91,34 +93,35 @@ class _DenseEvents:
 
     def fill(self, train: Array, total: Array, scratch: Scratch) -> None:
         total[...] = 0
-        kernels().dense(train, _words(train), total, self.weight)
+        load_kernels().add_dense(train, view_as_words(train), total, self.weight)
 
 
-def _words(train: Array) -> Array:
-    """Return rows of bytes as words of 8, as far as that goes for all of them."""
+def view_as_words(train: Array) -> Array:
+    """Return rows of bytes as words of 8; no words if a row is not a multiple of 8."""
     if train.shape[-1] % 8:
         return np.empty((*train.shape[:-1], 0), np.uint64)
     return train.view(np.uint64)
 
 
-def _dense(synapses: IntegerSynapses, payload: Interval) -> Ways:
+def build_dense_ways(synapses: IntegerSynapses, payload: Interval) -> Ways:
+    """Return the ways of a dense projection."""
     weight, exponent = synapses.weight, synapses.exponent
-    small = _mantissas(weight) if _fits_byte(payload) else None
+    mantissas = split_mantissas(weight) if fits_byte(payload) else None
     product: Way
-    if small:
-        product = _IntegerMatrix(_tensor(np.array(small[0].T, order="C")))
-        shift = small[1]
+    if mantissas:
+        product = _IntegerMatrix(view_as_tensor(np.array(mantissas[0].T, order="C")))
+        shift = mantissas[1]
     else:
-        product, shift = _FloatMatrix(_whole(synapses, payload)), 0
+        product, shift = FloatMatrix(bind_without_exponent(synapses, payload)), 0
     events = None
     largest = max(-int(weight.min(initial=0)), int(weight.max(initial=0)))
     if payload == BINARY and 4 * largest < 2**15 << shift:
         events = _DenseEvents(np.array(weight.T >> shift, np.int16, order="C"))
-    widest = 4 * sum(weight.shape) if small is None else sum(weight.shape)
-    return Ways(product, events, dense_crossover(len(weight)), exponent + shift, widest)
+    widest = 4 * sum(weight.shape) if mantissas is None else sum(weight.shape)
+    return Ways(product, events, estimate_dense_crossover(len(weight)), exponent + shift, widest)
 
 
-def _whole(synapses: IntegerSynapses, payload: Interval) -> Apply:
+def bind_without_exponent(synapses: IntegerSynapses, payload: Interval) -> Apply:
     """Return the exact function without the exponent."""
     plain = IntegerSynapses(synapses.wiring, synapses.weight, 0, synapses.bits)
     return bind(plain, payload)

@@ -3,14 +3,13 @@
 All take the same arguments:
 
     drive        accumulated input, shape (samples, steps, n), int32
-    out          what the neurons send, for more samples and steps
-    at           first sample and step of `out` to write; by how many bits `drive` is to be shifted
-                 left, and then right
+    out          spikes or potentials that the neurons send, for more samples and steps
+    at           first sample and step of `out` to write; bits to shift `drive` left, then right
     state        states before the first step, afterwards those of the last, (samples, states, n)
     charged      filled with 1 where the potential is not zero after a step, shape of `drive`; or
                  without samples
-    p            parameters in the order of `compiled.py`, shape (parameters, n), int32
-    reset        HARD and so on, of neurons that have a choice
+    p            parameters in the order of `populations.py`, shape (parameters, n), int32
+    reset        HARD and so on, of neurons with several resets
 
 and return whether every input was small enough; otherwise `out` and `state` mean nothing.
 """
@@ -23,80 +22,80 @@ import numpy as np
 
 from snncompile.arrays import Array
 from snncompile.reference.fast.fixed_point import (
-    blocks,
-    compiled,
-    current,
-    decayed,
-    note,
+    compile_function,
+    cut_blocks,
+    decay,
+    is_too_large,
+    mark_charged,
     saturate,
-    shifted,
-    too_large,
+    shift_input,
+    update_current,
     wrap,
 )
 
-Place = tuple[int, int, int, int]
+OutputStart = tuple[int, int, int, int]
 OVER = np.int32(-(2**30))
 """Step of a cycle after the last cycle."""
 HARD, SOFT, DELAYED_SOFT, DELAYED_HARD, STRICT_SOFT, NONE = range(6)
 
 
-@compiled
+@compile_function
 def integrate_fire(
-    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array, reset: int
+    drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array, reset: int
 ) -> bool:
     """See `IntegerIntegrateFire`; p: threshold, bias."""
-    left = np.int32(0)
-    for sample, a, b in blocks(len(drive), drive.shape[2]):
+    beyond = np.int32(0)
+    for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         v, limit, bias = state[sample, 0, a:b], p[0, a:b], p[1, a:b]
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                x = shifted(row[i], at)
-                left |= too_large(x)
+                x = shift_input(row[i], at)
+                beyond |= is_too_large(x)
                 total = saturate(np.int32(np.int32(v[i] + wrap(np.int32(x << 6))) + bias[i]))
                 spike = total > limit[i]
                 after = np.int32(0) if reset == HARD else np.int32(total - limit[i])
                 v[i] = after if spike else total
                 spikes[i] = spike
-            note(charged, sample, step, a, v)
-    return bool(left == 0)
+            mark_charged(charged, sample, step, a, v)
+    return bool(beyond == 0)
 
 
-@compiled
+@compile_function
 def cuba_lif(
-    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array, reset: int
+    drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array, reset: int
 ) -> bool:
     """See `IntegerCubaLif`; p: what is kept of u and of v (0..4096), threshold, bias."""
-    left = np.int32(0)
-    for sample, a, b in blocks(len(drive), drive.shape[2]):
+    beyond = np.int32(0)
+    for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         u, v = state[sample, 0, a:b], state[sample, 1, a:b]
         keep_u, keep_v, limit, bias = p[0, a:b], p[1, a:b], p[2, a:b], p[3, a:b]
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             if reset > SOFT:
-                left |= _after_the_last_step(
+                beyond |= _step_after_spikes(
                     row, at, spikes, u, v, keep_u, keep_v, limit, bias, reset
                 )
-                note(charged, sample, step, a, v)
+                mark_charged(charged, sample, step, a, v)
                 continue
             for i in range(b - a):
-                x = shifted(row[i], at)
-                left |= too_large(x)
-                u[i] = current(u[i], keep_u[i], x)
-                total = np.int32(np.int32(decayed(v[i], keep_v[i]) + u[i]) + bias[i])
+                x = shift_input(row[i], at)
+                beyond |= is_too_large(x)
+                u[i] = update_current(u[i], keep_u[i], x)
+                total = np.int32(np.int32(decay(v[i], keep_v[i]) + u[i]) + bias[i])
                 total = saturate(total)
                 spike = total > limit[i]
                 after = np.int32(0) if reset == HARD else np.int32(total - limit[i])
                 v[i] = after if spike else total
                 spikes[i] = spike
-            note(charged, sample, step, a, v)
-    return bool(left == 0)
+            mark_charged(charged, sample, step, a, v)
+    return bool(beyond == 0)
 
 
-@compiled
-def _after_the_last_step(
+@compile_function
+def _step_after_spikes(
     row: Array,
-    at: Place,
+    at: OutputStart,
     spikes: Array,
     u: Array,
     v: Array,
@@ -106,14 +105,14 @@ def _after_the_last_step(
     bias: Array,
     reset: int,
 ) -> Any:
-    """Do one time step of neurons to which it matters whether they fired in the one before."""
-    left = np.int32(0)
+    """Do one time step of neurons whose update depends on their spikes in the step before."""
+    beyond = np.int32(0)
     for i in range(len(row)):
-        x = shifted(row[i], at)
-        left |= too_large(x)
+        x = shift_input(row[i], at)
+        beyond |= is_too_large(x)
         fired = v[i] > limit[i]
-        u[i] = current(u[i], keep_u[i], x)
-        total = np.int32(np.int32(decayed(v[i], keep_v[i]) + u[i]) + bias[i])
+        u[i] = update_current(u[i], keep_u[i], x)
+        total = np.int32(np.int32(decay(v[i], keep_v[i]) + u[i]) + bias[i])
         if reset == DELAYED_SOFT:
             total = np.int32(total - limit[i]) if fired else total
         if reset == DELAYED_HARD:
@@ -127,43 +126,45 @@ def _after_the_last_step(
             total = np.int32(total - limit[i]) if spike else total
         v[i] = total
         spikes[i] = spike
-    return left
+    return beyond
 
 
-@compiled
-def readout(drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array) -> bool:
+@compile_function
+def readout(
+    drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array
+) -> bool:
     """See `IntegerReadout`; p: what is kept of u and of v, bias."""
-    left = np.int32(0)
-    for sample, a, b in blocks(len(drive), drive.shape[2]):
+    beyond = np.int32(0)
+    for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         u, v = state[sample, 0, a:b], state[sample, 1, a:b]
         keep_u, keep_v, bias = p[0, a:b], p[1, a:b], p[2, a:b]
         for step in range(drive.shape[1]):
             row, potential = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                x = shifted(row[i], at)
-                left |= too_large(x)
-                u[i] = current(u[i], keep_u[i], x)
-                total = np.int32(np.int32(decayed(v[i], keep_v[i]) + u[i]) + bias[i])
+                x = shift_input(row[i], at)
+                beyond |= is_too_large(x)
+                u[i] = update_current(u[i], keep_u[i], x)
+                total = np.int32(np.int32(decay(v[i], keep_v[i]) + u[i]) + bias[i])
                 v[i] = saturate(total)
                 potential[i] = v[i]
-            note(charged, sample, step, a, v)
-    return bool(left == 0)
+            mark_charged(charged, sample, step, a, v)
+    return bool(beyond == 0)
 
 
-@compiled
+@compile_function
 def signed_integrate_fire(
-    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array
+    drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array
 ) -> bool:
     """See `IntegerSignedIntegrateFire`; p: threshold, negative threshold, bias."""
-    left = np.int32(0)
-    for sample, a, b in blocks(len(drive), drive.shape[2]):
+    beyond = np.int32(0)
+    for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         v, sent = state[sample, 0, a:b], state[sample, 1, a:b]
         limit, negative, bias = p[0, a:b], p[1, a:b], p[2, a:b]
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                x = shifted(row[i], at)
-                left |= too_large(x)
+                x = shift_input(row[i], at)
+                beyond |= is_too_large(x)
                 total = saturate(np.int32(np.int32(v[i] + wrap(np.int32(x << 6))) + bias[i]))
                 up = np.int32(total > limit[i])
                 down = np.int32(total < negative[i]) & np.int32(sent[i] > 0)
@@ -171,80 +172,80 @@ def signed_integrate_fire(
                 v[i] = np.int32(total - np.int32(limit[i] * spike))
                 sent[i] = np.int32(sent[i] + spike)
                 spikes[i] = spike
-            note(charged, sample, step, a, v)
-    return bool(left == 0)
+            mark_charged(charged, sample, step, a, v)
+    return bool(beyond == 0)
 
 
-@compiled
+@compile_function
 def ternary_lif(
-    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array
+    drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array
 ) -> bool:
     """See `IntegerTernaryLif`; p: what is kept of u and v, threshold, negative one, bias."""
-    left = np.int32(0)
-    for sample, a, b in blocks(len(drive), drive.shape[2]):
+    beyond = np.int32(0)
+    for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         u, v = state[sample, 0, a:b], state[sample, 1, a:b]
         keep_u, keep_v, limit = p[0, a:b], p[1, a:b], p[2, a:b]
         negative, bias = p[3, a:b], p[4, a:b]
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                x = shifted(row[i], at)
-                left |= too_large(x)
-                u[i] = current(u[i], keep_u[i], x)
-                total = np.int32(np.int32(decayed(v[i], keep_v[i]) + u[i]) + bias[i])
+                x = shift_input(row[i], at)
+                beyond |= is_too_large(x)
+                u[i] = update_current(u[i], keep_u[i], x)
+                total = np.int32(np.int32(decay(v[i], keep_v[i]) + u[i]) + bias[i])
                 total = saturate(total)
                 spike = np.int32(np.int32(total > limit[i]) - np.int32(total < negative[i]))
                 v[i] = total if spike == 0 else np.int32(0)
                 spikes[i] = spike
-            note(charged, sample, step, a, v)
-    return bool(left == 0)
+            mark_charged(charged, sample, step, a, v)
+    return bool(beyond == 0)
 
 
-@compiled
+@compile_function
 def refractory_lif(
-    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array
+    drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array
 ) -> bool:
     """See `IntegerRefractoryLif`; p: what is kept of u and v, threshold, refractory, bias."""
-    left = np.int32(0)
-    for sample, a, b in blocks(len(drive), drive.shape[2]):
+    beyond = np.int32(0)
+    for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         u, v, wait = state[sample, 0, a:b], state[sample, 1, a:b], state[sample, 2, a:b]
         keep_u, keep_v, limit = p[0, a:b], p[1, a:b], p[2, a:b]
         refractory, bias = p[3, a:b], p[4, a:b]
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                x = shifted(row[i], at)
-                left |= too_large(x)
-                u[i] = current(u[i], keep_u[i], x)
-                total = np.int32(np.int32(decayed(v[i], keep_v[i]) + u[i]) + bias[i])
+                x = shift_input(row[i], at)
+                beyond |= is_too_large(x)
+                u[i] = update_current(u[i], keep_u[i], x)
+                total = np.int32(np.int32(decay(v[i], keep_v[i]) + u[i]) + bias[i])
                 total = saturate(total) if wait[i] == 0 else np.int32(0)
                 spike = (total > limit[i]) & (wait[i] == 0)
                 v[i] = np.int32(0) if spike else total
                 rest = np.int32(max(np.int32(wait[i] - 1), np.int32(0)))
                 wait[i] = np.int32(rest + refractory[i]) if spike else rest
                 spikes[i] = spike
-            note(charged, sample, step, a, v)
-    return bool(left == 0)
+            mark_charged(charged, sample, step, a, v)
+    return bool(beyond == 0)
 
 
-@compiled
+@compile_function
 def adaptive_lif(
-    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array, reset: int
+    drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array, reset: int
 ) -> bool:
     """See `IntegerAdaptiveLif`; p: what is kept of u, v and the rise, threshold, step, bias."""
-    left = np.int32(0)
-    for sample, a, b in blocks(len(drive), drive.shape[2]):
+    beyond = np.int32(0)
+    for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         u, v, raised = state[sample, 0, a:b], state[sample, 1, a:b], state[sample, 2, a:b]
         keep_u, keep_v, keep_raised = p[0, a:b], p[1, a:b], p[2, a:b]
         threshold, rise, bias = p[3, a:b], p[4, a:b], p[5, a:b]
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                x = shifted(row[i], at)
-                left |= too_large(x)
-                high = decayed(raised[i], keep_raised[i])
-                u[i] = current(u[i], keep_u[i], x)
-                total = np.int32(np.int32(decayed(v[i], keep_v[i]) + u[i]) + bias[i])
+                x = shift_input(row[i], at)
+                beyond |= is_too_large(x)
+                high = decay(raised[i], keep_raised[i])
+                u[i] = update_current(u[i], keep_u[i], x)
+                total = np.int32(np.int32(decay(v[i], keep_v[i]) + u[i]) + bias[i])
                 total = saturate(total)
                 limit = np.int32(threshold[i] + high)
                 spike = total > limit
@@ -252,36 +253,36 @@ def adaptive_lif(
                 v[i] = after if spike else total
                 raised[i] = saturate(np.int32(high + rise[i])) if spike else saturate(high)
                 spikes[i] = spike
-            note(charged, sample, step, a, v)
-    return bool(left == 0)
+            mark_charged(charged, sample, step, a, v)
+    return bool(beyond == 0)
 
 
-@compiled
-def _positions(clock: Array, start: Array, window: Array, once: Array) -> Array:
-    """Return the step of its cycle each neuron is in; below 0 outside of all cycles."""
-    place = np.empty(len(clock), np.int32)
+@compile_function
+def _locate_in_cycle(clock: Array, start: Array, window: Array, once: Array) -> Array:
+    """Return the step of each neuron in its cycle; below 0 outside of all cycles."""
+    positions = np.empty(len(clock), np.int32)
     for i in range(len(clock)):
         since = np.int32(clock[i] - start[i])
         cycle = np.int32(2 * window[i])
-        place[i] = since % cycle if since >= 0 else since
+        positions[i] = since % cycle if since >= 0 else since
         if once[i] and since >= cycle:
-            place[i] = OVER
-    return place
+            positions[i] = OVER
+    return positions
 
 
-@compiled
-def _next(position: Any, window: Any, once: Any) -> Any:
+@compile_function
+def _advance(position: Any, window: Any, once: Any) -> Any:
     """Return the next step of a cycle; a division in every step would take ten times as long."""
     after = np.int32(position + 1)
     last = np.int32(after == np.int32(2 * window))
     return np.int32(after + np.int32(last * np.int32(np.int32(OVER * once) - after)))
 
 
-@compiled
-def _sleep(place: Array, clock: Array, spikes: Array) -> bool:
-    """Send nothing for as many time steps if no neuron wakes up in them; return whether."""
+@compile_function
+def _sleep(positions: Array, clock: Array, spikes: Array) -> bool:
+    """Send nothing in all time steps of `spikes` if no neuron wakes up; return whether it did."""
     steps = np.int32(len(spikes))
-    if place.max() + steps > 0:
+    if positions.max() + steps > 0:
         return False
     for i in range(len(clock)):
         clock[i] = np.int32(clock[i] + steps)
@@ -289,27 +290,27 @@ def _sleep(place: Array, clock: Array, spikes: Array) -> bool:
     return True
 
 
-@compiled
+@compile_function
 def bistable_fire(
-    drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array
+    drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array
 ) -> bool:
     """See `IntegerBistableFire`; p: threshold, window, start, bias, once, initial potential."""
-    left = np.int32(0)
-    for sample, a, b in blocks(len(drive), drive.shape[2]):
+    beyond = np.int32(0)
+    for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         v, clock = state[sample, 0, a:b], state[sample, 1, a:b]
         limit, window, start = p[0, a:b], p[1, a:b], p[2, a:b]
         bias, once, initial = p[3, a:b], p[4, a:b], p[5, a:b]
-        place = _positions(clock, start, window, once)
-        if _sleep(place, clock, out[at[0] + sample, at[1] : at[1] + drive.shape[1], a:b]):
+        positions = _locate_in_cycle(clock, start, window, once)
+        if _sleep(positions, clock, out[at[0] + sample, at[1] : at[1] + drive.shape[1], a:b]):
             for step in range(drive.shape[1]):
-                note(charged, sample, step, a, v)
+                mark_charged(charged, sample, step, a, v)
             continue
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                x = shifted(row[i], at)
-                left |= too_large(x)
-                position = place[i]
+                x = shift_input(row[i], at)
+                beyond |= is_too_large(x)
+                position = positions[i]
                 receiving = (position >= 0) & (position < window[i])
                 arrived = np.int32(wrap(np.int32(x << 6)) + bias[i])
                 first = np.int32(position == 0)  # products, or it is not vectorised
@@ -317,32 +318,34 @@ def bistable_fire(
                 total = saturate(np.int32(total + np.int32(arrived * np.int32(receiving))))
                 spike = np.int32(position >= window[i]) & np.int32(total > limit[i])
                 v[i] = np.int32(total - np.int32(limit[i] * spike))
-                place[i] = _next(position, window[i], once[i])
+                positions[i] = _advance(position, window[i], once[i])
                 clock[i] = np.int32(clock[i] + 1)
                 spikes[i] = spike
-            note(charged, sample, step, a, v)
-    return bool(left == 0)
+            mark_charged(charged, sample, step, a, v)
+    return bool(beyond == 0)
 
 
-@compiled
-def phase_fire(drive: Array, out: Array, at: Place, state: Array, charged: Array, p: Array) -> bool:
+@compile_function
+def phase_fire(
+    drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array
+) -> bool:
     """See `IntegerPhaseFire`; p: threshold, window, start, bias, once, initial potential."""
-    left = np.int32(0)
-    for sample, a, b in blocks(len(drive), drive.shape[2]):
+    beyond = np.int32(0)
+    for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         v, clock = state[sample, 0, a:b], state[sample, 1, a:b]
         limit, window, start = p[0, a:b], p[1, a:b], p[2, a:b]
         bias, once, initial = p[3, a:b], p[4, a:b], p[5, a:b]
-        place = _positions(clock, start, window, once)
-        if _sleep(place, clock, out[at[0] + sample, at[1] : at[1] + drive.shape[1], a:b]):
+        positions = _locate_in_cycle(clock, start, window, once)
+        if _sleep(positions, clock, out[at[0] + sample, at[1] : at[1] + drive.shape[1], a:b]):
             for step in range(drive.shape[1]):
-                note(charged, sample, step, a, v)
+                mark_charged(charged, sample, step, a, v)
             continue
         for step in range(drive.shape[1]):
             row, spikes = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
-                x = shifted(row[i], at)
-                left |= too_large(x)
-                position = place[i]
+                x = shift_input(row[i], at)
+                beyond |= is_too_large(x)
+                position = positions[i]
                 receiving = (position >= 0) & (position < window[i])
                 arrived = np.int32(wrap(np.int32(x << 6)) + bias[i])
                 total = np.int32(v[i] << 1) if receiving else v[i]
@@ -353,8 +356,8 @@ def phase_fire(drive: Array, out: Array, at: Place, state: Array, charged: Array
                 level = np.int64(limit[i]) << digits
                 spike = emitting & (total > level)
                 v[i] = np.int32(total - level) if spike else total
-                place[i] = _next(position, window[i], once[i])
+                positions[i] = _advance(position, window[i], once[i])
                 clock[i] = np.int32(clock[i] + 1)
                 spikes[i] = spike
-            note(charged, sample, step, a, v)
-    return bool(left == 0)
+            mark_charged(charged, sample, step, a, v)
+    return bool(beyond == 0)

@@ -1,7 +1,7 @@
 """The compiled way through the integer simulator: same results as `step` and `bind`, faster.
 
-A population takes it if its neuron has a kernel and its numbers fit 32 bits; where they do not, or
-a kernel finds an input that is too large, the operators of `step` do the work.
+A population takes it if its neuron has a kernel and its numbers fit 32 bits; otherwise, and where
+an input is too large for a kernel, the operators of `step` do the work.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from snncompile.neurons.readout import IntegerReadout
 from snncompile.neurons.refractory_lif import IntegerRefractoryLif
 from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
 from snncompile.neurons.ternary_lif import IntegerTernaryLif
-from snncompile.reference.fast.base import Scratch, Way, Ways, kernels
-from snncompile.reference.fast.layout import order
+from snncompile.reference.fast.base import Scratch, Way, Ways, load_kernels
+from snncompile.reference.fast.layout import order_neurons
 
-Place = tuple[int, int, int, int]
-Kernel = Callable[[Array, Array, Place, Array, Array], bool]
-"""(drive, out, place and shift, state, charged): see `neuron_kernels.py`."""
+OutputStart = tuple[int, int, int, int]
+Kernel = Callable[[Array, Array, OutputStart, Array, Array], bool]
+"""(drive, out, start and shift, state, charged): see `neuron_kernels.py`."""
 
-Tell = Callable[[int, Array], None]
+WatchStep = Callable[[int, Array], None]
 """Called with (time step, states after it)."""
 
-NOT_NOTED = np.zeros((0, 0, 0), np.uint8)
-"""Where nobody asks which potentials are not zero."""
+NOT_MARKED = np.zeros((0, 0, 0), np.uint8)
+"""No samples: charged potentials are not marked."""
 PARAMETER_LIMIT = 1 << 29
 """Thresholds and biases from here on could leave 32 bits."""
 SLICE_BYTES = 2**21
-"""Accumulated input one thread works on at a time. More than the second-level cache holds: so the
+"""Bytes of accumulated input per thread at a time. More than the second-level cache holds: so the
 parameters and states of the neurons are read for several time steps at once."""
 
 
@@ -120,7 +120,7 @@ KERNELS: dict[type, tuple[str, tuple[Callable[[Any], Any], ...]]] = {
     IntegerSignedIntegrateFire: ("signed_integrate_fire", (_threshold, _negative, _bias)),
     IntegerTernaryLif: ("ternary_lif", (_keep_u, _keep_v, _threshold, _negative, _bias)),
 }
-"""Neuron to its function in `neuron_kernels.py` and the parameters that takes. A neuron without a
+"""Neuron to its function in `neuron_kernels.py` and the function's parameters. A neuron without a
 row runs by its `step`."""
 
 
@@ -134,12 +134,12 @@ def bind_neuron(neuron: Neuron, size: int, channels: int = 1) -> Kernel | None:
     """
     if type(neuron) not in KERNELS:
         return None
-    name, parts = KERNELS[type(neuron)]
-    values = [(part.__name__, np.asarray(part(neuron))) for part in parts]
-    if not all(_fits(what, value) for what, value in values):
+    name, readers = KERNELS[type(neuron)]
+    values = [(read.__name__, np.asarray(read(neuron))) for read in readers]
+    if not all(_fits(parameter, value) for parameter, value in values):
         return None
     p = np.stack([np.broadcast_to(value, (size,)) for _, value in values])
-    p = np.ascontiguousarray(p[:, order(size, channels)], np.int32)
+    p = np.ascontiguousarray(p[:, order_neurons(size, channels)], np.int32)
     module = importlib.import_module("snncompile.reference.fast.neuron_kernels")
     function = getattr(module, name)
     if not hasattr(neuron, "reset"):
@@ -148,14 +148,14 @@ def bind_neuron(neuron: Neuron, size: int, channels: int = 1) -> Kernel | None:
     return lambda *arrays: bool(function(*arrays, p, reset))
 
 
-def _fits(what: str, value: Array) -> bool:
-    """Whether the arithmetic of the kernels is that of `step`."""
-    if what.startswith("_keep"):
+def _fits(parameter: str, value: Array) -> bool:
+    """Return whether a parameter keeps the kernels' arithmetic equal to that of `step`."""
+    if parameter.startswith("_keep"):
         return bool(((value >= 0) & (value <= DECAY_ONE)).all())
     return bool((np.abs(value) < PARAMETER_LIMIT).all())
 
 
-def kept_type(neuron: Neuron | None, payload: Interval) -> Any:
+def choose_type(neuron: Neuron | None, payload: Interval) -> Any:
     """Return the type in which an output is kept while the network runs."""
     if neuron is not None and not neuron.spikes:
         return np.int32
@@ -166,11 +166,11 @@ def kept_type(neuron: Neuron | None, payload: Interval) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Arriving:
-    """What one projection brings to a population."""
+    """Spike trains that arrive at a population through one projection."""
 
     ways: Ways
     train: Array
-    """Of the source, shape (samples, steps, source), so long before that no delay is left."""
+    """Spike train of the source, shape (samples, steps, source), already delayed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,8 +178,8 @@ class Fast:
     """A population that is ready to run."""
 
     kernel: Kernel
-    by_step: Callable[[Array, Array, Place, Array, Array], None]
-    """Does the same as the kernel, for any input."""
+    by_step: Callable[[Array, Array, OutputStart, Array, Array], None]
+    """Function with the kernel's results, for any input."""
     size: int
 
     def run(
@@ -188,102 +188,105 @@ class Fast:
         out: Array,
         before: int,
         state: Array,
-        listens: Array,
-        tell: Tell | None = None,
-        charged: Array = NOT_NOTED,
+        receiving: Array,
+        watch: WatchStep | None = None,
+        charged: Array = NOT_MARKED,
     ) -> None:
         """Fill the output.
 
         Args:
             arriving: its input; together within 32 bits.
             out: shape (samples, before + steps, n).
-            before: steps of `out` that are there already.
-            state: shape (samples, states, n), int32; is brought forward.
-            listens: steps in which input can matter, shape (steps,), bool.
-            tell: called after each time step, which then are computed one by one.
+            before: steps of `out` that are filled already.
+            state: shape (samples, states, n), int32; updated in place.
+            receiving: steps in which input can matter, shape (steps,), bool.
+            watch: called after each time step; time steps are then computed one by one.
             charged: filled with 1 where the potential is not zero after a step, shape (samples,
                 steps, n), uint8; or without samples.
         """
         samples = len(out)
-        chosen = [a.ways.choose(a.train, listens) for a in arriving]
+        ways = [a.ways.choose(a.train, receiving) for a in arriving]
         alone = arriving[0].ways.shift if len(arriving) == 1 else 0
         shift = max(alone, 0), max(-alone, 0)
         row = 4 * self.size + sum(a.ways.row_bytes for a in arriving)
-        heard = max(1, int(np.count_nonzero(listens)))
+        receiving_steps = max(1, int(np.count_nonzero(receiving)))
 
-        def work(part: slice) -> None:
-            rows = SLICE_BYTES // (row * (part.stop - part.start))
-            for now in spans(listens, 1 if tell else max(1, rows)):
-                drive = self._drive(arriving if listens[now.start] else (), chosen, part, now)
-                at = part.start, before + now.start, *shift
-                old, noted = state[part].copy(), charged[part, now]
-                if not self.kernel(drive, out, at, state[part], noted):
-                    state[part] = old
-                    self.by_step(drive, out, at, state[part], noted)
-                if tell:
-                    tell(now.start, state)
+        def work(batch: slice) -> None:
+            rows = SLICE_BYTES // (row * (batch.stop - batch.start))
+            for now in split_spans(receiving, 1 if watch else max(1, rows)):
+                drive = self._drive(arriving if receiving[now.start] else (), ways, batch, now)
+                at = batch.start, before + now.start, *shift
+                old, marked = state[batch].copy(), charged[batch, now]
+                if not self.kernel(drive, out, at, state[batch], marked):
+                    state[batch] = old
+                    self.by_step(drive, out, at, state[batch], marked)
+                if watch:
+                    watch(now.start, state)
 
-        if tell:
+        if watch:
             work(slice(0, samples))
         else:
-            share(work, list(_slices(samples, row * heard, SLICE_BYTES)))
+            share(work, list(_slices(samples, row * receiving_steps, SLICE_BYTES)))
 
     def _drive(
-        self, arriving: Sequence[Arriving], chosen: Sequence[Way], part: slice, steps: slice
+        self, arriving: Sequence[Arriving], ways: Sequence[Way], samples: slice, steps: slice
     ) -> Array:
-        """Return the accumulated input of some samples and steps; one alone is not shifted yet."""
-        shape = part.stop - part.start, steps.stop - steps.start, self.size
+        """Return the accumulated input of a slice of samples and steps, (samples, steps, n).
+
+        That of a single projection is not shifted yet.
+        """
+        shape = samples.stop - samples.start, steps.stop - steps.start, self.size
         total = SCRATCH.take("total", (shape[0] * shape[1], self.size), np.int32)
         if not arriving:
             total[...] = 0
-        for i, (a, way) in enumerate(zip(arriving, chosen, strict=False)):
-            rows = np.ascontiguousarray(a.train[part, steps]).reshape(len(total), -1)
+        for i, (a, way) in enumerate(zip(arriving, ways, strict=False)):
+            rows = np.ascontiguousarray(a.train[samples, steps]).reshape(len(total), -1)
             sums = SCRATCH.take("sums", total.shape, np.int32) if i else total
             way.fill(rows, sums, SCRATCH)
             left, right = max(a.ways.shift, 0), max(-a.ways.shift, 0)
             if i:
-                kernels().add(total, sums, left, right)
+                load_kernels().add(total, sums, left, right)
             elif len(arriving) > 1 and (left or right):
-                kernels().shift(total, left, right)
+                load_kernels().shift(total, left, right)
         return total.reshape(shape)
 
 
 SCRATCH = Scratch()
 
 
-def _slices(samples: int, sample_bytes: int, most_bytes: int) -> Iterator[slice]:
+def _slices(samples: int, sample_bytes: int, byte_limit: int) -> Iterator[slice]:
     """Yield slices of samples that take about this much memory each, at least one sample."""
-    size = max(1, most_bytes // sample_bytes)
+    size = max(1, byte_limit // sample_bytes)
     for first in range(0, samples, size):
         yield slice(first, min(first + size, samples))
 
 
-def spans(flags: Array, most: int) -> Iterator[slice]:
-    """Yield slices of at most so many flags, in order; all flags of a slice are the same."""
-    turns = np.flatnonzero(np.diff(flags)) + 1
-    for start, stop in pairwise([0, *turns.tolist(), len(flags)]):
-        for first in range(start, stop, most):
-            yield slice(first, min(first + most, stop))
+def split_spans(flags: Array, longest: int) -> Iterator[slice]:
+    """Yield slices of at most `longest` equal flags, in order."""
+    changes = np.flatnonzero(np.diff(flags)) + 1
+    for start, stop in pairwise([0, *changes.tolist(), len(flags)]):
+        for first in range(start, stop, longest):
+            yield slice(first, min(first + longest, stop))
 
 
-def share(work: Callable[[slice], None], parts: list[slice]) -> None:
-    """Do the work on all parts, in as many threads as torch would use."""
+def share(work: Callable[[slice], None], slices: list[slice]) -> None:
+    """Do the work on all slices, in the number of threads that torch uses."""
     threads = torch.get_num_threads()
-    if min(threads, len(parts)) < 2:
-        for part in parts:
-            work(part)
+    if min(threads, len(slices)) < 2:
+        for samples in slices:
+            work(samples)
     else:
-        list(_pool(os.getpid(), threads).map(work, parts))
+        list(_pool(os.getpid(), threads).map(work, slices))
 
 
 @functools.lru_cache(maxsize=4)
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """Return threads that stay; a forked process has none and gets its own.
+    """Return a pool of threads that stays; a forked process gets its own.
 
-    In each of them torch uses one thread; the last line undoes what that sets for everybody.
+    In each thread torch uses one thread; the last setting restores the number for the process.
     """
     pool = ThreadPoolExecutor(threads, "snncompile", initializer=lambda: torch.set_num_threads(1))
-    all_there = Barrier(threads)
-    list(pool.map(lambda _: all_there.wait(), range(threads)))
+    all_started = Barrier(threads)
+    list(pool.map(lambda _: all_started.wait(), range(threads)))
     torch.set_num_threads(threads)
     return pool

@@ -1,4 +1,4 @@
-"""Ways that take a range of what a source sends."""
+"""Ways from a range of a source's neurons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snncompile.arrays import Array
-from snncompile.reference.fast.layout import turned
+from snncompile.reference.fast.layout import change_layout
 from snncompile.synapses.source_range import SourceRange
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Ranged:
-    """A way from a range of the sources, which it wants in their own order."""
+class RangeWay:
+    """A way from a range of the sources, in their own order."""
 
     way: Way
     wiring: SourceRange
@@ -26,12 +26,12 @@ class Ranged:
 
     def fill(self, train: Array, total: Array, scratch: Scratch) -> None:
         """Write the sums of all rows to `total`, int32."""
-        there = turned(train, self.layout, 1)[..., self.wiring.first : self.wiring.stop]
-        self.way.fill(np.ascontiguousarray(there), total, scratch)
+        own_order = change_layout(train, self.layout, 1)[..., self.wiring.first : self.wiring.stop]
+        self.way.fill(np.ascontiguousarray(own_order), total, scratch)
 
 
-def from_range(part: Ways, wiring: SourceRange, layout: int) -> Ways:
-    """Return the ways of a range of the sources, from those of its part alone."""
-    events = part.events and Ranged(part.events, wiring, layout)
-    product = Ranged(part.product, wiring, layout)
-    return replace(part, product=product, events=events, row_bytes=part.row_bytes + wiring.sources)
+def take_range(ways: Ways, wiring: SourceRange, layout: int) -> Ways:
+    """Return the ways of a range of the sources, from the ways of the wiring on that range."""
+    events = ways.events and RangeWay(ways.events, wiring, layout)
+    product = RangeWay(ways.product, wiring, layout)
+    return replace(ways, product=product, events=events, row_bytes=ways.row_bytes + wiring.sources)

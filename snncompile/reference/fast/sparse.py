@@ -8,7 +8,7 @@ import numpy as np
 
 from snncompile.arrays import Array
 from snncompile.neurons.base import Interval
-from snncompile.reference.fast.base import Scratch, Ways, kernels
+from snncompile.reference.fast.base import Scratch, Ways, load_kernels
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.sparse import Sparse
 
@@ -20,7 +20,7 @@ class _Sums:
     weight: Array
 
     def fill(self, train: Array, total: Array, scratch: Scratch) -> None:
-        kernels().sparse(train, total, self.starts, self.source, self.weight)
+        load_kernels().sum_sparse(train, total, self.starts, self.source, self.weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,18 +28,20 @@ class _Products:
     weight: Array
 
     def fill(self, train: Array, total: Array, scratch: Scratch) -> None:
-        kernels().scale(train, total, self.weight)
+        load_kernels().scale(train, total, self.weight)
 
 
-def _sparse(synapses: IntegerSynapses, payload: Interval) -> Ways:
+def build_sparse_ways(synapses: IntegerSynapses, payload: Interval) -> Ways:
+    """Return the ways of a sparse projection."""
     matrix = synapses.wiring.matrix(synapses.weight.astype(np.int32))
     way = _Sums(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data)
     return Ways(way, None, 0, synapses.exponent, sum(matrix.shape))
 
 
-def _scale(synapses: IntegerSynapses, payload: Interval) -> Ways:
+def build_scale_ways(synapses: IntegerSynapses, payload: Interval) -> Ways:
+    """Return the ways of a one-to-one projection."""
     if isinstance(synapses.wiring, Sparse):  # the layouts differ
-        return _sparse(synapses, payload)
+        return build_sparse_ways(synapses, payload)
     size = synapses.wiring.sources
     weight = np.array(np.broadcast_to(synapses.weight, (size,)), np.int32)
     return Ways(_Products(weight), None, 0, synapses.exponent, 2 * size)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lava_states import reference_with_states, run_with_states
 
 from snncompile.neurons.base import Interval
-from snncompile.reference.simulate import batches, check_spikes
+from snncompile.reference.simulate import check_spikes, run_batches
 from snncompile.synapses.convolution import Convolution
 
 SEED = 3
@@ -95,7 +95,7 @@ def test_the_sample_of_forty_has_everything():
     seen, outputs = Counter(), Counter()
     for made, x in networks(FORTY):
         seen.update(features(made, steps=x.shape[1]))
-        (batch,) = batches(made, check_spikes(made, x))
+        (batch,) = run_batches(made, check_spikes(made, x))
         outputs.update("some" if batch[p.name].any() else "none" for p in made.populations)
     missing = [feature for feature in FEATURES if not seen[feature]]
     assert missing == []
@@ -183,7 +183,7 @@ def synapse_features(synapses):
 def test_the_reference_and_plain_python_agree():
     """A third witness for the same networks, slow and without Lava."""
     for made, x in networks(FORTY):
-        (batch,) = batches(made, check_spikes(made, x))
+        (batch,) = run_batches(made, check_spikes(made, x))
         for sample, outputs in enumerate(plain.simulate(made, x)):
             for name, output in outputs.items():
                 found = batch[name][sample].numpy().reshape(output.shape)

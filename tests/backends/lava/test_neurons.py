@@ -27,7 +27,7 @@ from snncompile.neurons.sigma_delta import IntegerSigmaDelta
 from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
 from snncompile.neurons.ternary_lif import IntegerTernaryLif
 from snncompile.neurons.window_readout import IntegerWindowReadout
-from snncompile.reference.simulate import batches, check_spikes
+from snncompile.reference.simulate import check_spikes, run_batches
 from snncompile.synapses.dense import integer_dense
 
 LINES, SIZE, SAMPLES, STEPS = 12, 6, 5, 24
@@ -164,7 +164,7 @@ def test_lava_and_the_reference_agree(lava, kind):
     x = np.random.default_rng(3).random((SAMPLES, STEPS, LINES)) < 0.3
     x[0], x[1] = 1, 0
     computed = spike_trains(made, x)
-    (batch,) = batches(made, x.astype(np.uint8))
+    (batch,) = run_batches(made, x.astype(np.uint8))
     for population in made.populations:
         expected = batch[population.name].numpy()
         different = np.argwhere(computed[population.name] != expected)
@@ -210,7 +210,7 @@ def test_initial_potentials_and_graded_input(lava):
     )
     x = rng.integers(-5, 201, (SAMPLES, 7, LINES)) * (rng.random((SAMPLES, 7, LINES)) < 0.4)
     computed = spike_trains(made, x)
-    (batch,) = batches(made, check_spikes(made, x))
+    (batch,) = run_batches(made, check_spikes(made, x))
     for name in names:
         assert (computed[name] == batch[name].numpy()).all(), name
         assert len(np.unique(computed[name])) > 1

@@ -21,7 +21,7 @@ from snncompile.neurons.base import IntegerNeuron
 from snncompile.neurons.cuba_lif import IntegerCubaLif, Reset
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, integer_dense
@@ -235,7 +235,7 @@ PARTS = [
 
 
 def reference(network: IntegerNetwork, x: np.ndarray) -> dict[str, np.ndarray]:
-    (batch,) = batches(network, x)
+    (batch,) = run_batches(network, x)
     return {name: train.numpy() for name, train in batch.items()}
 
 

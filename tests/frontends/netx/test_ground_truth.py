@@ -13,7 +13,7 @@ from net_files import conv, dense, flat, other_neuron, write
 from networks import changed
 
 from snncompile.frontends.netx.from_netx import from_netx
-from snncompile.reference.simulate import batches, check_spikes
+from snncompile.reference.simulate import check_spikes, run_batches
 
 DENSE = {"type": "CUBA", "iDecay": 4096, "vDecay": 415, "vThMant": 6}
 TINY = {"type": "CUBA", "iDecay": 4096, "vDecay": 1024, "vThMant": 25}
@@ -38,7 +38,7 @@ def run(network, x):
         if population == network.output:
             states[step] = [s[0].numpy() for s in now]
 
-    (spike_trains,) = batches(network, check_spikes(network, x[None]), watch=watch)
+    (spike_trains,) = run_batches(network, check_spikes(network, x[None]), watch=watch)
     return spike_trains[network.output][0].numpy(), [states[step] for step in range(len(x))]
 
 

@@ -19,7 +19,7 @@ from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.passes.analysis.bounds import bound_accumulator, prove_bounds
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 from snncompile.synapses.dense import integer_dense
 
 HALF = 2**23
@@ -168,7 +168,7 @@ def test_states_of_a_network_stay_within_its_bounds(seed, wild, known):
                 assert value.max() <= bound.high
 
     for x in (spikes(network, 6, steps, seed), spikes(network, 1, steps, rate=1.0)):
-        for _ in batches(network, x, watch=watch):
+        for _ in run_batches(network, x, watch=watch):
             pass
 
 

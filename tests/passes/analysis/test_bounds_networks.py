@@ -20,8 +20,14 @@ from snncompile.neurons.signed_integrate_fire import SignedIntegrateFire
 from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.timing.retime import Retime
-from snncompile.reference.simulate import batches
-from snncompile.reference.synapses import EXACT_FLOAT32, at_ones, bind, extremes, largest_sum
+from snncompile.reference.simulate import run_batches
+from snncompile.reference.synapses import (
+    EXACT_FLOAT32,
+    bind,
+    bound_largest_sum,
+    bound_sums,
+    sum_at_ones,
+)
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import integer_dense
@@ -38,7 +44,7 @@ def reached(network, x) -> dict[tuple[str, str], tuple[int, int]]:
             low, high = found.get((name, state), (0, 0))
             found[name, state] = min(low, int(value.min())), max(high, int(value.max()))
 
-    list(batches(network, x, watch=watch))
+    list(run_batches(network, x, watch=watch))
     return found
 
 
@@ -93,9 +99,9 @@ def test_sums_are_reached_exactly(seed, low, high):
         highest = np.maximum(matrix * low, matrix * high).sum(axis=1)
         lowest = np.minimum(matrix * low, matrix * high).sum(axis=1)
         up, down = np.maximum(weight, 0), np.minimum(weight, 0)
-        assert (at_ones(wiring, up) * high + at_ones(wiring, down) * low == highest).all()
-        assert (at_ones(wiring, down) * high + at_ones(wiring, up) * low == lowest).all()
-        ends = extremes(p.synapses, Interval(low, high))
+        assert (sum_at_ones(wiring, up) * high + sum_at_ones(wiring, down) * low == highest).all()
+        assert (sum_at_ones(wiring, down) * high + sum_at_ones(wiring, up) * low == lowest).all()
+        ends = bound_sums(p.synapses, Interval(low, high))
         assert (lowest.min(initial=0), highest.max(initial=0)) >= (ends.low.min(initial=0), 0)
         assert highest.max(initial=0) <= ends.high.max(initial=0)
 
@@ -103,7 +109,7 @@ def test_sums_are_reached_exactly(seed, low, high):
 def float32_sum(synapses: IntegerSynapses, x: np.ndarray, payload) -> tuple[int, bool]:
     """Return the sum, and whether float32 was taken for it."""
     total = int(bind(synapses, payload)(np_tensor(x)).max())
-    return total, largest_sum(synapses, payload) <= EXACT_FLOAT32
+    return total, bound_largest_sum(synapses, payload) <= EXACT_FLOAT32
 
 
 def np_tensor(x):
@@ -150,7 +156,7 @@ def test_beyond_float64_sums_go_in_parts():
 def test_a_convolution_knows_its_border():
     """A corner of a 3x3 convolution sees 4 places, the middle 9."""
     wiring = Convolution((1, 3, 3), 1, (3, 3), (1, 1), (1, 1), (1, 1))
-    found = at_ones(wiring, np.ones(wiring.weight_shape, int))
+    found = sum_at_ones(wiring, np.ones(wiring.weight_shape, int))
     assert found.tolist() == [4, 6, 4, 6, 9, 6, 4, 6, 4]
 
 

@@ -18,7 +18,7 @@ from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.passes.analysis.bounds import prove_bounds
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 from snncompile.synapses.dense import integer_dense
 
 
@@ -104,7 +104,7 @@ def test_watch_sees_every_state_after_each_step():
     def watch(population: str, step: int, states: tuple[torch.Tensor, ...]) -> None:
         seen.append((population, step, *(s.tolist() for s in states)))
 
-    list(batches(network, np.array([[[1], [0], [1]], [[0], [0], [0]]]), watch=watch))
+    list(run_batches(network, np.array([[[1], [0], [1]], [[0], [0], [0]]]), watch=watch))
     assert seen == [
         ("a", 0, [[256], [0]], [[256], [0]]),
         ("a", 1, [[128], [0]], [[384], [0]]),

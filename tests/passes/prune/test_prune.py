@@ -20,7 +20,7 @@ from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
 from snncompile.neurons.ternary_lif import IntegerTernaryLif
 from snncompile.passes.prune.prune import Prune
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import integer_dense
@@ -37,7 +37,7 @@ def prune(network):
 def check_same(network, x) -> None:
     """Every neuron that stays sends what it sent before; the output population stays whole."""
     found = prune(network)
-    before, after = (next(iter(batches(made, x))) for made in (network, found.network))
+    before, after = (next(iter(run_batches(made, x))) for made in (network, found.network))
     for name, train in after.items():
         assert (train == before[name][..., found.kept.get(name, slice(None))]).all(), name
     assert after[network.output].shape == before[network.output].shape

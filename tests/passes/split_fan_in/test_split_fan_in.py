@@ -26,7 +26,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Input
 from snncompile.neurons.base import Interval
 from snncompile.passes.split_fan_in.split_fan_in import Accumulate
-from snncompile.reference.simulate import batches, check_spikes
+from snncompile.reference.simulate import check_spikes, run_batches
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, integer_dense
@@ -44,7 +44,7 @@ def small(axons: int | None = None, words: int | None = None) -> Chip:
 def same_spikes(network, other, x) -> None:
     """Compare every population that there was before, in its own steps."""
     x = check_spikes(network, x)
-    before, after = (next(iter(batches(made, x))) for made in (network, other))
+    before, after = (next(iter(run_batches(made, x))) for made in (network, other))
     for name, train in before.items():
         assert (after[name] == train).all(), name
 

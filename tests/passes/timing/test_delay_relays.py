@@ -16,7 +16,7 @@ from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.signed_integrate_fire import SignedIntegrateFire
 from snncompile.neurons.ternary_lif import IntegerTernaryLif, TernaryLif
 from snncompile.passes.timing.retime import Retime
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 from snncompile.synapses.dense import dense, integer_dense
 
 SEEDS = st.integers(0, 10**9)
@@ -65,7 +65,7 @@ def test_every_spike_is_the_same_and_no_delay_too_long(seed, extra, steps):
     x = spikes(network, 3, steps, seed).astype(float)
     found = Retime()(design(network, formatted(LOIHI2, delay=extra))).network
     assert all(1 <= p.delay <= extra + 1 for p in found.projections)
-    before, after = (next(iter(batches(made, x))) for made in (network, found))
+    before, after = (next(iter(run_batches(made, x))) for made in (network, found))
     for name, train in before.items():
         assert (after[name] == train).all()
     assert len({p.name for p in found.populations}) == len(found.populations)
@@ -78,7 +78,7 @@ def test_integers_keep_their_spikes_too(seed, extra):
     x = spikes(network, 3, 7, seed)
     found = Retime()(design(network, formatted(LOIHI2, delay=extra))).network
     assert all(1 <= p.delay <= extra + 1 for p in found.projections)
-    before, after = (next(iter(batches(made, x))) for made in (network, found))
+    before, after = (next(iter(run_batches(made, x))) for made in (network, found))
     for name, train in before.items():
         assert (after[name] == train).all()
     snncompile.compile(found, chip=formatted(LOIHI2, delay=extra))  # every number is in range
@@ -118,8 +118,8 @@ def test_the_relay_is_a_neuron_of_the_chip(case):
     relays = [p for p in program.network.populations if "relay" in p.name]
     assert [p.neuron.kind for p in relays] == [kind] * 3
     x = np.random.default_rng(1).choice([0, 1], (4, 12, 3))
-    (before,) = batches(snncompile.compile(network, chip=LOIHI2).network, x.astype(np.uint8))
-    (after,) = batches(program.network, x.astype(np.uint8))
+    (before,) = run_batches(snncompile.compile(network, chip=LOIHI2).network, x.astype(np.uint8))
+    (after,) = run_batches(program.network, x.astype(np.uint8))
     assert (before["b"] == after["b"]).all()
     assert before["a"].any()
     assert [s.size for p in relays for s in program.mapping.of(p.name)] == [3] * 3

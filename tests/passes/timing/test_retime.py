@@ -24,7 +24,7 @@ from networks import (
 
 from snncompile.errors import UnsupportedError
 from snncompile.passes.timing.retime import Retime
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 
 SEEDS = st.integers(0, 10**9)
 
@@ -183,7 +183,7 @@ def test_every_spike_is_the_same_before_and_after(seed, steps):
     network = random_network(seed)
     x = spikes(network, 3, steps, seed).astype(float)
     before, after = (
-        next(iter(batches(made, x))) for made in (network, Retime()(design(network)).network)
+        next(iter(run_batches(made, x))) for made in (network, Retime()(design(network)).network)
     )
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)

@@ -27,10 +27,9 @@ from snncompile.neurons.refractory_lif import IntegerRefractoryLif
 from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
 from snncompile.neurons.ternary_lif import IntegerTernaryLif
 from snncompile.reference import runner, simulate
-from snncompile.reference.fast import convolution, matrix
-from snncompile.reference.fast import populations as compiled
-from snncompile.reference.fast.populations import KERNELS, bind_neuron, kept_type
-from snncompile.reference.simulate import batches
+from snncompile.reference.fast import convolution, matrix, populations
+from snncompile.reference.fast.populations import KERNELS, bind_neuron, choose_type
+from snncompile.reference.simulate import run_batches
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import integer_dense
@@ -46,7 +45,7 @@ def always(monkeypatch):
 
 
 def outputs(network, x, fast: bool | None = None, watch=None):
-    parts = list(batches(network, x, watch=watch, fast=fast))
+    parts = list(run_batches(network, x, watch=watch, fast=fast))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -144,7 +143,7 @@ def run_kernel(neuron, drive, before=0, length=None):
     samples, steps, size = drive.shape
     kernel = bind_neuron(neuron, size)
     assert kernel
-    out = np.zeros((samples, before + steps, size), kept_type(neuron, neuron.payload))
+    out = np.zeros((samples, before + steps, size), choose_type(neuron, neuron.payload))
     one = np.stack(neuron.begin(np.zeros(size, np.int64))).astype(np.int32)
     state = np.repeat(one[None], samples, axis=0)
     charged = np.full(drive.shape, 9, np.uint8)
@@ -248,7 +247,7 @@ def test_an_input_too_large_for_the_kernel_runs_by_step(monkeypatch):
     network = integer_chain(30, 4, neuron=IntegerCubaLif(100, 200, 3), weight=254, exponent=7)
     x = np.zeros((5, 6, 30), np.uint8)
     x[2:4, 1:] = 1
-    monkeypatch.setattr(compiled, "SLICE_BYTES", 1)
+    monkeypatch.setattr(populations, "SLICE_BYTES", 1)
     seen = []
     plain = runner._by_step
 
@@ -321,7 +320,7 @@ def test_slices_and_ways_do_not_change_results(monkeypatch, below, integers, siz
     monkeypatch.setattr(matrix, "dense_crossover", lambda _: below)
     monkeypatch.setattr(convolution, "convolution_crossover", lambda _: below)
     monkeypatch.setattr(matrix, "has_integer_product", lambda: integers)
-    monkeypatch.setattr(compiled, "SLICE_BYTES", size)
+    monkeypatch.setattr(populations, "SLICE_BYTES", size)
     network = everything()
     for steps in (1, 2, 7):
         check_agreement(network, spikes(network, 11, steps, rate=0.2))

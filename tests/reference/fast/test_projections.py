@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snncompile.neurons.base import BINARY, Interval
-from snncompile.reference.fast import base, crossovers, layout, matrix
-from snncompile.reference.fast import projections as ways
+from snncompile.reference.fast import base, crossovers, layout, matrix, projections
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
@@ -66,18 +65,18 @@ def channels(size: int) -> list[int]:
 
 def check(synapses, payload, source, target, rate, seed=2) -> None:
     """Compare all ways between neurons in these layouts with the plain function."""
-    found = ways.ways(synapses, payload, source, target)
+    found = projections.build_ways(synapses, payload, source, target)
     assert found
     rng = np.random.default_rng(seed)
     train = rng.integers(payload.low, payload.high + 1, (7, synapses.wiring.sources))
     train *= rng.random(train.shape) < rate
     wanted = bind(synapses, payload)(torch.tensor(train)).numpy()
-    there = np.ascontiguousarray(layout.turned(train, 1, source))
+    there = np.ascontiguousarray(layout.change_layout(train, 1, source))
     there = there.astype(np.uint8 if payload == BINARY else np.int8 if payload.low > -129 else int)
     for way in filter(None, (found.product, found.events)):
         total = np.full((7, synapses.wiring.targets), 5, np.int32)
         way.fill(there, total, base.Scratch())
-        total = layout.turned(total, target, 1)
+        total = layout.change_layout(total, target, 1)
         assert ((total << max(found.shift, 0)) >> max(-found.shift, 0) == wanted).all()
 
 
@@ -106,18 +105,18 @@ def test_any_layout(data, wiring, floats):
 
 def test_which_ways_there_are():
     plain = integer_dense([[2, -4]], 0, 8)
-    assert ways.ways(plain, BINARY, 1, 1).events
-    assert ways.ways(plain, SIGNED, 1, 1).events is None
-    assert ways.ways(integer_dense([[2**14]], 17, 8), BINARY, 1, 1) is None
-    assert ways.ways(integer_dense([[1]], -40, 8), BINARY, 1, 1) is None
+    assert projections.build_ways(plain, BINARY, 1, 1).events
+    assert projections.build_ways(plain, SIGNED, 1, 1).events is None
+    assert projections.build_ways(integer_dense([[2**14]], 17, 8), BINARY, 1, 1) is None
+    assert projections.build_ways(integer_dense([[1]], -40, 8), BINARY, 1, 1) is None
     if matrix.has_integer_product():
-        assert ways.ways(plain, BINARY, 1, 1).shift == 1
+        assert projections.build_ways(plain, BINARY, 1, 1).shift == 1
         kinds = {largest: type(way(largest).product) for largest in (127, 254, 255)}
-        assert kinds == {127: kinds[254], 254: kinds[254], 255: matrix._FloatMatrix}
+        assert kinds == {127: kinds[254], 254: kinds[254], 255: matrix.FloatMatrix}
 
 
 def way(largest: int) -> base.Ways:
-    found = ways.ways(integer_dense([[largest, -largest]], 0, 9), BINARY, 1, 1)
+    found = projections.build_ways(integer_dense([[largest, -largest]], 0, 9), BINARY, 1, 1)
     assert found
     return found
 
@@ -130,8 +129,8 @@ def test_few_spikes_take_the_events():
     assert found.choose(train) is found.product
     train[:, 4:] = 0
     assert found.choose(train, np.arange(100) < 4) is found.product
-    assert 0 < crossovers.dense_crossover(1000) < 0.5
-    assert 0 < crossovers.convolution_crossover(WIRINGS["3x3"]) < 0.5
+    assert 0 < crossovers.estimate_dense_crossover(1000) < 0.5
+    assert 0 < crossovers.estimate_convolution_crossover(WIRINGS["3x3"]) < 0.5
 
 
 @given(size=st.integers(1, 60), seed=st.integers(0, 9))
@@ -139,13 +138,13 @@ def test_layouts_turn_back_and_forth(size, seed):
     train = np.random.default_rng(seed).integers(0, 9, (2, 3, size))
     for old in channels(size):
         for new in channels(size):
-            there = layout.turned(layout.turned(train, 1, old), old, new)
-            assert (there == layout.turned(train, 1, new)).all()
-            assert (layout.turned(there, new, 1) == train).all()
+            there = layout.change_layout(layout.change_layout(train, 1, old), old, new)
+            assert (there == layout.change_layout(train, 1, new)).all()
+            assert (layout.change_layout(there, new, 1) == train).all()
 
 
 def test_channels_last_by_hand():
     """Two channels of three places."""
-    assert layout.turned(np.arange(6), 1, 2).tolist() == [0, 3, 1, 4, 2, 5]
-    assert layout.order(6, 2).tolist() == [0, 3, 1, 4, 2, 5]
-    assert layout.turned(torch.arange(6), 2, 1).tolist() == [0, 2, 4, 1, 3, 5]
+    assert layout.change_layout(np.arange(6), 1, 2).tolist() == [0, 3, 1, 4, 2, 5]
+    assert layout.order_neurons(6, 2).tolist() == [0, 3, 1, 4, 2, 5]
+    assert layout.change_layout(torch.arange(6), 2, 1).tolist() == [0, 2, 4, 1, 3, 5]
