@@ -333,7 +333,9 @@ def _has_kernel(network: IntegerNetwork, population: Population) -> bool:
 
 def _build_step_runner(
     neuron: Neuron, turn: NDArray[np.int64]
-) -> Callable[[NDArray[Any], NDArray[Any], populations.Place, NDArray[Any], NDArray[Any]], None]:
+) -> Callable[
+    [NDArray[Any], NDArray[Any], populations.OutputStart, NDArray[Any], NDArray[Any]], None
+]:
     """Return a function with the results of a kernel, for inputs of any size."""
     bound = neuron.bind(lambda a: torch.tensor(a[turn] if a.ndim else a))
     potential = neuron.states.index(neuron.potential)
@@ -341,7 +343,7 @@ def _build_step_runner(
     def run(
         drive: NDArray[Any],
         out: NDArray[Any],
-        at: populations.Place,
+        at: populations.OutputStart,
         state: NDArray[Any],
         charged: NDArray[Any],
     ) -> None:
