@@ -2,7 +2,8 @@
 
 Each kind of chip has one function here, or in another package, and one row in the table
 `checker_rules` of the registry, by the chip's encoding. It yields every limit that a mapping
-exceeds. Nothing of `cores/chip_rules/`, which chose the cores, is used.
+exceeds, and may have an attribute `count_words` as a chip rule has. Nothing of
+`cores/chip_rules/`, which chose the cores, is used.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from snncompile.checker.memory_words import WORDS
+from snncompile.checker.memory_words import CHECKER_RULES, WORDS
 from snncompile.errors import MappingError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Projection
@@ -27,7 +28,6 @@ from snncompile.synapses.weight_formats import weight_step
 
 Problems = Iterator[str]
 CheckerRule = Callable[[IntegerNetwork, Chip, Mapping], Problems]
-TABLE = "checker_rules"
 
 
 def check_encoding(chip: Chip) -> None:
@@ -38,19 +38,19 @@ def check_encoding(chip: Chip) -> None:
     """
     if chip.encoding in WORDS:
         return
-    rules = names(TABLE)
+    rules = names(CHECKER_RULES)
     if chip.encoding not in rules:
         known = sorted({*WORDS, *rules})
         raise MappingError(
             f"chip {chip.name}: the checker has no rules for encoding {chip.encoding!r}; known:"
-            f" {', '.join(known)}; add a row to the entry point snncompile.{TABLE}"
+            f" {', '.join(known)}; add a row to the entry point snncompile.{CHECKER_RULES}"
         )
 
 
 def check_chip_rules(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
     """Yield every exceeded limit of a chip with rules of its own; nothing for other chips."""
     if chip.encoding not in WORDS:
-        rule: CheckerRule = load(TABLE, chip.encoding)
+        rule: CheckerRule = load(CHECKER_RULES, chip.encoding)
         yield from rule(network, chip, mapping)
 
 

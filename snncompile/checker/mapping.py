@@ -109,7 +109,7 @@ def _check_block(stored: Stored) -> Problems:
         yield f"{where} has delay {block.delay} instead of {p.delay}"
     size = measure_block(stored)
     if not size.matches:
-        yield f"{where} has {block.words} words, needs {size.fewest}"
+        yield f"{where} on core {s.core} has {block.words} words, needs {size.fewest}"
     rows = stored.chip.rows
     available = None if rows is None else rows.row_words.whole
     if available is not None and size.longest > available:

@@ -19,10 +19,11 @@ from snncompile.checker.row_words import (
 from snncompile.checker.weighted_rows import WeightedRow, list_column_rows, list_weighted_rows
 from snncompile.checker.wiring_reach import count_kernels, count_rows, is_tile
 from snncompile.errors import MappingError
-from snncompile.hwmodels.schema import Chip
+from snncompile.hwmodels.schema import ENCODINGS, Chip
 from snncompile.ir.graph import Projection
 from snncompile.ir.mapping import Slice
 from snncompile.ir.tables import MemoryBlock
+from snncompile.registry import load
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -31,6 +32,8 @@ from snncompile.synapses.weight_formats import weight_step
 Groups = dict[int, int]
 """Group of each source neuron that shares an axon."""
 
+CHECKER_RULES = "checker_rules"
+"""Table of the registry with rules for chips whose encoding is not one of `WORDS`."""
 MAGNITUDE = 255
 """Of a weight that is stored without its sign, at most."""
 
@@ -77,7 +80,8 @@ def measure_block(stored: Stored) -> Size:
         names = ", ".join(known)
         raise MappingError(f"there is no synapse format {form!r}; {encoding} has {names}")
     if encoding not in WORDS:
-        return Size(0, stored.block.words == 0)  # no words in a memory: see `chip_rules.py`
+        words = _count_words_of_rule(stored)
+        return Size(words, stored.block.words == words)
     return WORDS[encoding](stored)
 
 
@@ -86,6 +90,19 @@ def list_formats(chip: Chip) -> tuple[str, ...]:
     if chip.rows is not None:
         return chip.rows.kinds
     return FORMATS.get(chip.encoding, (chip.encoding,))
+
+
+def _count_words_of_rule(stored: Stored) -> int:
+    """Return the words by the checker rule of another package: none, unless it counts them.
+
+    It does with an attribute `count_words`, called as `count_words(projection, slice, chip)`.
+    """
+    if stored.chip.encoding in ENCODINGS:
+        return 0  # without looking for packages, which takes milliseconds
+    rule = load(CHECKER_RULES, stored.chip.encoding)
+    if not hasattr(rule, "count_words"):
+        return 0
+    return int(rule.count_words(stored.projection, stored.slice, stored.chip))
 
 
 def _measure_single_words(stored: Stored) -> Size:

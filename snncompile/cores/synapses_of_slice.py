@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
+from snncompile.cores import chip_rules
 from snncompile.cores.convolution_reach import AxisReach, measure_axis_reach, measure_channel_reach
 from snncompile.cores.memory_words import (
+    ENCODINGS,
     SHARES_KERNELS,
     SHARES_ROWS,
     ListedRows,
@@ -76,6 +78,9 @@ class Demand:
         """Synaptic memory that the synapses take."""
         synapses = self.projection.synapses
         assert isinstance(synapses, IntegerSynapses)
+        if self.chip.encoding not in ENCODINGS:
+            words = chip_rules.count_words(self.chip, self.projection, self.slice)
+            return Memory(words, self.chip.encoding)
         known = WeightBits(synapses.bits)
         if self.chip.rows is not None:
             choices = self.chip.formats.weight_bits.values

@@ -208,7 +208,7 @@ MISTAKES = {
     ),
     "too few words": (
         lambda m: changed_block(m, "memory", 0, words=11),
-        "input -> a into a[0:4] has 11 words, needs 12",
+        "input -> a into a[0:4] on core 0 has 11 words, needs 12",
     ),
     "another projection": (
         lambda m: changed_block(m, "memory", 0, projection=1),

@@ -136,7 +136,7 @@ def test_a_chip_file_with_other_rows_compiles(tmp_path):
     with pytest.raises(MappingError) as error:
         check(programs[path].network, programs[path].chip, programs["loihi1"].mapping)
     assert str(error.value) == (
-        "the mapping is wrong: input -> a into a[0:100] has 896 words, needs 1024"
+        "the mapping is wrong: input -> a into a[0:100] on core 0 has 896 words, needs 1024"
     )
 
 

@@ -201,7 +201,9 @@ def test_columns_of_a_convolution_share_population_axons():
     assert (block.words, block.columns) == (3, False)
     with pytest.raises(MappingError) as error:
         check(network, LOIHI1, damaged(mapping, "memory", columns=False))
-    assert str(error.value).endswith("p0 -> p1 into p1[0:1, 0:6, 0:2] has 6 words, needs 3")
+    assert str(error.value).endswith(
+        "p0 -> p1 into p1[0:1, 0:6, 0:2] on core 0 has 6 words, needs 3"
+    )
 
 
 @settings(max_examples=30)
@@ -245,7 +247,7 @@ def test_usage_and_checker_count_the_same_and_no_more_than_before(seed):
 
 WRONG = [
     ("memory", {"weight_bits": 4}, "weights into b[0:20] do not fit 4 bits"),
-    ("memory", {"weight_bits": 8}, "a -> b into b[0:20] has 60 words, needs 90"),
+    ("memory", {"weight_bits": 8}, "a -> b into b[0:20] on core 0 has 60 words, needs 90"),
     ("memory", {"shared_sign": False}, "weights into b[0:20] do not fit 5 bits"),
     ("axons", {"size": 2}, "core 0 has 2 axons from a"),
     ("axons", {"grouped": (1,), "size": 31}, "axons of core 0 from a cannot be shared"),

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from snncompile.hwmodels.schema import ENCODINGS
 from snncompile.ir.mapping import Site
 from snncompile.registry import load
 
 if TYPE_CHECKING:
     from snncompile.cores.chip_rules.base import Fitted
     from snncompile.hwmodels.schema import Chip
-    from snncompile.ir.graph import IntegerNetwork
+    from snncompile.ir.graph import IntegerNetwork, Projection
+    from snncompile.ir.mapping import Slice
 
 
 def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
@@ -25,6 +27,18 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     """
     fitted: Fitted = load("chip_rules", chip.encoding)(network, chip)
     return fitted
+
+
+def count_words(chip: Chip, projection: Projection, s: Slice) -> int:
+    """Return the words that a projection takes on the core of a slice of its target.
+
+    None, unless the rule of another package has an attribute `count_words`, called as
+    `count_words(projection, slice, chip)`.
+    """
+    if chip.encoding in ENCODINGS:
+        return 0  # without looking for packages, which takes milliseconds
+    rule = load("chip_rules", chip.encoding)
+    return int(rule.count_words(projection, s, chip)) if hasattr(rule, "count_words") else 0
 
 
 def list_sites(network: IntegerNetwork, chip: Chip) -> tuple[Site, ...]:

@@ -3,6 +3,9 @@
 Each kind is one file in this folder with a function `fill_cores(network, chip)`, a row of the
 registry under the chip's encoding. It puts a network on the cores of the chip or names the limit
 that the network exceeds.
+
+Of another package it may have an attribute `count_words`, called as `count_words(projection,
+slice, chip)`: the words that the synapses into a slice take on its core, for the tables.
 """
 
 from __future__ import annotations
