@@ -17,7 +17,7 @@ import snncompile
 from snncompile.checker.mapping import check
 from snncompile.cli.main import app
 from snncompile.errors import SnnCompileError
-from snncompile.reference.simulate import batches
+from snncompile.reference.simulate import run_batches
 
 PASSES = "retime,quantize,prune,drop_small_weights{below=6},accumulate,partition,place,route"
 BUILD = Path("build")
@@ -78,7 +78,7 @@ def compile_and_use() -> dict:
 def run_both_ways(program) -> dict:
     """Return the spikes of each population, and whether the fast way gives the same."""
     x = np.load("x.npz")["x"]
-    plain, fast = (list(batches(program.network, x, fast=way)) for way in (False, True))
+    plain, fast = (list(run_batches(program.network, x, fast=way)) for way in (False, True))
     equal = [bool((b[n] == part[n]).all()) for part, b in zip(plain, fast, strict=True) for n in b]
     spikes = {n: int(sum(part[n].sum() for part in plain)) for n in plain[0]}
     return {"equal": equal, "spikes": spikes}

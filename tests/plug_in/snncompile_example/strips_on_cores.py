@@ -10,7 +10,7 @@ import numpy as np
 
 from snncompile.arrays import Ints
 from snncompile.cores.chip_rules.base import Fitted, FittedCore, require
-from snncompile.cores.compartments import compartments_per_neuron
+from snncompile.cores.compartments import count_compartments_per_neuron
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Slice
@@ -18,7 +18,7 @@ from snncompile.ir.mapping import Slice
 NEURONS, WORDS = "neurons", "words of strips"
 
 
-def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
+def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     """Return the network on cores of one population each, filled one after the other.
 
     Raises:
@@ -28,7 +28,7 @@ def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
     places, words = chip.core.compartments.whole or 0, chip.core.synapse_words.whole or 0
     cores: list[FittedCore] = []
     for population in network.populations:
-        compartments_per_neuron(chip, population)
+        count_compartments_per_neuron(chip, population)
         strips = _measure_strips(network, chip, population)
         where, hint = f"population {population.name}", "use fewer weights per neuron"
         require(where, "words for one neuron", int(strips.max()), words, hint)
@@ -40,7 +40,7 @@ def fit(network: IntegerNetwork, chip: Chip) -> Fitted:
                     used=used,
                     available={NEURONS: places, WORDS: words},
                     standard={"compartments": used[NEURONS], "synapse_words": used[WORDS]},
-                    place=len(cores),
+                    number=len(cores),
                 )
             )
     available = (chip.mesh.cores.whole or 0) * chip.chips
@@ -53,7 +53,7 @@ def count_words(projection: Projection, s: Slice, chip: Chip) -> int:
     return int(s.cut(_measure_heads_and_weights(projection, chip)).sum())
 
 
-fit.count_words = count_words  # type: ignore[attr-defined]
+fill_cores.count_words = count_words  # type: ignore[attr-defined]
 
 
 def _measure_heads_and_weights(projection: Projection, chip: Chip) -> Ints:
