@@ -1,4 +1,4 @@
-"""Try the changes a user could make to a network that does not fit, and report those that help."""
+"""Try changes to a network that does not fit, and report the ones that help."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def prove_population_bounds(
     """Return the bounds of one population: accumulator, then its states in order.
 
     Args:
-        population: whose bounds.
+        population: one of the integer network.
         arriving: synapses that end at each input of its neurons; see `collect_arriving`.
         chip, steps: see `prove_bounds`.
     """

@@ -51,7 +51,7 @@ class State(NamedTuple):
     cost: Floats
     """Of each hyperedge: spikes times hops."""
     stamp: Ints
-    """Of each hyperedge: the number of the move that last looked at it."""
+    """Of each hyperedge: the number of the last move that counted it."""
     after: Floats
     """Of each hyperedge: its cost after the move in question."""
 

@@ -68,7 +68,7 @@ class Cutter:
 
     @property
     def regular(self) -> bool:
-        """Whether to cut boxes: convolutions need them, whatever else leads to their targets."""
+        """Whether to cut boxes: convolutions need them, even beside other projections."""
         wirings = [p.synapses.wiring.plain for p in self.network.into(self.population.name)]
         return any(isinstance(w, Convolution) for w in wirings) or all(w.regular for w in wirings)
 

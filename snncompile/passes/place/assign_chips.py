@@ -34,7 +34,7 @@ def count_crossing(graph: csr_array, chip: Ints) -> float:
 
 
 def _repair(graph: csr_array, chip: Ints, chips: int, capacity: int) -> Ints:
-    """Move cores from chips that hold too many to those with room, where it costs least."""
+    """Move cores from overfull chips to chips with room, where it costs least."""
     chip = chip.copy()
     size = np.bincount(chip, minlength=chips)
     for full in np.flatnonzero(size > capacity).tolist():

@@ -98,7 +98,7 @@ def _count(network: IntegerNetwork) -> tuple[int, int, int]:
 
 
 def _count_weights(network: IntegerNetwork) -> int:
-    """Return the number of weights; those of a convolution are shared by many synapses."""
+    """Return the number of weights; many synapses share a weight of a convolution."""
     return sum(count_weights(p.synapses) for p in network.projections)
 
 

@@ -26,7 +26,7 @@ def round_to_nearest(weight: Floats, highest: int) -> Floats:
 def round_by_inputs(wiring: Convolution, weight: Floats, rates: Tensor, highest: int) -> Floats:
     """Return whole weights of a convolution whose sums are near those of the float weights.
 
-    Weights are rounded one after the other; those of the same neuron that are not rounded yet make
+    Weights are rounded one after the other; the weights of the same neuron still to be rounded make
     up for the error, as far as their inputs agree (GPTQ, Frantar et al. 2022):
 
         H = mean of x x^T;  U^T U = H^-1, U upper triangular

@@ -97,8 +97,8 @@ def count_output_axons(
 ) -> Sending:
     """Return the output axons of a core.
 
-    Sources that reach several cores have a discrete axon for each; those of a group that reach one
-    share a population axon. With a soft reset all are discrete.
+    Sources that reach several cores have a discrete axon for each; sources of a group that reach
+    one core share a population axon. With a soft reset all are discrete.
 
     Args:
         chip: gives the entries an axon takes.
@@ -151,7 +151,7 @@ def encode_core(
     kind: str,
     rules: RowRules,
 ) -> EncodedRows:
-    """Return the encoded rows of a core, those of its soft resets included.
+    """Return the encoded rows of a core, including rows for its soft resets.
 
     Args:
         layer: of the core.
@@ -178,7 +178,7 @@ def encode_core(
 def number_source_groups(
     layer: Layer, box: Box, reach: Columns | None, sources: int
 ) -> NDArray[np.int32]:
-    """Return the source group of each source neuron, -1 for those without synapses to the core."""
+    """Return the source group of each source neuron, -1 if it has no synapses to the core."""
     if layer.synapses is None:
         return np.zeros(0, np.int32)
     if reach is None:
@@ -207,7 +207,7 @@ def _list_convolution_rows(layer: Layer, box: Box, reach: Columns) -> Rows:
 
 
 def list_column_rows(layer: Layer, weight: NDArray[np.int64], reach: Columns, number: int) -> Rows:
-    """Return the rows of one kind of column; those of each input channel are a group.
+    """Return the rows of one kind of column; the rows of each input channel are a group.
 
     Args:
         layer: of the core.
