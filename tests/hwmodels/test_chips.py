@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from snncompile import hwmodels
 from snncompile.hwmodels.chips import ChipError, list_names, load_chip
-from snncompile.hwmodels.schema import Chip, Number, numbers
+from snncompile.hwmodels.schema import Chip, Number, list_numbers
 
 FOLDER = Path(hwmodels.__path__[0])
 KNOWN = (
@@ -55,7 +55,7 @@ def test_survives_being_saved(name):
 @pytest.mark.parametrize("name", list_names())
 def test_every_source_is_used(name):
     chip = load_chip(name)
-    used = {part.source for part in numbers(chip)}
+    used = {part.source for part in list_numbers(chip)}
     used |= {chip.encoding_source, chip.formats.weight_exponent_source}
     used |= {chip.rows.kinds_source} if chip.rows else set()
     assert set(chip.sources) == used
@@ -71,7 +71,7 @@ def test_no_source_is_a_place_on_our_machines(name):
 @pytest.mark.parametrize("name", list_names())
 def test_no_limit_is_zero(name):
     chip = load_chip(name)
-    limits = [*numbers(chip.mesh), *numbers(chip.core), *chip.neurons.values()]
+    limits = [*list_numbers(chip.mesh), *list_numbers(chip.core), *chip.neurons.values()]
     values = [limit.value for limit in limits if isinstance(limit, Number)]
     assert len(values) >= 4 + 7 + len(chip.neurons)
     assert all(value is None or value >= 1 for value in values)
@@ -81,7 +81,7 @@ def test_no_limit_is_zero(name):
 @pytest.mark.parametrize("name", ["loihi1", "loihi2", "toy"])
 def test_prices_are_known(name):
     for costs in load_chip(name).costs.values():
-        parts = [price for each in costs.prices.values() for price in numbers(each)]
+        parts = [price for each in costs.prices.values() for price in list_numbers(each)]
         parts += [entry.time_ns for entry in costs.barrier]
         for part in parts:
             assert isinstance(part, Number)
@@ -93,7 +93,7 @@ def test_prices_are_known(name):
 def test_a_chip_without_prices_says_so(name):
     chip = load_chip(name)
     prices = [price for costs in chip.costs.values() for price in costs.prices.values()]
-    values = [part.value for price in prices for part in numbers(price)]  # type: ignore[union-attr]
+    values = [part.value for price in prices for part in list_numbers(price)]  # type: ignore[union-attr]
     assert (set(values) == {None}) == (chip.default_costs == "unpublished")
 
 
@@ -106,7 +106,7 @@ def test_barrier_never_gets_faster_with_more_tiles(name):
 
 @pytest.mark.parametrize("name", list_names())
 def test_only_toy_is_made_up(name):
-    kinds = {part.evidence for part in numbers(load_chip(name))}
+    kinds = {part.evidence for part in list_numbers(load_chip(name))}
     assert (kinds == {"made up"}) == (name == "toy")
     assert ("made up" in kinds) == (name == "toy")
 

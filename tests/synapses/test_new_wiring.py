@@ -15,8 +15,8 @@ from networks import LOIHI1, LOIHI2, design, limited, spikes
 
 import snncompile
 from snncompile.backends.lava.emit import emit
-from snncompile.backends.netx.write import layers_of
-from snncompile.backends.nir.write import graph_of
+from snncompile.backends.netx.write import list_layers
+from snncompile.backends.nir.write import make_graph
 from snncompile.backends.sanafe.run import run as run_sanafe
 from snncompile.checker.mapping import check
 from snncompile.errors import InputError, MappingError, UnsupportedError
@@ -328,7 +328,7 @@ def test_a_net_file_has_the_same_layers():
     hard = tuple(replace(p, neuron=IntegerCubaLif(4095, 0, 5)) for p in network.populations)
     plain = tuple(replace(p, synapses=replace(p.synapses, exponent=0)) for p in network.projections)
     network = replace(network, populations=hard, projections=plain)
-    same_tree(layers_of(network), layers_of(listed(network)))
+    same_tree(list_layers(network), list_layers(listed(network)))
 
 
 def test_a_nir_file_has_the_same_nodes():
@@ -338,7 +338,7 @@ def test_a_nir_file_has_the_same_nodes():
         (Projection("input", "a", Synapses(banded(24, 20, 5), np.arange(10.0).reshape(2, 5))),),
         "a",
     )
-    same_tree(graph_of(network, 1e-3), graph_of(listed(network), 1e-3))
+    same_tree(make_graph(network, 1e-3), make_graph(listed(network), 1e-3))
 
 
 def same_tree(left, other) -> None:
