@@ -300,7 +300,7 @@ def test_the_same_estimate(name):
     ours, wanted = (outcome(n, ALL[name]).program for n in (integers(4), listed(integers(4))))
     x = spikes(integers(4), 2, 6)
     for model in ("fast", "cycle"):
-        left, other = (str(program.estimate(x, model=model)) for program in (ours, wanted))
+        left, other = (str(program.estimate(x, timing=model)) for program in (ours, wanted))
         assert left == other
         assert "synaptic" in left
 
