@@ -47,12 +47,12 @@ def list_input_axons(network: Graph, chip: Chip, slices: Sequence[Slice]) -> lis
             else:
                 regions.setdefault(p.source, []).append((index, demand.region))
     for source, pairs in regions.items():
-        region = _union([region for _, region in pairs])
+        region = _unite([region for _, region in pairs])
         blocks.append(InputAxons(source, region, tuple(dict.fromkeys(i for i, _ in pairs)), None))
     return blocks
 
 
-def _union(regions: list[Region]) -> Region:
+def _unite(regions: list[Region]) -> Region:
     if all(region == regions[0] for region in regions):
         return regions[0]
     return Region.listed(np.unique(np.concatenate([region.neurons() for region in regions])))

@@ -27,7 +27,7 @@ def count_compartments_per_neuron(chip: Chip, population: Population) -> int:
         known = ", ".join(sorted(chip.neurons))
         raise UnsupportedError(
             f"population {population.name}: {chip.name} has no neuron {kind}; it has {known}"
-            + _instead(population.neuron, chip)
+            + _suggest_instead(population.neuron, chip)
         )
     return chip.neurons[kind].whole or 1
 
@@ -38,24 +38,25 @@ ANSWER = WindowReadout.name
 """The last layer of every converted network."""
 
 
-def _instead(neuron: Neuron, chip: Chip) -> str:
+def _suggest_instead(neuron: Neuron, chip: Chip) -> str:
     """Return the alternative to a neuron of a converted network; empty for others."""
     if neuron.role is None:
         return ""
     if LAYER not in chip.neurons:
         return (
             "; a hard reset throws away what exceeds the threshold, and with it the rates that a"
-            f" converted network computes with: choose a chip that keeps it ({_able(neuron.kind)})"
+            " converted network computes with: choose a chip that keeps it"
+            f" ({_list_able_chips(neuron.kind)})"
         )
     if ANSWER not in chip.neurons:
         return (
             "; if it was converted, its answer is a potential: choose a chip that can send one out"
-            f" ({_able(neuron.kind)})"
+            f" ({_list_able_chips(neuron.kind)})"
         )
     return "; if it was converted, use method='balance'"
 
 
-def _able(kind: str) -> str:
+def _list_able_chips(kind: str) -> str:
     """Return the chips with this neuron and with the readout of converted networks."""
     neurons = {name: chips.load_chip(name).neurons for name in chips.list_names()}
     return ", ".join(name for name, has in neurons.items() if kind in has and ANSWER in has)

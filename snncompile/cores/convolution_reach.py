@@ -36,11 +36,11 @@ def measure_axis_reach(wiring: Convolution, axis: int, start: int, stop: int) ->
     """Return the sources of targets [start, stop) along an axis of space (0 is the first)."""
     geometry = (wiring.kernel, wiring.stride, wiring.padding, wiring.dilation)
     length = wiring.source_shape[1 + axis]
-    return _axis_reach(length, *(values[axis] for values in geometry), start, stop)
+    return _trace_axis(length, *(values[axis] for values in geometry), start, stop)
 
 
 @lru_cache(maxsize=100_000)
-def _axis_reach(
+def _trace_axis(
     length: int, kernel: int, stride: int, padding: int, dilation: int, start: int, stop: int
 ) -> AxisReach:
     target, tap = (grid.reshape(-1) for grid in np.mgrid[start:stop, 0:kernel])

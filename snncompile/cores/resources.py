@@ -29,7 +29,7 @@ RESOURCES = {
 ADDED = ("compartments", "axons_in", "synapse_words", "axons_out")
 """Resources whose use adds up over the slices of a core."""
 DIFFERENT = ("compartment_profiles", "threshold_profiles", "synapse_formats", "neuron_groups")
-"""Resources of which a core holds each different entry once."""
+"""Resources whose use is the number of different entries on a core."""
 
 Entries = dict[str, frozenset[Any]]
 """Different entries, by resource of `DIFFERENT`."""

@@ -69,18 +69,22 @@ class Runner:
         if fast and isinstance(network, IntegerNetwork) and device == "cpu":
             self._compile(network)
         slow = [p.name for p in network.populations if p.name not in self.fast]
-        self.neurons = {name: network.population(name).neuron.bind(self._tensor) for name in slow}
+        self.neurons = {
+            name: network.population(name).neuron.bind(self._make_tensor) for name in slow
+        }
         self.synapses = {
             id(p): bind(p.synapses, network.payload(p.source), device)
             for p in network.projections
             if p.target in self.neurons
         }
-        self.bytes = self._input_bytes() + sum(self._bytes(p) for p in network.populations)
+        self.bytes = self._count_input_bytes() + sum(
+            self._count_bytes(p) for p in network.populations
+        )
         """Memory per sample and time step."""
         self.state_bytes = sum(8 * len(p.neuron.states) * p.size for p in network.populations)
         """Memory per sample."""
 
-    def _tensor(self, array: NDArray[Any]) -> Tensor:
+    def _make_tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.tensor(array, device=self.device)
 
     def _compile(self, network: IntegerNetwork) -> None:
@@ -105,12 +109,12 @@ class Runner:
             by_step = _build_step_runner(population.neuron, order)
             self.fast[name] = populations.Fast(kernel, by_step, population.size)
 
-    def _input_bytes(self) -> int:
+    def _count_input_bytes(self) -> int:
         plain = bool(self.fast) and self.network.input.payload == BINARY
         turns = self.layouts.get(self.network.input.name, 1) > 1
         return ((1 + turns) if plain else 16) * self.network.input.size
 
-    def _bytes(self, population: Population) -> int:
+    def _count_bytes(self, population: Population) -> int:
         if population.name not in self.fast:
             return 16 * population.size * max(1, len(population.neuron.ports))
         kept = populations.choose_type(population.neuron, population.neuron.payload)
@@ -155,17 +159,21 @@ class _Chunk:
         if runner.fast:
             dtype = populations.choose_type(None, self.network.input.payload)
             kept = change_layout(x, 1, runner.layouts[source]).to(_torch_type(dtype))
-        train = self._allocate(source, kept.shape[2], kept.dtype) if self._before(source) else kept
+        train = (
+            self._allocate(source, kept.shape[2], kept.dtype)
+            if self._count_remembered(source)
+            else kept
+        )
         if train is not kept:
-            train[:, self._before(source) :] = kept
+            train[:, self._count_remembered(source) :] = kept
         self.spike_trains[source] = train
 
-    def _before(self, name: str) -> int:
+    def _count_remembered(self, name: str) -> int:
         return self.runner.before.get(name, 0)
 
     def _allocate(self, name: str, size: int, dtype: torch.dtype) -> Tensor:
         """Return an array for an output, with the remembered steps in front."""
-        before = self._before(name)
+        before = self._count_remembered(name)
         shape = self.session.samples, before + self.steps, size
         train = torch.empty(shape, dtype=dtype, device=self.runner.device)
         if before:
@@ -177,7 +185,7 @@ class _Chunk:
         """Return an output in the population's own order, with the type its `step` gives."""
         if name == self.network.input.name:
             return self.x
-        train = self._join_tail(name)[:, self._before(name) :]
+        train = self._join_tail(name)[:, self._count_remembered(name) :]
         if name not in self.runner.fast:
             return train
         if train.dtype == torch.uint8:
@@ -193,7 +201,7 @@ class _Chunk:
 
     def _select_delayed(self, projection: Projection, train: Tensor) -> Tensor:
         """Return the source's output, delayed by the projection's own delay."""
-        first = self._before(projection.source) - self.network.own_delay(projection)
+        first = self._count_remembered(projection.source) - self.network.own_delay(projection)
         return train[:, first : first + self.steps]
 
     def run_fast(self, name: str) -> None:
@@ -210,7 +218,7 @@ class _Chunk:
         states = self.session.states
         if name not in states:
             states[name] = self._start_fast(population)
-        before = self._before(name)
+        before = self._count_remembered(name)
         receiving = population.neuron.listens(np.arange(self.steps) + self.session.steps)
         watch = self._watch_states(population) if self.runner.watch else None
         samples = self.session.samples if self.runner.charged else 0
@@ -245,20 +253,20 @@ class _Chunk:
 
     def run_slow(self, name: str) -> None:
         """Compute a population step by step, with the operators of its neuron."""
-        neuron, drive = self.runner.neurons[name], self._drive(name)
-        state = self._state(name, drive)
+        neuron, drive = self.runner.neurons[name], self._compute_drive(name)
+        state = self._get_state(name, drive)
         for step in range(self.steps):
             state, output = neuron.step(state, drive[..., step, :])
             if step == 0:
                 self.spike_trains[name] = self._allocate(name, output.shape[-1], output.dtype)
-            self.spike_trains[name][:, self._before(name) + step] = output
-            self._after(name, step, state)
+            self.spike_trains[name][:, self._count_remembered(name) + step] = output
+            self._finish_step(name, step, state)
         self.session.states[name] = state
 
     def run_loop(self, names: tuple[str, ...]) -> None:
         """Compute populations that feed each other, time step by time step."""
-        drive = {name: self._drive(name) for name in names}
-        state = {name: self._state(name, drive[name]) for name in names}
+        drive = {name: self._compute_drive(name) for name in names}
+        state = {name: self._get_state(name, drive[name]) for name in names}
         inside = {n: [p for p in self.network.into(n) if p.source in names] for n in names}
         for name in names:
             neuron = self.runner.neurons[name]
@@ -273,15 +281,15 @@ class _Chunk:
                         self.runner.synapses[id(p)](sent)
                     )
                 state[name], output = neuron.step(state[name], x)
-                self.spike_trains[name][:, self._before(name) + step] = output
-                self._after(name, step, state[name])
+                self.spike_trains[name][:, self._count_remembered(name) + step] = output
+                self._finish_step(name, step, state[name])
         self.session.states |= state
 
-    def _state(self, name: str, drive: Tensor) -> tuple[Tensor, ...]:
+    def _get_state(self, name: str, drive: Tensor) -> tuple[Tensor, ...]:
         states: tuple[Tensor, ...] | None = self.session.states.get(name)
         return start_states(self.runner.neurons[name], drive) if states is None else states
 
-    def _after(self, name: str, step: int, state: tuple[Tensor, ...]) -> None:
+    def _finish_step(self, name: str, step: int, state: tuple[Tensor, ...]) -> None:
         """Mark charged potentials and report the states after a step."""
         if self.runner.charged:
             neuron = self.network.population(name).neuron
@@ -296,7 +304,7 @@ class _Chunk:
         if self.runner.watch:
             self.runner.watch(name, self.session.steps + step, state)
 
-    def _drive(self, name: str) -> Tensor:
+    def _compute_drive(self, name: str) -> Tensor:
         """Return the accumulated input from populations that are computed already."""
         population = self.network.population(name)
         shape = torch.Size((self.session.samples, self.steps, population.size))

@@ -200,7 +200,7 @@ def replay(population: Population, arriving: Sequence[Arrived], shape: torch.Siz
     neuron = population.neuron.bind(torch.tensor)
     drive = build_silence(neuron, shape, isinstance(neuron, IntegerNeuron))
     for port, apply, delay, train in arriving:
-        _arrive(select_port(neuron, drive, port), apply, delay, train)
+        _add_arriving(select_port(neuron, drive, port), apply, delay, train)
     state, outputs = start_states(neuron, drive), []
     for step in range(shape[1]):
         state, output = neuron.step(state, drive[..., step, :])
@@ -269,7 +269,7 @@ def _run(network: Graph, x: NDArray[Any], progress: Progress | None, device: str
     return Result(spikes.reshape(*x.shape[:2], *network.output_shape))
 
 
-def _arrive(total: Tensor, apply: Apply, delay: int, train: Tensor) -> None:
+def _add_arriving(total: Tensor, apply: Apply, delay: int, train: Tensor) -> None:
     """Add the accumulated input of a spike train to `total`, `delay` steps later."""
     if delay < train.shape[1]:
         total[:, delay:] += apply(train[:, : train.shape[1] - delay])

@@ -59,7 +59,7 @@ def test_sums_elsewhere_are_rounded(monkeypatch):
 def test_a_gpu_is_taken_where_it_pays(monkeypatch):
     network = random_integer_network(4)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert simulate._device(network, simulate.GPU_FROM) == "cuda"
-    assert simulate._device(network, simulate.GPU_FROM - 1) == "cpu"
-    assert simulate._device(random_network(4), simulate.GPU_FROM) == "cpu"
+    assert simulate._choose_device(network, simulate.GPU_FROM) == "cuda"
+    assert simulate._choose_device(network, simulate.GPU_FROM - 1) == "cpu"
+    assert simulate._choose_device(random_network(4), simulate.GPU_FROM) == "cpu"
     assert Runner(network, fast=True, device="cpu:0").fast == {}

@@ -42,7 +42,7 @@ def count_words(chip: Chip, projection: Projection, s: Slice) -> int:
 
 
 def list_sites(network: IntegerNetwork, chip: Chip) -> tuple[Site, ...]:
-    """Return the sites of the cores on a chip whose cores differ; none where they are alike."""
+    """Return the sites of the cores on a chip whose cores differ; none where they are equal."""
     if chip.kernels is None:
         return ()
     numbers = [core.number for core in fill_cores(network, chip).cores]

@@ -185,7 +185,7 @@ class _Matrix:
         dense = isinstance(synapses.wiring, Dense)
         self.matrix: Any = synapses.weight if dense else synapses.wiring.matrix(synapses.weight)
 
-    def needs(self, start: int, stop: int) -> NDArray[np.int64]:
+    def find_needs(self, start: int, stop: int) -> NDArray[np.int64]:
         """Return the axons that targets need of each source, as bits, (targets, sources)."""
         rows = self.matrix[start:stop]
         values = divide_into_steps(
@@ -200,7 +200,7 @@ def _collect_needs(matrices: list[_Matrix], start: int, stop: int) -> Masks:
     """Return the axons that targets need of each source, as bits, by source."""
     merged: Masks = {}
     for matrix in matrices:
-        mask = matrix.needs(start, stop)
+        mask = matrix.find_needs(start, stop)
         merged[matrix.source] = mask | merged.get(matrix.source, np.zeros_like(mask))
     return merged
 

@@ -65,7 +65,7 @@ def integrate_fire(
 def cuba_lif(
     drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array, reset: int
 ) -> bool:
-    """See `IntegerCubaLif`; p: what is kept of u and of v (0..4096), threshold, bias."""
+    """See `IntegerCubaLif`; p: share kept of u and of v (0..4096), threshold, bias."""
     beyond = np.int32(0)
     for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         u, v = state[sample, 0, a:b], state[sample, 1, a:b]
@@ -133,7 +133,7 @@ def _step_after_spikes(
 def readout(
     drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array
 ) -> bool:
-    """See `IntegerReadout`; p: what is kept of u and of v, bias."""
+    """See `IntegerReadout`; p: share kept of u and of v, bias."""
     beyond = np.int32(0)
     for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         u, v = state[sample, 0, a:b], state[sample, 1, a:b]
@@ -180,7 +180,7 @@ def signed_integrate_fire(
 def ternary_lif(
     drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array
 ) -> bool:
-    """See `IntegerTernaryLif`; p: what is kept of u and v, threshold, negative one, bias."""
+    """See `IntegerTernaryLif`; p: share kept of u and v, threshold, negative one, bias."""
     beyond = np.int32(0)
     for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         u, v = state[sample, 0, a:b], state[sample, 1, a:b]
@@ -205,7 +205,7 @@ def ternary_lif(
 def refractory_lif(
     drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array
 ) -> bool:
-    """See `IntegerRefractoryLif`; p: what is kept of u and v, threshold, refractory, bias."""
+    """See `IntegerRefractoryLif`; p: share kept of u and v, threshold, refractory, bias."""
     beyond = np.int32(0)
     for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         u, v, wait = state[sample, 0, a:b], state[sample, 1, a:b], state[sample, 2, a:b]
@@ -232,7 +232,7 @@ def refractory_lif(
 def adaptive_lif(
     drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array, reset: int
 ) -> bool:
-    """See `IntegerAdaptiveLif`; p: what is kept of u, v and the rise, threshold, step, bias."""
+    """See `IntegerAdaptiveLif`; p: share kept of u, v and rise, threshold, step, bias."""
     beyond = np.int32(0)
     for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         u, v, raised = state[sample, 0, a:b], state[sample, 1, a:b], state[sample, 2, a:b]

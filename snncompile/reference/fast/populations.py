@@ -214,7 +214,9 @@ class Fast:
         def work(batch: slice) -> None:
             rows = SLICE_BYTES // (row * (batch.stop - batch.start))
             for now in split_spans(receiving, 1 if watch else max(1, rows)):
-                drive = self._drive(arriving if receiving[now.start] else (), ways, batch, now)
+                drive = self._compute_drive(
+                    arriving if receiving[now.start] else (), ways, batch, now
+                )
                 at = batch.start, before + now.start, *shift
                 old, marked = state[batch].copy(), charged[batch, now]
                 if not self.kernel(drive, out, at, state[batch], marked):
@@ -226,9 +228,9 @@ class Fast:
         if watch:
             work(slice(0, samples))
         else:
-            share(work, list(_slices(samples, row * receiving_steps, SLICE_BYTES)))
+            share(work, list(_cut_samples(samples, row * receiving_steps, SLICE_BYTES)))
 
-    def _drive(
+    def _compute_drive(
         self, arriving: Sequence[Arriving], ways: Sequence[Way], samples: slice, steps: slice
     ) -> Array:
         """Return the accumulated input of a slice of samples and steps, (samples, steps, n).
@@ -254,7 +256,7 @@ class Fast:
 SCRATCH = Scratch()
 
 
-def _slices(samples: int, sample_bytes: int, byte_limit: int) -> Iterator[slice]:
+def _cut_samples(samples: int, sample_bytes: int, byte_limit: int) -> Iterator[slice]:
     """Yield slices of samples that take about this much memory each, at least one sample."""
     size = max(1, byte_limit // sample_bytes)
     for first in range(0, samples, size):
@@ -276,11 +278,11 @@ def share(work: Callable[[slice], None], slices: list[slice]) -> None:
         for samples in slices:
             work(samples)
     else:
-        list(_pool(os.getpid(), threads).map(work, slices))
+        list(_keep_pool(os.getpid(), threads).map(work, slices))
 
 
 @functools.lru_cache(maxsize=4)
-def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+def _keep_pool(process: int, threads: int) -> ThreadPoolExecutor:
     """Return a pool of threads that stays; a forked process gets its own.
 
     In each thread torch uses one thread; the last setting restores the number for the process.

@@ -249,13 +249,13 @@ def test_an_input_too_large_for_the_kernel_runs_by_step(monkeypatch):
     x[2:4, 1:] = 1
     monkeypatch.setattr(populations, "SLICE_BYTES", 1)
     seen = []
-    plain = runner._by_step
+    plain = runner._build_step_runner
 
     def by_step(*a):
         run = plain(*a)
         return lambda *arrays: seen.append(arrays[2]) or run(*arrays)
 
-    monkeypatch.setattr(runner, "_by_step", by_step)
+    monkeypatch.setattr(runner, "_build_step_runner", by_step)
     check_agreement(network, x)
     assert sorted(at[:2] for at in seen) == [(i, step) for i in (2, 3) for step in range(1, 6)]
 
@@ -317,8 +317,8 @@ def test_everything_is_compiled_and_spikes():
 @pytest.mark.parametrize("size", [1, 2**12, 2**24])
 def test_slices_and_ways_do_not_change_results(monkeypatch, below, integers, size):
     """Events or products of integers or floats, in slices of any size: always the same."""
-    monkeypatch.setattr(matrix, "dense_crossover", lambda _: below)
-    monkeypatch.setattr(convolution, "convolution_crossover", lambda _: below)
+    monkeypatch.setattr(matrix, "estimate_dense_crossover", lambda _: below)
+    monkeypatch.setattr(convolution, "estimate_convolution_crossover", lambda _: below)
     monkeypatch.setattr(matrix, "has_integer_product", lambda: integers)
     monkeypatch.setattr(populations, "SLICE_BYTES", size)
     network = everything()

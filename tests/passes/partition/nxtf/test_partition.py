@@ -168,7 +168,7 @@ def rebuild(layer, box, reach, sources):
             channel, row = divmod(r, len(reach.rows))
             source = (heard[channel] * height + reach.rows[row]) * width + column
             for i in range(rows.ends[r], rows.ends[r + 1]):
-                compartment = rows.index[i] * reach.groups + rows.part[i] + reach.base[at]
+                compartment = rows.index[i] * reach.groups + rows.sublist[i] + reach.base[at]
                 found[neuron[int(compartment)], source] += rows.weight[i]
     return found
 
