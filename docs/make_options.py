@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from snncompile.cli.options import flag
+from snncompile.cli.options import name_flag
 from snncompile.options import Option, Options, options_of
 
 TARGET = Path(__file__).with_name("options.md")
@@ -47,8 +47,8 @@ def row(option: Option) -> str:
 def flags(option: Option) -> str:
     """Return how an option is given on the command line."""
     if option.annotation is bool:
-        return f"`{flag(option.name)}`, `{flag(f'no_{option.name}')}`"
-    return f"`{flag(option.name)}`"
+        return f"`{name_flag(option.name)}`, `{name_flag(f'no_{option.name}')}`"
+    return f"`{name_flag(option.name)}`"
 
 
 def values(option: Option) -> str:

@@ -52,7 +52,7 @@ def test_an_option_is_in_signature_help_and_command_line(option):
     assert parameter.annotation == option.annotation
     assert f"        {option.name}: {option.description[:40]}" in snncompile.compile.__doc__
     shown = _shown(app, "compile", "--help")
-    assert command_options.flag(option.name) in shown
+    assert command_options.name_flag(option.name) in shown
     assert all(choice in shown for choice in option.choices)
 
 

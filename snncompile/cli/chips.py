@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from snncompile.cli.shared import Json, _print_json, out
+from snncompile.cli.shared import Json, out, print_json
 
 
 def chips(
@@ -20,13 +20,13 @@ def chips(
     if name is None:
         known = [chips.load_chip(n) for n in chips.list_names()]
         if as_json:
-            _print_json({"chips": [{"name": c.name, "title": c.title} for c in known]})
+            print_json({"chips": [{"name": c.name, "title": c.title} for c in known]})
         else:
             out.print(tables.chips_table(known))
         return
     chip = chips.load_chip(name)
     if as_json:
-        _print_json(chip.model_dump(mode="json"))
+        print_json(chip.model_dump(mode="json"))
         return
     out.print(tables.chip_table(chip))
     for costs in chip.costs:

@@ -1,14 +1,11 @@
-"""`snncompile compile`, and how a Program is shown."""
+"""`snncompile compile`, and the tables of a Program."""
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from snncompile.cli.options import takes_options
 from snncompile.cli.passes import (
@@ -21,12 +18,10 @@ from snncompile.cli.passes import (
     VerifyEachPass,
     show_passes,
 )
+from snncompile.cli.shared import Json, out, print_json
 
 if TYPE_CHECKING:
     from snncompile.program import Program
-
-WIDE = 160
-"""Columns of a table that does not go to a terminal."""
 
 
 @takes_options()
@@ -36,10 +31,12 @@ def compile_command(
     ],
     chip: Annotated[str, typer.Option(help="name of a chip, or path of a chip file")],
     output: Annotated[Path, typer.Option("-o", "--output", help="folder to write")],
-    calibration: Annotated[Path | None, typer.Option(help="npz with spikes x")] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="npz with spikes x (samples, steps, ...)")
+    ] = None,
     assume: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=VALUE where a .nir file is silent: reset=soft, dt=1e-3, ..."),
+        typer.Option(help="NAME=VALUE for a fact that a .nir file lacks: reset=soft, dt=1e-3, ..."),
     ] = None,
     passes: PassesText = None,
     skip: Skip = None,
@@ -47,7 +44,7 @@ def compile_command(
     save_after: SaveAfter = None,
     time_passes: TimePasses = False,
     verify_each: VerifyEachPass = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+    as_json: Json = False,
     **single: Any,
 ) -> None:
     """Compile MODEL for a chip and write the Program to a folder."""
@@ -57,16 +54,16 @@ def compile_command(
     from snncompile.frontends.nir.assumptions import parse_words
 
     network = load_model(model, parse_words(assume) if assume else None)
-    data = read_spikes(calibration, network).x if calibration else None
+    spikes = read_spikes(calibration, network).x if calibration else None
     between = PassOptions(output, print_after or [], save_after or [], time_passes, verify_each)
     with show_passes("compile") as progress:
         program = compile(
             network,
             chip=chip,
-            calibration=data,
+            calibration=spikes,
             passes=passes,
             skip=skip or (),
-            hooks=between.hooks(data),
+            hooks=between.make_hooks(spikes),
             progress=progress,
             **single,
         )
@@ -75,13 +72,12 @@ def compile_command(
 
 
 def show_program(program: Program, as_json: bool) -> None:
-    """Print layers, cores, bounds that do not hold, and what each pass did."""
+    """Print layers, cores, bounds that do not hold, and the log of the passes."""
     from snncompile.report import tables
 
     if as_json:
-        print(json.dumps(tables.program_values(program), indent=1, allow_nan=False))
+        print_json(tables.program_values(program))
         return
-    out = Console(width=None if sys.stdout.isatty() else WIDE)
     out.print(tables.layer_table(program))
     out.print(tables.core_table(program))
     for bound in program.bounds:

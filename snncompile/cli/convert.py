@@ -1,4 +1,4 @@
-"""Commands of the command line that belong to conversion."""
+"""`snncompile convert` and `present`: conversion of trained networks, and their input."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snncompile.cli.passes import show_passes
+from snncompile.cli.shared import Json, print_values
 from snncompile.errors import InputError
 
 if TYPE_CHECKING:
     from snncompile.conversion.auto import Budget
 
-Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
-
 
 def convert(
     model: Annotated[str, typer.Argument(help="file.py:function that returns a torch module")],
     calibration: Annotated[Path, typer.Option(help="npz with x (samples, ...)")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="folder of the network to write")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="folder to write the network to")],
     method: Annotated[
         str, typer.Option(help="signed, balance, bistable_rate, bistable_phase, auto")
     ] = "signed",
@@ -29,54 +28,64 @@ def convert(
     ] = None,
     coding: Annotated[str | None, typer.Option(help="constant, rate, poisson, phase")] = None,
     calibrate_bias: Annotated[
-        bool, typer.Option("--calibrate-bias", help="biases make up for few steps (slower)")
+        bool,
+        typer.Option("--calibrate-bias", help="correct biases for the loss of few steps (slower)"),
     ] = False,
     max_steps: Annotated[
-        int | None, typer.Option(help="auto: most time steps in all, delays included", min=1)
+        int | None,
+        typer.Option(help="with method auto: largest number of time steps, delays included", min=1),
     ] = None,
     max_energy: Annotated[
-        float | None, typer.Option(help="auto: most joules of an inference")
+        float | None,
+        typer.Option(help="with method auto: largest energy of an inference, in joules"),
     ] = None,
     max_loss: Annotated[
-        float | None, typer.Option(help="auto: largest share of answers unlike the model's")
+        float | None,
+        typer.Option(
+            help="with method auto: largest share of answers that differ from the model's"
+        ),
     ] = None,
-    chip: Annotated[str | None, typer.Option(help="auto: whose integers (loihi2)")] = None,
+    chip: Annotated[
+        str | None,
+        typer.Option(help="with method auto: chip whose integers candidates run on (loihi2)"),
+    ] = None,
     diagnose: Annotated[
         int | None,
-        typer.Option(help="so many calibration samples through every layer: where it loses", min=1),
+        typer.Option(
+            help="number of calibration samples with which to report the loss of every layer", min=1
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a spiking network of a trained network of ReLUs, to be compiled like any other."""
+    """Convert a trained network of ReLUs to a spiking one, to be compiled like any other."""
     from snncompile.cli.model_argument import load_ann
-    from snncompile.cli.shared import _say as say
     from snncompile.conversion.convert import add_bias_calibration
-    from snncompile.conversion.convert import convert as conversion
-    from snncompile.conversion.diagnosis import diagnose as diagnosis
+    from snncompile.conversion.convert import convert as convert_module
+    from snncompile.conversion.diagnosis import diagnose as diagnose_layers
     from snncompile.files.spikes import read_values
 
     x = read_values(calibration)
-    budget = _budget(max_steps, max_energy, max_loss, chip)
+    budget = _make_budget(max_steps, max_energy, max_loss, chip)
     if method == "auto" and (steps is not None or calibrate_bias):
-        raise InputError(
-            "auto chooses steps and options itself; leave out --steps, --calibrate-bias"
-        )
-    how = add_bias_calibration(method) if calibrate_bias else method
+        raise InputError("auto chooses steps and options itself; drop --steps and --calibrate-bias")
+    full_method = add_bias_calibration(method) if calibrate_bias else method
     options = {"coding": coding, "budget": budget}
     with show_passes("convert") as progress:
-        made = conversion(load_ann(model), x, how, steps or 32, **options, progress=progress)  # type: ignore[arg-type]
-    rows = diagnosis(made, x[:diagnose]) if diagnose else ()
-    made.network.save(output)
-    notes = made.network.notes
+        conversion = convert_module(
+            load_ann(model), x, full_method, steps or 32, **options, progress=progress
+        )  # type: ignore[arg-type]
+    rows = diagnose_layers(conversion, x[:diagnose]) if diagnose else ()
+    conversion.network.save(output)
+    notes = conversion.network.notes
     if as_json:
         layers = {"layers": [asdict(row) for row in rows]} if diagnose else {}
-        say({"output": str(output), "notes": list(notes), **layers}, as_json)
+        print_values({"output": str(output), "notes": list(notes), **layers}, as_json)
     else:
         lines = {row.layer: str(row).removeprefix(f"{row.layer}: ") for row in rows}
-        say({"output": str(output), "notes": "; ".join(notes), **lines}, as_json)
+        print_values({"output": str(output), "notes": "; ".join(notes), **lines}, as_json)
 
 
-def _budget(
+def _make_budget(
     steps: int | None, energy: float | None, loss: float | None, chip: str | None
 ) -> Budget | None:
     """Return the budget of "auto", None if no option gives one."""
@@ -91,16 +100,18 @@ def present(
     network: Annotated[Path, typer.Argument(help="folder of a converted network or its Program")],
     values: Annotated[Path, typer.Argument(help="npz with x (samples, ...), label or y")],
     output: Annotated[Path, typer.Option("-o", "--output", help="npz to write")],
-    samples: Annotated[int | None, typer.Option(help="only the first so many", min=1)] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="number of samples, from the first; all if not given", min=1)
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make what a converted network is shown of images, as its input coding says."""
-    from snncompile.cli.shared import _say as say
+    """Encode images by the input coding of a converted network."""
     from snncompile.compiler import load
     from snncompile.files.spikes import present_file, write_spikes
     from snncompile.program import Program
 
-    made = load(network)
-    shown = present_file(values, made.network if isinstance(made, Program) else made, samples)
-    write_spikes(output, shown)
-    say({"output": str(output), "shape": list(shown.x.shape)}, as_json)
+    loaded = load(network)
+    shown = loaded.network if isinstance(loaded, Program) else loaded
+    spikes = present_file(values, shown, samples)
+    write_spikes(output, spikes)
+    print_values({"output": str(output), "shape": list(spikes.x.shape)}, as_json)

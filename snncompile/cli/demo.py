@@ -1,4 +1,4 @@
-"""The whole story on real data: train, compile, run, verify, estimate. `snncompile demo`."""
+"""`snncompile demo`: train, compile, run, verify and estimate on real data."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Demo:
-    """What the demo found."""
+    """Results of the demo."""
 
     program: Program
     verification: Verification
@@ -79,7 +79,7 @@ def run(say: Say) -> Demo:
     """
     from snncompile.backends.lava import environment
 
-    x, label = _digits()
+    x, label = _load_digits()
     say(f"training 64-{HIDDEN}-10 with snnTorch on {len(x) - TEST} handwritten digits")
     module = _train(x[:-TEST], label[:-TEST], say)
     test, truth = x[-TEST:], label[-TEST:]
@@ -93,8 +93,8 @@ def run(say: Say) -> Demo:
     got = load("backends", "lava").spike_trains(program.network, test)
     accuracy = {
         "float": network.run(test).accuracy(truth),
-        "integer": _accuracy(wanted[program.network.output], truth),
-        "lava": _accuracy(got[program.network.output], truth),
+        "integer": _measure_accuracy(wanted[program.network.output], truth),
+        "lava": _measure_accuracy(got[program.network.output], truth),
     }
     runs = {
         "library": load("natives", "torch")(module, test, network),
@@ -102,24 +102,24 @@ def run(say: Say) -> Demo:
         "integer": wanted,
         "lava": got,
     }
-    found = verify_runs(program.network, runs, {}, {})
-    return Demo(program, found, program.estimate(test), accuracy)
+    verification = verify_runs(program.network, runs, {}, {})
+    return Demo(program, verification, program.estimate(test), accuracy)
 
 
-def _accuracy(train: NDArray[Any], label: NDArray[np.int64]) -> float:
+def _measure_accuracy(train: NDArray[Any], label: NDArray[np.int64]) -> float:
     from snncompile.ir.result import Result
 
     return Result(train).accuracy(label)
 
 
-def _digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _load_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return spikes (samples, steps, 64) and labels of scikit-learn's handwritten digits."""
     try:
         from sklearn.datasets import load_digits
     except ImportError:
         raise InputError("the demo needs scikit-learn: pip install snncompile[demo]") from None
-    data = load_digits()
-    return encode_images(data.data, STEPS, highest=16.0), data.target.astype(np.int64)
+    digits = load_digits()
+    return encode_images(digits.data, STEPS, highest=16.0), digits.target.astype(np.int64)
 
 
 def _train(x: NDArray[np.uint8], label: NDArray[np.int64], say: Say) -> nn.Module:

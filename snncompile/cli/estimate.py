@@ -1,4 +1,4 @@
-"""`snncompile estimate` and `compare`."""
+"""`snncompile estimate` and `compare`: energy and latency of one Program, or of two."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from snncompile.cli.shared import (
     InputFile,
     Json,
     Timing,
-    _print_json,
-    _program,
-    _progress,
-    current,
+    choose_current,
     err,
+    load_program,
     out,
+    print_json,
+    show_progress,
 )
 from snncompile.report import estimates
 
@@ -31,39 +31,47 @@ def estimate(
     timing: Timing = "fast",
     costs: Costs = None,
     account: Annotated[
-        str, typer.Option(help="chip, or sanafe to account as SANA-FE does")
+        str, typer.Option(help="chip, or sanafe for SANA-FE's account of a step")
     ] = "chip",
-    clock_mhz: Annotated[float | None, typer.Option(help="where the user chooses it")] = None,
-    trace: Annotated[Path | None, typer.Option(help="JSON for Perfetto, first sample")] = None,
-    csv: Annotated[Path | None, typer.Option(help="events by step and core, and steps")] = None,
-    parquet: Annotated[Path | None, typer.Option(help="the same as Parquet")] = None,
-    sanafe: Annotated[Path | None, typer.Option(help="folder for SANA-FE's files")] = None,
-    baseline: Annotated[bool, typer.Option("--baseline", help="compare with an ANN")] = False,
+    clock_mhz: Annotated[
+        float | None, typer.Option(help="clock of a chip whose clock the user chooses")
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="JSON file to write for Perfetto, of the first sample")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="file to write: events by step and core, and steps")
+    ] = None,
+    parquet: Annotated[Path | None, typer.Option(help="the same tables as Parquet")] = None,
+    sanafe: Annotated[Path | None, typer.Option(help="folder to write SANA-FE's files to")] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="compare with the arithmetic of an ANN")
+    ] = False,
     as_json: Json = False,
     model: OldName = None,
     rules: OldName = None,
 ) -> None:
-    """Estimate energy and latency per inference, with the activity of the input."""
+    """Estimate energy and latency per inference, from the activity of the input."""
     from snncompile.backends.energy import baseline as arithmetic
     from snncompile.backends.energy.outputs import Outputs
     from snncompile.files.spikes import read_spikes
 
-    timing = current("--timing", timing, "--model", model)
-    account = current("--account", account, "--rules", rules)
-    program = _program(build).at_clock(clock_mhz)
+    timing = choose_current("--timing", timing, "--model", model)
+    account = choose_current("--account", account, "--rules", rules)
+    program = load_program(build).at_clock(clock_mhz)
     spikes = read_spikes(input, program.network)
-    with _progress("reference") as report:
-        found = program.estimate(spikes.x, costs, timing=timing, account=account, progress=report)
-    for line in Outputs(trace, csv, parquet, sanafe).write(program, spikes.x, found):
+    with show_progress("reference") as report:
+        result = program.estimate(spikes.x, costs, timing=timing, account=account, progress=report)
+    for line in Outputs(trace, csv, parquet, sanafe).write(program, spikes.x, result):
         err.print(line, markup=False)
-    rows = arithmetic.compare_arithmetic(program, found)
+    rows = arithmetic.compare_arithmetic(program, result)
     if as_json:
-        _print_json(estimates.estimate_values(found) | estimates.baseline_values(rows))
+        print_json(estimates.estimate_values(result) | estimates.baseline_values(rows))
         return
-    out.print(estimates.estimate_table(found))
+    out.print(estimates.estimate_table(result))
     if baseline:
         out.print(estimates.baseline_table(rows, arithmetic.SOURCE))
-    for line in estimates.estimate_lines(found):
+    for line in estimates.estimate_lines(result):
         out.print(line, markup=False)
 
 
@@ -79,18 +87,18 @@ def compare(
     """Compare the estimates of two Programs for the same input."""
     from snncompile.files.spikes import read_spikes
 
-    timing = current("--timing", timing, "--model", model)
-    programs = (_program(a), _program(b))
-    found = []
+    timing = choose_current("--timing", timing, "--model", model)
+    programs = (load_program(a), load_program(b))
+    results = []
     for program in programs:
         spikes = read_spikes(input, program.network)
-        with _progress("reference") as report:
-            found.append(program.estimate(spikes.x, costs, timing=timing, progress=report))
-    rows = estimates.comparison(programs, (found[0], found[1]))
+        with show_progress("reference") as report:
+            results.append(program.estimate(spikes.x, costs, timing=timing, progress=report))
+    rows = estimates.comparison(programs, (results[0], results[1]))
     if as_json:
-        _print_json({"a": str(a), "b": str(b), "rows": rows})
+        print_json({"a": str(a), "b": str(b), "rows": rows})
         return
     out.print(estimates.comparison_table((str(a), str(b)), rows))
-    for side, each in zip((a, b), found, strict=True):
-        missing = f"; missing: {', '.join(each.missing)}" if each.missing else ""
-        out.print(f"{side}: {each.chip}, cost set {each.costs}{missing}", markup=False)
+    for folder, result in zip((a, b), results, strict=True):
+        missing = f"; missing: {', '.join(result.missing)}" if result.missing else ""
+        out.print(f"{folder}: {result.chip}, cost set {result.costs}{missing}", markup=False)

@@ -1,22 +1,17 @@
-"""`snncompile fit`: does it fit, on what, at what cost."""
+"""`snncompile fit`: whether a network fits, on which chips, at what cost."""
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from snncompile.cli.options import takes_options
 from snncompile.cli.passes import show_passes
-
-WIDE = 160
-"""Columns of a table that does not go to a terminal."""
+from snncompile.cli.shared import Json, out, print_json
 
 
 @takes_options("bits")
@@ -25,45 +20,46 @@ def fit_command(
         str, typer.Argument(help=".net or .nir file, file.py:function, or saved network")
     ],
     chip: Annotated[
-        list[str] | None, typer.Option(help="name or file of a chip; again for more; all if none")
+        list[str] | None,
+        typer.Option(help="name or file of a chip; repeat for more; all chips if not given"),
     ] = None,
     input: Annotated[
-        Path | None, typer.Option("--input", help="npz with x and label: accuracy of what fits")
+        Path | None,
+        typer.Option("--input", help="npz with x and label: accuracy of each trial that fits"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+    as_json: Json = False,
     **single: Any,
 ) -> None:
-    """Say whether MODEL fits a chip, at what cost, and what would help; exit 1 if nothing fits."""
+    """Report whether MODEL fits a chip, its cost and remedies; exit 1 if nothing fits."""
     from snncompile.cli.model_argument import load_model
     from snncompile.files.spikes import read_spikes
     from snncompile.fit import fit
     from snncompile.hwmodels import chips
 
     network = load_model(model)
-    data = read_spikes(input, network) if input else None
-    if data is not None:
-        single |= {"x": data.x, "label": data.label}
+    spikes = read_spikes(input, network) if input else None
+    if spikes is not None:
+        single |= {"x": spikes.x, "label": spikes.label}
     trials: list[Any] = []
     for name in chip or chips.list_names():
         with show_passes(f"fit {name}") as progress:
             trials += fit(network, chip=name, alone=not chip, progress=progress, **single)
     if as_json:
-        found = {"trials": [asdict(t) | {"fits": t.fits} for t in trials]}
-        print(json.dumps(found, indent=1, allow_nan=False))
+        print_json({"trials": [asdict(t) | {"fits": t.fits} for t in trials]})
     else:
-        Console(width=None if sys.stdout.isatty() else WIDE).print(table(network.title, trials))
+        out.print(trial_table(network.title, trials))
     if not any(trial.fits for trial in trials):
         raise typer.Exit(1)
 
 
-def table(title: str, trials: list[Any]) -> Table:
+def trial_table(title: str, trials: list[Any]) -> Table:
     """Return one row per trial."""
-    found = Table(title=f"{title}: what was tried", title_justify="left")
+    table = Table(title=f"{title}: what was tried", title_justify="left")
     for column in ("chip", "tried", "cores", "at least", "chips", "accuracy", "fullest", "why"):
         right = column in ("cores", "at least", "chips", "accuracy")
-        found.add_column(column, justify="right" if right else "left", overflow="fold")
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
     for t in trials:
-        found.add_row(
+        table.add_row(
             t.chip,
             t.what,
             "does not fit" if t.cores is None else f"{t.cores:,}",
@@ -73,4 +69,4 @@ def table(title: str, trials: list[Any]) -> Table:
             t.fullest,
             t.why,
         )
-    return found
+    return table

@@ -22,7 +22,7 @@ from snncompile.cli.fit import fit_command
 from snncompile.cli.lava import lava_app
 from snncompile.cli.passes import passes
 from snncompile.cli.run import emit, encode, run, verify
-from snncompile.cli.shared import Build, Json, _print_json, _program, err, out
+from snncompile.cli.shared import Build, Json, err, load_program, out, print_json
 from snncompile.errors import Obstacle, SnnCompileError
 from snncompile.hwmodels.chips import ChipError
 from snncompile.report import estimates
@@ -42,14 +42,14 @@ def main() -> None:
     except (SnnCompileError, ChipError) as error:
         where = getattr(error, "where_it_failed", "")
         if "--json" in sys.argv:
-            print(json.dumps(_error_values(error)))
+            print(json.dumps(_list_error_values(error)))
         err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         if where:
             err.print(where, markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
-def _error_values(error: Exception) -> dict[str, Any]:
+def _list_error_values(error: Exception) -> dict[str, Any]:
     """Return the message, the obstacles one by one, and the pass that failed."""
     if not isinstance(error, SnnCompileError):
         return {"error": str(error), "obstacles": [asdict(Obstacle(str(error)))]}
@@ -76,32 +76,32 @@ def _take_options(
 
 def show(
     build: Build,
-    map: Annotated[bool, typer.Option("--map", help="draw where every core is")] = False,
+    map: Annotated[bool, typer.Option("--map", help="draw the cores on the mesh")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show layers, cores, usage of every limit, bounds and what each pass did; or a core map."""
+    """Show layers, cores, usage of every limit, bounds and the log of the passes; or a core map."""
     from snncompile.report.core_map import core_map
 
     if map:
-        out.print(core_map(_program(build)), markup=False, highlight=False, end="")
+        out.print(core_map(load_program(build)), markup=False, highlight=False, end="")
     else:
-        show_program(_program(build), as_json)
+        show_program(load_program(build), as_json)
 
 
 def demo(as_json: Json = False) -> None:
-    """Train a small network on handwritten digits, compile, run and verify it, price it."""
-    from snncompile.cli import demo as the_demo
+    """Train a small network on handwritten digits; compile, run, verify and estimate it."""
+    from snncompile.cli.demo import run as run_demo
     from snncompile.report import tables
 
-    found = the_demo.run(lambda text: err.print(text, markup=False, highlight=False))
+    results = run_demo(lambda text: err.print(text, markup=False, highlight=False))
     if as_json:
-        _print_json(found.values())
+        print_json(results.values())
     else:
-        out.print(tables.layer_table(found.program))
-        out.print(tables.core_table(found.program))
-        out.print(estimates.estimate_table(found.estimate))
-        out.print(found.summary())
-    if not found.verification.equal:
+        out.print(tables.layer_table(results.program))
+        out.print(tables.core_table(results.program))
+        out.print(estimates.estimate_table(results.estimate))
+        out.print(results.summary())
+    if not results.verification.equal:
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""What the command line calls MODEL: a file, `file.py:function`, or a saved network.
+"""The argument MODEL of the command line: a file, `file.py:function`, or a saved network.
 
 A frontend of another package reads a file that is given as `name:path`, with its name in the
 registry; where the frontend has an attribute `suffixes` (`(".onnx",)`), the path alone is enough.
@@ -15,13 +15,13 @@ from types import ModuleType
 from typing import Any
 
 from snncompile.errors import InputError, SnnCompileError
-from snncompile.files import network as save
+from snncompile.files import network as network_file
 from snncompile.ir.graph import IntegerNetwork, Network
 from snncompile.registry import load, names
 
 EXPECTED = "expected a .net or .nir file, file.py:function or the folder of a saved network"
 FILES = {".net": "netx", ".nir": "nir"}
-"""End of a file's name -> the frontend that reads it."""
+"""Suffix -> the frontend that reads it."""
 MODULES = ("torch",)
 """Frontends that read no files."""
 CHECKPOINTS = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".safetensors")
@@ -31,11 +31,11 @@ def load_model(model: str, assume: Mapping[str, Any] | None = None) -> Network |
     """Return the network that MODEL names.
 
     `file.py:function` is imported and called; the function returns (module, sample) or a network.
-    Other files are read by the frontend that their suffix or the name before a colon says.
+    Other files are read by the frontend named before a colon, or by that of their suffix.
 
     Args:
-        model: what the user typed.
-        assume: what to assume where a .nir file says nothing; arguments of `from_nir`.
+        model: the argument as typed.
+        assume: facts that a .nir file lacks; arguments of `from_nir`.
 
     Raises:
         InputError: there is no such file, or no frontend reads it.
@@ -116,7 +116,7 @@ def _name_plug_ins() -> str:
 
 
 def load_native(model: str) -> Any:
-    """Return the torch module that `file.py:function` makes, to be run by its own library.
+    """Return the torch module that `file.py:function` returns, to be run by its own library.
 
     Raises:
         InputError: MODEL names something else, which no library here can run.
@@ -124,15 +124,15 @@ def load_native(model: str) -> Any:
     path, _, function = model.rpartition(":")
     if not path.endswith(".py"):
         raise InputError(f"{model}: only a torch module can run by itself; give file.py:function")
-    made = _made(Path(path), function)
-    if not isinstance(made, tuple) or len(made) != 2:
-        found = type(made).__name__
-        raise InputError(f"{model}: returned {found}, expected (module, sample)")
-    return made[0]
+    returned = _call_function(Path(path), function)
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        kind = type(returned).__name__
+        raise InputError(f"{model}: returned {kind}, expected (module, sample)")
+    return returned[0]
 
 
 def load_ann(model: str) -> Any:
-    """Return the torch module that `file.py:function` makes: alone, or as (module, anything).
+    """Return the torch module that `file.py:function` returns: alone, or as (module, anything).
 
     Raises:
         InputError: MODEL names something else.
@@ -140,52 +140,52 @@ def load_ann(model: str) -> Any:
     path, _, function = model.rpartition(":")
     if not path.endswith(".py"):
         raise InputError(f"{model}: a function makes the model to convert; give file.py:function")
-    made = _made(Path(path), function)
-    return made[0] if isinstance(made, tuple) and made else made
+    returned = _call_function(Path(path), function)
+    return returned[0] if isinstance(returned, tuple) and returned else returned
 
 
 def _from_folder(path: Path) -> Network | IntegerNetwork:
-    if not (path / save.NETWORK).is_file():
-        raise InputError(f"{path}: has no {save.NETWORK}; {EXPECTED}")
-    return save.read_network(path)
+    if not (path / network_file.NETWORK).is_file():
+        raise InputError(f"{path}: has no {network_file.NETWORK}; {EXPECTED}")
+    return network_file.read_network(path)
 
 
 def _from_function(path: Path, name: str) -> Network | IntegerNetwork:
-    made = _made(path, name)
-    if isinstance(made, Network | IntegerNetwork):
-        return made
-    if not isinstance(made, tuple) or len(made) != 2:
-        found = type(made).__name__
-        raise InputError(f"{path}:{name}: returned {found}, expected (module, sample)")
-    network: Network = load("frontends", "torch")(*made)
+    returned = _call_function(path, name)
+    if isinstance(returned, Network | IntegerNetwork):
+        return returned
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        kind = type(returned).__name__
+        raise InputError(f"{path}:{name}: returned {kind}, expected (module, sample)")
+    network: Network = load("frontends", "torch")(*returned)
     return network
 
 
-def _made(path: Path, name: str) -> Any:
+def _call_function(path: Path, name: str) -> Any:
     """Return what a function of the user's file returns."""
-    function = getattr(_imported(path), name, None)
+    function = getattr(_import_file(path), name, None)
     if not callable(function):
         raise InputError(f"{path}: has no function {name!r}")
-    return _users(path, function)
+    return _run_user_code(path, function)
 
 
-def _imported(path: Path) -> ModuleType:
+def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     module, loader = importlib.util.module_from_spec(spec), spec.loader
     assert loader is not None
-    sys.path.insert(0, str(path.parent.resolve()))  # so that it can import its neighbours
+    sys.path.insert(0, str(path.parent.resolve()))  # the file can import its neighbours
     try:
-        _users(path, lambda: loader.exec_module(module))
+        _run_user_code(path, lambda: loader.exec_module(module))
     finally:
         sys.path.pop(0)
     return module
 
 
-def _users(path: Path, call: Any) -> Any:
-    """Run the user's own code; what it raises becomes one line with the place in their file."""
+def _run_user_code(path: Path, call: Any) -> Any:
+    """Run the user's own code; an error in it becomes one line with the line in their file."""
     try:
         return call()
     except SnnCompileError:

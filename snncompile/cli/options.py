@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
-from snncompile.cli.shared import current
+from snncompile.cli.shared import choose_current
 from snncompile.option_signature import select, signature_with
 from snncompile.options import RENAMED, Option, Options
 
@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def takes_options(*names: str, record: type[Options] = Options) -> Callable[[F], F]:
     """Give a command with a parameter `**single` the options in its place, one panel per section.
 
-    Old names are hidden options; whoever uses one is warned in one line.
+    Old names are hidden options; their use is warned of in one line.
 
     Args:
         names: options that the command takes; all if none are given.
@@ -32,11 +32,13 @@ def takes_options(*names: str, record: type[Options] = Options) -> Callable[[F],
         @wraps(function)
         def call(**values: Any) -> Any:
             for old, new in renamed.items():
-                values[new] = current(flag(new), values[new], flag(old), values.pop(old))
+                values[new] = choose_current(
+                    name_flag(new), values[new], name_flag(old), values.pop(old)
+                )
             return function(**values)
 
-        full = signature_with(signature(function, eval_str=True), options, annotation)
-        hidden = [hidden_option(old) for old in renamed]
+        full = signature_with(signature(function, eval_str=True), options, annotate)
+        hidden = [make_hidden_option(old) for old in renamed]
         call.__signature__ = full.replace(  # type: ignore[attr-defined]
             parameters=[*full.parameters.values(), *hidden]
         )
@@ -45,12 +47,12 @@ def takes_options(*names: str, record: type[Options] = Options) -> Callable[[F],
     return decorate
 
 
-def flag(name: str) -> str:
-    """Return how an option is written on the command line."""
+def name_flag(name: str) -> str:
+    """Return an option as written on the command line."""
     return f"--{name.replace('_', '-')}"
 
 
-def annotation(option: Option) -> Any:
+def annotate(option: Option) -> Any:
     """Return the type of an option with its help, as typer reads it.
 
     Values to choose from are text here: `Options` refuses others in one line, as in Python.
@@ -62,7 +64,7 @@ def annotation(option: Option) -> Any:
     return Annotated[kind, info]
 
 
-def hidden_option(name: str) -> Parameter:
+def make_hidden_option(name: str) -> Parameter:
     """Return the parameter of an option that works and is not shown."""
-    kind = Annotated[str | None, typer.Option(flag(name), hidden=True)]
+    kind = Annotated[str | None, typer.Option(name_flag(name), hidden=True)]
     return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)

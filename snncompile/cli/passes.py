@@ -1,4 +1,4 @@
-"""`snncompile passes`, and what options of `compile` show and write between passes."""
+"""`snncompile passes`, and the options of `compile` that show and write designs between passes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from snncompile.cli.shared import Json, _print_json, err, out
+from snncompile.cli.shared import Json, err, out, print_json
 from snncompile.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ ALL = "all"
 PassesText = Annotated[
     str | None,
     typer.Option(
-        "--passes", help="passes that run, as text: retime,quantize{bits=6},...; see `passes`"
+        "--passes", help="passes to run, as text: retime,quantize{bits=6},...; see `passes`"
     ),
 ]
-Skip = Annotated[list[str] | None, typer.Option(help="a pass that does not run; again for more")]
+Skip = Annotated[list[str] | None, typer.Option(help="a pass to skip; repeat for more")]
 PrintAfter = Annotated[
     list[str] | None,
-    typer.Option(help="print the design after this pass, or after all; again for more"),
+    typer.Option(help="print the design after this pass, or after all; repeat for more"),
 ]
 SaveAfter = Annotated[
     list[str] | None,
@@ -44,8 +44,8 @@ VerifyEachPass = Annotated[
     bool,
     typer.Option(
         "--verify-each",
-        help="run the calibration data (64 samples) before and after each pass: equal, or an"
-        " error; after quantize the loss",
+        help="run the calibration data (64 samples) before and after each pass: an error where"
+        " spikes differ; after quantize the loss is reported",
     ),
 ]
 
@@ -62,7 +62,7 @@ def passes(
     if name is not None:
         description = describe_pass(registry.load("passes", name))
         if as_json:
-            _print_json(asdict(description))
+            print_json(asdict(description))
         else:
             _print_description(description)
         return
@@ -71,20 +71,20 @@ def passes(
     names = [*default.names, *others]
     known = [describe_pass(registry.load("passes", known)) for known in names]
     if as_json:
-        _print_json({"default": str(default), "passes": [asdict(d) for d in known]})
+        print_json({"default": str(default), "passes": [asdict(d) for d in known]})
         return
-    out.print(_list_passes(known, default))
-    text = f"all of them with their options, as compile --passes takes them:\n{default}"
+    out.print(_tabulate_passes(known, default))
+    text = f"all with their options, as compile --passes takes them:\n{default}"
     out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _list_passes(known: list[PassDescription], default: Pipeline) -> Table:
+def _tabulate_passes(known: list[PassDescription], default: Pipeline) -> Table:
     table = Table(title="passes, in the order in which they run", title_justify="left")
     for column in ("", "pass", "does", "options"):
         table.add_column(column, overflow="fold", justify="left" if column else "right")
     for number, d in enumerate(known, 1):
-        place = str(number) if d.name in default.names else "on request"
-        table.add_row(place, d.name, d.summary, ", ".join(o.name for o in d.options))
+        position = str(number) if d.name in default.names else "on request"
+        table.add_row(position, d.name, d.summary, ", ".join(o.name for o in d.options))
     return table
 
 
@@ -104,7 +104,7 @@ def _print_description(description: PassDescription) -> None:
 
 @dataclass(frozen=True)
 class PassOptions:
-    """What `compile` is to show and write between passes."""
+    """Options of `compile` that show and write designs between passes."""
 
     output: Path
     print_after: list[str] = field(default_factory=list)
@@ -112,7 +112,7 @@ class PassOptions:
     time_passes: bool = False
     verify_each: bool = False
 
-    def hooks(self, calibration: Any) -> list[Callable[[Step], None]]:
+    def make_hooks(self, calibration: Any) -> list[Callable[[Step], None]]:
         """Return the hooks of the pipeline.
 
         Raises:
@@ -124,18 +124,18 @@ class PassOptions:
             raise InputError("--verify-each runs calibration data; give --calibration FILE.npz")
         hooks: list[Callable[[Step], None]] = []
         if self.time_passes:
-            hooks.append(lambda step: _say_aside(f"{step.seconds:8.3f} s  {step.a_pass.name}"))
+            hooks.append(lambda step: _print_aside(f"{step.seconds:8.3f} s  {step.a_pass.name}"))
         if self.print_after:
             hooks.append(self._print)
         if self.save_after:
             hooks.append(self._save)
         if self.verify_each:
-            hooks.append(VerifyEach(_say_aside))
+            hooks.append(VerifyEach(_print_aside))
         return hooks
 
     def _print(self, step: Step) -> None:
         if _is_named(step, self.print_after):
-            _say_aside(f"after {step.a_pass.name}:\n{step.after}")
+            _print_aside(f"after {step.a_pass.name}:\n{step.after}")
 
     def _save(self, step: Step) -> None:
         if _is_named(step, self.save_after):
@@ -155,9 +155,14 @@ def _is_named(step: Step, names: list[str]) -> bool:
 
 
 @contextmanager
-def show_passes(what: str) -> Iterator[PassProgress]:
+def show_passes(title: str) -> Iterator[PassProgress]:
     """Show on standard error which pass runs and the share of the passes that are done."""
-    columns = (TextColumn(what), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (
+        TextColumn(title),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=1.0, visible=False)
 
@@ -167,6 +172,6 @@ def show_passes(what: str) -> Iterator[PassProgress]:
         yield show
 
 
-def _say_aside(text: str) -> None:
+def _print_aside(text: str) -> None:
     """Print to standard error, where no JSON is."""
     err.print(text, markup=False, highlight=False, soft_wrap=True)

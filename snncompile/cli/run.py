@@ -1,4 +1,4 @@
-"""`snncompile run`, `verify`, `emit` and `encode`: what is done with a Program and its input."""
+"""`snncompile run`, `verify`, `emit` and `encode`: commands on a Program and its input."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from snncompile.cli.shared import (
     InputFile,
     Json,
     Timeout,
-    _print_json,
-    _program,
-    _progress,
-    _say,
+    load_program,
     out,
+    print_json,
+    print_values,
+    show_progress,
 )
 
 
@@ -31,9 +31,9 @@ def run(
     """Run a Program on spikes; print the accuracy if the input has labels."""
     from snncompile.files.spikes import read_spikes, write_result
 
-    program = _program(build)
+    program = load_program(build)
     spikes = read_spikes(input, program.network)
-    with _progress(backend) as report:
+    with show_progress(backend) as report:
         result = program.run(spikes.x, backend, progress=report, timeout_s=timeout)
     if output:
         write_result(output, result)
@@ -45,7 +45,7 @@ def run(
     }
     if spikes.label is not None:
         values["accuracy"] = result.accuracy(spikes.label)
-    _say(values, as_json)
+    print_values(values, as_json)
 
 
 def emit(
@@ -55,17 +55,20 @@ def emit(
     as_json: Json = False,
 ) -> None:
     """Write a Lava program that runs without snncompile, a lava-dl .net file or a NIR file."""
-    _program(build).emit(output, backend)
+    load_program(build).emit(output, backend)
     files = sorted(p.name for p in output.iterdir()) if output.is_dir() else [output.name]
-    _say({"output": str(output), "files": files}, as_json)
+    print_values({"output": str(output), "files": files}, as_json)
 
 
 def verify(
     build: Build,
     input: InputFile,
-    samples: Annotated[int, typer.Option(help="compare only the first so many", min=1)] = 16,
+    samples: Annotated[
+        int, typer.Option(help="number of samples to compare, from the first", min=1)
+    ] = 16,
     model: Annotated[
-        str | None, typer.Option(help="file.py:function it was compiled from, to run its library")
+        str | None,
+        typer.Option(help="file.py:function it was compiled from, to run in its own library"),
     ] = None,
     lava: Annotated[bool, typer.Option(help="run Lava too")] = True,
     timeout: Timeout = None,
@@ -73,26 +76,26 @@ def verify(
 ) -> None:
     """Compare source library, float network, reference and Lava, output by output.
 
-    Exit 1 if outputs differ that are promised to be equal: library and float, reference and Lava.
+    Exit 1 if library and float, or reference and Lava, differ: their outputs are promised equal.
     """
     from snncompile.cli.model_argument import load_native
     from snncompile.files.spikes import read_spikes
     from snncompile.report.verification import comparison_table, verification_values
 
-    program = _program(build)
+    program = load_program(build)
     spikes = read_spikes(input, program.network)
     native = load_native(model) if model else None
-    with _progress("lava") as report:
-        found = program.verify(
+    with show_progress("lava") as report:
+        verification = program.verify(
             spikes.x, samples, model=native, lava=lava, progress=report, timeout_s=timeout
         )
     if as_json:
-        _print_json(verification_values(found))
+        print_json(verification_values(verification))
     else:
-        out.print(comparison_table(found))
-        for comparison in found.comparisons:
+        out.print(comparison_table(verification))
+        for comparison in verification.comparisons:
             out.print(str(comparison), markup=False, soft_wrap=True)
-    if not found.equal:
+    if not verification.equal:
         raise typer.Exit(1)
 
 
@@ -100,14 +103,16 @@ def encode(
     images: Annotated[Path, typer.Argument(help="npz with images x (samples, ...), labels y")],
     output: Annotated[Path, typer.Option("-o", "--output", help="npz to write")],
     steps: Annotated[int, typer.Option(help="time steps per image", min=1)],
-    samples: Annotated[int | None, typer.Option(help="only the first so many", min=1)] = None,
-    flatten: Annotated[bool, typer.Option("--flatten", help="one axis for all pixels")] = False,
+    samples: Annotated[
+        int | None, typer.Option(help="number of samples, from the first; all if not given", min=1)
+    ] = None,
+    flatten: Annotated[bool, typer.Option("--flatten", help="put all pixels on one axis")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make spikes of images: one neuron per pixel adds pixel/255 a step and fires above 1."""
+    """Encode images as spikes: a neuron per pixel adds pixel/255 in each step, fires above 1."""
     from snncompile.files.spikes import encode_file, write_spikes
 
     spikes = encode_file(images, steps, samples, flatten)
     write_spikes(output, spikes)
     values = {"output": str(output), "shape": list(spikes.x.shape), "rate": float(spikes.x.mean())}
-    _say(values, as_json)
+    print_values(values, as_json)

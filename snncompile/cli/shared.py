@@ -1,4 +1,4 @@
-"""What commands share: consoles, arguments, and how results and progress are printed."""
+"""Shared by the commands: consoles, arguments, printing of results and progress."""
 
 from __future__ import annotations
 
@@ -31,10 +31,15 @@ InputFile = Annotated[Path, typer.Option("--input", help="npz with x (samples, s
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 Timing = Annotated[str, typer.Option(help="fast (closed form) or cycle (every message)")]
 Costs = Annotated[str | None, typer.Option(help="cost set; see `chips NAME`")]
-Timeout = Annotated[float | None, typer.Option(help="seconds that the Lava run may take", min=1)]
+Timeout = Annotated[float | None, typer.Option(help="time limit of the Lava run in seconds", min=1)]
 
 
-def _program(build: Path) -> Program:
+def load_program(build: Path) -> Program:
+    """Return the Program of a folder.
+
+    Raises:
+        InputError: there is no such folder, or it holds no Program.
+    """
     from snncompile.compiler import load
     from snncompile.program import PROGRAM, Program
 
@@ -46,9 +51,10 @@ def _program(build: Path) -> Program:
     return program
 
 
-def _say(values: dict[str, Any], as_json: bool) -> None:
+def print_values(values: dict[str, Any], as_json: bool) -> None:
+    """Print values as JSON, or one line each without those that are None."""
     if as_json:
-        _print_json(values)
+        print_json(values)
         return
     for key, value in values.items():
         if value is not None:
@@ -56,7 +62,7 @@ def _say(values: dict[str, Any], as_json: bool) -> None:
             out.print(f"{key}: {shown}", markup=False)
 
 
-def current(new: str, value: Any, old: str, given: Any) -> Any:
+def choose_current(new: str, value: Any, old: str, given: Any) -> Any:
     """Return the value of an option, with a warning if it is given under its old name."""
     if given is None:
         return value
@@ -64,13 +70,15 @@ def current(new: str, value: Any, old: str, given: Any) -> Any:
     return given
 
 
-def _print_json(values: Any) -> None:
+def print_json(values: Any) -> None:
+    """Print values as JSON; refuse NaN and infinity."""
     print(json.dumps(values, indent=1, allow_nan=False))
 
 
 @contextmanager
-def _progress(what: str) -> Iterator[Report]:
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+def show_progress(title: str) -> Iterator[Report]:
+    """Show on standard error how many samples are done."""
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -96,7 +96,7 @@ def test_diagnosis_says_a_line_per_layer(files):
         (("--max-steps", 9), "a budget is for method='auto'; this method has its steps"),
         (
             ("--method", "auto", "--steps", 9),
-            "auto chooses steps and options itself; leave out --steps, --calibrate-bias",
+            "auto chooses steps and options itself; drop --steps and --calibrate-bias",
         ),
         (
             ("--method", "bistable_phase", "--calibrate-bias"),

@@ -36,7 +36,7 @@ def test_the_list(snncompile_command):
     ]
     assert rows[2][2:] == [describe_pass(Prune).summary, "on"]
     assert done.out.splitlines()[-2:] == [
-        "all of them with their options, as compile --passes takes them:",
+        "all with their options, as compile --passes takes them:",
         str(Pipeline.default(Options())),
     ]
 
