@@ -104,7 +104,7 @@ def on_cores(network: IntegerNetwork, most: int = 1024) -> Program:
     slices = []
     for p in network.populations:
         slices += [
-            Slice.flat(p, start, min(start + most, p.size), len(slices) + i)
+            Slice.from_range(p, start, min(start + most, p.size), len(slices) + i)
             for i, start in enumerate(range(0, p.size, most))
         ]
     tiles = [divmod(core // 4, 4) for core in range(len(slices))]

@@ -25,7 +25,7 @@ from snncompile.errors import UnsupportedError
 from snncompile.files.folder import replace_file
 from snncompile.ir.graph import IntegerNetwork, Population, Projection, Shape
 from snncompile.neurons.base import BINARY
-from snncompile.neurons.fixed import scaled_bias
+from snncompile.neurons.fixed import shift_bias
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 
@@ -233,7 +233,7 @@ def _make_neurons(population: Population, channels: int | None = None) -> Layer:
 
 def _make_bias(population: Population, channels: int | None) -> NDArray[np.int64] | None:
     neuron: Any = population.neuron
-    value = np.asarray(scaled_bias(neuron.bias_mantissa, neuron.bias_exponent))
+    value = np.asarray(shift_bias(neuron.bias_mantissa, neuron.bias_exponent))
     if not value.any():
         return None
     where = f"{population.name}: a bias"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.cuba_lif import IntegerCubaLif
-from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, scaled_bias
+from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, shift_bias
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.synapses.base import IntegerSynapses
 
@@ -88,7 +88,7 @@ def make_attributes(population: Population) -> Attributes:
 def make_bias(population: Population) -> NDArray[np.float64]:
     """Return the bias of each neuron of such a population, shape (n,)."""
     neuron: Any = population.neuron
-    value = scaled_bias(neuron.bias_mantissa, neuron.bias_exponent) / UNIT
+    value = shift_bias(neuron.bias_mantissa, neuron.bias_exponent) / UNIT
     return np.broadcast_to(np.asarray(value, np.float64), (population.size,))
 
 

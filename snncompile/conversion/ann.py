@@ -15,7 +15,7 @@ from snncompile.arrays import Floats
 from snncompile.neurons.base import BINARY
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import Shape, Synapses
-from snncompile.synapses.compose import composed
+from snncompile.synapses.compose import compose
 from snncompile.synapses.scale import Scale
 
 INPUT = "input"
@@ -147,7 +147,7 @@ def _scale_layers(ann: Ann, factors: dict[str, Floats]) -> Iterator[Layer]:
 
 def _multiply(target: Floats, synapses: Synapses, source: Floats) -> Synapses:
     """Return the weights times a factor per target and one per source."""
-    return composed(_make_diagonal(target), composed(synapses, _make_diagonal(source)))
+    return compose(_make_diagonal(target), compose(synapses, _make_diagonal(source)))
 
 
 def _make_diagonal(factor: Floats) -> Synapses:

@@ -29,7 +29,7 @@ from snncompile.frontends.torch.run_module import (
 )
 from snncompile.frontends.torch.trace import Call, Trace
 from snncompile.synapses.base import Synapses
-from snncompile.synapses.compose import composed
+from snncompile.synapses.compose import compose
 from snncompile.synapses.scale import Scale
 
 RECTIFIERS: dict[type[nn.Module], Callable[[Any], float]] = {
@@ -192,7 +192,7 @@ def _divide(layer: Layer, drive: Sum, by: float, names: dict[str | None, str]) -
     """Return a rate-norm layer as a ReLU that is capped at 1."""
     factor = Synapses(Scale(layer.size), np.asarray(1 / by))
     terms = tuple(
-        LayerTerm(names[term.source.path], composed(factor, term.synapses)) for term in drive.terms
+        LayerTerm(names[term.source.path], compose(factor, term.synapses)) for term in drive.terms
     )
     return Layer(layer.name, layer.shape, terms, drive.bias / by, 1.0, layer.path)
 

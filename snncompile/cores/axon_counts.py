@@ -55,7 +55,7 @@ def list_input_axons(network: Graph, chip: Chip, slices: Sequence[Slice]) -> lis
 def _unite(regions: list[Region]) -> Region:
     if all(region == regions[0] for region in regions):
         return regions[0]
-    return Region.listed(np.unique(np.concatenate([region.neurons() for region in regions])))
+    return Region.from_neurons(np.unique(np.concatenate([region.neurons() for region in regions])))
 
 
 def count_output_entries(network: Graph, chip: Chip, blocks: Iterable[InputAxons]) -> OutputEntries:

@@ -1,4 +1,4 @@
-"""How values become what an input sends: the host does this, and the Program says how."""
+"""Coding of values as the output of an input: done by the host, stored in the Program."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ Kind = Literal["constant", "rate", "poisson", "phase"]
 class Coding:
     """Values to whole numbers per time step.
 
-    With n = value / unit, limited to what the payload allows, a line sends in its steps 0, 1, ...
+    With n = value / unit, limited to the payload, a line sends in its steps 0, 1, ...
 
-        constant   the nearest whole number to n, in each of the first `shown` steps: what hardware
-                   does with a bias per sample
-        rate       +-1 in |n| of the `shown` steps, as evenly as whole spikes can be
+        constant   the nearest whole number to n, in each of the first `shown` steps, like a bias
+                   per sample in hardware
+        rate       +-1 in |n| of the `shown` steps, as evenly as whole spikes allow
         poisson    +-1 with probability |n| in each of the `shown` steps
         phase      the binary digits of |n| * 2^shown, rounded, the largest first, with the sign
 
-    and nothing in the steps that follow.
+    and 0 in the steps that follow.
     """
 
     kind: Kind
     unit: float
-    """What a payload of 1 stands for; with rate, poisson and phase the largest magnitude."""
+    """Value of a payload of 1; with rate, poisson and phase the largest magnitude."""
     shown: int
     """Time steps in which a sample is shown."""
     steps: int
@@ -48,7 +48,7 @@ class Coding:
             )
 
     def present(self, values: ArrayLike, payload: Interval, seed: int = 0) -> NDArray[np.int32]:
-        """Return what the input sends, shape (samples, steps, *shape).
+        """Return the output of the input, shape (samples, steps, *shape).
 
         Args:
             values: shape (samples, *shape).
@@ -56,7 +56,7 @@ class Coding:
             seed: of the random numbers of poisson.
 
         Raises:
-            InputError: values that are no finite numbers.
+            InputError: a value is no finite number.
         """
         array = np.asarray(values)
         if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
@@ -72,11 +72,11 @@ class Coding:
         return f"{self.kind} unit={self.unit:g} shown={self.shown} steps={self.steps}"
 
 
-def _constant(n: NDArray[Any], x: NDArray[Any], seed: int) -> None:
+def _present_constant(n: NDArray[Any], x: NDArray[Any], seed: int) -> None:
     x[:] = np.rint(n)[:, None]
 
 
-def _rate(n: NDArray[Any], x: NDArray[Any], seed: int) -> None:
+def _present_rate(n: NDArray[Any], x: NDArray[Any], seed: int) -> None:
     sent = np.zeros_like(n)
     for step in range(x.shape[1]):
         total = np.floor(np.abs(n) * (step + 1) + 0.5)
@@ -84,18 +84,23 @@ def _rate(n: NDArray[Any], x: NDArray[Any], seed: int) -> None:
         sent = total
 
 
-def _poisson(n: NDArray[Any], x: NDArray[Any], seed: int) -> None:
+def _present_poisson(n: NDArray[Any], x: NDArray[Any], seed: int) -> None:
     rng = np.random.default_rng(seed)
     for step in range(x.shape[1]):
         x[:, step] = (rng.random(n.shape) < np.abs(n)) * np.sign(n)
 
 
-def _phase(n: NDArray[Any], x: NDArray[Any], seed: int) -> None:
+def _present_phase(n: NDArray[Any], x: NDArray[Any], seed: int) -> None:
     digits = x.shape[1]
     number = np.clip(np.rint(np.abs(n) * 2.0**digits), 0, 2**digits - 1).astype(np.int64)
     for step in range(digits):
         x[:, step] = (number >> (digits - 1 - step) & 1) * np.sign(n)
 
 
-PRESENTERS = {"constant": _constant, "rate": _rate, "poisson": _poisson, "phase": _phase}
+PRESENTERS = {
+    "constant": _present_constant,
+    "rate": _present_rate,
+    "poisson": _present_poisson,
+    "phase": _present_phase,
+}
 """One function per kind: (n, x to fill, seed)."""

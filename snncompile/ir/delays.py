@@ -13,12 +13,12 @@ from snncompile.synapses.base import IntegerSynapses, Synapses
 from snncompile.synapses.sparse import Sparse
 
 
-def by_delay(projection: Projection, delays: ArrayLike) -> tuple[Projection, ...]:
-    """Return a projection as several, one per delay, each with the synapses of that delay.
+def split_by_delay(projection: Projection, delays: ArrayLike) -> tuple[Projection, ...]:
+    """Return one projection per delay, each with the synapses of that delay.
 
-    The cost: as many projections as there are different delays, each a process (or two) on Lava.
+    The cost: one projection per delay, each one or two processes on Lava.
     Every synapse is kept once, but one by one (`Sparse`), so shared kernels of a convolution are
-    unrolled, and in synaptic memory each delay of a source has rows of its own, rounded up to whole
+    unrolled; in synaptic memory each delay of a source has rows of its own, rounded up to whole
     words. If all delays are equal, the wiring stays as it is.
 
     Where the exponent of integer weights is negative, the sum of each delay is rounded by itself.
@@ -32,23 +32,25 @@ def by_delay(projection: Projection, delays: ArrayLike) -> tuple[Projection, ...
         InputError: the delays have another shape, or are no whole numbers from 0.
     """
     wiring = projection.synapses.wiring
-    steps = _checked(projection, delays, (wiring.targets, wiring.sources))
+    steps = _check_delays(projection, delays, (wiring.targets, wiring.sources))
     values = np.unique(steps)
     if len(values) == 1:
         return (replace(projection, delay=projection.delay + int(values[0])),)
     matrix = wiring.matrix(projection.synapses.weight).tocoo()
     target, source = matrix.coords
     each = steps[target, source]
-    made = []
+    projections = []
     for value in np.unique(each):
         of_value = each == value
-        part = Sparse(target[of_value], source[of_value], *matrix.shape)
-        synapses = _with(projection.synapses, part, matrix.data[of_value])
-        made.append(replace(projection, synapses=synapses, delay=projection.delay + int(value)))
-    return tuple(made)
+        sparse = Sparse(target[of_value], source[of_value], *matrix.shape)
+        synapses = _replace_wiring(projection.synapses, sparse, matrix.data[of_value])
+        projections.append(
+            replace(projection, synapses=synapses, delay=projection.delay + int(value))
+        )
+    return tuple(projections)
 
 
-def _checked(
+def _check_delays(
     projection: Projection, delays: ArrayLike, shape: tuple[int, int]
 ) -> NDArray[np.int64]:
     where = f"projection {projection.source} -> {projection.target}"
@@ -64,7 +66,7 @@ def _checked(
         ) from None
 
 
-def _with(
+def _replace_wiring(
     synapses: Synapses | IntegerSynapses, wiring: Sparse, weight: NDArray[np.generic]
 ) -> Synapses | IntegerSynapses:
     if isinstance(synapses, IntegerSynapses):

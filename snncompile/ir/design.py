@@ -1,4 +1,4 @@
-"""Everything the compiler knows so far; what passes take and return."""
+"""The argument and result of every pass: a network, its chip and the decisions so far."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Network
 from snncompile.ir.mapping import Mapping
 from snncompile.ir.reports import QuantizedLayer
-from snncompile.ir.tables import tables_text
+from snncompile.ir.tables import format_tables
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,18 +26,20 @@ class Design:
     quantized: tuple[QuantizedLayer, ...] = ()
     """Filled by `quantize`; empty if the network came as integers."""
     kept: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    """Filled by `prune`: which flattened neurons are left, of populations that are smaller now."""
+    """Filled by `prune`: remaining flattened neurons of each population that is smaller now."""
     mapping: Mapping = field(default_factory=Mapping)
     """Slices filled by `partition`, sites by `place`."""
     log: tuple[str, ...] = ()
-    """What each pass did, or why it did nothing."""
+    """Lines of each pass: its changes, or why it made none."""
 
     def __str__(self) -> str:
-        """Text form: the chip, the network, the mapping and its tables, as far as there are."""
+        """Text form: the chip, the network, the mapping and its tables, as far as they exist."""
         mapping = self.mapping
         projections = [f"{p.source} -> {p.target}" for p in self.network.projections]
         slices = [s.where for s in mapping.slices]
-        tables = tables_text(mapping.tables, projections, slices, [s.core for s in mapping.slices])
+        tables = format_tables(
+            mapping.tables, projections, slices, [s.core for s in mapping.slices]
+        )
         kept = "".join(
             f"kept {name} [{' '.join(map(str, neurons))}]\n" for name, neurons in self.kept.items()
         )

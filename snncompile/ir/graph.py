@@ -29,14 +29,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Input:
-    """Where the spikes come from. Named like a population, so a projection can start at it."""
+    """Source of the spikes. Named like a population, so a projection can start at it."""
 
     name: str
     shape: Shape
     payload: Interval = BINARY
     """Lowest and highest whole number a line can carry in an integer network; 0 is among them."""
     coding: Coding | None = None
-    """How values become what the lines send; None where the network was made for spikes."""
+    """Coding of values as the output of the lines; None where the network was made for spikes."""
 
     @property
     def size(self) -> int:
@@ -44,7 +44,7 @@ class Input:
         return prod(self.shape)
 
     def present(self, values: ArrayLike, seed: int = 0) -> NDArray[np.int32]:
-        """Return what the lines send for values of shape (samples, *shape); see `Coding`.
+        """Return the output of the lines for values of shape (samples, *shape); see `Coding`.
 
         Raises:
             InputError: the network has no coding, or the values have another shape.
@@ -60,7 +60,7 @@ class Input:
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """Neurons that share one kind; flattened in C order where a projection meets them."""
+    """Neurons of one kind; projections see them flattened in C order."""
 
     name: str
     shape: Shape
@@ -87,12 +87,12 @@ class Projection:
     synapses: Synapses | IntegerSynapses
     delay: int = 0
     port: str | None = None
-    """Which input of the target's neurons it feeds; None where they have only one."""
+    """Input of the target's neurons that it feeds; None where they have only one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A whole network, checked when it is made. Order is meaning: names, cores and text follow it.
+    """A network, checked when it is created. Order has meaning: names, cores and text follow it.
 
     Raises:
         InputError: a rule of `snncompile/ir/verify.py` does not hold.
@@ -104,9 +104,9 @@ class Graph:
     output: str
     """Name of the population whose output is the network's."""
     title: str = field(default="network", kw_only=True)
-    """What the user calls it; appears in reports only."""
+    """Name given by the user; appears in reports only."""
     notes: tuple[str, ...] = field(default=(), kw_only=True)
-    """What had to be assumed when it was imported, one line each; appears in reports only."""
+    """Assumptions of its import, one line each; appears in reports only."""
 
     neuron_types: ClassVar[tuple[type, ...]] = (Neuron,)
     synapse_types: ClassVar[tuple[type, ...]] = (Synapses, IntegerSynapses)
@@ -114,7 +114,7 @@ class Graph:
 
     def __post_init__(self) -> None:
         """Check every rule of a well-formed network."""
-        verify.check(self)
+        verify.check_graph(self)
 
     def population(self, name: str) -> Population:
         """Return the population called `name`."""
@@ -129,13 +129,13 @@ class Graph:
         return 0 if name == self.input.name else self.population(name).phase
 
     def payload(self, name: str) -> Interval:
-        """Return the smallest and largest value that a population or the input can send."""
+        """Return the smallest and largest output of a population or the input."""
         return (
             self.input.payload if name == self.input.name else self.population(name).neuron.payload
         )
 
     def port(self, projection: Projection) -> int:
-        """Return the place among the target's inputs of the one that a projection feeds."""
+        """Return the index of the target's input that a projection feeds."""
         ports = self.population(projection.target).neuron.ports
         return 0 if projection.port is None else ports.index(projection.port)
 
@@ -153,7 +153,7 @@ class Graph:
         return self._out_of.get(name, ())
 
     def number(self, projection: Projection) -> int:
-        """Return the place of a projection among all."""
+        """Return the index of a projection in `projections`."""
         return self._numbers[id(projection)]
 
     @cached_property
@@ -162,17 +162,17 @@ class Graph:
 
     @cached_property
     def _into(self) -> dict[str, tuple[Projection, ...]]:
-        found: dict[str, tuple[Projection, ...]] = {}
+        by_target: dict[str, tuple[Projection, ...]] = {}
         for p in self.projections:
-            found[p.target] = (*found.get(p.target, ()), p)
-        return found
+            by_target[p.target] = (*by_target.get(p.target, ()), p)
+        return by_target
 
     @cached_property
     def _out_of(self) -> dict[str, tuple[Projection, ...]]:
-        found: dict[str, tuple[Projection, ...]] = {}
+        by_source: dict[str, tuple[Projection, ...]] = {}
         for p in self.projections:
-            found[p.source] = (*found.get(p.source, ()), p)
-        return found
+            by_source[p.source] = (*by_source.get(p.source, ()), p)
+        return by_source
 
     @cached_property
     def _numbers(self) -> dict[int, int]:
@@ -191,7 +191,7 @@ class Graph:
         Args:
             x: the input.
             progress: called with (samples done, samples in all).
-            device: of torch, `cpu` or `cuda`; None for a GPU if there is one and it pays.
+            device: of torch, `cpu` or `cuda`; None for a GPU if there is one and it is faster.
 
         Raises:
             InputError: x has another shape or values the network cannot take.
@@ -203,20 +203,20 @@ class Graph:
 
     def save(self, path: str | Path) -> None:
         """Write the network to a folder: `network.json` and `arrays.npz`."""
-        from snncompile.files import network as save
+        from snncompile.files.network import write_network
 
-        save.write_network(self, Path(path))
+        write_network(self, Path(path))
 
     def __str__(self) -> str:
         """Text form; see `snncompile/ir/text.py`."""
         from snncompile.ir import text
 
-        return text.graph_text(self)
+        return text.format_graph(self)
 
 
 @dataclass(frozen=True, eq=False)
 class Network(Graph):
-    """A float network: what a frontend imports."""
+    """A float network, as a frontend imports it."""
 
     neuron_types: ClassVar[tuple[type, ...]] = (FloatNeuron,)
     synapse_types: ClassVar[tuple[type, ...]] = (Synapses,)
@@ -225,7 +225,7 @@ class Network(Graph):
 
 @dataclass(frozen=True, eq=False)
 class IntegerNetwork(Graph):
-    """An integer network: what a chip computes. Quantize makes it, or a `.net` file holds it."""
+    """An integer network, as a chip computes it, from quantize or a `.net` file."""
 
     neuron_types: ClassVar[tuple[type, ...]] = (IntegerNeuron,)
     synapse_types: ClassVar[tuple[type, ...]] = (IntegerSynapses,)

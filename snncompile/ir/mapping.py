@@ -1,4 +1,4 @@
-"""Which neurons share a core, and where that core is."""
+"""Slices of populations on cores, and the sites of the cores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Slice:
 
     population: str
     shape: Shape
-    """Axes the box is cut from: the population's shape, or (size,) for a range of the flattened
+    """Axes of the box's population: its shape, or (size,) for a range of the flattened
     neurons; () where `members` names the neurons."""
     start: Shape
     """First neuron of the box, per axis."""
@@ -35,12 +35,12 @@ class Slice:
     """Flattened neurons in rising order, where they are no box."""
 
     @classmethod
-    def flat(cls, population: Population, start: int, stop: int, core: int) -> Slice:
+    def from_range(cls, population: Population, start: int, stop: int, core: int) -> Slice:
         """Return the flattened neurons [start, stop) of a population."""
         return cls(population.name, (population.size,), (start,), (stop,), core)
 
     @classmethod
-    def listed(cls, population: str, members: tuple[int, ...], core: int) -> Slice:
+    def from_neurons(cls, population: str, members: tuple[int, ...], core: int) -> Slice:
         """Return the neurons of a population that are named one by one, in rising order."""
         return cls(population, (), (), (), core, members)
 
@@ -67,8 +67,8 @@ class Slice:
             listed: NDArray[Any] = values[np.array(self.members)]
             return listed
         box = tuple(slice(a, b) for a, b in zip(self.start, self.stop, strict=True))
-        found: NDArray[Any] = values.reshape(self.shape)[box]
-        return found.reshape(-1)
+        values_in_box: NDArray[Any] = values.reshape(self.shape)[box]
+        return values_in_box.reshape(-1)
 
     @property
     def where(self) -> str:
@@ -86,7 +86,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Site:
-    """Where a core of the mapping is: on which tile of which chip."""
+    """Tile and chip of a core."""
 
     core: int
     tile_x: int
@@ -98,14 +98,14 @@ class Site:
 class Mapping:
     """All slices and the site of each core in use; core numbers count from 0 without gaps.
 
-    A core holds one slice or more, in the order in which they stand here; the neurons of a slice
+    A core holds one slice or more, in the order of `slices`; the neurons of a slice
     follow each other in C order of its box. The slices of a population hold each neuron once.
     """
 
     slices: tuple[Slice, ...] = ()
     sites: tuple[Site, ...] = ()
     tables: Tables = field(default_factory=Tables)
-    """What the cores hold, by number."""
+    """Tables of the cores, by number."""
 
     @cached_property
     def cores(self) -> int:
@@ -130,18 +130,18 @@ class Mapping:
     @cached_property
     def by_population(self) -> dict[str, tuple[Slice, ...]]:
         """The slices of each population, in order."""
-        found: dict[str, list[Slice]] = {}
+        by_name: dict[str, list[Slice]] = {}
         for s in self.slices:
-            found.setdefault(s.population, []).append(s)
-        return {name: tuple(slices) for name, slices in found.items()}
+            by_name.setdefault(s.population, []).append(s)
+        return {name: tuple(slices) for name, slices in by_name.items()}
 
     @cached_property
     def by_core(self) -> dict[int, tuple[Slice, ...]]:
         """The slices of each core, in order; cores in rising order."""
-        found: dict[int, list[Slice]] = {}
+        by_core: dict[int, list[Slice]] = {}
         for s in sorted(self.slices, key=lambda s: s.core):
-            found.setdefault(s.core, []).append(s)
-        return {core: tuple(slices) for core, slices in found.items()}
+            by_core.setdefault(s.core, []).append(s)
+        return {core: tuple(slices) for core, slices in by_core.items()}
 
     def of(self, population: str) -> tuple[Slice, ...]:
         """Return the slices of a population."""
@@ -156,10 +156,10 @@ class Mapping:
 
     def __str__(self) -> str:
         """One line per slice: `hidden[0:4] on core 1 at tile 0,0`."""
-        at = {site.core: _at(site, self.chips) for site in self.sites}
+        at = {site.core: _describe_site(site, self.chips) for site in self.sites}
         return "".join(f"{s}{at.get(s.core, '')}\n" for s in self.slices)
 
 
-def _at(site: Site, chips: int) -> str:
+def _describe_site(site: Site, chips: int) -> str:
     chip = f" of chip {site.chip}" if chips > 1 else ""
     return f" at tile {site.tile_x},{site.tile_y}{chip}"

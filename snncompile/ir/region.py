@@ -1,4 +1,4 @@
-"""Neurons of a population that spikes come from, kept as coordinates per axis where they can be."""
+"""Source neurons of a population, as coordinates per axis where possible."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 class Region:
     """Every combination of the coordinates of each axis, or neurons named one by one.
 
-    Coordinates of an axis have one distance, as a convolution with a stride may want them.
+    Coordinates of an axis have one distance, as a convolution with a stride needs them.
     """
 
     shape: Shape
@@ -27,22 +27,22 @@ class Region:
     """Flattened neurons in rising order, where they are no such product."""
 
     @classmethod
-    def whole(cls, size: int) -> Region:
+    def from_size(cls, size: int) -> Region:
         """Return all neurons of a population."""
         return cls((size,), (range(size),))
 
     @classmethod
-    def product(cls, shape: Shape, coordinates: Sequence[NDArray[np.int64]]) -> Region:
+    def from_axes(cls, shape: Shape, coordinates: Sequence[NDArray[np.int64]]) -> Region:
         """Return every combination of rising coordinates, one list per axis."""
-        axes = [_range(axis) for axis in coordinates]
+        axes = [_make_range(axis) for axis in coordinates]
         if None not in axes:
             return cls(shape, tuple(axis for axis in axes if axis is not None))
         grid = np.ravel_multi_index(np.ix_(*coordinates), shape)
         return cls((), (), tuple(grid.reshape(-1).tolist()))
 
     @classmethod
-    def listed(cls, neurons: NDArray[np.int64]) -> Region:
-        """Return these flattened neurons, given in rising order; a range where they are one."""
+    def from_neurons(cls, neurons: NDArray[np.int64]) -> Region:
+        """Return these flattened neurons, given in rising order, as a range where possible."""
         if len(neurons) and neurons[-1] - neurons[0] == len(neurons) - 1:
             return cls((0,), (range(int(neurons[0]), int(neurons[-1]) + 1),))
         return cls((), (), tuple(neurons.tolist()))
@@ -90,7 +90,7 @@ class Region:
             counter[self.neurons()] += by
 
 
-def _range(coordinates: NDArray[np.int64]) -> range | None:
+def _make_range(coordinates: NDArray[np.int64]) -> range | None:
     """Return rising coordinates as a range; None if they have more than one distance."""
     if len(coordinates) < 2:
         return range(int(coordinates[0]), int(coordinates[0]) + 1) if len(coordinates) else range(0)

@@ -1,4 +1,4 @@
-"""What passes and analyses found out; stored in a Program and shown to the user."""
+"""Results of passes and analyses; stored in a Program and shown to the user."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class _Report(BaseModel):
 
 
 class QuantizedLayer(_Report):
-    """How far the integers of one population are from the floats they were made of."""
+    """Errors of the integers of one population against its floats."""
 
     population: str
     scale: float
     """Integer u, v and threshold * 2^6 per unit of the float network; the median of several."""
     scales: int = 1
-    """How many different scales there are: one, or one per channel."""
+    """Number of different scales: one, or one per channel."""
     clip: float
-    """Largest weight that is kept, as a share of the largest there is; larger ones are cut."""
+    """Largest kept weight as a share of the largest weight; larger ones are cut."""
     weight_error: float
     """Root mean square of the weight differences over that of the weights."""
     parameter_error: dict[str, float]
@@ -42,11 +42,11 @@ EARLIER: dict[str, Effect] = {
 
 
 class Bound(_Report):
-    """What one quantity of one population can reach, and whether its width holds that."""
+    """Range of one quantity of one population, and whether its width holds it."""
 
     population: str
     quantity: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    """The accumulator, or what the neuron bounds: a state variable, or its input as a current."""
+    """The accumulator, or a quantity that the neuron bounds: a state, or its input current."""
     low: float | None
     high: float | None
     """Extremes over all neurons, inputs and time steps; None: without limit."""
@@ -55,15 +55,15 @@ class Bound(_Report):
     neuron: int
     """The neuron that reaches the extreme."""
     effect: Effect
-    """What becomes of the quantity beyond its width."""
+    """Effect on the quantity beyond its width."""
 
     @model_validator(mode="before")
     @classmethod
-    def _earlier(cls, data: Any) -> Any:
-        """Name the effect where a Program of before does not."""
-        if not isinstance(data, dict) or "effect" in data:
-            return data
-        return data | {"effect": EARLIER.get(data.get("quantity", ""), "overflows")}
+    def _add_effect(cls, values: Any) -> Any:
+        """Add the effect that older Programs do not name."""
+        if not isinstance(values, dict) or "effect" in values:
+            return values
+        return values | {"effect": EARLIER.get(values.get("quantity", ""), "overflows")}
 
     @property
     def holds(self) -> bool:

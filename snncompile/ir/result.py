@@ -1,4 +1,4 @@
-"""What a run of a network gives back."""
+"""Result of a run of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written into a mapped network's cores: synaptic memory, input axons, output axons.
+"""Tables of the cores of a mapped network: synaptic memory, input axons, output axons.
 
 The tables are compact: a convolution's rows are not written out, they follow from its kernel and
 the box it ends in. Every entry of the chip's tables is numbered nevertheless: the axon of neuron i
@@ -22,14 +22,14 @@ class MemoryBlock:
 
     core: int
     projection: int
-    """Place of the projection in the network."""
+    """Number of the projection in the network."""
     slice: int
-    """Place of the slice in the mapping."""
+    """Number of the slice in the mapping."""
     first: int
     """First word."""
     words: int
     format: str
-    """How the rows are written."""
+    """Format of the rows."""
     shared: bool
     """Whether sources with equal rows share them, each counting targets from its own base."""
     delay: int
@@ -58,9 +58,9 @@ class AxonBlock:
     first: int
     """First input axon."""
     memory: tuple[int, ...]
-    """Places of the memory blocks in which the axons find their rows."""
+    """Numbers of the memory blocks that hold the rows of the axons."""
     grouped: tuple[int, ...] = ()
-    """Places of slices whose neurons in the region that send to no other core share population
+    """Numbers of slices whose neurons in the region that send to no other core share population
     axons: one, or one for each column of a convolution. Their rows lie side by side, all as large
     as the largest."""
     size: int = 0
@@ -91,7 +91,7 @@ class Tables:
 
     def __str__(self) -> str:
         """Text form, in numbers only; that of a Design has names instead."""
-        return tables_text(self)
+        return format_tables(self)
 
     @property
     def lines(self) -> NDArray[np.int32]:
@@ -99,7 +99,7 @@ class Tables:
         return np.zeros((0, 4), np.int32) if self.routes is None else self.routes
 
 
-def tables_text(
+def format_tables(
     tables: Tables,
     projections: Sequence[str] = (),
     slices: Sequence[str] = (),
@@ -108,62 +108,62 @@ def tables_text(
     """Return the text form of all tables.
 
     Args:
-        tables: what to write.
-        projections: what each projection of the network is called; their numbers if none.
-        slices: what each slice of the mapping is called; their numbers if none.
-        cores: core of each slice; not written if there are none.
+        tables: the tables.
+        projections: name of each projection of the network; numbers are written if empty.
+        slices: name of each slice of the mapping; numbers are written if empty.
+        cores: core of each slice; not written if empty.
     """
     names = _Names(projections, slices)
-    lines = [_memory(block, names) for block in tables.memory]
-    lines += [_axons(block, tables, names) for block in tables.axons]
-    for place, block, neurons, first in tables.lines.tolist():
-        core = f"core {cores[place]}: " if cores else ""
-        to = tables.axons[block]
+    lines = [_format_memory(block, names) for block in tables.memory]
+    lines += [_format_axons(block, tables, names) for block in tables.axons]
+    for number, block, neurons, first in tables.lines.tolist():
+        core = f"core {cores[number]}: " if cores else ""
+        end = tables.axons[block]
         lines.append(
-            f"{core}output axons from {first} for {neurons:,} neurons of {names.slice(place)}"
-            f" to core {to.core}, input axons {_span(to.first, to.count)}"
+            f"{core}output axons from {first} for {neurons:,} neurons of {names.slice(number)}"
+            f" to core {end.core}, input axons {_format_span(end.first, end.count)}"
         )
     return "".join(f"{line}\n" for line in lines)
 
 
 class _Names:
-    """What projections and slices are called."""
+    """Names of projections and slices."""
 
     def __init__(self, projections: Sequence[str], slices: Sequence[str]) -> None:
-        """Take the names; without them, numbers do."""
+        """Take the names; without them numbers are written."""
         self._projections, self._slices = projections, slices
 
     def projection(self, number: int) -> str:
         return self._projections[number] if self._projections else f"projection {number}"
 
-    def slice(self, place: int) -> str:
-        return self._slices[place] if self._slices else f"slice {place}"
+    def slice(self, number: int) -> str:
+        return self._slices[number] if self._slices else f"slice {number}"
 
 
-def _memory(block: MemoryBlock, names: _Names) -> str:
+def _format_memory(block: MemoryBlock, names: _Names) -> str:
     bits = f", {block.weight_bits}-bit weights" if block.weight_bits else ""
     flags = {"shared rows": block.shared, "shared signs": block.shared_sign}
     flags["by columns"] = block.columns
     more = "".join(f", {flag}" for flag, on in flags.items() if on)
     return (
-        f"core {block.core}: synapses {_span(block.first, block.words)} of"
+        f"core {block.core}: synapses {_format_span(block.first, block.words)} of"
         f" {names.projection(block.projection)} into {names.slice(block.slice)}: {block.format},"
         f" delay {block.delay}{bits}{more}"
     )
 
 
-def _axons(block: AxonBlock, tables: Tables, names: _Names) -> str:
+def _format_axons(block: AxonBlock, tables: Tables, names: _Names) -> str:
     ends = (tables.memory[number] for number in block.memory)
-    rows = ", ".join(_span(end.first, end.words) for end in ends) or "none"
-    groups = ", ".join(names.slice(place) for place in block.grouped)
+    rows = ", ".join(_format_span(end.first, end.words) for end in ends) or "none"
+    groups = ", ".join(names.slice(number) for number in block.grouped)
     shared = f", population axons for {groups}" if groups else ""
     return (
-        f"core {block.core}: input axons {_span(block.first, block.count)} of"
+        f"core {block.core}: input axons {_format_span(block.first, block.count)} of"
         f" {block.source}{block.region} to synapses {rows}{shared}"
     )
 
 
-def _span(first: int, count: int) -> str:
+def _format_span(first: int, count: int) -> str:
     """Return `0..3`, `0` or `none`, with both ends in it."""
     if count < 2:
         return str(first) if count else "none"

@@ -10,29 +10,29 @@ if TYPE_CHECKING:
     from snncompile.ir.graph import Graph, Projection
 
 
-def graph_text(graph: Graph) -> str:
+def format_graph(graph: Graph) -> str:
     """Return the text form of a network."""
-    lines = [f"input {graph.input.name} {shape_text(graph.input.shape)}{_payload(graph)}"]
+    lines = [f"input {graph.input.name} {format_shape(graph.input.shape)}{_format_payload(graph)}"]
     for p in graph.populations:
         phase = f" phase={p.phase}" if p.phase else ""
-        lines.append(f"population {p.name} {shape_text(p.shape)} {p.neuron}{phase}")
-    lines += [_projection_text(p) for p in graph.projections]
+        lines.append(f"population {p.name} {format_shape(p.shape)} {p.neuron}{phase}")
+    lines += [_format_projection(p) for p in graph.projections]
     return "\n".join([*lines, f"output {graph.output}"]) + "\n"
 
 
-def _payload(graph: Graph) -> str:
+def _format_payload(graph: Graph) -> str:
     low, high = graph.input.payload
     payload = "" if (low, high) == (0, 1) else f" payload={low}..{high}"
     coding = graph.input.coding
     return payload + (f" coding={coding}" if coding else "")
 
 
-def shape_text(shape: tuple[int, ...]) -> str:
+def format_shape(shape: tuple[int, ...]) -> str:
     """Return `28x28`."""
     return "x".join(map(str, shape))
 
 
-def _projection_text(projection: Projection) -> str:
+def _format_projection(projection: Projection) -> str:
     weight = projection.synapses.weight
     synapses = projection.synapses
     port = "" if projection.port is None else f".{projection.port}"

@@ -21,14 +21,14 @@ LARGEST_PAYLOAD = 2**23 - 1
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
-def check(graph: Graph) -> None:
+def check_graph(graph: Graph) -> None:
     """Raise InputError with the first broken rule."""
     for rule in RULES:
         for message in rule(graph):
             raise InputError(message)
 
 
-def _names(graph: Graph) -> Iterator[str]:
+def _check_names(graph: Graph) -> Iterator[str]:
     names = [graph.input.name, *(p.name for p in graph.populations)]
     for name in names:
         if not NAME.fullmatch(name):
@@ -39,20 +39,20 @@ def _names(graph: Graph) -> Iterator[str]:
         yield f"output {graph.output!r} is not a population; there are {', '.join(names[1:])}"
 
 
-def _shapes(graph: Graph) -> Iterator[str]:
+def _check_shapes(graph: Graph) -> Iterator[str]:
     shapes = {graph.input.name: graph.input.shape} | {p.name: p.shape for p in graph.populations}
     for name, shape in shapes.items():
         if not shape or min(shape) < 1:
             yield f"{name}: shape {shape} holds no neurons"
 
 
-def _phases(graph: Graph) -> Iterator[str]:
+def _check_phases(graph: Graph) -> Iterator[str]:
     for population in graph.populations:
         if population.phase < 0:
             yield f"{population.name}: phase {population.phase} is before the first time step"
 
 
-def _ends(graph: Graph) -> Iterator[str]:
+def _check_ends(graph: Graph) -> Iterator[str]:
     targets = {p.name for p in graph.populations}
     for projection in graph.projections:
         where = f"projection {projection.source} -> {projection.target}"
@@ -62,19 +62,19 @@ def _ends(graph: Graph) -> Iterator[str]:
             yield f"{where}: there is no population {projection.target!r}"
 
 
-def _kinds(graph: Graph) -> Iterator[str]:
+def _check_kinds(graph: Graph) -> Iterator[str]:
     kind = type(graph).__name__
     for population in graph.populations:
         if not isinstance(population.neuron, graph.neuron_types):
             yield f"{population.name}: {type(population.neuron).__name__} has no place in {kind}"
     for projection in graph.projections:
         if not isinstance(projection.synapses, graph.synapse_types):
-            found = type(projection.synapses).__name__
+            synapses = type(projection.synapses).__name__
             where = f"projection {projection.source} -> {projection.target}"
-            yield f"{where}: {found} has no place in {kind}"
+            yield f"{where}: {synapses} has no place in {kind}"
 
 
-def _parameters(graph: Graph) -> Iterator[str]:
+def _check_parameters(graph: Graph) -> Iterator[str]:
     for population in graph.populations:
         for name in population.neuron.parameters():
             shape = getattr(population.neuron, name).shape
@@ -84,7 +84,7 @@ def _parameters(graph: Graph) -> Iterator[str]:
                 )
 
 
-def _weights(graph: Graph) -> Iterator[str]:
+def _check_weights(graph: Graph) -> Iterator[str]:
     for projection in graph.projections:
         weight, wiring = projection.synapses.weight, projection.synapses.wiring
         where = f"projection {projection.source} -> {projection.target}"
@@ -96,7 +96,7 @@ def _weights(graph: Graph) -> Iterator[str]:
             yield f"{where}: {np.count_nonzero(~np.isfinite(weight))} weights are not finite"
 
 
-def _spiking_sources(graph: Graph) -> Iterator[str]:
+def _check_spiking_sources(graph: Graph) -> Iterator[str]:
     for projection in graph.projections:
         source = graph.end(projection.source)
         if source is not graph.input and not graph.population(source.name).neuron.spikes:
@@ -106,7 +106,7 @@ def _spiking_sources(graph: Graph) -> Iterator[str]:
             )
 
 
-def _payloads(graph: Graph) -> Iterator[str]:
+def _check_payloads(graph: Graph) -> Iterator[str]:
     low, high = graph.input.payload
     if not (low % 1 == 0 and high % 1 == 0 and low <= 0 <= high):
         yield f"{graph.input.name}: payload {low}..{high} must be whole numbers around 0"
@@ -114,22 +114,23 @@ def _payloads(graph: Graph) -> Iterator[str]:
         yield f"{graph.input.name}: payload {low}..{high} is beyond +-{LARGEST_PAYLOAD}"
 
 
-def _ports(graph: Graph) -> Iterator[str]:
+def _check_ports(graph: Graph) -> Iterator[str]:
     for projection in graph.projections:
         where = f"projection {projection.source} -> {projection.target}"
         neuron = graph.population(projection.target).neuron
         if projection.port is None and neuron.ports:
-            yield f"{where}: {neuron.name} has several inputs; set port to one of {_or(neuron)}"
+            known = _join_ports(neuron)
+            yield f"{where}: {neuron.name} has several inputs; set port to one of {known}"
         elif projection.port is not None and projection.port not in neuron.ports:
-            has = f"it has {_or(neuron)}" if neuron.ports else "it has only one"
+            has = f"it has {_join_ports(neuron)}" if neuron.ports else "it has only one"
             yield f"{where}: {neuron.name} has no input {projection.port!r}; {has}"
 
 
-def _or(neuron: Neuron) -> str:
+def _join_ports(neuron: Neuron) -> str:
     return ", ".join(neuron.ports)
 
 
-def _delays(graph: Graph) -> Iterator[str]:
+def _check_delays(graph: Graph) -> Iterator[str]:
     for projection in graph.projections:
         if projection.delay < 0 or graph.own_delay(projection) < 0:
             phases = f"{graph.phase(projection.source)} to {graph.phase(projection.target)}"
@@ -139,8 +140,8 @@ def _delays(graph: Graph) -> Iterator[str]:
             )
 
 
-def _loops(graph: Graph) -> Iterator[str]:
-    instant = view.delays(graph, lambda projection: graph.own_delay(projection) == 0)
+def _check_loops(graph: Graph) -> Iterator[str]:
+    instant = view.make_digraph(graph, lambda projection: graph.own_delay(projection) == 0)
     if not nx.is_directed_acyclic_graph(instant):
         loop = [edge[0] for edge in nx.find_cycle(instant)]
         path = " -> ".join([*loop, loop[0]])
@@ -148,16 +149,16 @@ def _loops(graph: Graph) -> Iterator[str]:
 
 
 RULES = (
-    _names,
-    _shapes,
-    _phases,
-    _ends,
-    _kinds,
-    _parameters,
-    _weights,
-    _spiking_sources,
-    _payloads,
-    _ports,
-    _delays,
-    _loops,
+    _check_names,
+    _check_shapes,
+    _check_phases,
+    _check_ends,
+    _check_kinds,
+    _check_parameters,
+    _check_weights,
+    _check_spiking_sources,
+    _check_payloads,
+    _check_ports,
+    _check_delays,
+    _check_loops,
 )

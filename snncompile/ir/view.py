@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from snncompile.ir.graph import Graph, Projection
 
 
-def delays(graph: Graph, keep: Callable[[Projection], bool] = lambda _: True) -> nx.DiGraph[str]:
+def make_digraph(
+    graph: Graph, keep: Callable[[Projection], bool] = lambda _: True
+) -> nx.DiGraph[str]:
     """Return populations as nodes and the kept projections between them as edges."""
     result: nx.DiGraph[str] = nx.DiGraph()
     result.add_nodes_from(p.name for p in graph.populations)
@@ -21,14 +23,14 @@ def delays(graph: Graph, keep: Callable[[Projection], bool] = lambda _: True) ->
     return result
 
 
-def groups(graph: Graph) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """Yield populations in an order in which each follows its sources: (names, whether a loop).
+def order_populations(graph: Graph) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Yield populations, each after its sources: (names, whether they form a loop).
 
-    Populations that feed each other in a loop come together, ordered so that spikes without delay
-    are there when they are needed.
+    Populations that feed each other in a loop come together, in the order of their projections
+    without delay.
     """
-    whole = delays(graph)
-    instant = delays(graph, lambda projection: graph.own_delay(projection) == 0)
+    whole = make_digraph(graph)
+    instant = make_digraph(graph, lambda projection: graph.own_delay(projection) == 0)
     rank = {p.name: i for i, p in enumerate(graph.populations)}
     condensed = nx.condensation(whole)
     order = nx.lexicographical_topological_sort(

@@ -1,4 +1,4 @@
-"""Accumulating neuron: sends what arrives in a time step as one number, and keeps nothing."""
+"""Accumulating neuron: sends the input of a time step as one number, and keeps no state."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class Accumulate(FloatNeuron):
     @property
     def payload(self) -> Interval:
         """From the smallest to the largest number."""
-        return _range(self.lowest, self.most)
+        return _bound_payload(self.lowest, self.most)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
-        """Return the next (v,) and what is sent."""
-        v = _limited(x, self.lowest, self.most)
+        """Return the next (v,) and the output."""
+        v = _limit(x, self.lowest, self.most)
         return (v,), v
 
     def nearest_scale(self, scale: float) -> float:
-        """Return 1: what is sent is what has arrived."""
+        """Return 1: the output is the input."""
         return 1.0
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerAccumulate:
@@ -57,7 +57,7 @@ class Accumulate(FloatNeuron):
         return IntegerAccumulate(
             np.floor(self.lowest).astype(np.int64),
             self.most.astype(np.int64),
-            initial=convert.initial(self.initial * scale),
+            initial=convert.round_initial(self.initial * scale),
         )
 
 
@@ -68,7 +68,7 @@ class IntegerAccumulate(IntegerNeuron):
     v = x limited to lowest .. most
     output = v
 
-    Nothing stays for the next time step, so the output does not depend on `initial`.
+    No state stays for the next time step, so the output does not depend on `initial`.
     """
 
     lowest: Ints = 1 - STATE_LIMIT  # type: ignore[assignment]
@@ -86,11 +86,11 @@ class IntegerAccumulate(IntegerNeuron):
     @property
     def payload(self) -> Interval:
         """From the smallest to the largest number."""
-        return _range(self.lowest, self.most)
+        return _bound_payload(self.lowest, self.most)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
-        """Return the next (v,) and what is sent."""
-        v = _limited(x, self.lowest, self.most)
+        """Return the next (v,) and the output."""
+        v = _limit(x, self.lowest, self.most)
         return (v,), v
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
@@ -99,25 +99,25 @@ class IntegerAccumulate(IntegerNeuron):
         return {"v": Interval(low, high)}
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for."""
+        """Return the float parameters of these integers."""
         return {
             "lowest": self.lowest.astype(np.float64),
             "most": self.most.astype(np.float64),
         }
 
     def profile(self) -> dict[str, NDArray[Any]]:
-        """Return what is sent at most, and at least."""
+        """Return the largest output, and the smallest."""
         return {"compartment": -self.lowest, "threshold": self.most}
 
 
-def _limited(x: Any, lowest: Any, most: Any) -> Any:
-    """Return x within lowest .. most, which may differ from neuron to neuron."""
+def _limit(x: Any, lowest: Any, highest: Any) -> Any:
+    """Return x within lowest .. highest, which may differ from neuron to neuron."""
     above = (x - lowest).clip(0) + lowest
-    return above - (above - most).clip(0)
+    return above - (above - highest).clip(0)
 
 
-def _range(lowest: Any, most: Any) -> Interval:
-    return Interval(int(np.floor(lowest.min())), int(most.max()))
+def _bound_payload(lowest: Any, highest: Any) -> Interval:
+    return Interval(int(np.floor(lowest.min())), int(highest.max()))
 
 
 Accumulate.integer = IntegerAccumulate

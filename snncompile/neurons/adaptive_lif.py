@@ -16,12 +16,19 @@ from snncompile.neurons.base import (
     Interval,
     State,
     Width,
-    beyond,
-    current_bounds,
-    grown,
+    bound_current,
+    bound_leaky_sum,
+    widen_by_start,
 )
-from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, decayed, saturate, scaled_bias, wrap
-from snncompile.neurons.resets import AtOnce, after_spike
+from snncompile.neurons.fixed import (
+    STATE_LIMIT,
+    STATE_SHIFT,
+    apply_decay,
+    saturate,
+    shift_bias,
+    wrap,
+)
+from snncompile.neurons.resets import AtOnce, reset_potential
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -31,8 +38,8 @@ if TYPE_CHECKING:
 class AdaptiveLif(FloatNeuron):
     """Current-based leaky integrate-and-fire neuron with an adaptive threshold, float.
 
-    `raised` is how far the threshold is above its resting value. One time step, in this order; `x`
-    is the synaptic input that arrived in this step:
+    `raised` is the distance of the threshold above its resting value. One time step, in this order;
+    `x` is the synaptic input that arrived in this step:
 
         raised = (1 - threshold_decay) * raised
         u = (1 - current_decay) * u + x
@@ -52,7 +59,7 @@ class AdaptiveLif(FloatNeuron):
     threshold_decay: Floats
     """Share of the rise lost in one time step, 0..1."""
     threshold_step: Floats
-    """What a spike adds to the threshold, in the unit of the weights; 0 or more."""
+    """Added to the threshold by a spike, in the unit of the weights; 0 or more."""
     bias: Floats = 0.0  # type: ignore[assignment]
     """Added to v in each time step."""
     reset: AtOnce = "hard"
@@ -76,21 +83,21 @@ class AdaptiveLif(FloatNeuron):
         limit = self.threshold + raised
         spike = v > limit
         raised = raised + self.threshold_step * spike
-        return (u, after_spike(v, spike, limit, self.reset), raised), spike
+        return (u, reset_potential(v, spike, limit, self.reset), raised), spike
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerAdaptiveLif:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
-        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        mantissa, exponent = convert.round_bias(self.bias * scale, formats)
         return IntegerAdaptiveLif(
-            convert.decay(self.current_decay, formats, offset=1),
-            convert.decay(self.potential_decay, formats),
-            convert.threshold(self.threshold * scale, formats),
-            convert.decay(self.threshold_decay, formats),
-            convert.mantissa("threshold_step", self.threshold_step * scale, formats),
+            convert.round_decay(self.current_decay, formats, offset=1),
+            convert.round_decay(self.potential_decay, formats),
+            convert.round_threshold(self.threshold * scale, formats),
+            convert.round_decay(self.threshold_decay, formats),
+            convert.round_mantissa("threshold_step", self.threshold_step * scale, formats),
             mantissa,
             exponent,
             self.reset,
-            initial=convert.initial(self.initial * scale),
+            initial=convert.round_initial(self.initial * scale),
         )
 
 
@@ -102,9 +109,9 @@ class IntegerAdaptiveLif(IntegerNeuron):
     (Lava's `ATRLIF` is another neuron: it never resets v, and its decays are whole or nothing.)
     `x` is the accumulated weights:
 
-        raised = decayed(raised, threshold_decay)
-        u = wrap(decayed(u, current_decay + 1) + (x << 6))
-        v = saturate(decayed(v, potential_decay) + u + (bias_mantissa << bias_exponent))
+        raised = apply_decay(raised, threshold_decay)
+        u = wrap(apply_decay(u, current_decay + 1) + (x << 6))
+        v = saturate(apply_decay(v, potential_decay) + u + (bias_mantissa << bias_exponent))
         spike = v > (threshold << 6) + raised
         v = 0                               where spike   # reset "hard" only
         v = v - ((threshold << 6) + raised) where spike   # reset "soft" only
@@ -140,48 +147,48 @@ class IntegerAdaptiveLif(IntegerNeuron):
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (u, v, raised) and the spikes."""
         u, v, raised = state
-        raised = decayed(raised, self.threshold_decay)
-        u = wrap(decayed(u, self.current_decay + 1) + (x << STATE_SHIFT))
-        v = decayed(v, self.potential_decay) + u
-        v = saturate(v + scaled_bias(self.bias_mantissa, self.bias_exponent))
+        raised = apply_decay(raised, self.threshold_decay)
+        u = wrap(apply_decay(u, self.current_decay + 1) + (x << STATE_SHIFT))
+        v = apply_decay(v, self.potential_decay) + u
+        v = saturate(v + shift_bias(self.bias_mantissa, self.bias_exponent))
         limit = (self.threshold << STATE_SHIFT) + raised
         spike = v > limit
         raised = saturate(raised + (self.threshold_step << STATE_SHIFT) * spike)
-        return (u, after_spike(v, spike, limit, self.reset), raised), spike
+        return (u, reset_potential(v, spike, limit, self.reset), raised), spike
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u, v and raised; see `IntegerNeuron.bounds`.
 
-        What stays in v after a step is at most the highest threshold or the initial potential, and
-        with a soft reset what the drive exceeds the lowest threshold by, added up.
+        After a step v is at most the highest threshold or the initial potential; a soft reset adds
+        the sum of the drive's excess over the lowest threshold.
         """
-        u = current_bounds(x, self.current_decay + 1, steps)
-        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        u = bound_current(x, self.current_decay + 1, steps)
+        bias = shift_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
-        raised = grown(self.threshold_step << STATE_SHIFT, self.threshold_decay, steps)
+        raised = bound_leaky_sum(self.threshold_step << STATE_SHIFT, self.threshold_decay, steps)
         threshold = np.maximum(self.threshold, 0) << STATE_SHIFT
         highest = np.maximum(threshold + np.minimum(raised, STATE_LIMIT - 1), self.initial) + high
         if self.reset == "soft":
             excess = np.maximum(high - threshold, 0)
-            highest = highest + grown(excess, self.potential_decay, steps)
+            highest = highest + bound_leaky_sum(excess, self.potential_decay, steps)
         decay = self.potential_decay
-        summed = Interval(grown(low, decay, steps), grown(high, decay, steps))
-        lowest, most = beyond(self.initial, summed)
+        summed = Interval(bound_leaky_sum(low, decay, steps), bound_leaky_sum(high, decay, steps))
+        lowest, upper = widen_by_start(self.initial, summed)
         return {
             "u": u,
-            "v": Interval(lowest, np.minimum(highest, most)),
+            "v": Interval(lowest, np.minimum(highest, upper)),
             "raised": Interval(np.asarray(0), raised),
         }
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for, at scale 1."""
+        """Return the float parameters of these integers, at scale 1."""
         return {
             "current_decay": (self.current_decay + 1) / 4096,
             "potential_decay": self.potential_decay / 4096,
             "threshold": self.threshold * 64.0,
             "threshold_decay": self.threshold_decay / 4096,
             "threshold_step": self.threshold_step * 64.0,
-            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+            "bias": shift_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
         }
 
     def profile(self) -> dict[str, NDArray[Any]]:

@@ -1,8 +1,8 @@
-"""What every neuron offers: a float record, an integer record, one step of each, facts about it.
+"""The interface of a neuron: a float record, an integer record, one step of each, its facts.
 
-The rest of the compiler asks the record and knows no neuron by its name. Only what a neuron is
-called and how it computes has to be stated; every other fact has a default that is safe: nothing is
-pruned, no bias is corrected, no range is checked that the neuron does not state.
+The rest of the compiler asks the record and knows no neuron by its name. Only the name and the
+computation have to be stated. Every other fact has a safe default: without a statement of the
+neuron no neuron is pruned, no bias is corrected and no range is checked.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 
 from snncompile.arrays import Array, Bools, Floats, Ints
-from snncompile.neurons.convert import limit
+from snncompile.neurons.convert import read_limit
 from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT
-from snncompile.neurons.ranges import Range, shared_ranges
+from snncompile.neurons.ranges import Range, list_shared_ranges
 from snncompile.neurons.resets import NEAREST, check_reset
 
 if TYPE_CHECKING:
@@ -27,31 +27,31 @@ if TYPE_CHECKING:
 State = tuple[Any, ...]
 
 Role = Literal["layer", "answer"]
-"""What conversions make of a neuron.
+"""Use of a neuron by conversions.
 
-layer: a layer, whose rates need what stays in the potential above the threshold. answer: the last
+layer: a layer, whose rates need the excess of the potential over the threshold. answer: the last
 layer.
 """
 Effect = Literal["wraps", "saturates", "overflows"]
-"""What becomes of a number beyond its width; overflows: nothing that the neuron defines."""
+"""Effect of a number beyond its width; overflows: the neuron defines none."""
 
 
 class Interval(NamedTuple):
-    """Lowest and highest value something can take, both included; integer arrays or numbers."""
+    """Lowest and highest value, both included; integer arrays or numbers."""
 
     low: Any
     high: Any
 
 
 BINARY = Interval(0, 1)
-"""What plain spikes carry: none, or one."""
+"""Payload of plain spikes: no spike, or one."""
 
 
 class Width(NamedTuple):
-    """How large a state can be, and what becomes of it beyond."""
+    """Largest magnitude of a state, and the effect beyond it."""
 
     limit: int = STATE_LIMIT - 1
-    """Largest magnitude that it holds."""
+    """Largest magnitude."""
     effect: Effect = "overflows"
 
 
@@ -85,7 +85,7 @@ class Neuron(ABC):
 
     @property
     def role(self) -> Role | None:
-        """What conversions make of it; None: nothing."""
+        """Use of the neuron by conversions; None: they do not use it."""
         return None
 
     def alternatives(self) -> tuple[Neuron, ...]:
@@ -101,7 +101,7 @@ class Neuron(ABC):
         )
 
     def __post_init__(self) -> None:
-        """Copy and freeze every array parameter; refuse what its type cannot hold."""
+        """Copy and freeze every array parameter; refuse values that its type cannot hold."""
         for name in self._arrays():
             array = np.asarray(getattr(self, name))
             if array.dtype.kind not in "biuf":
@@ -112,7 +112,7 @@ class Neuron(ABC):
                 raise ValueError(f"{name} must be finite")
             if self._dtype is np.int64 and ((array % 1 != 0) | (np.abs(array) >= 2**62)).any():
                 raise ValueError(f"{name} must be whole numbers")
-            object.__setattr__(self, name, _frozen(array, self._dtype))
+            object.__setattr__(self, name, _freeze(array, self._dtype))
         if self._dtype is np.int64 and (np.abs(self.initial) >= STATE_LIMIT).any():
             worst = self.initial.flat[np.abs(self.initial).argmax()]
             raise ValueError(f"initial must be within +-{STATE_LIMIT - 1}, got {worst}")
@@ -155,7 +155,7 @@ class Neuron(ABC):
         )
 
     def listens(self, steps: Ints) -> Bools:
-        """Return in which own time steps, shape (steps,), input can matter to a neuron at all.
+        """Return the own time steps, shape (steps,), in which input can change any neuron.
 
         In the others its next states and outputs are the same for any input.
         """
@@ -163,7 +163,7 @@ class Neuron(ABC):
 
     def __str__(self) -> str:
         """Text form: `cuba_lif/hard current_decay=0.5 threshold=[0.9 .. 1.1]`."""
-        parts = [f"{name}={_short(getattr(self, name))}" for name in self.parameters()]
+        parts = [f"{name}={_abbreviate(getattr(self, name))}" for name in self.parameters()]
         return " ".join([self.kind, *parts])
 
     @abstractmethod
@@ -186,11 +186,11 @@ class FloatNeuron(Neuron):
     input_shift: ClassVar[int] = STATE_SHIFT
     """Bits by which accumulated weights are shifted before they meet the integer states."""
     message_unit: ClassVar[int] = 1
-    """What is sent in the integer network for a spike of 1.0."""
+    """Number that the integer network sends for a spike of 1.0."""
     bias_adds_up: ClassVar[bool] = False
-    """Whether a bias acts like an input that is always there, and sums over time count.
+    """Whether a bias acts like a constant input, and sums over time count.
 
-    If so, the bias makes up for what the rounding of weights adds on average.
+    If so, the bias corrects the mean error of the rounded weights.
     """
 
     @classmethod
@@ -202,10 +202,10 @@ class FloatNeuron(Neuron):
         """Return the largest scale, one or one per neuron, with which its parameters fit a chip.
 
         By default for thresholds that become mantissas times 2^6, and for biases. A neuron with
-        other parameters in the unit of the weights takes the least of this and theirs.
+        other parameters in the unit of the weights takes the minimum of this and theirs.
         """
-        mantissa = limit(formats.threshold_mantissa) * 64
-        bias = limit(formats.bias_mantissa) << limit(formats.bias_exponent)
+        mantissa = read_limit(formats.threshold_mantissa) * 64
+        bias = read_limit(formats.bias_mantissa) << read_limit(formats.bias_exponent)
         highest = {name: mantissa for name in ("threshold", "negative_threshold", "threshold_step")}
         scale = np.asarray(np.inf)
         for name, largest in (highest | {"bias": bias}).items():
@@ -215,16 +215,16 @@ class FloatNeuron(Neuron):
         return scale
 
     def decode(self, spike_trains: Any) -> Any:
-        """Return the share of the scale that its spikes stand for, (samples, n).
+        """Return the share of the scale that its spikes represent, (samples, n).
 
         Args:
-            spike_trains: what it sends, tensor or array of floats, shape (samples, steps, n).
+            spike_trains: its output, tensor or array of floats, shape (samples, steps, n).
         """
         return spike_trains.mean(1)
 
     @property
     def largest_share(self) -> float:
-        """Largest share of the scale that its spikes can stand for."""
+        """Largest share of the scale that its spikes can represent."""
         return 1.0
 
     def nearest_scale(self, scale: float) -> float:
@@ -232,12 +232,12 @@ class FloatNeuron(Neuron):
         return scale
 
     def reach(self, drive: Floats) -> Floats | None:
-        """Return the potential, per neuron, that v must hold for it to fire as it should.
+        """Return the potential, per neuron, that v must hold for the neuron to fire correctly.
 
-        None where no bound on a step says so.
+        None where no bound on a step is known.
 
         Args:
-            drive: the largest magnitude that a time step can bring with its bias, shape (n,) or ().
+            drive: the largest magnitude of a time step's input with the bias, shape (n,) or ().
         """
         return None
 
@@ -250,7 +250,7 @@ class FloatNeuron(Neuron):
             formats: of the chip.
 
         Raises:
-            QuantizeError: a parameter leaves the chip's range; the message says which.
+            QuantizeError: a parameter leaves the chip's range; the message names it.
         """
 
 
@@ -281,7 +281,7 @@ class IntegerNeuron(Neuron):
         By default of parameters whose names several neurons share; a neuron with others adds them:
         `super().ranges(formats) | {"gain": (0, 15)}`.
         """
-        shared = shared_ranges(formats)
+        shared = list_shared_ranges(formats)
         return {name: shared[name] for name in cls._arrays() if name in shared}
 
     def silent_within(self) -> dict[str, Interval] | None:
@@ -306,21 +306,21 @@ class IntegerNeuron(Neuron):
 
     @abstractmethod
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for, at scale 1, by name."""
+        """Return the float parameters of these integers at scale 1, by name."""
 
     @abstractmethod
     def profile(self) -> dict[str, Array]:
-        """Return what the chip keeps in shared tables, one number per entry.
+        """Return the entries of the chip's shared tables, one number per entry.
 
         Keys are `compartment` (decays) and `threshold`; values have shape (n,) or ().
         """
 
 
-def grown(x: Any, decay: Ints, steps: int | None) -> Floats:
-    """Return what a leaky sum of inputs x can reach: x * min(steps, 4096 / decay).
+def bound_leaky_sum(x: Any, decay: Ints, steps: int | None) -> Floats:
+    """Return the bound of a leaky sum of inputs x: x * min(steps, 4096 / decay).
 
-    From |y[t]| <= (1 - decay/4096) |y[t-1]| + |x|, a geometric series. Infinite if nothing leaks
-    and the number of steps is not known.
+    From |y[t]| <= (1 - decay/4096) |y[t-1]| + |x|, a geometric series. Infinite without a leak
+    and a known number of steps.
     """
     x, decay = np.asarray(x, np.float64), np.asarray(decay)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -329,13 +329,13 @@ def grown(x: Any, decay: Ints, steps: int | None) -> Floats:
         return np.where(x == 0, 0.0, x * factor)
 
 
-def current_bounds(x: Interval, decay: Ints, steps: int | None) -> Interval:
+def bound_current(x: Interval, decay: Ints, steps: int | None) -> Interval:
     """Return the interval of a current that sums x * 2^6 and loses decay / 4096 in each step.
 
-    A current that can leave its width wraps to the other side; then the interval is the whole
-    width and more: it says that the current leaves, not by how much.
+    A current that can leave its width wraps to the other side; then the interval is larger than
+    the width: it states that the current leaves, not how far.
     """
-    low, high = (grown(np.asarray(end) * 64.0, decay, steps) for end in x)
+    low, high = (bound_leaky_sum(np.asarray(end) * 64.0, decay, steps) for end in x)
     wraps = (low <= -STATE_LIMIT) | (high > STATE_LIMIT)
     return Interval(
         np.where(wraps, np.minimum(low, -STATE_LIMIT - 1), low),
@@ -343,21 +343,21 @@ def current_bounds(x: Interval, decay: Ints, steps: int | None) -> Interval:
     )
 
 
-def beyond(initial: Ints, interval: Interval) -> Interval:
-    """Return an interval that starts at 0, for a sum that starts at `initial` instead.
+def widen_by_start(initial: Ints, interval: Interval) -> Interval:
+    """Return the interval of a sum that starts at `initial`, from that of a sum that starts at 0.
 
-    What is left of the start has its sign and at most its size.
+    The rest of the start has its sign and at most its size.
     """
     return Interval(interval.low + np.minimum(initial, 0), interval.high + np.maximum(initial, 0))
 
 
-def _frozen(value: Any, dtype: type) -> Array:
+def _freeze(value: Any, dtype: type) -> Array:
     array: Array = np.array(value, dtype=dtype)
     array.flags.writeable = False
     return array
 
 
-def _short(array: Array) -> str:
+def _abbreviate(array: Array) -> str:
     if array.size == 1 or array.min() == array.max():
         return f"{array.flat[0]:g}"
     return f"[{array.min():g} .. {array.max():g}]"

@@ -1,4 +1,4 @@
-"""Integrate-and-fire neuron in two states: it first only listens, then only fires."""
+"""Integrate-and-fire neuron in two states: it first only receives, then only fires."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from snncompile.arrays import Floats
-from snncompile.neurons.base import Interval, State, beyond
-from snncompile.neurons.cyclic import Cyclic, IntegerCyclic, moment
+from snncompile.neurons.base import Interval, State, widen_by_start
+from snncompile.neurons.cyclic import Cyclic, IntegerCyclic, locate_in_cycle
 from snncompile.neurons.fixed import STATE_SHIFT, saturate
 
 HELD = 32
@@ -21,8 +21,8 @@ class BistableFire(Cyclic):
     """Bistable integrate-and-fire neuron with soft reset, rate version, float.
 
     From its own step `start` on it goes through cycles of 2 * `window` steps, one cycle for each
-    input that is shown. In the first half it receives and is silent; in the second it emits what
-    has come together, at most one spike per step, and takes no input. So no spike is sent before
+    input that is shown. In the first half it receives and is silent; in the second it emits
+    the sum, at most one spike per step, and takes no input. So no spike is sent before
     the whole input is known. It fires where the potential exceeds the threshold. One time step, in
     this order; `x` is the synaptic input that arrived in this step:
 
@@ -45,16 +45,16 @@ class BistableFire(Cyclic):
     def reach(self, drive: Floats) -> Floats:
         """Return the potential it should be able to hold; see `FloatNeuron.reach`.
 
-        Twice what all its spikes take away, on both sides, or what a window can bring, if that is
-        less: a sum that goes beyond and comes back is then cut off.
+        Twice the sum that all its spikes subtract, on both sides, or the largest input of a window
+        if that is less; a larger sum that later falls is cut off.
         """
-        most = np.maximum(HELD, 2 * self.window) * self.threshold
-        return np.asarray(np.minimum(most, np.abs(self.initial) + drive * self.window))
+        held = np.maximum(HELD, 2 * self.window) * self.threshold
+        return np.asarray(np.minimum(held, np.abs(self.initial) + drive * self.window))
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""
         v, clock = state
-        now = moment(self, clock)
+        now = locate_in_cycle(self, clock)
         v = v * ~now.first + self.initial * now.first + (x + self.bias) * now.receiving
         spike = now.emitting & (v > self.threshold)
         return (v - self.threshold * spike, clock + 1), spike
@@ -84,9 +84,9 @@ class IntegerBistableFire(IntegerCyclic):
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""
         v, clock = state
-        threshold, now = self.threshold << STATE_SHIFT, moment(self, clock)
+        threshold, now = self.threshold << STATE_SHIFT, locate_in_cycle(self, clock)
         v = v * ~now.first + self.initial * now.first
-        v = saturate(v + self.arrived(x) * now.receiving)
+        v = saturate(v + self.shift_input(x) * now.receiving)
         spike = now.emitting & (v > threshold)
         return (v - threshold * spike, clock + 1), spike
 
@@ -95,8 +95,11 @@ class IntegerBistableFire(IntegerCyclic):
 
         v adds up over the steps of one window; firing brings it toward zero.
         """
-        u, added, count = self.arriving(x, steps)
-        return {"u": u, "v": beyond(self.initial, Interval(added.low * count, added.high * count))}
+        u, added, count = self.bound_input(x, steps)
+        return {
+            "u": u,
+            "v": widen_by_start(self.initial, Interval(added.low * count, added.high * count)),
+        }
 
 
 BistableFire.integer = IntegerBistableFire

@@ -1,4 +1,4 @@
-"""Float parameters to the chip's integers: round, check the range, say which number is out."""
+"""Float parameters to the chip's integers: round, check the range, name the number outside."""
 
 from __future__ import annotations
 
@@ -51,38 +51,38 @@ def check_exponent(name: str, value: Ints) -> None:
         raise ValueError(f"{name} must be between 0 and 31, got {_first(value, 0, 31)}")
 
 
-def decay(share: Floats, formats: Formats, offset: int = 0) -> Ints:
+def round_decay(share: Floats, formats: Formats, offset: int = 0) -> Ints:
     """Return the nearest integer decay out of 4096, less `offset`, within the chip's bits.
 
     A share of 0 with offset 1 becomes 1/4096 and a share of 1 with offset 0 becomes 4095/4096:
     the nearest a 12-bit number gets; the report states the difference.
     """
-    highest = (1 << limit(formats.decay_bits)) - 1
+    highest = (1 << read_limit(formats.decay_bits)) - 1
     return np.clip(np.rint(share * DECAY_ONE).astype(np.int64) - offset, 0, highest)
 
 
-def threshold(value: Floats, formats: Formats) -> Ints:
+def round_threshold(value: Floats, formats: Formats) -> Ints:
     """Return the mantissa: `value` / 2^6, rounded.
 
     Raises:
         QuantizeError: below 1 or above the chip's largest mantissa.
     """
     mantissa = np.rint(value / 64).astype(np.int64)
-    highest = limit(formats.threshold_mantissa)
+    highest = read_limit(formats.threshold_mantissa)
     if mantissa.min() < 1 or mantissa.max() > highest:
         worst = mantissa.min() if mantissa.min() < 1 else mantissa.max()
         raise QuantizeError(f"threshold mantissa {worst} is outside 1..{highest}")
     return mantissa
 
 
-def mantissa(name: str, value: Floats, formats: Formats, sign: int = 1) -> Ints:
+def round_mantissa(name: str, value: Floats, formats: Formats, sign: int = 1) -> Ints:
     """Return `value` / 2^6, rounded, of a number that is 0 or of the given sign.
 
     Raises:
         QuantizeError: beyond the chip's largest mantissa of a threshold.
     """
     mantissa = np.rint(value / 64).astype(np.int64)
-    highest = limit(formats.threshold_mantissa)
+    highest = read_limit(formats.threshold_mantissa)
     if np.abs(mantissa).max() > highest:
         worst = mantissa.flat[np.abs(mantissa).argmax()]
         low, high = sorted((0, sign * highest))
@@ -90,17 +90,17 @@ def mantissa(name: str, value: Floats, formats: Formats, sign: int = 1) -> Ints:
     return mantissa
 
 
-def turn(share: Floats, formats: Formats) -> Ints:
+def round_turn(share: Floats, formats: Formats) -> Ints:
     """Return the nearest integer factor out of 4096 of a rotation, within the chip's bits."""
-    highest = (1 << limit(formats.decay_bits)) - 1
+    highest = (1 << read_limit(formats.decay_bits)) - 1
     return np.clip(np.rint(share * DECAY_ONE).astype(np.int64), -highest, highest)
 
 
-def level(name: str, value: Floats, lowest: int = 1 - STATE_LIMIT) -> Ints:
+def round_level(name: str, value: Floats, lowest: int = 1 - STATE_LIMIT) -> Ints:
     """Return a threshold or bias in the unit of the potential itself, rounded.
 
     Raises:
-        QuantizeError: below `lowest`, or beyond what a potential can hold.
+        QuantizeError: below `lowest`, or beyond the width of a potential.
     """
     rounded = np.rint(value)
     if rounded.min() < lowest or np.abs(rounded).max() >= STATE_LIMIT:
@@ -109,25 +109,25 @@ def level(name: str, value: Floats, lowest: int = 1 - STATE_LIMIT) -> Ints:
     return rounded.astype(np.int64)
 
 
-def refractory(value: Floats, formats: Formats) -> Ints:
+def round_refractory(value: Floats, formats: Formats) -> Ints:
     """Return a refractory period in time steps.
 
     Raises:
         QuantizeError: longer than the chip can wait.
     """
-    highest = limit(formats.refractory)
+    highest = read_limit(formats.refractory)
     if value.max() > highest:
         raise QuantizeError(f"refractory {value.max():g} is outside 0..{highest}")
     return value.astype(np.int64)
 
 
-def bias(value: Floats, formats: Formats) -> tuple[Ints, Ints]:
+def round_bias(value: Floats, formats: Formats) -> tuple[Ints, Ints]:
     """Return mantissa and exponent, one exponent for all neurons, the smallest that fits.
 
     Raises:
         QuantizeError: no exponent of the chip is large enough.
     """
-    largest, highest = limit(formats.bias_mantissa), limit(formats.bias_exponent)
+    largest, highest = read_limit(formats.bias_mantissa), read_limit(formats.bias_exponent)
     for exponent in range(highest + 1):
         mantissa = np.rint(value / 2**exponent).astype(np.int64)
         if np.abs(mantissa).max() <= largest:
@@ -136,11 +136,11 @@ def bias(value: Floats, formats: Formats) -> tuple[Ints, Ints]:
     raise QuantizeError(f"bias {worst:.0f} is above {largest} * 2^{highest}")
 
 
-def initial(value: Floats) -> Ints:
+def round_initial(value: Floats) -> Ints:
     """Return an initial potential, rounded.
 
     Raises:
-        QuantizeError: beyond what a potential can hold.
+        QuantizeError: beyond the width of a potential.
     """
     rounded = np.rint(value)
     if np.abs(rounded).max() >= STATE_LIMIT:
@@ -149,7 +149,7 @@ def initial(value: Floats) -> Ints:
     return rounded.astype(np.int64)
 
 
-def limit(number: Number) -> int:
+def read_limit(number: Number) -> int:
     """Return a limit of the number formats as an integer; the formats have no unknown ones."""
     if number.whole is None:
         raise QuantizeError(f"the chip file gives no value for a number format ({number.source})")

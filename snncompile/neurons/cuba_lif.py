@@ -15,12 +15,12 @@ from snncompile.neurons.base import (
     IntegerNeuron,
     Interval,
     State,
-    beyond,
-    current_bounds,
-    grown,
+    bound_current,
+    bound_leaky_sum,
+    widen_by_start,
 )
-from snncompile.neurons.fixed import STATE_SHIFT, decayed, saturate, scaled_bias, wrap
-from snncompile.neurons.resets import Reset, after_spike
+from snncompile.neurons.fixed import STATE_SHIFT, apply_decay, saturate, shift_bias, wrap
+from snncompile.neurons.resets import Reset, reset_potential
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -76,19 +76,19 @@ class CubaLif(FloatNeuron):
         spike = v > self.threshold
         if self.reset == "strict_soft":  # in the library's order: float sums depend on it
             return (u, v - (self.threshold * spike - self.threshold * fired)), spike
-        return (u, after_spike(v, spike, self.threshold, self.reset)), spike
+        return (u, reset_potential(v, spike, self.threshold, self.reset)), spike
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerCubaLif:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
-        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        mantissa, exponent = convert.round_bias(self.bias * scale, formats)
         return IntegerCubaLif(
-            convert.decay(self.current_decay, formats, offset=1),
-            convert.decay(self.potential_decay, formats),
-            convert.threshold(self.threshold * scale, formats),
+            convert.round_decay(self.current_decay, formats, offset=1),
+            convert.round_decay(self.potential_decay, formats),
+            convert.round_threshold(self.threshold * scale, formats),
             mantissa,
             exponent,
             self.reset,
-            initial=convert.initial(self.initial * scale),
+            initial=convert.round_initial(self.initial * scale),
         )
 
 
@@ -100,8 +100,8 @@ class IntegerCubaLif(IntegerNeuron):
     potential saturates, decays round toward zero and a current decay of 0 still loses 1/4096.
     The other resets are defined here, in the same arithmetic. `x` is the accumulated weights:
 
-        u = wrap(decayed(u, current_decay + 1) + (x << 6))
-        v = decayed(v, potential_decay) + u + (bias_mantissa << bias_exponent)
+        u = wrap(apply_decay(u, current_decay + 1) + (x << 6))
+        v = apply_decay(v, potential_decay) + u + (bias_mantissa << bias_exponent)
         v = v - (threshold << 6) where fired          # reset "delayed_soft" only
         v = 0                    where fired          # reset "delayed_hard" only
         v = saturate(v)
@@ -134,9 +134,9 @@ class IntegerCubaLif(IntegerNeuron):
         u, v = state
         threshold = self.threshold << STATE_SHIFT
         fired = v > threshold
-        u = wrap(decayed(u, self.current_decay + 1) + (x << STATE_SHIFT))
-        v = decayed(v, self.potential_decay) + u
-        v = v + scaled_bias(self.bias_mantissa, self.bias_exponent)
+        u = wrap(apply_decay(u, self.current_decay + 1) + (x << STATE_SHIFT))
+        v = apply_decay(v, self.potential_decay) + u
+        v = v + shift_bias(self.bias_mantissa, self.bias_exponent)
         if self.reset == "delayed_soft":
             v = v - threshold * fired
         elif self.reset == "delayed_hard":
@@ -144,7 +144,7 @@ class IntegerCubaLif(IntegerNeuron):
         v = saturate(v)
         strict = self.reset == "strict_soft"
         spike = v > (threshold + threshold * fired if strict else threshold)
-        return (u, after_spike(v, spike, threshold, self.reset)), spike
+        return (u, reset_potential(v, spike, threshold, self.reset)), spike
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u and v; see `IntegerNeuron.bounds`.
@@ -154,13 +154,13 @@ class IntegerCubaLif(IntegerNeuron):
         one does so above twice the threshold. A delayed soft one can push v below zero by at most
         one threshold, since it only follows a positive v.
         """
-        u = current_bounds(x, self.current_decay + 1, steps)
-        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        u = bound_current(x, self.current_decay + 1, steps)
+        bias = shift_bias(self.bias_mantissa, self.bias_exponent)
         low, high = (np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0))
         threshold = self.threshold << STATE_SHIFT
         decay = self.potential_decay
-        summed = Interval(grown(low, decay, steps), grown(high, decay, steps))
-        lowest, highest = beyond(self.initial, summed)
+        summed = Interval(bound_leaky_sum(low, decay, steps), bound_leaky_sum(high, decay, steps))
+        lowest, highest = widen_by_start(self.initial, summed)
         kept = np.maximum(threshold, self.initial)
         if self.reset in ("hard", "delayed_hard"):
             highest = np.minimum(highest, kept + high)
@@ -168,18 +168,18 @@ class IntegerCubaLif(IntegerNeuron):
             if self.reset == "strict_soft":
                 kept = np.maximum(kept, 2 * threshold)
             excess = np.maximum(high - threshold, 0)
-            highest = np.minimum(highest, kept + high + grown(excess, decay, steps))
+            highest = np.minimum(highest, kept + high + bound_leaky_sum(excess, decay, steps))
         if self.reset == "delayed_soft":
             lowest = lowest - threshold
         return {"u": u, "v": Interval(lowest, highest)}
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for, at scale 1."""
+        """Return the float parameters of these integers, at scale 1."""
         return {
             "current_decay": (self.current_decay + 1) / 4096,
             "potential_decay": self.potential_decay / 4096,
             "threshold": self.threshold * 64.0,
-            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+            "bias": shift_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
         }
 
     def profile(self) -> dict[str, NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""What the neurons in two states share: some steps of receiving, then as many of emitting."""
+"""Shared by the neurons in two states: steps of receiving, then as many of emitting."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from snncompile.arrays import Floats, Ints
 from snncompile.neurons import convert
-from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, Role, current_bounds
-from snncompile.neurons.fixed import STATE_SHIFT, scaled_bias, wrap
+from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, Role, bound_current
+from snncompile.neurons.fixed import STATE_SHIFT, shift_bias, wrap
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
 
 
 class Moment(NamedTuple):
-    """Where in their cycle neurons are; arrays or tensors of their shape.
+    """Position of neurons in their cycle; arrays or tensors of their shape.
 
     position  = (clock - start) modulo (2 * window)
     awake     = clock >= start and not (once and clock >= start + 2 * window)
@@ -33,8 +33,8 @@ class Moment(NamedTuple):
     emitting: Any
 
 
-def moment(neuron: Cyclic | IntegerCyclic, clock: Any) -> Moment:
-    """Return where in their cycle neurons are."""
+def locate_in_cycle(neuron: Cyclic | IntegerCyclic, clock: Any) -> Moment:
+    """Return the position of neurons in their cycle."""
     position = (clock - neuron.start) % (2 * neuron.window)
     over = (neuron.once > 0) & (clock >= neuron.start + 2 * neuron.window)
     awake = (clock >= neuron.start) & ~over
@@ -72,29 +72,29 @@ class Cyclic(FloatNeuron):
         convert.check_steps("start", self.start)
         _check_once(self.once)
 
-    def emitted(self, spike_trains: Any) -> Any:
-        """Return what is sent in the first cycle's steps of emitting, (samples, window, n)."""
+    def select_emitted(self, spike_trains: Any) -> Any:
+        """Return the output of the first cycle's steps of emitting, (samples, window, n)."""
         first = int(self.start.max()) + int(self.window.max())
         return spike_trains[:, first : first + int(self.window.max())]
 
     def decode(self, spike_trains: Any) -> Any:
         """Return the spikes per step of emitting; see `FloatNeuron.decode`."""
-        return self.emitted(spike_trains).sum(1) / int(self.window.max())
+        return self.select_emitted(spike_trains).sum(1) / int(self.window.max())
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerCyclic:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
-        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        mantissa, exponent = convert.round_bias(self.bias * scale, formats)
         kind: Any = self.integer
-        made: IntegerCyclic = kind(
-            convert.threshold(self.threshold * scale, formats),
+        integer: IntegerCyclic = kind(
+            convert.round_threshold(self.threshold * scale, formats),
             self.window.astype(np.int64),
             self.start.astype(np.int64),
             mantissa,
             exponent,
             self.once.astype(np.int64),
-            initial=convert.initial(self.initial * scale),
+            initial=convert.round_initial(self.initial * scale),
         )
-        return made
+        return integer
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ class IntegerCyclic(IntegerNeuron):
     """Receives for `window` steps in silence, then emits for `window` steps; integer."""
 
     threshold: Ints
-    """Mantissa: it stands for threshold * 2^6."""
+    """Mantissa of threshold * 2^6."""
     window: Ints
     """Time steps of each state, 1 or more."""
     start: Ints = 0  # type: ignore[assignment]
@@ -125,22 +125,22 @@ class IntegerCyclic(IntegerNeuron):
         convert.check_steps("start", self.start)
         _check_once(self.once)
 
-    def arrived(self, x: Any) -> Any:
+    def shift_input(self, x: Any) -> Any:
         """Return wrap(x << 6) + (bias_mantissa << bias_exponent)."""
-        return wrap(x << STATE_SHIFT) + scaled_bias(self.bias_mantissa, self.bias_exponent)
+        return wrap(x << STATE_SHIFT) + shift_bias(self.bias_mantissa, self.bias_exponent)
 
-    def arriving(self, x: Interval, steps: int | None) -> tuple[Interval, Interval, Any]:
-        """Return the bounds of u, those of what a step of receiving adds, and how many steps."""
-        u = current_bounds(x, np.asarray(4096), steps)
-        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+    def bound_input(self, x: Interval, steps: int | None) -> tuple[Interval, Interval, Any]:
+        """Return the bounds of u and of the input of a receiving step, and the number of steps."""
+        u = bound_current(x, np.asarray(4096), steps)
+        bias = shift_bias(self.bias_mantissa, self.bias_exponent)
         added = Interval(np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0))
         return u, added, self.window if steps is None else np.minimum(self.window, steps)
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for; steps have no scale."""
+        """Return the float parameters of these integers; steps have no scale."""
         return {
             "threshold": self.threshold * 64.0,
-            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+            "bias": shift_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
         }
 
     def profile(self) -> dict[str, NDArray[Any]]:
@@ -150,14 +150,14 @@ class IntegerCyclic(IntegerNeuron):
         return {"compartment": cycle, "threshold": self.threshold}
 
     def listens(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return in which own time steps, shape (steps,), one of the neurons receives."""
+        """Return the own time steps, shape (steps,), in which a neuron receives."""
         parameters = np.broadcast_arrays(self.window, self.start, self.once)
         kinds = np.unique(np.stack(parameters).reshape(3, -1), axis=1)
         window, start, once = kinds[..., None]
         since = steps - start
         cycling = (since >= 0) & ((once == 0) | (since < 2 * window))
-        found: NDArray[np.bool_] = (cycling & (since % (2 * window) < window)).any(axis=0)
-        return found
+        receiving: NDArray[np.bool_] = (cycling & (since % (2 * window) < window)).any(axis=0)
+        return receiving
 
 
 def _check_once(once: Any) -> None:

@@ -1,4 +1,4 @@
-"""Delta encoder: sends by how much its input has changed."""
+"""Delta encoder: sends the change of its input."""
 
 from __future__ import annotations
 
@@ -41,28 +41,28 @@ class Delta(FloatNeuron):
     @property
     def payload(self) -> Interval:
         """Any number that 32 bits hold."""
-        return delta_code.payload(np.asarray(0))
+        return delta_code.bound_payload(np.asarray(0))
 
     def _check(self) -> None:
         convert.check_not_negative("threshold", self.threshold)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
-        """Return the next (act, residue) and what is sent."""
+        """Return the next (act, residue) and the output."""
         act, residue = state
         delta = x - act + residue
-        spike = delta_code.sent(delta, self.threshold)
+        spike = delta_code.select_sent(delta, self.threshold)
         return (x, delta - spike), spike
 
     def nearest_scale(self, scale: float) -> float:
         """Return a power of two, which a shift can undo."""
-        return delta_code.largest_power(scale)
+        return delta_code.round_down_to_power(scale)
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerDelta:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         return IntegerDelta(
-            convert.level("threshold", self.threshold * scale),
-            delta_code.state_exponent(scale),
-            initial=convert.initial(self.initial * scale),
+            convert.round_level("threshold", self.threshold * scale),
+            delta_code.choose_state_exponent(scale),
+            initial=convert.round_initial(self.initial * scale),
         )
 
 
@@ -77,7 +77,7 @@ class IntegerDelta(IntegerNeuron):
         spike = delta where |delta| >= threshold_level, else 0
         residue = delta - spike
         act = new
-        output = spike >> state_exponent      # rounds down; what it cuts off is lost for good
+        output = spike >> state_exponent      # rounds down; the remainder is lost for good
     """
 
     threshold_level: Ints
@@ -94,7 +94,7 @@ class IntegerDelta(IntegerNeuron):
     @property
     def payload(self) -> Interval:
         """Any number that 32 bits without the last `state_exponent` hold."""
-        return delta_code.payload(self.state_exponent)
+        return delta_code.bound_payload(self.state_exponent)
 
     def _check(self) -> None:
         convert.check_not_negative("threshold_level", self.threshold_level)
@@ -102,21 +102,21 @@ class IntegerDelta(IntegerNeuron):
             convert.check_exponent(name, getattr(self, name))
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
-        """Return the next (act, residue) and what is sent."""
+        """Return the next (act, residue) and the output."""
         act, residue = state
         new = wrap_word(x << self.input_exponent)
         delta = wrap_word(new - act + residue)
-        spike = delta_code.sent(delta, self.threshold_level)
+        spike = delta_code.select_sent(delta, self.threshold_level)
         return (new, delta - spike), spike >> self.state_exponent
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of act and residue; see `IntegerNeuron.bounds`."""
         size = 2.0 ** np.asarray(self.input_exponent)
-        act = delta_code.summed(Interval(x.low * size, x.high * size), self.initial, 1)
-        return {"act": act, "residue": delta_code.kept(self.threshold_level)}
+        act = delta_code.bound_sum(Interval(x.low * size, x.high * size), self.initial, 1)
+        return {"act": act, "residue": delta_code.bound_residue(self.threshold_level)}
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for, at scale 1."""
+        """Return the float parameters of these integers, at scale 1."""
         return {"threshold": self.threshold_level.astype(np.float64)}
 
     def profile(self) -> dict[str, NDArray[Any]]:

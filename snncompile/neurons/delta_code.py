@@ -1,4 +1,4 @@
-"""What the sigma-delta neurons share: they send by how much a value has changed."""
+"""Shared by the sigma-delta neurons: they send the change of a value."""
 
 from __future__ import annotations
 
@@ -9,45 +9,47 @@ import numpy as np
 
 from snncompile.arrays import Ints
 from snncompile.errors import QuantizeError
-from snncompile.neurons.base import Interval, beyond, grown
+from snncompile.neurons.base import Interval, bound_leaky_sum, widen_by_start
 from snncompile.neurons.fixed import WORD_LIMIT
 
 SPIKE_EXPONENT = 6
 """A change of 1.0 is sent as 2^6, as in lava-dl's networks (netx/hdf5.py: spike_exp)."""
 
 
-def sent(delta: Any, threshold: Any) -> Any:
-    """Return the part of a change that is sent: all of it from the threshold on, else nothing."""
+def select_sent(delta: Any, threshold: Any) -> Any:
+    """Return the change to send: the whole change from the threshold on, else 0."""
     return delta * (abs(delta) >= threshold)
 
 
-def largest_power(scale: float) -> float:
-    """Return the largest power of two up to `scale`: messages are made by a shift."""
+def round_down_to_power(scale: float) -> float:
+    """Return the largest power of two up to `scale`: a shift forms the messages."""
     return float(2.0 ** floor(log2(scale)))
 
 
-def state_exponent(scale: float) -> Ints:
-    """Return the bits that are not sent, where 1.0 is `scale`, a power of two, and is sent as 2^6.
+def choose_state_exponent(scale: float) -> Ints:
+    """Return the number of bits that are not sent: 1.0 is `scale`, a power of two, sent as 2^6.
 
     Raises:
         QuantizeError: the scale is too small.
     """
     exponent = round(log2(scale)) - SPIKE_EXPONENT
     if exponent < 0:
-        raise QuantizeError(f"scale {scale:g} is below 2^{SPIKE_EXPONENT}, what 1.0 is sent as")
+        raise QuantizeError(f"scale {scale:g} is below 2^{SPIKE_EXPONENT}, the message of 1.0")
     return np.asarray(exponent)
 
 
-def payload(exponent: Ints) -> Interval:
-    """Return what can be sent of 32 bits without the last `exponent`."""
+def bound_payload(exponent: Ints) -> Interval:
+    """Return the interval of messages: 32 bits without the last `exponent`."""
     reach = WORD_LIMIT >> int(exponent.min())
     return Interval(-reach, reach)
 
 
-def summed(x: Interval, initial: Ints, steps: int | None) -> Interval:
-    """Return the interval of a sum that loses nothing; beyond 32 bits it wraps to anywhere."""
+def bound_sum(x: Interval, initial: Ints, steps: int | None) -> Interval:
+    """Return the interval of a sum without a leak; beyond 32 bits it wraps to any value."""
     none = np.asarray(0)
-    low, high = beyond(initial, Interval(grown(x.low, none, steps), grown(x.high, none, steps)))
+    low, high = widen_by_start(
+        initial, Interval(bound_leaky_sum(x.low, none, steps), bound_leaky_sum(x.high, none, steps))
+    )
     wraps = (low < -WORD_LIMIT) | (high >= WORD_LIMIT)
     return Interval(
         np.where(wraps, np.minimum(low, -WORD_LIMIT), low),
@@ -55,7 +57,7 @@ def summed(x: Interval, initial: Ints, steps: int | None) -> Interval:
     )
 
 
-def kept(threshold: Ints) -> Interval:
-    """Return the interval of what is not sent yet: below the threshold."""
-    most = np.maximum(np.asarray(threshold) - 1, 0)
-    return Interval(-most, most)
+def bound_residue(threshold: Ints) -> Interval:
+    """Return the interval of the residue: below the threshold."""
+    largest = np.maximum(np.asarray(threshold) - 1, 0)
+    return Interval(-largest, largest)

@@ -17,15 +17,15 @@ STATE_SHIFT = 6
 """Synaptic input and thresholds are scaled by 2^6 before they meet u and v."""
 
 
-def decayed(x: Any, decay: Any) -> Any:
+def apply_decay(x: Any, decay: Any) -> Any:
     """Return x * (4096 - decay) / 4096, rounded toward zero.
 
     Toward zero, so that a potential dies out from both sides; a plain shift would round down.
     """
-    return shrunk(x * (DECAY_ONE - decay))
+    return divide_by_4096(x * (DECAY_ONE - decay))
 
 
-def shrunk(product: Any) -> Any:
+def divide_by_4096(product: Any) -> Any:
     """Return product / 4096, rounded toward zero."""
     return (product + ((product >> 63) & (DECAY_ONE - 1))) >> 12
 
@@ -50,6 +50,6 @@ def wrap_word(x: Any) -> Any:
     return ((x + WORD_LIMIT) & (2 * WORD_LIMIT - 1)) - WORD_LIMIT
 
 
-def scaled_bias(mantissa: Any, exponent: Any) -> Any:
+def shift_bias(mantissa: Any, exponent: Any) -> Any:
     """Return mantissa * 2^exponent, for exponents of 0 and above."""
     return mantissa << exponent

@@ -16,12 +16,12 @@ from snncompile.neurons.base import (
     Interval,
     Role,
     State,
-    beyond,
-    current_bounds,
-    grown,
+    bound_current,
+    bound_leaky_sum,
+    widen_by_start,
 )
-from snncompile.neurons.fixed import STATE_SHIFT, saturate, scaled_bias, wrap
-from snncompile.neurons.resets import AtOnce, after_spike
+from snncompile.neurons.fixed import STATE_SHIFT, saturate, shift_bias, wrap
+from snncompile.neurons.resets import AtOnce, reset_potential
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -52,7 +52,7 @@ class IntegrateFire(FloatNeuron):
 
     @property
     def role(self) -> Role | None:
-        """A layer, if a spike leaves what exceeds the threshold."""
+        """A layer, if a spike leaves the excess over the threshold."""
         return "layer" if self.reset == "soft" else None
 
     def _check(self) -> None:
@@ -62,13 +62,13 @@ class IntegrateFire(FloatNeuron):
         """Return the next (v,) and the spikes."""
         v = state[0] + x + self.bias
         spike = v > self.threshold
-        return (after_spike(v, spike, self.threshold, self.reset),), spike
+        return (reset_potential(v, spike, self.threshold, self.reset),), spike
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerIntegrateFire:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
-        mantissa, exponent = convert.bias(self.bias * scale, formats)
-        threshold = convert.threshold(self.threshold * scale, formats)
-        initial = convert.initial(self.initial * scale)
+        mantissa, exponent = convert.round_bias(self.bias * scale, formats)
+        threshold = convert.round_threshold(self.threshold * scale, formats)
+        initial = convert.round_initial(self.initial * scale)
         return IntegerIntegrateFire(threshold, mantissa, exponent, self.reset, initial=initial)
 
 
@@ -98,7 +98,7 @@ class IntegerIntegrateFire(IntegerNeuron):
 
     @property
     def role(self) -> Role | None:
-        """A layer, if a spike leaves what exceeds the threshold."""
+        """A layer, if a spike leaves the excess over the threshold."""
         return "layer" if self.reset == "soft" else None
 
     def _check(self) -> None:
@@ -107,31 +107,32 @@ class IntegerIntegrateFire(IntegerNeuron):
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v,) and the spikes."""
         threshold = self.threshold << STATE_SHIFT
-        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        bias = shift_bias(self.bias_mantissa, self.bias_exponent)
         v = saturate(state[0] + wrap(x << STATE_SHIFT) + bias)
         spike = v > threshold
-        return (after_spike(v, spike, threshold, self.reset),), spike
+        return (reset_potential(v, spike, threshold, self.reset),), spike
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the interval of v and of the input as u; see `IntegerNeuron.bounds`."""
         none = np.asarray(0)
-        u = current_bounds(x, np.asarray(4096), steps)
-        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        u = bound_current(x, np.asarray(4096), steps)
+        bias = shift_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         threshold = self.threshold << STATE_SHIFT
-        lowest, most = beyond(
-            self.initial, Interval(grown(low, none, steps), grown(high, none, steps))
+        lowest, upper = widen_by_start(
+            self.initial,
+            Interval(bound_leaky_sum(low, none, steps), bound_leaky_sum(high, none, steps)),
         )
         highest = np.maximum(threshold, self.initial) + high
         if self.reset == "soft":
-            highest = highest + grown(np.maximum(high - threshold, 0), none, steps)
-        return {"u": u, "v": Interval(lowest, np.minimum(highest, most))}
+            highest = highest + bound_leaky_sum(np.maximum(high - threshold, 0), none, steps)
+        return {"u": u, "v": Interval(lowest, np.minimum(highest, upper))}
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for, at scale 1."""
+        """Return the float parameters of these integers, at scale 1."""
         return {
             "threshold": self.threshold * 64.0,
-            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+            "bias": shift_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
         }
 
     def profile(self) -> dict[str, NDArray[Any]]:

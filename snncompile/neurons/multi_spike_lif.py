@@ -1,4 +1,4 @@
-"""Leaky integrate-and-fire neuron that sends several spikes at once: one per threshold."""
+"""Leaky integrate-and-fire neuron that sends several spikes at once, one per threshold."""
 
 from __future__ import annotations
 
@@ -15,12 +15,19 @@ from snncompile.neurons.base import (
     IntegerNeuron,
     Interval,
     State,
-    beyond,
-    current_bounds,
-    grown,
+    bound_current,
+    bound_leaky_sum,
+    widen_by_start,
 )
-from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, decayed, saturate, scaled_bias, wrap
-from snncompile.neurons.resets import AtOnce, after_spike
+from snncompile.neurons.fixed import (
+    STATE_LIMIT,
+    STATE_SHIFT,
+    apply_decay,
+    saturate,
+    shift_bias,
+    wrap,
+)
+from snncompile.neurons.resets import AtOnce, reset_potential
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -77,7 +84,7 @@ class MultiSpikeLif(FloatNeuron):
     def parameters(self) -> tuple[str, ...]:
         """Return the names of the array parameters; `lowest` only where there is one."""
         names = super().parameters()
-        return names if _bounded(self.lowest) else tuple(n for n in names if n != "lowest")
+        return names if _has_lowest(self.lowest) else tuple(n for n in names if n != "lowest")
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (u, v) and the spikes."""
@@ -85,35 +92,35 @@ class MultiSpikeLif(FloatNeuron):
         u = (1 - self.current_decay) * u + x
         v = (1 - self.potential_decay) * v + u + self.bias
         ratio = (v / self.threshold).clip(0)
-        spikes = _whole(ratio - (ratio - self.most).clip(0))
-        v = after_spike(v, spikes, self.threshold, self.reset)
-        if _bounded(self.lowest):
+        spikes = _round_down(ratio - (ratio - self.most).clip(0))
+        v = reset_potential(v, spikes, self.threshold, self.reset)
+        if _has_lowest(self.lowest):
             v = (v - self.lowest).clip(0) + self.lowest
         return (u, v), spikes
 
     def quantize(self, scale: float, formats: Formats) -> IntegerMultiSpikeLif:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
-        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        mantissa, exponent = convert.round_bias(self.bias * scale, formats)
         lowest = np.maximum(np.rint(self.lowest * scale), 1.0 - STATE_LIMIT)
         return IntegerMultiSpikeLif(
-            convert.decay(self.current_decay, formats, offset=1),
-            convert.decay(self.potential_decay, formats),
-            convert.threshold(self.threshold * scale, formats),
+            convert.round_decay(self.current_decay, formats, offset=1),
+            convert.round_decay(self.potential_decay, formats),
+            convert.round_threshold(self.threshold * scale, formats),
             mantissa,
             exponent,
             self.most.astype(np.int64),
             lowest.astype(np.int64),
             self.reset,
-            initial=convert.initial(self.initial * scale),
+            initial=convert.round_initial(self.initial * scale),
         )
 
 
-def _whole(x: Any) -> Any:
+def _round_down(x: Any) -> Any:
     """Return numbers that are 0 or more rounded down, as integers."""
     return x.astype(np.int64) if isinstance(x, np.ndarray) else x.long()
 
 
-def _bounded(lowest: Any) -> bool:
+def _has_lowest(lowest: Any) -> bool:
     return bool((lowest > UNBOUNDED).any())
 
 
@@ -123,8 +130,8 @@ class IntegerMultiSpikeLif(IntegerNeuron):
 
     The arithmetic of `IntegerCubaLif`; `x` is the accumulated weights:
 
-        u = wrap(decayed(u, current_decay + 1) + (x << 6))
-        v = saturate(decayed(v, potential_decay) + u + (bias_mantissa << bias_exponent))
+        u = wrap(apply_decay(u, current_decay + 1) + (x << 6))
+        v = saturate(apply_decay(v, potential_decay) + u + (bias_mantissa << bias_exponent))
         spikes = v / (threshold << 6) rounded down, at least 0 and at most `most`
         v = v - (threshold << 6) * spikes             # reset "soft" only
         v = 0                    where spikes > 0     # reset "hard" only
@@ -164,29 +171,29 @@ class IntegerMultiSpikeLif(IntegerNeuron):
         """Return the next (u, v) and the spikes."""
         u, v = state
         threshold = self.threshold << STATE_SHIFT
-        u = wrap(decayed(u, self.current_decay + 1) + (x << STATE_SHIFT))
-        v = decayed(v, self.potential_decay) + u
-        v = saturate(v + scaled_bias(self.bias_mantissa, self.bias_exponent))
+        u = wrap(apply_decay(u, self.current_decay + 1) + (x << STATE_SHIFT))
+        v = apply_decay(v, self.potential_decay) + u
+        v = saturate(v + shift_bias(self.bias_mantissa, self.bias_exponent))
         spikes = v.clip(0) // threshold
         spikes = spikes - (spikes - self.most).clip(0)
-        v = after_spike(v, spikes, threshold, self.reset)
+        v = reset_potential(v, spikes, threshold, self.reset)
         return (u, (v - self.lowest).clip(0) + self.lowest), spikes
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u and v; see `IntegerNeuron.bounds`.
 
         Less than the threshold stays in v after a step, or the initial potential, or with a soft
-        reset what is left of more than `most` thresholds. No step starts below `lowest`.
+        reset the rest above `most` thresholds. No step starts below `lowest`.
         """
-        u = current_bounds(x, self.current_decay + 1, steps)
-        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        u = bound_current(x, self.current_decay + 1, steps)
+        bias = shift_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         threshold, decay = self.threshold << STATE_SHIFT, self.potential_decay
-        summed = Interval(grown(low, decay, steps), grown(high, decay, steps))
-        lowest, highest = beyond(self.initial, summed)
+        summed = Interval(bound_leaky_sum(low, decay, steps), bound_leaky_sum(high, decay, steps))
+        lowest, highest = widen_by_start(self.initial, summed)
         kept = np.maximum(threshold, self.initial)
         if self.reset == "soft":
-            kept = kept + grown(np.maximum(high - threshold * self.most, 0), decay, steps)
+            kept = kept + bound_leaky_sum(np.maximum(high - threshold * self.most, 0), decay, steps)
         below = np.minimum(self.lowest, self.initial) + low
         return {
             "u": u,
@@ -194,23 +201,23 @@ class IntegerMultiSpikeLif(IntegerNeuron):
         }
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for; `most` has no scale."""
-        found = {
+        """Return the float parameters of these integers; `most` has no scale."""
+        floats = {
             "current_decay": (self.current_decay + 1) / 4096,
             "potential_decay": self.potential_decay / 4096,
             "threshold": self.threshold * 64.0,
-            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+            "bias": shift_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
         }
         bounded = bool((self.lowest > 1 - STATE_LIMIT).any())
-        return found | ({"lowest": self.lowest * 1.0} if bounded else {})
+        return floats | ({"lowest": self.lowest * 1.0} if bounded else {})
 
     def profile(self) -> dict[str, NDArray[Any]]:
         """Return the decays with the lowest potentials, and the thresholds with the most spikes."""
         du, dv, low = np.broadcast_arrays(self.current_decay, self.potential_decay, -self.lowest)
-        threshold, most = np.broadcast_arrays(self.threshold, self.most)
+        threshold, spikes = np.broadcast_arrays(self.threshold, self.most)
         return {
             "compartment": (low * 4096 + du) * 4096 + dv,
-            "threshold": threshold * 2**31 + most,
+            "threshold": threshold * 2**31 + spikes,
         }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from snncompile.arrays import Floats
 from snncompile.neurons.base import Interval, State
-from snncompile.neurons.cyclic import Cyclic, IntegerCyclic, moment
+from snncompile.neurons.cyclic import Cyclic, IntegerCyclic, locate_in_cycle
 from snncompile.neurons.fixed import STATE_SHIFT, saturate
 
 LONGEST = 16
@@ -20,9 +20,9 @@ LONGEST = 16
 class PhaseFire(Cyclic):
     """Bistable integrate-and-fire neuron with periodic thresholds, float.
 
-    Like `BistableFire` it first receives for `window` steps and then emits for `window` steps. What
-    it emits are the binary digits of its potential in units of `threshold`, the largest first: in
-    each step the threshold is half of that before. A receiver doubles its potential in each step,
+    Like `BistableFire` it first receives for `window` steps and then emits for `window` steps. It
+    emits the binary digits of its potential in units of `threshold`, the largest first: each step
+    halves the threshold. A receiver doubles its potential in each step,
     so that an early spike weighs more; no spike carries a number. One time step, in this order; `x`
     is the synaptic input that arrived in this step:
 
@@ -58,8 +58,8 @@ class PhaseFire(Cyclic):
         return np.asarray(np.maximum(self.threshold * 2.0**self.window, drive))
 
     def decode(self, spike_trains: Any) -> Any:
-        """Return the number between 0 and 1 whose digits are sent; see `FloatNeuron.decode`."""
-        digits = self.emitted(spike_trains)
+        """Return the number between 0 and 1 whose digits it sends; see `FloatNeuron.decode`."""
+        digits = self.select_emitted(spike_trains)
         return sum(digits[:, i] * 0.5 ** (i + 1) for i in range(digits.shape[1]))
 
     @property
@@ -70,7 +70,7 @@ class PhaseFire(Cyclic):
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""
         v, clock = state
-        now = moment(self, clock)
+        now = locate_in_cycle(self, clock)
         kept = v * (now.receiving & ~now.first)
         v = v * ~now.first + self.initial * now.first + kept
         v = v + (x + self.bias) * now.receiving
@@ -108,10 +108,10 @@ class IntegerPhaseFire(IntegerCyclic):
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v, clock) and the spikes."""
         v, clock = state
-        now = moment(self, clock)
+        now = locate_in_cycle(self, clock)
         kept = v * (now.receiving & ~now.first)
         v = v * ~now.first + self.initial * now.first + kept
-        v = saturate(v + self.arrived(x) * now.receiving)
+        v = saturate(v + self.shift_input(x) * now.receiving)
         digit = (2 * self.window - 1 - now.position) * now.emitting
         level = (self.threshold << STATE_SHIFT) << digit
         spike = now.emitting & (v > level)
@@ -122,7 +122,7 @@ class IntegerPhaseFire(IntegerCyclic):
 
         v is largest where every step of a window brings the extreme: a sum of doublings.
         """
-        u, added, count = self.arriving(x, steps)
+        u, added, count = self.bound_input(x, steps)
         factor, doubled = 2**count - 1, 2 ** (count - 1)
         low = np.minimum(self.initial, 0) * doubled + added.low * factor
         high = np.maximum(self.initial, 0) * doubled + added.high * factor

@@ -15,11 +15,11 @@ from snncompile.neurons.base import (
     IntegerNeuron,
     Interval,
     State,
-    beyond,
-    current_bounds,
-    grown,
+    bound_current,
+    bound_leaky_sum,
+    widen_by_start,
 )
-from snncompile.neurons.fixed import STATE_SHIFT, decayed, saturate, scaled_bias, wrap
+from snncompile.neurons.fixed import STATE_SHIFT, apply_decay, saturate, shift_bias, wrap
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -60,13 +60,13 @@ class Readout(FloatNeuron):
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerReadout:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
-        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        mantissa, exponent = convert.round_bias(self.bias * scale, formats)
         return IntegerReadout(
-            convert.decay(self.current_decay, formats, offset=1),
-            convert.decay(self.potential_decay, formats),
+            convert.round_decay(self.current_decay, formats, offset=1),
+            convert.round_decay(self.potential_decay, formats),
             mantissa,
             exponent,
-            initial=convert.initial(self.initial * scale),
+            initial=convert.round_initial(self.initial * scale),
         )
 
 
@@ -74,8 +74,8 @@ class Readout(FloatNeuron):
 class IntegerReadout(IntegerNeuron):
     """Leaky integrator, integer: the arithmetic of Lava's fixed-point `LIF` without its spike.
 
-    u = wrap(decayed(u, current_decay + 1) + (x << 6))
-    v = saturate(decayed(v, potential_decay) + u + (bias_mantissa << bias_exponent))
+    u = wrap(apply_decay(u, current_decay + 1) + (x << 6))
+    v = saturate(apply_decay(v, potential_decay) + u + (bias_mantissa << bias_exponent))
     output = v
     """
 
@@ -96,26 +96,26 @@ class IntegerReadout(IntegerNeuron):
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (u, v) and the potential."""
         u, v = state
-        u = wrap(decayed(u, self.current_decay + 1) + (x << STATE_SHIFT))
-        v = decayed(v, self.potential_decay) + u
-        v = saturate(v + scaled_bias(self.bias_mantissa, self.bias_exponent))
+        u = wrap(apply_decay(u, self.current_decay + 1) + (x << STATE_SHIFT))
+        v = apply_decay(v, self.potential_decay) + u
+        v = saturate(v + shift_bias(self.bias_mantissa, self.bias_exponent))
         return (u, v), v
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u and v; see `IntegerNeuron.bounds`."""
-        u = current_bounds(x, self.current_decay + 1, steps)
-        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        u = bound_current(x, self.current_decay + 1, steps)
+        bias = shift_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         decay = self.potential_decay
-        v = Interval(grown(low, decay, steps), grown(high, decay, steps))
-        return {"u": u, "v": beyond(self.initial, v)}
+        v = Interval(bound_leaky_sum(low, decay, steps), bound_leaky_sum(high, decay, steps))
+        return {"u": u, "v": widen_by_start(self.initial, v)}
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for, at scale 1."""
+        """Return the float parameters of these integers, at scale 1."""
         return {
             "current_decay": (self.current_decay + 1) / 4096,
             "potential_decay": self.potential_decay / 4096,
-            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+            "bias": shift_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
         }
 
     def profile(self) -> dict[str, NDArray[Any]]:

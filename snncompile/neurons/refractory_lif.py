@@ -15,11 +15,11 @@ from snncompile.neurons.base import (
     IntegerNeuron,
     Interval,
     State,
-    beyond,
-    current_bounds,
-    grown,
+    bound_current,
+    bound_leaky_sum,
+    widen_by_start,
 )
-from snncompile.neurons.fixed import STATE_SHIFT, decayed, saturate, scaled_bias, wrap
+from snncompile.neurons.fixed import STATE_SHIFT, apply_decay, saturate, shift_bias, wrap
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -75,15 +75,15 @@ class RefractoryLif(FloatNeuron):
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerRefractoryLif:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
-        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        mantissa, exponent = convert.round_bias(self.bias * scale, formats)
         return IntegerRefractoryLif(
-            convert.decay(self.current_decay, formats, offset=1),
-            convert.decay(self.potential_decay, formats),
-            convert.threshold(self.threshold * scale, formats),
-            convert.refractory(self.refractory, formats),
+            convert.round_decay(self.current_decay, formats, offset=1),
+            convert.round_decay(self.potential_decay, formats),
+            convert.round_threshold(self.threshold * scale, formats),
+            convert.round_refractory(self.refractory, formats),
             mantissa,
             exponent,
-            initial=convert.initial(self.initial * scale),
+            initial=convert.round_initial(self.initial * scale),
         )
 
 
@@ -94,8 +94,8 @@ class IntegerRefractoryLif(IntegerNeuron):
     The arithmetic of Lava's fixed-point `LIF`, and the rule of its `LIFRefractory`, which exists
     in floats only. `x` is the accumulated weights:
 
-        u = wrap(decayed(u, current_decay + 1) + (x << 6))
-        v = saturate(decayed(v, potential_decay) + u + (bias_mantissa << bias_exponent))
+        u = wrap(apply_decay(u, current_decay + 1) + (x << 6))
+        v = saturate(apply_decay(v, potential_decay) + u + (bias_mantissa << bias_exponent))
         v = 0                   where wait > 0
         spike = v > (threshold << 6) and wait == 0
         v = 0                   where spike
@@ -126,9 +126,9 @@ class IntegerRefractoryLif(IntegerNeuron):
         """Return the next (u, v, wait) and the spikes."""
         u, v, wait = state
         ready = wait == 0
-        u = wrap(decayed(u, self.current_decay + 1) + (x << STATE_SHIFT))
-        v = decayed(v, self.potential_decay) + u
-        v = saturate(v + scaled_bias(self.bias_mantissa, self.bias_exponent)) * ready
+        u = wrap(apply_decay(u, self.current_decay + 1) + (x << STATE_SHIFT))
+        v = apply_decay(v, self.potential_decay) + u
+        v = saturate(v + shift_bias(self.bias_mantissa, self.bias_exponent)) * ready
         spike = (v > (self.threshold << STATE_SHIFT)) & ready
         wait = (wait - 1).clip(0) + self.refractory * spike
         return (u, v * ~spike, wait), spike
@@ -136,26 +136,26 @@ class IntegerRefractoryLif(IntegerNeuron):
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u and v; see `IntegerNeuron.bounds`.
 
-        At most the threshold stays in v after a step, or the initial potential, and 0 is not below
-        what any drive reaches.
+        At most the threshold stays in v after a step, or the initial potential; the lower bound of
+        any drive is 0 or less.
         """
-        u = current_bounds(x, self.current_decay + 1, steps)
-        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        u = bound_current(x, self.current_decay + 1, steps)
+        bias = shift_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         threshold = np.maximum(self.threshold, 0) << STATE_SHIFT
         decay = self.potential_decay
-        summed = Interval(grown(low, decay, steps), grown(high, decay, steps))
-        lowest, highest = beyond(self.initial, summed)
+        summed = Interval(bound_leaky_sum(low, decay, steps), bound_leaky_sum(high, decay, steps))
+        lowest, highest = widen_by_start(self.initial, summed)
         highest = np.minimum(highest, np.maximum(threshold, self.initial) + high)
         return {"u": u, "v": Interval(lowest, highest)}
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for; the period has no scale."""
+        """Return the float parameters of these integers; the period has no scale."""
         return {
             "current_decay": (self.current_decay + 1) / 4096,
             "potential_decay": self.potential_decay / 4096,
             "threshold": self.threshold * 64.0,
-            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+            "bias": shift_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
         }
 
     def profile(self) -> dict[str, NDArray[Any]]:

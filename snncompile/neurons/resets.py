@@ -1,20 +1,20 @@
-"""What a spike does to the potential: the resets that several neurons share."""
+"""Resets of the potential by a spike, shared by several neurons."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 AtOnce = Literal["hard", "soft"]
-"""Resets that a spike does in its own time step."""
+"""Resets in the time step of the spike."""
 
 Reset = Literal["hard", "soft", "delayed_soft", "delayed_hard", "strict_soft", "none"]
-"""What a spike does to the potential.
+"""Effect of a spike on the potential.
 
 hard: v = 0 at once. soft: v = v - threshold at once. delayed_soft: the threshold is subtracted in
 the next time step, after the leak (snnTorch's "subtract"). delayed_hard: the next time step ends
 at v = 0 whatever its input (snnTorch's "zero" of Synaptic). strict_soft: like soft, but while a
 spike leaves v above the threshold, only v above twice the threshold fires (snnTorch's "subtract"
-with reset_delay=False). none: nothing.
+with reset_delay=False). none: no effect.
 """
 
 NEAREST: dict[str, tuple[str, ...]] = {
@@ -24,14 +24,14 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "soft": ("delayed_soft", "hard"),
     "hard": ("soft", "delayed_soft"),
 }
-"""Reset -> others that come close, the closest first. Nothing comes close to no reset."""
+"""Reset -> others that come close, the closest first. No reset comes close to none."""
 
 MEANING = {
     "hard": "a spike clears the potential at once",
     "soft": "a spike subtracts the threshold at once",
     "delayed_soft": "a spike subtracts the threshold in the next time step",
 }
-"""Reset -> what it does, for those that come close to another."""
+"""Reset -> its effect, for those that come close to another."""
 
 
 def check_reset(reset: str, choices: tuple[str, ...]) -> None:
@@ -41,13 +41,13 @@ def check_reset(reset: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"reset must be {known}, got {reset!r}")
 
 
-def after_spike(v: Any, spikes: Any, threshold: Any, reset: str) -> Any:
-    """Return the potentials after the spikes of a time step, as far as the reset acts at once.
+def reset_potential(v: Any, spikes: Any, threshold: Any, reset: str) -> Any:
+    """Return the potentials after the spikes of a time step and a reset that acts at once.
 
     Args:
         v: potentials, shape (..., n).
-        spikes: how many each neuron sends, or whether it fires; same shape.
-        threshold: what one spike takes away with a soft reset.
+        spikes: number of spikes of each neuron, or whether it fires; same shape.
+        threshold: subtracted per spike by a soft reset.
         reset: one of `Reset`.
     """
     if reset == "hard":

@@ -27,7 +27,7 @@ class ResonateFire(Resonator):
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (real, imag) and the spikes."""
-        real, imag = self.turned(state, x)
+        real, imag = self.turn(state, x)
         return (real, imag), (real >= self.threshold) & (imag >= 0) & (state[1] < 0)
 
 
@@ -47,7 +47,7 @@ class IntegerResonateFire(IntegerResonator):
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (real, imag) and the spikes."""
-        real, imag = self.turned(state, x)
+        real, imag = self.turn(state, x)
         return (real, imag), (real >= self.threshold_level) & (imag >= 0) & (state[1] < 0)
 
 

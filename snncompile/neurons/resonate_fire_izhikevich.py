@@ -31,7 +31,7 @@ class ResonateFireIzhikevich(Resonator):
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (real, imag) and the spikes."""
-        real, imag = self.turned(state, x)
+        real, imag = self.turn(state, x)
         spike = imag >= self.threshold
         return (real * ~spike, imag * ~spike + (self.threshold - BELOW) * spike), spike
 
@@ -53,7 +53,7 @@ class IntegerResonateFireIzhikevich(IntegerResonator):
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (real, imag) and the spikes."""
-        real, imag = self.turned(state, x)
+        real, imag = self.turn(state, x)
         spike = imag >= self.threshold_level
         return (real * ~spike, imag * ~spike + (self.threshold_level - 1) * spike), spike
 

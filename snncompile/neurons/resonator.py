@@ -1,4 +1,4 @@
-"""What the resonate-and-fire neurons share: a complex potential that turns and shrinks."""
+"""Shared by the resonate-and-fire neurons: a complex potential that turns and shrinks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from snncompile.arrays import Floats, Ints
 from snncompile.neurons import convert
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, State, Width
-from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, saturate, shrunk
+from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, divide_by_4096, saturate
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -51,7 +51,7 @@ class Resonator(FloatNeuron):
             raise ValueError(f"sin_decay and cos_decay must shrink, they stretch by {kept.max():g}")
         convert.check_positive("threshold", self.threshold)
 
-    def turned(self, state: State, x: Any) -> tuple[Any, Any]:
+    def turn(self, state: State, x: Any) -> tuple[Any, Any]:
         """Return the new real and imaginary part."""
         (real, imag), (x_real, x_imag) = state, x
         new_real = self.cos_decay * real - self.sin_decay * imag + x_real
@@ -60,13 +60,13 @@ class Resonator(FloatNeuron):
     def quantize(self, scale: Any, formats: Formats) -> IntegerResonator:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         kind: Any = self.integer
-        made: IntegerResonator = kind(
-            convert.turn(self.sin_decay, formats),
-            convert.turn(self.cos_decay, formats),
-            convert.level("threshold", self.threshold * scale, lowest=1),
-            initial=convert.initial(self.initial * scale),
+        integer: IntegerResonator = kind(
+            convert.round_turn(self.sin_decay, formats),
+            convert.round_turn(self.cos_decay, formats),
+            convert.round_level("threshold", self.threshold * scale, lowest=1),
+            initial=convert.round_initial(self.initial * scale),
         )
-        return made
+        return integer
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +83,9 @@ class IntegerResonator(IntegerNeuron):
     """
 
     sin_decay: Ints
-    """Lava's sin_decay: what of one part goes over to the other, out of 4096."""
+    """Lava's sin_decay: share of a part that moves to the other, out of 4096."""
     cos_decay: Ints
-    """Lava's cos_decay: what stays of each part, out of 4096."""
+    """Lava's cos_decay: share of a part that stays, out of 4096."""
     threshold_level: Ints
     """In the unit of the potential, 1 or more: Lava's vth after its shift by state_exp."""
 
@@ -101,11 +101,11 @@ class IntegerResonator(IntegerNeuron):
                 raise ValueError(f"{name} must be within +-{DECAY_ONE}, got {worst}")
         convert.check_steps("threshold_level", self.threshold_level, 1)
 
-    def turned(self, state: State, x: Any) -> tuple[Any, Any]:
+    def turn(self, state: State, x: Any) -> tuple[Any, Any]:
         """Return the new real and imaginary part."""
         (real, imag), (x_real, x_imag) = state, x
-        new_real = shrunk(self.cos_decay * real) - shrunk(self.sin_decay * imag)
-        new_imag = shrunk(self.sin_decay * real) + shrunk(self.cos_decay * imag)
+        new_real = divide_by_4096(self.cos_decay * real) - divide_by_4096(self.sin_decay * imag)
+        new_imag = divide_by_4096(self.sin_decay * real) + divide_by_4096(self.cos_decay * imag)
         return (
             saturate(new_real + (x_real << STATE_SHIFT)),
             saturate(new_imag + (x_imag << STATE_SHIFT)),
@@ -122,14 +122,14 @@ class IntegerResonator(IntegerNeuron):
         r = np.hypot(self.sin_decay, self.cos_decay) / DECAY_ONE
         initial = np.abs(self.initial)
         moving = (arriving > 0) | (initial > 0)
-        with np.errstate(invalid="ignore"):  # nothing times any number of steps
-            reach = np.where(initial > 0, initial * _last(r, steps), 0.0)
-            reach = reach + (arriving + np.sqrt(2)) * _sum(r, steps)
+        with np.errstate(invalid="ignore"):  # 0 times an infinite number of steps
+            reach = np.where(initial > 0, initial * _bound_last_power(r, steps), 0.0)
+            reach = reach + (arriving + np.sqrt(2)) * _sum_powers(r, steps)
         reach = np.where(moving, reach, 0.0)
         return {name: Interval(-reach, reach) for name in PORTS}
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for, at scale 1."""
+        """Return the float parameters of these integers, at scale 1."""
         return {
             "sin_decay": self.sin_decay / DECAY_ONE,
             "cos_decay": self.cos_decay / DECAY_ONE,
@@ -142,7 +142,7 @@ class IntegerResonator(IntegerNeuron):
         return {"compartment": sine * 2**16 + cosine, "threshold": self.threshold_level}
 
 
-def _sum(r: Floats, steps: int | None) -> Floats:
+def _sum_powers(r: Floats, steps: int | None) -> Floats:
     """Return 1 + r + r^2 + ..., as many terms as there are time steps."""
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         if steps is None:
@@ -150,7 +150,7 @@ def _sum(r: Floats, steps: int | None) -> Floats:
         return np.where(r == 1, steps, (1 - r**steps) / (1 - r))
 
 
-def _last(r: Floats, steps: int | None) -> Floats:
+def _bound_last_power(r: Floats, steps: int | None) -> Floats:
     """Return the largest power of r that can meet the initial potential."""
     with np.errstate(over="ignore"):
         return np.where(r <= 1, 1.0, np.inf if steps is None else r ** (steps or 0))

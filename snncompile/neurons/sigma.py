@@ -38,7 +38,7 @@ class Sigma(FloatNeuron):
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerSigma:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
-        return IntegerSigma(initial=convert.initial(self.initial * scale))
+        return IntegerSigma(initial=convert.round_initial(self.initial * scale))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +63,14 @@ class IntegerSigma(IntegerNeuron):
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the interval of sigma; see `IntegerNeuron.bounds` and `IntegerSigmaDelta`."""
-        return {"sigma": delta_code.summed(x, self.initial, steps)}
+        return {"sigma": delta_code.bound_sum(x, self.initial, steps)}
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for: none."""
+        """Return the float parameters of these integers: none."""
         return {}
 
     def profile(self) -> dict[str, NDArray[Any]]:
-        """Return nothing to share: all neurons are the same."""
+        """Return zeros: all neurons are the same."""
         return {"compartment": np.asarray(0), "threshold": np.asarray(0)}
 
 

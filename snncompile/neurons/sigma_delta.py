@@ -32,7 +32,7 @@ class SigmaDelta(FloatNeuron):
         act = new
 
     So the sum of all spikes follows the activation to within the threshold, and a value that does
-    not change costs nothing: what was not sent waits in the residue.
+    not change costs no message: the rest of a change waits in the residue.
     """
 
     threshold: Floats
@@ -49,31 +49,31 @@ class SigmaDelta(FloatNeuron):
     @property
     def payload(self) -> Interval:
         """Any number that 32 bits hold."""
-        return delta_code.payload(np.asarray(0))
+        return delta_code.bound_payload(np.asarray(0))
 
     def _check(self) -> None:
         convert.check_not_negative("threshold", self.threshold)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
-        """Return the next (sigma, act, residue) and what is sent."""
+        """Return the next (sigma, act, residue) and the output."""
         sigma, act, residue = state
         sigma = sigma + x
         new = (sigma + self.bias).clip(0)
         delta = new - act + residue
-        spike = delta_code.sent(delta, self.threshold)
+        spike = delta_code.select_sent(delta, self.threshold)
         return (sigma, new, delta - spike), spike
 
     def nearest_scale(self, scale: float) -> float:
         """Return a power of two, which a shift can undo."""
-        return delta_code.largest_power(scale)
+        return delta_code.round_down_to_power(scale)
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerSigmaDelta:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         return IntegerSigmaDelta(
-            convert.level("threshold", self.threshold * scale),
-            delta_code.state_exponent(scale),
-            convert.level("bias", self.bias * scale),
-            initial=convert.initial(self.initial * scale),
+            convert.round_level("threshold", self.threshold * scale),
+            delta_code.choose_state_exponent(scale),
+            convert.round_level("bias", self.bias * scale),
+            initial=convert.round_initial(self.initial * scale),
         )
 
 
@@ -82,7 +82,7 @@ class IntegerSigmaDelta(IntegerNeuron):
     """Sigma-delta neuron with a rectifier, integer: Lava's fixed-point `SigmaDelta`, bit for bit.
 
     As in lava-nc 0.10.0, without cum_error (a "corrected" model came later and differs). Lava
-    declares 24 bits and keeps 32, which wrap; the bounds tell when 24 are left. `x` is the
+    declares 24 bits and keeps 32, which wrap; the bounds report when 24 are left. `x` is the
     accumulated weights times payloads, not shifted:
 
         sigma = wrap32(sigma + x)
@@ -93,8 +93,8 @@ class IntegerSigmaDelta(IntegerNeuron):
         act = new
         output = spike >> state_exponent      # rounds down
 
-    What the shift cuts off is lost, so the sum of what is sent falls behind the activation by up to
-    one per message.
+    The remainder of the shift is lost, so the sum of the output falls behind the activation by up
+    to 1 per message.
     """
 
     threshold_level: Ints
@@ -111,33 +111,37 @@ class IntegerSigmaDelta(IntegerNeuron):
     @property
     def payload(self) -> Interval:
         """Any number that 32 bits without the last `state_exponent` hold."""
-        return delta_code.payload(self.state_exponent)
+        return delta_code.bound_payload(self.state_exponent)
 
     def _check(self) -> None:
         convert.check_not_negative("threshold_level", self.threshold_level)
         convert.check_exponent("state_exponent", self.state_exponent)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
-        """Return the next (sigma, act, residue) and what is sent."""
+        """Return the next (sigma, act, residue) and the output."""
         sigma, act, residue = state
         sigma = wrap_word(sigma + x)
         new = wrap_word(sigma + self.bias_level).clip(0)
         delta = wrap_word(new - act + residue)
-        spike = delta_code.sent(delta, self.threshold_level)
+        spike = delta_code.select_sent(delta, self.threshold_level)
         return (sigma, new, delta - spike), spike >> self.state_exponent
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of sigma, act and residue; see `IntegerNeuron.bounds`.
 
-        Of the sources only what one message can be is known, not that their messages add up to
-        something bounded, so sigma has a bound for a known number of time steps only.
+        Only the range of one message is known, not a bound on the sum of messages, so sigma has a
+        bound for a known number of time steps only.
         """
-        sigma = delta_code.summed(x, self.initial, steps)
+        sigma = delta_code.bound_sum(x, self.initial, steps)
         act = Interval(np.zeros_like(sigma.high), np.maximum(sigma.high + self.bias_level, 0))
-        return {"sigma": sigma, "act": act, "residue": delta_code.kept(self.threshold_level)}
+        return {
+            "sigma": sigma,
+            "act": act,
+            "residue": delta_code.bound_residue(self.threshold_level),
+        }
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for, at scale 1."""
+        """Return the float parameters of these integers, at scale 1."""
         return {
             "threshold": self.threshold_level.astype(np.float64),
             "bias": self.bias_level.astype(np.float64),

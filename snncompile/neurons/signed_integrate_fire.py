@@ -16,11 +16,11 @@ from snncompile.neurons.base import (
     Interval,
     Role,
     State,
-    beyond,
-    current_bounds,
-    grown,
+    bound_current,
+    bound_leaky_sum,
+    widen_by_start,
 )
-from snncompile.neurons.fixed import STATE_SHIFT, saturate, scaled_bias, wrap
+from snncompile.neurons.fixed import STATE_SHIFT, saturate, shift_bias, wrap
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class SignedIntegrateFire(FloatNeuron):
     """Integrate-and-fire neuron with soft reset and negative spikes, float.
 
-    `sent` is the sum of what it has sent: a spike can be taken back only if there was one, so the
+    `sent` is the sum of its output: a spike can be taken back only if there was one, so the
     sum is never negative, like the activation of a ReLU. One time step, in this order; `x` is the
     synaptic input that arrived in this step:
 
@@ -43,7 +43,7 @@ class SignedIntegrateFire(FloatNeuron):
     """
 
     threshold: Floats
-    """Potential above which the neuron sends 1, and what one spike is worth."""
+    """Potential above which the neuron sends 1, and worth of one spike."""
     negative_threshold: Floats = 0.0  # type: ignore[assignment]
     """Potential below which the neuron sends -1; 0 or less."""
     bias: Floats = 0.0  # type: ignore[assignment]
@@ -77,14 +77,14 @@ class SignedIntegrateFire(FloatNeuron):
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerSignedIntegrateFire:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
-        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        mantissa, exponent = convert.round_bias(self.bias * scale, formats)
         negative = self.negative_threshold * scale
         return IntegerSignedIntegrateFire(
-            convert.threshold(self.threshold * scale, formats),
-            convert.mantissa("negative_threshold", negative, formats, sign=-1),
+            convert.round_threshold(self.threshold * scale, formats),
+            convert.round_mantissa("negative_threshold", negative, formats, sign=-1),
             mantissa,
             exponent,
-            initial=convert.initial(self.initial * scale),
+            initial=convert.round_initial(self.initial * scale),
         )
 
 
@@ -132,7 +132,7 @@ class IntegerSignedIntegrateFire(IntegerNeuron):
         v, sent = state
         threshold = self.threshold << STATE_SHIFT
         v = v + wrap(x << STATE_SHIFT)
-        v = saturate(v + scaled_bias(self.bias_mantissa, self.bias_exponent))
+        v = saturate(v + shift_bias(self.bias_mantissa, self.bias_exponent))
         taken_back = (v < (self.negative_threshold << STATE_SHIFT)) & (sent > 0)
         spike = (v > threshold) * 1 - taken_back * 1
         return (v - threshold * spike, sent + spike), spike
@@ -144,28 +144,29 @@ class IntegerSignedIntegrateFire(IntegerNeuron):
         never lower than all inputs together nor higher than with a soft reset alone.
         """
         none = np.asarray(0)
-        u = current_bounds(x, np.asarray(4096), steps)
-        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        u = bound_current(x, np.asarray(4096), steps)
+        bias = shift_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         threshold = np.maximum(self.threshold, 0) << STATE_SHIFT
-        lowest, most = beyond(
-            self.initial, Interval(grown(low, none, steps), grown(high, none, steps))
+        lowest, upper = widen_by_start(
+            self.initial,
+            Interval(bound_leaky_sum(low, none, steps), bound_leaky_sum(high, none, steps)),
         )
         kept = np.maximum(threshold, self.initial)
-        highest = kept + high + grown(np.maximum(high - threshold, 0), none, steps)
+        highest = kept + high + bound_leaky_sum(np.maximum(high - threshold, 0), none, steps)
         sent = np.asarray(np.inf if steps is None else steps)
         return {
             "u": u,
-            "v": Interval(lowest, np.minimum(highest, most)),
+            "v": Interval(lowest, np.minimum(highest, upper)),
             "sent": Interval(np.asarray(0), sent),
         }
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for, at scale 1."""
+        """Return the float parameters of these integers, at scale 1."""
         return {
             "threshold": self.threshold * 64.0,
             "negative_threshold": self.negative_threshold * 64.0,
-            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+            "bias": shift_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
         }
 
     def profile(self) -> dict[str, NDArray[Any]]:

@@ -15,11 +15,11 @@ from snncompile.neurons.base import (
     IntegerNeuron,
     Interval,
     State,
-    beyond,
-    current_bounds,
-    grown,
+    bound_current,
+    bound_leaky_sum,
+    widen_by_start,
 )
-from snncompile.neurons.fixed import STATE_SHIFT, decayed, saturate, scaled_bias, wrap
+from snncompile.neurons.fixed import STATE_SHIFT, apply_decay, saturate, shift_bias, wrap
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -74,16 +74,16 @@ class TernaryLif(FloatNeuron):
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerTernaryLif:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
-        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        mantissa, exponent = convert.round_bias(self.bias * scale, formats)
         negative = self.negative_threshold * scale
         return IntegerTernaryLif(
-            convert.decay(self.current_decay, formats, offset=1),
-            convert.decay(self.potential_decay, formats),
-            convert.threshold(self.threshold * scale, formats),
-            convert.mantissa("negative_threshold", negative, formats, sign=-1),
+            convert.round_decay(self.current_decay, formats, offset=1),
+            convert.round_decay(self.potential_decay, formats),
+            convert.round_threshold(self.threshold * scale, formats),
+            convert.round_mantissa("negative_threshold", negative, formats, sign=-1),
             mantissa,
             exponent,
-            initial=convert.initial(self.initial * scale),
+            initial=convert.round_initial(self.initial * scale),
         )
 
 
@@ -94,8 +94,8 @@ class IntegerTernaryLif(IntegerNeuron):
     Lava's fixed-point `TernaryLIF`, bit for bit, for a negative threshold of 0 or less. `x` is the
     accumulated weights:
 
-        u = wrap(decayed(u, current_decay + 1) + (x << 6))
-        v = saturate(decayed(v, potential_decay) + u + (bias_mantissa << bias_exponent))
+        u = wrap(apply_decay(u, current_decay + 1) + (x << 6))
+        v = saturate(apply_decay(v, potential_decay) + u + (bias_mantissa << bias_exponent))
         spike = +1   where v > (threshold << 6)
         spike = -1   where v < (negative_threshold << 6)
         spike = 0    elsewhere
@@ -128,9 +128,9 @@ class IntegerTernaryLif(IntegerNeuron):
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (u, v) and the spikes, -1, 0 or 1."""
         u, v = state
-        u = wrap(decayed(u, self.current_decay + 1) + (x << STATE_SHIFT))
-        v = decayed(v, self.potential_decay) + u
-        v = saturate(v + scaled_bias(self.bias_mantissa, self.bias_exponent))
+        u = wrap(apply_decay(u, self.current_decay + 1) + (x << STATE_SHIFT))
+        v = apply_decay(v, self.potential_decay) + u
+        v = saturate(v + shift_bias(self.bias_mantissa, self.bias_exponent))
         positive = v > (self.threshold << STATE_SHIFT)
         negative = v < (self.negative_threshold << STATE_SHIFT)
         spike = positive * 1 - negative * 1
@@ -144,29 +144,28 @@ class IntegerTernaryLif(IntegerNeuron):
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of u and v; see `IntegerNeuron.bounds`.
 
-        What stays in v after a step lies between the two thresholds, or it is what is left of the
-        initial potential.
+        After a step v lies between the two thresholds, or it is the rest of the initial potential.
         """
-        u = current_bounds(x, self.current_decay + 1, steps)
-        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        u = bound_current(x, self.current_decay + 1, steps)
+        bias = shift_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         positive = np.maximum(self.threshold, 0) << STATE_SHIFT
         negative = self.negative_threshold << STATE_SHIFT
         decay = self.potential_decay
-        summed = Interval(grown(low, decay, steps), grown(high, decay, steps))
-        lowest, highest = beyond(self.initial, summed)
+        summed = Interval(bound_leaky_sum(low, decay, steps), bound_leaky_sum(high, decay, steps))
+        lowest, highest = widen_by_start(self.initial, summed)
         lowest = np.maximum(lowest, np.minimum(negative, self.initial) + low)
         highest = np.minimum(highest, np.maximum(positive, self.initial) + high)
         return {"u": u, "v": Interval(lowest, highest)}
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for, at scale 1."""
+        """Return the float parameters of these integers, at scale 1."""
         return {
             "current_decay": (self.current_decay + 1) / 4096,
             "potential_decay": self.potential_decay / 4096,
             "threshold": self.threshold * 64.0,
             "negative_threshold": self.negative_threshold * 64.0,
-            "bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
+            "bias": shift_bias(self.bias_mantissa, self.bias_exponent) * 1.0,
         }
 
     def profile(self) -> dict[str, NDArray[Any]]:

@@ -16,9 +16,9 @@ from snncompile.neurons.base import (
     Interval,
     Role,
     State,
-    current_bounds,
+    bound_current,
 )
-from snncompile.neurons.fixed import STATE_SHIFT, saturate, scaled_bias, wrap
+from snncompile.neurons.fixed import STATE_SHIFT, saturate, shift_bias, wrap
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -37,7 +37,7 @@ class WindowReadout(FloatNeuron):
         output = v       where clock == start + window - 1, else 0
         clock = clock + 1
 
-    Doubling reads what `PhaseFire` sends: the digits of a number, the largest first.
+    Doubling reads the output of `PhaseFire`: the digits of a number, the largest first.
     """
 
     window: Floats
@@ -71,14 +71,14 @@ class WindowReadout(FloatNeuron):
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerWindowReadout:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
-        mantissa, exponent = convert.bias(self.bias * scale, formats)
+        mantissa, exponent = convert.round_bias(self.bias * scale, formats)
         return IntegerWindowReadout(
             self.window.astype(np.int64),
             self.start.astype(np.int64),
             self.doubling.astype(np.int64),
             mantissa,
             exponent,
-            initial=convert.initial(self.initial * scale),
+            initial=convert.round_initial(self.initial * scale),
         )
 
 
@@ -120,14 +120,14 @@ class IntegerWindowReadout(IntegerNeuron):
         v, clock = state
         inside = (clock >= self.start) & (clock < self.start + self.window)
         v = v + v * self.doubling * (inside & (clock > self.start))
-        arrived = wrap(x << STATE_SHIFT) + scaled_bias(self.bias_mantissa, self.bias_exponent)
+        arrived = wrap(x << STATE_SHIFT) + shift_bias(self.bias_mantissa, self.bias_exponent)
         v = saturate(v + arrived * inside)
         return (v, clock + 1), v * (clock == self.start + self.window - 1)
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of v and of the input as u; see `IntegerNeuron.bounds`."""
-        u = current_bounds(x, np.asarray(4096), steps)
-        bias = scaled_bias(self.bias_mantissa, self.bias_exponent)
+        u = bound_current(x, np.asarray(4096), steps)
+        bias = shift_bias(self.bias_mantissa, self.bias_exponent)
         low, high = np.minimum(u.low + bias, 0), np.maximum(u.high + bias, 0)
         count = self.window if steps is None else np.minimum(self.window, steps)
         power = 2.0 ** np.minimum(count, 64)
@@ -138,8 +138,8 @@ class IntegerWindowReadout(IntegerNeuron):
         return {"u": u, "v": Interval(low, high)}
 
     def real(self) -> dict[str, Floats]:
-        """Return the float parameters these integers stand for; steps have no scale."""
-        return {"bias": scaled_bias(self.bias_mantissa, self.bias_exponent) * 1.0}
+        """Return the float parameters of these integers; steps have no scale."""
+        return {"bias": shift_bias(self.bias_mantissa, self.bias_exponent) * 1.0}
 
     def profile(self) -> dict[str, NDArray[Any]]:
         """Return windows with starts; there is no threshold."""

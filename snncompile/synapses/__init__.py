@@ -1,4 +1,4 @@
-"""One file per wiring: which synapse is between which neurons, and how weights are shared.
+"""One file per wiring: the synapses between neurons, and the weights they share.
 
 In: shapes and weights. Out: sums, matrices, fan-in and fan-out.
 """

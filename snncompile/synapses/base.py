@@ -1,4 +1,4 @@
-"""What every kind of wiring offers: which source neuron reaches which target by which weight.
+"""The interface of a wiring: the source, the target and the weight of every synapse.
 
 A new wiring is a frozen dataclass (`eq=False`) under `Wiring`, and a row in the table `wirings` of
 the registry or an entry point of the group `snncompile.wirings`; nothing else. It has to offer
@@ -11,16 +11,16 @@ the registry or an entry point of the group `snncompile.wirings`; nothing else. 
     its fields                 whole numbers, tuples of these, arrays of numbers, another wiring:
                                files hold the fields by name and build the wiring from them
 
-Everything else follows from the matrix: what has no faster way for a wiring takes it synapse by
-synapse (`sparse.unroll`), and does with it what it does with a `Sparse`. It may offer as well
+Everything else follows from the matrix: code without a faster way for a wiring unrolls it synapse
+by synapse (`sparse.unroll`) and treats it as a `Sparse`. A wiring may also offer
 
-    synapses, fan_in, fan_out  so that nothing is unrolled to count them
-    units, keep                to stay what it is where neurons are pruned; else it turns `Sparse`
-    regular                    to be cut into ranges of one size, not by the sources that are shared
+    synapses, fan_in, fan_out  to count them without unrolling
+    units, keep                to keep its kind where neurons are pruned; else it becomes `Sparse`
+    regular                    to be cut into ranges of one size, not by shared sources
     __str__                    to show more than its size in the text form of a network
 
-The faster ways of dense, convolution, sparse, scale and source range are rows in tables beside what
-they speed up (`BINDERS` in `reference/synapses.py` is the first).
+The faster ways of dense, convolution, sparse, scale and source range are rows in tables beside the
+code they speed up (`BINDERS` in `reference/synapses.py` is the first).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Wiring(ABC):
     kind: ClassVar[str]
     """Row of the wiring in the registry."""
     regular: ClassVar[bool] = False
-    """Whether slices of one size need the same of a core, but for the border."""
+    """Whether slices of one size take the same of a core, except at the border."""
 
     @property
     @abstractmethod
@@ -69,17 +69,17 @@ class Wiring(ABC):
         return self
 
     def __str__(self) -> str:
-        """Text form: `dense 10x64`, targets by sources unless a wiring has more to tell."""
+        """Text form: `dense 10x64`, targets by sources unless a wiring shows more."""
         return f"{self.kind} {self.targets}x{self.sources}"
 
     @cached_property
     def pattern(self) -> csr_array:
-        """Which synapses there are: a matrix of ones of shape (target, source)."""
+        """All synapses as a matrix of ones of shape (target, source)."""
         return self.matrix(np.ones(self.weight_shape, np.int8))
 
     @property
     def synapses(self) -> int:
-        """Number of synapses, those of weight zero too."""
+        """Number of synapses, including those of weight zero."""
         return len(self.pattern.indices)
 
     @property
@@ -89,14 +89,14 @@ class Wiring(ABC):
 
     @property
     def units(self) -> tuple[int, int] | None:
-        """Source and target neurons in a row that can only be taken out together; None: none can.
+        """Consecutive source and target neurons that can only be removed together; None: none can.
 
-        With others taken out, the wiring would not stay what it is.
+        Removing other neurons would change the kind of the wiring.
         """
         return 1, 1
 
     def fan_out(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return how many synapses each source has to some target neurons."""
+        """Return the number of synapses of each source to some target neurons."""
         return np.bincount(self.pattern[targets].indices, minlength=self.sources)
 
     @abstractmethod
@@ -109,12 +109,12 @@ class Wiring(ABC):
     def keep(
         self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]
     ) -> tuple[Wiring, NDArray[Any]] | None:
-        """Return wiring and weights between some of the neurons; None: it has no such form.
+        """Return wiring and weights between some of the neurons; None: no wiring of this kind fits.
 
         Args:
             weight: shape `weight_shape`.
-            source: those that stay, rising and in whole units; they are then 0, 1, ...
-            target: the same of the targets.
+            source: remaining sources, rising and in whole units; renumbered 0, 1, ...
+            target: remaining targets, likewise.
         """
         return None
 
@@ -129,7 +129,7 @@ class Synapses:
 
     def __post_init__(self) -> None:
         """Copy and freeze the weights; check their shape."""
-        object.__setattr__(self, "weight", frozen(self.weight, np.float64))
+        object.__setattr__(self, "weight", freeze(self.weight, np.float64))
         check_shape(self.wiring, self.weight)
 
 
@@ -138,9 +138,9 @@ class IntegerSynapses:
     """Wiring with integer weights, as in Lava's fixed-point `Dense`.
 
     The accumulated input is sum(weight * spike) * 2^exponent; a negative exponent rounds the sum
-    down (towards minus infinity), as Lava's right shift does. A spike counts as the number that it
-    carries: Lava does so only with message bits, without it reads every number as 1, and two
-    sources at one input are one spike.
+    down (towards minus infinity), as Lava's right shift does. A spike counts as its payload:
+    in Lava only with message bits; without them Lava reads every payload as 1, and two sources at
+    one input as one spike.
     """
 
     wiring: Wiring
@@ -151,11 +151,11 @@ class IntegerSynapses:
     """Bits of a weight including its sign."""
 
     def __post_init__(self) -> None:
-        """Copy and freeze the weights; check their shape, refuse what 16 bits cannot hold."""
+        """Copy and freeze the weights; check their shape, refuse values beyond 16 bits."""
         weight = np.asarray(self.weight)
         if weight.dtype != np.int16 and not _fits_16_bits(weight):
             raise InputError("weights must be whole numbers from -32768 to 32767")
-        object.__setattr__(self, "weight", frozen(weight, np.int16))
+        object.__setattr__(self, "weight", freeze(weight, np.int16))
         check_shape(self.wiring, self.weight)
 
 
@@ -171,7 +171,7 @@ def check_shape(wiring: Wiring, weight: NDArray[Any]) -> None:
         )
 
 
-def frozen(array: Any, dtype: type) -> NDArray[Any]:
+def freeze(array: Any, dtype: type) -> NDArray[Any]:
     """Return a read-only copy in C order."""
     copied: NDArray[Any] = np.array(array, dtype=dtype, order="C")
     copied.flags.writeable = False

@@ -47,8 +47,8 @@ class Convolution(Wiring):
                 f"convolution of source {self.source_shape} with kernel {self.kernel}: one value"
                 " per space axis is needed, for one or two axes"
             )
-        least = (*self.kernel, *self.stride, *self.dilation, self.groups, self.channels)
-        if min(least) < 1 or min(self.padding) < 0:
+        counts = (*self.kernel, *self.stride, *self.dilation, self.groups, self.channels)
+        if min(counts) < 1 or min(self.padding) < 0:
             raise ValueError(
                 "convolution: kernel, stride, dilation, groups start at 1, padding at 0"
             )
@@ -92,18 +92,20 @@ class Convolution(Wiring):
         return (self.channels, self.source_shape[0] // self.groups, *self.kernel)
 
     def __str__(self) -> str:
-        """Text form: `convolution 3x32x32 -> 16x30x30 kernel=3x3`; what is 1 or 0 is left out."""
-        text = f"convolution {_times(self.source_shape)} -> {_times(self.target_shape)}"
-        parts = {
+        """Text form: `convolution 3x32x32 -> 16x30x30 kernel=3x3`, without defaults."""
+        text = (
+            f"convolution {_format_shape(self.source_shape)} -> {_format_shape(self.target_shape)}"
+        )
+        settings = {
             "kernel": (self.kernel, None),
             "stride": (self.stride, 1),
             "padding": (self.padding, 0),
             "dilation": (self.dilation, 1),
             "groups": ((self.groups,), 1),
         }
-        for name, (values, usual) in parts.items():
+        for name, (values, usual) in settings.items():
             if set(values) != {usual}:
-                text += f" {name}={_times(values)}"
+                text += f" {name}={_format_shape(values)}"
         return text
 
     @property
@@ -111,11 +113,11 @@ class Convolution(Wiring):
         """Synapses of each target neuron: those of a kernel without its taps in the padding."""
         count: NDArray[np.int64] = np.full(self.channels, self.weight_shape[1])
         for axis in range(len(self.kernel)):
-            count = np.multiply.outer(count, self._taps_inside(axis))
+            count = np.multiply.outer(count, self._count_taps_inside(axis))
         return count.reshape(-1)
 
-    def _taps_inside(self, axis: int) -> NDArray[np.int64]:
-        """Return how many taps of the kernel fall on the source, per target coordinate."""
+    def _count_taps_inside(self, axis: int) -> NDArray[np.int64]:
+        """Return the number of kernel taps on the source, per target coordinate."""
         target, tap = np.ogrid[0 : self.target_shape[1 + axis], 0 : self.kernel[axis]]
         source = target * self.stride[axis] + tap * self.dilation[axis] - self.padding[axis]
         inside = (source >= 0) & (source < self.source_shape[1 + axis])
@@ -131,7 +133,7 @@ class Convolution(Wiring):
     def keep(
         self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]
     ) -> tuple[Wiring, NDArray[Any]]:
-        """Return what is left: a convolution of fewer channels."""
+        """Return a convolution of fewer channels."""
         if (len(target), len(source)) == (self.targets, self.sources):
             return self, weight
         spaces = prod(self.source_shape[1:]), prod(self.target_shape[1:])
@@ -143,7 +145,7 @@ class Convolution(Wiring):
         return left, weight[np.ix_(targets, sources)]
 
     def matrix(self, weight: NDArray[Any]) -> csr_array:
-        """Return the unrolled weights; a synapse into the padding is none."""
+        """Return the unrolled weights, without synapses into the padding."""
         per_group = self.channels // self.groups
         # Axes: output channel, source channel in its group, *kernel, *target space.
         out, inner = np.arange(self.channels), np.arange(self.weight_shape[1])
@@ -155,17 +157,17 @@ class Convolution(Wiring):
         target: NDArray[np.int64] = grid[0]
         inside: NDArray[np.bool_] = np.asarray(True)
         for axis, length in enumerate(self.source_shape[1:]):
-            kernel, place = grid[2 + axis], grid[2 + space + axis]
-            at = place * self.stride[axis] + kernel * self.dilation[axis] - self.padding[axis]
+            kernel, position = grid[2 + axis], grid[2 + space + axis]
+            at = position * self.stride[axis] + kernel * self.dilation[axis] - self.padding[axis]
             inside = inside & (at >= 0) & (at < length)
             source = source * length + at
-            target = target * self.target_shape[1 + axis] + place
+            target = target * self.target_shape[1 + axis] + position
         shape = np.broadcast_shapes(source.shape, target.shape, inside.shape)
         kept = np.broadcast_to(inside, shape)
         values = np.broadcast_to(weight.reshape(weight.shape + (1,) * space), shape)[kept]
-        places = (np.broadcast_to(target, shape)[kept], np.broadcast_to(source, shape)[kept])
-        return csr_array(coo_array((values, places), shape=(self.targets, self.sources)))
+        ends = (np.broadcast_to(target, shape)[kept], np.broadcast_to(source, shape)[kept])
+        return csr_array(coo_array((values, ends), shape=(self.targets, self.sources)))
 
 
-def _times(values: Shape) -> str:
+def _format_shape(values: Shape) -> str:
     return "x".join(map(str, values))

@@ -48,7 +48,7 @@ class Dense(Wiring):
         return np.full(self.target, self.source)
 
     def fan_out(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return how many synapses each source has to some target neurons."""
+        """Return the number of synapses of each source to some target neurons."""
         return np.full(self.source, len(targets))
 
     def matrix(self, weight: NDArray[Any]) -> csr_array:
@@ -60,7 +60,7 @@ class Dense(Wiring):
     def keep(
         self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]
     ) -> tuple[Wiring, NDArray[Any]]:
-        """Return what is left: rows and columns of the weights."""
+        """Return a dense wiring of some rows and columns of the weights."""
         if (len(target), len(source)) == weight.shape:
             return self, weight
         return Dense(len(target), len(source)), weight[np.ix_(target, source)]
@@ -69,16 +69,16 @@ class Dense(Wiring):
 def dense(weight: ArrayLike) -> Synapses:
     """Return float synapses between all pairs; weight of shape (target, source)."""
     array = np.asarray(weight, np.float64)
-    return Synapses(_wiring(array), array)
+    return Synapses(_make_wiring(array), array)
 
 
 def integer_dense(weight: ArrayLike, exponent: int, bits: int) -> IntegerSynapses:
     """Return integer synapses between all pairs; weight of shape (target, source)."""
     array = np.asarray(weight)
-    return IntegerSynapses(_wiring(array), array, exponent, bits)
+    return IntegerSynapses(_make_wiring(array), array, exponent, bits)
 
 
-def _wiring(weight: NDArray[Any]) -> Dense:
+def _make_wiring(weight: NDArray[Any]) -> Dense:
     if weight.ndim != 2:
         raise ValueError(f"dense weights have shape {weight.shape}, expected (target, source)")
     return Dense(*weight.shape)

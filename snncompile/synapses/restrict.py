@@ -1,4 +1,4 @@
-"""Synapses from a part of the sources only; concatenated inputs come apart this way."""
+"""Synapses of some of the sources only, to take concatenated inputs apart."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from snncompile.synapses.dense import Dense, dense
 from snncompile.synapses.sparse import Sparse
 
 
-def restricted(synapses: Synapses, sources: NDArray[Any]) -> Synapses | None:
+def restrict(synapses: Synapses, sources: NDArray[Any]) -> Synapses | None:
     """Return the synapses of some sources, which are then 0, 1, ... in the given order.
 
         dense         ->  dense, some of its columns
         convolution   ->  convolution of fewer channels, if they are whole and in a row
 
-    None: it has no such form.
+    None: no wiring of this kind fits.
     """
     if isinstance(synapses.wiring, Dense):
         return dense(synapses.weight[:, sources])
     if isinstance(synapses.wiring, Convolution):
-        return _channels(synapses.wiring, synapses.weight, sources)
+        return _restrict_channels(synapses.wiring, synapses.weight, sources)
     return None
 
 
-def placement(synapses: Synapses) -> tuple[NDArray[Any], NDArray[Any]] | None:
+def list_single_targets(synapses: Synapses) -> tuple[NDArray[Any], NDArray[Any]] | None:
     """Return (target, weight) per source if each has one synapse and no two share a target."""
     wiring = synapses.wiring
     if not isinstance(wiring, Sparse) or len(wiring.source) != wiring.sources:
@@ -42,11 +42,13 @@ def placement(synapses: Synapses) -> tuple[NDArray[Any], NDArray[Any]] | None:
     return wiring.target[order], synapses.weight[order]
 
 
-def _channels(wiring: Convolution, weight: NDArray[Any], sources: NDArray[Any]) -> Synapses | None:
+def _restrict_channels(
+    wiring: Convolution, weight: NDArray[Any], sources: NDArray[Any]
+) -> Synapses | None:
     space = prod(wiring.source_shape[1:])
     first, channels = int(sources[0]) // space, len(sources) // space
     whole = np.arange(first * space, (first + channels) * space)
     if wiring.groups != 1 or not np.array_equal(sources, whole):
         return None
-    part = replace(wiring, source_shape=(channels, *wiring.source_shape[1:]))
-    return Synapses(part, weight[:, first : first + channels])
+    narrow = replace(wiring, source_shape=(channels, *wiring.source_shape[1:]))
+    return Synapses(narrow, weight[:, first : first + channels])

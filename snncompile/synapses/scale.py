@@ -52,7 +52,7 @@ class Scale(Wiring):
     def keep(
         self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]
     ) -> tuple[Wiring, NDArray[Any]]:
-        """Return what is left: sparse if other neurons stay at one end than at the other."""
+        """Return a scale, or a sparse wiring if different neurons remain at the two ends."""
         if len(source) == len(target) == self.size:
             return self, weight
         if np.array_equal(source, target):

@@ -1,4 +1,4 @@
-"""A wiring that begins at some of the sources: what one part of a split projection is."""
+"""A wiring that begins at some of the sources: one part of a split projection."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from snncompile.synapses.dense import Dense
 class SourceRange(Wiring):
     """Source neuron i of `part` is source neuron `first + i`; the others have no synapse.
 
-    A dense wiring or a convolution stays what it is when its sources are split: nothing is
-    unrolled. Of a convolution these are whole channels.
+    A dense wiring or a convolution keeps its kind when its sources are split, without unrolling.
+    A convolution is split between channels.
     """
 
     part: Wiring
@@ -31,7 +31,7 @@ class SourceRange(Wiring):
     kind: ClassVar[str] = "source_range"
 
     def __post_init__(self) -> None:
-        """Refuse what is no wiring of its own, and a range that is not among the sources."""
+        """Refuse a part that is no wiring or a range itself, and a range outside the sources."""
         if not isinstance(self.part, Wiring) or isinstance(self.part, SourceRange):
             raise ValueError("source_range: its part has to be a wiring that is no range itself")
         if not 0 <= self.first <= self.sources_in_all - self.part.sources:
@@ -42,7 +42,7 @@ class SourceRange(Wiring):
 
     @property
     def sources(self) -> int:
-        """Number of source neurons, those without a synapse too."""
+        """Number of source neurons, including those without a synapse."""
         return self.sources_in_all
 
     @property
@@ -81,7 +81,7 @@ class SourceRange(Wiring):
 
     @property
     def units(self) -> tuple[int, int] | None:
-        """Those of the range; None where it, or all sources, are no whole units of its own."""
+        """Units of the range; None where the range or all sources are not whole units."""
         units = self.part.units
         if units is None or self.first % units[0] or self.sources_in_all % units[0]:
             return None
@@ -90,7 +90,7 @@ class SourceRange(Wiring):
     def keep(
         self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]
     ) -> tuple[Wiring, NDArray[Any]] | None:
-        """Return what is left: what is left of the range, which may begin earlier."""
+        """Return the remaining range, which may begin earlier."""
         if (len(target), len(source)) == (self.targets, self.sources):
             return self, weight
         begin, end = np.searchsorted(source, (self.first, self.stop)).tolist()
@@ -98,7 +98,7 @@ class SourceRange(Wiring):
         return left and (SourceRange(left[0], begin, len(source)), left[1])
 
     def fan_out(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return how many synapses each source has to some target neurons."""
+        """Return the number of synapses of each source to some target neurons."""
         count = np.zeros(self.sources_in_all, np.int64)
         count[self.first : self.stop] = self.part.fan_out(targets)
         return count
@@ -110,8 +110,8 @@ class SourceRange(Wiring):
         return csr_array((matrix.data, matrix.indices + self.first, matrix.indptr), shape=shape)
 
 
-def splits(wiring: Wiring) -> int:
-    """Return into how many parts the sources can be split without unrolling; 1 for none.
+def count_splits(wiring: Wiring) -> int:
+    """Return the number of parts into which the sources split without unrolling; 1 for none.
 
     A dense wiring between any two neurons, a convolution between channels.
     """
@@ -128,18 +128,18 @@ def split(synapses: IntegerSynapses, count: int) -> tuple[IntegerSynapses, ...]:
 
     Args:
         synapses: of a wiring that can be split.
-        count: of parts, at most `splits` of the wiring.
+        count: of parts, at most `count_splits` of the wiring.
     """
-    most, wiring = splits(synapses.wiring), synapses.wiring
-    edges = [most * i // count for i in range(count + 1)]
-    assert 1 <= count <= most
+    limit, wiring = count_splits(synapses.wiring), synapses.wiring
+    edges = [limit * i // count for i in range(count + 1)]
+    assert 1 <= count <= limit
     first = wiring.first if isinstance(wiring, SourceRange) else 0
-    size = wiring.plain.sources // most
+    size = wiring.plain.sources // limit
     parts = []
     for start, stop in pairwise(edges):
-        part = _narrow(wiring.plain, stop - start)
-        made = SourceRange(part, first + start * size, wiring.sources)
-        parts.append(replace(synapses, wiring=made, weight=synapses.weight[:, start:stop]))
+        narrow = _narrow(wiring.plain, stop - start)
+        source_range = SourceRange(narrow, first + start * size, wiring.sources)
+        parts.append(replace(synapses, wiring=source_range, weight=synapses.weight[:, start:stop]))
     return tuple(parts)
 
 
@@ -151,7 +151,7 @@ def _narrow(wiring: Wiring, count: int) -> Wiring:
     return replace(wiring, source_shape=(count, *wiring.source_shape[1:]))
 
 
-def image_of(wiring: Wiring) -> tuple[Shape, int] | None:
+def find_image(wiring: Wiring) -> tuple[Shape, int] | None:
     """Return the shape of all sources as a convolution sees them, and the first channel it reads.
 
     None if it is no convolution, or begins inside a channel.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from snncompile.errors import UnsupportedError
-from snncompile.synapses.base import IntegerSynapses, Shape, Synapses, Wiring, frozen
+from snncompile.synapses.base import IntegerSynapses, Shape, Synapses, Wiring, freeze
 
 AnySynapses = TypeVar("AnySynapses", Synapses, IntegerSynapses)
 
@@ -29,9 +29,9 @@ class Sparse(Wiring):
     kind: ClassVar[str] = "sparse"
 
     def __post_init__(self) -> None:
-        """Copy and freeze the indices; refuse those outside and pairs that come twice."""
+        """Copy and freeze the indices; refuse indices outside and pairs that occur twice."""
         for name, size in (("target", self.targets_in_all), ("source", self.sources_in_all)):
-            index = frozen(getattr(self, name), np.int32)
+            index = freeze(getattr(self, name), np.int32)
             if index.ndim != 1 or (index.size and not 0 <= index.min() <= index.max() < size):
                 raise ValueError(f"sparse: {name} holds neurons outside 0..{size - 1}")
             object.__setattr__(self, name, index)
@@ -64,8 +64,11 @@ class Sparse(Wiring):
     def keep(
         self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]
     ) -> tuple[Sparse, NDArray[Any]]:
-        """Return what is left, without synapses of weight zero."""
-        new_source, new_target = _numbers(source, self.sources), _numbers(target, self.targets)
+        """Return the remaining synapses, without those of weight zero."""
+        new_source, new_target = (
+            _number_kept(source, self.sources),
+            _number_kept(target, self.targets),
+        )
         stay = (weight != 0) & (new_source[self.source] >= 0) & (new_target[self.target] >= 0)
         whole = (len(target), len(source)) == (self.targets, self.sources)
         if whole and stay.all():
@@ -74,8 +77,8 @@ class Sparse(Wiring):
         return Sparse(*ends, len(target), len(source)), weight[stay]
 
 
-def _numbers(kept: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Return the new number of each neuron, -1 for those that go."""
+def _number_kept(kept: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return the new number of each neuron, -1 for removed ones."""
     numbers = np.full(size, -1)
     numbers[kept] = np.arange(len(kept))
     return numbers
@@ -88,31 +91,31 @@ class Unrolled:
     wiring: Sparse
     """By target and then by source."""
     number: NDArray[np.int64]
-    """Of each synapse: where its weight is among the flattened weights."""
+    """Index of each synapse's weight in the flattened weights."""
 
     def weights(self, weight: NDArray[Any]) -> NDArray[Any]:
-        """Return the weight of each synapse, shape (synapses,), from those of the wiring."""
+        """Return the weight of each synapse, shape (synapses,), from the weights of the wiring."""
         each: NDArray[Any] = weight.reshape(-1)[self.number]
         return each
 
 
 @lru_cache(maxsize=64)
 def unroll(wiring: Wiring) -> Unrolled:
-    """Return the synapses of a wiring, found from its matrix alone.
+    """Return the synapses of a wiring, from its matrix alone.
 
     Raises:
-        UnsupportedError: the matrix does not hold each weight as it is, those of zero too, or not
-            in the rising order of its columns.
+        UnsupportedError: the matrix scales a weight, drops one of zero, or has columns that do not
+            rise.
     """
     count = prod(wiring.weight_shape)
     matrix = wiring.matrix(np.arange(count).reshape(wiring.weight_shape))
-    _check(wiring, matrix, count)
+    _check_matrix(wiring, matrix, count)
     target = np.repeat(np.arange(wiring.targets, dtype=np.int32), np.diff(matrix.indptr))
     sparse = Sparse(target, matrix.indices, wiring.targets, wiring.sources)
-    return Unrolled(sparse, frozen(matrix.data, np.int64))
+    return Unrolled(sparse, freeze(matrix.data, np.int64))
 
 
-def _check(wiring: Wiring, matrix: csr_array, count: int) -> None:
+def _check_matrix(wiring: Wiring, matrix: csr_array, count: int) -> None:
     shape, pattern = (wiring.targets, wiring.sources), wiring.pattern
     where = f"wiring {wiring.kind}: its matrix"
     if matrix.shape != shape:

@@ -22,7 +22,7 @@ from snncompile.ir.mapping import Mapping, Site, Slice
 
 def together(network, chip: str = "toy") -> Mapping:
     """Put every neuron on core 0."""
-    slices = tuple(Slice.flat(p, 0, p.size, 0) for p in network.populations)
+    slices = tuple(Slice.from_range(p, 0, p.size, 0) for p in network.populations)
     return Mapping(slices, (Site(0, 0, 0),))
 
 

@@ -40,7 +40,7 @@ def fill_cores(network, chip):
     cores = []
     for p in network.populations:
         for start in range(0, p.size, places):
-            s = Slice.flat(p, start, min(start + places, p.size), len(cores))
+            s = Slice.from_range(p, start, min(start + places, p.size), len(cores))
             used = {"places": s.size}
             cores.append(FittedCore((s,), used, {"places": places}, {}, len(cores)))
     hint = "use fewer neurons"
@@ -101,7 +101,7 @@ def test_one_changed_word_and_one_neuron_too_many_are_refused(install):
         assert str(error.value).endswith(" has 1 words, needs 0")
     blocks = mapping.tables.memory
     assert {block.format for block in blocks} == {"ring"}
-    slices = (Slice.flat(network.population("a"), 0, 5, 0), *mapping.slices[2:])
+    slices = (Slice.from_range(network.population("a"), 0, 5, 0), *mapping.slices[2:])
     moved = Mapping(slices, mapping.sites)
     assert list(check_chip_rules(network, chip, moved)) == ["core 0 holds 5 places of 3"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from snncompile import registry
-from snncompile.synapses.base import Wiring, frozen
+from snncompile.synapses.base import Wiring, freeze
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Banded(Wiring):
 
     def __post_init__(self) -> None:
         """Copy and freeze the array."""
-        object.__setattr__(self, "first", frozen(self.first, np.int64))
+        object.__setattr__(self, "first", freeze(self.first, np.int64))
 
     @property
     def sources(self) -> int:

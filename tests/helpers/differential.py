@@ -14,7 +14,7 @@ import drawn_neurons
 import numpy as np
 from networks import EXPONENTS, LOIHI2, NAMES, design
 
-from snncompile.ir.delays import by_delay
+from snncompile.ir.delays import split_by_delay
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import BINARY, Interval
 from snncompile.passes.timing.retime import Retime
@@ -184,7 +184,7 @@ class _Draft:
         port = ports[self.rng.integers(len(ports))] if ports else None
         synapses = IntegerSynapses(wiring, weight, exponent, bits)
         made = Projection(source.name, target.name, synapses, delay, port)
-        self.projections += by_delay(made, self._delays(wiring))
+        self.projections += split_by_delay(made, self._delays(wiring))
 
     def _delays(self, wiring: Wiring) -> np.ndarray:
         """Return delays per synapse or per source, mostly none."""

@@ -16,10 +16,10 @@ from snncompile.neurons.base import (
     Neuron,
     State,
     Width,
-    current_bounds,
-    grown,
+    bound_current,
+    bound_leaky_sum,
 )
-from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, decayed, saturate, wrap
+from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, apply_decay, saturate, wrap
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.ranges import Range
 
@@ -66,10 +66,10 @@ class TiringFire(FloatNeuron):
 
     def quantize(self, scale: Any, formats: Any) -> IntegerTiringFire:
         return IntegerTiringFire(
-            convert.threshold(self.threshold * scale, formats),
+            convert.round_threshold(self.threshold * scale, formats),
             np.rint(self.effort * scale / 64).astype(np.int64),
-            convert.decay(self.recovery, formats),
-            initial=convert.initial(self.initial * scale),
+            convert.round_decay(self.recovery, formats),
+            initial=convert.round_initial(self.initial * scale),
         )
 
 
@@ -77,7 +77,7 @@ class TiringFire(FloatNeuron):
 class IntegerTiringFire(IntegerNeuron):
     """Integrate-and-fire neuron with a hard reset that every spike tires, integer.
 
-    tired = decayed(tired, recovery)
+    tired = apply_decay(tired, recovery)
     v = saturate(v + wrap(x << 6))
     spike = v > (threshold << 6) + tired
     v = 0                                          where spike
@@ -103,22 +103,22 @@ class IntegerTiringFire(IntegerNeuron):
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         v, tired = state
-        tired = decayed(tired, self.recovery)
+        tired = apply_decay(tired, self.recovery)
         v = saturate(v + wrap(x << STATE_SHIFT))
         spike = v > (self.threshold << STATE_SHIFT) + tired
         tired = (tired + (self.effort << STATE_SHIFT) * spike).clip(0, TIRED_LIMIT)
         return (v * ~spike, tired), spike
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
-        u = current_bounds(x, np.asarray(DECAY_ONE), steps)
+        u = bound_current(x, np.asarray(DECAY_ONE), steps)
         none = np.asarray(0)
         low, high = np.minimum(u.low, 0), np.maximum(u.high, 0)
-        tired = grown(self.effort << STATE_SHIFT, self.recovery, steps)
+        tired = bound_leaky_sum(self.effort << STATE_SHIFT, self.recovery, steps)
         kept = (self.threshold << STATE_SHIFT) + np.minimum(tired, TIRED_LIMIT)
         v = Interval(
-            grown(low, none, steps) + np.minimum(self.initial, 0),
+            bound_leaky_sum(low, none, steps) + np.minimum(self.initial, 0),
             np.minimum(
-                grown(high, none, steps) + np.maximum(self.initial, 0),
+                bound_leaky_sum(high, none, steps) + np.maximum(self.initial, 0),
                 np.maximum(kept, self.initial) + high,
             ),
         )

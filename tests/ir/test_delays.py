@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from networks import chain, integer_chain
 
 from snncompile.errors import InputError
-from snncompile.ir.delays import by_delay
+from snncompile.ir.delays import split_by_delay
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.synapses.base import IntegerSynapses
@@ -31,7 +31,7 @@ def test_every_synapse_has_its_own_delay(seed, which):
     shape = [(), (4,), (wiring.targets, 1), (wiring.targets, 4)][rng.integers(4)]
     delays = rng.integers(0, 5, shape)
     whole = Projection("input", "a", IntegerSynapses(wiring, weight, 0, 8), delay=1)
-    parts = by_delay(whole, delays)
+    parts = split_by_delay(whole, delays)
     neuron = IntegerReadout(4095, 4095)  # shows the input of each step
     network = IntegerNetwork(
         Input("input", (4,)), (Population("a", (wiring.targets,), neuron),), parts, "a"
@@ -61,13 +61,13 @@ def shown(v):
 
 def test_equal_delays_keep_the_wiring():
     whole = integer_chain(3, 2).projections[0]
-    (part,) = by_delay(whole, [4, 4, 4])
+    (part,) = split_by_delay(whole, [4, 4, 4])
     assert part.synapses is whole.synapses
     assert part.delay == whole.delay + 4
 
 
 def test_float_synapses_stay_floats():
-    parts = by_delay(chain(3, 2).projections[0], [0, 2, 2])
+    parts = split_by_delay(chain(3, 2).projections[0], [0, 2, 2])
     assert [(p.delay, p.synapses.weight.tolist()) for p in parts] == [
         (0, [1.0, 1.0]),
         (2, [1.0, 1.0, 1.0, 1.0]),
@@ -86,6 +86,6 @@ REFUSED = [
 def test_refuses(delays, message):
     whole = Projection("input", "a", integer_dense(np.ones((2, 3)) * 2, 0, 8))
     with pytest.raises(InputError) as error:
-        by_delay(whole, delays)
+        split_by_delay(whole, delays)
     tail = " (2, 3)" if "shape" in message else ""
     assert str(error.value) == f"projection input -> a: {message}{tail}"

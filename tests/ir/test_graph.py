@@ -312,7 +312,7 @@ def test_groups(projections, names, wanted, loops):
         tuple(join(s, t, delay, shape=(1, 1)) for s, t, delay in projections),
         "a",
     )
-    found = list(view.groups(network))
+    found = list(view.order_populations(network))
     assert [group for group, _ in found] == wanted
     assert [loop for _, loop in found] == loops
 
@@ -320,7 +320,7 @@ def test_groups(projections, names, wanted, loops):
 @given(seed=st.integers(0, 10**6))
 def test_groups_follow_their_sources(seed):
     network = random_network(seed, long_loops=False)
-    groups = list(view.groups(network))
+    groups = list(view.order_populations(network))
     order = [name for names, _ in groups for name in names]
     assert sorted(order) == sorted(p.name for p in network.populations)
     group_of = {name: i for i, (names, _) in enumerate(groups) for name in names}

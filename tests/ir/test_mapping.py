@@ -11,8 +11,8 @@ from snncompile.neurons.cuba_lif import IntegerCubaLif
 
 A = Population("a", (2, 3, 4), IntegerCubaLif(0, 0, 1))
 BOX = Slice("a", (2, 3, 4), (1, 0, 2), (2, 2, 4), 5)
-RANGE = Slice.flat(A, 3, 7, 2)
-LISTED = Slice.listed("a", (1, 5, 6), 0)
+RANGE = Slice.from_range(A, 3, 7, 2)
+LISTED = Slice.from_neurons("a", (1, 5, 6), 0)
 
 # Slice; its flattened neurons, text.
 SLICES = {
@@ -32,8 +32,8 @@ def test_neurons_in_order(case):
 
 
 def test_cores_of_every_neuron():
-    rest = Slice.listed("a", (0, 2, 4, 5, 6), 1)
-    mapping = Mapping((Slice.flat(A, 7, 24, 3), Slice.listed("a", (1, 3), 0), rest))
+    rest = Slice.from_neurons("a", (0, 2, 4, 5, 6), 1)
+    mapping = Mapping((Slice.from_range(A, 7, 24, 3), Slice.from_neurons("a", (1, 3), 0), rest))
     cores = mapping.cores_of(A)
     assert cores.dtype == np.int32
     assert cores.tolist() == [1, 0, 1, 0, 1, 1, 1, *[3] * 17]
@@ -41,7 +41,11 @@ def test_cores_of_every_neuron():
 
 
 def test_several_slices_share_a_core_and_chips_are_counted():
-    slices = (Slice.flat(A, 0, 12, 1), Slice.flat(A, 12, 20, 0), Slice.flat(A, 20, 24, 1))
+    slices = (
+        Slice.from_range(A, 0, 12, 1),
+        Slice.from_range(A, 12, 20, 0),
+        Slice.from_range(A, 20, 24, 1),
+    )
     mapping = Mapping(slices, (Site(0, 1, 0, 2), Site(1, 1, 0, 3)))
     assert mapping.by_core == {0: (slices[1],), 1: (slices[0], slices[2])}
     assert (mapping.cores, mapping.chips, mapping.tiles) == (2, 2, 2)

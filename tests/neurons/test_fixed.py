@@ -69,7 +69,7 @@ def both(function, *values):
 
 @pytest.mark.parametrize("x, decay, left", DECAYED)
 def test_decays_toward_zero(x, decay, left):
-    assert both(fixed.decayed, x, decay) == left
+    assert both(fixed.apply_decay, x, decay) == left
 
 
 @pytest.mark.parametrize("u, wrapped", WRAPPED)
@@ -84,7 +84,7 @@ def test_saturates(v, saturated):
 
 @given(x=WIDE, decay=st.integers(0, 4096))
 def test_decay_is_lavas(x, decay):
-    assert both(fixed.decayed, x, decay) == plain.decayed(x, decay)
+    assert both(fixed.apply_decay, x, decay) == plain.decayed(x, decay)
 
 
 @given(u=WIDE)
@@ -99,4 +99,4 @@ def test_saturation_is_lavas(v):
 
 @given(mantissa=st.integers(-(2**15), 2**15), exponent=st.integers(0, 31))
 def test_bias_is_mantissa_times_power(mantissa, exponent):
-    assert both(fixed.scaled_bias, mantissa, exponent) == mantissa * 2**exponent
+    assert both(fixed.shift_bias, mantissa, exponent) == mantissa * 2**exponent

@@ -108,19 +108,19 @@ DECAYS = [
 
 @pytest.mark.parametrize("share, offset, wanted", DECAYS)
 def test_decay(share, offset, wanted):
-    found = convert.decay(np.asarray(share), FORMATS, offset)
+    found = convert.round_decay(np.asarray(share), FORMATS, offset)
     assert found.dtype == np.int64
     assert found == wanted
 
 
 def test_decay_with_fewer_bits():
     few = formatted(TOY, decay_bits=4).formats
-    assert convert.decay(np.asarray([0.5, 3 / 4096]), few).tolist() == [15, 3]
+    assert convert.round_decay(np.asarray([0.5, 3 / 4096]), few).tolist() == [15, 3]
 
 
 @given(share=st.floats(0, 1), offset=st.sampled_from([0, 1]))
 def test_decay_is_the_nearest_there_is(share, offset):
-    found = convert.decay(np.asarray(share), FORMATS, offset)
+    found = convert.round_decay(np.asarray(share), FORMATS, offset)
     values = (np.arange(4096) + offset) / 4096
     assert abs((found + offset) / 4096 - share) == np.abs(values - share).min()
 
@@ -138,7 +138,7 @@ THRESHOLDS = [
 
 @pytest.mark.parametrize("value, mantissa", THRESHOLDS)
 def test_threshold(value, mantissa):
-    assert convert.threshold(np.asarray(value), FORMATS) == mantissa
+    assert convert.round_threshold(np.asarray(value), FORMATS) == mantissa
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_threshold(value, mantissa):
 )
 def test_threshold_out_of_range(value, message):
     with pytest.raises(QuantizeError) as error:
-        convert.threshold(np.asarray(value), FORMATS)
+        convert.round_threshold(np.asarray(value), FORMATS)
     assert str(error.value) == message
 
 
@@ -172,23 +172,23 @@ BIASES = [
 
 @pytest.mark.parametrize("value, mantissa, exponent", BIASES)
 def test_bias(value, mantissa, exponent):
-    found = convert.bias(np.asarray(value), FORMATS)
+    found = convert.round_bias(np.asarray(value), FORMATS)
     assert [part.tolist() for part in found] == [mantissa, exponent]
 
 
 def test_bias_out_of_range():
     with pytest.raises(QuantizeError) as error:
-        convert.bias(np.asarray([0, -4095.6 * 128]), FORMATS)
+        convert.round_bias(np.asarray([0, -4095.6 * 128]), FORMATS)
     assert str(error.value) == "bias 524237 is above 4095 * 2^7"
 
 
 @pytest.mark.parametrize(
     "field, convert_it",
     [
-        ("decay_bits", lambda f: convert.decay(np.asarray(0.5), f)),
-        ("threshold_mantissa", lambda f: convert.threshold(np.asarray(64.0), f)),
-        ("bias_mantissa", lambda f: convert.bias(np.asarray(1.0), f)),
-        ("bias_exponent", lambda f: convert.bias(np.asarray(1.0), f)),
+        ("decay_bits", lambda f: convert.round_decay(np.asarray(0.5), f)),
+        ("threshold_mantissa", lambda f: convert.round_threshold(np.asarray(64.0), f)),
+        ("bias_mantissa", lambda f: convert.round_bias(np.asarray(1.0), f)),
+        ("bias_exponent", lambda f: convert.round_bias(np.asarray(1.0), f)),
     ],
 )
 def test_a_format_nobody_published_is_refused(field, convert_it):

@@ -180,7 +180,7 @@ def test_quantize():
     assert SigmaDelta(0.5).nearest_scale(1000.0) == 512
     with pytest.raises(QuantizeError) as error:
         SigmaDelta(0.5).quantize(32.0, LOIHI2.formats)
-    assert str(error.value) == "scale 32 is below 2^6, what 1.0 is sent as"
+    assert str(error.value) == "scale 32 is below 2^6, the message of 1.0"
 
 
 def deep(rng, threshold: float, *, steps: int):

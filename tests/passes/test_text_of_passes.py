@@ -47,7 +47,7 @@ def test_after(name, golden):
 
 
 def test_tables_say_everything_they_hold():
-    whole = Region.whole(4)
+    whole = Region.from_size(4)
     memory = (
         MemoryBlock(0, 0, 0, 0, 1, "sparse", False, 1),
         MemoryBlock(0, 1, 0, 1, 3, "dense1", True, 2, 7, True, True),
@@ -55,7 +55,7 @@ def test_tables_say_everything_they_hold():
     )
     axons = (
         AxonBlock(0, "a", Region((2, 6), (range(1), range(1, 6, 2))), 0, (0,)),
-        AxonBlock(0, "b", Region.listed(np.array([0, 3, 7])), 3, (0, 1), (1,), 2),
+        AxonBlock(0, "b", Region.from_neurons(np.array([0, 3, 7])), 3, (0, 1), (1,), 2),
         AxonBlock(1, "a", whole, 0, ()),
     )
     tables = Tables(memory, axons, np.array([[1, 2, 1234, 5]], np.int32))

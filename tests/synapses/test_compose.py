@@ -8,9 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from snncompile.errors import UnsupportedError
-from snncompile.synapses import compose
 from snncompile.synapses.base import Synapses
-from snncompile.synapses.compose import composed, merged
+from snncompile.synapses.compose import compose, merge
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, dense
 from snncompile.synapses.scale import Scale
@@ -76,7 +75,7 @@ def test_a_composition_is_the_product_of_the_matrices(data):
     else:
         second = others(data.draw, first.targets)
     inner, outer = random(first), random(second, 1)
-    np.testing.assert_array_equal(matrix(composed(outer, inner)), matrix(outer) @ matrix(inner))
+    np.testing.assert_array_equal(matrix(compose(outer, inner)), matrix(outer) @ matrix(inner))
 
 
 @given(data=st.data())
@@ -89,7 +88,7 @@ def test_any_wiring_may_come_before_a_convolution(data):
     elif isinstance(first, Scale):
         first = Scale(second.sources, first.per_neuron)
     inner, outer = random(first), random(second, 1)
-    np.testing.assert_array_equal(matrix(composed(outer, inner)), matrix(outer) @ matrix(inner))
+    np.testing.assert_array_equal(matrix(compose(outer, inner)), matrix(outer) @ matrix(inner))
 
 
 @given(data=st.data())
@@ -100,7 +99,7 @@ def test_what_is_merged_is_the_sum_of_the_matrices(data):
     same = data.draw(st.booleans())
     b = a if same else Dense(a.targets, a.sources)
     one, other = random(a), random(b, 1)
-    both = merged(one, other)
+    both = merge(one, other)
     if isinstance(a, Sparse) and same:
         assert both is None
     else:
@@ -136,42 +135,42 @@ FORMS = [
 
 @pytest.mark.parametrize("inner, outer, text", FORMS)
 def test_keeps_the_structure_there_is(inner, outer, text):
-    assert str(composed(outer, inner).wiring) == text
+    assert str(compose(outer, inner).wiring) == text
 
 
 def test_two_depthwise_convolutions_stay_depthwise():
     again = Convolution((4, 4, 4), 4, (2, 2), (2, 2), (0, 0), (1, 1), 4)
-    both = composed(random(again), random(POOL))
+    both = compose(random(again), random(POOL))
     assert both.wiring.groups == 4
     assert both.weight.shape == (4, 1, 4, 4)
 
 
 def test_different_wirings_side_by_side_stay_two():
-    assert merged(random(IMAGE), random(Sparse([0], [0], 256, 128))) is None
-    assert merged(random(Scale(4)), random(Sparse([0], [0], 4, 4))) is None
+    assert merge(random(IMAGE), random(Sparse([0], [0], 256, 128))) is None
+    assert merge(random(Scale(4)), random(Sparse([0], [0], 4, 4))) is None
     wide = Convolution((2, 8, 8), 4, (5, 5), (1, 1), (2, 2), (1, 1))
-    assert merged(random(IMAGE), random(wide)) is None
+    assert merge(random(IMAGE), random(wide)) is None
 
 
 def test_says_what_is_too_large(monkeypatch):
-    composed(random(PADDED), random(IMAGE))
-    monkeypatch.setattr(compose, "LARGEST", 7199)
+    compose(random(PADDED), random(IMAGE))
+    monkeypatch.setattr("snncompile.synapses.compose.LARGEST", 7199)
     with pytest.raises(UnsupportedError) as error:
-        composed(random(PADDED), random(IMAGE))
+        compose(random(PADDED), random(IMAGE))
     assert str(error.value) == (
         "convolution 4x8x8 -> 4x5x5 kernel=2x2 stride=2x2 padding=1x1 groups=4 after convolution"
         " 2x8x8 -> 4x8x8 kernel=3x3 padding=1x1 takes up to 7,200 synapses as one projection, more"
         " than 7,199; put a neuron layer between them"
     )
-    monkeypatch.setattr(compose, "LARGEST", 7200)
-    composed(random(PADDED), random(IMAGE))
+    monkeypatch.setattr("snncompile.synapses.compose.LARGEST", 7200)
+    compose(random(PADDED), random(IMAGE))
 
 
 def test_dense_maps_have_the_same_limit(monkeypatch):
-    monkeypatch.setattr(compose, "LARGEST", 15)
-    composed(dense(np.ones((3, 2))), dense(np.ones((2, 5))))
+    monkeypatch.setattr("snncompile.synapses.compose.LARGEST", 15)
+    compose(dense(np.ones((3, 2))), dense(np.ones((2, 5))))
     with pytest.raises(UnsupportedError, match="dense 4x2 after dense 2x5 takes up to 20 synapses"):
-        composed(dense(np.ones((4, 2))), dense(np.ones((2, 5))))
+        compose(dense(np.ones((4, 2))), dense(np.ones((2, 5))))
 
 
 @st.composite
@@ -192,23 +191,23 @@ def test_a_map_of_values_put_in_places_is_the_product_of_the_matrices(data):
     if data.draw(st.booleans()):
         second = others(data.draw, second.sources)
     inner, outer = random(data.draw(placements(second.sources))), random(second, 1)
-    np.testing.assert_array_equal(matrix(composed(outer, inner)), matrix(outer) @ matrix(inner))
+    np.testing.assert_array_equal(matrix(compose(outer, inner)), matrix(outer) @ matrix(inner))
 
 
 def test_a_convolution_of_concatenated_channels_stays_a_convolution():
     outer = random(Convolution((3, 4, 4), 2, (3, 3), (1, 1), (1, 1), (1, 1)))
     inner = random(Sparse(range(16, 48), range(32), 48, 32))  # the last two channels
-    assert str(composed(outer, inner).wiring) == "sparse 32x32"  # weights differ within a channel
+    assert str(compose(outer, inner).wiring) == "sparse 32x32"  # weights differ within a channel
     inner = Synapses(inner.wiring, np.full(32, 2.0))
-    found = composed(outer, inner)
+    found = compose(outer, inner)
     assert str(found.wiring) == "convolution 2x4x4 -> 2x4x4 kernel=3x3 padding=1x1"
     np.testing.assert_array_equal(found.weight, 2 * outer.weight[:, 1:])
     shifted = Synapses(Sparse(range(8, 40), range(32), 48, 32), np.ones(32))
-    assert str(composed(outer, shifted).wiring) == "sparse 32x32"
+    assert str(compose(outer, shifted).wiring) == "sparse 32x32"
 
 
 def test_a_dense_map_of_concatenated_values_stays_dense():
     outer = random(Dense(3, 5))
-    found = composed(outer, Synapses(Sparse([4, 1], [0, 1], 5, 2), np.asarray([1.0, 3.0])))
+    found = compose(outer, Synapses(Sparse([4, 1], [0, 1], 5, 2), np.asarray([1.0, 3.0])))
     np.testing.assert_array_equal(found.weight, outer.weight[:, [4, 1]] * [1, 3])
     assert str(found.wiring) == "dense 3x2"

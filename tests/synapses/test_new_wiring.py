@@ -21,7 +21,7 @@ from snncompile.backends.sanafe.run import run as run_sanafe
 from snncompile.checker.mapping import check
 from snncompile.errors import InputError, MappingError, UnsupportedError
 from snncompile.hwmodels import chips
-from snncompile.ir.delays import by_delay
+from snncompile.ir.delays import split_by_delay
 from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
@@ -31,7 +31,7 @@ from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.split_fan_in.split_fan_in import Accumulate
 from snncompile.reference.simulate import check_spikes, run_batches
 from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
-from snncompile.synapses.compose import composed, merged
+from snncompile.synapses.compose import compose, merge
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, dense
 from snncompile.synapses.scale import Scale
@@ -385,7 +385,7 @@ def test_delays_per_synapse_are_the_same():
     for left, other in zip(integers(0).projections, listed(integers(0)).projections, strict=True):
         size = left.synapses.wiring.targets, left.synapses.wiring.sources
         delays = np.random.default_rng(0).integers(0, 3, size)
-        ours, wanted = (by_delay(p, delays) for p in (left, other))
+        ours, wanted = (split_by_delay(p, delays) for p in (left, other))
         assert [p.delay for p in ours] == [p.delay for p in wanted]
         for a, b in zip(ours, wanted, strict=True):
             assert (matrix(a.synapses) == matrix(b.synapses)).all()
@@ -419,25 +419,25 @@ OTHERS = {
 @pytest.mark.parametrize("case", OTHERS)
 def test_in_a_row_with_others(case):
     outer, inner = (weighted(wiring, i) for i, wiring in enumerate(OTHERS[case]))
-    assert (matrix(composed(outer, inner)) == matrix(outer) @ matrix(inner)).all()
+    assert (matrix(compose(outer, inner)) == matrix(outer) @ matrix(inner)).all()
 
 
 def test_scaled_it_stays_what_it_is_where_shared_weights_are_scaled_alike():
     band = weighted(BAND)
     alike = Synapses(Scale(6, per_neuron=True), np.array([2.0, 3.0] * 3))
     apart = Synapses(Scale(6, per_neuron=True), np.arange(6.0))
-    assert composed(alike, band).wiring is BAND
-    assert composed(Synapses(Scale(6), np.asarray(2.0)), band).wiring is BAND
-    assert composed(apart, band).wiring.kind == "sparse"
+    assert compose(alike, band).wiring is BAND
+    assert compose(Synapses(Scale(6), np.asarray(2.0)), band).wiring is BAND
+    assert compose(apart, band).wiring.kind == "sparse"
 
 
 def test_side_by_side_with_others():
     band, other = weighted(BAND), dense(np.ones((6, 8)))
     for left, right in ((band, other), (other, band)):
-        both = merged(left, right)
+        both = merge(left, right)
         assert both is not None
         assert (matrix(both) == matrix(left) + matrix(right)).all()
-    assert merged(band, weighted(BAND)) is None
+    assert merge(band, weighted(BAND)) is None
 
 
 class Doubled(Banded):

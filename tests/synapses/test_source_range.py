@@ -24,7 +24,7 @@ from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
-from snncompile.synapses.source_range import SourceRange, image_of, split, splits
+from snncompile.synapses.source_range import SourceRange, count_splits, find_image, split
 from snncompile.synapses.sparse import Sparse
 
 IMAGE = Convolution((6, 4, 5), 3, (3, 2), (1, 2), (1, 0), (1, 1))
@@ -46,19 +46,19 @@ def random(wiring) -> IntegerSynapses:
 @given(wiring=st.sampled_from(list(SPLIT.values())), data=st.data())
 def test_parts_are_the_whole(wiring, data):
     whole = random(wiring)
-    parts = split(whole, data.draw(st.integers(1, splits(wiring))))
+    parts = split(whole, data.draw(st.integers(1, count_splits(wiring))))
     matrices = [part.wiring.matrix(part.weight).toarray() for part in parts]
     assert (sum(matrices) == wiring.matrix(whole.weight).toarray()).all()
     assert sum(part.wiring.synapses for part in parts) == wiring.synapses
     firsts = [part.wiring.first for part in parts]
     assert firsts[1:] == [part.wiring.stop for part in parts[:-1]]
     sizes = [part.wiring.part.sources for part in parts]
-    assert max(sizes) - min(sizes) <= wiring.plain.sources // splits(wiring)
+    assert max(sizes) - min(sizes) <= wiring.plain.sources // count_splits(wiring)
 
 
 def test_what_cannot_be_split():
     grouped = Convolution((4, 3, 3), 4, (1, 1), (1, 1), (0, 0), (1, 1), 2)
-    assert [splits(w) for w in (Scale(4), Sparse([0], [1], 2, 2), grouped)] == [1, 1, 1]
+    assert [count_splits(w) for w in (Scale(4), Sparse([0], [1], 2, 2), grouped)] == [1, 1, 1]
 
 
 def test_what_it_says():
@@ -76,7 +76,7 @@ IMAGES = [
 
 @pytest.mark.parametrize("wiring, image", IMAGES)
 def test_the_image_that_a_convolution_sees(wiring, image):
-    assert image_of(wiring) == image
+    assert find_image(wiring) == image
 
 
 WRONG = [
@@ -128,7 +128,7 @@ def test_the_checker_looks_where_a_range_begins():
     assert block.region.neurons().tolist() == [2, 3, 4]
     for neurons in ([1, 2, 3], [3, 4, 5]):
         axons = list(mapping.tables.axons)
-        axons[place] = replace(block, region=Region.listed(np.array(neurons)))
+        axons[place] = replace(block, region=Region.from_neurons(np.array(neurons)))
         tables = replace(mapping.tables, axons=tuple(axons))
         with pytest.raises(MappingError, match="not every source of b -> c into c"):
             check(network, chip, replace(mapping, tables=tables))

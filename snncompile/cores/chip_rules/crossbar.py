@@ -229,7 +229,7 @@ def _build_fitted(network: IntegerNetwork, crossbar: Crossbar, cores: list[_Core
     filled = []
     for number, core in enumerate(cores):
         slices = tuple(
-            Slice.flat(network.population(name), start, stop, number)
+            Slice.from_range(network.population(name), start, stop, number)
             for name, start, stop in core.slices[::-1]
         )
         inputs = _count_inputs(crossbar, network, core.masks)

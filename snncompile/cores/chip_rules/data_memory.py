@@ -41,7 +41,8 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
         count = -(-population.size // per_core)
         ends = [population.size * i // count for i in range(count + 1)]
         slices += [
-            Slice.flat(population, a, b, len(slices) + i) for i, (a, b) in enumerate(pairwise(ends))
+            Slice.from_range(population, a, b, len(slices) + i)
+            for i, (a, b) in enumerate(pairwise(ends))
         ]
     _check_cores(network, chip, slices)
     shared = _count_shared_bytes(network, chip, slices)

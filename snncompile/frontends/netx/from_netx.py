@@ -34,7 +34,7 @@ from snncompile.frontends.netx.synapses import (
     read_dense,
     read_recurrent,
 )
-from snncompile.ir.delays import by_delay
+from snncompile.ir.delays import split_by_delay
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection, Shape
 from snncompile.neurons.base import BINARY, IntegerNeuron, Interval
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
@@ -248,7 +248,7 @@ class _Builder:
         for port, port_synapses in synapses.items():
             projection = Projection(self.source, name, port_synapses, delay=0, port=port)
             late = 0 if self.delays is None else self.delays
-            self.projections += by_delay(projection, late)
+            self.projections += split_by_delay(projection, late)
         self.populations.append(Population(name, shape, neuron))
         self.source, self.shape, self.delays = name, shape, None
 

@@ -16,7 +16,7 @@ from snncompile.frontends.nir.stateless_nodes import NodeMap
 from snncompile.neurons.base import BINARY
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import Shape, Synapses
-from snncompile.synapses.compose import composed, merged
+from snncompile.synapses.compose import compose, merge
 from snncompile.synapses.scale import Scale
 
 
@@ -52,7 +52,7 @@ def add_drives(drives: Iterable[Drive]) -> Drive:
     for new in (term for drive in drives for term in drive.terms):
         for i, old in enumerate(terms):
             same = (old.source, old.delay) == (new.source, new.delay)
-            both = merged(old.synapses, new.synapses) if same else None
+            both = merge(old.synapses, new.synapses) if same else None
             if both is not None:
                 terms[i] = replace(old, synapses=both)
                 break
@@ -77,7 +77,7 @@ def apply_node(node: Node, node_map: NodeMap, drive: Drive) -> Drive:
 
 def _compose(node: Node, outer: Synapses, term: NirTerm) -> Synapses:
     try:
-        return composed(outer, term.synapses)
+        return compose(outer, term.synapses)
     except UnsupportedError as error:
         raise UnsupportedError(f"{node.where}: {error}") from None
 

@@ -16,7 +16,7 @@ from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.neurons.base import Interval
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import Synapses
-from snncompile.synapses.compose import composed, merged
+from snncompile.synapses.compose import compose, merge
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.sparse import Sparse
 
@@ -67,7 +67,7 @@ def multiply_out(layers: LayerGraph, drive: Drive, size: int) -> Sum:
 def apply_layer(layer: Affine, inner: Sum, where: str) -> Sum:
     """Return a sum after a linear layer."""
     try:
-        terms = [DriveTerm(t.source, composed(layer.synapses, t.synapses)) for t in inner.terms]
+        terms = [DriveTerm(t.source, compose(layer.synapses, t.synapses)) for t in inner.terms]
     except UnsupportedError as error:
         raise UnsupportedError(f"{where}: {error}") from None
     return Sum(tuple(terms), apply_to_bias(layer.synapses, inner.bias) + layer.bias)
@@ -115,7 +115,7 @@ def _add_up(sums: list[Sum], size: int) -> Sum:
     terms: list[DriveTerm] = []
     for new in (term for sum_ in sums for term in sum_.terms):
         for i, old in enumerate(terms):
-            both = merged(old.synapses, new.synapses) if old.source == new.source else None
+            both = merge(old.synapses, new.synapses) if old.source == new.source else None
             if both is not None:
                 terms[i] = DriveTerm(old.source, both)
                 break

@@ -24,7 +24,7 @@ from snncompile.ir.mapping import Slice
 from snncompile.passes.partition import neuron_order
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.scale import Scale
-from snncompile.synapses.source_range import image_of
+from snncompile.synapses.source_range import find_image
 
 CHECKED = 8
 """Tiles that are checked slice by slice, best first, before smaller ones are tried."""
@@ -56,7 +56,7 @@ class Cutter:
             if isinstance(p.synapses.wiring.plain, Convolution):
                 return p.synapses.wiring.plain.target_shape
         for p in self.network.out_of(self.population.name):
-            image = image_of(p.synapses.wiring)
+            image = find_image(p.synapses.wiring)
             if image and not self._has_dense:
                 return image[0]
         return (self.population.size,)
@@ -247,8 +247,8 @@ class Cutter:
         """Return these neurons as a range, or one by one."""
         first, last = int(neurons.min()), int(neurons.max())
         if last - first == len(neurons) - 1:
-            return Slice.flat(self.population, first, last + 1, 0)
-        return Slice.listed(self.population.name, tuple(np.sort(neurons).tolist()), 0)
+            return Slice.from_range(self.population, first, last + 1, 0)
+        return Slice.from_neurons(self.population.name, tuple(np.sort(neurons).tolist()), 0)
 
     def _explain_neuron(self, s: Slice) -> FitError:
         resource = self._find_exceeded(s)

@@ -24,7 +24,7 @@ from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
 from snncompile.neurons.base import BINARY, Interval, Neuron
 from snncompile.neurons.bistable_fire import IntegerBistableFire
 from snncompile.neurons.cuba_lif import IntegerCubaLif
-from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, scaled_bias
+from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, shift_bias
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.phase_fire import IntegerPhaseFire
 from snncompile.neurons.readout import IntegerReadout
@@ -78,7 +78,7 @@ def _rise(neuron: Any) -> Any:
 
 
 def _bias(neuron: Any) -> Any:
-    return scaled_bias(neuron.bias_mantissa, neuron.bias_exponent)
+    return shift_bias(neuron.bias_mantissa, neuron.bias_exponent)
 
 
 def _refractory(neuron: Any) -> Any:

@@ -211,7 +211,7 @@ def test_a_neuron_takes_an_output_axon_per_core_it_has_synapses_on():
 def cut_in_two(network) -> Mapping:
     return Mapping(
         tuple(
-            Slice.flat(p, p.size * half // 2, p.size * (half + 1) // 2, 2 * i + half)
+            Slice.from_range(p, p.size * half // 2, p.size * (half + 1) // 2, 2 * i + half)
             for i, p in enumerate(network.populations)
             for half in (0, 1)
         )
@@ -351,5 +351,5 @@ def test_the_log():
 
 def test_the_slices_know_their_size():
     a = integer_chain(1, 9).population("a")
-    assert Slice.flat(a, 3, 7, 0).size == 4
-    assert str(Slice.flat(a, 3, 7, 2)) == "a[3:7] on core 2"
+    assert Slice.from_range(a, 3, 7, 0).size == 4
+    assert str(Slice.from_range(a, 3, 7, 2)) == "a[3:7] on core 2"

@@ -296,4 +296,4 @@ def _make_slice(population: Population, box: Box, core: int) -> Slice:
         return Slice(population.name, population.shape, start, stop, core)
     if len(population.shape) == 2:
         return Slice(population.name, population.shape, start[:2], stop[:2], core)
-    return Slice.flat(population, start[1], stop[1], core)
+    return Slice.from_range(population, start[1], stop[1], core)
