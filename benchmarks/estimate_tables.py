@@ -60,9 +60,9 @@ def main() -> None:
         estimated = time.perf_counter()
         out.print(f"\n{name}: {program.mapping.cores} cores; {compiled - start:.1f} s to make and"
                   f" compile, {estimated - compiled:.1f} s to estimate")  # fmt: skip
-        out.print(estimates.estimate_table(found))
-        out.print(estimates.baseline_table(compare_arithmetic(program, found), SOURCE))
-        for line in estimates.estimate_lines(found):
+        out.print(estimates.tabulate_estimate(found))
+        out.print(estimates.tabulate_baseline(compare_arithmetic(program, found), SOURCE))
+        for line in estimates.summarize_estimate(found):
             out.print(line, markup=False)
 
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from snncompile.cli.options import name_flag
-from snncompile.options import Option, Options, options_of
+from snncompile.options import Option, Options, list_options
 
 TARGET = Path(__file__).with_name("options.md")
 HEAD = """# Options
@@ -30,7 +30,7 @@ def page(record: type[Options] = Options) -> str:
 
 def section(name: str, record: type[Options] = Options) -> str:
     """Return the heading and the table of a section."""
-    options = [option for option in options_of(record) if option.section == name]
+    options = [option for option in list_options(record) if option.section == name]
     doc = (record.model_fields[name].annotation.__doc__ or "").splitlines()[0]
     rows = "".join(row(option) for option in options)
     head = "| option | command line | values | default | |\n|---|---|---|---|---|\n"

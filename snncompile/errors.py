@@ -53,7 +53,7 @@ class SnnCompileError(Exception):
     @property
     def where_it_failed(self) -> str:
         """`in pass partition, after retime, quantize`; empty where no pass failed."""
-        return pass_line(self.failed_pass, self.passes_run) if self.failed_pass else ""
+        return format_pass_line(self.failed_pass, self.passes_run) if self.failed_pass else ""
 
 
 class InputError(SnnCompileError):
@@ -150,6 +150,6 @@ def _rebuild(
     return error
 
 
-def pass_line(failed: str, ran: tuple[str, ...]) -> str:
+def format_pass_line(failed: str, ran: tuple[str, ...]) -> str:
     """Return `in pass partition, after retime, quantize` or `in pass retime, the first`."""
     return f"in pass {failed}, " + (f"after {', '.join(ran)}" if ran else "the first")

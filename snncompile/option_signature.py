@@ -9,8 +9,8 @@ from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, TypeVar, cast
 
-from snncompile.options import RENAMED, Option, Options, options_of
-from snncompile.renamed import current_names
+from snncompile.options import RENAMED, Option, Options, list_options
+from snncompile.renamed import translate_names
 
 F = TypeVar("F", bound=Callable[..., Any])
 WIDTH = 100
@@ -33,11 +33,11 @@ def takes_options(*names: str, record: type[Options] = Options) -> Callable[[F],
     renamed = {old: new for old, new in RENAMED.items() if new in {o.name for o in options}}
 
     def decorate(function: F) -> F:
-        full = signature_with(signature(function), options)
+        full = extend_signature(signature(function), options)
 
         @wraps(function)
         def call(*args: Any, **keywords: Any) -> Any:
-            keywords = current_names(function.__name__, keywords, renamed)
+            keywords = translate_names(function.__name__, keywords, renamed)
             for name in keywords:
                 if name not in full.parameters:
                     raise TypeError(
@@ -45,7 +45,7 @@ def takes_options(*names: str, record: type[Options] = Options) -> Callable[[F],
                     )
             return function(*args, **keywords)
 
-        call.__doc__ = docstring_with(function.__doc__ or "", options)
+        call.__doc__ = extend_docstring(function.__doc__ or "", options)
         call.__signature__ = full  # type: ignore[attr-defined]
         return cast(F, call)
 
@@ -54,12 +54,12 @@ def takes_options(*names: str, record: type[Options] = Options) -> Callable[[F],
 
 def select(names: Sequence[str], record: type[Options] = Options) -> tuple[Option, ...]:
     """Return the options with these names, all if there are none, in the order of the record."""
-    options = tuple(options_of(record))
+    options = tuple(list_options(record))
     assert set(names) <= {option.name for option in options}, names
     return tuple(option for option in options if not names or option.name in names)
 
 
-def signature_with(
+def extend_signature(
     bare: Signature,
     options: Sequence[Option],
     annotation: Callable[[Option], Any] = lambda option: option.annotation,
@@ -73,14 +73,17 @@ def signature_with(
     return bare.replace(parameters=[*own, *added])
 
 
-def docstring_with(text: str, options: Sequence[Option]) -> str:
+def extend_docstring(text: str, options: Sequence[Option]) -> str:
     """Return a docstring with an entry per option in place of its line `**single: ...`."""
     return re.sub(
-        r"^( *)\*\*single:.*$", lambda line: _entries(line[1], options), text, flags=re.MULTILINE
+        r"^( *)\*\*single:.*$",
+        lambda line: _write_entries(line[1], options),
+        text,
+        flags=re.MULTILINE,
     )
 
 
-def _entries(indent: str, options: Sequence[Option]) -> str:
+def _write_entries(indent: str, options: Sequence[Option]) -> str:
     """Return the lines of a docstring that say what options are."""
     return "\n".join(
         textwrap.fill(

@@ -96,7 +96,7 @@ class Options(BaseModel):
         """Put flat options into their sections; leave what has sections as it is."""
         if not isinstance(values, Mapping) or values.keys() & cls.model_fields.keys():
             return values
-        section_of = {option.name: option.section for option in options_of(cls)}
+        section_of = {option.name: option.section for option in list_options(cls)}
         sections: dict[Any, Any] = {}
         for key, value in values.items():
             name = RENAMED.get(key, key) if isinstance(key, str) else key
@@ -108,7 +108,7 @@ class Options(BaseModel):
 
     def flat(self) -> dict[str, Any]:
         """Return the value of every option by its name."""
-        return {option.name: option.value(self) for option in options_of(type(self))}
+        return {option.name: option.value(self) for option in list_options(type(self))}
 
     def change(self, **values: Any) -> Self:
         """Return options with other values for some, checked again."""
@@ -148,7 +148,7 @@ class Option:
         return getattr(getattr(options, self.section), self.name)
 
 
-def options_of(record: type[Options] = Options) -> Iterator[Option]:
+def list_options(record: type[Options] = Options) -> Iterator[Option]:
     """Yield every option in the order in which it is stated."""
     for section, field in record.model_fields.items():
         assert isinstance(field.annotation, type)
@@ -171,10 +171,10 @@ def collect(values: Mapping[str, Any], options: Options | None = None) -> Option
     try:
         return Options(**values)
     except ValidationError as error:
-        raise InputError(_sentence(error)) from None
+        raise InputError(_describe_mistake(error)) from None
 
 
-def _sentence(error: ValidationError) -> str:
+def _describe_mistake(error: ValidationError) -> str:
     """Return the first mistake in one line."""
     first = error.errors()[0]
     if first["type"] == "value_error":

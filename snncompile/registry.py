@@ -139,9 +139,9 @@ SINGULAR = {"passes": "pass"}
 """What messages call a row, where it is not the table's name without its last letter."""
 
 
-def names(table: str) -> tuple[str, ...]:
+def list_names(table: str) -> tuple[str, ...]:
     """Return the known names of a table, sorted."""
-    return tuple(sorted(_rows(_current(table))))
+    return tuple(sorted(_list_rows(_translate_table(table))))
 
 
 def load(table: str, name: str) -> Any:
@@ -150,8 +150,8 @@ def load(table: str, name: str) -> Any:
     Raises:
         InputError: the name is not in the table; the message lists the known ones.
     """
-    table = _current(table)
-    rows = _rows(table)
+    table = _translate_table(table)
+    rows = _list_rows(table)
     if name not in rows:
         kind = SINGULAR.get(table, table.removesuffix("s"))
         raise InputError(f"no {kind} called {name!r}; known: {', '.join(sorted(rows))}")
@@ -160,19 +160,21 @@ def load(table: str, name: str) -> Any:
 
 def load_all(table: str) -> dict[str, Any]:
     """Return every object of a table by its name: ours in their order, then those of others."""
-    return {name: resolve_name(value) for name, value in _rows(_current(table)).items()}
+    return {
+        name: resolve_name(value) for name, value in _list_rows(_translate_table(table)).items()
+    }
 
 
-def _current(table: str) -> str:
+def _translate_table(table: str) -> str:
     """Return the table that a name means today."""
     if table in RENAMED:
         _warn_of_old_name(f"the table {table!r}", f"{RENAMED[table]!r}")
     return RENAMED.get(table, table)
 
 
-def _rows(table: str) -> dict[str, str]:
+def _list_rows(table: str) -> dict[str, str]:
     rows = dict(TABLES[table])
-    for point in _entry_points(table):
+    for point in _list_entry_points(table):
         if point.name in rows:
             raise InputError(
                 f"{table}: {point.name!r} is defined by {rows[point.name]} and by {point.value};"
@@ -182,7 +184,7 @@ def _rows(table: str) -> dict[str, str]:
     return rows
 
 
-def _entry_points(table: str) -> list[EntryPoint]:
+def _list_entry_points(table: str) -> list[EntryPoint]:
     """Return the rows of other packages, with those under the table's name of before."""
     points = list(entry_points(group=f"snncompile.{table}"))
     for old in (old for old, new in RENAMED.items() if new == table):

@@ -19,14 +19,14 @@ def accept_old_names(**renamed: str) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         @wraps(function)
         def call(*args: Any, **keywords: Any) -> Any:
-            return function(*args, **current_names(function.__name__, keywords, renamed))
+            return function(*args, **translate_names(function.__name__, keywords, renamed))
 
         return cast(F, call)
 
     return decorate
 
 
-def current_names(
+def translate_names(
     where: str, keywords: Mapping[str, Any], renamed: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return keyword arguments by their current names; called by what the user calls.
@@ -40,23 +40,25 @@ def current_names(
             continue
         if new in current:
             raise TypeError(f"{where}() got {old} and {new}, which are two names of one argument")
-        warn(f"{where}: {sentence(old, new)}", DeprecationWarning, stacklevel=3)
+        warn(f"{where}: {describe_renaming(old, new)}", DeprecationWarning, stacklevel=3)
         current[new] = current.pop(old)
     return current
 
 
-def sentence(old: str, new: str) -> str:
+def describe_renaming(old: str, new: str) -> str:
     """Return the warning about an old name."""
     return f"{old} is called {new} now; {LAST} is the last release that knows the old name"
 
 
-def old_names(module: str, **renamed: str) -> Callable[[str], Any]:
+def make_getattr(module: str, **renamed: str) -> Callable[[str], Any]:
     """Return the `__getattr__` of a module that knows names under their old ones: `old="new"`."""
 
     def get(name: str) -> Any:
         if name not in renamed:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        warn(f"{module}: {sentence(name, renamed[name])}", DeprecationWarning, stacklevel=2)
+        warn(
+            f"{module}: {describe_renaming(name, renamed[name])}", DeprecationWarning, stacklevel=2
+        )
         return getattr(sys.modules[module], renamed[name])
 
     return get
@@ -75,5 +77,5 @@ class OldAttribute:
         """Return the attribute's value, with a warning; on the class, this descriptor."""
         if instance is None:
             return self
-        warn(sentence(self.old, self.new), DeprecationWarning, stacklevel=2)
+        warn(describe_renaming(self.old, self.new), DeprecationWarning, stacklevel=2)
         return getattr(instance, self.new)

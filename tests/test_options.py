@@ -21,11 +21,11 @@ from snncompile.fit import fit
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.option_signature import takes_options
-from snncompile.options import MappingOptions, Options, QuantizeOptions, options_of
+from snncompile.options import MappingOptions, Options, QuantizeOptions, list_options
 from snncompile.registry import load
 from snncompile.synapses.dense import dense
 
-ALL = list(options_of())
+ALL = list(list_options())
 X = np.ones((2, 6, 3), np.uint8)
 
 

@@ -44,7 +44,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
 def test_other_packages_add_rows(monkeypatch):
     point = EntryPoint("mine", "collections:OrderedDict", "snncompile.neurons")
     monkeypatch.setattr(registry, "entry_points", lambda group: [point])
-    assert "mine" in registry.names("neurons")
+    assert "mine" in registry.list_names("neurons")
     assert registry.load("neurons", "mine").__name__ == "OrderedDict"
 
 

@@ -13,7 +13,7 @@ import snncompile
 from snncompile.errors import InputError
 from snncompile.files import folder
 from snncompile.neurons.readout import Readout
-from snncompile.report.verification import comparison_table, verification_values
+from snncompile.report.verification import serialize_verification, tabulate_verification
 from snncompile.verification import Difference, verify_runs
 
 MISSING = {"library": "no model was given", "lava": "Lava was left out"}
@@ -113,8 +113,8 @@ def test_a_saved_program_verifies_as_before(seed, tmp_path):
     x = spikes(network, 2, 6)
     assert str(again.source) == str(network)
     assert again.verify(x, lava=False) == program.verify(x, lava=False)
-    json.dumps(verification_values(again.verify(x, lava=False)), allow_nan=False)
-    assert comparison_table(again.verify(x, lava=False)).row_count == len(network.populations)
+    json.dumps(serialize_verification(again.verify(x, lava=False)), allow_nan=False)
+    assert tabulate_verification(again.verify(x, lava=False)).row_count == len(network.populations)
 
 
 def test_a_program_of_integers_has_no_float_network():

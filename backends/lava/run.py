@@ -24,7 +24,7 @@ from snncompile.errors import BackendError
 from snncompile.ir.graph import IntegerNetwork, Progress
 from snncompile.ir.result import Result
 from snncompile.reference.simulate import check_spikes
-from snncompile.renamed import old_names
+from snncompile.renamed import make_getattr
 
 PROGRESS = re.compile(rb"samples (\d+) of (\d+)")
 PYTHON_OPTIONS = ("-E", "-s", "-W", "ignore::UserWarning:multiprocessing.resource_tracker")
@@ -75,7 +75,7 @@ def spike_trains(
 
 
 if not TYPE_CHECKING:
-    __getattr__ = old_names(__name__, trains="spike_trains")
+    __getattr__ = make_getattr(__name__, trains="spike_trains")
 
 
 def run_folder(

@@ -22,13 +22,13 @@ def chips(
         if as_json:
             print_json({"chips": [{"name": c.name, "title": c.title} for c in known]})
         else:
-            out.print(tables.chips_table(known))
+            out.print(tables.tabulate_chips(known))
         return
     chip = chips.load_chip(name)
     if as_json:
         print_json(chip.model_dump(mode="json"))
         return
-    out.print(tables.chip_table(chip))
+    out.print(tables.tabulate_chip(chip))
     for costs in chip.costs:
-        out.print(tables.costs_table(chip, costs))
+        out.print(tables.tabulate_costs(chip, costs))
     out.print(f"fidelity: {chip.fidelity}")

@@ -76,10 +76,10 @@ def show_program(program: Program, as_json: bool) -> None:
     from snncompile.report import tables
 
     if as_json:
-        print_json(tables.program_values(program))
+        print_json(tables.serialize_program(program))
         return
-    out.print(tables.layer_table(program))
-    out.print(tables.core_table(program))
+    out.print(tables.tabulate_layers(program))
+    out.print(tables.tabulate_cores(program))
     for bound in program.bounds:
         if not bound.holds:
             out.print(f"bounds: {bound}", markup=False)

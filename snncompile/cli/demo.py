@@ -15,9 +15,9 @@ from snncompile.files.spikes import encode_images
 from snncompile.frontends.torch.from_torch import from_torch
 from snncompile.program import Program
 from snncompile.registry import load
-from snncompile.report.estimates import estimate_values
-from snncompile.report.tables import program_values
-from snncompile.report.units import joules, seconds
+from snncompile.report.estimates import serialize_estimate
+from snncompile.report.tables import serialize_program
+from snncompile.report.units import format_joules, format_seconds
 from snncompile.verification import Verification, verify_runs
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class Demo:
             "accuracy": self.accuracy,
             "equal": self.verification.equal,
             "samples": self.verification.samples,
-            "program": program_values(self.program),
-            "estimate": estimate_values(self.estimate),
+            "program": serialize_program(self.program),
+            "estimate": serialize_estimate(self.estimate),
         }
 
     def summary(self) -> str:
@@ -60,12 +60,14 @@ class Demo:
         shares = ", ".join(f"{name} {value:.1%}" for name, value in self.accuracy.items())
         first = "" if self.verification.first is None else f"\nfirst: {self.verification.first}"
         spikes = sum(layer.outputs for layer in self.verification.activity)
+        energy = format_joules(self.estimate.energy_j)
+        latency = format_seconds(self.estimate.latency_s)
         return (
             f"accuracy on {self.verification.samples} test digits: {shares}\n"
             f"snnTorch and float network, reference and Lava {agree} ({spikes:,} spikes)"
             f"{first}\n"
-            f"one inference: {joules(self.estimate.energy_j)}, {seconds(self.estimate.latency_s)}"
-            f" for {self.estimate.steps} time steps (cost set {self.estimate.costs})\n"
+            f"one inference: {energy}, {latency} for {self.estimate.steps} time steps"
+            f" (cost set {self.estimate.costs})\n"
             f"{self.estimate.note}"
         )
 

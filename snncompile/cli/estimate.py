@@ -66,12 +66,12 @@ def estimate(
         err.print(line, markup=False)
     rows = arithmetic.compare_arithmetic(program, result)
     if as_json:
-        print_json(estimates.estimate_values(result) | estimates.baseline_values(rows))
+        print_json(estimates.serialize_estimate(result) | estimates.serialize_baseline(rows))
         return
-    out.print(estimates.estimate_table(result))
+    out.print(estimates.tabulate_estimate(result))
     if baseline:
-        out.print(estimates.baseline_table(rows, arithmetic.SOURCE))
-    for line in estimates.estimate_lines(result):
+        out.print(estimates.tabulate_baseline(rows, arithmetic.SOURCE))
+    for line in estimates.summarize_estimate(result):
         out.print(line, markup=False)
 
 
@@ -94,11 +94,11 @@ def compare(
         spikes = read_spikes(input, program.network)
         with show_progress("reference") as report:
             results.append(program.estimate(spikes.x, costs, timing=timing, progress=report))
-    rows = estimates.comparison(programs, (results[0], results[1]))
+    rows = estimates.compare_estimates(programs, (results[0], results[1]))
     if as_json:
         print_json({"a": str(a), "b": str(b), "rows": rows})
         return
-    out.print(estimates.comparison_table((str(a), str(b)), rows))
+    out.print(estimates.tabulate_comparison((str(a), str(b)), rows))
     for folder, result in zip((a, b), results, strict=True):
         missing = f"; missing: {', '.join(result.missing)}" if result.missing else ""
         out.print(f"{folder}: {result.chip}, cost set {result.costs}{missing}", markup=False)

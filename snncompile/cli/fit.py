@@ -47,12 +47,12 @@ def fit_command(
     if as_json:
         print_json({"trials": [asdict(t) | {"fits": t.fits} for t in trials]})
     else:
-        out.print(trial_table(network.title, trials))
+        out.print(tabulate_trials(network.title, trials))
     if not any(trial.fits for trial in trials):
         raise typer.Exit(1)
 
 
-def trial_table(title: str, trials: list[Any]) -> Table:
+def tabulate_trials(title: str, trials: list[Any]) -> Table:
     """Return one row per trial."""
     table = Table(title=f"{title}: what was tried", title_justify="left")
     for column in ("chip", "tried", "cores", "at least", "chips", "accuracy", "fullest", "why"):

@@ -80,10 +80,10 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show layers, cores, usage of every limit, bounds and the log of the passes; or a core map."""
-    from snncompile.report.core_map import core_map
+    from snncompile.report.core_map import draw_cores
 
     if map:
-        out.print(core_map(load_program(build)), markup=False, highlight=False, end="")
+        out.print(draw_cores(load_program(build)), markup=False, highlight=False, end="")
     else:
         show_program(load_program(build), as_json)
 
@@ -97,9 +97,9 @@ def demo(as_json: Json = False) -> None:
     if as_json:
         print_json(results.values())
     else:
-        out.print(tables.layer_table(results.program))
-        out.print(tables.core_table(results.program))
-        out.print(estimates.estimate_table(results.estimate))
+        out.print(tables.tabulate_layers(results.program))
+        out.print(tables.tabulate_cores(results.program))
+        out.print(estimates.tabulate_estimate(results.estimate))
         out.print(results.summary())
     if not results.verification.equal:
         raise typer.Exit(1)

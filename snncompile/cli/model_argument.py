@@ -17,7 +17,7 @@ from typing import Any
 from snncompile.errors import InputError, SnnCompileError
 from snncompile.files import network as network_file
 from snncompile.ir.graph import IntegerNetwork, Network
-from snncompile.registry import load, names
+from snncompile.registry import list_names, load
 
 EXPECTED = "expected a .net or .nir file, file.py:function or the folder of a saved network"
 FILES = {".net": "netx", ".nir": "nir"}
@@ -73,7 +73,12 @@ def _read_by_suffix(model: str, assume: Mapping[str, Any]) -> Network | IntegerN
 def _split_frontend(model: str) -> tuple[str | None, str]:
     """Return (frontend, path) of `name:path`; (None, model) where no frontend is named."""
     name, _, path = model.partition(":")
-    if path and name not in MODULES and name in names("frontends") and not Path(model).exists():
+    if (
+        path
+        and name not in MODULES
+        and name in list_names("frontends")
+        and not Path(model).exists()
+    ):
         return name, path
     return None, model
 
@@ -108,7 +113,7 @@ def _list_suffixes() -> dict[str, str]:
 
 def _list_plug_ins() -> list[str]:
     """Return the frontends of other packages that read files."""
-    return [name for name in names("frontends") if name not in (*FILES.values(), *MODULES)]
+    return [name for name in list_names("frontends") if name not in (*FILES.values(), *MODULES)]
 
 
 def _name_plug_ins() -> str:

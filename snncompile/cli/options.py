@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, cast
 import typer
 
 from snncompile.cli.shared import choose_current
-from snncompile.option_signature import select, signature_with
+from snncompile.option_signature import extend_signature, select
 from snncompile.options import RENAMED, Option, Options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,7 +37,7 @@ def takes_options(*names: str, record: type[Options] = Options) -> Callable[[F],
                 )
             return function(**values)
 
-        full = signature_with(signature(function, eval_str=True), options, annotate)
+        full = extend_signature(signature(function, eval_str=True), options, annotate)
         hidden = [make_hidden_option(old) for old in renamed]
         call.__signature__ = full.replace(  # type: ignore[attr-defined]
             parameters=[*full.parameters.values(), *hidden]

@@ -67,7 +67,7 @@ def passes(
             _print_description(description)
         return
     default = Pipeline.default(Options())
-    others = [other for other in registry.names("passes") if other not in default.names]
+    others = [other for other in registry.list_names("passes") if other not in default.names]
     names = [*default.names, *others]
     known = [describe_pass(registry.load("passes", known)) for known in names]
     if as_json:

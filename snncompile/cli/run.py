@@ -80,7 +80,7 @@ def verify(
     """
     from snncompile.cli.model_argument import load_native
     from snncompile.files.spikes import read_spikes
-    from snncompile.report.verification import comparison_table, verification_values
+    from snncompile.report.verification import serialize_verification, tabulate_verification
 
     program = load_program(build)
     spikes = read_spikes(input, program.network)
@@ -90,9 +90,9 @@ def verify(
             spikes.x, samples, model=native, lava=lava, progress=report, timeout_s=timeout
         )
     if as_json:
-        print_json(verification_values(verification))
+        print_json(serialize_verification(verification))
     else:
-        out.print(comparison_table(verification))
+        out.print(tabulate_verification(verification))
         for comparison in verification.comparisons:
             out.print(str(comparison), markup=False, soft_wrap=True)
     if not verification.equal:

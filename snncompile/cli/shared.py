@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from snncompile.errors import InputError
-from snncompile.renamed import sentence
+from snncompile.renamed import describe_renaming
 
 if TYPE_CHECKING:
     from snncompile.ir.graph import Progress as Report
@@ -66,7 +66,9 @@ def choose_current(new: str, value: Any, old: str, given: Any) -> Any:
     """Return the value of an option, with a warning if it is given under its old name."""
     if given is None:
         return value
-    err.print(f"warning: {sentence(old, new)}", markup=False, highlight=False, soft_wrap=True)
+    err.print(
+        f"warning: {describe_renaming(old, new)}", markup=False, highlight=False, soft_wrap=True
+    )
     return given
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
-from snncompile.errors import ContractError, InputError, SnnCompileError, pass_line
+from snncompile.errors import ContractError, InputError, SnnCompileError, format_pass_line
 from snncompile.ir.design import Design
 from snncompile.options import MappingOptions, Options
 from snncompile.passes.base import Pass
@@ -186,7 +186,7 @@ def _name_failure(a_pass: Pass, ran: tuple[str, ...]) -> Iterator[None]:
                 error.add_note(error.where_it_failed)
         raise
     except Exception as error:
-        error.add_note(pass_line(a_pass.name, ran))
+        error.add_note(format_pass_line(a_pass.name, ran))
         raise
 
 

@@ -15,13 +15,13 @@ SIGNS = ascii_letters + digits
 EMPTY = "."
 
 
-def core_map(program: Program) -> str:
+def draw_cores(program: Program) -> str:
     """Return the meshes of all chips in use, chip by chip, and the legend of the letters.
 
-    A tile shows its cores side by side; a core the population with the most neurons on it.
+    A tile shows its cores side by side, a core the letter of its largest population.
     """
     mapping = program.mapping
-    holds = _largest_populations(mapping)
+    largest = _find_largest_populations(mapping)
     names = [p.name for p in program.network.populations]
     sign = {name: SIGNS[i % len(SIGNS)] for i, name in enumerate(names)}
     mesh = program.chip.mesh
@@ -31,14 +31,14 @@ def core_map(program: Program) -> str:
         sites = [site for site in mapping.sites if site.chip == chip]
         lines.append(f"chip {chip}: {len(sites)} of {mesh.cores.whole} cores")
         lines += _draw_chip(
-            sites, width, per_tile, {core: sign[name] for core, name in holds.items()}
+            sites, width, per_tile, {core: sign[name] for core, name in largest.items()}
         )
     lines += _write_legend(mapping, names, sign)
     return "\n".join(lines) + "\n"
 
 
-def _largest_populations(mapping: Mapping) -> dict[int, str]:
-    """Return the population with most neurons on each core; the first of equals."""
+def _find_largest_populations(mapping: Mapping) -> dict[int, str]:
+    """Return the population with the largest share of each core; the first of equals."""
     largest = {}
     for core, slices in mapping.by_core.items():
         neurons: Counter[str] = Counter()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from snncompile.program import Program
 
 
-def layers(program: Program) -> list[dict[str, Any]]:
+def list_layers(program: Program) -> list[dict[str, Any]]:
     """Return name, neurons and cores of each population."""
     return [
         {
@@ -26,14 +26,14 @@ def layers(program: Program) -> list[dict[str, Any]]:
     ]
 
 
-def program_values(program: Program) -> dict[str, Any]:
-    """Return everything that `show` prints, as JSON values."""
+def serialize_program(program: Program) -> dict[str, Any]:
+    """Return the output of `show` as JSON values."""
     return {
         "title": program.network.title,
         "chip": program.chip.name,
         "cores": program.mapping.cores,
         "chips": program.mapping.chips,
-        "layers": layers(program),
+        "layers": list_layers(program),
         "usage": [
             {"core": u.core, "slices": [s.where for s in u.slices], "used": u.used}
             for u in program.usage()
@@ -48,7 +48,7 @@ def program_values(program: Program) -> dict[str, Any]:
     }
 
 
-def layer_table(program: Program) -> Table:
+def tabulate_layers(program: Program) -> Table:
     """Return one row per population: neuron, size, cores, accuracy of its integers."""
     table = Table(title=f"{program.network.title} on {program.chip.name}", title_justify="left")
     for name in (
@@ -63,7 +63,7 @@ def layer_table(program: Program) -> Table:
     ):
         table.add_column(name, justify="left" if name in ("layer", "neuron", "bounds") else "right")
     quantized = {q.population: q for q in program.quantized}
-    for row in layers(program):
+    for row in list_layers(program):
         q = quantized.get(row["name"])
         table.add_row(
             row["name"],
@@ -73,12 +73,12 @@ def layer_table(program: Program) -> Table:
             f"{q.weight_error:.2%}" if q else "exact",
             f"{q.parameter_error.get('threshold', 0.0):.2%}" if q else "exact",
             "-" if q is None or q.output_error is None else f"{q.output_error:.2%}",
-            _bounds(program, row["name"]),
+            _format_bounds(program, row["name"]),
         )
     return table
 
 
-def core_table(program: Program, longest: int = 40) -> Table:
+def tabulate_cores(program: Program, longest: int = 40) -> Table:
     """Return one row per core: used and available of each resource."""
     table = Table(title="cores: used / available", title_justify="left")
     table.add_column("core")
@@ -95,14 +95,14 @@ def core_table(program: Program, longest: int = 40) -> Table:
     }
     rows = program.usage()
     for u in rows[:longest]:
-        used = [_share(u.used[name], limit_of.get(name)) for name in names]
+        used = [_format_share(u.used[name], limit_of.get(name)) for name in names]
         table.add_row(str(u.core), sites[u.core], ", ".join(s.where for s in u.slices), *used)
     if len(rows) > longest:
         table.caption = f"and {len(rows) - longest} more cores; --json lists all"
     return table
 
 
-def chips_table(chips: list[Chip]) -> Table:
+def tabulate_chips(chips: list[Chip]) -> Table:
     """Return one row per chip."""
     table = Table(title="chips", title_justify="left")
     for name in ("name", "title", "cores", "compartments per core", "cost sets"):
@@ -119,7 +119,7 @@ def chips_table(chips: list[Chip]) -> Table:
     return table
 
 
-def chip_table(chip: Chip) -> Table:
+def tabulate_chip(chip: Chip) -> Table:
     """Return every limit and format of a chip with its evidence and source."""
     table = Table(title=f"{chip.name}: {chip.title}", title_justify="left")
     for name in ("number", "value", "unit", "evidence", "source"):
@@ -134,7 +134,7 @@ def chip_table(chip: Chip) -> Table:
     return table
 
 
-def costs_table(chip: Chip, name: str) -> Table:
+def tabulate_costs(chip: Chip, name: str) -> Table:
     """Return every price of a cost set with its evidence and source."""
     costs = chip.costs[name]
     default = ", the default" if name == chip.default_costs else ""
@@ -174,11 +174,11 @@ def _add_number(table: Table, chip: Chip, name: str, number: Number | Choices) -
     table.add_row(name, value, number.unit, number.evidence, chip.sources[number.source])
 
 
-def _share(used: int, available: int | None) -> str:
+def _format_share(used: int, available: int | None) -> str:
     return f"{used:,} / {'?' if available is None else format(available, ',')}"
 
 
-def _bounds(program: Program, population: str) -> str:
+def _format_bounds(program: Program, population: str) -> str:
     """Return `proved`, or the quantities that can leave their width."""
-    open_ones = [b.quantity for b in program.bounds if b.population == population and not b.holds]
-    return f"{', '.join(open_ones)} can leave" if open_ones else "proved"
+    can_leave = [b.quantity for b in program.bounds if b.population == population and not b.holds]
+    return f"{', '.join(can_leave)} can leave" if can_leave else "proved"

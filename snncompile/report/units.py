@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 
-def joules(value: float) -> str:
+def format_joules(value: float) -> str:
     """Return `5.48 uJ`."""
-    return scaled(value, "J")
+    return format_scaled(value, "J")
 
 
-def seconds(value: float) -> str:
+def format_seconds(value: float) -> str:
     """Return `79.4 us`."""
-    return scaled(value, "s")
+    return format_scaled(value, "s")
 
 
-def scaled(value: float, unit: str) -> str:
+def format_scaled(value: float, unit: str) -> str:
     """Return three digits with the unit's prefix, down to `p`."""
     for factor, prefix in ((1, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
         if abs(value) >= factor:

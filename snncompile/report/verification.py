@@ -17,29 +17,29 @@ HEADS = {
 """Column of a comparison; = where equal outputs are promised."""
 
 
-def comparison_table(verification: Verification) -> Table:
-    """Return one row per population: its activity, how far the runs agree on it."""
+def tabulate_verification(verification: Verification) -> Table:
+    """Return one row per population: its activity and the agreement of the runs."""
     title = f"{verification.samples} samples of {verification.steps} steps"
     table = Table(title=title, title_justify="left")
     table.add_column("layer")
     for name in ("neurons", "rate", "dead", "saturated", *HEADS.values(), "rate error"):
         table.add_column(name, justify="right")
     for layer in verification.activity:
-        agree = [_agreement(c, layer.population) for c in verification.comparisons]
-        error = _row(verification.comparison("float", "integer"), layer.population)
+        agree = [_format_agreement(c, layer.population) for c in verification.comparisons]
+        error = _find_row(verification.comparison("float", "integer"), layer.population)
         table.add_row(
             layer.population,
             f"{layer.neurons:,}",
             "-" if layer.rate is None else f"{layer.rate:.2%}",
-            _count(layer.dead, layer.neurons),
-            _count(layer.saturated, layer.neurons),
+            _format_count(layer.dead, layer.neurons),
+            _format_count(layer.saturated, layer.neurons),
             *agree,
             "-" if error is None or error.rate_error is None else f"{error.rate_error:.2%}",
         )
     return table
 
 
-def verification_values(verification: Verification) -> dict[str, Any]:
+def serialize_verification(verification: Verification) -> dict[str, Any]:
     """Return a verification as JSON values."""
     return {
         "equal": verification.equal,
@@ -51,20 +51,20 @@ def verification_values(verification: Verification) -> dict[str, Any]:
     }
 
 
-def _count(count: int | None, neurons: int) -> str:
+def _format_count(count: int | None, neurons: int) -> str:
     """Return a number of neurons, or `all`."""
     if count is None:
         return "-"
     return "all" if count == neurons else f"{count:,}"
 
 
-def _row(comparison: Comparison, population: str) -> Agreement | None:
+def _find_row(comparison: Comparison, population: str) -> Agreement | None:
     return next((row for row in comparison.rows if row.population == population), None)
 
 
-def _agreement(comparison: Comparison, population: str) -> str:
+def _format_agreement(comparison: Comparison, population: str) -> str:
     """Return `equal`, the share of equal outputs, or `-` if they were not compared."""
-    row = _row(comparison, population)
+    row = _find_row(comparison, population)
     if row is None or row.agreement is None:
         return "-"
     return "equal" if row.differences == 0 else f"{row.agreement:.2%}"

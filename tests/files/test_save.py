@@ -25,7 +25,7 @@ from snncompile.errors import InputError
 from snncompile.files.npz import read_npz, write_npz
 from snncompile.ir.graph import Network
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
-from snncompile.registry import names
+from snncompile.registry import list_names
 from snncompile.synapses.dense import dense
 
 
@@ -191,7 +191,7 @@ EDITED = {
     "unknown neuron": (
         (*POPULATION, "neuron", "name"),
         "izhikevich",
-        f": no neuron called 'izhikevich'; known: {', '.join(names('neurons'))}",
+        f": no neuron called 'izhikevich'; known: {', '.join(list_names('neurons'))}",
     ),
     "reset": (
         (*POPULATION, "neuron", "reset"),

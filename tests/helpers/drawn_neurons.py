@@ -12,7 +12,7 @@ from snncompile.neurons.base import IntegerNeuron
 
 KINDS = tuple(
     f"{name}/{reset}"
-    for name in registry.names("neurons")
+    for name in registry.list_names("neurons")
     for reset in registry.load("neurons", name).resets or ("",)
 )
 """Every neuron with each of its resets: "cuba_lif/soft", "delta/"."""

@@ -60,7 +60,7 @@ def every_float_neuron() -> Network:
     """Return a network with each neuron of the registry, two of each, fed by the input."""
     rng = np.random.default_rng(1)
     populations, projections = [], []
-    for name in registry.names("neurons"):
+    for name in registry.list_names("neurons"):
         kind = registry.load("neurons", name)
         values = {key: FLOATS[key] for key in kind.__dataclass_fields__ if key in FLOATS}
         populations.append(Population(name, (2,), kind(**values)))

@@ -15,7 +15,7 @@ from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFir
 from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.quantize.quantize import Quantize
 
-NEURONS = registry.names("neurons")
+NEURONS = registry.list_names("neurons")
 PARAMETERS = {"current_decay": 1.0, "potential_decay": 0.0, "threshold": 1.0}
 TURNS = {"sin_decay": 0.5, "cos_decay": 0.5}
 COUNTS = {"window": 3.0, "refractory": 2.0, "threshold_decay": 0.5, "threshold_step": 0.25}

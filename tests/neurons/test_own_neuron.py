@@ -127,7 +127,7 @@ def test_is_saved_loaded_shown_and_estimated(program, tmp_path):
     assert loaded.bounds == program.bounds
     assert (loaded.run(X).spikes == program.run(X).spikes).all()
     assert str(loaded.network) == str(program.network)
-    for name in registry.names("estimators"):
+    for name in registry.list_names("estimators"):
         assert registry.load("estimators", name)(loaded, X).energy_j > 0
     shown = CliRunner().invoke(app, ["show", str(path)], catch_exceptions=False)
     assert shown.exit_code == 0

@@ -25,7 +25,7 @@ from snncompile.options import Options
 from snncompile.passes.base import Pass
 from snncompile.passes.pipeline import Pipeline
 
-PASSES = registry.names("passes")
+PASSES = registry.list_names("passes")
 
 
 def content(state) -> str:

@@ -124,7 +124,7 @@ MAX_POOLS = re.compile(r"(adaptive)?_?max_?pool([12])d(_with_indices)?", re.IGNO
 def list_libraries() -> tuple[Library, ...]:
     """Return the known libraries, as the registry lists them."""
     table = "torch_libraries"
-    return tuple(registry.load(table, name) for name in registry.names(table))
+    return tuple(registry.load(table, name) for name in registry.list_names(table))
 
 
 def list_known(module: nn.Module) -> str:

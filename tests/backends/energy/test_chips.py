@@ -12,7 +12,7 @@ from snncompile.hwmodels.chips import load_chip
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.integrate_fire import IntegrateFire
-from snncompile.report.estimates import estimate_lines, estimate_values
+from snncompile.report.estimates import serialize_estimate, summarize_estimate
 from snncompile.synapses.dense import dense
 
 # Chip, reset of its neurons, bits of its weights.
@@ -47,8 +47,8 @@ def program_on(chip: str):
 @pytest.mark.parametrize("chip", CHIPS)
 def test_what_is_missing_is_said(chip, golden):
     found = program_on(chip).estimate(X)
-    golden("\n".join(estimate_lines(found)) + "\n")
-    values = estimate_values(found)
+    golden("\n".join(summarize_estimate(found)) + "\n")
+    values = serialize_estimate(found)
     assert (values["throughput"] is None) == (found.latency_s == 0)
     assert "energy of host_input" in values["missing"]
 
@@ -57,7 +57,7 @@ def test_odin_at_a_clock(golden):
     """At 50 MHz a cycle takes 20 ns: 512 of them each step, 513 each spike that arrives."""
     program = program_on("odin").at_clock(50)
     found = program.estimate(X)
-    golden("\n".join(estimate_lines(found)) + "\n")
+    golden("\n".join(summarize_estimate(found)) + "\n")
     arriving = [3, 3, 1, 3, 0]  # of the input, then of a, one step later
     counts = {r.event: r.count for r in found.rows if r.layer == "a"}
     assert counts["synaptic_op"] == 4 * 3

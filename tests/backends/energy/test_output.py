@@ -167,5 +167,5 @@ def test_the_arithmetic_of_an_ann(layers):
 def test_the_table_adds_up_and_says_each_source_once(layers, golden):
     """Rows, shares of the total, sources by number."""
     console = Console(width=160, file=io.StringIO())
-    console.print(estimates.estimate_table(layers.estimate(X)))
+    console.print(estimates.tabulate_estimate(layers.estimate(X)))
     golden(console.file.getvalue())
