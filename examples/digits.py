@@ -1,4 +1,4 @@
-"""What the examples share: the data, a training loop, and the way from a module to Lava."""
+"""Shared by the examples: the data, a training loop, and the way from a module to Lava."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import snncompile
 from snncompile.files.spikes import encode_images
 
 STEPS, TEST, EPOCHS = 8, 360, 5
-DATA = load_digits()
-X = encode_images(DATA.data, STEPS, highest=16.0).reshape(-1, STEPS, 1, 8, 8)
+DIGITS = load_digits()
+X = encode_images(DIGITS.data, STEPS, highest=16.0).reshape(-1, STEPS, 1, 8, 8)
 """Spikes of handwritten digits, shape (samples, steps, channels, height, width)."""
-LABEL = DATA.target.astype(np.int64)
+LABEL = DIGITS.target.astype(np.int64)
 
 Answer = Callable[[nn.Module, Tensor], Tensor]
 """From a module and spikes (samples, steps, 1, 8, 8), one number per class, shape (samples, 10)."""

@@ -16,21 +16,21 @@ def model() -> nn.Module:
     p = norse.LIFParameters(
         tau_mem_inv=torch.as_tensor(200.0), v_th=torch.as_tensor(0.3), alpha=torch.as_tensor(10.0)
     )
-    made: nn.Module = norse.SequentialState(
+    network: nn.Module = norse.SequentialState(
         nn.Flatten(),
         nn.Linear(64, 64),
         norse.LIFCell(p),
         nn.Linear(64, 10),
         norse.LIFCell(p),
     )
-    return made
+    return network
 
 
 def answer(module: nn.Module, x: Tensor) -> Tensor:
     """Return the number of spikes of each class."""
     state, total = None, torch.zeros(())
-    for one in x.unbind(1):
-        spikes, state = module(one, state)
+    for step in x.unbind(1):
+        spikes, state = module(step, state)
         total = total + spikes
     return total
 

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 def neurons() -> nn.Module:
     """Return a layer with at most one spike per time step."""
-    made: nn.Module = layers.LIFSqueeze(
+    layer: nn.Module = layers.LIFSqueeze(
         tau_mem=4.0,
         spike_threshold=torch.tensor(0.3),
         spike_fn=activation.SingleSpike,
         num_timesteps=STEPS,
     )
-    return made
+    return layer
 
 
 def model() -> nn.Module:

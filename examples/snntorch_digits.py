@@ -28,7 +28,7 @@ def model() -> nn.Module:
 def answer(module: nn.Module, x: Tensor) -> Tensor:
     """Return the number of spikes of each class."""
     utils.reset(module)
-    return torch.stack([module(one) for one in x.unbind(1)]).sum(0)
+    return torch.stack([module(step) for step in x.unbind(1)]).sum(0)
 
 
 if __name__ == "__main__":

@@ -24,15 +24,15 @@ class Net(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.one, self.two = convolution(1, 8), convolution(8, 8)
+        self.first, self.second = convolution(1, 8), convolution(8, 8)
         self.pool, self.flat = layer.AvgPool2d(2), layer.Flatten()
         self.fc, self.out = layer.Linear(128, 10), neuron.IFNode(v_reset=None)
         functional.set_step_mode(self, "m")
 
     def forward(self, x: Tensor) -> Tensor:
         """Return spikes (steps, samples, 10) for x (steps, samples, 1, 8, 8)."""
-        x = self.one(x)
-        x = self.two(x) + x
+        x = self.first(x)
+        x = self.second(x) + x
         spikes: Tensor = self.out(self.fc(self.flat(self.pool(x))))
         return spikes
 

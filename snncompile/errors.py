@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 E = TypeVar("E", bound="SnnCompileError")
-MOST_LINES = 20
+LINE_LIMIT = 20
 """Obstacles that a message shows; the error holds all of them."""
 
 
 @dataclass(frozen=True)
 class Obstacle:
-    """One thing that stands in the way."""
+    """One reason for a refusal."""
 
     message: str
     """The whole line."""
     where: str = ""
-    """Population, layer or node; empty where only the message says it, like the other fields."""
+    """Population, layer or node; empty, like the other fields, where only the message names it."""
     resource: str = ""
     """The resource that is too small."""
     need: int | None = None
@@ -33,8 +33,8 @@ class Obstacle:
 class SnnCompileError(Exception):
     """Base of every error this package raises on purpose.
 
-    The message is one line. Where several things stand in the way it is their number and one line
-    each; `obstacles` holds them as records, one at least.
+    The message is one line; with several obstacles it is their number and one line each.
+    `obstacles` holds them as records, at least one.
     """
 
     def __init__(self, message: str = "", obstacle: Obstacle | None = None) -> None:
@@ -57,11 +57,11 @@ class SnnCompileError(Exception):
 
 
 class InputError(SnnCompileError):
-    """A file, an array or an argument is not what it should be."""
+    """A file, an array or an argument is wrong."""
 
 
 class UnsupportedError(SnnCompileError):
-    """The model uses something that is not known, or that the chip or backend cannot do."""
+    """The model uses an unknown feature, or one that the chip or backend lacks."""
 
 
 class ImportMismatchError(SnnCompileError):
@@ -75,7 +75,7 @@ class QuantizeError(SnnCompileError):
 class FitError(SnnCompileError):
     """The network does not fit the chip.
 
-    Where several things do not fit, the attributes are those of the first.
+    With several obstacles, the attributes are those of the first.
     """
 
     def __init__(self, *, where: str, resource: str, need: int, limit: int, hint: str) -> None:
@@ -100,15 +100,15 @@ class FitError(SnnCompileError):
 
 
 class MappingError(SnnCompileError):
-    """A mapping or its tables are not as the network and the chip ask."""
+    """A mapping or its tables do not match the network and the chip."""
 
 
 class ContractError(SnnCompileError):
-    """A pass runs where it cannot, or its result is not what it promises; the message names it."""
+    """A pass lacks its requirements, or breaks its promise; the message names it."""
 
     @property
     def where_it_failed(self) -> str:
-        """Nothing: the message says it."""
+        """Empty: the message names the pass."""
         return ""
 
 
@@ -121,7 +121,7 @@ class BackendError(SnnCompileError):
 
 
 def raise_together(errors: Iterable[SnnCompileError]) -> None:
-    """Raise errors of one class as one, or the only one as it is; nothing if there is none."""
+    """Raise errors of one class as one, or a single one as it is; return if there is none."""
     collected = tuple(errors)
     if len(collected) == 1:
         raise collected[0]
@@ -132,9 +132,9 @@ def raise_together(errors: Iterable[SnnCompileError]) -> None:
 def join_errors(errors: tuple[E, ...]) -> E:
     """Return several errors of one class as one, with the number and one line each."""
     obstacles = tuple(obstacle for error in errors for obstacle in error.obstacles)
-    lines = [f"  {obstacle.message}" for obstacle in obstacles[:MOST_LINES]]
-    if len(obstacles) > MOST_LINES:
-        lines.append(f"  and {len(obstacles) - MOST_LINES:,} more")
+    lines = [f"  {obstacle.message}" for obstacle in obstacles[:LINE_LIMIT]]
+    if len(obstacles) > LINE_LIMIT:
+        lines.append(f"  and {len(obstacles) - LINE_LIMIT:,} more")
     joined = copy.copy(errors[0])
     joined.args = ("\n".join([f"{len(obstacles):,} things stand in the way:", *lines]),)
     joined.obstacles = obstacles

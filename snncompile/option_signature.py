@@ -84,7 +84,7 @@ def extend_docstring(text: str, options: Sequence[Option]) -> str:
 
 
 def _write_entries(indent: str, options: Sequence[Option]) -> str:
-    """Return the lines of a docstring that say what options are."""
+    """Return the lines of a docstring that describe options."""
     return "\n".join(
         textwrap.fill(
             f"{option.name}: {option.text}.",

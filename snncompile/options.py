@@ -1,6 +1,6 @@
-"""What a user may set when compiling, each option stated once; stored in the Program.
+"""Options of `compile`, each stated once; stored in the Program.
 
-A field of a section is all there is to an option: `snncompile.compile` takes it as a keyword, the
+An option is one field of a section: `snncompile.compile` takes it as a keyword, the
 command line as `--name`, and both documentations and `docs/options.md` are written from it.
 """
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from snncompile.errors import InputError
 
 RENAMED = {"rules": "partitioner"}
-"""Names of options until 0.1 and what they are called now; older Programs hold them."""
+"""Old names of options, until 0.1, and their new ones; older Programs hold them."""
 
 
 class Section(BaseModel):
@@ -71,7 +71,7 @@ class MappingOptions(Section):
     )
 
     @model_validator(mode="after")
-    def _encoding_needs_its_partitioner(self) -> Self:
+    def _check_encoding(self) -> Self:
         if self.encoding is not None and self.partitioner == "free":
             raise ValueError(
                 "encoding is chosen for you by partitioner free; give partitioner nxtf too"
@@ -128,13 +128,13 @@ class Option:
     @property
     def choices(self) -> tuple[str, ...]:
         """The values to choose from; none where any number or a switch is meant."""
-        parts = get_args(self.annotation) if self.optional else (self.annotation,)
-        kinds = (part for part in parts if get_origin(part) is Literal)
+        types = get_args(self.annotation) if self.optional else (self.annotation,)
+        kinds = (kind for kind in types if get_origin(kind) is Literal)
         return tuple(choice for kind in kinds for choice in get_args(kind))
 
     @property
     def text(self) -> str:
-        """What the option does, with every value to choose from."""
+        """Description of the option, with every value to choose from."""
         missing = [c for c in self.choices if not re.search(rf"\b{c}\b", self.description)]
         return f"{self.description} ({', '.join(self.choices)})" if missing else self.description
 

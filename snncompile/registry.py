@@ -1,4 +1,4 @@
-"""Everything that can be chosen by name, in one table each. Values are imported on use.
+"""Objects that can be chosen by name, in one table per kind. Values are imported on use.
 
 Other packages add theirs through entry points: group `snncompile.backends`, `snncompile.frontends`
 and so on, with the same kind of value. Two owners of one name is an error that names both.
@@ -136,7 +136,7 @@ TABLES: dict[str, dict[str, str]] = {
 RENAMED = {"fits": "chip_rules"}
 """Table of the release before -> table. Its name and its entry points work for one release more."""
 SINGULAR = {"passes": "pass"}
-"""What messages call a row, where it is not the table's name without its last letter."""
+"""Name of a row in messages, where it is not the table's name without its last letter."""
 
 
 def list_names(table: str) -> tuple[str, ...]:
@@ -166,7 +166,7 @@ def load_all(table: str) -> dict[str, Any]:
 
 
 def _translate_table(table: str) -> str:
-    """Return the table that a name means today."""
+    """Return the current name of a table."""
     if table in RENAMED:
         _warn_of_old_name(f"the table {table!r}", f"{RENAMED[table]!r}")
     return RENAMED.get(table, table)
@@ -185,7 +185,7 @@ def _list_rows(table: str) -> dict[str, str]:
 
 
 def _list_entry_points(table: str) -> list[EntryPoint]:
-    """Return the rows of other packages, with those under the table's name of before."""
+    """Return the rows of other packages, with those under the table's old name."""
     points = list(entry_points(group=f"snncompile.{table}"))
     for old in (old for old, new in RENAMED.items() if new == table):
         for point in entry_points(group=f"snncompile.{old}"):

@@ -29,7 +29,7 @@ def accept_old_names(**renamed: str) -> Callable[[F], F]:
 def translate_names(
     where: str, keywords: Mapping[str, Any], renamed: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return keyword arguments by their current names; called by what the user calls.
+    """Return keyword arguments by their current names; called by the function the user calls.
 
     Raises:
         TypeError: an argument is given under both names.
@@ -51,7 +51,7 @@ def describe_renaming(old: str, new: str) -> str:
 
 
 def make_getattr(module: str, **renamed: str) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a module that knows names under their old ones: `old="new"`."""
+    """Return the `__getattr__` of a module that accepts old names: `old="new"`."""
 
     def get(name: str) -> Any:
         if name not in renamed:

@@ -45,7 +45,7 @@ class Difference:
     population: str
     neuron: int
     first: str
-    """Which run; a key of `TITLES`."""
+    """The run; a key of `TITLES`."""
     first_value: float
     second: str
     second_value: float
@@ -61,13 +61,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two runs agree on one population."""
+    """Agreement of two runs on one population."""
 
     population: str
     outputs: int
     """Outputs compared: samples times steps times neurons."""
     differences: int | None
-    """Outputs that are not the same; None for rounded potentials, of which hardly any is."""
+    """Outputs that differ; None for rounded potentials, which almost all do."""
     rate_error: float | None
     """Sum over neurons and samples of the difference of their rates (for a readout: of all
     potentials), over the sum of the rates of the first run; None where that is zero and the
@@ -91,7 +91,7 @@ class Comparison:
     difference: Difference | None = None
     """The earliest one."""
     missing: str = ""
-    """Why nothing was compared; empty if it was."""
+    """Why no comparison was done; empty if it was."""
 
     @property
     def equal(self) -> bool:
@@ -104,7 +104,7 @@ class Comparison:
         return self.promised and self.difference is not None
 
     def __str__(self) -> str:
-        """One line: equal, how far from it and where first, or why nothing was compared."""
+        """One line: equal, the share and the first difference, or why no comparison was done."""
         names = f"{TITLES[self.first]} and {TITLES[self.second]}"
         if self.missing:
             return f"{names}: not compared, {self.missing}"
@@ -135,7 +135,7 @@ class Activity:
 
 @dataclass(frozen=True)
 class Verification:
-    """Activity of each population, and how far the runs agree."""
+    """Activity of each population, and agreement of the runs."""
 
     samples: int
     steps: int
@@ -145,7 +145,7 @@ class Verification:
 
     @property
     def equal(self) -> bool:
-        """Whether every promise that was looked at is kept."""
+        """Whether every checked promise is kept."""
         return not any(c.broken for c in self.comparisons)
 
     @property
@@ -164,13 +164,13 @@ def verify_runs(
     missing: Mapping[str, str],
     scales: Mapping[str, float],
 ) -> Verification:
-    """Return how far runs agree.
+    """Return the agreement of the runs.
 
     Args:
         network: the integer network; gives the order and phases of the populations.
-        runs: outputs by run, `integer` at least. A population that a run does not have, one that
-            the compiler added for example, is left out of its comparisons.
-        missing: why there is no such run, for the others.
+        runs: outputs by run, `integer` at least. A population missing in a run, such as one
+            that the compiler added, is not compared.
+        missing: the reason for each missing run.
         scales: integer output per float output, of readouts and of neurons that send rounded
             values.
     """
@@ -213,7 +213,7 @@ def compare_runs(
     pair: tuple[str, str, bool],
     scales: Mapping[str, float],
 ) -> Comparison:
-    """Return how far two runs agree on the populations that both have.
+    """Return the agreement of two runs on the populations of both.
 
     Args:
         network: gives the order and phases of the populations.

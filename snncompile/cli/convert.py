@@ -69,11 +69,16 @@ def convert(
     if method == "auto" and (steps is not None or calibrate_bias):
         raise InputError("auto chooses steps and options itself; drop --steps and --calibrate-bias")
     full_method = add_bias_calibration(method) if calibrate_bias else method
-    options = {"coding": coding, "budget": budget}
     with show_passes("convert") as progress:
         conversion = convert_module(
-            load_ann(model), x, full_method, steps or 32, **options, progress=progress
-        )  # type: ignore[arg-type]
+            load_ann(model),
+            x,
+            full_method,
+            steps or 32,
+            coding=coding,  # type: ignore[arg-type]
+            budget=budget,
+            progress=progress,
+        )
     rows = diagnose_layers(conversion, x[:diagnose]) if diagnose else ()
     conversion.network.save(output)
     notes = conversion.network.notes
