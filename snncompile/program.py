@@ -13,8 +13,8 @@ from snncompile.checker.mapping import check
 from snncompile.cores.usage import CoreUsage, measure_usage
 from snncompile.errors import InputError, MappingError
 from snncompile.files import folder, versions
-from snncompile.files import mapping as save_mapping
-from snncompile.files import network as save
+from snncompile.files import mapping as mapping_file
+from snncompile.files import network as network_file
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Network, Progress
 from snncompile.ir.mapping import Mapping
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 PROGRAM = "program.json"
 SOURCE, KEPT = "source/", "kept/"
-"""What arrays of the source network, and of the neurons left, are called before their names."""
+"""Prefixes of the arrays of the source network, and of those of the remaining neurons."""
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """An integer network, its mapping on a chip, and how it came about.
+    """An integer network, its mapping on a chip, and the record of its compilation.
 
     The same network, options and calibration data give a byte-identical Program.
     """
@@ -48,15 +48,15 @@ class Program:
     """One entry per population; empty if the network came as integers."""
     bounds: tuple[Bound, ...]
     log: tuple[str, ...]
-    """What each pass did."""
+    """Lines of each pass."""
     hashes: dict[str, str]
     """SHA-256 of the content of `source`, `calibration` (if given) and `network`."""
     source: Network | None = None
     """The float network it was compiled from; None if that came as integers."""
     kept: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    """Which flattened neurons of the source are left, for populations that are smaller now."""
+    """Remaining flattened neurons of the source, of populations that are smaller now."""
     passes: str = ""
-    """Which passes ran, with every option, as `compile` takes them; empty in older files."""
+    """The passes that ran, with every option, as `compile` takes them; empty in older files."""
 
     def run(
         self,
@@ -100,14 +100,14 @@ class Program:
 
         Args:
             x: spikes of shape (samples, steps, *input.shape).
-            samples: only the first so many; None for all.
+            samples: number of samples, from the first; None for all.
             model: the torch module that the network was imported from; runs in its own library.
             lava: whether to run Lava.
             progress: called with (samples done, samples in all) of the Lava run.
             timeout_s: time limit of the Lava run.
 
         Raises:
-            InputError: the model is another one, or x is not what the network takes.
+            InputError: the model is another one, or the network cannot take x.
             BackendError: Lava is missing, hung or crashed.
         """
         shown = np.asarray(x)[:samples]
@@ -122,7 +122,7 @@ class Program:
             runs["lava"] = backends["lava"].spike_trains(
                 self.network, shown, progress=progress, timeout_s=timeout_s
             )
-        return verify_runs(self.network, runs, missing, self._scales())
+        return verify_runs(self.network, runs, missing, self._list_scales())
 
     def _select_kept(self, spike_trains: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the outputs of the neurons that were kept."""
@@ -131,12 +131,12 @@ class Program:
             for name, train in spike_trains.items()
         }
 
-    def _scales(self) -> dict[str, float]:
+    def _list_scales(self) -> dict[str, float]:
         """Return integer per float output of readouts and of neurons that send values."""
         return output_scales(self.source, self.quantized) if self.source else {}
 
     def _explain_missing(self, model: Any, lava: bool) -> dict[str, str]:
-        """Return why a run of a verification is missing, for those that are."""
+        """Return the reason for each missing run of a verification."""
         missing = {}
         if self.source is None:
             if model is not None:
@@ -207,27 +207,27 @@ class Program:
 
         Raises:
             InputError: no such backend, or the folder holds something else.
-            BackendError, UnsupportedError: the backend cannot express something of the network.
+            BackendError, UnsupportedError: the backend cannot express the network.
         """
         load("emitters", backend)(self, Path(path))
 
     def usage(self) -> tuple[CoreUsage, ...]:
-        """Return how much of each resource each core holds."""
+        """Return the use of each resource by each core."""
         return measure_usage(self.network, self.chip, self.mapping)
 
     def save(self, path: str | Path) -> None:
         """Write the Program to a folder: `program.json` and `arrays.npz`, no pickle.
 
         Raises:
-            InputError: the folder is there and holds something else, or cannot be written.
+            InputError: the folder holds something else, or cannot be written.
         """
-        network, arrays = save.to_record(self.network)
+        network, arrays = network_file.to_record(self.network)
         source = None
         if self.source is not None:
-            source, of_source = save.to_record(self.source)
+            source, of_source = network_file.to_record(self.source)
             arrays |= {SOURCE + name: array for name, array in of_source.items()}
         arrays |= {KEPT + name: neurons for name, neurons in self.kept.items()}
-        mapping, routes = save_mapping.to_record(self.mapping)
+        mapping, routes = mapping_file.to_record(self.mapping)
         record = {
             "format": "snncompile program",
             **versions.make_head("program", versions.PROGRAM_PARTS),
@@ -249,17 +249,17 @@ class Program:
         return f"chip {self.chip.name}\n{self.network}{self.mapping}"
 
 
-class _ProgramFile(save.Head):
+class _ProgramFile(network_file.Head):
     format: Literal["snncompile program"]
-    network: save.NetworkRecord
-    mapping: save_mapping.MappingRecord
+    network: network_file.NetworkRecord
+    mapping: mapping_file.MappingRecord
     chip: Chip
     options: Options
     quantized: tuple[QuantizedLayer, ...]
     bounds: tuple[Bound, ...]
     log: tuple[str, ...]
     hashes: dict[str, str]
-    source: save.NetworkRecord | None
+    source: network_file.NetworkRecord | None
     passes: str = ""
 
 
@@ -272,21 +272,21 @@ def read_program(path: Path) -> Program:
     """
     content, arrays = folder.read_folder(path, PROGRAM)
     lifted = versions.lift(path / PROGRAM, "program", content, versions.PROGRAM_PARTS)
-    file = save.validate(_ProgramFile, lifted, path / PROGRAM)
+    file = network_file.validate(_ProgramFile, lifted, path / PROGRAM)
     of_source, kept = _split_off(arrays, SOURCE), _split_off(arrays, KEPT)
-    routes = {name: arrays.pop(name) for name in (save_mapping.ROUTES,) if name in arrays}
-    network = save.from_record(file.network, arrays, path)
+    routes = {name: arrays.pop(name) for name in (mapping_file.ROUTES,) if name in arrays}
+    network = network_file.from_record(file.network, arrays, path)
     if not isinstance(network, IntegerNetwork):
         raise InputError(f"{path}: the network of a Program must be integers")
     hashes = _hash_again(file.hashes, "network", network, content["network"], arrays)
     if hashes is None:
         raise InputError(f"{path}: the network was changed after it was compiled; compile it again")
-    mapping = save_mapping.from_record(file.mapping, routes, network, file.chip, path)
+    mapping = mapping_file.from_record(file.mapping, routes, network, file.chip, path)
     _check_mapping(network, file.chip, mapping, path)
     _check_kept(path, network, kept)
     source: Network | None = None
     if file.source is not None:
-        floats = save.from_record(file.source, of_source, path)
+        floats = network_file.from_record(file.source, of_source, path)
         hashes = _hash_again(hashes, "source", floats, content["source"], of_source)
         if hashes is None or not isinstance(floats, Network):
             raise InputError(f"{path}: the source network was changed after it was compiled")
@@ -306,13 +306,13 @@ def read_program(path: Path) -> Program:
     )
 
 
-def _split_off(arrays: save.Arrays, mark: str) -> save.Arrays:
-    """Take the arrays that have a mark before their names out, and the mark off."""
-    marked = [name for name in arrays if name.startswith(mark)]
-    return {name.removeprefix(mark): arrays.pop(name) for name in marked}
+def _split_off(arrays: network_file.Arrays, prefix: str) -> network_file.Arrays:
+    """Remove the arrays with a prefix; return them without it."""
+    prefixed = [name for name in arrays if name.startswith(prefix)]
+    return {name.removeprefix(prefix): arrays.pop(name) for name in prefixed}
 
 
-def _check_kept(path: Path, network: IntegerNetwork, kept: save.Arrays) -> None:
+def _check_kept(path: Path, network: IntegerNetwork, kept: network_file.Arrays) -> None:
     """Refuse numbers of neurons that are not one per neuron, in rising order."""
     sizes = {p.name: p.size for p in network.populations}
     for name, neurons in kept.items():
@@ -326,7 +326,7 @@ def _hash_again(
     name: str,
     network: Network | IntegerNetwork,
     record: Any,
-    arrays: save.Arrays,
+    arrays: network_file.Arrays,
 ) -> dict[str, str] | None:
     """Return the hashes of a file with that of one network as it is written today.
 
@@ -337,7 +337,7 @@ def _hash_again(
             return None
     except ValueError:  # NaN, which is never written
         return None
-    today, _ = save.to_record(network)
+    today, _ = network_file.to_record(network)
     return hashes if today == record else hashes | {name: hash_network(network)}
 
 
@@ -350,4 +350,4 @@ def _check_mapping(network: IntegerNetwork, chip: Chip, mapping: Mapping, path: 
 
 def hash_network(network: Any) -> str:
     """Return the SHA-256 of a network's content."""
-    return folder.hash_content(*save.to_record(network))
+    return folder.hash_content(*network_file.to_record(network))

@@ -25,7 +25,7 @@ from snncompile.ir.mapping import Mapping
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.passes.advice.remedies import reduce_bits
 from snncompile.passes.partition.partition import Partition, cut_network
-from snncompile.report.core_map import core_map
+from snncompile.report.core_map import draw_cores
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.scale import Scale
@@ -212,7 +212,7 @@ def test_core_map(golden):
     data["board"] = "pair"
     data["core"]["axons_in"]["value"] = 9
     chip = type(TOY).model_validate(data)
-    golden(core_map(apart(network, chip=chip)))
+    golden(draw_cores(apart(network, chip=chip)))
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):

@@ -21,7 +21,7 @@ from snncompile.errors import MappingError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Projection
 from snncompile.ir.mapping import Mapping
-from snncompile.registry import load, names
+from snncompile.registry import list_names, load
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.weight_formats import weight_step
@@ -38,7 +38,7 @@ def check_encoding(chip: Chip) -> None:
     """
     if chip.encoding in WORDS:
         return
-    rules = names(CHECKER_RULES)
+    rules = list_names(CHECKER_RULES)
     if chip.encoding not in rules:
         known = sorted({*WORDS, *rules})
         raise MappingError(

@@ -38,7 +38,7 @@ from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
-from snncompile.synapses.source_range import SourceRange, image_of
+from snncompile.synapses.source_range import SourceRange, find_image
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _reach(chip: Chip, wiring: Wiring, s: Slice) -> _Reach:
 
 def _reach_dense(chip: Chip, wiring: Dense, s: Slice) -> _Reach:
     rows = (RowKind(((0, s.size),), wiring.source),)
-    return _Reach(Region.whole(wiring.source), wiring.source * s.size, rows, shared=False)
+    return _Reach(Region.from_size(wiring.source), wiring.source * s.size, rows, shared=False)
 
 
 def _reach_scale(chip: Chip, wiring: Scale, s: Slice) -> _Reach:
@@ -147,7 +147,7 @@ def _reach_tile(
     coordinates = [
         np.array(axis, np.int64) for axis in (channels.sources, *(a.sources for a in space))
     ]
-    region = Region.product(wiring.source_shape, coordinates)
+    region = Region.from_axes(wiring.source_shape, coordinates)
     pairs = sum(width * count for width, count in channels.rows)
     synapses = pairs * prod(axis.synapses for axis in space)
     if shares_kernels:
@@ -200,12 +200,12 @@ def _reach_source_range(chip: Chip, wiring: SourceRange, s: Slice) -> _Reach:
     if isinstance(wiring.part, Dense):
         sources = range(wiring.first, wiring.stop)
         return replace(reach, region=Region((wiring.sources,), (sources,)))
-    image = image_of(wiring)
+    image = find_image(wiring)
     if image and region.axes and len(region.axes) > 1:
         shape, first = image
         channels = range(region.axes[0].start + first, region.axes[0].stop + first)
         return replace(reach, region=Region(shape, (channels, *region.axes[1:])))
-    return replace(reach, region=Region.listed(region.neurons() + wiring.first))
+    return replace(reach, region=Region.from_neurons(region.neurons() + wiring.first))
 
 
 def _reach_by_synapse(chip: Chip, wiring: Wiring, s: Slice) -> _Reach:
@@ -229,7 +229,7 @@ def _reach_by_synapse(chip: Chip, wiring: Wiring, s: Slice) -> _Reach:
     else:
         kinds = zip(*(a.tolist() for a in np.unique(lengths, return_counts=True)), strict=True)
         rows = tuple(RowKind(((0, length),), count) for length, count in kinds)
-    return _Reach(Region.listed(sources), len(columns.indices), rows, shared=False)
+    return _Reach(Region.from_neurons(sources), len(columns.indices), rows, shared=False)
 
 
 def order_compartments(s: Slice) -> Any:

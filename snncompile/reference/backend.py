@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from snncompile.ir.graph import Graph, Progress
 from snncompile.ir.result import Result
 from snncompile.reference.simulate import check_spikes, run_batches, run_integer
-from snncompile.renamed import old_names
+from snncompile.renamed import make_getattr
 
 if TYPE_CHECKING:
     from snncompile.program import Program
@@ -54,7 +54,7 @@ def spike_trains(
 
 
 if not TYPE_CHECKING:
-    __getattr__ = old_names(__name__, trains="spike_trains")
+    __getattr__ = make_getattr(__name__, trains="spike_trains")
 
 
 def _as_bytes(train: NDArray[Any]) -> NDArray[Any]:

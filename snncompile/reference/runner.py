@@ -60,7 +60,7 @@ class Runner:
         """Whether to mark potentials that are not zero."""
         self.exact = isinstance(network, IntegerNetwork)
         self.device = torch.device(device)
-        self.groups = tuple(view.groups(network))
+        self.groups = tuple(view.order_populations(network))
         self.before = _find_longest_delays(network)
         """Time steps of each source's output to remember."""
         self.layouts: Layouts = {}

@@ -76,7 +76,7 @@ def _cut_slices(
     start = 0
     while start < population.size:
         stop, fan_in = _find_largest(network, ram, population, start)
-        yield Slice.flat(population, start, stop, core), fan_in
+        yield Slice.from_range(population, start, stop, core), fan_in
         start, core = stop, core + 1
 
 

@@ -186,7 +186,7 @@ def _cut_and_pack(
 
 def _cut_evenly(network: IntegerNetwork, chip: Chip) -> tuple[Slice, ...]:
     """Return slices of about equal work, each on a core of its own, on all cores of the chip."""
-    whole = [Slice.flat(p, 0, p.size, 0) for p in network.populations]
+    whole = [Slice.from_range(p, 0, p.size, 0) for p in network.populations]
     work = sum(count_work(network, s) for s in whole) / max(1, _count_cores(chip))
     entries = axon_counts.count_entries_per_axon(chip, other_chip=chip.chips > 1)
     while True:
@@ -232,7 +232,7 @@ class _Cutting:
     def _cut_all(self) -> list[Slice]:
         for p in self.network.populations:
             self.axons[p.name] = np.zeros(p.size, np.int32)
-        for names, loop in reversed(list(view.groups(self.network))):
+        for names, loop in reversed(list(view.order_populations(self.network))):
             self._cut_group(names, loop)
         return [s for p in self.network.populations for s in self.slices[p.name]]
 
@@ -241,7 +241,7 @@ class _Cutting:
         errors: dict[str, FitError] = {}
         for p in self.network.populations:
             self.axons[p.name] = np.zeros(p.size, np.int32)
-        for names, loop in reversed(list(view.groups(self.network))):
+        for names, loop in reversed(list(view.order_populations(self.network))):
             try:
                 self._cut_group(names, loop)
             except FitError as error:

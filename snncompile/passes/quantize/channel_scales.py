@@ -19,7 +19,7 @@ from snncompile.passes.quantize.adaptive_rounding import round_by_inputs, round_
 from snncompile.reference.runner import SpikeTrains
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import IntegerSynapses, Synapses
-from snncompile.synapses.compose import composed
+from snncompile.synapses.compose import compose
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
@@ -233,7 +233,7 @@ def round_weights(
     """
     assert isinstance(projection.synapses, Synapses)
     diagonal = Synapses(Scale(size, per_neuron=True), scale / 64 / 2.0**exponent)
-    scaled = composed(diagonal, projection.synapses)
+    scaled = compose(diagonal, projection.synapses)
     top, step = number_ranges.find_top(bits), weight_step(bits)
     if spike_trains is not None and bits <= FEW_BITS and isinstance(scaled.wiring, Convolution):
         rates = spike_trains[projection.source].double().mean(dim=1)
@@ -255,7 +255,7 @@ def convert_to_real(synapses: IntegerSynapses, scale: Floats | float) -> Floats:
     if not unit.ndim:
         return np.asarray(weight * unit)
     diagonal = Synapses(Scale(len(unit), per_neuron=True), unit)
-    real: Floats = composed(diagonal, Synapses(synapses.wiring, weight)).weight
+    real: Floats = compose(diagonal, Synapses(synapses.wiring, weight)).weight
     return real
 
 

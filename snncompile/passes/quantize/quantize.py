@@ -19,7 +19,7 @@ from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network, Population, Projection
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron
-from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, scaled_bias
+from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, shift_bias
 from snncompile.passes.analysis import number_ranges
 from snncompile.passes.analysis.bounds import collect_arriving, prove_population_bounds
 from snncompile.passes.base import Pass
@@ -297,7 +297,7 @@ def _give_netx_bias(population: Population) -> Population:
     mantissa = getattr(neuron, "bias_mantissa", None)
     if mantissa is None or not mantissa.any():
         return population
-    bias = scaled_bias(mantissa, getattr(neuron, "bias_exponent"))  # noqa: B009  (not all have it)
+    bias = shift_bias(mantissa, getattr(neuron, "bias_exponent"))  # noqa: B009  (not all have it)
     new: dict[str, Any] = {
         "bias_mantissa": np.rint(bias / 2**STATE_SHIFT).astype(np.int64),
         "bias_exponent": np.asarray(STATE_SHIFT),

@@ -34,7 +34,7 @@ from snncompile.reference.synapses import bound_sums
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.scale import Scale
-from snncompile.synapses.source_range import split, splits
+from snncompile.synapses.source_range import count_splits, split
 from snncompile.synapses.sparse import Sparse, unroll
 from snncompile.synapses.weight_formats import weight_step
 
@@ -158,7 +158,7 @@ def _count_allowed(largest: Demand, parts: list[Demand], limits: dict[str, int])
 
     Relays of one population can be split again: their number has no other limit.
     """
-    if splits(largest.projection.synapses.wiring) == 1:
+    if count_splits(largest.projection.synapses.wiring) == 1:
         return largest.synapses
     others = sum(min(2, entry.synapses) for entry in parts if entry is not largest)
     return min(limits.values()) - others
@@ -192,7 +192,7 @@ def _split_projection(
     """
     synapses, index = projection.synapses, network.projections.index(projection)
     assert isinstance(synapses, IntegerSynapses)
-    if splits(synapses.wiring) > 1 and synapses.exponent < _shift_to_whole(synapses).exponent:
+    if count_splits(synapses.wiring) > 1 and synapses.exponent < _shift_to_whole(synapses).exponent:
         hops = [(_shift_to_whole(synapses), _pass_sums_on(synapses))]
         network = _insert_relays(network, projection, hops)
         projection = network.projections[index]
@@ -226,7 +226,7 @@ def _insert_relays(
 
 def _list_hops(synapses: IntegerSynapses, count: int) -> Iterator[Hop]:
     """Yield the synapses into and out of each population of relays."""
-    largest = splits(synapses.wiring)
+    largest = count_splits(synapses.wiring)
     if largest > 1:
         for piece in split(synapses, min(count, largest)):
             yield _shift_to_whole(piece), _pass_sums_on(synapses)

@@ -15,9 +15,9 @@ from snncompile.neurons.base import (
     Interval,
     State,
     Width,
-    beyond,
-    current_bounds,
-    grown,
+    bound_current,
+    bound_leaky_sum,
+    widen_by_start,
 )
 from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, saturate, wrap
 from snncompile.neurons.ranges import Range
@@ -67,9 +67,9 @@ class DivideFire(FloatNeuron):
     def quantize(self, scale: Any, formats: Formats) -> IntegerDivideFire:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
         return IntegerDivideFire(
-            convert.threshold(self.threshold * scale, formats),
+            convert.round_threshold(self.threshold * scale, formats),
             self.divisor.astype(np.int64),
-            initial=convert.initial(self.initial * scale),
+            initial=convert.round_initial(self.initial * scale),
         )
 
 
@@ -115,10 +115,10 @@ class IntegerDivideFire(IntegerNeuron):
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the intervals of v and count; see `IntegerNeuron.bounds`."""
         none = np.asarray(0)
-        brought = current_bounds(x, np.asarray(DECAY_ONE), steps)
+        brought = bound_current(x, np.asarray(DECAY_ONE), steps)
         low, high = np.minimum(brought.low, 0), np.maximum(brought.high, 0)
-        summed = Interval(grown(low, none, steps), grown(high, none, steps))
-        lowest, highest = beyond(self.initial, summed)
+        summed = Interval(bound_leaky_sum(low, none, steps), bound_leaky_sum(high, none, steps))
+        lowest, highest = widen_by_start(self.initial, summed)
         kept = np.maximum(self.threshold << STATE_SHIFT, self.initial)
         v = Interval(lowest, np.minimum(highest, kept + high))
         return {"v": v, "count": Interval(none, self.divisor)}

@@ -36,7 +36,7 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
             used = {NEURONS: stop - start, WORDS: int(strips[start:stop].sum())}
             cores.append(
                 FittedCore(
-                    slices=(Slice.flat(population, start, stop, len(cores)),),
+                    slices=(Slice.from_range(population, start, stop, len(cores)),),
                     used=used,
                     available={NEURONS: places, WORDS: words},
                     standard={"compartments": used[NEURONS], "synapse_words": used[WORDS]},
