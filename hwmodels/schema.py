@@ -139,7 +139,7 @@ class Chip(Record):
         if self.default_costs not in self.costs:
             reason = f"{self.default_costs!r} is not one of the costs: {', '.join(self.costs)}"
             raise make_problem(("default_costs",), reason)
-        for location, source in self._used_sources():
+        for location, source in self._walk_sources():
             if source not in self.sources:
                 reason = f"{source!r} is not one of the sources: {', '.join(self.sources)}"
                 raise make_problem(location, reason)
@@ -219,7 +219,7 @@ class Chip(Record):
                 raise make_problem(("costs", name, "barrier"), reason)
         return self
 
-    def _used_sources(self) -> Iterator[tuple[Location, str]]:
+    def _walk_sources(self) -> Iterator[tuple[Location, str]]:
         yield ("encoding_source",), self.encoding_source
         if self.rows is not None:
             yield ("rows", "kinds_source"), self.rows.kinds_source

@@ -23,9 +23,11 @@ FIELDS = {
     "snncompile/fit.py: Trial.what": "a key of `fit --json`",
 }
 """Fields that files or users hold under a filler, with the reason; the wish is to rename them."""
-VERBS = {"flatten", "open", "listen", "shorten", "widen", "embed", "feed", "need", "read", "shed"}
+VERBS = {"flatten", "open", "listen", "shorten", "widen", "embed", "feed", "harden", "need"}
 """Verbs that end like a participle."""
 PREDICATES = {"is", "has", "can"}
+KERNELS = {"signed_integrate_fire"}
+"""Functions that are called like the neuron they compute."""
 
 Name = tuple[int, str]
 """A line and a name that is bound on it."""
@@ -90,7 +92,7 @@ def list_participles(text: str, where: str) -> list[str]:
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         if not any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
-        if begins_with_participle(node.name)
+        if begins_with_participle(node.name) and node.name not in KERNELS
     ]
 
 

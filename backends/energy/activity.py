@@ -166,7 +166,9 @@ class _Recorder:
         self.touch = {id(p): _bind_touch(p) for p in network.projections}
         ends = np.cumsum([network.input.size, *(p.size for p in network.populations)]).tolist()
         names = [network.input.name, *(p.name for p in network.populations)]
-        self.place = {n: slice(*ends) for n, ends in zip(names, pairwise([0, *ends]), strict=True)}
+        self.columns = {
+            n: slice(*ends) for n, ends in zip(names, pairwise([0, *ends]), strict=True)
+        }
         self.size: int = ends[-1]
         self.last = max(p.phase for p in network.populations)
         delays = [network.phase(p.target) + network.own_delay(p) for p in network.projections]
@@ -204,7 +206,7 @@ class _Recorder:
     def _get_own_steps(self, rows: _Rows, name: str, delay: int, length: int) -> Marks:
         """Return the marks of a population in its own steps."""
         first = self.network.phase(name) + delay
-        return rows.marks[:, first : first + length, self.place[name]]
+        return rows.marks[:, first : first + length, self.columns[name]]
 
     def _reach(self, spikes: dict[str, Marks], first_step: int) -> None:
         for p in self.network.projections:
@@ -311,14 +313,14 @@ def _bind_pattern(wiring: Wiring) -> Callable[[Marks], Marks]:
     projection_ways = build_ways(ones, BINARY, 1, 1)
     assert projection_ways is not None, "a neuron has fewer than 2^31 sources"
 
-    def reached(sent: Marks) -> Marks:
+    def find_reached(sent: Marks) -> Marks:
         rows = np.ascontiguousarray(sent.reshape(-1, wiring.sources))
         count = np.empty((len(rows), wiring.targets), np.int32)
         projection_ways.choose(rows).fill(rows, count, Scratch())
         marks: Marks = (count > 0).view(np.uint8)
         return marks.reshape(*sent.shape[:2], -1)
 
-    return reached
+    return find_reached
 
 
 def _bind_source_range(wiring: Any) -> Touch:
