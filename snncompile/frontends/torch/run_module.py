@@ -143,7 +143,8 @@ def cast_inputs(runner: nn.Module, dtype: torch.dtype) -> None:
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
     for layer in runner.modules():
-        if known_layers.find_role(layer) != "inside":
+        scripted = isinstance(layer, torch.jit.ScriptModule)  # takes no hooks; the trace refuses it
+        if known_layers.find_role(layer) != "inside" and not scripted:
             layer.register_forward_pre_hook(cast, with_kwargs=True)
 
 
