@@ -27,7 +27,7 @@ out = Console(width=160)
 
 def digits(chip: str) -> tuple[Program, np.ndarray]:
     """Return the demo's network and test digits."""
-    x, label = demo._digits()
+    x, label = demo._load_digits()
     module = demo._train(x[: -demo.TEST], label[: -demo.TEST], lambda text: None)
     network = snncompile.from_torch(module, x[:32], title="digits")
     return snncompile.compile(network, chip=chip, calibration=x[:128]), x[-demo.TEST :]

@@ -146,7 +146,7 @@ def test_auto_says_what_it_tried_where_nothing_fits():
     for steps in (0, 2):
         with pytest.raises(InputError, match="tried nothing, all take more steps"):
             snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=steps))
-    with pytest.raises(InputError, match="a budget is what method='auto' keeps to"):
+    with pytest.raises(InputError, match="a budget is for method='auto'"):
         snncompile.from_ann(CHAIN, X, "signed", budget=Budget())
     with pytest.raises(InputError, match="auto chooses the coding with the method"):
         snncompile.from_ann(CHAIN, X, "auto", coding="rate")

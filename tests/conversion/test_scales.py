@@ -60,7 +60,7 @@ def test_method_says_how_many_levels_there_are():
     ann = capture(made, x)
     for method, steps, levels in [("signed", 12, 12), ("bistable_phase", 4, 15)]:
         found = convert(made, x, method, steps).scales
-        wanted = LeastError().all(ann, ann.compute_activations(x), levels)
+        wanted = LeastError().choose_all(ann, ann.compute_activations(x), levels)
         assert all((found[name] == wanted[name]).all() for name in wanted)
 
 

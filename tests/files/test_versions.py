@@ -126,14 +126,14 @@ def test_an_older_record_is_lifted(saved, monkeypatch):
     """A file without `share_cores`, written when it was `apart`, which said the opposite."""
 
     def turn(record):
-        kept = {key: value for key, value in record.items() if key != "apart"}
-        return kept | {"share_cores": not record["apart"]}
+        mapping = {key: value for key, value in record["mapping"].items() if key != "apart"}
+        return record | {"mapping": mapping | {"share_cores": not record["mapping"]["apart"]}}
 
-    edit(saved[PROGRAM], ("options", "share_cores"), ..., PROGRAM)
-    edit(saved[PROGRAM], ("options", "apart"), True, PROGRAM)
+    edit(saved[PROGRAM], ("options", "mapping", "share_cores"), ..., PROGRAM)
+    edit(saved[PROGRAM], ("options", "mapping", "apart"), True, PROGRAM)
     _with_upgrades(monkeypatch, "options", turn, versions.keep)
     again = snncompile.load(saved[PROGRAM])
-    assert again.options.share_cores is False
+    assert again.options.mapping.share_cores is False
     again.save(saved[PROGRAM])
     assert record_of(saved[PROGRAM], PROGRAM)["schemas"]["options"] == 3
     assert snncompile.load(saved[PROGRAM]).options == again.options

@@ -167,7 +167,7 @@ def digits():
 
     from snncompile.cli import demo
 
-    x, label = demo._digits()
+    x, label = demo._load_digits()
     patch = pytest.MonkeyPatch()
     patch.setattr(demo, "EPOCHS", 1)
     trained = demo._train(x[:600], label[:600], lambda text: None)
