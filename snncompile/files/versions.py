@@ -81,10 +81,10 @@ UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
     "network file": (_name_writer,),
     "network": (),
     "mapping": (),
-    "chip": (),
-    "options": (),
+    "chip": (keep,),  # `rule_limits`
+    "options": (keep,),  # sections; `Options` reads the flat form of version 1
     "quantized": (),
-    "bounds": (),
+    "bounds": (keep,),  # `effect`
     "spikes": (),
     "result": (),
 }

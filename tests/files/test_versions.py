@@ -26,11 +26,11 @@ HEADS = {
         "version": 2,
         "written_by": "snncompile 0.1.0",
         "schemas": {
-            "bounds": 1,
-            "chip": 1,
+            "bounds": 2,
+            "chip": 2,
             "mapping": 1,
             "network": 1,
-            "options": 1,
+            "options": 2,
             "quantized": 1,
         },
     },
@@ -62,7 +62,7 @@ NEWER = "written by a newer snncompile (0.2.0; this is 0.1.0): install it, or"
 # File, field, value, who wrote it, the whole message after the file.
 REFUSED = {
     "program": (PROGRAM, "version", 3, "snncompile 0.2.0", f"{NEWER} compile again"),
-    "chip": (PROGRAM, "chip", 2, "snncompile 0.2.0", f"{NEWER} compile again"),
+    "chip": (PROGRAM, "chip", 3, "snncompile 0.2.0", f"{NEWER} compile again"),
     "network": (NETWORK, "version", 3, "snncompile 0.2.0", f"{NEWER} import the network again"),
     "lines": (PROGRAM, "bounds", 9, "snncompile 0.2.0\n", f"{NEWER} compile again"),
     "a long name": (
@@ -75,9 +75,9 @@ REFUSED = {
     "of the same day": (
         PROGRAM,
         "options",
-        2,
+        3,
         "snncompile 0.1.0",
-        "written by a newer snncompile (options version 2; this is 0.1.0, which knows version 1):"
+        "written by a newer snncompile (options version 3; this is 0.1.0, which knows version 2):"
         " install it, or compile again",
     ),
     "no writer": (
@@ -135,7 +135,7 @@ def test_an_older_record_is_lifted(saved, monkeypatch):
     again = snncompile.load(saved[PROGRAM])
     assert again.options.mapping.share_cores is False
     again.save(saved[PROGRAM])
-    assert record_of(saved[PROGRAM], PROGRAM)["schemas"]["options"] == 3
+    assert record_of(saved[PROGRAM], PROGRAM)["schemas"]["options"] == 4
     assert snncompile.load(saved[PROGRAM]).options == again.options
 
 
@@ -144,7 +144,7 @@ def test_a_record_that_is_not_of_its_version(saved, monkeypatch):
     with pytest.raises(InputError) as error:
         snncompile.load(saved[PROGRAM])
     assert str(error.value) == (
-        f"{saved[PROGRAM]}/program.json: does not hold options of version 1"
+        f"{saved[PROGRAM]}/program.json: does not hold options of version 2"
     )
 
 
