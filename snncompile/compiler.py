@@ -47,7 +47,8 @@ def compile(
         calibration: spikes of shape (samples, steps, *input.shape); makes quantizing better.
         options: all options in one record, in place of the single ones below.
         passes: the passes that run, as text (`retime,quantize{bits=6},...`) or as a pipeline; the
-            default ones if not given. Options missing in the text are taken from `options`.
+            default ones if not given. Options missing in the text are taken from `options`; the
+            Program keeps the options that ran.
         skip: names of passes that are not run.
         hooks: called between passes, with the design before and after each.
         progress: called before each pass with (pass, share of the passes that are done).
@@ -69,6 +70,7 @@ def compile(
     design = Design(network, _load_chip(chip), spikes, log=network.notes)
     check_neurons(network, design.chip, spikes)
     pipeline = _make_pipeline(chosen, passes, skip)
+    chosen = pipeline.adopt_options(chosen)
     design = pipeline.run(design, progress, hooks)
     _check_complete(design, pipeline)
     assert isinstance(design.network, IntegerNetwork)

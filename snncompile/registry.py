@@ -155,14 +155,26 @@ def load(table: str, name: str) -> Any:
     if name not in rows:
         kind = SINGULAR.get(table, table.removesuffix("s"))
         raise InputError(f"no {kind} called {name!r}; known: {', '.join(sorted(rows))}")
-    return resolve_name(rows[name])
+    return _resolve_row(table, name, rows[name])
 
 
 def load_all(table: str) -> dict[str, Any]:
     """Return every object of a table by its name: ours in their order, then those of others."""
-    return {
-        name: resolve_name(value) for name, value in _list_rows(_translate_table(table)).items()
-    }
+    table = _translate_table(table)
+    return {name: _resolve_row(table, name, value) for name, value in _list_rows(table).items()}
+
+
+def _resolve_row(table: str, name: str, value: str) -> Any:
+    """Return the object of a row; refuse one that another package promises and does not have."""
+    if name in TABLES[table]:
+        return resolve_name(value)
+    try:
+        return resolve_name(value)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{table}: {name!r} is {value} of another package, which cannot be loaded: {error};"
+            " mend or uninstall that package"
+        ) from error
 
 
 def _translate_table(table: str) -> str:

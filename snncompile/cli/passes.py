@@ -58,9 +58,10 @@ def passes(
     from snncompile.options import Options
     from snncompile.passes.describe import describe_pass
     from snncompile.passes.pipeline import Pipeline
+    from snncompile.passes.text import load_pass
 
     if name is not None:
-        description = describe_pass(registry.load("passes", name))
+        description = describe_pass(load_pass(name))
         if as_json:
             print_json(asdict(description))
         else:
@@ -69,7 +70,7 @@ def passes(
     default = Pipeline.default(Options())
     others = [other for other in registry.list_names("passes") if other not in default.names]
     names = [*default.names, *others]
-    known = [describe_pass(registry.load("passes", known)) for known in names]
+    known = [describe_pass(load_pass(known)) for known in names]
     if as_json:
         print_json({"default": str(default), "passes": [asdict(d) for d in known]})
         return
@@ -139,7 +140,7 @@ class PassOptions:
 
     def _save(self, step: Step) -> None:
         if _is_named(step, self.save_after):
-            path = self.output.with_name(f"{self.output.name}_after_{step.a_pass.name}")
+            path = _name_beside(self.output, step.a_pass.name)
             step.after.network.save(path)
             path.with_name(f"{path.name}.txt").write_text(str(step.after), encoding="utf-8")
 
@@ -175,3 +176,9 @@ def show_passes(title: str) -> Iterator[PassProgress]:
 def _print_aside(text: str) -> None:
     """Print to standard error, where no JSON is."""
     err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _name_beside(output: Path, a_pass: str) -> Path:
+    """Return the folder for the design after a pass, beside the output; `.` has a name too."""
+    whole = output if output.name else output.resolve()
+    return whole.with_name(f"{whole.name}_after_{a_pass}")

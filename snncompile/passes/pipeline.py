@@ -10,7 +10,7 @@ from typing import Any
 
 from snncompile.errors import ContractError, InputError, SnnCompileError, format_pass_line
 from snncompile.ir.design import Design
-from snncompile.options import MappingOptions, Options
+from snncompile.options import MappingOptions, Options, collect
 from snncompile.passes.base import Pass
 from snncompile.passes.partition.nxtf.partition import PartitionNxtf
 from snncompile.passes.partition.partition import Partition
@@ -46,6 +46,14 @@ class Step:
         return self.names[: self.number]
 
 
+OPTION_OF = {
+    "quantize": {"bits": "bits", "steps": "steps", "formats": "formats"},
+    "prune": {"on": "prune"},
+    "partition": {"objective": "objective", "share": "share_cores"},
+    "partition_nxtf": {"encoding": "encoding"},
+    "place": {"placement": "placement"},
+}
+"""Pass -> its fields that are options of `compile`."""
 Hook = Callable[[Step], None]
 """Called between two passes, and after the last."""
 
@@ -83,6 +91,25 @@ class Pipeline:
             InputError: the text cannot be read, or names an unknown pass or option.
         """
         return cls(read_passes(text, default.passes if default else ()))
+
+    def adopt_options(self, options: Options) -> Options:
+        """Return the options with those of the passes in their place, as a Program keeps them.
+
+        Raises:
+            InputError: the partitioner is another one than the options ask for, or an option of a
+                pass is out of range.
+        """
+        usual = {a_pass.name: a_pass for a_pass in self.default(options).passes}
+        for name in {"partition", "partition_nxtf"} & {*self.names} - {*usual}:
+            asked = options.mapping.partitioner
+            raise InputError(f"passes name {name}, but partitioner is {asked}; change one of them")
+        changed = {
+            option: getattr(a_pass, field)
+            for a_pass in self.passes
+            for field, option in OPTION_OF.get(a_pass.name, {}).items()
+            if getattr(a_pass, field) != getattr(usual[a_pass.name], field)
+        }
+        return collect(options.flat() | changed) if changed else options
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def read_passes(text: str, known: tuple[Pass, ...] = ()) -> tuple[Pass, ...]:
                 " separated by commas: retime,quantize{bits=6 steps=10},prune"
             )
         name, options = entry[1], entry[2] or ""
-        a_pass = start[name] if name in start else _load_pass(name)
+        a_pass = start[name] if name in start else load_pass(name)()
         passes.append(replace(a_pass, **_read_options(type(a_pass), options)))
         position = entry.end()
     return tuple(passes)
@@ -79,9 +79,18 @@ def name_type(hint: Any) -> str:
     return KINDS.get(hint, str(hint))
 
 
-def _load_pass(name: str) -> Pass:
-    a_pass: Pass = load("passes", name)()
-    return a_pass
+def load_pass(name: str) -> type[Pass]:
+    """Return the class of a pass of the registry.
+
+    Raises:
+        InputError: there is none, or what another package has there is no pass of that name.
+    """
+    kind = load("passes", name)
+    if not isinstance(kind, type) or not issubclass(kind, Pass):
+        raise InputError(f"passes: {name!r} is {kind!r}, which is no subclass of passes.base.Pass")
+    if kind.name != name:
+        raise InputError(f"passes: {name!r} calls itself {kind.name!r}; both names must be equal")
+    return kind
 
 
 def _read_options(kind: type[Pass], text: str) -> dict[str, Any]:
@@ -100,6 +109,8 @@ def _read_options(kind: type[Pass], text: str) -> dict[str, Any]:
         if name not in known:
             have = f"it has {', '.join(known)}" if known else "it has none"
             raise InputError(f"pass {kind.name} has no option {name!r}; {have}")
+        if name in values:
+            raise InputError(f"pass {kind.name}: {name} is given twice")
         values[name] = _read_value(kind.name, name, option[2], hints[name])
         position = option.end()
     return values

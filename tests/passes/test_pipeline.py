@@ -382,3 +382,51 @@ def test_hooks_get_the_design_before_and_after():
 def test_no_passes_do_nothing():
     start = design(chain(2, 1))
     assert Pipeline(()).run(start, progress=lambda a_pass, share: 1 / 0) is start
+
+
+# A pipeline, and the whole message of what is wrong with it.
+CONTRADICTIONS = {
+    "retime,quantize,prune,accumulate,partition_nxtf,place,route": (
+        "passes name partition_nxtf, but partitioner is free; change one of them"
+    ),
+    "retime,quantize{steps=-1}": "steps: Input should be greater than or equal to 1, got -1",
+    "retime,quantize{bits=8 bits=6}": "pass quantize: bits is given twice",
+}
+
+
+@pytest.mark.parametrize("text", CONTRADICTIONS)
+def test_passes_and_options_that_contradict(text):
+    with pytest.raises(InputError) as error:
+        Pipeline.parse(text).adopt_options(Options())
+    assert str(error.value) == CONTRADICTIONS[text]
+
+
+def test_options_of_passes_are_the_options_that_a_program_keeps():
+    default = Pipeline.default(Options(steps=9))
+    pipeline = Pipeline.parse("retime,quantize{bits=6},prune{on=false},route", default)
+    kept = pipeline.adopt_options(Options(steps=9))
+    assert kept == Options(bits=6, steps=9, prune=False)
+    assert default.adopt_options(Options(steps=9)) == Options(steps=9)
+
+
+# What stands behind an entry point of another package, and the whole message.
+BROKEN = {
+    "nowhere:Pass": (
+        "passes: 'odd' is nowhere:Pass of another package, which cannot be loaded: No module named"
+        " 'nowhere'; mend or uninstall that package"
+    ),
+    "snncompile.passes.route:Route": (
+        "passes: 'odd' calls itself 'route'; both names must be equal"
+    ),
+}
+
+
+@pytest.mark.parametrize("value", BROKEN)
+def test_a_broken_pass_of_another_package_is_one_line(monkeypatch, value):
+    point = EntryPoint("odd", value, "snncompile.passes")
+    monkeypatch.setattr(
+        registry, "_list_entry_points", lambda table: [point] if table == "passes" else []
+    )
+    with pytest.raises(InputError) as error:
+        Pipeline.parse("odd")
+    assert str(error.value) == BROKEN[value]
