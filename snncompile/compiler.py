@@ -109,6 +109,9 @@ def _make_pipeline(
     options: Options, passes: str | Pipeline | None, skip: Sequence[str]
 ) -> Pipeline:
     default = Pipeline.default(options)
+    skip = (skip,) if isinstance(skip, str) else skip
+    if passes is not None and not isinstance(passes, str | Pipeline):
+        raise InputError(f"passes: expected text or a Pipeline, got {type(passes).__name__}")
     if isinstance(passes, Pipeline):
         return passes.without(skip)
     return (Pipeline.parse(passes, default) if passes is not None else default).without(skip)

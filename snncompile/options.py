@@ -162,9 +162,11 @@ def collect(values: Mapping[str, Any], options: Options | None = None) -> Option
     """Return options given one by one, or all together.
 
     Raises:
-        InputError: an option has no such value, or options are given both ways.
+        InputError: an option has no such value, options are given both ways or as no `Options`.
     """
     if options is not None:
+        if not isinstance(options, Options):
+            raise InputError(f"options: expected Options, got {type(options).__name__}")
         if values:
             raise InputError(f"{', '.join(values)}: give it in `options` or by itself, not both")
         return options

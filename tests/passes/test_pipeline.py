@@ -430,3 +430,20 @@ def test_a_broken_pass_of_another_package_is_one_line(monkeypatch, value):
     with pytest.raises(InputError) as error:
         Pipeline.parse("odd")
     assert str(error.value) == BROKEN[value]
+
+
+# Arguments of `compile` of a wrong kind, and the whole message.
+KINDS = {
+    "passes: expected text or a Pipeline, got list": {"passes": ["retime"]},
+    "options: expected Options, got dict": {"options": {"bits": 6}},
+    "pass prune requires an integer network: run quantize before it; ran: retime": {
+        "skip": "quantize"
+    },
+}
+
+
+@pytest.mark.parametrize("message", KINDS)
+def test_arguments_of_a_wrong_kind_are_one_line(message):
+    with pytest.raises(SnnCompileError) as error:
+        snncompile.compile(chain(3, 2), chip="toy", **KINDS[message])
+    assert str(error.value) == message
