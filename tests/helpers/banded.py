@@ -72,3 +72,8 @@ def install(monkeypatch) -> None:
         return [*points(group=group), *([point] if group == point.group else [])]
 
     monkeypatch.setattr(registry, "entry_points", with_ours)
+
+
+def unroll_weights(synapses):
+    """Return the weights of synapses as a matrix, shape (target, source)."""
+    return synapses.wiring.matrix(synapses.weight).toarray()
