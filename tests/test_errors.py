@@ -66,6 +66,8 @@ def test_a_message_shows_some_and_the_error_holds_all():
     assert lines[0] == "1,200 things stand in the way:"
     assert lines[-2:] == ["  layer 19", "  and 1,180 more"]
     assert len(error.obstacles) == 1200
+    whole = join_errors(tuple(UnsupportedError(f"layer {i}") for i in range(20)))
+    assert str(whole).splitlines()[-1] == "  layer 19"  # and no line about 0 more
 
 
 def test_nothing_to_raise():
