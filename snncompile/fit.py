@@ -22,6 +22,7 @@ from snncompile.ir.mapping import Mapping
 from snncompile.option_signature import takes_options
 from snncompile.options import Options, collect
 from snncompile.passes.advice import remedies
+from snncompile.passes.analysis import number_ranges
 from snncompile.passes.partition.partition import cut_network
 from snncompile.passes.pipeline import PassProgress, Pipeline
 from snncompile.passes.split_fan_in.split_fan_in import split_largest
@@ -101,7 +102,8 @@ class _Inputs:
     """Inputs that all trials share."""
 
     network: Network | IntegerNetwork
-    bits: int
+    bits: int | None
+    """Bits of a weight; None: what each chip has."""
     spikes: NDArray[np.uint8] | None
     labels: NDArray[np.int64] | None
     progress: PassProgress | None = None
@@ -145,9 +147,8 @@ def _try_others(inputs: _Inputs, chip: Chip) -> Iterator[Trial]:
 def _list_changes(inputs: _Inputs, chip: Chip) -> Iterator[Change]:
     """Yield the same chip with another network, or the network in other rows and slices."""
     known = chip.formats.weight_bits.values
-    for fewer in (
-        b for b in FEWER_BITS if b < _count_bits(inputs.network, inputs.bits) and b in known
-    ):
+    now = _count_bits(inputs.network, inputs.bits or number_ranges.choose_default_bits(chip))
+    for fewer in (b for b in FEWER_BITS if b < now and b in known):
         yield Change(f"{fewer}-bit weights", chip, bits=fewer)
     if any(getattr(p.neuron, "reset", None) == "soft" for p in inputs.network.populations):
         yield Change("hard resets", chip, hard=True)
@@ -185,10 +186,10 @@ def _try(inputs: _Inputs, change: Change) -> Trial:
 
 def _make_design(inputs: _Inputs, change: Change) -> Design:
     """Return the design with the integer network of a trial."""
-    network, bits = inputs.network, change.bits or inputs.bits
+    network = inputs.network
     if isinstance(network, IntegerNetwork) and change.bits is not None:
-        network = remedies.reduce_bits(network, bits) or network
-    passes = BEFORE_PARTITION.change("quantize", bits=bits)
+        network = remedies.reduce_bits(network, change.bits) or network
+    passes = BEFORE_PARTITION.change("quantize", bits=change.bits or inputs.bits)
     design = passes.run(Design(network, change.chip, inputs.spikes), inputs.progress)
     integers = design.network
     assert isinstance(integers, IntegerNetwork)

@@ -29,7 +29,13 @@ class Section(BaseModel):
 class QuantizeOptions(Section):
     """Integers of the chip in place of floats."""
 
-    bits: int = Field(default=8, ge=1, le=32, description="bits of a weight including its sign")
+    bits: int | None = Field(
+        default=None,
+        ge=1,
+        le=32,
+        description="bits of a weight including its sign; unless given, 8 or the most below 8 that"
+        " the chip has",
+    )
     steps: int | None = Field(
         default=None,
         ge=1,
@@ -39,6 +45,12 @@ class QuantizeOptions(Section):
     formats: Literal["chip", "netx"] = Field(
         default="chip",
         description="numbers to use: those of the chip, or netx for those of a .net file",
+    )
+    scales: Literal["neuron", "channel", "population"] = Field(
+        default="neuron",
+        description="weights that share a scale: of a neuron (of a channel, where a kernel is"
+        " shared; of the population, where its values are compared or sent), of a channel, or of"
+        " the population; chips with few threshold profiles have groups of neurons",
     )
 
 

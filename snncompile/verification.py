@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.ir.graph import Graph
+from snncompile.ir.graph import Graph, Population
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron, Neuron
 
@@ -196,15 +196,19 @@ def output_scales(source: Graph, quantized: Iterable[QuantizedLayer]) -> dict[st
         source: the float network.
         quantized: the scale of each of its populations.
     """
-    scales = {layer.population: layer.scale for layer in quantized}
+    layers = {layer.population: layer for layer in quantized}
     outputs: dict[str, float] = {}
     for p in source.populations:
-        unit = p.neuron.message_unit if isinstance(p.neuron, FloatNeuron) else 1
+        unit, layer = _get_message_unit(p), layers.get(p.name)
         if not p.neuron.spikes:
-            outputs[p.name] = scales.get(p.name, 1.0)
-        elif unit > 1:
-            outputs[p.name] = float(unit)
+            outputs[p.name] = layer.scale if layer else 1.0
+        elif unit > 1:  # Programs of 0.1 sent a fixed number, and do not state it
+            outputs[p.name] = layer.message if layer and layer.message else float(unit)
     return outputs
+
+
+def _get_message_unit(population: Population) -> int:
+    return population.neuron.message_unit if isinstance(population.neuron, FloatNeuron) else 1
 
 
 def compare_runs(

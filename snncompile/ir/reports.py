@@ -20,13 +20,24 @@ class QuantizedLayer(_Report):
     scale: float
     """Integer u, v and threshold * 2^6 per unit of the float network; the median of several."""
     scales: int = 1
-    """Number of different scales: one, or one per channel."""
+    """Number of different scales: one, one per channel, or one per neuron."""
+    message: float | None = None
+    """Integer sent for an output of 1.0 of neurons that send values; None: spikes, and Programs
+    saved before it was kept."""
     clip: float
     """Largest kept weight as a share of the largest weight; larger ones are cut."""
     weight_error: float
-    """Root mean square of the weight differences over that of the weights."""
+    """Root mean square of the weight differences over that of the weights, of the whole layer."""
+    median_error: float | None = None
+    """The same of each neuron (each channel, where a kernel is shared); the median of these. None
+    in Programs saved before it was measured, as `worst_error`."""
+    worst_error: float | None = None
+    """The largest of these."""
+    worst_neuron: int | None = None
+    """The neuron, or the first of the channel, with the largest."""
     parameter_error: dict[str, float]
-    """Largest error of threshold and bias over their largest value; largest error of the decays."""
+    """Largest error of each parameter over all neurons: of decays as it is, of others over the
+    neuron's threshold (over the largest value of the parameter, where there is no threshold)."""
     output_error: float | None
     """Share of output spikes that differ on the calibration data, given equal input spikes (for a
     readout the root mean square error over that of the potential); None without such data."""

@@ -47,6 +47,12 @@ BINARY = Interval(0, 1)
 """Payload of plain spikes: no spike, or one."""
 
 
+IN_WEIGHT_UNIT = frozenset(
+    ("threshold", "negative_threshold", "threshold_step", "bias", "initial", "lowest")
+)
+"""Parameters in the unit of the weights, of the neurons here."""
+
+
 class Width(NamedTuple):
     """Largest magnitude of a state, and the effect beyond it."""
 
@@ -197,6 +203,16 @@ class FloatNeuron(Neuron):
     def is_share(cls, name: str) -> bool:
         """Whether a parameter is a share (a decay, say), which has no scale."""
         return name.endswith("decay")
+
+    @classmethod
+    def has_unit(cls, name: str) -> bool:
+        """Whether a parameter is in the unit of the weights; others are shares, steps or counts."""
+        return name in IN_WEIGHT_UNIT
+
+    def rescale(self, factor: float) -> Self:
+        """Return the neuron in another unit of the weights: one old unit is `factor` new ones."""
+        names = [name for name in self._arrays() if self.has_unit(name)]
+        return replace(self, **{name: getattr(self, name) * factor for name in names})
 
     def largest_scale(self, formats: Formats) -> Any:
         """Return the largest scale, one or one per neuron, with which its parameters fit a chip.

@@ -122,18 +122,22 @@ def round_refractory(value: Floats, formats: Formats) -> Ints:
 
 
 def round_bias(value: Floats, formats: Formats) -> tuple[Ints, Ints]:
-    """Return mantissa and exponent, one exponent for all neurons, the smallest that fits.
+    """Return mantissa and exponent, for each neuron the smallest exponent that fits.
 
     Raises:
         QuantizeError: no exponent of the chip is large enough.
     """
     largest, highest = read_limit(formats.bias_mantissa), read_limit(formats.bias_exponent)
-    for exponent in range(highest + 1):
-        mantissa = np.rint(value / 2**exponent).astype(np.int64)
-        if np.abs(mantissa).max() <= largest:
-            return mantissa, np.asarray(exponent)
-    worst = float(np.abs(value).max())
-    raise QuantizeError(f"bias {worst:.0f} is above {largest} * 2^{highest}")
+    exponent = np.zeros(np.shape(value), np.int64)
+    for _ in range(highest):
+        exponent += np.abs(np.rint(value / 2.0**exponent)) > largest
+    mantissa = np.rint(value / 2.0**exponent).astype(np.int64)
+    if np.abs(mantissa).max() > largest:
+        worst = float(np.abs(value).max())
+        raise QuantizeError(f"bias {worst:.0f} is above {largest} * 2^{highest}")
+    if exponent.size and (exponent == exponent.flat[0]).all():
+        return mantissa, np.asarray(exponent.flat[0])
+    return mantissa, exponent
 
 
 def round_initial(value: Floats) -> Ints:

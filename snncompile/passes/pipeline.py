@@ -47,7 +47,7 @@ class Step:
 
 
 OPTION_OF = {
-    "quantize": {"bits": "bits", "steps": "steps", "formats": "formats"},
+    "quantize": {"bits": "bits", "steps": "steps", "formats": "formats", "scales": "scales"},
     "prune": {"on": "prune"},
     "partition": {"objective": "objective", "share": "share_cores"},
     "partition_nxtf": {"encoding": "encoding"},
@@ -70,7 +70,7 @@ class Pipeline:
         return cls(
             (
                 Retime(),  # before quantize: calibration runs with the own delays, which it keeps
-                Quantize(options.quantize.bits, options.quantize.steps, options.quantize.formats),
+                Quantize(**options.quantize.model_dump()),
                 Prune(on=options.mapping.prune),  # after quantize, which rounds weights to zero
                 Accumulate(),  # after prune, which may leave few enough sources
                 _choose_partition(options.mapping),  # after quantize: memory depends on weight bits

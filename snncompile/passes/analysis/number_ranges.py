@@ -13,13 +13,25 @@ from snncompile.neurons.base import IntegerNeuron
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.weight_formats import weight_step
 
+USUAL_BITS = 8
+"""Bits of a weight where nobody asks for another number."""
 WIDEST = 9
 """Largest number of bits of an integer weight; a chip's file may list more."""
 
 
 def find_top(bits: int) -> int:
     """Return the largest weight that both signs have: 254 for 8 bits."""
-    return ((1 << (bits - 1)) - 1) * weight_step(bits)
+    return find_end(bits) * weight_step(bits)
+
+
+def find_end(bits: int) -> int:
+    """Return the largest weight that both signs have, in steps: 127 for 8 bits."""
+    return (1 << (bits - 1)) - 1
+
+
+def choose_default_bits(chip: Chip) -> int:
+    """Return 8 bits of a weight, or the most below that the chip has."""
+    return max(b for b in chip.formats.weight_bits.values if 2 <= b <= USUAL_BITS)
 
 
 def check_bits(bits: int, chip: Chip) -> None:

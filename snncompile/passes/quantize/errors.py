@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from snncompile.arrays import Floats
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron
-from snncompile.passes.quantize.channel_scales import convert_to_real
+from snncompile.passes.quantize.messages import find_message_unit, find_unit
+from snncompile.passes.quantize.rounding import convert_to_real
+from snncompile.passes.quantize.weight_rows import list_rows
 from snncompile.reference.runner import SpikeTrains
 from snncompile.reference.simulate import replay
 from snncompile.reference.synapses import bind
@@ -28,45 +31,57 @@ def report_errors(
     population: Population,
     integers: Integers,
     scale: Any,
-    clip: float,
     spike_trains: SpikeTrains | None,
+    *,
+    clip: float = 1.0,
 ) -> QuantizedLayer:
     """Return the report of one population.
 
     Args:
         network: the float network.
         population: one of its populations.
-        made: the same as integers.
+        integers: the same as integers.
         scale: integer potential per float potential, one or one per neuron.
-        clip: largest weight kept, as a share of the largest weight.
         spike_trains: outputs of the float network on the calibration data.
+        clip: largest weight kept, as a share of the largest weight.
     """
-    new, projections = integers
+    errors, sizes = _measure_weight_errors(network, population, integers[1], scale)
+    with np.errstate(invalid="ignore"):
+        of_neurons = np.sqrt(errors / sizes)  # not a number without weights
+    known = np.nan_to_num(of_neurons)
+    total = float(sizes.sum())
     return QuantizedLayer(
         population=population.name,
         scale=float(np.median(scale)),
         scales=len(np.unique(scale)),
         clip=clip,
-        weight_error=_measure_weight_error(
-            network, network.into(population.name), projections, scale
-        ),
-        parameter_error=_measure_parameter_errors(population, new, scale),
+        weight_error=(float(errors.sum()) / total) ** 0.5 if total else 0.0,
+        median_error=float(np.median(known[sizes > 0])) if total else 0.0,
+        worst_error=float(known.max(initial=0.0)),
+        worst_neuron=int(known.argmax()),
+        parameter_error=_measure_parameter_errors(population, integers[0], scale),
         output_error=_measure_output_error(network, population, integers, scale, spike_trains),
     )
 
 
-def _measure_weight_error(
-    network: Network, floats: tuple[Projection, ...], integers: tuple[Projection, ...], scale: Any
-) -> float:
-    error = total = 0.0
-    for old, new in zip(floats, integers, strict=True):
+def _measure_weight_errors(
+    network: Network, population: Population, integers: tuple[Projection, ...], scale: Any
+) -> tuple[Floats, Floats]:
+    """Return the squared errors of each neuron's weights and the squares of these, shape (n,).
+
+    Neurons of a channel share weights, and count them once together.
+    """
+    errors, sizes = np.zeros(population.size), np.zeros(population.size)
+    for old, new in zip(network.into(population.name), integers, strict=True):
         assert isinstance(new.synapses, IntegerSynapses)
         assert isinstance(old.synapses, Synapses)
         real = convert_to_real(new.synapses, scale / find_unit(network, old))
-        wanted: Floats = np.broadcast_to(_match_form(old.synapses, new.synapses.wiring), real.shape)
-        error += float(((real - wanted) ** 2).sum())
-        total += float((wanted**2).sum())
-    return (error / total) ** 0.5 if total else 0.0
+        wanted = np.broadcast_to(_match_form(old.synapses, new.synapses.wiring), real.shape)
+        wiring = new.synapses.wiring
+        for sums, weight in ((errors, real - wanted), (sizes, wanted)):
+            rows = list_rows(replace(old, synapses=Synapses(wiring, weight)))
+            sums[rows.neuron] += rows.sum(rows.values**2)
+    return errors, sizes
 
 
 def _match_form(old: Synapses, wiring: Wiring) -> Floats:
@@ -77,16 +92,20 @@ def _match_form(old: Synapses, wiring: Wiring) -> Floats:
 
 
 def _measure_parameter_errors(old: Population, new: Population, scale: Any) -> dict[str, float]:
+    """Return the largest error of each parameter; see `QuantizedLayer.parameter_error`."""
     assert isinstance(old.neuron, FloatNeuron)
     assert isinstance(new.neuron, IntegerNeuron)
     errors = {}
+    threshold = np.abs(np.asarray(getattr(old.neuron, "threshold", 0.0)))
     for name, value in new.neuron.real().items():
         wanted = getattr(old.neuron, name)
         if old.neuron.is_share(name):
             errors[name] = float(np.abs(value - wanted).max())
-        else:
-            size = np.abs(wanted).max()
-            errors[name] = float(np.abs(value / scale - wanted).max() / size) if size else 0.0
+            continue
+        size = threshold if threshold.all() else np.abs(wanted).max()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = np.abs(value / scale - wanted) / size
+        errors[name] = float(np.nan_to_num(off).max())
     return errors
 
 
@@ -100,8 +119,25 @@ def _measure_output_error(
     """Return the error of the outputs if every source fires as in the float network."""
     if spike_trains is None:
         return None
+    wanted = _convert_messages(network, population.name, spike_trains)
+    measured = replay_integers(network, population, integers, spike_trains)
+    if find_message_unit(network, population.name) > 1:
+        return _compare(measured.double(), wanted)
+    if population.neuron.spikes:
+        return float((measured != wanted).double().mean())
+    return _compare(measured.double() / scale, wanted)
+
+
+def replay_integers(
+    network: Network, population: Population, integers: Integers, spike_trains: SpikeTrains
+) -> Tensor:
+    """Return the integer outputs of a population whose sources fire as in the float network.
+
+    Returns:
+        Shape (samples, steps, n).
+    """
     new, projections = integers
-    brought = [
+    arriving = [
         (
             network.port(p),
             bind(p.synapses, network.payload(p.source)),
@@ -110,13 +146,7 @@ def _measure_output_error(
         )
         for p in projections
     ]
-    wanted = _convert_messages(network, population.name, spike_trains)
-    measured = replay(new, brought, wanted.shape)
-    if find_message_unit(network, population.name) > 1:
-        return _compare(measured.double(), wanted)
-    if population.neuron.spikes:
-        return float((measured != wanted).double().mean())
-    return _compare(measured.double() / scale, wanted)
+    return replay(new, arriving, spike_trains[population.name].shape)
 
 
 def _convert_messages(network: Network, name: str, spike_trains: SpikeTrains) -> Tensor:
@@ -128,17 +158,3 @@ def _convert_messages(network: Network, name: str, spike_trains: SpikeTrains) ->
 def _compare(measured: Tensor, wanted: Tensor) -> float:
     power = float((wanted**2).mean())
     return float(((measured - wanted) ** 2).mean() / power) ** 0.5 if power else 0.0
-
-
-def find_unit(network: Network, projection: Projection) -> float:
-    """Return the value of a weight of 1 at scale 1: target's input shift times source's message."""
-    target = network.population(projection.target).neuron
-    assert isinstance(target, FloatNeuron)
-    return float(find_message_unit(network, projection.source) << target.input_shift)
-
-
-def find_message_unit(network: Network, name: str) -> int:
-    """Return the integer that stands for a spike of 1.0 of a population or the input."""
-    end = network.end(name)
-    neuron = end.neuron if isinstance(end, Population) else None
-    return neuron.message_unit if isinstance(neuron, FloatNeuron) else 1

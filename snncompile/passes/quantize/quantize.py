@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import floor, inf, log2
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from snncompile.arrays import Floats
+from snncompile.arrays import Floats, Ints
 from snncompile.cores.compartments import count_compartments_per_neuron
 from snncompile.errors import QuantizeError
 from snncompile.hwmodels.schema import Chip
@@ -19,32 +17,27 @@ from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network, Population, Projection
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron
-from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, shift_bias
+from snncompile.neurons.delta_code import SPIKE_EXPONENT
 from snncompile.passes.analysis import number_ranges
-from snncompile.passes.analysis.bounds import collect_arriving, prove_population_bounds
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import require_no_slices
-from snncompile.passes.quantize.channel_scales import (
-    FINE_THRESHOLD,
-    choose_bits,
-    find_largest_potential,
-    has_channel_scales,
-    list_scales,
-    measure_shift,
-    round_weights,
-)
-from snncompile.passes.quantize.errors import Integers, find_unit, report_errors
+from snncompile.passes.quantize.choice import Choice
+from snncompile.passes.quantize.errors import Integers, report_errors
+from snncompile.passes.quantize.group_scales import choose_scales
+from snncompile.passes.quantize.grouped_input import choose_bits
+from snncompile.passes.quantize.messages import state_in_natural_values
+from snncompile.passes.quantize.population_scale import PopulationScale
+from snncompile.passes.quantize.rounding import measure_shift, round_weights
+from snncompile.passes.quantize.scale_limits import raise_thresholds
+from snncompile.passes.quantize.weight_rows import group_neurons
 from snncompile.reference.runner import SpikeTrains
 from snncompile.reference.simulate import run_batches
-from snncompile.synapses.base import IntegerSynapses, Synapses
-from snncompile.synapses.weight_formats import weight_step
 
-CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-"""Shares of the largest weight that clipping keeps; tried where there is calibration data."""
 CALIBRATION_SAMPLES = 256
 """More calibration samples than these do not change a choice among six clips."""
 CALIBRATION_OUTPUTS = 2**26
 """Largest number of outputs kept: neurons times time steps times samples, at most 8 bytes each."""
+Granularity = Literal["neuron", "channel", "population"]
 
 
 @dataclass(frozen=True)
@@ -65,12 +58,15 @@ class Quantize(Pass):
     are kept. A network that came as integers is only checked.
     """
 
-    bits: int = 8
-    """Bits of a weight including the sign; shortcuts of one synapse per neuron keep all bits."""
+    bits: int | None = None
+    """Bits of a weight including the sign; shortcuts of one synapse per neuron keep all bits. None:
+    8, or the most below 8 that the chip has."""
     steps: int | None = None
     """Time steps of one sample, for the bounds; None for any number."""
     formats: Literal["chip", "netx"] = "chip"
     """netx: only what a lava-dl `.net` file can hold, weights without exponent, biases times 64."""
+    scales: Granularity = "neuron"
+    """Neurons that share a scale: as few as possible, at least a channel, or the population."""
 
     name: ClassVar[str] = "quantize"
 
@@ -90,133 +86,108 @@ class Quantize(Pass):
         if isinstance(design.network, IntegerNetwork):
             number_ranges.check_ranges(design.network, design.chip)
             return self.done(design, "already integers; all numbers are in the chip's ranges")
-        number_ranges.check_bits(self.bits, design.chip)
-        spike_trains = _run_calibration(design.network, design.calibration)
+        bits = self._choose_bits(design.chip)
+        source, values = state_in_natural_values(design.network)
+        spike_trains = _run_calibration(source, design.calibration)
         choices = [
-            self._quantize_layer(design, p, spike_trains) for p in design.network.populations
+            self._quantize_layer(source, p, design.chip, spike_trains) for p in source.populations
         ]
         network = IntegerNetwork(
-            design.network.input,
+            source.input,
             tuple(choice.population for choice in choices),
-            _sort_projections(design.network, [p for c in choices for p in c.projections]),
-            design.network.output,
-            title=design.network.title,
+            _sort_projections(source, [p for c in choices for p in c.projections]),
+            source.output,
+            title=source.title,
         )
         number_ranges.check_ranges(network, design.chip)
-        worst = max((c.report.weight_error for c in choices), default=0.0)
-        wider = any(p.synapses.bits > self.bits for c in choices for p in c.projections)  # type: ignore[union-attr]
-        shortcuts = " (more in one-to-one shortcuts)" if wider else ""
+        reports = tuple(_restate_scale(choice.report, values) for choice in choices)
+        wider = any(p.synapses.bits > bits for c in choices for p in c.projections)  # type: ignore[union-attr]
         return self.done(
             design,
-            f"{self.bits}-bit weights{shortcuts}, largest weight error of a layer {worst:.2%}",
+            f"{bits}-bit weights{' (more in one-to-one shortcuts)' if wider else ''}"
+            f"{_describe_errors(reports)}{_describe_assumption(reports, design.chip)}",
             network=network,
-            quantized=tuple(choice.report for choice in choices),
+            quantized=reports,
         )
+
+    def _choose_bits(self, chip: Chip) -> int:
+        """Return the bits of a weight; refuse a number that the chip lacks."""
+        if self.bits is None:
+            return number_ranges.choose_default_bits(chip)
+        number_ranges.check_bits(self.bits, chip)
+        return self.bits
 
     def _quantize_layer(
-        self, design: Design, population: Population, spike_trains: SpikeTrains | None
-    ) -> _Choice:
-        network, chip = design.network, design.chip
-        assert isinstance(network, Network)
-        if self.formats == "chip" and has_channel_scales(network, population, chip):
-            return self._quantize_channels(network, population, chip, spike_trains)
-        clips = CLIPS if spike_trains and network.into(population.name) else CLIPS[:1]
-        best, *others = [
-            self._quantize_clip(network, population, chip, c, spike_trains) for c in clips
-        ]
-        outputs = spike_trains[population.name].numel() if spike_trains else 0
-        for other in others:
-            if _is_clearly_better(other, best, outputs):
-                best = other
-        return best
-
-    def _quantize_channels(
-        self, network: Network, population: Population, chip: Chip, spike_trains: SpikeTrains | None
-    ) -> _Choice:
-        """Return the population with the largest scales per channel whose current cannot wrap."""
-        count_compartments_per_neuron(chip, population)  # refuses a neuron that the chip lacks
-        integers: Integers | None = None
-        scale: Floats = np.ones(population.size)
-        bits = choose_bits(network, population, chip, self.bits)
-        inputs = spike_trains if _bias_adds_up(population) else None
-        for tried in list_scales(network, population, chip, bits, spike_trains):
-            scale = np.repeat(tried.scale, population.size // population.shape[0])
-            formats_of = tuple(zip(tried.exponents, bits, strict=True))
-            integers = _make_channel_integers(network, population, chip, scale, formats_of, inputs)
-            if _current_fits(network, integers, chip, self.steps):
-                break
-        assert integers is not None
-        integers = _correct_bias(network, population, integers, scale, chip, spike_trains)
-        return _Choice(
-            *integers, report_errors(network, population, integers, scale, 1.0, spike_trains)
-        )
-
-    def _quantize_clip(
         self,
         network: Network,
         population: Population,
         chip: Chip,
-        clip: float,
         spike_trains: SpikeTrains | None,
-    ) -> _Choice:
-        """Return the population with the best scale for this clip."""
-        reasons, fallback = "", None
-        for scale, exponent in self._list_scales(network, population, chip, clip):
-            try:
-                integers = _make_integers(network, population, chip, scale, exponent, self.bits)
-                if self.formats == "netx":
-                    integers = (_give_netx_bias(integers[0]), integers[1])
-            except QuantizeError as error:
-                reasons = str(error)
-                continue
-            if _is_proved(network, integers, chip, self.steps):
-                return _Choice(
-                    *integers,
-                    report_errors(network, population, integers, scale, clip, spike_trains),
-                )
-            if fallback is None or exponent < 0 or _find_threshold(integers[0]) >= FINE_THRESHOLD:
-                fallback = (integers, scale)
-            if exponent <= 0 and self._suffices(network, integers, chip, scale, spike_trains):
-                break
-        if fallback is None:
+    ) -> Choice:
+        groups, bits = self._choose_groups(network, population, chip), self._choose_bits(chip)
+        try:
+            if groups is not None:
+                return self._quantize_groups(network, population, chip, groups, bits, spike_trains)
+            return PopulationScale(
+                network, population, chip, bits, self.steps, self.formats, spike_trains
+            ).choose()
+        except QuantizeError as error:
+            count_compartments_per_neuron(chip, population)  # a chip without it: the better reason
+            where = f"population {population.name}: "
+            text = str(error)
             raise QuantizeError(
-                f"population {population.name}: no scale puts both weights and threshold into"
-                f" the ranges of {chip.name}: {reasons}; scale its weights and threshold alike"
-            )
-        integers, scale = fallback
-        return _Choice(
-            *integers, report_errors(network, population, integers, scale, clip, spike_trains)
-        )
+                text if text.startswith(where) else f"{where}{text} of {chip.name}"
+            ) from None
 
-    def _suffices(
+    def _choose_groups(self, network: Network, population: Population, chip: Chip) -> Ints | None:
+        """Return the group of each neuron, whose weights share a scale; None: one scale for all.
+
+        All where values leave the population and meet or are compared, and where the neurons of
+        one channel have more thresholds than the chip has profiles.
+        """
+        if self.scales == "population" or self.formats == "netx" or not _sends_spikes(population):
+            return None
+        groups = group_neurons(network, population)
+        size, profiles = population.size, chip.core.threshold_profiles.whole
+        alone = groups.max(initial=-1) == size - 1
+        if alone and self.scales == "channel":
+            return None
+        few = profiles is not None and profiles < size
+        return None if few and not alone and _differ_in_group(population, groups) else groups
+
+    def _quantize_groups(
         self,
         network: Network,
-        integers: Integers,
+        population: Population,
         chip: Chip,
-        scale: float,
+        groups: Ints,
+        bits: int,
         spike_trains: SpikeTrains | None,
-    ) -> bool:
-        """Whether no smaller scale is needed: sums cannot wrap, and a readout has room."""
-        room = _has_room(integers[0], scale, spike_trains)
-        return room and _current_fits(network, integers, chip, self.steps)
-
-    def _list_scales(
-        self, network: Network, population: Population, chip: Chip, clip: float
-    ) -> Iterator[tuple[float, int]]:
-        """Yield scales with the exponent of the largest weights, from large to small."""
-        neuron = population.neuron
-        assert isinstance(neuron, FloatNeuron)
-        into = network.into(population.name)
-        largest = clip * max((_find_largest(p) / find_unit(network, p) for p in into), default=0.0)
-        cap = _find_largest_scale(network, population, chip)
-        highest = chip.formats.weight_exponent_highest
-        lowest = chip.formats.weight_exponent_lowest
-        if self.formats == "netx":
-            highest = lowest = 0
-        for exponent in range(highest, lowest - 1, -1):
-            full = number_ranges.find_top(self.bits) * 2**exponent / largest if largest else inf
-            if full <= cap or exponent <= 0:  # a scale in between would leave weight bits unused
-                yield neuron.nearest_scale(min(full, cap)), exponent
+    ) -> Choice:
+        """Return the population with a scale for each group of neurons."""
+        each = choose_bits(network, population, chip, bits)
+        chosen = choose_scales(network, population, chip, groups, each, self.steps, spike_trains)
+        neuron = raise_thresholds(population.neuron, chosen.scale)
+        _refuse_coarse(population, neuron, chip)
+        inputs = spike_trains if _bias_adds_up(population) else None
+        new = replace(population, neuron=neuron.quantize(chosen.scale, chip.formats))
+        unit = chosen.scale / (1 << neuron.input_shift)
+        projections = tuple(
+            replace(p, synapses=round_weights(p, unit, exponent, b, inputs))
+            for p, exponent, b in zip(
+                network.into(population.name), chosen.exponents, each, strict=True
+            )
+        )
+        integers: Integers = (new, projections)
+        bias: dict[str, Floats] = {}
+        if spike_trains is not None and _bias_adds_up(population):
+            shift = measure_shift(
+                network, population, projections, chosen.scale, groups, spike_trains
+            )
+            integers, bias = _correct_bias(neuron, integers, shift, chosen.scale, chip)
+        corrected = replace(population, neuron=replace(population.neuron, **bias))
+        report = report_errors(network, corrected, integers, chosen.scale, spike_trains)
+        return Choice(*integers, report)
 
 
 def _list_names(network: Graph) -> tuple[list[tuple[str, int]], list[tuple[str, str, int]]]:
@@ -225,17 +196,66 @@ def _list_names(network: Graph) -> tuple[list[tuple[str, int]], list[tuple[str, 
     return populations, [(p.source, p.target, p.delay) for p in network.projections]
 
 
-@dataclass(frozen=True, eq=False)
-class _Choice:
-    population: Population
-    projections: tuple[Projection, ...]
-    report: QuantizedLayer
+def _restate_scale(report: QuantizedLayer, values: dict[str, float]) -> QuantizedLayer:
+    """Return the report with the scale in the network's own unit, not that of natural values."""
+    value = values.get(report.population)
+    if value is None:
+        return report
+    message = (1 << SPIKE_EXPONENT) / value
+    return report.model_copy(update={"scale": report.scale / value, "message": message})
 
 
-def _is_clearly_better(new: _Choice, old: _Choice, outputs: int) -> bool:
-    """Whether fewer outputs are wrong than chance explains: two standard deviations of a count."""
-    wrong, before = ((c.report.output_error or 0.0) * outputs for c in (new, old))
-    return bool(wrong + 2 * before**0.5 < before)
+def _describe_errors(reports: tuple[QuantizedLayer, ...]) -> str:
+    """Return the errors of the weights as text, those of single neurons beside that of a layer."""
+    if not reports:
+        return ""
+    layer = max(r.weight_error for r in reports)
+    median = max(r.median_error or 0.0 for r in reports)
+    worst = max(reports, key=lambda r: r.worst_error or 0.0)
+    return (
+        f", largest weight error of a layer {layer:.2%}; of the neurons median {median:.2%},"
+        f" worst {worst.worst_error:.2%} ({worst.population} {worst.worst_neuron})"
+    )
+
+
+def _describe_assumption(reports: tuple[QuantizedLayer, ...], chip: Chip) -> str:
+    """Return a clause if scales rest on a number of threshold profiles that nobody knows."""
+    profiles = chip.core.threshold_profiles
+    if profiles.whole is not None or profiles.evidence != "unknown":
+        return ""
+    if all(r.scales == 1 for r in reports):
+        return ""
+    return (
+        f"; scales per neuron assume enough threshold profiles, a number not published for"
+        f" {chip.name}: scales=population needs one per population"
+    )
+
+
+def _sends_spikes(population: Population) -> bool:
+    """Whether neurons fire above a threshold and send no number in the unit of their weights."""
+    neuron = population.neuron
+    assert isinstance(neuron, FloatNeuron)
+    spiking = neuron.spikes and neuron.message_unit == 1 and neuron.input_shift > 0
+    return spiking and hasattr(neuron, "threshold")
+
+
+def _differ_in_group(population: Population, groups: Ints) -> bool:
+    """Whether neurons of one group have different thresholds."""
+    threshold = np.broadcast_to(population.neuron.threshold, (population.size,))  # type: ignore[attr-defined]
+    first = np.zeros(int(groups.max()) + 1)
+    first[groups] = threshold
+    return bool((first[groups] != threshold).any())
+
+
+def _refuse_coarse(population: Population, raised: FloatNeuron, chip: Chip) -> None:
+    """Refuse thresholds that are below the chip's smallest in most of the neurons."""
+    old, new = population.neuron.threshold, raised.threshold  # type: ignore[attr-defined]
+    if np.mean(np.broadcast_to(new > 2 * old, (population.size,))) > 0.5:
+        raise QuantizeError(
+            f"population {population.name}: most thresholds are less than half of the smallest one"
+            f" of {chip.name} beside weights of this size; raise the thresholds, or make the"
+            " largest weights smaller"
+        )
 
 
 def _run_calibration(network: Network, calibration: NDArray[Any] | None) -> SpikeTrains | None:
@@ -259,142 +279,28 @@ def _sort_projections(network: Network, unsorted: list[Projection]) -> tuple[Pro
     return tuple(ordered)
 
 
-def _find_largest(projection: Projection) -> float:
-    return float(np.abs(projection.synapses.weight).max(initial=0.0))
-
-
-def _find_largest_scale(network: Network, population: Population, chip: Chip) -> float:
-    """Return the largest scale whose parameters and potential are in the chip's ranges."""
-    neuron = population.neuron
-    assert isinstance(neuron, FloatNeuron)
-    caps = [2.0**23, neuron.largest_scale(chip.formats).min()]
-    initial = np.abs(neuron.initial).max()
-    if initial:
-        caps.append((STATE_LIMIT - 1) / initial)
-    potential = find_largest_potential(network, population)
-    if potential is not None:
-        caps.append((STATE_LIMIT - 1) / potential.max())
-    return float(min(caps))
-
-
-def _make_integers(
-    network: Network, population: Population, chip: Chip, scale: float, exponent: int, bits: int
-) -> Integers:
-    """Return the population and its projections as integers."""
-    neuron = population.neuron
-    assert isinstance(neuron, FloatNeuron)
-    new = replace(population, neuron=neuron.quantize(scale, chip.formats))
-    into = network.into(population.name)
-    return new, tuple(
-        replace(p, synapses=_round_synapses(p, scale / find_unit(network, p), exponent, bits))
-        for p in into
-    )
-
-
-def _give_netx_bias(population: Population) -> Population:
-    """Return the population with the bias that netx gives its neurons: a mantissa times 2^6."""
-    neuron = population.neuron
-    mantissa = getattr(neuron, "bias_mantissa", None)
-    if mantissa is None or not mantissa.any():
-        return population
-    bias = shift_bias(mantissa, getattr(neuron, "bias_exponent"))  # noqa: B009  (not all have it)
-    new: dict[str, Any] = {
-        "bias_mantissa": np.rint(bias / 2**STATE_SHIFT).astype(np.int64),
-        "bias_exponent": np.asarray(STATE_SHIFT),
-    }
-    return replace(population, neuron=replace(neuron, **new))
-
-
-def _round_synapses(
-    projection: Projection, scale: float, exponent: int, bits: int
-) -> IntegerSynapses:
-    """Return the weights times `scale` as integers with the smallest exponent that holds them."""
-    assert isinstance(projection.synapses, Synapses)
-    weight, top, step = projection.synapses.weight, number_ranges.find_top(bits), weight_step(bits)
-    largest = _find_largest(projection) * scale
-    if largest:
-        spare = floor(log2(top) + exponent - log2(largest) + 1e-9)
-        exponent = max(min(0, exponent), min(exponent, exponent - spare))
-    units = weight * (scale / 2**exponent / step)
-    rounded = np.clip(np.rint(units), -top // step, top // step) * step
-    integers = rounded.astype(np.int16)
-    return IntegerSynapses(projection.synapses.wiring, integers, exponent, bits)
-
-
-def _is_proved(network: Network, integers: Integers, chip: Chip, steps: int | None) -> bool:
-    population, projections = integers
-    brought = collect_arriving(network, population.name, projections)
-    return all(b.holds for b in prove_population_bounds(population, brought, chip, steps))
-
-
-def _current_fits(network: Network, integers: Integers, chip: Chip, steps: int | None) -> bool:
-    """Whether the accumulator and all states that wrap provably stay within their widths."""
-    population, projections = integers
-    brought = collect_arriving(network, population.name, projections)
-    proved = prove_population_bounds(population, brought, chip, steps)
-    return all(b.holds for b in proved if b.quantity == "accumulator" or b.effect == "wraps")
-
-
-def _has_room(population: Population, scale: float, spike_trains: SpikeTrains | None) -> bool:
-    """Whether a readout's potential stays within half its width on the calibration data."""
-    if spike_trains is None or population.neuron.spikes:
-        return True
-    return float(spike_trains[population.name].abs().max()) * scale < STATE_LIMIT / 2
-
-
-def _make_channel_integers(
-    network: Network,
-    population: Population,
-    chip: Chip,
-    scale: Floats,
-    formats_of: tuple[tuple[int, int], ...],
-    spike_trains: SpikeTrains | None,
-) -> Integers:
-    """Return the population and its projections as integers, with a scale per neuron.
-
-    Args:
-        network: the float network.
-        population: one of its populations.
-        chip: gives the ranges of the integers.
-        scale: one per neuron.
-        formats_of: exponent and bits of each projection.
-        spike_trains: outputs of the float network, if few bits are to be rounded by them.
-    """
-    neuron = population.neuron
-    assert isinstance(neuron, FloatNeuron)
-    new = replace(population, neuron=neuron.quantize(scale, chip.formats))
-    into = zip(network.into(population.name), formats_of, strict=True)
-    return new, tuple(
-        replace(p, synapses=round_weights(p, scale, *chosen, population.size, spike_trains))
-        for p, chosen in into
-    )
-
-
 def _bias_adds_up(population: Population) -> bool:
     return isinstance(population.neuron, FloatNeuron) and population.neuron.bias_adds_up
 
 
 def _correct_bias(
-    network: Network,
-    population: Population,
-    integers: Integers,
-    scale: Floats,
-    chip: Chip,
-    spike_trains: SpikeTrains | None,
-) -> Integers:
-    """Return the population with a bias that makes up for the mean input that rounding adds."""
-    if spike_trains is None or not _bias_adds_up(population):
-        return integers
-    total = measure_shift(network, population, integers[1], scale, spike_trains)
-    neuron = replace(population.neuron, bias=population.neuron.bias - total)  # type: ignore[call-arg, attr-defined]
-    assert isinstance(neuron, FloatNeuron)
+    neuron: Any, integers: Integers, shift: Floats, scale: Floats, chip: Chip
+) -> tuple[Integers, dict[str, Floats]]:
+    """Return the integers with a bias that makes up for the mean input that rounding adds.
+
+    Args:
+        neuron: of the float network.
+        integers: its population and projections as integers.
+        shift: mean input that rounding adds to each neuron.
+        scale: of each neuron.
+        chip: gives the range of the bias.
+
+    Returns:
+        The integers, and the bias as a float; as they were if the chip has no room for it.
+    """
+    bias = neuron.bias - shift
     try:
-        integer = neuron.quantize(scale, chip.formats)
-    except QuantizeError:  # the bias has no room for it
-        return integers
-    return replace(integers[0], neuron=integer), integers[1]
-
-
-def _find_threshold(population: Population) -> int:
-    threshold = getattr(population.neuron, "threshold", None)
-    return FINE_THRESHOLD if threshold is None else int(threshold.min())
+        integer = replace(neuron, bias=bias).quantize(scale, chip.formats)
+    except QuantizeError:
+        return integers, {}
+    return (replace(integers[0], neuron=integer), integers[1]), {"bias": bias}

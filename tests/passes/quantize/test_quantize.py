@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import networks
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,6 @@ from networks import (
     chain,
     changed,
     formatted,
-    quantized,
     random_network,
     spikes,
 )
@@ -28,13 +28,20 @@ from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.readout import Readout
 from snncompile.passes.analysis import number_ranges
 from snncompile.passes.analysis.bounds import prove_bounds
-from snncompile.passes.quantize import quantize
+from snncompile.passes.quantize import population_scale, quantize
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.dense import dense
 from snncompile.synapses.weight_formats import weight_step
 
 SEEDS = st.integers(0, 10**9)
+
+
+def quantized(network, chip=TOY, calibration=None, **options):
+    """Return the design with one scale per population; `test_group_scales.py` has the others."""
+    return networks.quantized(network, chip, calibration, scales="population", **options)
+
+
 BITS = (2, 3, 4, 5, 6, 8)
 
 
@@ -260,7 +267,11 @@ def test_the_scale_is_the_largest_that_is_proved(seed, steps):
 
 
 def proved(done, name: str, steps) -> bool:
-    return all(b.holds for b in prove_bounds(done.network, TOY, steps) if b.population == name)
+    """Whether all bounds hold with a threshold that is not coarse, which a proof is not worth."""
+    threshold = getattr(done.network.population(name).neuron, "threshold", np.array(64))
+    return threshold.min() >= 64 and all(
+        b.holds for b in prove_bounds(done.network, TOY, steps) if b.population == name
+    )
 
 
 def outlier():
@@ -289,20 +300,24 @@ def test_calibration_cuts_a_weight_that_nobody_needs():
 @settings(max_examples=8)
 @given(seed=SEEDS, bits=st.sampled_from((2, 3, 4)))
 def test_a_smaller_clip_must_be_clearly_better(seed, bits):
-    """From the whole range down: fewer errors by two standard deviations of their number."""
+    """From the whole range down: fewer errors by two standard deviations of their number.
+
+    Of a readout, an error smaller by a tenth.
+    """
     network = random_network(seed)
     x = spikes(network, 4, 6, seed)
     chosen = quantized(network, calibration=x, bits=bits)
     single = {}
-    for clip in quantize.CLIPS:
+    for clip in population_scale.CLIPS:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(quantize, "CLIPS", (clip,))
+            patch.setattr(population_scale, "CLIPS", (clip,))
             single[clip] = quantized(network, calibration=x, bits=bits)
     for i, population in enumerate(network.populations):
         report, best = chosen.quantized[i], 1.0
         wrong = {c: d.quantized[i].output_error * 24 * population.size for c, d in single.items()}
-        for clip in quantize.CLIPS:
-            if wrong[clip] < wrong[best] - 2 * wrong[best] ** 0.5:
+        for clip in population_scale.CLIPS:
+            noise = 2 * wrong[best] ** 0.5 if population.neuron.spikes else 0.1 * wrong[best]
+            if wrong[clip] < wrong[best] - noise:
                 best = clip
         assert report.clip == (best if network.into(population.name) else 1.0)
         assert report.output_error == single[best].quantized[i].output_error
@@ -365,11 +380,17 @@ def test_weights_of_two_projections_share_a_scale_not_an_exponent():
 
 def test_the_log_tells_the_worst_layer():
     done = quantized(chain(1, 1, 1, weight=1.0))
-    assert done.log == ("quantize: 8-bit weights, largest weight error of a layer 0.00%",)
+    assert done.log == (
+        "quantize: 8-bit weights, largest weight error of a layer 0.00%; of the neurons median"
+        " 0.00%, worst 0.00% (a 0)",
+    )
     network, _ = outlier()
     done = quantized(network, bits=2)
     share = (0.36 / 1.36) ** 0.5
-    assert done.log == (f"quantize: 2-bit weights, largest weight error of a layer {share:.2%}",)
+    assert done.log == (
+        f"quantize: 2-bit weights, largest weight error of a layer {share:.2%}; of the neurons"
+        f" median {share:.2%}, worst {share:.2%} (a 0)",
+    )
 
 
 def test_only_so_many_samples_are_looked_at(monkeypatch):

@@ -15,12 +15,9 @@ from snncompile.neurons.phase_fire import PhaseFire
 from snncompile.neurons.window_readout import WindowReadout
 from snncompile.passes.analysis import number_ranges
 from snncompile.passes.analysis.bounds import prove_bounds
-from snncompile.passes.quantize.channel_scales import (
-    convert_to_real,
-    find_largest_potential,
-    has_channel_scales,
-)
 from snncompile.passes.quantize.quantize import Quantize
+from snncompile.passes.quantize.rounding import convert_to_real
+from snncompile.passes.quantize.scale_limits import find_largest_potential
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import dense
@@ -80,20 +77,41 @@ def test_every_channel_uses_all_bits():
     assert done.quantized[0].scales == 2
 
 
-def test_a_chip_with_few_profiles_gets_one_scale():
-    assert has_channel_scales(
-        network(weights()), network(weights()).populations[0], TOY
-    )  # 2 profiles
-    wiring = Convolution((2, 5, 5), 8, (3, 3), (1, 1), (1, 1), (1, 1))
+@pytest.mark.parametrize("chip", [TOY, LOIHI1, LOIHI2], ids=lambda chip: chip.name)
+def test_channels_share_as_many_thresholds_as_the_chip_has(chip):
+    wiring = Convolution((2, 5, 5), 24, (3, 3), (1, 1), (1, 1), (1, 1))
+    random = np.random.default_rng(0)
+    weight = random.normal(0, 0.2, wiring.weight_shape)
+    weight *= np.exp(random.normal(0, 1.5, (24, 1, 1, 1)))
     made = Network(
         Input("input", (2, 5, 5)),
-        (Population("a", (8, 5, 5), IntegrateFire(1.0)),),
-        (Projection("input", "a", Synapses(wiring, np.ones(wiring.weight_shape))),),
+        (Population("a", (24, 5, 5), IntegrateFire(1.0)),),
+        (Projection("input", "a", Synapses(wiring, weight)),),
         "a",
     )
-    assert has_channel_scales(made, made.populations[0], LOIHI2)
-    assert not has_channel_scales(made, made.populations[0], LOIHI1)  # 7 profiles
-    assert quantized(made, LOIHI1).quantized[0].scales == 1
+    done = quantized(made, chip)
+    profiles = chip.core.threshold_profiles.whole or 24
+    assert len(np.unique(done.network.populations[0].neuron.threshold)) == profiles
+    errors = [
+        q.quantized[0].median_error for q in (done, quantized(made, chip, scales="population"))
+    ]
+    assert errors[0] < errors[1] / (1.5 if chip is TOY else 5)
+
+
+def test_one_channel_cannot_take_the_bits_of_all_others():
+    """Two profiles for 24 channels, one of them of weights a million times as large."""
+    wiring = Convolution((2, 5, 5), 24, (3, 3), (1, 1), (1, 1), (1, 1))
+    weight = np.random.default_rng(0).normal(0, 0.2, wiring.weight_shape)
+    weight[7] *= 1e6
+    made = Network(
+        Input("input", (2, 5, 5)),
+        (Population("a", (24, 5, 5), IntegrateFire(1.0)),),
+        (Projection("input", "a", Synapses(wiring, weight)),),
+        "a",
+    )
+    report = quantized(made, TOY).quantized[0]
+    assert report.median_error < 0.02
+    assert (report.worst_error > 0.1) == (report.worst_neuron == 7 * 25)
 
 
 @given(

@@ -1,0 +1,87 @@
+"""Integers that stand for the values which neurons send, such as the changes of sigma-delta."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from snncompile.ir.graph import Network, Population, Projection
+from snncompile.neurons.base import FloatNeuron
+from snncompile.synapses.base import Synapses
+
+SMALLEST_THRESHOLD = 2.0**-10
+"""Smallest threshold, as a share of the largest value that one source sends, that sets the unit of
+messages: with a smaller one messages would leave their width."""
+
+
+def find_unit(network: Network, projection: Projection) -> float:
+    """Return the value of a weight of 1 at scale 1: target's input shift times source's message."""
+    target = network.population(projection.target).neuron
+    assert isinstance(target, FloatNeuron)
+    return float(find_message_unit(network, projection.source) << target.input_shift)
+
+
+def find_message_unit(network: Network, name: str) -> int:
+    """Return the integer that stands for an output of 1.0 of a population or the input."""
+    end = network.end(name)
+    neuron = end.neuron if isinstance(end, Population) else None
+    return neuron.message_unit if isinstance(neuron, FloatNeuron) else 1
+
+
+def state_in_natural_values(network: Network) -> tuple[Network, dict[str, float]]:
+    """Return the same network in units in which populations send values of about 1.
+
+    So their messages, in which 1.0 is a fixed integer, do not depend on the unit in which the
+    network states its numbers. A natural value is the threshold of a population, the smallest value
+    that it sends; without one, its largest weight times the natural value of the source.
+
+    Args:
+        network: the float network.
+
+    Returns:
+        The network, and the natural value of each population that sends values.
+    """
+    values = {
+        p.name: _find_natural_value(network, p.name, ())
+        for p in network.populations
+        if find_message_unit(network, p.name) > 1
+    }
+    if not values:
+        return network, values
+    populations = tuple(
+        replace(p, neuron=p.neuron.rescale(1 / values[p.name])) if p.name in values else p  # type: ignore[attr-defined]
+        for p in network.populations
+    )
+    projections = tuple(_restate(p, values) for p in network.projections)
+    return replace(network, populations=populations, projections=projections), values
+
+
+def _restate(projection: Projection, values: dict[str, float]) -> Projection:
+    """Return the projection between ends whose values are restated."""
+    factor = values.get(projection.source, 1.0) / values.get(projection.target, 1.0)
+    synapses = projection.synapses
+    return replace(
+        projection,
+        synapses=Synapses(synapses.wiring, np.asarray(synapses.weight * factor, np.float64)),
+    )
+
+
+def _find_natural_value(network: Network, name: str, above: tuple[str, ...]) -> float:
+    """Return the natural value of a population; 1 of spikes, and where a loop leads back."""
+    if name in above or find_message_unit(network, name) == 1:
+        return 1.0
+    thresholds = np.asarray(getattr(network.population(name).neuron, "threshold", 0.0))
+    threshold = float(np.median(thresholds[thresholds > 0])) if thresholds.any() else 0.0
+    largest = max(
+        (
+            float(np.abs(p.synapses.weight).max(initial=0.0))
+            * _find_natural_value(network, p.source, (*above, name))
+            for p in network.into(name)
+            if p.source not in (*above, name)
+        ),
+        default=0.0,
+    )
+    if threshold:
+        return max(threshold, largest * SMALLEST_THRESHOLD)
+    return largest or 1.0
