@@ -21,6 +21,7 @@ from snncompile.option_signature import takes_options
 from snncompile.options import Options, collect
 from snncompile.passes.advice.nearest_neuron import check_neurons
 from snncompile.passes.analysis.bounds import prove_bounds
+from snncompile.passes.equal_neurons import begin_design
 from snncompile.passes.pipeline import Hook, PassProgress, Pipeline
 from snncompile.program import PROGRAM, Program, hash_network, read_program
 from snncompile.reference.simulate import check_spikes
@@ -67,7 +68,7 @@ def compile(
     chosen = collect(single, options)
     if spikes is not None and chosen.quantize.steps is None:
         chosen = chosen.change(steps=spikes.shape[1])
-    design = Design(network, _load_chip(chip), spikes, log=network.notes)
+    design = begin_design(network, _load_chip(chip), spikes)
     check_neurons(network, design.chip, spikes)
     pipeline = _make_pipeline(chosen, passes, skip)
     chosen = pipeline.adopt_options(chosen)

@@ -23,6 +23,7 @@ from snncompile.option_signature import takes_options
 from snncompile.options import Options, collect
 from snncompile.passes.advice import remedies
 from snncompile.passes.analysis import number_ranges
+from snncompile.passes.equal_neurons import begin_design
 from snncompile.passes.partition.partition import cut_network
 from snncompile.passes.pipeline import PassProgress, Pipeline
 from snncompile.passes.split_fan_in.split_fan_in import split_largest
@@ -190,7 +191,7 @@ def _make_design(inputs: _Inputs, change: Change) -> Design:
     if isinstance(network, IntegerNetwork) and change.bits is not None:
         network = remedies.reduce_bits(network, change.bits) or network
     passes = BEFORE_PARTITION.change("quantize", bits=change.bits or inputs.bits)
-    design = passes.run(Design(network, change.chip, inputs.spikes), inputs.progress)
+    design = passes.run(begin_design(network, change.chip, inputs.spikes), inputs.progress)
     integers = design.network
     assert isinstance(integers, IntegerNetwork)
     if change.hard:

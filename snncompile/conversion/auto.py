@@ -19,9 +19,9 @@ from snncompile.conversion.signed import Signed
 from snncompile.errors import InputError
 from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.options import Options
+from snncompile.passes.equal_neurons import begin_design, find_equal_neuron
 from snncompile.passes.pipeline import PassProgress, Pipeline
 
 if TYPE_CHECKING:
@@ -151,8 +151,8 @@ class _Trials:
         return min(trials, key=lambda trial: trial.distance, default=None)
 
     def _has_neurons(self, method: Method, steps: int) -> bool:
-        kinds = {p.neuron.kind for p in method.build_populations(self.ann, steps)}
-        return kinds <= set(self.chip.neurons)
+        populations = method.build_populations(self.ann, steps)
+        return all(find_equal_neuron(p.neuron, self.chip) for p in populations)
 
     def _walk_candidates(self) -> Iterator[tuple[Method, int]]:
         """Yield methods and steps within the budget's time steps."""
@@ -195,7 +195,7 @@ def _run_integers(
 ) -> tuple[NDArray[np.int64], Floats]:
     """Return the answers on the chip's integers, and their scores (samples, classes)."""
     shown = conversion.network.input.present(x)
-    design = TO_INTEGERS.run(Design(conversion.network, chip, shown[:PRICED]), progress)
+    design = TO_INTEGERS.run(begin_design(conversion.network, chip, shown[:PRICED]), progress)
     assert isinstance(design.network, IntegerNetwork)
     result = design.network.run(shown)
     return result.prediction, result.spikes.sum(axis=1, dtype=np.float64).reshape(len(x), -1)

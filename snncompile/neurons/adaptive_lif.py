@@ -20,6 +20,7 @@ from snncompile.neurons.base import (
     bound_leaky_sum,
     widen_by_start,
 )
+from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.fixed import (
     STATE_LIMIT,
     STATE_SHIFT,
@@ -73,6 +74,13 @@ class AdaptiveLif(FloatNeuron):
             convert.check_share(name, getattr(self, name))
         convert.check_positive("threshold", self.threshold)
         convert.check_not_negative("threshold_step", self.threshold_step)
+
+    def equals(self) -> tuple[FloatNeuron, ...]:
+        """Return `CubaLif`, where no spike raises the threshold."""
+        if self.threshold_step.any():
+            return ()
+        decays = self.current_decay, self.potential_decay
+        return (CubaLif(*decays, self.threshold, self.bias, self.reset, initial=self.initial),)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (u, v, raised) and the spikes."""
@@ -143,6 +151,16 @@ class IntegerAdaptiveLif(IntegerNeuron):
     def _check(self) -> None:
         convert.check_exponent("bias_exponent", self.bias_exponent)
         convert.check_not_negative("threshold_step", self.threshold_step)
+
+    def equals(self) -> tuple[IntegerNeuron, ...]:
+        """Return `IntegerCubaLif`, where no spike raises the threshold."""
+        if self.threshold_step.any():
+            return ()
+        decays, bias = (
+            (self.current_decay, self.potential_decay),
+            (self.bias_mantissa, self.bias_exponent),
+        )
+        return (IntegerCubaLif(*decays, self.threshold, *bias, self.reset, initial=self.initial),)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (u, v, raised) and the spikes."""

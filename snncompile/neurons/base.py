@@ -106,6 +106,14 @@ class Neuron(ABC):
             if reset in self.resets
         )
 
+    def equals(self) -> tuple[Neuron, ...]:
+        """Return neurons of other kinds that do the same, bit for bit.
+
+        For every input they have the same output and the same value of `potential` in every time
+        step, from integers as from floats; by default there are none.
+        """
+        return ()
+
     def __post_init__(self) -> None:
         """Copy and freeze every array parameter; refuse values that its type cannot hold."""
         for name in self._arrays():

@@ -20,6 +20,7 @@ from snncompile.neurons.base import (
     widen_by_start,
 )
 from snncompile.neurons.fixed import STATE_SHIFT, apply_decay, saturate, shift_bias, wrap
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
 from snncompile.neurons.resets import Reset, reset_potential
 
 if TYPE_CHECKING:
@@ -62,6 +63,13 @@ class CubaLif(FloatNeuron):
         for name in ("current_decay", "potential_decay"):
             convert.check_share(name, getattr(self, name))
         convert.check_positive("threshold", self.threshold)
+
+    def equals(self) -> tuple[FloatNeuron, ...]:
+        """Return `IntegrateFire`, where no current and no leak outlast a time step."""
+        plain = (self.current_decay == 1).all() and (self.potential_decay == 0).all()
+        if not plain or (self.reset != "hard" and self.reset != "soft"):
+            return ()
+        return (IntegrateFire(self.threshold, self.bias, self.reset, initial=self.initial),)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (u, v) and the spikes."""
@@ -128,6 +136,14 @@ class IntegerCubaLif(IntegerNeuron):
 
     def _check(self) -> None:
         convert.check_exponent("bias_exponent", self.bias_exponent)
+
+    def equals(self) -> tuple[IntegerNeuron, ...]:
+        """Return `IntegerIntegrateFire`, where no current and no leak outlast a time step."""
+        plain = (self.current_decay == 4095).all() and (self.potential_decay == 0).all()
+        if not plain or (self.reset != "hard" and self.reset != "soft"):
+            return ()
+        bias = self.bias_mantissa, self.bias_exponent
+        return (IntegerIntegrateFire(self.threshold, *bias, self.reset, initial=self.initial),)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (u, v) and the spikes."""

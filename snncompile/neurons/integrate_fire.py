@@ -22,6 +22,7 @@ from snncompile.neurons.base import (
 )
 from snncompile.neurons.fixed import STATE_SHIFT, saturate, shift_bias, wrap
 from snncompile.neurons.resets import AtOnce, reset_potential
+from snncompile.registry import load
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -57,6 +58,11 @@ class IntegrateFire(FloatNeuron):
 
     def _check(self) -> None:
         convert.check_positive("threshold", self.threshold)
+
+    def equals(self) -> tuple[FloatNeuron, ...]:
+        """Return `CubaLif` without memory in its current and without leak."""
+        make = load("neurons", "cuba_lif")  # whose file imports this one
+        return (make(1.0, 0.0, self.threshold, self.bias, self.reset, initial=self.initial),)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v,) and the spikes."""
@@ -103,6 +109,12 @@ class IntegerIntegrateFire(IntegerNeuron):
 
     def _check(self) -> None:
         convert.check_exponent("bias_exponent", self.bias_exponent)
+
+    def equals(self) -> tuple[IntegerNeuron, ...]:
+        """Return `IntegerCubaLif` without memory in its current and without leak."""
+        make = load("neurons", "cuba_lif").integer  # whose file imports this one
+        parameters = self.threshold, self.bias_mantissa, self.bias_exponent, self.reset
+        return (make(4095, 0, *parameters, initial=self.initial),)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v,) and the spikes."""

@@ -19,6 +19,7 @@ from snncompile.neurons.base import (
     bound_leaky_sum,
     widen_by_start,
 )
+from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.fixed import STATE_SHIFT, apply_decay, saturate, shift_bias, wrap
 
 if TYPE_CHECKING:
@@ -62,6 +63,13 @@ class RefractoryLif(FloatNeuron):
             convert.check_share(name, getattr(self, name))
         convert.check_positive("threshold", self.threshold)
         convert.check_steps("refractory", self.refractory)
+
+    def equals(self) -> tuple[FloatNeuron, ...]:
+        """Return `CubaLif`, where no spike starts a period of rest."""
+        if self.refractory.any():
+            return ()
+        decays = self.current_decay, self.potential_decay
+        return (CubaLif(*decays, self.threshold, self.bias, "hard", initial=self.initial),)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (u, v, wait) and the spikes."""
@@ -121,6 +129,16 @@ class IntegerRefractoryLif(IntegerNeuron):
     def _check(self) -> None:
         convert.check_exponent("bias_exponent", self.bias_exponent)
         convert.check_steps("refractory", self.refractory)
+
+    def equals(self) -> tuple[IntegerNeuron, ...]:
+        """Return `IntegerCubaLif`, where no spike starts a period of rest."""
+        if self.refractory.any():
+            return ()
+        decays, bias = (
+            (self.current_decay, self.potential_decay),
+            (self.bias_mantissa, self.bias_exponent),
+        )
+        return (IntegerCubaLif(*decays, self.threshold, *bias, "hard", initial=self.initial),)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (u, v, wait) and the spikes."""

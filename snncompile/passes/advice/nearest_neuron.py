@@ -14,6 +14,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, Population
 from snncompile.neurons.base import Neuron
 from snncompile.neurons.resets import MEANING
+from snncompile.passes.equal_neurons import find_equal_neuron, use_equal_neurons
 from snncompile.reference.backend import spike_trains
 
 SAMPLES = 16
@@ -21,7 +22,7 @@ SAMPLES = 16
 
 
 def check_neurons(network: Graph, chip: Chip, calibration: NDArray[Any] | None) -> None:
-    """Refuse a network with a neuron that the chip lacks.
+    """Refuse a network with a neuron that the chip lacks, if none of the chip equals it.
 
     Args:
         network: float or integer.
@@ -32,6 +33,7 @@ def check_neurons(network: Graph, chip: Chip, calibration: NDArray[Any] | None) 
         UnsupportedError: the message names, for each such neuron, its first population, the neurons
             that the chip has, the nearest, and its cost.
     """
+    network = use_equal_neurons(network, chip)
     populations: dict[str, list[Population]] = {}
     for population in network.populations:
         populations.setdefault(population.neuron.kind, []).append(population)
@@ -49,8 +51,9 @@ def check_neurons(network: Graph, chip: Chip, calibration: NDArray[Any] | None) 
 
 
 def _find_nearest(neuron: Neuron, chip: Chip) -> Neuron | None:
-    """Return the nearest neuron that the chip has."""
-    return next((other for other in neuron.alternatives() if other.kind in chip.neurons), None)
+    """Return the nearest neuron that the chip has, itself or as an equal."""
+    equals = (find_equal_neuron(other, chip) for other in neuron.alternatives())
+    return next((equal for equal in equals if equal is not None), None)
 
 
 def _describe_cost(
@@ -70,7 +73,7 @@ def _describe_cost(
         return f"{text}; give calibration data to see the effect on this network"
     samples = calibration[:SAMPLES]
     before = spike_trains(network, samples)[population.name]
-    after = spike_trains(_substitute(network, population.neuron.kind, nearest.kind), samples)[
+    after = spike_trains(_substitute(network, population.neuron.kind, chip), samples)[
         population.name
     ]
     differ = int(np.count_nonzero(before != after))
@@ -80,14 +83,10 @@ def _describe_cost(
     )
 
 
-def _substitute(network: Graph, kind: str, nearest: str) -> Graph:
-    """Return the network with neurons of one kind replaced by their alternative of another."""
+def _substitute(network: Graph, kind: str, chip: Chip) -> Graph:
+    """Return the network with neurons of one kind replaced by the nearest of the chip."""
     populations = tuple(
-        replace(p, neuron=_find_alternative(p.neuron, nearest)) if p.neuron.kind == kind else p
+        replace(p, neuron=_find_nearest(p.neuron, chip) or p.neuron) if p.neuron.kind == kind else p
         for p in network.populations
     )
     return replace(network, populations=populations)
-
-
-def _find_alternative(neuron: Neuron, kind: str) -> Neuron:
-    return next(other for other in neuron.alternatives() if other.kind == kind)

@@ -14,6 +14,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes.analysis import number_ranges
+from snncompile.passes.equal_neurons import use_equal_neurons
 from snncompile.passes.split_fan_in.split_fan_in import add_sum_relays
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.weight_formats import weight_step
@@ -145,6 +146,7 @@ def _round_weights(synapses: IntegerSynapses, bits: int) -> IntegerSynapses:
 def _count_cores(network: IntegerNetwork, chip: Chip, cut: Cut) -> int | None:
     """Return the number of cores the network takes on a chip; None if it does not fit."""
     try:
-        return Mapping(cut(add_sum_relays(network, chip), chip)).cores
+        equal = use_equal_neurons(network, chip)
+        return Mapping(cut(add_sum_relays(equal, chip), chip)).cores
     except SnnCompileError:
         return None
