@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from snncompile.hwmodels import plug_ins
 from snncompile.hwmodels.costs import CostSet
+from snncompile.hwmodels.fidelity import Fidelity
 from snncompile.hwmodels.limits import (
     AxonEntries,
     Board,
@@ -105,8 +106,8 @@ class Chip(Record):
 
     name: str = Field(pattern=r"^[a-z0-9_-]+$")
     title: str
-    fidelity: str = Field(min_length=1)
-    """Properties of the chip that this model reproduces, and that it leaves out."""
+    fidelity: Fidelity
+    """Whether its spikes are those that we compute, and what this model leaves out."""
     sources: dict[str, str]
     """Short name -> paper, file, table or page."""
     mesh: Mesh
@@ -199,6 +200,14 @@ class Chip(Record):
         """Number of chips that a program may use: the board's, else one."""
         return 1 if self.board is None else self.boards[self.board].chips.whole or 1
 
+    def describe_fidelity(self, kinds: Collection[str] = ()) -> str:
+        """Return one sentence: whether its spikes are those computed here, proved against what.
+
+        Args:
+            kinds: the kinds of neuron of a network; all of the chip if not given.
+        """
+        return self.fidelity.describe(self.name, kinds)
+
     @property
     def has_cycles(self) -> bool:
         """Whether some times depend on a clock that the user chooses."""
@@ -221,6 +230,8 @@ class Chip(Record):
 
     def _walk_sources(self) -> Iterator[tuple[Location, str]]:
         yield ("encoding_source",), self.encoding_source
+        if self.fidelity.source is not None:
+            yield ("fidelity", "source"), self.fidelity.source
         if self.rows is not None:
             yield ("rows", "kinds_source"), self.rows.kinds_source
         yield ("formats", "weight_exponent_source"), self.formats.weight_exponent_source

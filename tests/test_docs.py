@@ -25,6 +25,10 @@ def test_the_table_of_options_is_what_its_command_writes():
     assert (DOCS / "options.md").read_text() == _script("make_options").page()
 
 
+def test_the_table_of_chips_is_what_its_command_writes():
+    assert (DOCS / "chips.md").read_text() == _script("make_chips").page()
+
+
 def test_the_table_of_frontends_is_what_its_command_writes():
     """Imports a small model per library and feature; a cell that changed is a change to notice."""
     for library in ("snntorch", "spikingjelly", "norse", "sinabs"):

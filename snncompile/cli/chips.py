@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from snncompile.cli.shared import Json, out, print_json
+
+if TYPE_CHECKING:
+    from snncompile.hwmodels.schema import Chip
 
 
 def chips(
@@ -20,7 +23,7 @@ def chips(
     if name is None:
         known = [chips.load_chip(n) for n in chips.list_names()]
         if as_json:
-            print_json({"chips": [{"name": c.name, "title": c.title} for c in known]})
+            print_json({"chips": [_serialize(chip) for chip in known]})
         else:
             out.print(tables.tabulate_chips(known))
         return
@@ -31,4 +34,9 @@ def chips(
     out.print(tables.tabulate_chip(chip))
     for costs in chip.costs:
         out.print(tables.tabulate_costs(chip, costs))
-    out.print(f"fidelity: {chip.fidelity}")
+    out.print(f"fidelity: {chip.describe_fidelity()}", markup=False, soft_wrap=True)
+    out.print(f"model: {chip.fidelity.model}", markup=False)
+
+
+def _serialize(chip: Chip) -> dict[str, str]:
+    return {"name": chip.name, "title": chip.title, "spikes": chip.fidelity.spikes}

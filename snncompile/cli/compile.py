@@ -18,7 +18,7 @@ from snncompile.cli.passes import (
     VerifyEachPass,
     show_passes,
 )
-from snncompile.cli.shared import Json, out, print_json
+from snncompile.cli.shared import Json, out, print_fidelity, print_json
 
 if TYPE_CHECKING:
     from snncompile.program import Program
@@ -85,3 +85,4 @@ def show_program(program: Program, as_json: bool) -> None:
             out.print(f"bounds: {bound}", markup=False)
     for line in program.log:
         out.print(line, markup=False)
+    print_fidelity(program)

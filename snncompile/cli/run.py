@@ -14,6 +14,7 @@ from snncompile.cli.shared import (
     Timeout,
     load_program,
     out,
+    print_fidelity,
     print_json,
     print_values,
     show_progress,
@@ -30,6 +31,7 @@ def run(
 ) -> None:
     """Run a Program on spikes; print the accuracy if the input has labels."""
     from snncompile.files.spikes import read_spikes, write_result
+    from snncompile.report.tables import serialize_fidelity
 
     program = load_program(build)
     spikes = read_spikes(input, program.network)
@@ -45,7 +47,11 @@ def run(
     }
     if spikes.label is not None:
         values["accuracy"] = result.accuracy(spikes.label)
+    if as_json:
+        values["fidelity"] = serialize_fidelity(program)
     print_values(values, as_json)
+    if not as_json:
+        print_fidelity(program, only_other=True)
 
 
 def emit(
@@ -80,6 +86,7 @@ def verify(
     """
     from snncompile.cli.model_argument import load_native
     from snncompile.files.spikes import read_spikes
+    from snncompile.report.tables import serialize_fidelity
     from snncompile.report.verification import serialize_verification, tabulate_verification
 
     program = load_program(build)
@@ -90,11 +97,12 @@ def verify(
             spikes.x, samples, model=native, lava=lava, progress=report, timeout_s=timeout
         )
     if as_json:
-        print_json(serialize_verification(verification))
+        print_json(serialize_verification(verification) | {"fidelity": serialize_fidelity(program)})
     else:
         out.print(tabulate_verification(verification))
         for comparison in verification.comparisons:
             out.print(str(comparison), markup=False, soft_wrap=True)
+        print_fidelity(program, only_other=True)
     if not verification.equal:
         raise typer.Exit(1)
 

@@ -62,6 +62,22 @@ def print_values(values: dict[str, Any], as_json: bool) -> None:
             out.print(f"{key}: {shown}", markup=False)
 
 
+def print_fidelity(program: Program, only_other: bool = False) -> None:
+    """Print whether the chip's spikes are those computed here; a warning if they are not.
+
+    Args:
+        program: for a chip.
+        only_other: print the warning alone.
+    """
+    from snncompile.report.tables import serialize_fidelity
+
+    fidelity = serialize_fidelity(program)
+    other = fidelity["spikes"] == "other"
+    if other or not only_other:
+        line = f"{'warning: ' * other}fidelity: {fidelity['sentence']}"
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def choose_current(new: str, value: Any, old: str, given: Any) -> Any:
     """Return the value of an option, with a warning if it is given under its old name."""
     if given is None:

@@ -81,7 +81,7 @@ UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
     "network file": (_name_writer,),
     "network": (),
     "mapping": (),
-    "chip": (keep,),  # `rule_limits`
+    "chip": (keep, keep),  # `rule_limits`; `fidelity`, which reads the text of version 2
     "options": (keep,),  # sections; `Options` reads the flat form of version 1
     "quantized": (),
     "bounds": (keep,),  # `effect`

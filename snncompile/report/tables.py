@@ -41,10 +41,22 @@ def serialize_program(program: Program) -> dict[str, Any]:
         "limits": {name: read_core_limits(program.chip).get(name) for name in RESOURCES},
         "quantized": [q.model_dump(mode="json") for q in program.quantized],
         "bounds": [b.model_dump(mode="json") | {"holds": b.holds} for b in program.bounds],
+        "fidelity": serialize_fidelity(program),
         "log": list(program.log),
         "options": program.options.model_dump(mode="json"),
         "passes": program.passes,
         "hashes": program.hashes,
+    }
+
+
+def serialize_fidelity(program: Program) -> dict[str, str]:
+    """Return whether the chip's spikes are those computed here, and the sentence on it."""
+    kinds = {p.neuron.kind for p in program.network.populations}
+    fidelity = program.chip.fidelity
+    return {
+        "spikes": fidelity.of_neurons(kinds),
+        "against": fidelity.against,
+        "sentence": program.chip.describe_fidelity(kinds),
     }
 
 
@@ -105,7 +117,7 @@ def tabulate_cores(program: Program, longest: int = 40) -> Table:
 def tabulate_chips(chips: list[Chip]) -> Table:
     """Return one row per chip."""
     table = Table(title="chips", title_justify="left")
-    for name in ("name", "title", "cores", "compartments per core", "cost sets"):
+    for name in ("name", "title", "cores", "compartments per core", "cost sets", "spikes"):
         table.add_column(name)
     for chip in chips:
         compartments = chip.core.compartments.value
@@ -115,7 +127,10 @@ def tabulate_chips(chips: list[Chip]) -> Table:
             f"{chip.mesh.cores.whole:,}",
             "unknown" if compartments is None else f"{compartments:,.0f}",
             ", ".join(chip.costs),
+            chip.fidelity.spikes,
         )
+    table.caption = "spikes: whether those of the chip are the ones computed here; see chips NAME"
+    table.caption_justify = "left"
     return table
 
 

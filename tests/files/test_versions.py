@@ -27,7 +27,7 @@ HEADS = {
         "written_by": "snncompile 0.1.0",
         "schemas": {
             "bounds": 2,
-            "chip": 2,
+            "chip": 3,
             "mapping": 1,
             "network": 1,
             "options": 2,
@@ -62,7 +62,7 @@ NEWER = "written by a newer snncompile (0.2.0; this is 0.1.0): install it, or"
 # File, field, value, who wrote it, the whole message after the file.
 REFUSED = {
     "program": (PROGRAM, "version", 3, "snncompile 0.2.0", f"{NEWER} compile again"),
-    "chip": (PROGRAM, "chip", 3, "snncompile 0.2.0", f"{NEWER} compile again"),
+    "chip": (PROGRAM, "chip", 4, "snncompile 0.2.0", f"{NEWER} compile again"),
     "network": (NETWORK, "version", 3, "snncompile 0.2.0", f"{NEWER} import the network again"),
     "lines": (PROGRAM, "bounds", 9, "snncompile 0.2.0\n", f"{NEWER} compile again"),
     "a long name": (

@@ -81,13 +81,13 @@ def test_refuses_an_unknown_board(write):
     assert str(error.value) == "toy has no board called 'pair'; known: no boards"
     text = with_board(CHIPS).replace("boards:", "board: trio\nboards:")
     message = "board: 'trio' is not one of the boards: pair"
-    assert refusal(write(text)) == f"my.yaml line 28: {message}"
+    assert refusal(write(text)) == f"my.yaml line 34: {message}"
 
 
 def test_refuses_a_board_without_places_for_its_chips(write):
     text = with_board(CHIPS.replace("value: 2", "value: 3"))
     message = "boards.pair.chips: 3 chips do not fit 2 x 1 places"
-    assert refusal(write(text)) == f"my.yaml line 28: {message}"
+    assert refusal(write(text)) == f"my.yaml line 34: {message}"
 
 
 def test_compile_uses_the_chips_of_a_board(write):

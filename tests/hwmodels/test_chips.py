@@ -58,6 +58,7 @@ def test_every_source_is_used(name):
     used = {part.source for part in list_numbers(chip)}
     used |= {chip.encoding_source, chip.formats.weight_exponent_source}
     used |= {chip.rows.kinds_source} if chip.rows else set()
+    used |= {chip.fidelity.source}
     assert set(chip.sources) == used
 
 

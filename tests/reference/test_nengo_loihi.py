@@ -146,9 +146,10 @@ def test_a_wrong_parameter_is_seen(name, share):
     assert any(differs(case.program, case.x) for case in cases)
 
 
-def compile_one(weight: int, exponent: int, sources: int, threshold: int = 1) -> Program:
+def compile_one(weight: int, exponent: int, sources: int, **parameters: int) -> Program:
     """Return the Program of one neuron and its input, synapses of one weight."""
-    neuron = IntegerCubaLif(4095, 0, threshold)
+    values = {"current_decay": 4095, "potential_decay": 0, "threshold": 1} | parameters
+    neuron = IntegerCubaLif(**values)
     network = alone(neuron, 1, np.full((1, sources), weight), sources=sources)
     (projection,) = network.projections
     synapses = replace(projection.synapses, exponent=exponent)
@@ -183,3 +184,15 @@ def test_an_input_beyond_21_bits_wraps_in_the_emulator_and_not_in_lava():
     with pytest.warns(UserWarning, match="Overflow in q0"):
         wrapped = emulator.run_with_states(program, x)
     assert wrapped["a.u"].ravel().tolist() == [(254 * 2 << 13) - 2**22] * 2
+
+
+def test_a_current_and_a_bias_beyond_23_bits_wrap_in_the_emulator_and_not_in_lava():
+    """The current grows by 248 * 2^13 in each step; with the bias it passes 2^23 in the fourth."""
+    values = {"current_decay": 0, "threshold": 131071, "bias_mantissa": 4095, "bias_exponent": 7}
+    program = compile_one(248, exponent=7, sources=1, potential_decay=4095, **values)
+    x = np.ones((1, 4, 1), np.uint8)
+    _, states = reference_with_states(program.network, x)
+    with pytest.warns(UserWarning, match="Overflow in u2"):
+        wrapped = emulator.run_with_states(program, x)
+    assert (wrapped["a.u"] == states["a.u"]).all()
+    assert (wrapped["a.v"] == states["a.v"]).ravel().tolist() == [True, True, True, False]
