@@ -65,7 +65,7 @@ class Fidelity(Record):
         text = f"{chip}: {MEANING[spikes]}"
         if spikes != self.spikes:
             others = ", ".join(sorted({*kinds} - {*self.neurons}))
-            text += f" for {others}; for {', '.join(self.neurons)} they are"
+            return f"{text} for {others}; {', '.join(self.neurons)}: compared with {self.against}"
         if self.against:
             text += f" (compared with {self.against})"
         return f"{text}: {self.says}" if self.says else text

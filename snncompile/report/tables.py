@@ -127,7 +127,7 @@ def tabulate_chips(chips: list[Chip]) -> Table:
             f"{chip.mesh.cores.whole:,}",
             "unknown" if compartments is None else f"{compartments:,.0f}",
             ", ".join(chip.costs),
-            chip.fidelity.spikes,
+            chip.fidelity.spikes + " for some neurons" * bool(chip.fidelity.neurons),
         )
     table.caption = "spikes: whether those of the chip are the ones computed here; see chips NAME"
     table.caption_justify = "left"
