@@ -139,7 +139,7 @@ FACTS = [
     ("loihi1", "formats.bias_exponent", 7),
     ("loihi1", "formats.delay", 62),
     ("loihi1", "formats.state_bits", 24),
-    ("loihi1", "formats.accumulator_bits", 22),
+    ("loihi1", "formats.accumulator_bits", 16),
     ("loihi1", "neurons.cuba_lif/hard", 1),
     ("loihi1", "neurons.cuba_lif/soft", 2),
     ("loihi1", "costs.davies2018.prices.synaptic_op.energy_pj", 23.6),
