@@ -55,7 +55,8 @@ def values(option: Option) -> str:
     """Return what may be given."""
     if option.choices:
         return ", ".join(f"`{choice}`" for choice in option.choices)
-    return "`True`, `False`" if option.annotation is bool else "a whole number"
+    names = {bool: "`True`, `False`", float: "a number"}
+    return names.get(option.annotation, "a whole number")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from snncompile.option_signature import takes_options
 from snncompile.options import Options, collect
 from snncompile.passes.advice.nearest_neuron import check_neurons
 from snncompile.passes.analysis.bounds import prove_bounds
+from snncompile.passes.analysis.loss_warnings import list_warnings, refuse_warnings
 from snncompile.passes.equal_neurons import begin_design
 from snncompile.passes.pipeline import Hook, PassProgress, Pipeline
 from snncompile.program import PROGRAM, Program, hash_network, read_program
@@ -60,6 +61,7 @@ def compile(
         QuantizeError: a number does not fit the chip's integer formats.
         UnsupportedError: the chip lacks a neuron, or a loop is shorter than its projections.
         FitError: a limit of the chip is exceeded; the message says by how much and what would fit.
+        LossError: strict, and the integers lose more than the limits, or the loss is unknown.
         ContractError: a pass lacks what it requires, as one that it needs was skipped.
     """
     if not isinstance(network, Graph):
@@ -77,6 +79,8 @@ def compile(
     assert isinstance(design.network, IntegerNetwork)
     check(design.network, design.chip, design.mapping)
     proved = prove_bounds(design.network, design.chip, chosen.quantize.steps)
+    texts = list_warnings(design.network, design.loss, chosen)
+    refuse_warnings(texts, design.loss, chosen.loss)
     return Program(
         network=design.network,
         mapping=design.mapping,
@@ -89,6 +93,8 @@ def compile(
         source=network if isinstance(network, Network) else None,
         kept=design.kept,
         passes=str(pipeline),
+        loss=design.loss,
+        warnings=texts,
     )
 
 

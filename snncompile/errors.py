@@ -72,6 +72,10 @@ class QuantizeError(SnnCompileError):
     """No integer format of the chip can hold the network's numbers."""
 
 
+class LossError(SnnCompileError):
+    """The integers lose more than the limits allow, or it is not known whether; with `strict`."""
+
+
 class FitError(SnnCompileError):
     """The network does not fit the chip.
 

@@ -30,7 +30,7 @@ from snncompile.passes.split_fan_in.split_fan_in import split_largest
 from snncompile.reference.simulate import check_spikes
 
 FEWER_BITS = (6, 4, 2)
-BEFORE_PARTITION = Pipeline.default(Options()).until("partition")
+BEFORE_PARTITION = Pipeline.default(Options()).until("partition").without(["measure"])
 """The passes before a network is cut."""
 RETIME = Pipeline.parse("retime")
 

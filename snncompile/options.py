@@ -91,6 +91,33 @@ class MappingOptions(Section):
         return self
 
 
+class LossOptions(Section):
+    """Loss of the integers on the calibration data beyond which there is a warning."""
+
+    strict: bool = Field(
+        default=False, description="refuse to compile where there would be a warning"
+    )
+    max_answer_loss: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="largest share of answers in which integers may differ from floats without a"
+        " warning",
+    )
+    max_silenced: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="largest share of the firing neurons of a population that may never fire as"
+        " integers without a warning",
+    )
+    max_rate_error: float = Field(
+        default=0.1,
+        ge=0,
+        description="largest rate error of a population without a warning, as a share of its rates",
+    )
+
+
 class Options(BaseModel):
     """Options of `compile`, in sections.
 
@@ -101,6 +128,7 @@ class Options(BaseModel):
 
     quantize: QuantizeOptions = QuantizeOptions()
     mapping: MappingOptions = MappingOptions()
+    loss: LossOptions = LossOptions()
 
     @model_validator(mode="before")
     @classmethod

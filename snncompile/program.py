@@ -17,13 +17,15 @@ from snncompile.files import mapping as mapping_file
 from snncompile.files import network as network_file
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Network, Progress
+from snncompile.ir.loss import OLDER, Loss
 from snncompile.ir.mapping import Mapping
 from snncompile.ir.reports import Bound, QuantizedLayer
 from snncompile.ir.result import Result
 from snncompile.options import Options
+from snncompile.passes.analysis.loss import output_scales
 from snncompile.registry import load
 from snncompile.renamed import accept_old_names
-from snncompile.verification import Verification, output_scales, verify_runs
+from snncompile.verification import Verification, verify_runs
 
 if TYPE_CHECKING:
     from snncompile.backends.energy.result import Estimate
@@ -57,6 +59,10 @@ class Program:
     """Remaining flattened neurons of the source, of populations that are smaller now."""
     passes: str = ""
     """The passes that ran, with every option, as `compile` takes them; empty in older files."""
+    loss: Loss = OLDER
+    """How far the integers part from the floats on the calibration data."""
+    warnings: tuple[str, ...] = ()
+    """Loss beyond the limits of the options, one line each; empty in older files."""
 
     def run(
         self,
@@ -241,6 +247,8 @@ class Program:
             "hashes": self.hashes,
             "source": source,
             "passes": self.passes,
+            "loss": self.loss.model_dump(mode="json"),
+            "warnings": list(self.warnings),
         }
         folder.write_folder(Path(path), PROGRAM, record, arrays | routes)
 
@@ -261,6 +269,8 @@ class _ProgramFile(network_file.Head):
     hashes: dict[str, str]
     source: network_file.NetworkRecord | None
     passes: str = ""
+    loss: Loss = OLDER
+    warnings: tuple[str, ...] = ()
 
 
 def read_program(path: Path) -> Program:
@@ -303,6 +313,8 @@ def read_program(path: Path) -> Program:
         source=source,
         kept=kept,
         passes=file.passes,
+        loss=file.loss,
+        warnings=file.warnings,
     )
 
 

@@ -70,6 +70,7 @@ TABLES: dict[str, dict[str, str]] = {
     "passes": {
         "retime": "snncompile.passes.timing.retime:Retime",
         "quantize": "snncompile.passes.quantize.quantize:Quantize",
+        "measure": "snncompile.passes.analysis.measure:Measure",
         "prune": "snncompile.passes.prune.prune:Prune",
         "accumulate": "snncompile.passes.split_fan_in.split_fan_in:Accumulate",
         "partition": "snncompile.passes.partition.partition:Partition",

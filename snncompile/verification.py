@@ -6,16 +6,15 @@ and Lava. Float and integer differ by rounding; the loss is reported, not refuse
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.ir.graph import Graph, Population
-from snncompile.ir.reports import QuantizedLayer
-from snncompile.neurons.base import FloatNeuron, Neuron
+from snncompile.ir.graph import Graph
+from snncompile.neurons.base import Neuron
 
 SpikeTrains = Mapping[str, NDArray[Any]]
 """Output of each population, shape (samples, steps, size)."""
@@ -187,28 +186,6 @@ def verify_runs(
         _summarize_activity(p.name, integer[p.name], p.neuron.spikes) for p in network.populations
     )
     return Verification(samples, steps, activity, tuple(comparisons))
-
-
-def output_scales(source: Graph, quantized: Iterable[QuantizedLayer]) -> dict[str, float]:
-    """Return integer per float output of readouts and of neurons that send values.
-
-    Args:
-        source: the float network.
-        quantized: the scale of each of its populations.
-    """
-    layers = {layer.population: layer for layer in quantized}
-    outputs: dict[str, float] = {}
-    for p in source.populations:
-        unit, layer = _get_message_unit(p), layers.get(p.name)
-        if not p.neuron.spikes:
-            outputs[p.name] = layer.scale if layer else 1.0
-        elif unit > 1:  # Programs of 0.1 sent a fixed number, and do not state it
-            outputs[p.name] = layer.message if layer and layer.message else float(unit)
-    return outputs
-
-
-def _get_message_unit(population: Population) -> int:
-    return population.neuron.message_unit if isinstance(population.neuron, FloatNeuron) else 1
 
 
 def compare_runs(

@@ -17,9 +17,10 @@ from snncompile.errors import InputError, PassMismatchError
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork
 from snncompile.ir.result import Result
+from snncompile.passes.analysis.loss import output_scales
 from snncompile.passes.pipeline import Step
 from snncompile.registry import load
-from snncompile.verification import Comparison, SpikeTrains, compare_runs, output_scales
+from snncompile.verification import Comparison, SpikeTrains, compare_runs
 
 SAMPLES = 64
 """Samples of the calibration data that are run."""

@@ -18,7 +18,7 @@ from snncompile.cli.passes import (
     VerifyEachPass,
     show_passes,
 )
-from snncompile.cli.shared import Json, out, print_fidelity, print_json
+from snncompile.cli.shared import Json, out, print_fidelity, print_json, print_warning
 
 if TYPE_CHECKING:
     from snncompile.program import Program
@@ -72,14 +72,27 @@ def compile_command(
 
 
 def show_program(program: Program, as_json: bool) -> None:
-    """Print layers, cores, bounds that do not hold, and the log of the passes."""
+    """Print layers, cores, the loss, bounds that do not hold, the log, and warnings aside."""
     from snncompile.report import tables
 
     if as_json:
         print_json(tables.serialize_program(program))
-        return
+    else:
+        _print_tables(program)
+    for text in program.warnings:
+        print_warning(text)
+
+
+def _print_tables(program: Program) -> None:
+    from snncompile.report import tables
+    from snncompile.report.loss import tabulate_loss
+
     out.print(tables.tabulate_layers(program))
     out.print(tables.tabulate_cores(program))
+    if program.loss.status == "measured":
+        out.print(tabulate_loss(program.loss))
+    else:
+        out.print(str(program.loss), markup=False)
     for bound in program.bounds:
         if not bound.holds:
             out.print(f"bounds: {bound}", markup=False)

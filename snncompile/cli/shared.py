@@ -82,10 +82,13 @@ def choose_current(new: str, value: Any, old: str, given: Any) -> Any:
     """Return the value of an option, with a warning if it is given under its old name."""
     if given is None:
         return value
-    err.print(
-        f"warning: {describe_renaming(old, new)}", markup=False, highlight=False, soft_wrap=True
-    )
+    print_warning(describe_renaming(old, new))
     return given
+
+
+def print_warning(text: str) -> None:
+    """Print a warning to standard error, where no JSON is."""
+    err.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(values: Any) -> None:

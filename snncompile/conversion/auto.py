@@ -37,7 +37,7 @@ SAMPLES = 64
 """Samples on which the answers are compared."""
 PRICED = 4
 """Samples whose activity gives the energy."""
-TO_INTEGERS = Pipeline.default(Options()).until("prune")
+TO_INTEGERS = Pipeline.default(Options()).until("measure")
 """The passes that make integers of a candidate."""
 LOSS = 0.02
 """Limit of the loss where the budget sets none."""

@@ -28,6 +28,7 @@ PROGRAM_PARTS = {
     "options": "options",
     "quantized": "quantized",
     "bounds": "bounds",
+    "loss": "loss",
 }
 """Key of a head -> kind of the record, or of each record of the list, that stands there."""
 
@@ -76,15 +77,24 @@ def _name_writer(head: dict[str, Any]) -> dict[str, Any]:
     return head | {"written_by": "", "schemas": dict.fromkeys(sorted({*parts.values()}), 1)}
 
 
+def _add_loss(head: dict[str, Any]) -> dict[str, Any]:
+    """Lift version 2 of a Program, which had no loss: its default says that it is unknown."""
+    return head | {"schemas": {"loss": 1} | head["schemas"]}
+
+
 UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
-    "program": (_name_writer,),
+    "program": (_name_writer, _add_loss),  # then `loss` and `warnings`
     "network file": (_name_writer,),
     "network": (),
     "mapping": (),
     "chip": (keep, keep),  # `rule_limits`; `fidelity`, which reads the text of version 2
-    "options": (keep,),  # sections; `Options` reads the flat form of version 1
-    "quantized": (),
+    "options": (
+        keep,
+        keep,
+    ),  # sections, from the flat form, which `Options` reads; `loss`, `scales`
+    "quantized": (keep,),  # errors of single neurons, `message`
     "bounds": (keep,),  # `effect`
+    "loss": (),
     "spikes": (),
     "result": (),
 }

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Network
+from snncompile.ir.loss import Loss
 from snncompile.ir.mapping import Mapping
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.ir.tables import format_tables
@@ -25,6 +26,10 @@ class Design:
     """Spikes of shape (samples, steps, *input.shape), or None."""
     quantized: tuple[QuantizedLayer, ...] = ()
     """Filled by `quantize`; empty if the network came as integers."""
+    floats: Network | None = None
+    """Filled by `quantize`: the float network that the integers were made of."""
+    loss: Loss = field(default_factory=Loss)
+    """Filled by `measure`: how far the two part."""
     kept: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     """Filled by `prune`: remaining flattened neurons of each population that is smaller now."""
     mapping: Mapping = field(default_factory=Mapping)

@@ -9,11 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from snncompile.neurons.base import Effect
 
 
-class _Report(BaseModel):
+class Report(BaseModel):
+    """Base of the results: frozen, and a misspelt field is an error."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class QuantizedLayer(_Report):
+class QuantizedLayer(Report):
     """Errors of the integers of one population against its floats."""
 
     population: str
@@ -52,7 +54,7 @@ EARLIER: dict[str, Effect] = {
 """Effects in Programs that were saved before a bound named its own; others overflow."""
 
 
-class Bound(_Report):
+class Bound(Report):
     """Range of one quantity of one population, and whether its width holds it."""
 
     population: str

@@ -2,6 +2,7 @@
 
     timing/        retime        one step of delay per synapse; relays for long delays
     quantize/      quantize      floats become integers of the chip
+    analysis/      measure       floats and integers run; their loss is recorded
     prune/         prune         neurons that cannot matter are removed
     split_fan_in/  accumulate    relays add up parts of sums that one core cannot hold
     partition/     partition     populations are cut into slices, slices share cores

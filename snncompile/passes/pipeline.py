@@ -11,6 +11,7 @@ from typing import Any
 from snncompile.errors import ContractError, InputError, SnnCompileError, format_pass_line
 from snncompile.ir.design import Design
 from snncompile.options import MappingOptions, Options, collect
+from snncompile.passes.analysis.measure import Measure
 from snncompile.passes.base import Pass
 from snncompile.passes.partition.nxtf.partition import PartitionNxtf
 from snncompile.passes.partition.partition import Partition
@@ -71,6 +72,7 @@ class Pipeline:
             (
                 Retime(),  # before quantize: calibration runs with the own delays, which it keeps
                 Quantize(**options.quantize.model_dump()),
+                Measure(),  # after quantize, before populations change
                 Prune(on=options.mapping.prune),  # after quantize, which rounds weights to zero
                 Accumulate(),  # after prune, which may leave few enough sources
                 _choose_partition(options.mapping),  # after quantize: memory depends on weight bits

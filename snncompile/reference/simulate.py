@@ -139,6 +139,37 @@ def run_blocks(
     yield from _run_in_blocks(runner, x, _list_names(network), (samples, steps), progress)
 
 
+def run_together(
+    networks: Sequence[Graph], x: NDArray[Any], *, progress: Progress | None = None
+) -> Iterator[tuple[Block, ...]]:
+    """Yield the outputs of several networks on the same input, block after block.
+
+    Memory grows neither with samples nor with steps; each network is prepared once.
+
+    Args:
+        networks: float and integer networks with the same input.
+        x: checked input, shape (samples, steps, *input.shape).
+        progress: called after the last block of some samples.
+    """
+    samples, steps = x.shape[:2]
+    work = [samples * steps * _count_neurons(network) for network in networks]
+    runners = [
+        Runner(n, fast=w >= COMPILE_FROM, device=_choose_device(n, w))
+        for n, w in zip(networks, work, strict=True)
+    ]
+    per_step, states = (sum(r.bytes for r in runners), sum(r.state_bytes for r in runners))
+    length = max(1, min(steps, (MEMORY_BYTES - states) // per_step))
+    size = max(1, min(samples, MEMORY_BYTES // (length * per_step + states)))
+    reports = [progress, *[None] * (len(runners) - 1)]
+    yield from zip(
+        *(
+            _run_in_blocks(runner, x, _list_names(runner.network), (size, length), report)
+            for runner, report in zip(runners, reports, strict=True)
+        ),
+        strict=True,
+    )
+
+
 def _run_in_blocks(
     runner: Runner,
     x: NDArray[Any],
@@ -152,11 +183,12 @@ def _run_in_blocks(
     length = max(1, min(size_limits[1], free // runner.bytes))
     room = MEMORY_BYTES // (length * runner.bytes + runner.state_bytes)
     size = max(1, min(512, size_limits[0], room))
+    dtype = None if runner.exact else np.float64
     for first in range(0, samples, size):
         batch = x[first : first + size]
         session = Session(len(batch))
         for now in range(0, steps, length):
-            chunk = np.ascontiguousarray(batch[:, now : now + length])
+            chunk = np.ascontiguousarray(batch[:, now : now + length], dtype)
             tensor = torch.from_numpy(chunk.reshape(*chunk.shape[:2], -1)).to(runner.device)
             spike_trains = {
                 n: train.cpu() for n, train in runner.run(session, tensor, names).items()

@@ -9,6 +9,7 @@ from rich.table import Table
 from snncompile.cores.resources import ADDED, RESOURCES, read_core_limits
 from snncompile.hwmodels.records import Choices, Number, walk_numbers
 from snncompile.hwmodels.schema import Chip
+from snncompile.report.loss import serialize_loss
 
 if TYPE_CHECKING:
     from snncompile.program import Program
@@ -42,6 +43,8 @@ def serialize_program(program: Program) -> dict[str, Any]:
         "quantized": [q.model_dump(mode="json") for q in program.quantized],
         "bounds": [b.model_dump(mode="json") | {"holds": b.holds} for b in program.bounds],
         "fidelity": serialize_fidelity(program),
+        "loss": serialize_loss(program.loss),
+        "warnings": list(program.warnings),
         "log": list(program.log),
         "options": program.options.model_dump(mode="json"),
         "passes": program.passes,

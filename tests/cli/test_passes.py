@@ -16,7 +16,7 @@ from snncompile.passes.prune.prune import Prune
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.route import Route
 
-NAMES = ("retime", "quantize", "prune", "accumulate", "partition", "place", "route")
+NAMES = ("retime", "quantize", "measure", "prune", "accumulate", "partition", "place", "route")
 COMPILE = ("compile", "network", "--chip", "loihi2", "-o", "out")
 
 
@@ -34,7 +34,7 @@ def test_the_list(snncompile_command):
         *([str(i), name] for i, name in enumerate(NAMES, 1)),
         ["on request", "partition_nxtf"],
     ]
-    assert rows[2][2:] == [describe_pass(Prune).summary, "on"]
+    assert rows[3][2:] == [describe_pass(Prune).summary, "on"]
     assert done.out.splitlines()[-2:] == [
         "all with their options, as compile --passes takes them:",
         str(Pipeline.default(Options())),
@@ -89,8 +89,8 @@ def test_an_unknown_pass(snncompile_command):
     done = snncompile_command("passes", "squeeze")
     assert (done.code, done.err) == (
         1,
-        "error: no pass called 'squeeze'; known: accumulate, partition, partition_nxtf, place,"
-        " prune, quantize, retime, route\n",
+        "error: no pass called 'squeeze'; known: accumulate, measure, partition,"
+        " partition_nxtf, place, prune, quantize, retime, route\n",
     )
 
 
@@ -110,13 +110,13 @@ def test_compile_runs_the_passes_of_a_text(snncompile_command):
 def test_compile_skips(snncompile_command):
     done = snncompile_command(*COMPILE, "--skip", "prune", "--skip", "accumulate", "--json")
     assert done.code == 0, done.err
-    assert len(done.json["log"]) == 5
+    assert len(done.json["log"]) == 6
 
 
 MISTAKES = {
     "skipped what others require": (
         ("--skip", "quantize"),
-        "pass prune requires an integer network: run quantize before it; ran: retime",
+        "pass measure requires an integer network: run quantize before it; ran: retime",
     ),
     "skipped nothing": (
         ("--skip", "squeeze"),
@@ -124,7 +124,8 @@ MISTAKES = {
     ),
     "print after a pass that does not run": (
         ("--skip", "prune", "--print-after", "prune"),
-        "no pass 'prune' to run; there are retime, quantize, accumulate, partition, place, route",
+        "no pass 'prune' to run; there are retime, quantize, measure, accumulate, partition,"
+        " place, route",
     ),
     "save after a pass that does not run": (
         ("--save-after", "squeeze"),
@@ -154,7 +155,7 @@ def test_a_failing_pass_is_in_the_json(snncompile_command):
     words = ("compile", "network", "--chip", "toy", "-o", "out", "--json")
     error = json.loads(snncompile_command(*words).out)
     assert error["pass"] == "partition"
-    assert error["after"] == ["retime", "quantize", "prune", "accumulate"]
+    assert error["after"] == ["retime", "quantize", "measure", "prune", "accumulate"]
 
 
 def test_compile_prints_the_design_after_a_pass(build, snncompile_command):
@@ -199,6 +200,6 @@ def test_compile_times_and_verifies_passes(build, spikes, snncompile_command):
     assert [line.split(": ")[1] for line in lines] == list(NAMES)
     assert lines[0] == "verify-each: retime: all 720 outputs of 2 populations are equal"
     assert "answers differ" in lines[1]
-    assert lines[2] == "verify-each: prune: the network is the same"
+    assert lines[2] == "verify-each: measure: the network is the same"
     with np.load("build/arrays.npz") as known, np.load("out/arrays.npz") as new:
         assert all((known[name] == new[name]).all() for name in known.files)

@@ -17,6 +17,7 @@ from snncompile.files.mapping import MappingRecord
 from snncompile.files.network import NetworkRecord, _NetworkFile
 from snncompile.files.versions import PROGRAM_PARTS, UPGRADES, version_of
 from snncompile.hwmodels.schema import Chip
+from snncompile.ir.loss import Loss
 from snncompile.ir.reports import Bound, QuantizedLayer
 from snncompile.options import Options
 from snncompile.program import _ProgramFile
@@ -30,6 +31,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "options": Options,
     "quantized": QuantizedLayer,
     "bounds": Bound,
+    "loss": Loss,
 }
 
 

@@ -23,15 +23,16 @@ from snncompile.program import hash_network
 PROGRAM, NETWORK = "program.json", "network.json"
 HEADS = {
     PROGRAM: {
-        "version": 2,
+        "version": 3,
         "written_by": "snncompile 0.1.0",
         "schemas": {
             "bounds": 2,
             "chip": 3,
+            "loss": 1,
             "mapping": 1,
             "network": 1,
-            "options": 2,
-            "quantized": 1,
+            "options": 3,
+            "quantized": 2,
         },
     },
     NETWORK: {"version": 2, "written_by": "snncompile 0.1.0", "schemas": {"network": 1}},
@@ -61,7 +62,7 @@ def test_a_file_names_its_writer_and_the_versions_of_its_records(name, saved):
 NEWER = "written by a newer snncompile (0.2.0; this is 0.1.0): install it, or"
 # File, field, value, who wrote it, the whole message after the file.
 REFUSED = {
-    "program": (PROGRAM, "version", 3, "snncompile 0.2.0", f"{NEWER} compile again"),
+    "program": (PROGRAM, "version", 4, "snncompile 0.2.0", f"{NEWER} compile again"),
     "chip": (PROGRAM, "chip", 4, "snncompile 0.2.0", f"{NEWER} compile again"),
     "network": (NETWORK, "version", 3, "snncompile 0.2.0", f"{NEWER} import the network again"),
     "lines": (PROGRAM, "bounds", 9, "snncompile 0.2.0\n", f"{NEWER} compile again"),
@@ -75,17 +76,17 @@ REFUSED = {
     "of the same day": (
         PROGRAM,
         "options",
-        3,
+        4,
         "snncompile 0.1.0",
-        "written by a newer snncompile (options version 3; this is 0.1.0, which knows version 2):"
+        "written by a newer snncompile (options version 4; this is 0.1.0, which knows version 3):"
         " install it, or compile again",
     ),
     "no writer": (
         PROGRAM,
         "version",
-        3,
+        4,
         None,
-        "written by a newer snncompile (program version 3; this is 0.1.0, which knows version 2):"
+        "written by a newer snncompile (program version 4; this is 0.1.0, which knows version 3):"
         " install it, or compile again",
     ),
     "below 1": (PROGRAM, "version", 0, "x", "version: Input should be greater than or equal to 1"),
@@ -113,8 +114,8 @@ def test_versions_that_are_not_named(schemas, saved):
     with pytest.raises(InputError) as error:
         snncompile.load(saved[PROGRAM])
     assert str(error.value) == (
-        f"{saved[PROGRAM]}/program.json: schemas: expected versions of bounds, chip, mapping,"
-        " network, options, quantized"
+        f"{saved[PROGRAM]}/program.json: schemas: expected versions of bounds, chip, loss,"
+        " mapping, network, options, quantized"
     )
 
 
@@ -135,7 +136,7 @@ def test_an_older_record_is_lifted(saved, monkeypatch):
     again = snncompile.load(saved[PROGRAM])
     assert again.options.mapping.share_cores is False
     again.save(saved[PROGRAM])
-    assert record_of(saved[PROGRAM], PROGRAM)["schemas"]["options"] == 4
+    assert record_of(saved[PROGRAM], PROGRAM)["schemas"]["options"] == 5
     assert snncompile.load(saved[PROGRAM]).options == again.options
 
 
@@ -144,7 +145,7 @@ def test_a_record_that_is_not_of_its_version(saved, monkeypatch):
     with pytest.raises(InputError) as error:
         snncompile.load(saved[PROGRAM])
     assert str(error.value) == (
-        f"{saved[PROGRAM]}/program.json: does not hold options of version 2"
+        f"{saved[PROGRAM]}/program.json: does not hold options of version 3"
     )
 
 

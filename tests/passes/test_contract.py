@@ -102,6 +102,7 @@ def test_every_pass_is_in_the_pipeline_once():
     assert [repr(a_pass) for a_pass in Pipeline.default(Options(bits=5, steps=7)).passes] == [
         "Retime()",
         "Quantize(bits=5, steps=7, formats='chip')",
+        "Measure()",
         "Prune(on=True)",
         "Accumulate()",
         "Partition(objective='cores', share=True)",

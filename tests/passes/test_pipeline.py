@@ -96,7 +96,7 @@ def test_default_pipelines_are_read_back(options):
 
 def test_text_has_every_option():
     assert str(DEFAULT) == (
-        "retime,quantize{bits=8 steps=none formats=chip},prune{on=true},accumulate,"
+        "retime,quantize{bits=8 steps=none formats=chip},measure,prune{on=true},accumulate,"
         "partition{objective=cores share=true},place{placement=annealed},route"
     )
 
@@ -154,8 +154,8 @@ NOT_READ = {
     "quantize{formats=own}": "pass quantize: formats takes chip or netx, got own",
     "prune{on=1}": "pass prune: on takes bool, got 1",
     "place{placement=none}": "pass place: placement takes str, got none",
-    "squeeze": "no pass called 'squeeze'; known: accumulate, partition, partition_nxtf, place,"
-    " prune, quantize, retime, route",
+    "squeeze": "no pass called 'squeeze'; known: accumulate, measure, partition,"
+    " partition_nxtf, place, prune, quantize, retime, route",
 }
 
 
@@ -182,18 +182,18 @@ def test_passes_of_other_packages_run_by_name():
 
 def test_pipelines_are_cut_and_changed():
     assert DEFAULT.without(["prune", "accumulate"]).names == (
-        *("retime", "quantize", "partition", "place", "route"),
+        *("retime", "quantize", "measure", "partition", "place", "route"),
     )
-    assert DEFAULT.until("prune").names == ("retime", "quantize")
-    assert str(DEFAULT.until("prune").change("quantize", bits=4)) == (
+    assert DEFAULT.until("measure").names == ("retime", "quantize")
+    assert str(DEFAULT.until("measure").change("quantize", bits=4)) == (
         "retime,quantize{bits=4 steps=none formats=chip}"
     )
     for call in (DEFAULT.until, DEFAULT.change, lambda name: DEFAULT.without([name])):
         with pytest.raises(InputError) as error:
             call("squeeze")
         assert str(error.value) == (
-            "no pass 'squeeze' to run; there are retime, quantize, prune, accumulate, partition,"
-            " place, route"
+            "no pass 'squeeze' to run; there are retime, quantize, measure, prune, accumulate,"
+            " partition, place, route"
         )
 
 
@@ -220,14 +220,14 @@ def test_compile_fills_in_what_the_text_leaves_out():
 
 SKIPPED = {
     "retime": "pass accumulate requires the chip's delays (input -> a has a delay of 0): run"
-    " retime before it; ran: quantize, prune",
-    "quantize": "pass prune requires an integer network: run quantize before it; ran: retime",
+    " retime before it; ran: quantize, measure, prune",
+    "quantize": "pass measure requires an integer network: run quantize before it; ran: retime",
     "partition": "pass place requires every neuron in one slice (a has none): run partition before"
-    " it; ran: retime, quantize, prune, accumulate",
+    " it; ran: retime, quantize, measure, prune, accumulate",
     "place": "pass route requires a site for every core: run place before it; ran: retime,"
-    " quantize, prune, accumulate, partition",
-    "route": "a Program requires the tables of its cores: run route; ran: retime, quantize, prune,"
-    " accumulate, partition, place",
+    " quantize, measure, prune, accumulate, partition",
+    "route": "a Program requires the tables of its cores: run route; ran: retime, quantize,"
+    " measure, prune, accumulate, partition, place",
 }
 
 
@@ -320,8 +320,8 @@ def test_an_error_says_in_which_pass_it_was_raised():
     with pytest.raises(FitError) as error:
         snncompile.compile(chain(9, 1), chip=TOY)
     assert error.value.failed_pass == "partition"
-    assert error.value.passes_run == ("retime", "quantize", "prune", "accumulate")
-    where = "in pass partition, after retime, quantize, prune, accumulate"
+    assert error.value.passes_run == ("retime", "quantize", "measure", "prune", "accumulate")
+    where = "in pass partition, after retime, quantize, measure, prune, accumulate"
     assert error.value.where_it_failed == where
     assert error.value.__notes__ == [where]
     assert "pass" not in str(error.value)
@@ -364,7 +364,9 @@ def test_progress_is_the_pass_and_the_share_that_is_done():
     DEFAULT.until("accumulate").change("quantize", bits=4).run(
         design(chain(2, 1)), progress=lambda a_pass, share: calls.append((a_pass.name, share))
     )
-    assert calls == [("retime", 0), ("quantize", 1 / 3), ("prune", 2 / 3), ("prune", 1)]
+    assert calls == [
+        *(("retime", 0), ("quantize", 1 / 4), ("measure", 2 / 4), ("prune", 3 / 4), ("prune", 1))
+    ]
 
 
 def test_hooks_get_the_design_before_and_after():
@@ -375,7 +377,7 @@ def test_hooks_get_the_design_before_and_after():
     assert steps[0].before is start
     assert steps[-1].after is end
     assert all(one.after is other.before for one, other in pairwise(steps))
-    assert [step.ran for step in steps] == [DEFAULT.names[:i] for i in range(7)]
+    assert [step.ran for step in steps] == [DEFAULT.names[:i] for i in range(8)]
     assert all(step.seconds >= 0 for step in steps)
 
 
@@ -436,7 +438,7 @@ def test_a_broken_pass_of_another_package_is_one_line(monkeypatch, value):
 KINDS = {
     "passes: expected text or a Pipeline, got list": {"passes": ["retime"]},
     "options: expected Options, got dict": {"options": {"bits": 6}},
-    "pass prune requires an integer network: run quantize before it; ran: retime": {
+    "pass measure requires an integer network: run quantize before it; ran: retime": {
         "skip": "quantize"
     },
 }

@@ -28,6 +28,7 @@ def with_dead_neurons():
 EXAMPLES = {
     "retime": (skipping, TOY),
     "quantize": (lambda: chain(3, 4, 2, weight=0.3), LOIHI2),
+    "measure": (lambda: chain(3, 4, 2, weight=0.3), LOIHI2),
     "prune": (with_dead_neurons, TOY),
     "accumulate": (lambda: chain(20, 3, 2), limited(LOIHI2, axons_in=8)),
     "partition": (lambda: chain(3, 5, 4, 2), TOY),

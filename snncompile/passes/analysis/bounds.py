@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from snncompile.arrays import Bools
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection
 from snncompile.ir.reports import Bound
@@ -61,6 +62,30 @@ def prove_population_bounds(
     for quantity, interval in neuron.bounds(x, steps).items():
         proved.append(_make_bound(name, quantity, interval, *neuron.width(quantity)))
     return tuple(proved)
+
+
+def find_silent_neurons(
+    network: IntegerNetwork, population: Population, steps: int | None = None
+) -> Bools:
+    """Return True for each neuron that provably never fires, shape (n,).
+
+    Args:
+        network: the integer network.
+        population: one of its populations.
+        steps: time steps of one sample; None for any number.
+    """
+    neuron = population.neuron
+    assert isinstance(neuron, IntegerNeuron)
+    intervals = neuron.silent_within()
+    if intervals is None:
+        return np.zeros(population.size, np.bool_)
+    arriving = collect_arriving(network, population.name, network.into(population.name))
+    bounds = neuron.bounds(add_arriving(population, arriving), steps)
+    silent = np.ones(population.size, np.bool_)
+    for quantity, inside in intervals.items():
+        reached = bounds[quantity]
+        silent &= (reached.low >= inside.low) & (reached.high <= inside.high)
+    return silent
 
 
 def add_arriving(population: Population, arriving: Sequence[Arriving]) -> Interval:

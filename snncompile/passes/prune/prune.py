@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from snncompile.arrays import Bools
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
-from snncompile.neurons.base import IntegerNeuron
-from snncompile.passes.analysis.bounds import add_arriving, collect_arriving
+from snncompile.passes.analysis.bounds import find_silent_neurons
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import require_integers, require_no_slices
 from snncompile.passes.prune.remove_neurons import (
@@ -121,7 +120,7 @@ def _find_alive(network: IntegerNetwork) -> Kept:
     useful = _find_useful(network)
     kept = {network.input.name: np.arange(network.input.size)}
     for p in network.populations:
-        stay = useful[p.name] & ~(_find_silent(network, p) & _can_go(network, p))
+        stay = useful[p.name] & ~(find_silent_neurons(network, p) & _can_go(network, p))
         kept[p.name] = np.flatnonzero(_extend_to_units(network, p, stay))
     return kept
 
@@ -137,22 +136,6 @@ def _extend_to_units(network: IntegerNetwork, population: Population, stay: Bool
     """Return the neurons that stay when a unit stays whole as soon as one of its neurons does."""
     size = find_unit_size(network, population.name) or population.size
     return np.repeat(stay.reshape(-1, size).any(axis=1), size)
-
-
-def _find_silent(network: IntegerNetwork, population: Population) -> Bools:
-    """Return True for each neuron that provably never fires, shape (n,)."""
-    neuron = population.neuron
-    assert isinstance(neuron, IntegerNeuron)
-    intervals = neuron.silent_within()
-    if intervals is None:
-        return np.zeros(population.size, np.bool_)
-    brought = collect_arriving(network, population.name, network.into(population.name))
-    bounds = neuron.bounds(add_arriving(population, brought), None)
-    silent = np.ones(population.size, np.bool_)
-    for quantity, inside in intervals.items():
-        reached = bounds[quantity]
-        silent &= (reached.low >= inside.low) & (reached.high <= inside.high)
-    return silent
 
 
 def _find_useful(network: IntegerNetwork) -> dict[str, Bools]:

@@ -15,6 +15,7 @@ from snncompile.errors import QuantizeError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network, Population, Projection
+from snncompile.ir.loss import EXACT
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.delta_code import SPIKE_EXPONENT
@@ -85,7 +86,8 @@ class Quantize(Pass):
         """Make the network integer."""
         if isinstance(design.network, IntegerNetwork):
             number_ranges.check_ranges(design.network, design.chip)
-            return self.done(design, "already integers; all numbers are in the chip's ranges")
+            message = "already integers; all numbers are in the chip's ranges"
+            return self.done(design, message, loss=EXACT)
         bits = self._choose_bits(design.chip)
         source, values = state_in_natural_values(design.network)
         spike_trains = _run_calibration(source, design.calibration)
@@ -107,6 +109,7 @@ class Quantize(Pass):
             f"{bits}-bit weights{' (more in one-to-one shortcuts)' if wider else ''}"
             f"{_describe_errors(reports)}{_describe_assumption(reports, design.chip)}",
             network=network,
+            floats=design.network,
             quantized=reports,
         )
 
