@@ -108,8 +108,8 @@ class LossOptions(Section):
         default=0.01,
         ge=0,
         le=1,
-        description="largest share of the firing neurons of a population that may never fire as"
-        " integers without a warning",
+        description="largest share of the neurons of a population that fire as floats (5 times or"
+        " more) and may never fire as integers without a warning",
     )
     max_rate_error: float = Field(
         default=0.1,

@@ -9,6 +9,9 @@ from pydantic import Field
 from snncompile.ir.reports import Report
 
 NOT_RUN = "pass measure did not run"
+FREQUENT = 5
+"""Spikes of a neuron on all samples, from which its silence is no chance: where 5 are expected,
+none come with a probability of exp(-5) = 0.7 %, if they come independently of each other."""
 
 
 class PopulationLoss(Report):
@@ -31,8 +34,10 @@ class PopulationLoss(Report):
     """Neurons that fire in the float network, in any sample; None for potentials."""
     fired_integer: int | None
     """Neurons that fire in the integer network; None for potentials."""
+    frequent: int | None
+    """Neurons that fire at least `FREQUENT` times in the float network; None for potentials."""
     silenced: int | None
-    """Neurons of `fired` that never fire in the integer network; None for potentials."""
+    """Neurons of `frequent` that never fire in the integer network; None for potentials."""
 
     @property
     def silent(self) -> bool:
@@ -41,8 +46,10 @@ class PopulationLoss(Report):
 
     @property
     def silenced_share(self) -> float | None:
-        """Share of the neurons that fire in the float network and no longer do; None if none do."""
-        return self.silenced / self.fired if self.fired and self.silenced is not None else None
+        """Share of `frequent` that is silenced; None without such neurons."""
+        if not self.frequent or self.silenced is None:
+            return None
+        return self.silenced / self.frequent
 
 
 class AnswerLoss(Report):

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from snncompile.ir.loss import Loss, PopulationLoss
+from snncompile.ir.loss import FREQUENT, Loss, PopulationLoss
 
 
 def serialize_loss(loss: Loss) -> dict[str, Any]:
@@ -25,16 +25,20 @@ def serialize_loss(loss: Loss) -> dict[str, Any]:
 def tabulate_loss(loss: Loss) -> Table:
     """Return one row per population of a loss that was measured, and the answers below."""
     title = (
-        f"loss: integers beside floats, on {loss.samples:,} of {loss.available:,} samples of the"
-        f" calibration data, {loss.steps:,} steps"
+        f"loss: floats and integers on {loss.samples:,} of {loss.available:,} samples,"
+        f" {loss.steps:,} steps"
     )
     table = Table(title=title, title_justify="left", caption_justify="left")
     table.add_column("layer")
-    for name in ("outputs differ", "rate error", "neurons", "fire as floats", "no longer fire"):
+    fire = ("fire as floats", "fire as integers", "silenced")
+    for name in ("outputs differ", "rate error", "neurons", *fire):
         table.add_column(name, justify="right")
     for row in loss.populations:
         table.add_row(row.population, *_format_row(row))
-    table.caption = str(loss.answers or "a single output neuron gives no answer to compare")
+    answers = str(loss.answers or "a single output neuron gives no answer to compare")
+    table.caption = (
+        f"{answers}\nsilenced: fire {FREQUENT} times or more as floats, never as integers"
+    )
     return table
 
 
@@ -43,5 +47,5 @@ def _format_row(row: PopulationLoss) -> tuple[str, ...]:
         "-" if row.different is None else f"{row.different:.2%}",
         "from none" if row.rate_error is None else f"{row.rate_error:.2%}",
         f"{row.neurons:,}",
-        *("-" if n is None else f"{n:,}" for n in (row.fired, row.silenced)),
+        *("-" if n is None else f"{n:,}" for n in (row.fired, row.fired_integer, row.silenced)),
     )

@@ -11,6 +11,7 @@ import snncompile
 from snncompile.files.npz import read_npz
 from snncompile.files.spikes import read_spikes
 from snncompile.hwmodels import chips
+from snncompile.options import LossOptions
 from snncompile.program import Program
 from snncompile.reference.backend import spike_trains
 from snncompile.verification import POTENTIAL_TOLERANCE
@@ -46,6 +47,16 @@ def test_an_older_program_is_saved_again(folder, tmp_path):
         before.bounds,
         before.quantized,
     )
+
+
+@pytest.mark.parametrize("folder", [f for f in FOLDERS if "program" in f])
+def test_the_loss_of_an_older_program_is_unknown(folder):
+    program = snncompile.load(SAVED / folder)
+    assert str(program.loss) == (
+        "the loss is unknown: an older snncompile compiled the network, which did not measure it"
+    )
+    assert (program.loss.status, program.loss.answers, program.warnings) == ("unknown", None, ())
+    assert program.options.loss == LossOptions()
 
 
 def test_an_older_chip_file_is_read():

@@ -140,6 +140,24 @@ def test_an_older_record_is_lifted(saved, monkeypatch):
     assert snncompile.load(saved[PROGRAM]).options == again.options
 
 
+def test_a_program_of_version_2_had_no_loss(saved):
+    """Its head names no version of one, and its options have no limits."""
+    head = record_of(saved[PROGRAM], PROGRAM)
+    schemas = {kind: number for kind, number in head["schemas"].items() if kind != "loss"}
+    for where, value in (
+        (("version",), 2),
+        (("schemas",), schemas | {"options": 2}),
+        (("loss",), ...),
+        (("warnings",), ...),
+        (("options", "loss"), ...),
+    ):
+        edit(saved[PROGRAM], where, value, PROGRAM)
+    program = snncompile.load(saved[PROGRAM])
+    assert (program.loss.status, program.warnings) == ("unknown", ())
+    program.save(saved[PROGRAM])
+    assert record_of(saved[PROGRAM], PROGRAM)["schemas"] == HEADS[PROGRAM]["schemas"]
+
+
 def test_a_record_that_is_not_of_its_version(saved, monkeypatch):
     _with_upgrades(monkeypatch, "options", lambda record: {"bits": record["width"]})
     with pytest.raises(InputError) as error:

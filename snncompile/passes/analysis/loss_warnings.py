@@ -8,7 +8,7 @@ import numpy as np
 
 from snncompile.errors import LossError, raise_together
 from snncompile.ir.graph import IntegerNetwork
-from snncompile.ir.loss import Loss, PopulationLoss
+from snncompile.ir.loss import FREQUENT, Loss, PopulationLoss
 from snncompile.options import LossOptions, Options
 from snncompile.passes.analysis.bounds import find_silent_neurons
 
@@ -41,7 +41,9 @@ def refuse_warnings(texts: tuple[str, ...], loss: Loss, options: LossOptions) ->
     if not options.strict:
         return
     if loss.status == "unknown":
-        raise LossError(f"strict: {loss}; give calibration data, or leave strict out")
+        raise LossError(
+            f"strict: {loss}; give calibration data and run measure, or leave strict out"
+        )
     raise_together(LossError(text) for text in texts)
 
 
@@ -63,8 +65,9 @@ def _check_population(row: PopulationLoss, limits: LossOptions) -> Iterator[str]
     share, limit = row.silenced_share, limits.max_silenced
     if share is not None and share > limit:
         yield (
-            f"{where} {row.silenced:,} of the {row.fired:,} neurons that fire as floats never do as"
-            f" integers ({share:.2%}), the limit is {limit:.2%}; {REMEDY}, or raise max_silenced"
+            f"{where} {row.silenced:,} of the {row.frequent:,} neurons that fire {FREQUENT} times"
+            f" or more as floats never do as integers ({share:.2%}), the limit is {limit:.2%};"
+            f" {REMEDY}, or raise max_silenced"
         )
     yield from _check_rate(row, limits.max_rate_error)
 
