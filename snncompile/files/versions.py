@@ -91,7 +91,7 @@ UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
     "options": (
         keep,
         keep,
-    ),  # sections, from the flat form, which `Options` reads; `loss`, `scales`
+    ),  # sections (`Options` reads the flat form), `loss`, `scales`
     "quantized": (keep,),  # errors of single neurons, `message`
     "bounds": (keep,),  # `effect`
     "loss": (),
