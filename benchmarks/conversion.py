@@ -185,7 +185,9 @@ def _priced(network: Any, x: np.ndarray) -> tuple[str, str]:
     shown = network.input.present(x[:2])
     try:
         program = snncompile.compile(network, chip=CHIP, calibration=shown)
-        return str(program.mapping.cores), f"{program.estimate(shown).energy_j * 1e6:.1f} uJ"
+        energy = program.estimate(shown).energy_j
+        cores = str(program.mapping.cores)
+        return cores, "unknown" if energy is None else f"{energy * 1e6:.1f} uJ"
     except snncompile.SnnCompileError as error:
         print(f"  no cores and energy: {error}")
         return "", ""

@@ -223,7 +223,11 @@ def estimate(program: Program, activity: Activity, timing: str, costs: str, step
     ledger.add(activity)
     found = ledger.close()
     factor = steps / activity.steps
-    rows = tuple(dataclasses.replace(row, count=row.count * factor) for row in found.rows)
+    assert found.latency_s is not None, f"{costs} has no times"
+    rows = tuple(
+        dataclasses.replace(row, count=None if row.count is None else row.count * factor)
+        for row in found.rows
+    )
     return dataclasses.replace(found, rows=rows, steps=steps, latency_s=found.latency_s * factor)
 
 

@@ -101,7 +101,7 @@ def _read_costs(attributes: Data, tile: Data, core: Data, lif: Data, tiles: int)
         " or the barrier.",
         "prices": _read_prices(tile, core, lif),
         "barrier": _read_barrier(attributes, tiles),
-        "step_floor_ns": unknown | {"unit": "ns"},
+        "step_floor_ns": unknown | {"unit": "ns", "evidence": "no limit"},
         "static_w": unknown | {"unit": "W"},
         "link_buffer": _make_number(int(buffer), "messages") if buffer else None,
     }

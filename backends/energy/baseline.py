@@ -46,5 +46,5 @@ def compare_arithmetic(program: Program, estimate: Estimate) -> tuple[BaselineRo
     for p in program.network.populations:
         macs = sum(q.synapses.wiring.synapses for q in program.network.into(p.name))
         own = [r for r in estimate.rows if r.layer == p.name and r.event.startswith("synaptic_op")]
-        rows.append(BaselineRow(p.name, macs, sum(r.count for r in own)))
+        rows.append(BaselineRow(p.name, macs, sum(r.count or 0.0 for r in own)))
     return tuple(rows)

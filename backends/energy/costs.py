@@ -53,10 +53,15 @@ class Costs:
             return None
         return next((time for least, time in entries if least >= tiles), entries[-1][1]).value
 
-    def barrier_below_ns(self, tiles: int) -> float:
-        """Return the time of the next smaller entry, as SANA-FE reads its table."""
-        below = [e.time_ns.value or 0.0 for e in self.set.barrier if e.tiles <= tiles]
+    def barrier_below_ns(self, tiles: int) -> float | None:
+        """Return the time of the next smaller entry, as SANA-FE reads its table; None: unknown."""
+        below = [e.time_ns.value for e in self.set.barrier if e.tiles <= tiles]
         return below[-1] if below else 0.0
+
+    @property
+    def known_time_ns(self) -> Floats:
+        """Time of each event; NaN: not known."""
+        return np.where(self.untimed, np.nan, self.time_ns)
 
 
 def find_costs(chip: Chip, name: str | None) -> Costs:

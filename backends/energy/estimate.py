@@ -25,7 +25,18 @@ from snncompile.backends.energy.counts import (
 )
 from snncompile.backends.energy.cycle import Times, follow
 from snncompile.backends.energy.events import EVENTS
-from snncompile.backends.energy.result import STATIC, Estimate, Range, Row, Steps
+from snncompile.backends.energy.result import (
+    ENERGY,
+    STATIC,
+    TIME,
+    Estimate,
+    Range,
+    Row,
+    Steps,
+    add_energies,
+    format_lacking,
+    list_unpriced,
+)
 from snncompile.backends.energy.timing import (
     Account,
     Work,
@@ -158,12 +169,18 @@ class Ledger:
     def close(self) -> Estimate:
         """Return the means over all samples."""
         seconds, bound = np.concatenate(self.seconds), np.concatenate(self.bound)
-        samples, latency = len(seconds), float(seconds.sum(axis=1).mean())
-        means = self.counts / samples
+        means = self.counts / len(seconds)
+        untimed = self._list_untimed(means)
+        seconds = self._hide_unknown(seconds, means)
+        known = ~np.isnan(seconds)
+        latency = float(np.nansum(seconds, axis=1).mean()) if known.any() else None
         rows = tuple(_make_rows(self.machine, self.costs, means, latency))
         names = name_bounds(self.machine)
-        frequencies = Counter(bound.ravel().tolist()).most_common()
-        cores = self.busy[: len(self.machine.program.mapping.sites)]
+        frequencies = Counter(bound[known].tolist()).most_common()
+        missing = (
+            *(f"{ENERGY}{event}" for event in list_unpriced(rows, untimed)),
+            *(f"{TIME}{event}" for event in untimed),
+        )
         return Estimate(
             chip=self.costs.chip.name,
             timing=self.timing,
@@ -171,77 +188,104 @@ class Ledger:
             costs=self.costs.name,
             title=self.costs.set.title,
             note=self.costs.set.note,
-            samples=samples,
+            samples=len(seconds),
             steps=self.steps,
             latency_s=latency,
             rows=rows,
-            missing=self._list_missing(rows, means),
+            missing=missing,
             range=self._find_range(means, latency),
-            utilisation=float(cores.mean() / (seconds.sum() or 1.0)) if len(cores) else 0.0,
+            utilisation=self._find_utilisation(float(np.nansum(seconds)), bool(untimed)),
             assumed=self._list_assumed(),
-            bounds={names[i]: times / bound.size for i, times in frequencies},
+            bounds={names[i]: times / np.count_nonzero(known) for i, times in frequencies},
             by_step=Steps(
                 parts=self.machine.layout.parts,
                 events=EVENTS,
                 counts=means,
                 energy_pj=self.costs.energy_pj,
-                time_ns=self.costs.time_ns,
+                time_ns=self.costs.known_time_ns,
                 seconds=seconds,
                 bound=bound,
                 bound_names=names,
             ),
         )
 
+    def _find_barrier_ns(self) -> float | None:
+        return find_barrier_ns(self.machine, self.costs, self.account)
+
+    def _list_untimed(self, means: NDArray[np.float64]) -> tuple[str, ...]:
+        """Return what occurred and has no time in the cost set."""
+        occurred = means.sum(axis=(0, 1)) > 0
+        untimed = {self.costs.labels[i] for i in np.flatnonzero(self.costs.untimed & occurred)}
+        if self._find_barrier_ns() is None:
+            untimed.add("barrier sync")
+        if self.costs.set.step_floor_ns.evidence == "unknown":
+            untimed.add("shortest time step")
+        return tuple(sorted(filter(None, untimed)))
+
+    def _hide_unknown(
+        self, seconds: NDArray[np.float64], means: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the time of each step, NaN where no time of what occurred in it is known."""
+        occurred = (means[..., self.costs.untimed] > 0).any(axis=(1, 2))
+        unknown = occurred | (self._find_barrier_ns() is None)
+        return np.where((seconds == 0) & unknown, np.nan, seconds)
+
+    def _find_utilisation(self, seconds: float, lacking: bool) -> float | None:
+        """Return the share of the time in which cores work; None: no time of their work is known.
+
+        Args:
+            seconds: time of all steps of all samples.
+            lacking: whether the time of anything that occurred is not known.
+        """
+        cores = self.busy[: len(self.machine.program.mapping.sites)]
+        if lacking and not cores.any():
+            return None
+        return float(cores.mean() / (seconds or 1.0)) if len(cores) else 0.0
+
+    def _find_range(self, means: NDArray[np.float64], latency: float | None) -> Range:
+        """Return the range from the spread of the chip's cost sets and the set's own error."""
+        own = self.others[self.costs.name] or 1.0
+        energies, latencies, lacking = {}, {}, {}
+        for name, costs in self.sets.items():
+            other = self.others[name]
+            time = latency * other / own if latency is not None and other else None
+            rows = _make_rows(self.machine, costs, means, time)
+            energies[name], latencies[name] = add_energies(rows), time
+            lacking[name] = list_unpriced(rows, ())
+        because = [self._describe_sets(lacking)] if len(self.sets) > 1 else []
+        spread = []
+        for values, error, quantity in (
+            (energies, self.costs.set.energy_error, "energy"),
+            (latencies, self.costs.set.latency_error, "latency"),
+        ):
+            known = [value for value in values.values() if value is not None]
+            middle = values[self.costs.name]
+            if error is not None and error.value is not None and middle is not None:
+                known += [middle * (1 - error.value), middle * (1 + error.value)]
+                because.append(
+                    f"{error.value:.0%} error of {quantity} published for {self.costs.name}"
+                )
+            spread.append((min(known), max(known)) if middle is not None else None)
+        return Range(spread[0], spread[1], tuple(because))
+
+    def _describe_sets(self, lacking: dict[str, tuple[str, ...]]) -> str:
+        """Return the names of the cost sets, each with what it lacks and the own set has."""
+        own = set(lacking[self.costs.name])
+        names = [
+            name + (f" (energy{format_lacking(events)})" if set(events) != own else "")
+            for name, events in lacking.items()
+        ]
+        how = " (latencies of the others: scaled as the closed form says)"
+        return f"the cost sets {', '.join(names)}{how if self.timing == 'cycle' else ''}"
+
     def _list_assumed(self) -> tuple[str, ...]:
         arrangement = self.machine.mesh.assumed
         several = self.machine.program.mapping.chips > 1
         return (arrangement,) if arrangement and several else ()
 
-    def _list_missing(self, rows: tuple[Row, ...], means: NDArray[np.float64]) -> tuple[str, ...]:
-        unpriced = sorted(
-            {r.event for r in rows if r.price_j is None and r.count}
-            | {r.event for r in rows if r.event == STATIC and not r.energy_j and r.price_j != 0}
-        )
-        occurred = means.sum(axis=(0, 1)) > 0
-        untimed = {self.costs.labels[i] for i in np.flatnonzero(self.costs.untimed & occurred)}
-        if find_barrier_ns(self.machine, self.costs, self.account) is None:
-            untimed.add("barrier sync")
-        return (
-            *(f"energy of {event}" for event in unpriced),
-            *(f"time of {event}" for event in sorted(filter(None, untimed))),
-        )
-
-    def _find_range(self, means: NDArray[np.float64], latency: float) -> Range:
-        """Return the range from the spread of the chip's cost sets and the set's own error."""
-        own = self.others[self.costs.name] or 1.0
-        energies, latencies, because = [], [], []
-        for name, costs in self.sets.items():
-            time = latency * self.others[name] / own
-            rows = _make_rows(self.machine, costs, means, time)
-            energies.append(sum(r.energy_j or 0.0 for r in rows))
-            latencies.append(time)
-        if len(self.sets) > 1:
-            how = " (latencies of the others: scaled as the closed form says)"
-            because.append(
-                f"the cost sets {', '.join(self.sets)}{how if self.timing == 'cycle' else ''}"
-            )
-        at = list(self.sets).index(self.costs.name)
-        for values, error, quantity in (
-            (energies, self.costs.set.energy_error, "energy"),
-            (latencies, self.costs.set.latency_error, "latency"),
-        ):
-            if error is not None and error.value is not None:
-                values += [values[at] * (1 - error.value), values[at] * (1 + error.value)]
-                because.append(
-                    f"{error.value:.0%} error of {quantity} published for {self.costs.name}"
-                )
-        return Range(
-            (min(energies), max(energies)), (min(latencies), max(latencies)), tuple(because)
-        )
-
 
 def _make_rows(
-    machine: Machine, costs: Costs, means: NDArray[np.float64], latency: float
+    machine: Machine, costs: Costs, means: NDArray[np.float64], latency: float | None
 ) -> list[Row]:
     layers, names = machine.layout.parts, machine.layout.names
     totals: dict[tuple[str, str], float] = {}
@@ -271,7 +315,7 @@ def _make_row(layer: str, event: str, total: float, costs: Costs) -> Row:
     return Row(layer, event, total, joules, costs.describe_origin(number))
 
 
-def _make_chip_rows(machine: Machine, costs: Costs, steps: int, latency: float) -> list[Row]:
+def _make_chip_rows(machine: Machine, costs: Costs, steps: int, latency: float | None) -> list[Row]:
     """Return the rows of the chip as a whole: barrier sync and static power."""
     chips = machine.program.mapping.chips
     barrier, static = costs.set.barrier_energy_pj, costs.set.static_w

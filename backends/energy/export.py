@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from snncompile.arrays import Floats
 from snncompile.backends.energy.result import Estimate
 from snncompile.errors import BackendError
 from snncompile.files import folder
@@ -20,34 +21,40 @@ def list_events(estimate: Estimate) -> Columns:
     """Return one row per step, part and event that occurs.
 
     Counts, joules and seconds are means over the samples; an energy is None where the cost set has
-    no price. Seconds are the work an event makes; work of different cores goes on at once.
+    no price, and seconds where it has no time. Seconds are the work an event makes; work of
+    different cores goes on at once.
     """
     by = estimate.by_step
     step, part_index, event = np.nonzero(by.counts)
-    count, energy = by.counts[step, part_index, event], by.energy_pj[event]
+    count = by.counts[step, part_index, event]
     return {
         "step": step.tolist(),
         "core": [by.parts[p].core for p in part_index],
         "layer": [by.parts[p].layer for p in part_index],
         "event": [by.events[e] for e in event],
         "count": count.tolist(),
-        "energy_j": [
-            None if np.isnan(price) else float(n * price * 1e-12)
-            for n, price in zip(count, energy, strict=True)
-        ],
-        "seconds": (count * by.time_ns[event] * 1e-9).tolist(),
+        "energy_j": _hide_unknown(count * by.energy_pj[event] * 1e-12),
+        "seconds": _hide_unknown(count * by.time_ns[event] * 1e-9),
     }
 
 
+def _hide_unknown(values: Floats) -> list[float | None]:
+    """Return the values, None for NaN."""
+    return [None if np.isnan(value) else value for value in values.ravel().tolist()]
+
+
 def list_steps(estimate: Estimate) -> Columns:
-    """Return the duration and the bound of each step of each sample."""
+    """Return the duration and the bound of each step of each sample; None: not known."""
     by = estimate.by_step
     sample, step = np.indices(by.seconds.shape).reshape(2, -1)
     return {
         "sample": sample.tolist(),
         "step": step.tolist(),
-        "seconds": by.seconds.ravel().tolist(),
-        "bound": [by.bound_names[i] for i in by.bound.ravel()],
+        "seconds": _hide_unknown(by.seconds),
+        "bound": [
+            None if unknown else by.bound_names[i]
+            for i, unknown in zip(by.bound.ravel(), np.isnan(by.seconds).ravel(), strict=True)
+        ],
     }
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from snncompile.backends.energy import export, trace
-from snncompile.backends.energy.result import Estimate
+from snncompile.backends.energy.result import Estimate, format_lacking
 from snncompile.backends.sanafe import export as sanafe
+from snncompile.errors import InputError
 from snncompile.program import Program
 from snncompile.reference.simulate import check_spikes
 
@@ -27,8 +28,14 @@ class Outputs:
     def write(self, program: Program, x: ArrayLike, estimate: Estimate) -> Iterator[str]:
         """Write the files with a path; yield one line per file about its content."""
         if self.trace:
+            if estimate.latency_s is None:
+                raise InputError(
+                    f"{estimate.chip}: cost set {estimate.costs} has no times, which a trace shows;"
+                    " take another cost set or chip"
+                )
             steps = trace.write_trace(self.trace, program, x, costs=estimate.costs)
-            yield f"{self.trace}: {steps} of {estimate.steps} time steps"
+            lacking = format_lacking(estimate.untimed)
+            yield f"{self.trace}: {steps} of {estimate.steps} time steps{lacking}"
         if self.csv:
             yield from map(str, export.write_tables(self.csv, estimate, "csv"))
         if self.parquet:

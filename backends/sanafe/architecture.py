@@ -7,10 +7,15 @@ from typing import Any
 import yaml
 
 from snncompile.backends.energy.costs import Costs
+from snncompile.backends.energy.events import SYNAPTIC
 from snncompile.backends.energy.routes import KINDS
 from snncompile.errors import UnsupportedError
+from snncompile.hwmodels.costs import Price
 
-NEEDED = ("neuron_mapped", "neuron_updated", "spike", "message_out", "message_in")
+NEEDED = (
+    *("neuron_mapped", "neuron_updated", "spike", "message_out", "message_in"),
+    *("hop_east_west", "hop_north_south", *SYNAPTIC),
+)
 """Events that a set must price for SANA-FE, which has no others."""
 LIF, INPUT, DENDRITE, AXON = "lif", "input", "dendrites", "axons"
 SYNAPSE = {kind: f"{kind}_synapses" for kind in KINDS}
@@ -27,7 +32,9 @@ def make_architecture(costs: Costs, inputs: int) -> str:
     Raises:
         UnsupportedError: the set prices other events than SANA-FE's, or not all of them.
     """
-    lacking = [event for event in NEEDED if costs.find_price(event) is None]
+    lacking = [event for event in NEEDED if not _is_known(costs.find_price(event))]
+    if any(entry.time_ns.value is None for entry in costs.set.barrier):
+        lacking.append("barrier sync")
     if lacking:
         raise UnsupportedError(
             f"{costs.chip.name}: cost set {costs.name} has no price for {', '.join(lacking)},"
@@ -48,7 +55,9 @@ def _make_chip(costs: Costs, inputs: int) -> dict[str, Any]:
             "link_buffer_size": (buffer.whole if buffer else None) or 2**30,
             "sync_model": "table",
             "latency_sync": {
-                entry.tiles: (entry.time_ns.value or 0.0) * 1e-9 for entry in costs.set.barrier
+                entry.tiles: entry.time_ns.value * 1e-9
+                for entry in costs.set.barrier
+                if entry.time_ns.value is not None
             },
         },
         "tile": [
@@ -115,9 +124,14 @@ def _make_unit(
     return {"name": name, "attributes": attributes}
 
 
+def _is_known(price: Price | None) -> bool:
+    return price is not None and None not in (price.energy_pj.value, price.time_ns.value)
+
+
 def _get_price(costs: Costs, event: str) -> tuple[float, float]:
-    """Return joules and seconds of an event; unknown ones are 0, as in our totals."""
+    """Return joules and seconds of an event of `NEEDED`."""
     price = costs.find_price(event)
-    if price is None:
-        return 0.0, 0.0
-    return (price.energy_pj.value or 0.0) * 1e-12, (price.time_ns.value or 0.0) * 1e-9
+    assert price is not None
+    assert price.energy_pj.value is not None
+    assert price.time_ns.value is not None
+    return price.energy_pj.value * 1e-12, price.time_ns.value * 1e-9

@@ -66,7 +66,8 @@ class Demo:
             f"accuracy on {self.verification.samples} test digits: {shares}\n"
             f"snnTorch and float network, reference and Lava {agree} ({spikes:,} spikes)"
             f"{first}\n"
-            f"one inference: {energy}, {latency} for {self.estimate.steps} time steps"
+            f"one inference: {self.estimate.label} {energy}, {self.estimate.latency_label}"
+            f" {latency} for {self.estimate.steps} time steps"
             f" (cost set {self.estimate.costs})\n"
             f"{self.estimate.note}"
         )

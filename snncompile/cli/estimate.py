@@ -86,6 +86,7 @@ def compare(
 ) -> None:
     """Compare the estimates of two Programs for the same input."""
     from snncompile.files.spikes import read_spikes
+    from snncompile.report import comparison
 
     timing = choose_current("--timing", timing, "--model", model)
     programs = (load_program(a), load_program(b))
@@ -94,11 +95,10 @@ def compare(
         spikes = read_spikes(input, program.network)
         with show_progress("reference") as report:
             results.append(program.estimate(spikes.x, costs, timing=timing, progress=report))
-    rows = estimates.compare_estimates(programs, (results[0], results[1]))
+    rows = comparison.compare_estimates(programs, (results[0], results[1]))
     if as_json:
         print_json({"a": str(a), "b": str(b), "rows": rows})
         return
-    out.print(estimates.tabulate_comparison((str(a), str(b)), rows))
+    out.print(comparison.tabulate_comparison((str(a), str(b)), rows))
     for folder, result in zip((a, b), results, strict=True):
-        missing = f"; missing: {', '.join(result.missing)}" if result.missing else ""
-        out.print(f"{folder}: {result.chip}, cost set {result.costs}{missing}", markup=False)
+        out.print(comparison.list_lacking(str(folder), result), markup=False)

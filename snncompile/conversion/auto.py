@@ -98,6 +98,8 @@ def choose_conversion(
         tried = "; ".join(trials.notes) or "nothing, all take more steps"
         raise InputError(f"nothing keeps to {budget}; tried {tried}")
     notes = tuple(f"convert: auto tried {note}" for note in trials.notes)
+    if trials.unpriced:
+        notes += (f"convert: these energies are without {', '.join(trials.unpriced)}",)
     network = replace(best.conversion.network, notes=notes + best.conversion.network.notes)
     return replace(best.conversion, network=network)
 
@@ -121,6 +123,8 @@ class _Trials:
         self.activations = ann.compute_activations(x)
         self.depth = max(ann.find_depths().values())
         self.notes: list[str] = []
+        self.unpriced: tuple[str, ...] = ()
+        """Events without a price, which the energies of the trials lack."""
 
     def find_fastest(self, loss: float) -> _Trial | None:
         """Return the candidate of the fewest time steps within all limits."""
@@ -187,7 +191,15 @@ class _Trials:
         program = compile(
             conversion.network, chip=self.budget.chip, calibration=shown, progress=self.progress
         )
-        return float(program.estimate(shown).energy_j)
+        estimate = program.estimate(shown)
+        if estimate.energy_j is None:
+            raise InputError(
+                f"{self.budget.chip}: a limit of the energy needs prices, and cost set"
+                f" {estimate.costs} has no energy of {', '.join(estimate.unpriced)}; take another"
+                " chip or a limit of the time steps"
+            )
+        self.unpriced = estimate.unpriced
+        return estimate.energy_j
 
 
 def _run_integers(

@@ -152,6 +152,24 @@ def test_auto_says_what_it_tried_where_nothing_fits():
         snncompile.from_ann(CHAIN, X, "auto", coding="rate")
 
 
+def test_auto_takes_no_unknown_energy_for_an_affordable_one():
+    with pytest.raises(InputError) as error:
+        snncompile.from_ann(CHAIN, X, "auto", budget=Budget(20, 1.0, chip="spinnaker2"))
+    assert str(error.value) == (
+        "spinnaker2: a limit of the energy needs prices, and cost set unpublished has no energy of"
+        " barrier sync, host_input, host_output, neuron_mapped, static power, synaptic_op; take"
+        " another chip or a limit of the time steps"
+    )
+
+
+def test_auto_names_what_its_energies_lack():
+    network = snncompile.from_ann(CHAIN, X, "auto", budget=Budget(20, 1.0))
+    assert (
+        "convert: these energies are without barrier sync, host_input, host_output, static power"
+        " in missing times" in network.notes
+    )
+
+
 def test_auto_refuses_chips_without_the_neurons():
     with pytest.raises(InputError) as error:
         snncompile.from_ann(CHAIN, X, "auto", budget=Budget(chip="odin"))

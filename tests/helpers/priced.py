@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
 from networks import LOIHI2, TOY, limited
 
+import snncompile
 from snncompile.hwmodels.schema import Chip
+from snncompile.ir.graph import Input, Network, Population, Projection
+from snncompile.neurons.integrate_fire import IntegrateFire
+from snncompile.program import Program
+from snncompile.synapses.dense import dense
 
 UNITS = {"static_w": "W", "barrier_energy_pj": "pJ", "link_buffer": "messages"}
+
+# Chip, reset of its neurons, bits of its weights.
+CHIPS = {
+    "odin": ("hard", 3),
+    "truenorth": ("hard", 3),
+    "xylo-audio2": ("soft", 8),
+    "spinnaker1": ("hard", 8),
+    "spinnaker2": ("hard", 8),
+    "speck2": ("hard", 8),
+    "paicore2": ("hard", 8),
+}
 
 
 def priced(chip: Chip = TOY, **changes) -> Chip:
@@ -63,3 +80,19 @@ def wide_chip(compartments: int, **changes) -> Chip:
         "message_in": (1, 13),
     }
     return priced(Chip.model_validate(data), **(every | changes))
+
+
+def program_on(chip: str) -> Program:
+    """Return 4 inputs, 3 and 2 neurons; each fires on every spike."""
+    reset, bits = CHIPS.get(chip, ("hard", 8))
+    neuron = IntegrateFire(0.5, 0.0, reset)
+    network = Network(
+        Input("input", (4,)),
+        (Population("a", (3,), neuron), Population("b", (2,), neuron)),
+        (
+            Projection("input", "a", dense(np.ones((3, 4)))),
+            Projection("a", "b", dense(np.ones((2, 3)))),
+        ),
+        "b",
+    )
+    return snncompile.compile(network, chip=chip, bits=bits)

@@ -35,12 +35,13 @@ def test_sanafes_loihi_has_the_prices_of_ours():
     assert chip.name == "loihi_chip"
 
 
-@pytest.mark.parametrize("name", ["truenorth", "tutorial_arch"])
-def test_reads_sanafes_other_examples(name):
+# The file of TrueNorth has no time but 0, and nobody knows that of the host.
+@pytest.mark.parametrize("name, latency", [("truenorth", None), ("tutorial_arch", ...)])
+def test_reads_sanafes_other_examples(name, latency):
     chip = load_chip(EXAMPLES / f"{name}.yaml")
     program = snncompile.compile(integer_chain(2, 3, 1, neuron=IntegerIntegrateFire(1)), chip=chip)
     found = program.estimate(spikes(program.network, 1, 4))
-    assert found.latency_s >= 0
+    assert found.latency_s is latency or found.latency_s > 0
 
 
 def test_our_chip_comes_back(tmp_path):
