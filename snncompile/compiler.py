@@ -88,7 +88,7 @@ def compile(
         options=chosen,
         quantized=design.quantized,
         bounds=proved,
-        log=design.log,
+        log=design.log + _log_steps(spikes, chosen.quantize.steps),
         hashes=_hash_inputs(network, spikes, design.network),
         source=network if isinstance(network, Network) else None,
         kept=design.kept,
@@ -129,6 +129,16 @@ def _check_complete(design: Design, pipeline: Pipeline) -> None:
     if design.mapping.tables.routes is None:
         ran = ", ".join(pipeline.names) or "nothing"
         raise ContractError(f"a Program requires the tables of its cores: run route; ran: {ran}")
+
+
+def _log_steps(spikes: NDArray[Any] | None, steps: int | None) -> tuple[str, ...]:
+    """Return a line where the calibration data have more time steps than the bounds cover."""
+    if spikes is None or steps is None or spikes.shape[1] <= steps:
+        return ()
+    return (
+        f"bounds: proved for {steps:,} time steps, the calibration data have {spikes.shape[1]:,};"
+        " without the option steps they are proved for as many",
+    )
 
 
 def _load_chip(chip: str | Path | Chip) -> Chip:

@@ -116,6 +116,10 @@ class ContractError(SnnCompileError):
         return ""
 
 
+class BoundsWarning(UserWarning):
+    """A bound of a Program no longer holds, in more time steps than it was compiled for."""
+
+
 class PassMismatchError(SnnCompileError):
     """The network spikes otherwise after a pass than before it."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snncompile.checker.mapping import check
 from snncompile.cores.usage import CoreUsage, measure_usage
-from snncompile.errors import InputError, MappingError
+from snncompile.errors import BoundsWarning, InputError, MappingError
 from snncompile.files import folder, versions
 from snncompile.files import mapping as mapping_file
 from snncompile.files import network as network_file
@@ -19,9 +20,10 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Network, Progress
 from snncompile.ir.loss import OLDER, Loss
 from snncompile.ir.mapping import Mapping
-from snncompile.ir.reports import Bound, QuantizedLayer
+from snncompile.ir.reports import Bound, Proof, QuantizedLayer
 from snncompile.ir.result import Result
 from snncompile.options import Options
+from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.analysis.loss import output_scales
 from snncompile.registry import load
 from snncompile.renamed import accept_old_names
@@ -49,6 +51,7 @@ class Program:
     quantized: tuple[QuantizedLayer, ...]
     """One entry per population; empty if the network came as integers."""
     bounds: tuple[Bound, ...]
+    """Proved for samples of up to `options.quantize.steps` time steps; see `prove` for more."""
     log: tuple[str, ...]
     """Lines of each pass."""
     hashes: dict[str, str]
@@ -80,6 +83,10 @@ class Program:
             progress: called with (samples done, samples in all).
             timeout_s: time limit of a backend that runs in a process of its own.
 
+        Warns:
+            BoundsWarning: in so many steps a bound of the Program no longer holds; `Result.proof`
+                lists all of them. What then wraps or saturates does so here as in Lava.
+
         Raises:
             InputError: unknown backend, or x has another shape or other values.
             BackendError: the backend is missing, hung or crashed.
@@ -87,7 +94,24 @@ class Program:
         result: Result = load("backends", backend).run(
             self, x, progress=progress, timeout_s=timeout_s
         )
-        return result
+        return replace(result, proof=self._warn(result.spikes.shape[1]))
+
+    def prove(self, steps: int) -> Proof:
+        """Return the bounds that lapse in samples of `steps` time steps; proved anew for more."""
+        proof = Proof(compiled_steps=self.options.quantize.steps, steps=steps)
+        if not proof.anew:
+            return proof
+        broken = {(b.population, b.quantity) for b in self.bounds if not b.holds}
+        anew = prove_bounds(self.network, self.chip, steps)
+        lapsed = (b for b in anew if not b.holds and (b.population, b.quantity) not in broken)
+        return proof.model_copy(update={"lapsed": tuple(lapsed)})
+
+    def _warn(self, steps: int, stacklevel: int = 3) -> Proof:
+        """Return the proof for some steps, with a warning for the caller's caller if it lapses."""
+        proof = self.prove(steps)
+        if proof.lapsed:
+            warn(str(proof), BoundsWarning, stacklevel=stacklevel)
+        return proof
 
     def verify(
         self,
@@ -128,7 +152,8 @@ class Program:
             runs["lava"] = backends["lava"].spike_trains(
                 self.network, shown, progress=progress, timeout_s=timeout_s
             )
-        return verify_runs(self.network, runs, missing, self._list_scales())
+        verification = verify_runs(self.network, runs, missing, self._list_scales())
+        return replace(verification, proof=self._warn(verification.steps))
 
     def _select_kept(self, spike_trains: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the outputs of the neurons that were kept."""
@@ -184,7 +209,7 @@ class Program:
         result: Estimate = load("estimators", timing)(
             self, x, costs=costs, account=account, progress=progress
         )
-        return result
+        return replace(result, proof=self._warn(np.shape(x)[1], stacklevel=4))
 
     def at_clock(self, mhz: float | None) -> Program:
         """Return the Program with its chip at a clock, where the user of the chip chooses it.

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.ir.graph import Graph
+from snncompile.ir.reports import Proof
 from snncompile.neurons.base import Neuron
 
 SpikeTrains = Mapping[str, NDArray[Any]]
@@ -141,6 +142,8 @@ class Verification:
     activity: tuple[Activity, ...]
     comparisons: tuple[Comparison, ...]
     """One per entry of `PAIRS`."""
+    proof: Proof | None = None
+    """Bounds for the steps of these samples; None for networks, which have none."""
 
     @property
     def equal(self) -> bool:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.ir.reports import Proof
 from snncompile.renamed import OldAttribute
 
 STATIC = "static power"
@@ -139,6 +140,8 @@ class Estimate:
     assumed: tuple[str, ...] = ()
     """Assumptions where the chip file is silent."""
     left_out: tuple[str, ...] = LEFT_OUT
+    proof: Proof | None = None
+    """Bounds for the steps of the input."""
     model = OldAttribute("timing")
     rules = OldAttribute("account")
 

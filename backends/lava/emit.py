@@ -58,29 +58,43 @@ class LavaFolder:
     """Content of `weights.npz`."""
 
 
-def emit(network: IntegerNetwork, title: str | None = None, *, states: bool = False) -> LavaFolder:
+def emit(
+    network: IntegerNetwork,
+    title: str | None = None,
+    *,
+    states: bool = False,
+    proved_steps: int | None = None,
+) -> LavaFolder:
     """Return the Lava program of a network whose projections have delays of 1 or more.
 
     Args:
         network: the integer network to write.
         title: the user's name for it.
         states: whether the program can record the states of all neurons too.
+        proved_steps: time steps of a sample beyond which its run.py warns that the bounds were
+            proved for no more; None: any number.
 
     Raises:
         BackendError: a delay is 0, a number does not fit its Lava process, or a Lava process cannot
             be written.
         UnsupportedError: there is no Lava process for a kind of neuron.
     """
-    return _Emitter(network, network.title if title is None else title, states).emit()
+    title = network.title if title is None else title
+    return _Emitter(network, title, states, proved_steps).emit()
 
 
 def emit_program(program: Program, path: Path) -> None:
     """Write the Lava program of a Program; see `write_folder`."""
-    write_folder(program.network, path)
+    write_folder(program.network, path, proved_steps=program.options.quantize.steps)
 
 
 def write_folder(
-    network: IntegerNetwork, folder: str | Path, title: str | None = None, *, states: bool = False
+    network: IntegerNetwork,
+    folder: str | Path,
+    title: str | None = None,
+    *,
+    states: bool = False,
+    proved_steps: int | None = None,
 ) -> None:
     """Write the Lava program to a folder, see `emit`; an older one is replaced.
 
@@ -88,7 +102,7 @@ def write_folder(
         InputError: the folder holds something else, or cannot be written.
         BackendError: see `emit`.
     """
-    emitted = emit(network, title, states=states)
+    emitted = emit(network, title, states=states, proved_steps=proved_steps)
     with replace_folder(Path(folder), (ARRAYS_FILE,)) as new:
         for name, text in emitted.texts.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
@@ -99,8 +113,11 @@ def write_folder(
 class _Emitter:
     """One network on its way to text."""
 
-    def __init__(self, network: IntegerNetwork, title: str, states: bool) -> None:
+    def __init__(
+        self, network: IntegerNetwork, title: str, states: bool, proved_steps: int | None
+    ) -> None:
         self.network = network
+        self.proved_steps = proved_steps
         self.with_states = states
         self.title = " ".join(title.split())
         self.arrays: dict[str, NDArray[Any]] = {}
@@ -134,6 +151,7 @@ class _Emitter:
                 sparse=SPARSE in self.synapses,
                 input_shape=write_shape(self.network.input.shape),
                 payload=write_shape(self.network.input.payload),
+                proved_steps=self.proved_steps,
                 output=quote(self.network.output),
                 source=self.source,
                 populations=populations,

@@ -84,6 +84,7 @@ def show_program(program: Program, as_json: bool) -> None:
 
 
 def _print_tables(program: Program) -> None:
+    from snncompile.ir.reports import format_steps
     from snncompile.report import tables
     from snncompile.report.loss import tabulate_loss
 
@@ -93,6 +94,7 @@ def _print_tables(program: Program) -> None:
         out.print(tabulate_loss(program.loss))
     else:
         out.print(str(program.loss), markup=False)
+    out.print(f"bounds: proved for {format_steps(program.options.quantize.steps)}")
     for bound in program.bounds:
         if not bound.holds:
             out.print(f"bounds: {bound}", markup=False)

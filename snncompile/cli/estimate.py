@@ -19,6 +19,7 @@ from snncompile.cli.shared import (
     out,
     print_json,
     show_progress,
+    show_proof,
 )
 from snncompile.report import estimates
 
@@ -64,6 +65,7 @@ def estimate(
         result = program.estimate(spikes.x, costs, timing=timing, account=account, progress=report)
     for line in Outputs(trace, csv, parquet, sanafe).write(program, spikes.x, result):
         err.print(line, markup=False)
+    show_proof(result.proof)
     rows = arithmetic.compare_arithmetic(program, result)
     if as_json:
         print_json(estimates.serialize_estimate(result) | estimates.serialize_baseline(rows))
@@ -87,6 +89,7 @@ def compare(
     """Compare the estimates of two Programs for the same input."""
     from snncompile.files.spikes import read_spikes
     from snncompile.report import comparison
+    from snncompile.report.tables import serialize_proof
 
     timing = choose_current("--timing", timing, "--model", model)
     programs = (load_program(a), load_program(b))
@@ -95,9 +98,11 @@ def compare(
         spikes = read_spikes(input, program.network)
         with show_progress("reference") as report:
             results.append(program.estimate(spikes.x, costs, timing=timing, progress=report))
+        show_proof(results[-1].proof)
     rows = comparison.compare_estimates(programs, (results[0], results[1]))
     if as_json:
-        print_json({"a": str(a), "b": str(b), "rows": rows})
+        proofs = {side: serialize_proof(r.proof) for side, r in zip("ab", results, strict=True)}
+        print_json({"a": str(a), "b": str(b), "rows": rows, "proofs": proofs})
         return
     out.print(comparison.tabulate_comparison((str(a), str(b)), rows))
     for folder, result in zip((a, b), results, strict=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ from snncompile.cli.lava import lava_app
 from snncompile.cli.passes import passes
 from snncompile.cli.run import emit, encode, run, verify
 from snncompile.cli.shared import Build, Json, err, load_program, out, print_json
-from snncompile.errors import Obstacle, SnnCompileError
+from snncompile.errors import BoundsWarning, Obstacle, SnnCompileError
 from snncompile.hwmodels.chips import ChipError
 from snncompile.report import estimates
 
@@ -38,7 +39,9 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line; turn every error of ours into one line and exit code 1."""
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", BoundsWarning)  # `show_proof` says it in one line
+            app()
     except (SnnCompileError, ChipError) as error:
         where = getattr(error, "where_it_failed", "")
         if "--json" in sys.argv:

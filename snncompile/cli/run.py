@@ -18,6 +18,7 @@ from snncompile.cli.shared import (
     print_json,
     print_values,
     show_progress,
+    show_proof,
 )
 
 
@@ -31,12 +32,13 @@ def run(
 ) -> None:
     """Run a Program on spikes; print the accuracy if the input has labels."""
     from snncompile.files.spikes import read_spikes, write_result
-    from snncompile.report.tables import serialize_fidelity
+    from snncompile.report.tables import serialize_fidelity, serialize_proof
 
     program = load_program(build)
     spikes = read_spikes(input, program.network)
     with show_progress(backend) as report:
         result = program.run(spikes.x, backend, progress=report, timeout_s=timeout)
+    show_proof(result.proof)
     if output:
         write_result(output, result)
     values: dict[str, Any] = {
@@ -48,7 +50,7 @@ def run(
     if spikes.label is not None:
         values["accuracy"] = result.accuracy(spikes.label)
     if as_json:
-        values["fidelity"] = serialize_fidelity(program)
+        values |= {"fidelity": serialize_fidelity(program), **serialize_proof(result.proof)}
     print_values(values, as_json)
     if not as_json:
         print_fidelity(program, only_other=True)
@@ -61,9 +63,11 @@ def emit(
     as_json: Json = False,
 ) -> None:
     """Write a Lava program that runs without snncompile, a lava-dl .net file or a NIR file."""
-    load_program(build).emit(output, backend)
+    program = load_program(build)
+    program.emit(output, backend)
     files = sorted(p.name for p in output.iterdir()) if output.is_dir() else [output.name]
-    print_values({"output": str(output), "files": files}, as_json)
+    proved = {"proved_steps": program.options.quantize.steps} if backend == "lava" else {}
+    print_values({"output": str(output), "files": files, **proved}, as_json)
 
 
 def verify(
@@ -96,6 +100,7 @@ def verify(
         verification = program.verify(
             spikes.x, samples, model=native, lava=lava, progress=report, timeout_s=timeout
         )
+    show_proof(verification.proof)
     if as_json:
         print_json(serialize_verification(verification) | {"fidelity": serialize_fidelity(program)})
     else:

@@ -18,6 +18,7 @@ from snncompile.renamed import describe_renaming
 
 if TYPE_CHECKING:
     from snncompile.ir.graph import Progress as Report
+    from snncompile.ir.reports import Proof
     from snncompile.program import Program
 
 
@@ -76,6 +77,13 @@ def print_fidelity(program: Program, only_other: bool = False) -> None:
     if other or not only_other:
         line = f"{'warning: ' * other}fidelity: {fidelity['sentence']}"
         out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_proof(proof: Proof | None) -> None:
+    """Say on standard error if bounds were proved anew for more steps, and which one lapses."""
+    if proof is not None and proof.anew:
+        warning = "warning: " if proof.lapsed else ""
+        err.print(f"{warning}{proof}", markup=False, highlight=False, soft_wrap=True)
 
 
 def choose_current(new: str, value: Any, old: str, given: Any) -> Any:

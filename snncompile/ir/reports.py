@@ -102,3 +102,39 @@ class Bound(Report):
             f" neuron {self.neuron} {self.effect} if all its sources of one sign spike in every"
             " step"
         )
+
+
+class Proof(_Report):
+    """What the bounds of a Program say of samples of some number of time steps."""
+
+    compiled_steps: int | None
+    """Steps for which the Program's bounds were proved; None: any number."""
+    steps: int
+    """Steps of the samples."""
+    lapsed: tuple[Bound, ...] = ()
+    """Bounds that the Program promises, proved anew for these steps, that no longer hold."""
+
+    @property
+    def anew(self) -> bool:
+        """Whether the samples have more steps than the Program's bounds were proved for."""
+        return self.compiled_steps is not None and self.steps > self.compiled_steps
+
+    def __str__(self) -> str:
+        """One line: the steps, and the first bound that no longer holds."""
+        if not self.anew:
+            return f"bounds: proved for {format_steps(self.compiled_steps)}"
+        if not self.lapsed:
+            return (
+                f"bounds: proved anew for {self.steps:,} time steps, as they were for"
+                f" {self.compiled_steps:,}"
+            )
+        more = f" (and {len(self.lapsed) - 1} more)" if len(self.lapsed) > 1 else ""
+        return (
+            f"bounds proved for {self.compiled_steps:,} time steps lapse in {self.steps:,}:"
+            f" {self.lapsed[0]}{more}; compile with steps={self.steps}"
+        )
+
+
+def format_steps(steps: int | None) -> str:
+    """Return `up to 10 time steps`, or `any number of time steps`."""
+    return "any number of time steps" if steps is None else f"up to {steps:,} time steps"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snncompile.errors import InputError
+from snncompile.ir.reports import Proof
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +19,8 @@ class Result:
     spikes: NDArray[Any]
     """Output, shape (samples, steps, *output shape): 0 or 1, other integers
     where the neurons' spikes carry a payload, or the potential of a readout."""
+    proof: Proof | None = None
+    """Bounds for the steps of this run; None for a network, which has none."""
 
     @property
     def prediction(self) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.table import Table
 
+from snncompile.report.tables import serialize_proof
 from snncompile.report.units import UNKNOWN, format_joules, format_scaled, format_seconds
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def serialize_estimate(estimate: Estimate) -> dict[str, Any]:
         "missing": list(estimate.missing),
         "assumed": list(estimate.assumed),
         "left_out": list(estimate.left_out),
+        **serialize_proof(estimate.proof),
         "title": estimate.title,
         "note": estimate.note,
     }

@@ -12,6 +12,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.report.loss import serialize_loss
 
 if TYPE_CHECKING:
+    from snncompile.ir.reports import Bound, Proof
     from snncompile.program import Program
 
 
@@ -41,7 +42,8 @@ def serialize_program(program: Program) -> dict[str, Any]:
         ],
         "limits": {name: read_core_limits(program.chip).get(name) for name in RESOURCES},
         "quantized": [q.model_dump(mode="json") for q in program.quantized],
-        "bounds": [b.model_dump(mode="json") | {"holds": b.holds} for b in program.bounds],
+        "bounds": [serialize_bound(b) for b in program.bounds],
+        "proved_steps": program.options.quantize.steps,
         "fidelity": serialize_fidelity(program),
         "loss": serialize_loss(program.loss),
         "warnings": list(program.warnings),
@@ -61,6 +63,19 @@ def serialize_fidelity(program: Program) -> dict[str, str]:
         "against": fidelity.against,
         "sentence": program.chip.describe_fidelity(kinds),
     }
+
+
+def serialize_bound(bound: Bound) -> dict[str, Any]:
+    """Return a bound as JSON values."""
+    return bound.model_dump(mode="json") | {"holds": bound.holds}
+
+
+def serialize_proof(proof: Proof | None) -> dict[str, Any]:
+    """Return what the bounds of a Program say of the steps of a run, as JSON values."""
+    if proof is None:
+        return {"proved_steps": None, "lapsed": []}
+    lapsed = [serialize_bound(bound) for bound in proof.lapsed]
+    return {"proved_steps": proof.compiled_steps, "lapsed": lapsed}
 
 
 def tabulate_layers(program: Program) -> Table:

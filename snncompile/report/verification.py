@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from snncompile.report.tables import serialize_proof
 from snncompile.verification import Agreement, Comparison, Verification
 
 HEADS = {
@@ -48,6 +49,7 @@ def serialize_verification(verification: Verification) -> dict[str, Any]:
         "layers": [asdict(layer) for layer in verification.activity],
         "comparisons": [asdict(c) | {"equal": c.equal} for c in verification.comparisons],
         "first": None if verification.first is None else asdict(verification.first),
+        **serialize_proof(verification.proof),
     }
 
 

@@ -35,6 +35,12 @@ def read_input(path):
     if not ((x >= low) & (x <= high) & (x == np.rint(x))).all():
         what = "0 and 1 only" if (low, high) == (0, 1) else f"whole numbers from {low} to {high}"
         sys.exit(f"{path}: x must hold {what}")
+    proved = getattr(network, "PROVED_STEPS", None)
+    if proved is not None and x.shape[1] > proved:
+        sys.stderr.write(
+            f"warning: bounds were proved for {proved} time steps, {path} has {x.shape[1]}: a"
+            " potential may leave its width, and then wraps or saturates as Lava's does\n"
+        )
     return x.astype(np.uint8 if (low, high) == (0, 1) else np.int32)
 
 
