@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from snncompile.checker.mapping import check
 from snncompile.errors import ContractError, InputError
 from snncompile.files import folder
+from snncompile.files.meaning import hash_network
 from snncompile.files.network import NETWORK, read_network
 from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
@@ -24,7 +25,7 @@ from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.analysis.loss_warnings import list_warnings, refuse_warnings
 from snncompile.passes.equal_neurons import begin_design
 from snncompile.passes.pipeline import Hook, PassProgress, Pipeline
-from snncompile.program import PROGRAM, Program, hash_network, read_program
+from snncompile.program import PROGRAM, Program, read_program
 from snncompile.reference.simulate import check_spikes
 
 

@@ -16,6 +16,7 @@ from snncompile.errors import BoundsWarning, InputError, MappingError
 from snncompile.files import folder, versions
 from snncompile.files import mapping as mapping_file
 from snncompile.files import network as network_file
+from snncompile.files.meaning import hash_meaning, hash_network
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Network, Progress
 from snncompile.ir.loss import OLDER, Loss
@@ -55,7 +56,7 @@ class Program:
     log: tuple[str, ...]
     """Lines of each pass."""
     hashes: dict[str, str]
-    """SHA-256 of the content of `source`, `calibration` (if given) and `network`."""
+    """SHA-256 of the content of `source`, `calibration` (if given) and `network`; see `meaning`."""
     source: Network | None = None
     """The float network it was compiled from; None if that came as integers."""
     kept: dict[str, NDArray[np.int64]] = field(default_factory=dict)
@@ -242,6 +243,15 @@ class Program:
         """
         load("emitters", backend)(self, Path(path))
 
+    @property
+    def meaning(self) -> str:
+        """SHA-256 of network, mapping and chip, the same whatever version, title, log or prices."""
+        return self.hash_meaning()["all"]
+
+    def hash_meaning(self) -> dict[str, str]:
+        """Return the SHA-256 of the meaning of `network`, `mapping`, `chip` and `all` of them."""
+        return hash_meaning(self.network, self.mapping, self.chip)
+
     def usage(self) -> tuple[CoreUsage, ...]:
         """Return the use of each resource by each core."""
         return measure_usage(self.network, self.chip, self.mapping)
@@ -302,10 +312,11 @@ def read_program(path: Path) -> Program:
     """Return the Program of a folder.
 
     Raises:
-        InputError: the folder does not hold a well-formed Program, or its arrays are not those it
-            was saved with.
+        InputError: the folder does not hold a well-formed Program, or anything in it is not what
+            it was saved with.
     """
     content, arrays = folder.read_folder(path, PROGRAM)
+    sealed = folder.is_sealed(content, arrays)
     lifted = versions.lift(path / PROGRAM, "program", content, versions.PROGRAM_PARTS)
     file = network_file.validate(_ProgramFile, lifted, path / PROGRAM)
     of_source, kept = _split_off(arrays, SOURCE), _split_off(arrays, KEPT)
@@ -326,6 +337,11 @@ def read_program(path: Path) -> Program:
         if hashes is None or not isinstance(floats, Network):
             raise InputError(f"{path}: the source network was changed after it was compiled")
         source = floats
+    if not sealed:
+        raise InputError(
+            f"{path}: is not as it was saved: damaged, or edited by hand; compile again with the"
+            " chip file and options you want, or change it in Python (dataclasses.replace) and save"
+        )
     return Program(
         network=network,
         mapping=mapping,
@@ -383,8 +399,3 @@ def _check_mapping(network: IntegerNetwork, chip: Chip, mapping: Mapping, path: 
         check(network, chip, mapping)
     except MappingError as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def hash_network(network: Any) -> str:
-    """Return the SHA-256 of a network's content."""
-    return folder.hash_content(*network_file.to_record(network))

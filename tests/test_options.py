@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import typer
+from edited_files import seal
 from pydantic import Field, ValidationError
 from typer.testing import CliRunner
 
@@ -207,7 +208,7 @@ def test_a_program_with_flat_options_loads(network, tmp_path):
     assert record["options"]["mapping"]["partitioner"] == "nxtf"
     flat = record["options"]["quantize"] | record["options"]["mapping"]
     flat["rules"] = flat.pop("partitioner")
-    path.write_text(json.dumps(record | {"options": flat}))
+    seal(path.parent, record | {"options": flat}, path.name)
     assert snncompile.load(tmp_path / "build").options == program.options
 
 

@@ -100,10 +100,13 @@ def compare(
             results.append(program.estimate(spikes.x, costs, timing=timing, progress=report))
         show_proof(results[-1].proof)
     rows = comparison.compare_estimates(programs, (results[0], results[1]))
+    other = comparison.list_other_parts(programs)
     if as_json:
         proofs = {side: serialize_proof(r.proof) for side, r in zip("ab", results, strict=True)}
-        print_json({"a": str(a), "b": str(b), "rows": rows, "proofs": proofs})
+        others = {"other_parts": other, "proofs": proofs}
+        print_json({"a": str(a), "b": str(b), "rows": rows, **others})
         return
     out.print(comparison.tabulate_comparison((str(a), str(b)), rows))
     for folder, result in zip((a, b), results, strict=True):
         out.print(comparison.list_lacking(str(folder), result), markup=False)
+    out.print(comparison.describe_meaning(other))

@@ -82,13 +82,23 @@ def show(
     map: Annotated[bool, typer.Option("--map", help="draw the cores on the mesh")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show layers, cores, usage of every limit, bounds and the log of the passes; or a core map."""
+    """Show layers, cores, usage of every limit, bounds, log and hashes; or a core map."""
+    from snncompile.files.folder import read_seal
+    from snncompile.program import PROGRAM
     from snncompile.report.core_map import draw_cores
+    from snncompile.report.tables import serialize_program
 
+    program = load_program(build)
     if map:
-        out.print(draw_cores(load_program(build)), markup=False, highlight=False, end="")
-    else:
-        show_program(load_program(build), as_json)
+        out.print(draw_cores(program), markup=False, highlight=False, end="")
+        return
+    seal = read_seal(build / PROGRAM)
+    if as_json:
+        print_json(serialize_program(program) | {"sha256": seal})
+        return
+    show_program(program, as_json)
+    out.print(f"meaning: {program.meaning} (network, mapping, chip)", highlight=False)
+    out.print(f"file: {seal or 'no hash, written by an older version'}", highlight=False)
 
 
 def demo(as_json: Json = False) -> None:

@@ -102,11 +102,13 @@ def verify(
         )
     show_proof(verification.proof)
     if as_json:
-        print_json(serialize_verification(verification) | {"fidelity": serialize_fidelity(program)})
+        extra = {"fidelity": serialize_fidelity(program), "meaning": program.meaning}
+        print_json(serialize_verification(verification) | extra)
     else:
         out.print(tabulate_verification(verification))
         for comparison in verification.comparisons:
             out.print(str(comparison), markup=False, soft_wrap=True)
+        out.print(f"meaning: {program.meaning}", highlight=False)
         print_fidelity(program, only_other=True)
     if not verification.equal:
         raise typer.Exit(1)

@@ -20,6 +20,8 @@ from snncompile.files.npz import read_npz, write_npz
 
 MAX_JSON_BYTES = 64 * 2**20
 ARRAYS = "arrays.npz"
+SEAL = "sha256"
+"""Key of a record that holds the hash of all the rest of the folder."""
 
 
 @contextmanager
@@ -71,8 +73,11 @@ def replace_file(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def write_folder(path: Path, name: str, record: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write `name` (JSON) and `arrays.npz` into the folder `path`."""
+def write_folder(
+    path: Path, name: str, record: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write `name` (JSON) and `arrays.npz` into the folder `path`, with the hash of both."""
+    record = record | {SEAL: hash_content(record, arrays)}
     with replace_folder(path, ("program.json", "network.json")) as folder:
         text = json.dumps(record, indent=1, allow_nan=False)
         (folder / name).write_text(text + "\n", encoding="utf-8")
@@ -83,13 +88,13 @@ def read_folder(path: Path, name: str) -> tuple[Any, dict[str, NDArray[Any]]]:
     """Return the record and the arrays of a folder.
 
     Raises:
-        InputError: a file is missing, damaged or too large.
+        InputError: a file is missing, damaged or too large, or a key or an array is there twice.
     """
     file = path / name
     try:
         if file.stat().st_size > MAX_JSON_BYTES:
             raise InputError(f"{file}: is larger than {MAX_JSON_BYTES >> 20} MiB")
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = read_json(file, file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{file}: no such file") from None
     except (ValueError, RecursionError):
@@ -97,6 +102,45 @@ def read_folder(path: Path, name: str) -> tuple[Any, dict[str, NDArray[Any]]]:
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
     return record, read_npz(path / ARRAYS)
+
+
+def read_seal(file: Path) -> str | None:
+    """Return the hash that a JSON file which was read before names; None of older ones."""
+    seal: str | None = json.loads(file.read_text(encoding="utf-8")).get(SEAL)
+    return seal
+
+
+def read_json(file: Path, text: str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        ValueError: it is not JSON.
+        InputError: a key is there twice, of which only one would be read.
+    """
+
+    def make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise InputError(f"{file}: the key {twice[:40]!r} is there twice")
+        return values
+
+    return json.loads(text, object_pairs_hook=make_object)
+
+
+def is_sealed(record: Any, arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether a folder holds what it was saved with, by its hash; true of older ones without.
+
+    A version that writes the hash requires it, see `files/network.py`.
+    """
+    if not isinstance(record, dict) or SEAL not in record:
+        return True
+    content = {key: value for key, value in record.items() if key != SEAL}
+    try:
+        return bool(hash_content(content, arrays) == record[SEAL])
+    except ValueError:  # NaN, which is never written
+        return False
 
 
 def hash_content(record: Any, arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -96,6 +96,8 @@ class Head(Record):
     version: Annotated[int, Field(ge=1, strict=True)]
     written_by: str
     schemas: dict[str, int]
+    sha256: str | None
+    """Hash of all the rest of the folder; None in older ones."""
 
 
 class _NetworkFile(Head):
@@ -115,11 +117,18 @@ def read_network(path: Path) -> Network | IntegerNetwork:
     """Return the network of a folder.
 
     Raises:
-        InputError: the folder does not hold a well-formed network, or a newer snncompile wrote it.
+        InputError: the folder does not hold a well-formed network, or not the one that was saved,
+            or a newer snncompile wrote it.
     """
-    record, arrays = folder.read_folder(path, NETWORK)
-    record = versions.lift(path / NETWORK, "network file", record, versions.NETWORK_PARTS)
-    return from_record(validate(_NetworkFile, record, path / NETWORK).network, arrays, path)
+    content, arrays = folder.read_folder(path, NETWORK)
+    record = versions.lift(path / NETWORK, "network file", content, versions.NETWORK_PARTS)
+    network = from_record(validate(_NetworkFile, record, path / NETWORK).network, arrays, path)
+    if not folder.is_sealed(content, arrays):
+        raise InputError(
+            f"{path}: is not as it was saved: damaged, or edited by hand; import the network again,"
+            " or change it in Python and save it"
+        )
+    return network
 
 
 def validate(kind: type[R], record: Any, where: Path) -> R:

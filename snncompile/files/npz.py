@@ -64,7 +64,8 @@ def read_npz(path: Path, check: Check | None = None) -> dict[str, NDArray[Any]]:
     """Return all arrays of a file.
 
     Raises:
-        InputError: not an npz file, damaged, an array of objects, or one that is too large.
+        InputError: not an npz file, damaged, an array of objects, one that is too large or there
+            twice, or a member that is no array.
     """
     try:
         with path.open("rb") as file:
@@ -80,12 +81,25 @@ def read_npz(path: Path, check: Check | None = None) -> dict[str, NDArray[Any]]:
 def _read_archive(path: Path, file: IO[bytes], check: Check | None) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(file) as archive:
+            members = _list_members(path, archive)
             return {
-                info.filename.removesuffix(".npy"): _read_member(path, archive, info, check)
-                for info in archive.infolist()
+                name: _read_member(path, archive, info, check) for name, info in members.items()
             }
     except DAMAGED:
         raise InputError(f"{path}: not a readable .npz file (numpy.savez writes one)") from None
+
+
+def _list_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Return the members of an archive by the names of their arrays."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name == info.filename:
+            raise InputError(f"{path}: {repr(name[:40])[1:-1]} is no array (its name lacks .npy)")
+        if name in members:
+            raise InputError(f"{path}: {repr(name[:40])[1:-1]} is there twice")
+        members[name] = info
+    return members
 
 
 def _read_member(

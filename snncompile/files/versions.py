@@ -77,21 +77,23 @@ def _name_writer(head: dict[str, Any]) -> dict[str, Any]:
     return head | {"written_by": "", "schemas": dict.fromkeys(sorted({*parts.values()}), 1)}
 
 
-def _add_loss(head: dict[str, Any]) -> dict[str, Any]:
+def _add_seal(head: dict[str, Any]) -> dict[str, Any]:
+    """Lift version 2 of a head, which had no hash of the whole folder."""
+    return head | {"sha256": None}
+
+
+def _add_loss_and_seal(head: dict[str, Any]) -> dict[str, Any]:
     """Lift version 2 of a Program, which had no loss: its default says that it is unknown."""
-    return head | {"schemas": {"loss": 1} | head["schemas"]}
+    return _add_seal(head) | {"schemas": {"loss": 1} | head["schemas"]}
 
 
 UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
-    "program": (_name_writer, _add_loss),  # then `loss` and `warnings`
-    "network file": (_name_writer,),
+    "program": (_name_writer, _add_loss_and_seal),  # then `loss` and `warnings`
+    "network file": (_name_writer, _add_seal),
     "network": (),
     "mapping": (),
     "chip": (keep, keep),  # `rule_limits`; `fidelity`, which reads the text of version 2
-    "options": (
-        keep,
-        keep,
-    ),  # sections (`Options` reads the flat form), `loss`, `scales`
+    "options": (keep, keep),  # sections (`Options` reads the flat form); `loss`, `scales`
     "quantized": (keep,),  # errors of single neurons, `message`
     "bounds": (keep,),  # `effect`
     "loss": (),

@@ -104,7 +104,7 @@ class Bound(Report):
         )
 
 
-class Proof(_Report):
+class Proof(Report):
     """What the bounds of a Program say of samples of some number of time steps."""
 
     compiled_steps: int | None

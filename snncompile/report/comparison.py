@@ -45,6 +45,17 @@ def compare_estimates(
     return rows
 
 
+def list_other_parts(programs: tuple[Program, Program]) -> list[str]:
+    """Return which of network, mapping and chip differ in their meaning; none: the same."""
+    first, second = (program.hash_meaning() for program in programs)
+    return [name for name in first if name != "all" and first[name] != second[name]]
+
+
+def describe_meaning(other: list[str]) -> str:
+    """Return one line about the parts of two Programs that differ."""
+    return f"meaning: another {', another '.join(other)}" if other else "meaning: the same"
+
+
 def _sum_rows(rows: tuple[Row, ...], estimate: Estimate) -> Value:
     """Return the energy of rows and the events it lacks; None of a layer that is not there."""
     return (add_energies(rows), list_unpriced(rows, estimate.untimed)) if rows else (None, ())

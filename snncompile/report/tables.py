@@ -51,6 +51,7 @@ def serialize_program(program: Program) -> dict[str, Any]:
         "options": program.options.model_dump(mode="json"),
         "passes": program.passes,
         "hashes": program.hashes,
+        "meaning": program.hash_meaning(),
     }
 
 

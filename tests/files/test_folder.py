@@ -40,7 +40,7 @@ def test_writes_json_and_arrays(tmp_path):
     made = old_result(tmp_path / "deep" / "er" / "out")
     assert sorted(tree(tmp_path)) == ["deep/er/out/arrays.npz", "deep/er/out/network.json"]
     record, arrays = folder.read_folder(made, "network.json")
-    assert record == {"a": 1}
+    assert record == {"a": 1, "sha256": folder.hash_content({"a": 1}, arrays)}
     assert arrays["x"].tolist() == [0, 1, 2]
 
 
@@ -178,6 +178,15 @@ DAMAGED = {
     "deep mappings": ('{"a":' * 10**5 + "1" + "}" * 10**5, "network.json: not valid JSON"),
     "long number": ("1" * 5000, "network.json: not valid JSON"),
     "no arrays": ("{}", "arrays.npz: no such file"),
+    "a key twice": ('{"a": 1, "b": 2, "a": 1}', "network.json: the key 'a' is there twice"),
+    "a key twice, deep": (
+        '{"a": [{"b": {"c": 1, "c": 2}}]}',
+        "network.json: the key 'c' is there twice",
+    ),
+    "a long key twice": (
+        f'{{"{"x" * 99}": 1, "{"x" * 99}": 1}}',
+        f"network.json: the key '{'x' * 40}' is there twice",
+    ),
 }
 
 

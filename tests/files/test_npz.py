@@ -218,6 +218,28 @@ def test_an_archive_with_other_things(case, tmp_path):
     assert str(error.value) == f"{path}: {message}"
 
 
+# Names in the archive, the whole message.
+NAMES = {
+    "twice": (["x.npy", "y.npy", "x.npy"], "x is there twice"),
+    "no array": (["x.npy", "notes.txt"], "notes.txt is no array (its name lacks .npy)"),
+    "an array without a suffix": (["x"], "x is no array (its name lacks .npy)"),
+    "a folder": (["x.npy", "y/"], "y/ is no array (its name lacks .npy)"),
+    "twice, with a line break": (["x\ny.npy"] * 2, "x\\ny is there twice"),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_archive_with_other_names(case, tmp_path):
+    names, message = NAMES[case]
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        for name in names:
+            archive.writestr(name, saved(np.arange(3)))
+    with pytest.raises(InputError) as error:
+        read_npz(tmp_path / "a.npz")
+    assert str(error.value) == f"{tmp_path}/a.npz: {message}"
+
+
 def test_a_name_with_line_breaks_stays_one_line(tmp_path):
     path = zipped(tmp_path / "a.npz", b"", "x\ny\r\n\x1b[31m.npy")
     with pytest.raises(InputError) as error:

@@ -124,9 +124,9 @@ EDITED = {
     ),
     "version": (
         ("version",),
-        3,
-        "/network.json: written by a newer snncompile (network file version 3; this is 0.1.0, which"
-        " knows version 2): install it, or import the network again",
+        4,
+        "/network.json: written by a newer snncompile (network file version 4; this is 0.1.0, which"
+        " knows version 3): install it, or import the network again",
     ),
     "no version": (("version",), ..., "/network.json: version: Field required"),
     "no network": (("network",), ..., "/network.json: network: Field required"),

@@ -15,10 +15,10 @@ from networks import TOY, chain, integer_chain
 import snncompile
 from snncompile.errors import InputError
 from snncompile.files import versions
+from snncompile.files.meaning import hash_network
 from snncompile.files.npz import read_npz, write_npz
 from snncompile.files.spikes import Spikes, read_spikes, write_result, write_spikes
 from snncompile.ir.result import Result
-from snncompile.program import hash_network
 
 PROGRAM, NETWORK = "program.json", "network.json"
 HEADS = {
@@ -35,7 +35,7 @@ HEADS = {
             "quantized": 2,
         },
     },
-    NETWORK: {"version": 2, "written_by": "snncompile 0.1.0", "schemas": {"network": 1}},
+    NETWORK: {"version": 3, "written_by": "snncompile 0.1.0", "schemas": {"network": 1}},
 }
 
 
@@ -64,7 +64,7 @@ NEWER = "written by a newer snncompile (0.2.0; this is 0.1.0): install it, or"
 REFUSED = {
     "program": (PROGRAM, "version", 4, "snncompile 0.2.0", f"{NEWER} compile again"),
     "chip": (PROGRAM, "chip", 4, "snncompile 0.2.0", f"{NEWER} compile again"),
-    "network": (NETWORK, "version", 3, "snncompile 0.2.0", f"{NEWER} import the network again"),
+    "network": (NETWORK, "version", 4, "snncompile 0.2.0", f"{NEWER} import the network again"),
     "lines": (PROGRAM, "bounds", 9, "snncompile 0.2.0\n", f"{NEWER} compile again"),
     "a long name": (
         PROGRAM,
