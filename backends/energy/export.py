@@ -12,7 +12,7 @@ import numpy as np
 from snncompile.arrays import Floats
 from snncompile.backends.energy.result import Estimate
 from snncompile.errors import BackendError
-from snncompile.files import folder
+from snncompile.files.replace import MARK, begins_with, ends_with_mark, replace_file
 
 Columns = dict[str, list[Any]]
 
@@ -60,7 +60,8 @@ def list_steps(estimate: Estimate) -> Columns:
 
 def write_csv(path: Path, columns: Columns) -> None:
     """Write a table as CSV, None as an empty field; nothing half-written is left behind."""
-    with folder.replace_file(path) as aside, aside.open("w", newline="") as file:
+    ours = begins_with(",".join(columns) + "\n")
+    with replace_file(path, ours) as aside, aside.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
@@ -80,8 +81,9 @@ def write_parquet(path: Path, columns: Columns) -> None:
             "writing Parquet needs pyarrow; install it with pip install 'snncompile[parquet]'"
             " or write CSV"
         ) from None
-    with folder.replace_file(path) as aside:
-        parquet.write_table(arrow.table(columns), aside)
+    with replace_file(path, ends_with_mark) as aside:
+        table = arrow.table(columns).replace_schema_metadata({"source": MARK})
+        parquet.write_table(table, aside)
 
 
 def write_tables(

@@ -21,12 +21,14 @@ from snncompile.backends.energy.counts import Machine, make_chip_machine
 from snncompile.backends.energy.cycle import Message, follow
 from snncompile.backends.energy.timing import find_barrier_ns
 from snncompile.errors import InputError
-from snncompile.files import folder
+from snncompile.files.replace import MARK, begins_with, replace_file
 from snncompile.program import Program
 from snncompile.reference.simulate import check_spikes
 
 MOST_MESSAGES = 200_000
 """Messages in a trace; viewers cannot show many more."""
+BEGINNING = f'{{"otherData": {{"source": "{MARK}"'
+"""Of every trace of ours."""
 SENDING, RECEIVING = 1, 2
 """Threads of a core."""
 
@@ -51,8 +53,9 @@ def write_trace(
         limit: messages after which the trace ends with the current step.
     """
     events, steps = make_trace(program, x, costs=costs, limit=limit)
-    with folder.replace_file(path) as aside:
-        aside.write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ns"}))
+    with replace_file(path, begins_with(BEGINNING)) as aside:
+        document = {"otherData": {"source": MARK}, "traceEvents": events, "displayTimeUnit": "ns"}
+        aside.write_text(json.dumps(document))
     return steps
 
 

@@ -31,9 +31,10 @@ from snncompile.backends.lava.network_processes import (
     STATE_PROBE,
 )
 from snncompile.backends.lava.python_text import quote, write_shape
+from snncompile.backends.lava.sums import is_emitted, write_sums
 from snncompile.errors import BackendError
-from snncompile.files.folder import replace_folder
 from snncompile.files.npz import write_npz
+from snncompile.files.replace import replace_folder
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.neurons.base import BINARY
 from snncompile.synapses.base import IntegerSynapses
@@ -103,11 +104,12 @@ def write_folder(
         BackendError: see `emit`.
     """
     emitted = emit(network, title, states=states, proved_steps=proved_steps)
-    with replace_folder(Path(folder), (ARRAYS_FILE,)) as new:
+    with replace_folder(Path(folder), is_emitted) as new:
         for name, text in emitted.texts.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             (new / name).write_text(text, encoding="utf-8")
         write_npz(new / ARRAYS_FILE, emitted.arrays)
+        write_sums(new)
 
 
 class _Emitter:

@@ -17,12 +17,11 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.errors import UnsupportedError
-from snncompile.files.folder import replace_file
+from snncompile.files.hdf5 import write_hdf5
 from snncompile.ir.graph import IntegerNetwork, Population, Projection, Shape
 from snncompile.neurons.base import BINARY
 from snncompile.neurons.fixed import shift_bias
@@ -56,10 +55,13 @@ def write_netx(network: IntegerNetwork, path: str | Path) -> None:
         InputError: the file cannot be written.
     """
     layers = list(list_layers(network))
-    with replace_file(Path(path)) as aside, h5py.File(aside, "w", libver="earliest") as file:
+
+    def fill(file: Any) -> None:
         for index, layer in enumerate(layers):
             for name, value in layer.items():
                 file[f"layer/{index}/{name}"] = value
+
+    write_hdf5(Path(path), fill)
 
 
 def list_layers(network: IntegerNetwork) -> list[Layer]:

@@ -18,7 +18,7 @@ import numpy as np
 from snncompile.backends.nir.neurons import make_neuron_node
 from snncompile.backends.nir.synapses import keeps_shape, make_synapse_nodes
 from snncompile.errors import InputError, UnsupportedError
-from snncompile.files.folder import replace_file
+from snncompile.files.hdf5 import write_hdf5
 from snncompile.ir.graph import Network, Projection, Shape
 from snncompile.neurons.base import BINARY
 from snncompile.synapses.dense import dense
@@ -62,8 +62,7 @@ def write_nir(network: Network, path: str | Path, dt: float = DT) -> None:
     if not 0 < dt < float("inf"):
         raise InputError(f"dt must be a positive number of seconds, got {dt!r}")
     graph = make_graph(network, dt)
-    with replace_file(Path(path)) as aside, h5py.File(aside, "w") as file:
-        _put(file, {"version": VERSION, "node": graph})
+    write_hdf5(Path(path), lambda file: _put(file, {"version": VERSION, "node": graph}))
 
 
 def make_graph(network: Network, dt: float) -> Node:

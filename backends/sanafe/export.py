@@ -19,8 +19,10 @@ from snncompile.backends.sanafe import architecture
 from snncompile.backends.sanafe.network import Edges, Group, SanafeNetwork, translate
 from snncompile.backends.sanafe.run import input_spike_trains, pad_sample
 from snncompile.errors import UnsupportedError
-from snncompile.files import folder
+from snncompile.files.replace import MARK, begins_with, replace_file
 from snncompile.program import Program
+
+FIRST_LINE = f"# {MARK}\n"
 
 
 def write_sanafe(path: Path, program: Program, x: ArrayLike, *, costs: str | None = None) -> int:
@@ -45,8 +47,8 @@ def write_sanafe(path: Path, program: Program, x: ArrayLike, *, costs: str | Non
         "network.yaml": "".join(_make_lines(network, activity.cut(steps))),
     }
     for name, text in files.items():
-        with folder.replace_file(path / name) as aside:
-            aside.write_text(text)
+        with replace_file(path / name, begins_with(FIRST_LINE)) as aside:
+            aside.write_text(FIRST_LINE + text)
     return steps
 
 

@@ -1,14 +1,11 @@
-"""Folders as results: written aside and renamed, so that nothing half-written is left behind."""
+"""Networks and Programs as folders of JSON and npz, under one hash."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,60 +14,28 @@ from numpy.typing import NDArray
 
 from snncompile.errors import InputError
 from snncompile.files.npz import read_npz, write_npz
+from snncompile.files.replace import replace_folder
 
 MAX_JSON_BYTES = 64 * 2**20
 ARRAYS = "arrays.npz"
+HEADS = ("program.json", "network.json")
+OURS = re.compile(rb'\{\s*"format":\s*"snncompile (program|network)"')
+"""Beginning of a file of ours."""
 SEAL = "sha256"
 """Key of a record that holds the hash of all the rest of the folder."""
 
 
-@contextmanager
-def replace_folder(path: Path, marks: tuple[str, ...]) -> Iterator[Path]:
-    """Give an empty folder beside `path` and rename it to `path` when the block ends well.
-
-    An older result at `path` is replaced; any other content is left alone.
-
-    Raises:
-        InputError: `path` is a file, or a folder that holds anything but an older result, which has
-            one of the files `marks`; or it cannot be written.
-    """
-    path = Path(os.path.abspath(path))
-    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not _is_ours(path, marks)):
-        raise InputError(f"{path}: is there already and is not a result of ours; choose another")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-    try:
-        new = aside / "new"
-        new.mkdir()
-        yield new
-        _swap(new, path, aside / "old")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+def is_saved(path: Path) -> bool:
+    """Whether a folder holds a network or a Program of ours and nothing else."""
+    names = {entry.name for entry in path.iterdir()}
+    if any(not (path / name).is_file() or (path / name).is_symlink() for name in names):
+        return False
+    return names <= {*HEADS, ARRAYS} and any(_is_head(path / name) for name in names & {*HEADS})
 
 
-@contextmanager
-def replace_file(path: Path) -> Iterator[Path]:
-    """Give the name of a file beside `path` and rename it to `path` when the block ends well."""
-    path = Path(os.path.abspath(path))
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; give the name of a file")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-    try:
-        yield aside / path.name
-        (aside / path.name).replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+def _is_head(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return OURS.match(opened.read(80)) is not None
 
 
 def write_folder(
@@ -78,7 +43,7 @@ def write_folder(
 ) -> None:
     """Write `name` (JSON) and `arrays.npz` into the folder `path`, with the hash of both."""
     record = record | {SEAL: hash_content(record, arrays)}
-    with replace_folder(path, ("program.json", "network.json")) as folder:
+    with replace_folder(path, is_saved) as folder:
         text = json.dumps(record, indent=1, allow_nan=False)
         (folder / name).write_text(text + "\n", encoding="utf-8")
         write_npz(folder / ARRAYS, arrays)
@@ -151,21 +116,3 @@ def hash_content(record: Any, arrays: Mapping[str, NDArray[Any]]) -> str:
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def _swap(new: Path, path: Path, old: Path) -> None:
-    """Rename `new` to `path`; if that fails, the older result stays."""
-    if path.exists():
-        path.rename(old)
-    try:
-        new.rename(path)
-    except OSError:
-        if old.exists():
-            old.rename(path)
-        raise
-
-
-def _is_ours(path: Path, marks: tuple[str, ...]) -> bool:
-    """Whether a folder holds a result and nothing else, so that nothing else gets lost."""
-    names = {entry.name for entry in path.iterdir()}
-    return any((path / mark).is_file() for mark in marks) and names <= {*marks, ARRAYS}

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.errors import InputError
-from snncompile.files import folder, versions
+from snncompile.files import versions
 from snncompile.files.npz import read_npz, write_npz
+from snncompile.files.replace import has_version, replace_file
 from snncompile.ir.graph import Graph
 from snncompile.ir.result import Result
 
@@ -51,7 +52,7 @@ def write_spikes(path: Path, spikes: Spikes) -> None:
     """Write `x` and `label`; nothing half-written is left behind."""
     label = {} if spikes.label is None else {"label": spikes.label}
     arrays = {"x": spikes.x} | label | versions.make_array_version("spikes")
-    with folder.replace_file(path) as aside:
+    with replace_file(path, has_version) as aside:
         write_npz(aside.with_suffix(".npz"), arrays, compress=True)
         aside.with_suffix(".npz").rename(aside)
 
@@ -60,7 +61,7 @@ def write_result(path: Path, result: Result) -> None:
     """Write `spikes` and `prediction`; nothing half-written is left behind."""
     arrays = {"spikes": result.spikes, "prediction": result.prediction}
     arrays |= versions.make_array_version("result")
-    with folder.replace_file(path) as aside:
+    with replace_file(path, has_version) as aside:
         write_npz(aside.with_suffix(".npz"), arrays, compress=True)
         aside.with_suffix(".npz").rename(aside)
 

@@ -268,7 +268,8 @@ def test_chips_lists_them_and_shows_one(snncompile_command):
 def test_emit_writes_a_folder_that_names_no_snncompile_import(build, snncompile_command):
     done = snncompile_command("emit", "build", "-o", "lava", "--json")
     assert done.code == 0, done.err
-    assert done.json["files"] == ["README.md", "network.py", "processes", "run.py", "weights.npz"]
+    files = ["README.md", "network.py", "processes", "run.py", "sha256sums.txt", "weights.npz"]
+    assert done.json["files"] == files
     code = "".join(path.read_text() for path in Path("lava").rglob("*.py"))
     assert "import snncompile" not in code
     assert "from snncompile" not in code

@@ -11,8 +11,9 @@ import pytest
 
 from snncompile.errors import InputError
 from snncompile.files import folder
+from snncompile.files.replace import begins_with, replace_file, replace_folder
 
-MARKS = ("program.json", "network.json")
+OURS = begins_with("one", "three")
 
 
 def tree(path: Path) -> dict[str, bytes]:
@@ -20,18 +21,19 @@ def tree(path: Path) -> dict[str, bytes]:
 
 
 def old_result(path: Path) -> Path:
-    folder.write_folder(path, "network.json", {"a": 1}, {"x": np.arange(3)})
+    record = {"format": "snncompile network", "a": 1}
+    folder.write_folder(path, "network.json", record, {"x": np.arange(3)})
     return path
 
 
 def half_written(path: Path) -> None:
-    with folder.replace_folder(path, MARKS) as new:
+    with replace_folder(path, folder.is_saved) as new:
         (new / "half").write_text("half")
         raise KeyboardInterrupt
 
 
 def half_written_file(path: Path) -> None:
-    with folder.replace_file(path) as aside:
+    with replace_file(path, OURS) as aside:
         aside.write_text("half")
         raise KeyboardInterrupt
 
@@ -40,7 +42,8 @@ def test_writes_json_and_arrays(tmp_path):
     made = old_result(tmp_path / "deep" / "er" / "out")
     assert sorted(tree(tmp_path)) == ["deep/er/out/arrays.npz", "deep/er/out/network.json"]
     record, arrays = folder.read_folder(made, "network.json")
-    assert record == {"a": 1, "sha256": folder.hash_content({"a": 1}, arrays)}
+    content = {"format": "snncompile network", "a": 1}
+    assert record == content | {"sha256": folder.hash_content(content, arrays)}
     assert arrays["x"].tolist() == [0, 1, 2]
 
 
@@ -66,7 +69,7 @@ def test_a_number_json_does_not_know_leaves_nothing(tmp_path):
 
 def test_an_older_result_is_replaced_whole(tmp_path):
     made = old_result(tmp_path / "out")
-    folder.write_folder(made, "program.json", {"b": 2}, {})
+    folder.write_folder(made, "program.json", {"format": "snncompile program"}, {})
     assert sorted(tree(made)) == ["arrays.npz", "program.json"]
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
@@ -125,7 +128,7 @@ def test_a_file_in_the_way(tmp_path):
         f"{tmp_path}/file/out: cannot be written ({reason})",
         f"{tmp_path}/file/out: cannot be written (Not a directory)",
     )
-    with pytest.raises(InputError), folder.replace_file(tmp_path / "file" / "y.npz"):
+    with pytest.raises(InputError), replace_file(tmp_path / "file" / "y.npz", OURS):
         pass
     assert tree(tmp_path) == {"file": b"mine"}
 
@@ -149,21 +152,21 @@ def test_an_older_result_survives_if_the_last_step_fails(tmp_path, monkeypatch):
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     target = tmp_path / "deep" / "y.npz"
-    with folder.replace_file(target) as aside:
+    with replace_file(target, OURS) as aside:
         aside.write_text("one")
         assert not target.exists()
     assert target.read_text() == "one"
     with pytest.raises(KeyboardInterrupt):
         half_written_file(target)
     assert tree(tmp_path) == {"deep/y.npz": b"one"}
-    with folder.replace_file(target) as aside:
+    with replace_file(target, OURS) as aside:
         aside.write_text("three")
     assert tree(tmp_path) == {"deep/y.npz": b"three"}
 
 
 def test_a_folder_is_not_replaced_by_a_file(tmp_path):
     (tmp_path / "y").mkdir()
-    with pytest.raises(InputError) as error, folder.replace_file(tmp_path / "y"):
+    with pytest.raises(InputError) as error, replace_file(tmp_path / "y", OURS):
         pass
     assert str(error.value) == f"{tmp_path}/y: is a folder; give the name of a file"
 

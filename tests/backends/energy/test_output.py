@@ -40,7 +40,7 @@ FIELDS = {
 
 def check(document) -> None:
     """Check a document against the format: fields, types, slices that nest, flows that bind."""
-    assert set(document) == {"traceEvents", "displayTimeUnit"}
+    assert set(document) == {"otherData", "traceEvents", "displayTimeUnit"}
     assert document["displayTimeUnit"] in ("ns", "ms")
     tracks, starts, ends = {}, {}, {}
     for event in document["traceEvents"]:
