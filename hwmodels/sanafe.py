@@ -15,6 +15,8 @@ Data = dict[str, Any]
 
 TOP = "architecture"
 """First key of a SANA-FE file."""
+LARGEST = 1e15
+"""Above every number of such a file: counts, joules and seconds."""
 _RANGE = re.compile(r"\[(?P<first>\d+)\.\.(?P<last>\d+)\]$")
 _KINDS = {"dense": "dense", "conv": "convolution", "sparse": "sparse"}
 """Word in a synapse unit's name -> our kind of wiring."""
@@ -39,7 +41,9 @@ def make_chip_fields(text: Data, formats: Data) -> Data:
     tile = _find_only(top, "tile", TOP)
     core = _find_only(tile, "core", "tile")
     attributes = _get_mapping(top, "attributes", TOP)
-    columns, rows = (int(_get_number(attributes, name, TOP)) for name in ("width", "height"))
+    columns, rows = (
+        _read_count(attributes.get(name), f"{TOP}: {name}") for name in ("width", "height")
+    )
     per_tile = _count_units(core)
     tiles = _count_units(tile)
     if tiles > columns * rows:
@@ -68,7 +72,7 @@ def make_chip_fields(text: Data, formats: Data) -> Data:
         "neurons": {
             kind: {"value": 1, "unit": "compartments", "evidence": "primary", "source": "file"}
             for kind in ("integrate_fire/hard", "integrate_fire/soft")
-            + (("cuba_lif/hard", "cuba_lif/soft") if lif["model"] != "truenorth" else ())
+            + (("cuba_lif/hard", "cuba_lif/soft") if lif.get("model") != "truenorth" else ())
         },
         "default_costs": "sanafe",
         "costs": {"sanafe": _read_costs(attributes, tile, core, lif, columns * rows)},
@@ -76,7 +80,10 @@ def make_chip_fields(text: Data, formats: Data) -> Data:
 
 
 def _read_limits(core: Data) -> Data:
-    limit = core.get("attributes", {}).get("max_neurons_supported")
+    attributes = core.get("attributes", {})
+    if not isinstance(attributes, dict):
+        raise ArchitectureError("core: attributes is no mapping")
+    limit = attributes.get("max_neurons_supported")
     names = {
         "synapse_words": "words",
         "synapse_word_bits": "bits",
@@ -87,7 +94,9 @@ def _read_limits(core: Data) -> Data:
     }
     unlimited = {"value": None, "evidence": "unknown", "source": "none"}
     held = (
-        _make_number(int(limit), "compartments") if limit else unlimited | {"unit": "compartments"}
+        unlimited | {"unit": "compartments"}
+        if limit is None
+        else _make_number(_read_count(limit, "core: max_neurons_supported"), "compartments")
     )
     return {"compartments": held} | {n: unlimited | {"unit": unit} for n, unit in names.items()}
 
@@ -103,7 +112,9 @@ def _read_costs(attributes: Data, tile: Data, core: Data, lif: Data, tiles: int)
         "barrier": _read_barrier(attributes, tiles),
         "step_floor_ns": unknown | {"unit": "ns", "evidence": "no limit"},
         "static_w": unknown | {"unit": "W"},
-        "link_buffer": _make_number(int(buffer), "messages") if buffer else None,
+        "link_buffer": None
+        if buffer is None
+        else _make_number(_read_count(buffer, f"{TOP}: link_buffer_size"), "messages"),
     }
 
 
@@ -147,10 +158,11 @@ def _read_hop(hops: Data, way: str, back: str) -> Data:
 
 def _read_barrier(attributes: Data, tiles: int) -> list[Data]:
     sync = attributes.get("latency_sync", 0.0)
-    table = sync if isinstance(sync, dict) else {1: sync}
-    entries = {int(least): float(time) for least, time in sorted(table.items())}
-    last = list(entries.values())[-1]
-    entries.setdefault(tiles, last)
+    table = sync if isinstance(sync, dict) and sync else {1: sync}
+    where = f"{TOP}: latency_sync"
+    read = ((_read_count(n, where), _read_number(time, where)) for n, time in table.items())
+    entries = dict(sorted(read))
+    entries.setdefault(tiles, list(entries.values())[-1])
     return [
         {"tiles": least, "time_ns": _make_number(time * 1e9, "ns")}
         for least, time in entries.items()
@@ -203,8 +215,23 @@ def _get_list(parent: Data, name: str, where: str) -> list[Data]:
 
 
 def _get_number(parent: Data, name: str, where: str) -> float:
-    value = parent.get(name)
+    return _read_number(parent.get(name), f"{where}: {name}")
+
+
+def _read_number(value: Any, where: str) -> float:
+    """Return a finite number of 0 or more."""
     try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise ArchitectureError(f"{where}: {name} is missing or no number") from None
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ArchitectureError(f"{where} is missing or no number") from None
+    if isinstance(value, bool) or not 0 <= number < LARGEST:
+        raise ArchitectureError(f"{where} must be a number from 0 to {LARGEST:.0e}, got {value}")
+    return number
+
+
+def _read_count(value: Any, where: str) -> int:
+    """Return a whole number of 1 or more."""
+    number = _read_number(value, where)
+    if number < 1 or number != int(number):
+        raise ArchitectureError(f"{where} must be a whole number of 1 or more, got {value}")
+    return int(number)

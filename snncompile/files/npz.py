@@ -8,7 +8,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from snncompile.errors import InputError
 
 MAX_BYTES = 16 * 2**30
-"""Largest array that is read."""
+"""Most bytes of arrays that are read, of one file."""
 PLAIN = "biuf"
 """Kinds of dtype that are read: bool, integers, floats."""
 
@@ -68,6 +68,8 @@ def read_npz(path: Path, check: Check | None = None) -> dict[str, NDArray[Any]]:
             twice, or a member that is no array.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(f"{path}: is a device or a pipe, expected an .npz file")
         with path.open("rb") as file:
             return _read_archive(path, file, check)
     except FileNotFoundError:
@@ -82,9 +84,11 @@ def _read_archive(path: Path, file: IO[bytes], check: Check | None) -> dict[str,
     try:
         with zipfile.ZipFile(file) as archive:
             members = _list_members(path, archive)
-            return {
-                name: _read_member(path, archive, info, check) for name, info in members.items()
+            heads = {
+                name: _check_member(path, archive, info, check) for name, info in members.items()
             }
+            _check_total(path, heads.values())
+            return {name: _read_data(archive, members[name], *heads[name]) for name in members}
     except DAMAGED:
         raise InputError(f"{path}: not a readable .npz file (numpy.savez writes one)") from None
 
@@ -102,9 +106,25 @@ def _list_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.Zip
     return members
 
 
-def _read_member(
-    path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, check: Check | None
+def _check_total(path: Path, heads: Iterable[tuple[Header, int]]) -> None:
+    """Refuse arrays that are too large together, before memory is taken for any of them."""
+    need = sum(prod(shape) * dtype.itemsize for (shape, _, dtype), _ in heads)
+    if need > MAX_BYTES:
+        raise InputError(f"{path}: claims {need:,} bytes of arrays, the limit is {MAX_BYTES:,}")
+
+
+def _read_data(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: Header, start: int
 ) -> NDArray[Any]:
+    shape, columns, dtype = header
+    data = archive.read(info)
+    return np.ndarray(shape, dtype, data, start, order="F" if columns else "C").copy()
+
+
+def _check_member(
+    path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, check: Check | None
+) -> tuple[Header, int]:
+    """Return the header of a member that holds what it declares, and where its data start."""
     name = info.filename.removesuffix(".npy")
     where = f"{path}: {repr(name)[1:-1]}"  # a name may hold line breaks
     with archive.open(info) as member:
@@ -117,8 +137,7 @@ def _read_member(
         raise InputError(f"{where} claims shape {shape}, the file does not hold that")
     if check:
         check(name, shape, dtype)
-    data = archive.read(info)
-    return np.ndarray(shape, dtype, data, start, order="F" if columns else "C").copy()
+    return (shape, columns, dtype), start
 
 
 def _read_header(where: str, member: IO[bytes]) -> Header:

@@ -94,6 +94,8 @@ def encode_images(images: NDArray[Any], steps: int, *, highest: float = 255.0) -
 def encode_file(path: Path, steps: int, samples: int | None, flatten: bool) -> Spikes:
     """Return the spikes of an npz file of images `x` (samples, ...) and labels `y` or `label`.
 
+    Pixels go to 255, or to 1 where none is above: bool, 0 and 1, shares.
+
     Raises:
         InputError: the file is not readable, or `x` is no stack of images.
     """
@@ -101,13 +103,13 @@ def encode_file(path: Path, steps: int, samples: int | None, flatten: bool) -> S
     if "x" not in arrays or arrays["x"].ndim < 2:
         raise InputError(f"{path}: has no array x of images, shape (samples, ...)")
     images = arrays["x"]
-    if images.size == 0 or images.min() < 0 or images.max() > 255:
-        raise InputError(f"{path}: x holds pixels outside 0..255")
+    if images.size == 0 or not ((images >= 0) & (images <= 255)).all():
+        raise InputError(f"{path}: x holds no pixels, NaN, or pixels outside 0..255")
+    highest = 1.0 if images.max() <= 1 else 255.0
     label = _read_label(path, arrays, len(images))
     images = images[:samples].reshape(
         len(images[:samples]), *((-1,) if flatten else images.shape[1:])
     )
-    highest = 1.0 if images.dtype.kind == "f" and images.max() <= 1 else 255.0
     return Spikes(
         encode_images(images, steps, highest=highest), None if label is None else label[:samples]
     )

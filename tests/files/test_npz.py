@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -255,6 +256,27 @@ def test_an_array_larger_than_any_of_ours(tmp_path, monkeypatch):
     with pytest.raises(InputError) as error:
         read_npz(tmp_path / "a.npz")
     assert str(error.value) == f"{tmp_path}/a.npz: x claims shape (100,), {DOES_NOT_HOLD}"
+
+
+def test_arrays_that_are_too_large_together(tmp_path, monkeypatch):
+    """Nothing is unpacked before every header was read."""
+    write_npz(tmp_path / "a.npz", {"x": np.zeros(50), "y": np.zeros(51)})
+    monkeypatch.setattr(arrays, "MAX_BYTES", 807)
+    monkeypatch.setattr(zipfile.ZipFile, "read", None)
+    with pytest.raises(InputError) as error:
+        read_npz(tmp_path / "a.npz")
+    assert str(error.value) == f"{tmp_path}/a.npz: claims 808 bytes of arrays, the limit is 807"
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "pipe"])
+def test_a_device_or_a_pipe_is_not_read(path, tmp_path):
+    """Reading the first would take all memory, reading the last would wait for ever."""
+    file = tmp_path / path
+    if path == "pipe":
+        os.mkfifo(file)
+    with pytest.raises(InputError) as error:
+        read_npz(file)
+    assert str(error.value) == f"{file}: is a device or a pipe, expected an .npz file"
 
 
 def test_a_small_file_that_unpacks_into_much_is_not_unpacked(tmp_path, monkeypatch):

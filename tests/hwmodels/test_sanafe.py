@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
 import sanafe
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from networks import LOIHI1, integer_chain, spikes
 
 import snncompile
@@ -86,6 +89,48 @@ WRONG = {
         ),
         "soma: energy_spike_out is missing or no number",
     ),
+    "a price that is NaN": (
+        lambda top: top["tile"][0]["core"][0]["soma"][0]["attributes"].update(
+            energy_spike_out=float("nan")
+        ),
+        "soma: energy_spike_out must be a number from 0 to 1e+15, got nan",
+    ),
+    "a time without end": (
+        lambda top: top["tile"][0]["attributes"].update(latency_east_hop=float("inf")),
+        "tile: latency_east_hop must be a number from 0 to 1e+15, got inf",
+    ),
+    "a price below 0": (
+        lambda top: top["tile"][0]["attributes"].update(energy_east_hop=-1),
+        "tile: energy_east_hop must be a number from 0 to 1e+15, got -1",
+    ),
+    "a flag": (
+        lambda top: top["attributes"].update(width=True),
+        "architecture: width must be a number from 0 to 1e+15, got True",
+    ),
+    "a wide half": (
+        lambda top: top["attributes"].update(width=2.5),
+        "architecture: width must be a whole number of 1 or more, got 2.5",
+    ),
+    "neurons in words": (
+        lambda top: top["tile"][0]["core"][0]["attributes"].update(max_neurons_supported="many"),
+        "core: max_neurons_supported is missing or no number",
+    ),
+    "buffers in words": (
+        lambda top: top["attributes"].update(link_buffer_size="many"),
+        "architecture: link_buffer_size is missing or no number",
+    ),
+    "a barrier in words": (
+        lambda top: top["attributes"].update(latency_sync={"one": 1.0}),
+        "architecture: latency_sync is missing or no number",
+    ),
+    "a barrier that is NaN": (
+        lambda top: top["attributes"].update(latency_sync={1: float("nan")}),
+        "architecture: latency_sync must be a number from 0 to 1e+15, got nan",
+    ),
+    "attributes in words": (
+        lambda top: top["tile"][0]["core"][0].update(attributes="none"),
+        "core: attributes is no mapping",
+    ),
     "inputs only": (
         lambda top: top["tile"][0]["core"][0]["soma"].pop(0),
         "core: has no soma but inputs",
@@ -103,3 +148,42 @@ def test_refuses_other_architectures(case, tmp_path, monkeypatch):
     with pytest.raises(ChipError) as error:
         load_chip("chip.yaml")
     assert str(error.value) == f"chip.yaml (SANA-FE): {message}"
+
+
+JUNK = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    | st.sampled_from(["nan", "inf", "1e999", "tile[0..99999999999999999999]", "[9..1]"])
+    | st.lists(st.integers(), max_size=2) | st.dictionaries(st.text(max_size=2), st.floats())
+)  # fmt: skip
+
+
+def places(value, path=()):
+    """Yield the path of every value."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in entries:
+        yield (*path, key)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*path, key))
+
+
+ARCHITECTURE = yaml.safe_load(architecture.make_architecture(find_costs(LOIHI1, "sanafe"), 4))
+
+
+@settings(max_examples=150, deadline=None)
+@given(where=st.sampled_from(list(places(ARCHITECTURE))), junk=JUNK)
+def test_any_value_in_any_place_is_read_or_refused_in_one_line(where, junk, tmp_path_factory):
+    data = copy.deepcopy(ARCHITECTURE)
+    place = data
+    for key in where[:-1]:
+        place = place[key]
+    place[where[-1]] = junk
+    path = tmp_path_factory.mktemp("junk") / "chip.yaml"
+    path.write_text(yaml.safe_dump(data))
+    try:
+        load_chip(path)
+    except ChipError as error:
+        message = str(error).replace(str(path), "chip.yaml")
+    else:
+        message = ""
+    assert len(message.splitlines()) <= 1
+    assert len(message) < 300
