@@ -1,15 +1,19 @@
 """Results on disk: written aside and renamed, so that nothing half-written is left behind.
 
+That holds for a process that is killed, too: a folder changes places with the older one in one
+step, and a guard, a shell that waits for the end of this process, removes what it left aside.
 What stands at the place of a result is replaced only if it is ours: a folder or file of a user, a
 link, a device or a pipe is refused and kept.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import secrets
 import shutil
 import stat
-import tempfile
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +24,8 @@ from snncompile.files.npz import DAMAGED
 
 MARK = "written by snncompile"
 """Text in files of formats that have a place for it."""
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+"""Of Linux, renameat2(2): paths are as given; the two names change places."""
 TAIL = 2**16
 """Bytes at the end of a file in which the mark is looked for."""
 
@@ -119,17 +125,46 @@ def _translate_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _make_aside(path: Path) -> Iterator[Path]:
-    """Give a hidden folder beside `path` that is gone afterwards."""
+    """Give a hidden folder beside `path` that is gone afterwards, however the process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    aside = path.parent / f".{path.name[:100]}-{secrets.token_hex(8)}"
+    with _watch_over(aside):
+        try:
+            aside.mkdir(mode=0o700)
+            yield aside
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _watch_over(aside: Path) -> Iterator[None]:
+    """Have a process of its own remove a folder once this one has ended or is done with it."""
+    command = ["/bin/sh", "-c", 'read -r _; exec rm -rf -- "$1"', "sh", str(aside)]
+    quiet = subprocess.DEVNULL
     try:
-        yield aside
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        guard = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+        )
+    except OSError:  # a system without a shell
+        yield
+        return
+    with guard:  # closes its input, at which it ends
+        yield
+
+
+def _exchange(new: Path, path: Path) -> bool:
+    """Let two folders change places in one step; false where the system cannot."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    names = os.fsencode(new), os.fsencode(path)
+    return bool(rename(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
 
 
 def _swap(new: Path, path: Path, old: Path) -> None:
     """Rename `new` to `path`; if that fails, the older result stays."""
+    if path.exists() and _exchange(new, path):
+        return
     if path.exists():
         path.rename(old)
     try:
