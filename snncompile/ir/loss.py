@@ -97,6 +97,9 @@ class Loss(Report):
     """Time steps of a sample."""
     answers: AnswerLoss | None = None
     """None also where the output is a single neuron, which gives no answer."""
+    one_scale: AnswerLoss | None = None
+    """Answers with one scale per population, where more of them rest on an assumption on the chip;
+    None elsewhere."""
     populations: tuple[PopulationLoss, ...] = ()
     """In the order of the network; empty if it was not measured."""
 
@@ -110,7 +113,11 @@ class Loss(Report):
         return (
             f"floats and integers on {self.samples:,} of {self.available:,} samples,"
             f" {self.steps:,} steps: {answers}; {self._describe_rates()}"
+            f"{self._describe_one_scale()}"
         )
+
+    def _describe_one_scale(self) -> str:
+        return f"; with one scale per population {self.one_scale}" if self.one_scale else ""
 
     def _describe_rates(self) -> str:
         """Return the population with the largest rate error, in words."""

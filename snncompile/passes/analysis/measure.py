@@ -8,7 +8,7 @@ from typing import ClassVar
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.loss import Loss
-from snncompile.passes.analysis.loss import choose_samples, measure_loss, output_scales
+from snncompile.passes.analysis.loss import choose_samples, measure_losses, output_scales
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import find_lost_population, require_integers, require_no_slices
 
@@ -60,5 +60,10 @@ def _find_loss(design: Design) -> Loss:
     assert isinstance(design.network, IntegerNetwork)
     x = choose_samples(design.floats, design.calibration)
     scales = output_scales(design.floats, design.quantized)
-    loss = measure_loss(design.floats, design.network, scales, x)
-    return loss.model_copy(update={"available": len(design.calibration)})
+    candidates = [(design.network, scales)]
+    if design.one_scale is not None:
+        network, quantized = design.one_scale
+        candidates.append((network, output_scales(design.floats, quantized)))
+    loss, *others = measure_losses(design.floats, candidates, x)
+    answers = others[0].answers if others else None
+    return loss.model_copy(update={"available": len(design.calibration), "one_scale": answers})

@@ -49,7 +49,7 @@ def _number_bins(own: Floats) -> Floats:
     """Return the bin of each mantissa, on a logarithmic axis."""
     octaves = np.log2(own)
     width = max(1 / BINS_PER_OCTAVE, (octaves.max() - octaves.min()) / MOST_BINS)
-    return np.floor((octaves - octaves.min()) / width)
+    return np.asarray(np.floor((octaves - octaves.min()) / width))
 
 
 def _measure_errors(own: Floats, highest: Floats, values: Floats, bits: int) -> Floats:

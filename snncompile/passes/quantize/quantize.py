@@ -88,22 +88,15 @@ class Quantize(Pass):
             number_ranges.check_ranges(design.network, design.chip)
             message = "already integers; all numbers are in the chip's ranges"
             return self.done(design, message, loss=EXACT)
-        bits = self._choose_bits(design.chip)
         source, values = state_in_natural_values(design.network)
         spike_trains = _run_calibration(source, design.calibration)
-        choices = [
-            self._quantize_layer(source, p, design.chip, spike_trains) for p in source.populations
-        ]
-        network = IntegerNetwork(
-            source.input,
-            tuple(choice.population for choice in choices),
-            _sort_projections(source, [p for c in choices for p in c.projections]),
-            source.output,
-            title=source.title,
-        )
-        number_ranges.check_ranges(network, design.chip)
-        reports = tuple(_restate_scale(choice.report, values) for choice in choices)
-        wider = any(p.synapses.bits > bits for c in choices for p in c.projections)  # type: ignore[union-attr]
+        network, reports = self._make_integers(source, design.chip, spike_trains, values)
+        one_scale = None
+        if spike_trains is not None and _rests_on_assumption(reports, design.chip):
+            other = replace(self, scales="population")
+            one_scale = other._make_integers(source, design.chip, spike_trains, values)
+        bits = self._choose_bits(design.chip)
+        wider = any(p.synapses.bits > bits for p in network.projections)  # type: ignore[union-attr]
         return self.done(
             design,
             f"{bits}-bit weights{' (more in one-to-one shortcuts)' if wider else ''}"
@@ -111,7 +104,27 @@ class Quantize(Pass):
             network=network,
             floats=design.network,
             quantized=reports,
+            one_scale=one_scale,
         )
+
+    def _make_integers(
+        self,
+        source: Network,
+        chip: Chip,
+        spike_trains: SpikeTrains | None,
+        values: dict[str, float],
+    ) -> tuple[IntegerNetwork, tuple[QuantizedLayer, ...]]:
+        """Return the integer network, and the errors of its populations."""
+        choices = [self._quantize_layer(source, p, chip, spike_trains) for p in source.populations]
+        network = IntegerNetwork(
+            source.input,
+            tuple(choice.population for choice in choices),
+            _sort_projections(source, [p for c in choices for p in c.projections]),
+            source.output,
+            title=source.title,
+        )
+        number_ranges.check_ranges(network, chip)
+        return network, tuple(_restate_scale(choice.report, values) for choice in choices)
 
     def _choose_bits(self, chip: Chip) -> int:
         """Return the bits of a weight; refuse a number that the chip lacks."""
@@ -221,12 +234,16 @@ def _describe_errors(reports: tuple[QuantizedLayer, ...]) -> str:
     )
 
 
+def _rests_on_assumption(reports: tuple[QuantizedLayer, ...], chip: Chip) -> bool:
+    """Whether there are several scales, and nobody knows how many threshold profiles there are."""
+    profiles = chip.core.threshold_profiles
+    unknown = profiles.whole is None and profiles.evidence == "unknown"
+    return unknown and any(r.scales > 1 for r in reports)
+
+
 def _describe_assumption(reports: tuple[QuantizedLayer, ...], chip: Chip) -> str:
     """Return a clause if scales rest on a number of threshold profiles that nobody knows."""
-    profiles = chip.core.threshold_profiles
-    if profiles.whole is not None or profiles.evidence != "unknown":
-        return ""
-    if all(r.scales == 1 for r in reports):
+    if not _rests_on_assumption(reports, chip):
         return ""
     return (
         f"; scales per neuron assume enough threshold profiles, a number not published for"
