@@ -37,6 +37,11 @@ class QuantizedLayer(Report):
     """The largest of these."""
     worst_neuron: int | None = None
     """The neuron, or the first of the channel, with the largest."""
+    alone_error: float | None = None
+    """The median if each neuron had a scale of its own: the rest is what sharing scales costs."""
+    largest_neuron: int | None = None
+    """The neuron, or the first of the channel, with the largest weight: it costs the others most
+    where they share its scale."""
     parameter_error: dict[str, float]
     """Largest error of each parameter over all neurons: of decays as it is, of others over the
     neuron's threshold (over the largest value of the parameter, where there is no threshold)."""

@@ -12,7 +12,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.report.loss import serialize_loss
 
 if TYPE_CHECKING:
-    from snncompile.ir.reports import Bound, Proof
+    from snncompile.ir.reports import Bound, Proof, QuantizedLayer
     from snncompile.program import Program
 
 
@@ -88,6 +88,8 @@ def tabulate_layers(program: Program) -> Table:
         "neurons",
         "cores",
         "weight error",
+        "of neurons: median",
+        "worst",
         "threshold error",
         "wrong spikes",
         "bounds",
@@ -102,11 +104,20 @@ def tabulate_layers(program: Program) -> Table:
             f"{row['neurons']:,}",
             str(row["cores"]),
             f"{q.weight_error:.2%}" if q else "exact",
+            _format_error(q.median_error if q else None, q),
+            _format_error(q.worst_error if q else None, q),
             f"{q.parameter_error.get('threshold', 0.0):.2%}" if q else "exact",
             "-" if q is None or q.output_error is None else f"{q.output_error:.2%}",
             _format_bounds(program, row["name"]),
         )
     return table
+
+
+def _format_error(error: float | None, layer: QuantizedLayer | None) -> str:
+    """Return an error of single neurons; Programs of 0.1 have none."""
+    if layer is None:
+        return "exact"
+    return "-" if error is None else f"{error:.2%}"
 
 
 def tabulate_cores(program: Program, longest: int = 40) -> Table:

@@ -47,10 +47,11 @@ def choose_best(
     with np.errstate(divide="ignore", invalid="ignore"):
         off = np.nan_to_num(np.maximum(np.rint(mantissa), 1) / mantissa - 1)
     errors, sizes = np.zeros(tried.shape), np.zeros(len(largest))
-    for read, exponent in zip(inputs, exponents, strict=True):
-        rounding, size = _measure_rounding(read, tried / read.unit / 2.0**exponent)
-        errors, sizes = errors + rounding, sizes + size
-    errors = errors + off**2 * sizes  # a threshold off by a share is as all weights off by it
+    with np.errstate(over="ignore", invalid="ignore"):  # weights of 1e300 are refused later
+        for read, exponent in zip(inputs, exponents, strict=True):
+            rounding, size = _measure_rounding(read, tried / read.unit / 2.0**exponent)
+            errors, sizes = errors + rounding, sizes + size
+        errors = errors + off**2 * sizes  # a threshold off by a share is as all weights off by it
     least = errors.min(axis=0) * (1 + TIE) + sizes * TIE**2
     best = np.argmax(errors <= least, axis=0)
     return np.asarray(tried[best, np.arange(len(largest))])

@@ -13,6 +13,8 @@ from snncompile.arrays import Floats
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron
+from snncompile.passes.analysis.number_ranges import find_end
+from snncompile.passes.quantize.grouped_input import SMALLEST
 from snncompile.passes.quantize.messages import find_message_unit, find_unit
 from snncompile.passes.quantize.rounding import convert_to_real
 from snncompile.passes.quantize.weight_rows import list_rows
@@ -49,6 +51,7 @@ def report_errors(
     with np.errstate(invalid="ignore"):
         of_neurons = np.sqrt(errors / sizes)  # not a number without weights
     known = np.nan_to_num(of_neurons)
+    alone, largest = _measure_alone(network, population, integers[1])
     total = float(sizes.sum())
     return QuantizedLayer(
         population=population.name,
@@ -59,6 +62,10 @@ def report_errors(
         median_error=float(np.median(known[sizes > 0])) if total else 0.0,
         worst_error=float(known.max(initial=0.0)),
         worst_neuron=int(known.argmax()),
+        alone_error=float(np.median(np.sqrt(alone[sizes > 0] / sizes[sizes > 0])))
+        if total
+        else 0.0,
+        largest_neuron=largest,
         parameter_error=_measure_parameter_errors(population, integers[0], scale),
         output_error=_measure_output_error(network, population, integers, scale, spike_trains),
     )
@@ -82,6 +89,25 @@ def _measure_weight_errors(
             rows = list_rows(replace(old, synapses=Synapses(wiring, weight)))
             sums[rows.neuron] += rows.sum(rows.values**2)
     return errors, sizes
+
+
+def _measure_alone(
+    network: Network, population: Population, integers: tuple[Projection, ...]
+) -> tuple[Floats, int]:
+    """Return the squared errors if each neuron's largest weight were the largest integer, (n,).
+
+    And the neuron with the largest weight.
+    """
+    errors, peaks = np.zeros(population.size), np.zeros(population.size)
+    for old, new in zip(network.into(population.name), integers, strict=True):
+        assert isinstance(new.synapses, IntegerSynapses)
+        rows = list_rows(old)
+        of_rows = rows.find_peaks() * (rows.find_peaks() > SMALLEST)
+        unit = rows.repeat(find_end(new.synapses.bits) / np.where(of_rows > 0, of_rows, np.inf))
+        own = np.where(unit > 0, np.rint(rows.values * unit) / np.where(unit > 0, unit, 1), 0)
+        errors[rows.neuron] += rows.sum((own - rows.values) ** 2)
+        np.maximum.at(peaks, rows.neuron, of_rows)
+    return errors, int(peaks.argmax())
 
 
 def _match_form(old: Synapses, wiring: Wiring) -> Floats:

@@ -15,6 +15,9 @@ from snncompile.passes.quantize.messages import find_unit
 from snncompile.passes.quantize.weight_rows import WeightRows, list_rows
 from snncompile.reference.runner import SpikeTrains
 
+SMALLEST = 2.0**-900
+"""Weights up to this are taken for 0: their scale would leave the range of floats."""
+
 
 @dataclass(frozen=True, eq=False)
 class GroupedInput:
@@ -74,7 +77,7 @@ def read_input(
         rows,
         group,
         unit,
-        peaks / unit,
+        np.where(peaks > SMALLEST, peaks, 0.0) / unit,
         network.payload(projection.source),
         bits,
     )

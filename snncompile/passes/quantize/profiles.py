@@ -72,9 +72,14 @@ def _choose_centers(cost: Floats, count: int) -> list[int]:
         count: most values.
     """
     bins = len(cost)
-    sums = np.vstack([np.zeros(bins), np.cumsum(np.where(np.isinf(cost), 1e30, cost), axis=0)])
+    impossible = np.isinf(cost)
+    sums, counts = (
+        np.vstack([np.zeros(bins), np.cumsum(each, axis=0)])
+        for each in (np.where(impossible, 0.0, cost), impossible)
+    )
     # Bins i to j - 1 share the value that costs them least.
     shared = sums[None] - sums[:, None]  # (i, j, value)
+    shared[counts[None] - counts[:, None] > 0] = np.inf
     value, least = shared.argmin(axis=2), shared.min(axis=2)
     best = least[0].copy()
     best[0] = 0.0

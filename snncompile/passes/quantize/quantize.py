@@ -38,6 +38,10 @@ CALIBRATION_SAMPLES = 256
 """More calibration samples than these do not change a choice among six clips."""
 CALIBRATION_OUTPUTS = 2**26
 """Largest number of outputs kept: neurons times time steps times samples, at most 8 bytes each."""
+COSTLY = 2.0
+"""Median error over that of scales of their own from which sharing is told: one bit."""
+VISIBLE = 0.001
+"""Smallest median error that is told."""
 Granularity = Literal["neuron", "channel", "population"]
 
 
@@ -231,6 +235,18 @@ def _describe_errors(reports: tuple[QuantizedLayer, ...]) -> str:
     return (
         f", largest weight error of a layer {layer:.2%}; of the neurons median {median:.2%},"
         f" worst {worst.worst_error:.2%} ({worst.population} {worst.worst_neuron})"
+        f"{''.join(_describe_sharing(r) for r in reports)}"
+    )
+
+
+def _describe_sharing(report: QuantizedLayer) -> str:
+    """Return a clause if sharing a scale costs the neurons of a population a bit or more."""
+    median, alone = report.median_error or 0.0, report.alone_error or 0.0
+    if median <= COSTLY * alone or median < VISIBLE:
+        return ""
+    return (
+        f"; neurons of {report.population} share a scale, median {median:.2%} where each alone has"
+        f" {alone:.2%} (largest weight: {report.largest_neuron})"
     )
 
 

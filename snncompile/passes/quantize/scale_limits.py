@@ -121,7 +121,7 @@ def _scale_to(scale: Floats, interval: Interval, groups: Ints, limit: float) -> 
     reach = np.maximum(-np.asarray(interval.low, np.float64), interval.high)
     of_neurons = np.broadcast_to(reach, (*reach.shape[:-1], len(groups))).reshape(-1, len(groups))
     of_groups = -_reduce(groups, -of_neurons.max(axis=0), len(scale))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return np.where(of_groups > 0, scale * (limit / of_groups), np.inf)
 
 
