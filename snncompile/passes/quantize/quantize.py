@@ -95,16 +95,24 @@ class Quantize(Pass):
         source, values = state_in_natural_values(design.network)
         spike_trains = _run_calibration(source, design.calibration)
         network, reports = self._make_integers(source, design.chip, spike_trains, values)
-        one_scale = None
-        if spike_trains is not None and _rests_on_assumption(reports, design.chip):
+        one_scale, assumption = None, ""
+        if _rests_on_assumption(reports, design.chip):
+            assumption = (
+                f"; scales per neuron assume enough threshold profiles, a number not published for"
+                f" {design.chip.name}: scales=population needs one per population"
+            )
             other = replace(self, scales="population")
-            one_scale = other._make_integers(source, design.chip, spike_trains, values)
+            try:
+                if spike_trains is not None:
+                    one_scale = other._make_integers(source, design.chip, spike_trains, values)
+            except QuantizeError:
+                assumption += ", with which this network has no integers"
         bits = self._choose_bits(design.chip)
         wider = any(p.synapses.bits > bits for p in network.projections)  # type: ignore[union-attr]
         return self.done(
             design,
             f"{bits}-bit weights{' (more in one-to-one shortcuts)' if wider else ''}"
-            f"{_describe_errors(reports)}{_describe_assumption(reports, design.chip)}",
+            f"{_describe_errors(reports)}{assumption}",
             network=network,
             floats=design.network,
             quantized=reports,
@@ -255,16 +263,6 @@ def _rests_on_assumption(reports: tuple[QuantizedLayer, ...], chip: Chip) -> boo
     profiles = chip.core.threshold_profiles
     unknown = profiles.whole is None and profiles.evidence == "unknown"
     return unknown and any(r.scales > 1 for r in reports)
-
-
-def _describe_assumption(reports: tuple[QuantizedLayer, ...], chip: Chip) -> str:
-    """Return a clause if scales rest on a number of threshold profiles that nobody knows."""
-    if not _rests_on_assumption(reports, chip):
-        return ""
-    return (
-        f"; scales per neuron assume enough threshold profiles, a number not published for"
-        f" {chip.name}: scales=population needs one per population"
-    )
 
 
 def _sends_spikes(population: Population) -> bool:

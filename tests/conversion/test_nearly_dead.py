@@ -1,0 +1,65 @@
+"""A neuron that is nearly always off, or stated in large numbers, costs the others nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import snncompile
+
+IMAGES = torch.rand(120, 1, 12, 12, generator=torch.Generator().manual_seed(0)).double()
+
+
+def perceptron(largest: float | None) -> nn.Sequential:
+    """Return a perceptron; three neurons of its second layer reach `largest` at most."""
+    torch.manual_seed(1)
+    model = nn.Sequential(
+        nn.Flatten(), nn.Linear(144, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)
+    ).double()
+    with torch.no_grad():
+        if largest is not None:
+            z = model[:4](IMAGES)
+            for neuron in (0, 3, 5):
+                model[3].bias[neuron] -= z[:, neuron].max() - largest
+        model[5].bias -= model(IMAGES).mean(0)  # answers of all kinds
+    return model.eval()
+
+
+@pytest.mark.parametrize("method, steps", [("signed", 32), ("bistable_phase", 6)])
+@pytest.mark.parametrize("largest", [None, 1e-2, 1e-6])
+def test_integers_answer_as_floats_do(largest, method, steps):
+    model, x = perceptron(largest), IMAGES.numpy()
+    with torch.no_grad():
+        wanted = model(IMAGES).argmax(1).numpy()
+    network = snncompile.from_ann(model, x, method=method, steps=steps)
+    shown = network.input.present(x)
+    program = snncompile.compile(network, chip="loihi2", calibration=shown[:16])
+    floats, integers = (
+        float((run.run(shown).prediction == wanted).mean()) for run in (network, program)
+    )
+    error = (floats * (1 - floats) / len(x)) ** 0.5
+    assert integers >= floats - 0.02 - error
+    assert max(layer.worst_error for layer in program.quantized) < 0.01
+    assert program.loss.answers.share < 0.2
+    if largest == 1e-6:  # one scale of such a layer does not exist
+        assert program.loss.one_scale is None
+        assert "population, with which this network has no integers" in " ".join(program.log)
+    else:
+        assert program.loss.one_scale.share >= program.loss.answers.share
+
+
+def test_the_loss_names_what_one_scale_costs():
+    model, x = perceptron(1e-2), IMAGES.numpy()
+    network = snncompile.from_ann(model, x, method="signed", steps=16)
+    shown = network.input.present(x)
+    program = snncompile.compile(
+        network, chip="loihi2", calibration=shown[:16], scales="population"
+    )
+    layer = next(q for q in program.quantized if q.population == "layer_4")
+    assert layer.scales == 1
+    assert layer.largest_neuron in (0, 3, 5)
+    assert layer.median_error > 0.1 > 0.01 > layer.alone_error
+    assert any("layer_4" in text for text in program.warnings)
+    text = next(line for line in program.log if line.startswith("quantize"))
+    assert "; neurons of layer_4 share a scale, median " in text
