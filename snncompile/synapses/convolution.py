@@ -109,6 +109,12 @@ class Convolution(Wiring):
         return text
 
     @property
+    def synapses(self) -> int:
+        """Number of synapses: the axes of space are independent, so their counts multiply."""
+        pairs = (int(self._count_taps_inside(axis).sum()) for axis in range(len(self.kernel)))
+        return self.channels * self.weight_shape[1] * prod(pairs)
+
+    @property
     def fan_in(self) -> NDArray[np.int64]:
         """Synapses of each target neuron: those of a kernel without its taps in the padding."""
         count: NDArray[np.int64] = np.full(self.channels, self.weight_shape[1])
@@ -122,6 +128,27 @@ class Convolution(Wiring):
         source = target * self.stride[axis] + tap * self.dilation[axis] - self.padding[axis]
         inside = (source >= 0) & (source < self.source_shape[1 + axis])
         return np.asarray(inside.sum(axis=1), np.int64)
+
+    def fan_out(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of synapses of each source to some target neurons.
+
+        Channels of a group look alike to a source, so their targets are added up per coordinate,
+        and each axis of space takes its turn; what is kept is as large as an image of each group.
+        """
+        shape = (self.groups, self.channels // self.groups, *self.target_shape[1:])
+        chosen = np.bincount(targets, minlength=self.targets).reshape(shape).sum(axis=1)
+        for axis in range(len(self.kernel)):
+            chosen = np.moveaxis(
+                np.tensordot(chosen, self._mark_meetings(axis), axes=(1 + axis, 0)), -1, 1 + axis
+            )
+        return np.repeat(chosen, self.weight_shape[1], axis=0).reshape(-1)
+
+    def _mark_meetings(self, axis: int) -> NDArray[np.int64]:
+        """Return 1 where a target and a source coordinate meet through a tap, else 0."""
+        target, source = np.ogrid[0 : self.target_shape[1 + axis], 0 : self.source_shape[1 + axis]]
+        way = source + self.padding[axis] - target * self.stride[axis]
+        tap, rest = np.divmod(way, self.dilation[axis])
+        return np.asarray((rest == 0) & (tap >= 0) & (tap < self.kernel[axis]), np.int64)
 
     @property
     def units(self) -> tuple[int, int] | None:

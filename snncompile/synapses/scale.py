@@ -39,9 +39,18 @@ class Scale(Wiring):
         return (self.size,) if self.per_neuron else ()
 
     @property
+    def synapses(self) -> int:
+        """Number of synapses: one per neuron."""
+        return self.size
+
+    @property
     def fan_in(self) -> NDArray[np.int64]:
         """Synapses of each target neuron: one."""
         return np.ones(self.size, np.int64)
+
+    def fan_out(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of synapses of each source to some target neurons."""
+        return np.bincount(targets, minlength=self.size)
 
     def matrix(self, weight: NDArray[Any]) -> csr_array:
         """Return the weights as a diagonal matrix."""

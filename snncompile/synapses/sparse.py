@@ -56,6 +56,11 @@ class Sparse(Wiring):
         """(synapses,)."""
         return self.target.shape
 
+    @property
+    def synapses(self) -> int:
+        """Number of synapses."""
+        return len(self.target)
+
     def matrix(self, weight: NDArray[Any]) -> csr_array:
         """Return the weights as a sparse matrix."""
         shape = (self.targets, self.sources)
