@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from snncompile.checker import wiring_reach as reach
 from snncompile.checker.memory_words import CHECKER_RULES, WORDS
 from snncompile.errors import MappingError
 from snncompile.hwmodels.schema import Chip
@@ -63,15 +64,17 @@ def check_crossbar(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Pro
     axons: dict[int, int] = {}
     lines: dict[int, int] = {}
     for core, slices in mapping.by_core.items():
-        needed = {name: np.zeros(count.shape, np.int64) for name, count in driven.items()}
+        needed: dict[str, NDArray[np.int64]] = {}
         for s in slices:
             for p in network.into(s.population):
-                needed[p.source] |= _find_axons(p, s.neurons(), limits.sign == "source")
+                own = _find_axons(p, s.neurons(), limits.sign == "source")
+                needed[p.source] = own | needed.get(p.source, np.zeros_like(own))
         bits = {name: _count_bits(mask) for name, mask in needed.items()}
         for name, count in bits.items():
             driven[name] += count
         axons[core] = sum(int(count.sum()) for count in bits.values())
-        lines[core] = int(bits[network.input.name].sum()) if limits.inputs_are_neurons else 0
+        of_input = bits.get(network.input.name, np.zeros(1, np.int64))
+        lines[core] = int(of_input.sum()) if limits.inputs_are_neurons else 0
     for core, slices in mapping.by_core.items():
         copies = sum(int(np.maximum(driven[s.population][s.neurons()], 1).sum()) for s in slices)
         yield from refuse_excess(core, "axons", axons[core], limits.axons.whole)
@@ -89,7 +92,7 @@ def _count_bits(mask: NDArray[np.int64]) -> NDArray[np.int64]:
 def _find_axons(p: Projection, targets: NDArray[np.int64], by_source: bool) -> NDArray[np.int64]:
     """Return the axons that each source needs for some targets, as bits."""
     synapses = _get_synapses(p)
-    matrix, step = _unroll(p)[targets], weight_step(synapses.bits)
+    matrix, step = synapses.wiring.rows(synapses.weight, targets), weight_step(synapses.bits)
     axons = np.zeros(matrix.shape[1], np.int64)
     value = matrix.data.astype(np.int64) // step
     if by_source:
@@ -162,7 +165,9 @@ def check_weight_ram(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> P
             into = network.into(s.population)
             sources: defaultdict[str, set[int]] = defaultdict(set)
             for p in into:
-                sources[p.source] |= set(p.synapses.wiring.pattern[s.neurons()].indices.tolist())
+                sources[p.source] |= set(
+                    reach.find_sources(p.synapses.wiring, s).neurons().tolist()
+                )
             bits = max(_get_synapses(p).bits for p in into)
             need = sum(map(len, sources.values())) * bits / (limits.line_bits.whole or 1)
             lines = 2 ** ceil(log2(max(need, 1)))
@@ -182,8 +187,7 @@ def check_bytes(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Proble
         yield from refuse_excess(core, "bytes", used, limits.data_bytes.whole)
         for s in slices:
             for p in network.into(s.population):
-                rows = p.synapses.wiring.pattern.indptr
-                count = int((rows[s.neurons() + 1] - rows[s.neurons()]).sum())
+                count = reach.count_synapses(p.synapses.wiring, s)
                 synapses[mapping.chip_of[core]] += count * (limits.synapse_bytes.whole or 0)
     for number, used in synapses.items():
         if limits.shared_bytes.whole is not None and used > limits.shared_bytes.whole:

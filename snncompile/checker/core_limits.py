@@ -31,12 +31,24 @@ RESOURCES = {
 def check_core_limits(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Iterator[str]:
     """Yield every limit of a core that is exceeded."""
     for resource, held in count_held(network, chip, mapping).items():
-        limit = getattr(chip.core, resource, None)
-        available = None if limit is None else limit.whole
+        available = _find_limit(chip, resource)
         for core, count in held.items():
             if available is not None and count > available:
                 name = RESOURCES.get(resource, resource.replace("_", " "))
                 yield f"core {core} holds {count:,} {name} of {available:,}"
+
+
+def _find_limit(chip: Chip, resource: str) -> int | None:
+    """Return a core's limit; None where none is known.
+
+    Neurons that take several lines of weight memory hear the core's axons in as many turns (fan-in
+    extension), so that a core has its axons once per line.
+    """
+    limit = getattr(chip.core, resource, None)
+    available = None if limit is None else limit.whole
+    if available is None or resource != "axons_in" or chip.weight_ram is None:
+        return available
+    return int(available * (chip.weight_ram.extension.whole or 1))
 
 
 def count_held(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> dict[str, Held]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,25 @@ def find_sources(wiring: Wiring, s: Slice) -> Axes:
     if is_tile(wiring, s):
         assert isinstance(wiring, Convolution)
         return Axes(wiring.source_shape, (_find_channels(wiring, s), *_find_space(wiring, s)))
+    if isinstance(wiring, Convolution):
+        return Axes((wiring.sources,), (_find_sources_by_channel(wiring, s.neurons()),))
     return Axes((wiring.sources,), (np.unique(wiring.pattern[s.neurons()].indices),))
+
+
+def _find_sources_by_channel(wiring: Convolution, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the sources of any targets of a convolution: group by group, row by row."""
+    channel, *at = np.unravel_index(targets, wiring.target_shape)
+    group = channel // (wiring.channels // wiring.groups)
+    inner = wiring.source_shape[0] // wiring.groups
+    image = np.zeros((wiring.groups, *wiring.source_shape[1:]), np.bool_)
+    for taps in product(*map(range, wiring.kernel)):
+        numbers = zip(at, taps, wiring.stride, wiring.dilation, wiring.padding, strict=True)
+        ends = [a * step + tap * wide - pad for a, tap, step, wide, pad in numbers]
+        inside = np.logical_and.reduce(
+            [(e >= 0) & (e < n) for e, n in zip(ends, wiring.source_shape[1:], strict=True)]
+        )
+        image[(group[inside], *(e[inside] for e in ends))] = True
+    return np.flatnonzero(np.repeat(image, inner, axis=0))
 
 
 def _shift_sources(wiring: SourceRange, inside: Axes) -> Axes:
@@ -125,7 +144,20 @@ def count_synapses(wiring: Wiring, s: Slice) -> int:
         return pairs * int(
             np.prod([_find_meetings(wiring, s, axis).sum() for axis in _list_space_axes(wiring)])
         )
+    if isinstance(wiring, Convolution):
+        return _count_synapses_by_neuron(wiring, s.neurons())
     return len(wiring.pattern[s.neurons()].indices)
+
+
+def _count_synapses_by_neuron(wiring: Convolution, targets: NDArray[np.int64]) -> int:
+    """Return the synapses of any targets of a convolution: axis by axis, none is unrolled."""
+    count = np.full(len(targets), wiring.source_shape[0] // wiring.groups)
+    for axis, at in enumerate(np.unravel_index(targets, wiring.target_shape)[1:]):
+        geometry = (wiring.source_shape[axis + 1], wiring.kernel[axis], wiring.stride[axis])
+        more = (wiring.padding[axis], wiring.dilation[axis])
+        meets = _compute_meetings(*geometry, *more, 0, wiring.target_shape[axis + 1])
+        count *= meets.sum(axis=1)[at]
+    return int(count.sum())
 
 
 def count_rows(wiring: Wiring, s: Slice, *, shared: bool) -> Counter[Targets]:

@@ -40,7 +40,11 @@ def read_core_limits(chip: Chip) -> dict[str, int]:
     limits = {name: getattr(chip.core, name, None) for name in RESOURCES}
     if chip.rows is not None:
         limits |= {"synapse_formats": chip.rows.formats, "row_words": chip.rows.row_words}
-    return {k: v.whole for k, v in limits.items() if v is not None and v.whole is not None}
+    known = {k: v.whole for k, v in limits.items() if v is not None and v.whole is not None}
+    if chip.weight_ram is not None and "axons_in" in known:
+        # A neuron of several lines hears the axons in as many turns: fan-in extension.
+        known["axons_in"] *= chip.weight_ram.extension.whole or 1
+    return known
 
 
 def list_entries(network: Graph, slices: Sequence[Slice], demands: Sequence[Demand]) -> Entries:

@@ -15,6 +15,7 @@ Everything else follows from the matrix: code without a faster way for a wiring 
 by synapse (`sparse.unroll`) and treats it as a `Sparse`. A wiring may also offer
 
     synapses, fan_in, fan_out  to count them without unrolling
+    rows                       to unroll those of some targets only
     units, keep                to keep its kind where neurons are pruned; else it becomes `Sparse`
     regular                    to be cut into ranges of one size, not by shared sources
     __str__                    to show more than its size in the text form of a network
@@ -105,6 +106,10 @@ class Wiring(ABC):
 
         A weight of zero is a synapse too and is kept as an explicit zero.
         """
+
+    def rows(self, weight: NDArray[Any], targets: NDArray[np.int64]) -> csr_array:
+        """Return the rows of the matrix of some targets, shape (len(targets), sources)."""
+        return csr_array(self.matrix(weight)[targets])
 
     def keep(
         self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]

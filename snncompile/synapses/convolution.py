@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import csr_array
 
 from snncompile.synapses.base import Shape, Wiring
 
@@ -173,27 +173,33 @@ class Convolution(Wiring):
 
     def matrix(self, weight: NDArray[Any]) -> csr_array:
         """Return the unrolled weights, without synapses into the padding."""
-        per_group = self.channels // self.groups
-        # Axes: output channel, source channel in its group, *kernel, *target space.
-        out, inner = np.arange(self.channels), np.arange(self.weight_shape[1])
-        grid = np.ix_(
-            out, inner, *map(np.arange, self.kernel), *map(np.arange, self.target_shape[1:])
-        )
-        space = len(self.kernel)
-        source: NDArray[np.int64] = (grid[0] // per_group) * len(inner) + grid[1]
-        target: NDArray[np.int64] = grid[0]
+        return self.rows(weight, np.arange(self.targets))
+
+    def rows(self, weight: NDArray[Any], targets: NDArray[np.int64]) -> csr_array:
+        """Return the rows of the matrix of some targets, shape (len(targets), sources)."""
+        channel, *position = np.unravel_index(targets, self.target_shape)
+        inner, axes = self.weight_shape[1], len(self.kernel)
+        # Axes: target, source channel in its group, *kernel.
+        group = channel // (self.channels // self.groups)
+        source = _along(group * inner, 0, axes) + _along(np.arange(inner), 1, axes)
         inside: NDArray[np.bool_] = np.asarray(True)
         for axis, length in enumerate(self.source_shape[1:]):
-            kernel, position = grid[2 + axis], grid[2 + space + axis]
-            at = position * self.stride[axis] + kernel * self.dilation[axis] - self.padding[axis]
+            first = _along(position[axis] * self.stride[axis] - self.padding[axis], 0, axes)
+            at = first + _along(np.arange(self.kernel[axis]) * self.dilation[axis], 2 + axis, axes)
             inside = inside & (at >= 0) & (at < length)
-            source = source * length + at
-            target = target * self.target_shape[1 + axis] + position
-        shape = np.broadcast_shapes(source.shape, target.shape, inside.shape)
-        kept = np.broadcast_to(inside, shape)
-        values = np.broadcast_to(weight.reshape(weight.shape + (1,) * space), shape)[kept]
-        ends = (np.broadcast_to(target, shape)[kept], np.broadcast_to(source, shape)[kept])
-        return csr_array(coo_array((values, ends), shape=(self.targets, self.sources)))
+            source = source * length + at  # of 32 bits: as large as the number of synapses
+        kept = np.broadcast_to(inside, source.shape)
+        ends = np.zeros(len(channel) + 1, np.int64)
+        np.cumsum(kept.sum(axis=tuple(range(1, 2 + axes))), out=ends[1:])
+        index = np.int32 if ends[-1] < 2**31 else np.int64  # scipy widens both to the wider one
+        parts = weight[channel][kept], source[kept], ends.astype(index)
+        return csr_array(parts, shape=(len(channel), self.sources))
+
+
+def _along(values: NDArray[Any], axis: int, axes: int) -> NDArray[np.int32]:
+    """Return values along one axis of (target, source channel, *kernel), of so many kernel axes."""
+    shape = (*(1,) * axis, len(values), *(1,) * (1 + axes - axis))
+    return values.astype(np.int32).reshape(shape)
 
 
 def _format_shape(values: Shape) -> str:

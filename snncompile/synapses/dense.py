@@ -57,6 +57,10 @@ class Dense(Wiring):
         ends = np.arange(self.target + 1) * self.source
         return csr_array((weight.ravel(), indices, ends), shape=self.weight_shape)
 
+    def rows(self, weight: NDArray[Any], targets: NDArray[np.int64]) -> csr_array:
+        """Return the rows of the matrix of some targets, shape (len(targets), sources)."""
+        return Dense(len(targets), self.source).matrix(weight[targets])
+
     def keep(
         self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]
     ) -> tuple[Wiring, NDArray[Any]]:

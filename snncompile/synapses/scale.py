@@ -54,9 +54,12 @@ class Scale(Wiring):
 
     def matrix(self, weight: NDArray[Any]) -> csr_array:
         """Return the weights as a diagonal matrix."""
-        diagonal = np.broadcast_to(weight, (self.size,)).copy()
-        index = np.arange(self.size)
-        return csr_array((diagonal, index, np.arange(self.size + 1)), shape=(self.size, self.size))
+        return self.rows(weight, np.arange(self.size))
+
+    def rows(self, weight: NDArray[Any], targets: NDArray[np.int64]) -> csr_array:
+        """Return the rows of the matrix of some targets, shape (len(targets), sources)."""
+        diagonal, count = np.broadcast_to(weight, (self.size,))[targets], len(targets)
+        return csr_array((diagonal, targets, np.arange(count + 1)), shape=(count, self.size))
 
     def keep(
         self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]

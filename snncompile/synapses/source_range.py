@@ -105,9 +105,16 @@ class SourceRange(Wiring):
 
     def matrix(self, weight: NDArray[Any]) -> csr_array:
         """Return the weights as a sparse matrix."""
-        matrix = self.part.matrix(weight)
-        shape = (self.targets, self.sources)
-        return csr_array((matrix.data, matrix.indices + self.first, matrix.indptr), shape=shape)
+        return self._shift(self.part.matrix(weight))
+
+    def rows(self, weight: NDArray[Any], targets: NDArray[np.int64]) -> csr_array:
+        """Return the rows of the matrix of some targets, shape (len(targets), sources)."""
+        return self._shift(self.part.rows(weight, targets))
+
+    def _shift(self, matrix: csr_array) -> csr_array:
+        """Return synapses of the range, with sources counted from the first of all."""
+        parts = (matrix.data, matrix.indices + self.first, matrix.indptr)
+        return csr_array(parts, shape=(matrix.shape[0], self.sources))
 
 
 def count_splits(wiring: Wiring) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any, ClassVar, TypeVar
 
@@ -65,6 +65,21 @@ class Sparse(Wiring):
         """Return the weights as a sparse matrix."""
         shape = (self.targets, self.sources)
         return csr_array(coo_array((weight, (self.target, self.source)), shape=shape))
+
+    def rows(self, weight: NDArray[Any], targets: NDArray[np.int64]) -> csr_array:
+        """Return the rows of the matrix of some targets, shape (len(targets), sources)."""
+        order, first = self._by_target
+        lengths = first[targets + 1] - first[targets]
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        numbers = order[np.arange(ends[-1]) + np.repeat(first[targets] - ends[:-1], lengths)]
+        shape = (len(targets), self.sources)
+        return csr_array((weight[numbers], self.source[numbers], ends), shape=shape)
+
+    @cached_property
+    def _by_target(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Numbers of the synapses by target and then by source; where those of a target begin."""
+        order = np.lexsort((self.source, self.target))
+        return order, np.searchsorted(self.target[order], np.arange(self.targets + 1))
 
     def keep(
         self, weight: NDArray[Any], source: NDArray[np.int64], target: NDArray[np.int64]

@@ -15,7 +15,7 @@ import snncompile
 from snncompile.checker.chip_rules import check_chip_rules
 from snncompile.checker.mapping import check
 from snncompile.cores.chip_rules import fill_cores
-from snncompile.errors import MappingError
+from snncompile.errors import FitError, MappingError
 from snncompile.hwmodels.chips import load_chip
 from snncompile.ir.mapping import Mapping, Site, Slice
 
@@ -125,3 +125,28 @@ def test_crossbars_are_counted_alike(sizes, bits, seed):
 def _with_limit(chip, limit, value):
     number = getattr(chip.crossbar, limit).model_copy(update={"value": float(value)})
     return chip.model_copy(update={"crossbar": chip.crossbar.model_copy(update={limit: number})})
+
+
+@pytest.mark.parametrize("sources", [1152, 1153, 9216])
+def test_mapper_and_checker_agree_on_fan_in_extension(sources):
+    """PAICORE: with more lines per neuron a core hears its axons in as many turns."""
+    program = snncompile.compile(mlp(sources, 10), chip="paicore2", prune=False)
+    count = sum(axons.count for axons in program.mapping.tables.axons)
+    assert count == sources * program.mapping.cores
+
+
+def test_axons_beyond_the_fan_in_extension_are_too_many():
+    program = snncompile.compile(mlp(1153, 3), chip="paicore2", prune=False)
+    chip = load_chip("paicore2")
+    ram = chip.weight_ram
+    assert ram is not None
+    one = ram.model_copy(update={"extension": ram.extension.model_copy(update={"value": 1})})
+    chip = chip.model_copy(update={"weight_ram": one})
+    message = "^the mapping is wrong: core 0 holds 1,153 input axons of 1,152$"
+    with pytest.raises(MappingError, match=message):
+        check(program.network, chip, program.mapping)
+
+
+def test_one_neuron_with_too_many_sources_for_its_lines():
+    with pytest.raises(FitError, match=r"needs 9,217 sources of 8 bits for one neuron, the chip"):
+        snncompile.compile(mlp(9217, 1), chip="paicore2", prune=False)

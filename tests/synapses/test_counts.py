@@ -66,3 +66,14 @@ def test_to_count_a_layer_of_a_hundred_million_synapses_takes_little_memory(coun
         tracemalloc.stop()
     assert wiring.synapses > 550e6
     assert memory < 32 * 2**20  # 16 arrays of int64 as large as the layer's neurons; unrolled: 5 GB
+
+
+@given(wiring=draw_wiring(), data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_rows_are_those_of_the_matrix(wiring, data):
+    neuron = st.integers(0, wiring.targets - 1)
+    targets = np.array(data.draw(st.lists(neuron, max_size=5)), np.int64)
+    weight = np.arange(1, 1 + int(np.prod(wiring.weight_shape))).reshape(wiring.weight_shape)
+    rows = wiring.rows(weight, targets)
+    assert rows.shape == (len(targets), wiring.sources)
+    assert (rows.toarray() == wiring.matrix(weight).toarray()[targets]).all()

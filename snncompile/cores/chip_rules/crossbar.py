@@ -11,7 +11,7 @@ its targets are on several cores, is built several times; the copies take rows o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,12 +47,69 @@ class _Core:
     """Rows of the crossbar taken by neurons and their copies."""
     masks: Masks = field(default_factory=dict)
 
-    def merge_masks(self, masks: Masks) -> Masks:
-        """Return the axons after a slice with axons of its own is added."""
-        merged = dict(self.masks)
+    def add(self, population: str, start: int, stop: int, rows: int, masks: Masks) -> Masks:
+        """Put a range of neurons on the core; return the axons that it had not."""
+        new: Masks = {}
         for source, mask in masks.items():
-            merged[source] = mask | merged.get(source, np.zeros_like(mask))
-        return merged
+            before = self.masks.get(source, np.zeros_like(mask))
+            new[source], self.masks[source] = mask & ~before, mask | before
+        self.slices.append((population, start, stop))
+        self.rows += rows
+        return new
+
+
+class _Cores:
+    """Cores while they are filled; arrays of what they hold find room among thousands at once."""
+
+    def __init__(self, network: IntegerNetwork, crossbar: Crossbar) -> None:
+        self.input, self.crossbar = network.input.name, crossbar
+        self.cores: list[_Core] = []
+        self.held = np.zeros((3, 16), np.int64)
+        """Rows, axons, and those of the input of each core; columns beyond the cores are spare."""
+        self.holders: dict[str, dict[int, list[int]]] = {}
+        """By source, then by number of an axon: the cores that have it."""
+
+    def put(self, population: str, start: int, stop: int, rows: int, masks: Masks) -> Masks:
+        """Put a range on the first core with room, else on a new one; return its new axons."""
+        number = self._find_room(rows, masks)
+        if number == len(self.cores):
+            self.cores.append(_Core())
+        if number == self.held.shape[1]:
+            self.held = np.pad(self.held, ((0, 0), (0, number)))
+        new = self.cores[number].add(population, start, stop, rows, masks)
+        self.held[:, number] += (rows, _count_axons(new), _count_of_input(new, self.input))
+        for source, mask in new.items():
+            holders = self.holders.setdefault(source, {})
+            for axon in _number_axons(mask):
+                holders.setdefault(axon, []).append(number)
+        return new
+
+    def _find_room(self, rows: int, masks: Masks) -> int:
+        """Return the first core with room for a range; the number of cores if there is none."""
+        taken, axons, inputs = self.held[:, : len(self.cores)].copy()
+        for source, mask in masks.items():
+            new = int(_COUNT[mask].sum()) - self._count_shared(source, mask)
+            axons += new
+            inputs += new * (source == self.input)
+        taken += rows + inputs * self.crossbar.inputs_are_neurons
+        room = taken <= (self.crossbar.neurons.whole or 0)
+        room &= axons <= (self.crossbar.axons.whole or 0)
+        return int(np.argmax(room)) if room.any() else len(self.cores)
+
+    def _count_shared(self, source: str, mask: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many of a source's axons each core has already."""
+        holders = self.holders.get(source, {})
+        lists = (holders.get(axon, ()) for axon in _number_axons(mask))
+        numbers = np.fromiter(chain.from_iterable(lists), np.int64)
+        return np.bincount(numbers, minlength=len(self.cores))
+
+
+def _number_axons(mask: NDArray[np.int64]) -> list[int]:
+    """Return the numbers of the axons of a mask: neuron x 8 + type."""
+    neurons = np.flatnonzero(mask)
+    neuron, kind = np.nonzero(mask[neurons, None] >> np.arange(8) & 1)
+    numbers: list[int] = (neurons[neuron] * 8 + kind).tolist()
+    return numbers
 
 
 def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
@@ -64,7 +121,7 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     """
     crossbar = chip.crossbar
     assert crossbar is not None
-    cores: list[_Core] = []
+    cores = _Cores(network, crossbar)
     driven = {p.name: np.zeros(p.size, np.int64) for p in network.populations}
     driven[network.input.name] = np.zeros(network.input.size, np.int64)
     for population in _order_backwards(network):
@@ -73,18 +130,16 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
             network, chip, population, driven[population.name]
         ):
             rows = int(np.maximum(driven[population.name][start:stop], 1).sum())
-            core = _find_room(cores, crossbar, network, rows, masks)
-            for source, mask in masks.items():
-                new = mask & ~core.masks.get(source, np.zeros_like(mask))
+            new_axons = cores.put(population.name, start, stop, rows, masks)
+            for source, new in new_axons.items():
                 driven[source] += _COUNT[new]
-            core.masks = core.merge_masks(masks)
-            core.rows += rows
-            core.slices.append((population.name, start, stop))
     available = (chip.mesh.cores.whole or 0) * chip.chips
-    counts = ", ".join(f"{p.name} {_count_cores_of(cores, p.name)}" for p in network.populations)
+    counts = ", ".join(
+        f"{p.name} {_count_cores_of(cores.cores, p.name)}" for p in network.populations
+    )
     hint = "use fewer neurons or weight bits: sources with many axons are built several times"
-    require(f"network {network.title}", f"cores ({counts})", len(cores), available, hint)
-    return _build_fitted(network, crossbar, cores[::-1])
+    require(f"network {network.title}", f"cores ({counts})", len(cores.cores), available, hint)
+    return _build_fitted(network, crossbar, cores.cores[::-1])
 
 
 def _order_backwards(network: IntegerNetwork) -> list[Population]:
@@ -114,18 +169,41 @@ def _cut_population(
     copies = np.maximum(driven, 1)
     ranges, start = [], 0
     while start < population.size:
-        longest = min(population.size - start, crossbar.neurons.whole or 0)
-        needs = _collect_needs(matrices, start, start + longest)
-        _check_neuron(crossbar, network, population, _merge_masks(needs, 1), int(copies[start]))
-        low, high = 1, longest
-        while low < high:
-            middle = (low + high + 1) // 2
-            rows = int(copies[start : start + middle].sum())
-            fits = _fits(crossbar, network, rows, _merge_masks(needs, middle))
-            low, high = (middle, high) if fits else (low, middle - 1)
-        ranges.append((start, start + low, _merge_masks(needs, low)))
-        start += low
+        alone = _merge_masks(_collect_needs(matrices, start, start + 1), 1)
+        _check_neuron(crossbar, network, population, alone, int(copies[start]))
+        count, masks = _find_longest(network, crossbar, matrices, copies, start)
+        ranges.append((start, start + count, masks))
+        start += count
     return ranges
+
+
+def _find_longest(
+    network: IntegerNetwork,
+    crossbar: Crossbar,
+    matrices: list[_Matrix],
+    copies: NDArray[np.int64],
+    start: int,
+) -> tuple[int, Masks]:
+    """Return the most neurons, from one that fits on, that fit a core, and their axons.
+
+    Lengths are doubled first, so that of a neuron with many axons not a whole core's are looked at.
+    """
+
+    def fits(count: int) -> bool:
+        rows = int(copies[start : start + count].sum())
+        return _fits(crossbar, network, rows, _merge_masks(needs, count))
+
+    longest = min(len(copies) - start, crossbar.neurons.whole or 0)
+    low, high = 1, min(2, longest)
+    needs = _collect_needs(matrices, start, start + high)
+    while low < high and fits(high):
+        low, high = high, min(2 * high, longest)
+        needs = _collect_needs(matrices, start, start + high)
+    high -= low < high  # which does not fit
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low, _merge_masks(needs, low)
 
 
 def _check_neuron(
@@ -152,19 +230,8 @@ def _fits(crossbar: Crossbar, network: IntegerNetwork, rows: int, masks: Masks) 
     )
 
 
-def _find_room(
-    cores: list[_Core], crossbar: Crossbar, network: IntegerNetwork, rows: int, masks: Masks
-) -> _Core:
-    """Return the first core with room for a slice; a new one if there is none."""
-    for core in cores:
-        if _fits(crossbar, network, core.rows + rows, core.merge_masks(masks)):
-            return core
-    cores.append(_Core())
-    return cores[-1]
-
-
 class _Matrix:
-    """The synapses of a projection as a matrix; wirings other than dense are unrolled."""
+    """The synapses of a projection as rows of a matrix, unrolled for some targets at a time."""
 
     def __init__(self, crossbar: Crossbar, projection: Projection) -> None:
         synapses = get_synapses(projection)
@@ -182,15 +249,16 @@ class _Matrix:
             hint = "quantize to fewer bits; a weight takes an axon of another type for each bit"
             require(where, "axon types", bits, crossbar.axon_types.whole, hint)
         self.mask = (1 << bits) - 1
-        dense = isinstance(synapses.wiring, Dense)
-        self.matrix: Any = synapses.weight if dense else synapses.wiring.matrix(synapses.weight)
+        self.synapses = synapses
 
     def find_needs(self, start: int, stop: int) -> NDArray[np.int64]:
         """Return the axons that targets need of each source, as bits, (targets, sources)."""
-        rows = self.matrix[start:stop]
-        values = divide_into_steps(
-            rows if isinstance(rows, np.ndarray) else rows.toarray(), self.bits
-        )
+        wiring, weight = self.synapses.wiring, self.synapses.weight
+        if isinstance(wiring, Dense):
+            rows = weight[start:stop]
+        else:
+            rows = wiring.rows(weight, np.arange(start, stop)).toarray()
+        values = divide_into_steps(rows, self.bits)
         if self.by_source:
             return (values > 0) + 2 * (values < 0).astype(np.int64)
         return values & self.mask
@@ -216,9 +284,11 @@ def _count_axons(masks: Masks) -> int:
 
 def _count_inputs(crossbar: Crossbar, network: IntegerNetwork, masks: Masks) -> int:
     """Return the rows of neurons that input lines take."""
-    mask = masks.get(network.input.name)
-    taken = crossbar.inputs_are_neurons and mask is not None
-    return int(_COUNT[mask].sum()) if taken else 0
+    return crossbar.inputs_are_neurons * _count_of_input(masks, network.input.name)
+
+
+def _count_of_input(masks: Masks, name: str) -> int:
+    return int(_COUNT[masks[name]].sum()) if name in masks else 0
 
 
 def _count_cores_of(cores: list[_Core], name: str) -> int:
