@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 E = TypeVar("E", bound="SnnCompileError")
 LINE_LIMIT = 20
 """Obstacles that a message shows; the error holds all of them."""
+LINE_LENGTH = 300
+"""Characters of a line of a message, about; remedies beyond are left out."""
+LIST_LENGTH = 80
+"""Characters of a list within a message; what is beyond is counted."""
 
 
 @dataclass(frozen=True)
@@ -89,17 +93,23 @@ class FitError(SnnCompileError):
         super().__init__(message, Obstacle(message, where, resource, need, limit, hint))
 
     def add_hint(self, hint: str) -> Self:
-        """Return the error with one more remedy, which is for all obstacles."""
+        """Return the error with one more remedy, which is for all obstacles.
+
+        Args:
+            hint: several remedies have `; ` between them; those for which the line lacks room are
+                left out, but for the first.
+        """
         if len(self.obstacles) > 1:
             error = copy.copy(self)
-            error.args = (f"{self}\nto try: {hint}",)
+            error.args = (f"{self}\nto try: {_shorten_hint(hint, LINE_LENGTH)}",)
             return error
+        room = LINE_LENGTH - len(str(self))
         return type(self)(
             where=self.where,
             resource=self.resource,
             need=self.need,
             limit=self.limit,
-            hint="; ".join(text for text in (self.hint, hint) if text),
+            hint="; ".join(text for text in (self.hint, _shorten_hint(hint, room)) if text),
         )
 
 
@@ -126,6 +136,25 @@ class PassMismatchError(SnnCompileError):
 
 class BackendError(SnnCompileError):
     """A backend is missing, hung, crashed or gave a wrong answer."""
+
+
+def _shorten_hint(hint: str, room: int) -> str:
+    """Return the first remedies of a hint within a number of characters, at least one."""
+    first, *others = hint.split("; ")
+    for text in others:
+        if len(first) + len(text) + 4 > room:
+            break
+        first = f"{first}; {text}"
+    return first
+
+
+def list_briefly(names: Sequence[str], room: int = LIST_LENGTH) -> str:
+    """Return names with commas between; those beyond the room are counted: `a, b and 7 more`."""
+    whole = ", ".join(names)
+    if len(whole) <= room:
+        return whole
+    count = max(1, sum(len(", ".join(names[: n + 1])) <= room - 15 for n in range(len(names))))
+    return f"{', '.join(names[:count])} and {len(names) - count:,} more"
 
 
 def raise_together(errors: Iterable[SnnCompileError]) -> None:

@@ -22,6 +22,7 @@ from snncompile.errors import (
     SnnCompileError,
     UnsupportedError,
     join_errors,
+    list_briefly,
     raise_together,
 )
 from snncompile.neurons.cuba_lif import CubaLif
@@ -208,3 +209,31 @@ def test_every_node_that_is_not_known(tmp_path):
         f"  x.nir: node first: Quantum is not known; {known}\n"
         f"  x.nir: node second: Quantum is not known; {known}"
     )
+
+
+# Names, characters; what is shown.
+LISTS = [
+    ([], 80, ""),
+    (["a", "b"], 80, "a, b"),
+    (["a", "b"], 1, "a and 1 more"),
+    (
+        [f"p{i} 1" for i in range(200)],
+        80,
+        ", ".join(f"p{i} 1" for i in range(11)) + " and 189 more",
+    ),
+    (["x" * 100, "b"], 80, "x" * 100 + " and 1 more"),
+]
+
+
+@pytest.mark.parametrize("names, room, text", LISTS, ids=range(len(LISTS)))
+def test_a_long_list_is_cut_and_the_rest_counted(names, room, text):
+    assert list_briefly(names, room) == text
+
+
+def test_remedies_beyond_a_line_are_left_out():
+    error = FitError(where="population a", resource="cores", need=2, limit=1, hint="")
+    remedies = [f"on board {i} it takes 2 cores" for i in range(20)]
+    text = str(error.add_hint("; ".join(remedies)))
+    assert text == "population a: needs 2 cores, the chip allows 1; " + "; ".join(remedies[:8])
+    long = "x" * 400
+    assert str(error.add_hint(long)).endswith(long)

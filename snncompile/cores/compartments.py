@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snncompile.errors import UnsupportedError
+from snncompile.errors import UnsupportedError, list_briefly
 from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, Population
@@ -24,7 +24,7 @@ def count_compartments_per_neuron(chip: Chip, population: Population) -> int:
     """
     kind = population.neuron.kind
     if kind not in chip.neurons:
-        known = ", ".join(sorted(chip.neurons))
+        known = list_briefly(sorted(chip.neurons))
         raise UnsupportedError(
             f"population {population.name}: {chip.name} has no neuron {kind}; it has {known}"
             + _suggest_instead(population.neuron, chip)

@@ -229,8 +229,7 @@ REFUSED_BY_CHIPS = {
         "loihi1",
         "signed",
         "population layer_2: loihi1 has no neuron signed_integrate_fire; it has"
-        " cuba_lif/delayed_soft, cuba_lif/hard, cuba_lif/soft, integrate_fire/hard,"
-        " integrate_fire/soft, readout, refractory_lif, window_readout; if it was converted, use"
+        " cuba_lif/delayed_soft, cuba_lif/hard, cuba_lif/soft and 5 more; if it was converted, use"
         " method='balance'",
     ),
     "no potential that is sent": (

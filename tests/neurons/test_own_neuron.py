@@ -168,9 +168,9 @@ def test_a_chip_without_it_is_answered_with_its_alternative():
         snncompile.compile(before, chip=TOY, calibration=X)
     assert str(error.value).startswith("population a: toy has no neuron tiring_fire; it has adapt")
     assert str(error.value).endswith(
-        "; train with the nearest, integrate_fire/hard (1 compartment per neuron), where a spike"
+        "; train with the nearest, integrate_fire/hard, where a spike"
         f" clears the potential at once; in this network it would change {differ} of the 720"
-        " outputs of a on 6 samples of the calibration data"
+        " outputs of a on 6 calibration samples"
     )
 
 

@@ -24,7 +24,7 @@ from snncompile.cores.chip_rules.base import (
     require,
 )
 from snncompile.cores.compartments import count_compartments_per_neuron
-from snncompile.errors import UnsupportedError
+from snncompile.errors import UnsupportedError, list_briefly
 from snncompile.hwmodels.limits import Crossbar
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
@@ -134,8 +134,8 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
             for source, new in new_axons.items():
                 driven[source] += _COUNT[new]
     available = (chip.mesh.cores.whole or 0) * chip.chips
-    counts = ", ".join(
-        f"{p.name} {_count_cores_of(cores.cores, p.name)}" for p in network.populations
+    counts = list_briefly(
+        [f"{p.name} {_count_cores_of(cores.cores, p.name)}" for p in network.populations]
     )
     hint = "use fewer neurons or weight bits: sources with many axons are built several times"
     require(f"network {network.title}", f"cores ({counts})", len(cores.cores), available, hint)

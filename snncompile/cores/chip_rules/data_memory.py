@@ -9,6 +9,7 @@ Source: Rhodes et al., sPyNNaker, Frontiers in Neuroscience 12:816, 2018.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from snncompile.cores.chip_rules.base import Fitted, FittedCore, require
 from snncompile.cores.compartments import count_compartments_per_neuron
+from snncompile.errors import list_briefly
 from snncompile.hwmodels.limits import ByteMemory
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
@@ -70,9 +72,8 @@ def _count_neuron_bytes(memory: ByteMemory) -> int:
 
 
 def _check_cores(network: IntegerNetwork, chip: Chip, slices: Sequence[Slice]) -> None:
-    counts = ", ".join(
-        f"{p.name} {sum(s.population == p.name for s in slices)}" for p in network.populations
-    )
+    count = Counter(s.population for s in slices)
+    counts = list_briefly([f"{p.name} {count[p.name]}" for p in network.populations])
     available = (chip.mesh.cores.whole or 0) * chip.chips
     hint = "use fewer neurons or, where there is one, a board of several chips"
     require(f"network {network.title}", f"cores ({counts})", len(slices), available, hint)

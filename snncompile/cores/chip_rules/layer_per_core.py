@@ -22,7 +22,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from snncompile.cores.chip_rules.base import Fitted, FittedCore, cut_whole, get_synapses, require
 from snncompile.cores.compartments import count_compartments_per_neuron
-from snncompile.errors import FitError, UnsupportedError
+from snncompile.errors import FitError, UnsupportedError, list_briefly
 from snncompile.hwmodels.limits import KernelCores
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Population
@@ -158,7 +158,7 @@ def _match_cores(
 ) -> list[int]:
     """Return the core of each layer."""
     cores = len(kernels.kernel_words.values)
-    names = ", ".join(layer.population.name for layer in layers)
+    names = list_briefly([layer.population.name for layer in layers])
     where = f"network {network.title}"
     require(where, f"cores, one per layer ({names})", len(layers), cores, "use fewer layers")
     fits = np.zeros((len(layers), cores), np.int8)

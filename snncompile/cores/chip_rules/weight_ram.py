@@ -21,6 +21,7 @@ from snncompile.cores.chip_rules.base import (
 )
 from snncompile.cores.compartments import count_compartments_per_neuron
 from snncompile.cores.equal_tiles import cut_boxes, list_tilings
+from snncompile.errors import list_briefly
 from snncompile.hwmodels.limits import WeightRam
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Population
@@ -54,7 +55,7 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
             }
             cores.append(FittedCore((s,), used, available, standard, len(cores)))
     names = [core.slices[0].population for core in cores]
-    counts = ", ".join(f"{p.name} {names.count(p.name)}" for p in network.populations)
+    counts = list_briefly([f"{p.name} {names.count(p.name)}" for p in network.populations])
     available_cores = (chip.mesh.cores.whole or 0) * chip.chips
     hint = "use fewer neurons, a smaller fan-in or fewer weight bits"
     require(f"network {network.title}", f"cores ({counts})", len(cores), available_cores, hint)

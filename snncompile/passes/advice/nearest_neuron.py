@@ -64,8 +64,8 @@ def _describe_cost(
     calibration: NDArray[Any] | None,
 ) -> str:
     taken = chip.neurons[nearest.kind].whole or 1
-    each = f"{taken} compartment{'s' * (taken > 1)} per neuron"
-    text = f"train with the nearest, {nearest.kind} ({each})"
+    each = f" ({taken} compartments per neuron)" if taken > 1 else ""
+    text = f"train with the nearest, {nearest.kind}{each}"
     meaning = MEANING.get(getattr(nearest, "reset", ""))
     if meaning:
         text += f", where {meaning}"
@@ -79,7 +79,7 @@ def _describe_cost(
     differ = int(np.count_nonzero(before != after))
     return (
         f"{text}; in this network it would change {differ:,} of the {before.size:,} outputs of"
-        f" {population.name} on {len(samples)} samples of the calibration data"
+        f" {population.name} on {len(samples)} calibration samples"
     )
 
 

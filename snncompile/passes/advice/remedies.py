@@ -23,11 +23,10 @@ Cut = Callable[[IntegerNetwork, Chip], tuple[Slice, ...]]
 OTHER_BITS = (6, 5, 4, 3, 2)
 LARGE, HUGE = 50_000, 1_000_000
 """Neurons above which only boards are tried, and above which nothing is, as it takes minutes."""
-TAKEN = (
-    "every slice has its cheapest encoding already, and of full slices and slices with few input"
-    " axons those on fewer cores were chosen"
+NOTHING = (
+    "neither fewer weight bits nor more chips nor another known chip would do, and encodings and"
+    " slices are the cheapest already"
 )
-NOTHING = f"neither fewer weight bits nor more chips nor another known chip would do; {TAKEN}"
 
 
 def add_remedies(error: FitError, network: IntegerNetwork, chip: Chip, cut: Cut) -> FitError:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from snncompile.cores import axon_counts
 from snncompile.cores.chip_rules import fill_cores
 from snncompile.cores.memory_words import ENCODINGS
-from snncompile.errors import FitError, join_errors
+from snncompile.errors import FitError, join_errors, list_briefly
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir import view
 from snncompile.ir.design import Design
@@ -293,7 +293,7 @@ def _explain_too_many(network: IntegerNetwork, chip: Chip, slices: list[Slice]) 
         p.name: len({s.core for s in slices if s.population == p.name}) for p in network.populations
     }
     largest = max(need, key=need.__getitem__)
-    parts = ", ".join(f"{name} {count}" for name, count in need.items())
+    parts = list_briefly([f"{name} {count}" for name, count in need.items()])
     return FitError(
         where=f"network {network.title}, population {largest} above all",
         resource=f"cores ({parts})",

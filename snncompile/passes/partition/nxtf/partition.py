@@ -21,7 +21,7 @@ from snncompile.arrays import Ints
 from snncompile.cores.compartments import count_compartments_per_neuron
 from snncompile.cores.equal_tiles import Box, Shape3, cut_boxes, list_tilings
 from snncompile.cores.row_encoding import read_row_rules
-from snncompile.errors import FitError, UnsupportedError
+from snncompile.errors import FitError, UnsupportedError, list_briefly
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Input, IntegerNetwork, Population
@@ -131,7 +131,7 @@ def partition_nxtf(network: IntegerNetwork, chip: Chip, encoding: str) -> tuple[
         (chip.mesh.cores.whole or 0) * chip.chips,
     )
     if total > available:
-        parts = ", ".join(f"{cut.layer.name} {len(cut.cores)}" for cut in after)
+        parts = list_briefly([f"{cut.layer.name} {len(cut.cores)}" for cut in after])
         raise FitError(
             where=f"network {network.title}",
             resource=f"cores ({parts})",
