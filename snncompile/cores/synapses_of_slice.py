@@ -14,6 +14,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from snncompile.cores import chip_rules
@@ -120,7 +121,7 @@ def _reach_scale(chip: Chip, wiring: Scale, s: Slice) -> _Reach:
 
 def _reach_convolution(chip: Chip, wiring: Convolution, s: Slice) -> _Reach | None:
     if s.shape != wiring.target_shape:
-        return None
+        return None if chip.encoding in ENCODINGS else _reach_without_rows(wiring, s.neurons())
     return _reach_tile(
         chip.encoding in SHARES_ROWS,
         chip.encoding in SHARES_KERNELS,
@@ -128,6 +129,12 @@ def _reach_convolution(chip: Chip, wiring: Convolution, s: Slice) -> _Reach | No
         s.start,
         s.stop,
     )
+
+
+def _reach_without_rows(wiring: Wiring, targets: NDArray[np.int64]) -> _Reach:
+    """Return sources and synapses alone, for chips whose rules count no rows."""
+    region = Region.from_neurons(np.flatnonzero(wiring.fan_out(targets)))
+    return _Reach(region, int(wiring.fan_in[targets].sum()), (), shared=False)
 
 
 @lru_cache(maxsize=100_000)
@@ -210,7 +217,11 @@ def _reach_source_range(chip: Chip, wiring: SourceRange, s: Slice) -> _Reach:
 
 def _reach_by_synapse(chip: Chip, wiring: Wiring, s: Slice) -> _Reach:
     """Return the rows synapse by synapse; without gaps where no encoding depends on them."""
-    pattern = wiring.pattern[order_compartments(s)]
+    targets = order_compartments(s)
+    if isinstance(wiring, Convolution):  # whose pattern is too large to be kept
+        pattern = wiring.rows(np.ones(wiring.weight_shape, np.int8), targets)
+    else:
+        pattern = wiring.pattern[targets]
     ordered = np.sort(pattern.indices)  # np.unique, which hashes, takes ten times as long
     sources = ordered[np.diff(ordered, prepend=-1) > 0]
     number = np.empty(wiring.sources, np.int32)  # only entries of sources are read
@@ -261,4 +272,4 @@ def count_synapses(wiring: Wiring, s: Slice) -> int:
         return wiring.source * s.size
     if isinstance(wiring, Scale):
         return s.size
-    return len(wiring.pattern[s.neurons()].indices)
+    return int(wiring.fan_in[s.neurons()].sum())

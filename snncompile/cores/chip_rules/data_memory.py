@@ -86,7 +86,7 @@ def _count_shared_bytes(network: IntegerNetwork, chip: Chip, slices: Sequence[Sl
     used = np.zeros(-(-len(slices) // per_chip), np.int64)
     for s in slices:
         for p in network.into(s.population):
-            synapses = int(p.synapses.wiring.fan_out(s.neurons()).sum())
+            synapses = int(p.synapses.wiring.fan_in[s.neurons()].sum())
             used[s.core // per_chip] += synapses * (memory.synapse_bytes.whole or 0)
     fullest = int(used.max(initial=0))
     hint = "use fewer synapses or, where there is one, a board of several chips"

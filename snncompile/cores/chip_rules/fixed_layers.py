@@ -16,6 +16,8 @@ from snncompile.errors import UnsupportedError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 
+REACHED = "hidden neurons that one reaches"
+
 
 def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
     """Return the network on the chip: its output population, and all others as hidden neurons.
@@ -35,23 +37,24 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
         "input lines": network.input.size,
         "hidden neurons": hidden,
         "output neurons": outputs,
-        "hidden neurons that one reaches": _count_fan_out(network),
     }
     available = {
         "input lines": limits.inputs.whole,
         "hidden neurons": limits.hidden.whole,
         "output neurons": limits.outputs.whole,
-        "hidden neurons that one reaches": limits.fan_out.whole,
+        REACHED: limits.fan_out.whole,
     }
     hints = {
         "input lines": "use fewer input channels",
         "hidden neurons": "use smaller hidden layers",
         "output neurons": "use fewer classes",
-        "hidden neurons that one reaches": "use smaller layers or sparse weights between them",
+        REACHED: "use smaller layers or sparse weights between them",
     }
-    for resource, need in used.items():
+    for resource in available:
+        if resource == REACHED:  # last: it unrolls the layers, which are small by then
+            used[resource] = _count_fan_out(network)
         where = f"network {network.title}"
-        require(where, resource, need, available[resource], hints[resource])
+        require(where, resource, used[resource], available[resource], hints[resource])
     slices = tuple(cut_whole(p, 0) for p in network.populations)
     standard = {"compartments": hidden + outputs, "axons_in": network.input.size}
     return Fitted((FittedCore(slices, used, available, standard, 0),), {}, {})
