@@ -25,7 +25,7 @@ from snncompile.passes.advice import remedies
 from snncompile.passes.analysis import number_ranges
 from snncompile.passes.equal_neurons import begin_design
 from snncompile.passes.partition.partition import cut_network
-from snncompile.passes.pipeline import PassProgress, Pipeline
+from snncompile.passes.pipeline import PassProgress, Pipeline, share_progress
 from snncompile.passes.split_fan_in.split_fan_in import split_largest
 from snncompile.reference.simulate import check_spikes
 
@@ -92,10 +92,12 @@ def fit(
     labels = None if label is None else np.asarray(label)
     inputs = _Inputs(network, collect(single).quantize.bits, spikes, labels, progress)
     target = chip if isinstance(chip, Chip) else _load_chip(chip)
-    first = _try(inputs, Change("as it is", target))
+    whole = Change("as it is", target)
+    others = [] if alone else _list_others(inputs, target)
+    first = _try(inputs.share(0, 1 + len(others)), whole)
     if first.fits or alone:
         return (first,)
-    return (first, *_try_others(inputs, target))
+    return (first, *_try_others(inputs, target, others))
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +110,10 @@ class _Inputs:
     spikes: NDArray[np.uint8] | None
     labels: NDArray[np.int64] | None
     progress: PassProgress | None = None
+
+    def share(self, number: int, count: int) -> _Inputs:
+        """Return the inputs of one of several trials, which reports the share of all."""
+        return replace(self, progress=share_progress(self.progress, number, count))
 
 
 @dataclass(frozen=True)
@@ -126,23 +132,30 @@ class Change:
     """Objective of the partition."""
 
 
-def _try_others(inputs: _Inputs, chip: Chip) -> Iterator[Trial]:
+def _list_others(inputs: _Inputs, chip: Chip) -> list[Change]:
+    """Return the changes to try, fewer for large networks: the network, boards, other chips."""
     large = remedies.explain_skipped(inputs.network)
-    if not large:
-        yield from (_try(inputs, change) for change in _list_changes(inputs, chip))
-    boards = (chip.model_copy(update={"board": board}) for board in chip.boards)
-    for larger in (board for board in boards if board.chips > chip.chips):
-        if remedies.count_neurons(inputs.network) > remedies.HUGE:
-            break
-        trial = _try(inputs, Change(f"{larger.chips} chips", larger))
+    boards: list[Change] = []
+    if remedies.count_neurons(inputs.network) <= remedies.HUGE:
+        larger = (chip.model_copy(update={"board": board}) for board in chip.boards)
+        boards = [Change(f"{c.chips} chips", c) for c in larger if c.chips > chip.chips]
+    if large:
+        return boards
+    names = (name for name in chips.list_names() if name != chip.name)
+    others = (Change("another chip", chips.load_chip(name)) for name in names)
+    return [*_list_changes(inputs, chip), *boards, *others]
+
+
+def _try_others(inputs: _Inputs, chip: Chip, changes: list[Change]) -> Iterator[Trial]:
+    """Yield the trials; of a large network up to the first that fits."""
+    large = remedies.explain_skipped(inputs.network)
+    for number, change in enumerate(changes, 1):
+        trial = _try(inputs.share(number, 1 + len(changes)), change)
         yield trial
         if large and trial.fits:
             break
     if large:
         yield Trial(chip.name, "not tried", None, why=large)
-        return
-    for name in (name for name in chips.list_names() if name != chip.name):
-        yield _try(inputs, Change("another chip", chips.load_chip(name)))
 
 
 def _list_changes(inputs: _Inputs, chip: Chip) -> Iterator[Change]:

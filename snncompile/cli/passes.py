@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from snncompile.cli.shared import Json, err, out, print_json
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from snncompile.passes.pipeline import PassProgress, Pipeline, Step
 
 ALL = "all"
+QUIET = 20.0
+"""Seconds between two lines of progress where there is no terminal."""
 PassesText = Annotated[
     str | None,
     typer.Option(
@@ -157,20 +160,36 @@ def _is_named(step: Step, names: list[str]) -> bool:
 
 @contextmanager
 def show_passes(title: str) -> Iterator[PassProgress]:
-    """Show on standard error which pass runs and the share of the passes that are done."""
+    """Show on standard error which pass runs, the share that is done, and the time left.
+
+    Where standard error is no terminal, that is a line every `QUIET` seconds.
+    """
     columns = (
         TextColumn(title),
         BarColumn(),
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
     )
+    begun = last = perf_counter()
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=1.0, visible=False)
 
         def show(a_pass: Pass, share: float) -> None:
+            nonlocal last
             bar.update(task, description=a_pass.name, completed=share, visible=True)
+            if bar.disable and perf_counter() - last > QUIET:
+                last = perf_counter()
+                _print_aside(f"{title}: {_describe_progress(a_pass.name, share, last - begun)}")
 
         yield show
+
+
+def _describe_progress(name: str, share: float, seconds: float) -> str:
+    """Return `quantize, 25 % done in 30 s, about 90 s left`."""
+    left = f", about {seconds * (1 - share) / share:.0f} s left" if share else ""
+    return f"{name}, {share:.0%} done in {seconds:.0f} s{left}"
 
 
 def _print_aside(text: str) -> None:

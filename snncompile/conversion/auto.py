@@ -22,7 +22,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.options import Options
 from snncompile.passes.equal_neurons import begin_design, find_equal_neuron
-from snncompile.passes.pipeline import PassProgress, Pipeline
+from snncompile.passes.pipeline import PassProgress, Pipeline, share_progress
 
 if TYPE_CHECKING:
     from snncompile.conversion.build import Conversion
@@ -35,6 +35,8 @@ CANDIDATES: tuple[tuple[Method, tuple[int, ...]], ...] = (
 """Candidates: each method with its steps, from few to many."""
 SAMPLES = 64
 """Samples on which the answers are compared."""
+BUILT = 128
+"""Samples, evenly out of all, on which candidates are built; the chosen one is built on all."""
 PRICED = 4
 """Samples whose activity gives the energy."""
 TO_INTEGERS = Pipeline.default(Options()).until("measure")
@@ -97,6 +99,7 @@ def choose_conversion(
     if best is None:
         tried = "; ".join(trials.notes) or "nothing, all take more steps"
         raise InputError(f"nothing keeps to {budget}; tried {tried}")
+    best = trials.rebuild(best)
     notes = tuple(f"convert: auto tried {note}" for note in trials.notes)
     if trials.unpriced:
         notes += (f"convert: these energies are without {', '.join(trials.unpriced)}",)
@@ -111,7 +114,10 @@ class _Trials:
         self, ann: Ann, x: NDArray[np.float64], budget: Budget, progress: PassProgress | None
     ) -> None:
         """Start with no trial."""
-        self.ann, self.x, self.budget, self.progress = ann, x, budget, progress
+        self.ann, self.x, self.budget = ann, x[:: max(1, len(x) // BUILT)][:BUILT], budget
+        self.all_x = x
+        self.all_progress = self.progress = progress
+        """Callbacks of all candidates together, and of the one that runs."""
         self.chip = chips.load_chip(budget.chip)
         self.known = [(m, many) for m, many in CANDIDATES if self._has_neurons(m, many[0])]
         if not self.known:
@@ -120,7 +126,7 @@ class _Trials:
                 " integrate_fire/soft, signed_integrate_fire and phase_fire, and there are"
                 f" {', '.join(self.chip.neurons)}"
             )
-        self.activations = ann.compute_activations(x)
+        self.activations = ann.compute_activations(self.x)
         self.depth = max(ann.find_depths().values())
         self.notes: list[str] = []
         self.unpriced: tuple[str, ...] = ()
@@ -129,7 +135,8 @@ class _Trials:
     def find_fastest(self, loss: float) -> _Trial | None:
         """Return the candidate of the fewest time steps within all limits."""
         ordered = sorted(self._walk_candidates(), key=lambda row: self._count_steps(*row))
-        for method, steps in ordered:
+        for number, (method, steps) in enumerate(ordered):
+            self.progress = self._share_progress(number, len(ordered))
             conversion = self._build(method, steps)
             trial = self._run(conversion, energy_j=None)
             if trial.loss <= loss and self.budget.energy_j is not None:
@@ -142,7 +149,8 @@ class _Trials:
     def find_nearest(self) -> _Trial | None:
         """Return the affordable candidate whose scores are nearest the model's."""
         trials = []
-        for method, _ in self.known:
+        for number, (method, _) in enumerate(self.known):
+            self.progress = self._share_progress(number, len(self.known))
             own_steps = [steps for other, steps in self._walk_candidates() if other is method]
             for steps in reversed(own_steps):
                 conversion = self._build(method, steps)
@@ -153,6 +161,23 @@ class _Trials:
                     break
                 self.notes.append(f"{method.name} {steps}: {energy:.3g} J")
         return min(trials, key=lambda trial: trial.distance, default=None)
+
+    def rebuild(self, best: _Trial) -> _Trial:
+        """Return the candidate built on all samples, if it keeps to the limit of the loss too."""
+        if len(self.all_x) == len(self.x):
+            return best
+        from snncompile.conversion.build import build_conversion
+
+        self.progress = share_progress(self.all_progress, len(self.notes), 1 + len(self.notes))
+        method, steps = best.conversion.method, best.conversion.steps
+        trial = self._run(build_conversion(self.ann, self.all_x, method, steps), best.energy_j)
+        self.notes.append(f"{trial}, built on all {len(self.all_x):,} samples")
+        better = self.budget.loss is None or trial.loss <= max(self.budget.loss, best.loss)
+        return trial if better else best
+
+    def _share_progress(self, number: int, count: int) -> PassProgress | None:
+        """Return the callback of one candidate; the last share is for building on all samples."""
+        return share_progress(self.all_progress, number, count + (len(self.all_x) > len(self.x)))
 
     def _has_neurons(self, method: Method, steps: int) -> bool:
         populations = method.build_populations(self.ann, steps)

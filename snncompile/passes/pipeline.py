@@ -192,6 +192,19 @@ class Pipeline:
         return write_passes(self.passes)
 
 
+def share_progress(progress: PassProgress | None, number: int, count: int) -> PassProgress | None:
+    """Return a callback for one of several runs that reports the share of all of them.
+
+    Args:
+        progress: callback for all runs together.
+        number: runs that are done.
+        count: runs in all.
+    """
+    if progress is None:
+        return None
+    return lambda a_pass, share: progress(a_pass, (number + share) / count)
+
+
 def check_pass_name(name: str, names: tuple[str, ...]) -> None:
     """Raise InputError for the name of a pass that a pipeline lacks."""
     if name not in names:

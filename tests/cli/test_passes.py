@@ -9,12 +9,14 @@ import pytest
 
 import snncompile
 from snncompile import registry
+from snncompile.cli.passes import show_passes
 from snncompile.options import Options
 from snncompile.passes.describe import describe_pass
 from snncompile.passes.pipeline import Pipeline
 from snncompile.passes.prune.prune import Prune
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.route import Route
+from snncompile.passes.timing.retime import Retime
 
 NAMES = ("retime", "quantize", "measure", "prune", "accumulate", "partition", "place", "route")
 COMPILE = ("compile", "network", "--chip", "loihi2", "-o", "out")
@@ -203,3 +205,16 @@ def test_compile_times_and_verifies_passes(build, spikes, snncompile_command):
     assert lines[2] == "verify-each: measure: the network is the same"
     with np.load("build/arrays.npz") as known, np.load("out/arrays.npz") as new:
         assert all((known[name] == new[name]).all() for name in known.files)
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(monkeypatch, capsys):
+    monkeypatch.setattr("snncompile.cli.passes.QUIET", -1.0)
+    clock = iter([0.0, *(second for second in (10.0, 40.0) for _ in range(2))])
+    monkeypatch.setattr("snncompile.cli.passes.perf_counter", lambda: next(clock))
+    with show_passes("fit toy") as progress:
+        progress(Retime(), 0.0)
+        progress(Retime(), 0.25)
+    assert capsys.readouterr().err.splitlines() == [
+        "fit toy: retime, 0% done in 10 s",
+        "fit toy: retime, 25% done in 40 s, about 120 s left",
+    ]

@@ -270,3 +270,13 @@ def able(method: str) -> list[str]:
 def test_the_chips_that_are_named_can():
     assert able("balance") == ["loihi1", "loihi2", "spinnaker1", "spinnaker2", "toy"]
     assert able("signed") == ["loihi2", "spinnaker1", "spinnaker2", "toy"]
+
+
+def test_auto_builds_candidates_on_some_samples_and_the_choice_on_all():
+    x = np.random.default_rng(0).random((300, *X.shape[1:]))
+    shares = []
+    conversion = convert(CHAIN, x, "auto", progress=lambda a_pass, share: shares.append(share))
+    tried = [note for note in conversion.network.notes if "auto tried" in note]
+    assert tried[-1].endswith(", built on all 300 samples")
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < shares[-1] <= 1
