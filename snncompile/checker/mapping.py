@@ -19,6 +19,7 @@ from snncompile.checker.chip_rules import check_chip_rules, check_encoding
 from snncompile.checker.core_limits import check_core_limits, count_route_entries
 from snncompile.checker.memory_words import Stored, measure_block
 from snncompile.checker.shared_axons import NOBODY, count_sharing, group_sources
+from snncompile.checker.table_numbers import check_numbers
 from snncompile.errors import MappingError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Projection
@@ -44,9 +45,6 @@ def check(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> None:
 
 def _check_neurons(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
     """Every neuron is in one slice."""
-    known = {p.name for p in network.populations}
-    for name in {s.population for s in mapping.slices} - known:
-        yield f"there is a slice of {name}, which is no population"
     for population in network.populations:
         times = np.zeros(population.size, np.int32)
         for s in mapping.slices:
@@ -247,6 +245,7 @@ def _name(p: Projection) -> str:
 
 
 RULES: tuple[Callable[[IntegerNetwork, Chip, Mapping], Problems], ...] = (
+    check_numbers,
     _check_neurons,
     _check_sites,
     _check_memory,

@@ -189,7 +189,7 @@ MISTAKES = {
     "a core without a site": (lambda m: replace(m, sites=m.sites[:1]), "not every core has one"),
     "a site beside the mesh": (lambda m: at(m, 1, tile_x=2), "core 1 is beside the mesh"),
     "synapses not stored": (
-        lambda m: without(m, "memory", 0),
+        lambda m: without(changed_block(m, "axons", 1, memory=(0,)), "memory", 0),
         "12 synapses of input -> a into a[0:4] are not stored",
     ),
     "synapses stored twice": (
@@ -219,7 +219,7 @@ MISTAKES = {
         "there is no synapse format 'paper'",
     ),
     "no axons": (
-        lambda m: without(m, "axons", 0),
+        lambda m: changed_block(m, "axons", 0, memory=()),
         "input -> a into a[0:4] is reached by 0 blocks of axons",
     ),
     "a source without an axon": (
