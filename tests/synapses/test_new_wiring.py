@@ -278,10 +278,10 @@ def test_the_checker_wants_every_row():
     assert mapping.tables.memory[0].words > 4
     for words in range(1, mapping.tables.memory[0].words):
         with pytest.raises(MappingError, match=f"has {words} words, needs"):
-            check_with(program, words=words, shared=True, shared_sign=True)
-    with pytest.raises(
-        MappingError, match=r"banded synapses into a.* have no columns to be stored"
-    ):
+            check_with(program, words=words, shared_sign=True)
+    with pytest.raises(MappingError, match="words of core 0 shares rows that differ"):
+        check_with(program, shared=True)
+    with pytest.raises(MappingError, match="words of core 0 has columns that share no rows"):
         check_with(program, columns=True)
 
 
