@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,9 +29,9 @@ class Design:
     """Filled by `quantize`; empty if the network came as integers."""
     floats: Network | None = None
     """Filled by `quantize`: the float network that the integers were made of."""
-    one_scale: tuple[IntegerNetwork, tuple[QuantizedLayer, ...]] | None = None
-    """Filled by `quantize` where scales per neuron rest on an assumption on the chip and there is
-    calibration data: the network with one scale per population, to compare with."""
+    one_scale: Callable[[], tuple[IntegerNetwork, tuple[QuantizedLayer, ...]]] | None = None
+    """Filled by `quantize` where scales per neuron rest on an assumption on the chip: makes the
+    network with one scale per population, to compare with; it may raise QuantizeError."""
     loss: Loss = field(default_factory=Loss)
     """Filled by `measure`: how far the two part."""
     kept: dict[str, NDArray[np.int64]] = field(default_factory=dict)

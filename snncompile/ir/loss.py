@@ -100,6 +100,8 @@ class Loss(Report):
     one_scale: AnswerLoss | None = None
     """Answers with one scale per population, where more of them rest on an assumption on the chip;
     None elsewhere."""
+    no_one_scale: str = ""
+    """Why there are no integers with one scale per population; empty where there are some."""
     populations: tuple[PopulationLoss, ...] = ()
     """In the order of the network; empty if it was not measured."""
 
@@ -117,6 +119,8 @@ class Loss(Report):
         )
 
     def _describe_one_scale(self) -> str:
+        if self.no_one_scale:
+            return "; with one scale per population it has no integers"
         return f"; with one scale per population {self.one_scale}" if self.one_scale else ""
 
     def _describe_rates(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from snncompile.errors import QuantizeError
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.loss import Loss
@@ -61,9 +62,19 @@ def _find_loss(design: Design) -> Loss:
     x = choose_samples(design.floats, design.calibration)
     scales = output_scales(design.floats, design.quantized)
     candidates = [(design.network, scales)]
+    reason = ""
     if design.one_scale is not None:
-        network, quantized = design.one_scale
-        candidates.append((network, output_scales(design.floats, quantized)))
+        try:
+            network, quantized = design.one_scale()
+            candidates.append((network, output_scales(design.floats, quantized)))
+        except QuantizeError as error:
+            reason = str(error)
     loss, *others = measure_losses(design.floats, candidates, x)
     answers = others[0].answers if others else None
-    return loss.model_copy(update={"available": len(design.calibration), "one_scale": answers})
+    return loss.model_copy(
+        update={
+            "available": len(design.calibration),
+            "one_scale": answers,
+            "no_one_scale": reason,
+        }
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -102,11 +103,7 @@ class Quantize(Pass):
                 f" {design.chip.name}: scales=population needs one per population"
             )
             other = replace(self, scales="population")
-            try:
-                if spike_trains is not None:
-                    one_scale = other._make_integers(source, design.chip, spike_trains, values)
-            except QuantizeError:
-                assumption += ", with which this network has no integers"
+            one_scale = partial(other._make_integers, source, design.chip, spike_trains, values)
         bits = self._choose_bits(design.chip)
         wider = any(p.synapses.bits > bits for p in network.projections)  # type: ignore[union-attr]
         return self.done(
