@@ -52,3 +52,49 @@ def mlp(*sizes: int, reset: str = "hard", bits: int = 8, seed: int = 0) -> Integ
     parts = (tuple(populations), tuple(projections))
     title = "-".join(map(str, sizes))
     return IntegerNetwork(Input("input", sizes[:1]), *parts, populations[-1].name, title=title)
+
+
+PILOTNET = ((24, (2, 2), (0, 0)), (36, (2, 2), (0, 0)), (48, (2, 2), (0, 0)), (64, (2, 1), (1, 0)))
+"""Channels, stride and padding along y and x of the first convolutions, all of 3 x 3."""
+PILOTNET_BITS = {
+    "LIF": ((5, 4, 4, 4, 4), (3, 4, 5, 6)),
+    "SDNN": ((6, 5, 4, 5, 4), (4, 6, 5, 4)),
+}
+"""Bits of the weights of lava-dl's trained networks: of the convolutions, of the dense layers."""
+
+
+def pilotnet(kind: str = "LIF", seed: int = 0) -> IntegerNetwork:
+    """Return lava-dl's PilotNet, 3 x 66 x 200 inputs, with random weights of the trained bits."""
+    rng = np.random.default_rng(seed)
+    of_convolutions, of_dense = PILOTNET_BITS[kind]
+    layers: list[tuple[int, Convolution | None]] = []
+    shape: tuple[int, ...] = (3, 66, 200)
+    for channels, stride, padding in (*PILOTNET, (64, (1, 1), (0, 0))):
+        wiring = Convolution(shape, channels, (3, 3), stride, padding, (1, 1))
+        layers.append((wiring.targets, wiring))
+        shape = wiring.target_shape
+    layers += [(size, None) for size in (100, 50, 10, 1)]
+    populations, projections = [], []
+    name, sources = "input", 3 * 66 * 200
+    for i, ((size, layer), bits) in enumerate(
+        zip(layers, (*of_convolutions, *of_dense), strict=True), 1
+    ):
+        weight_shape = (size, sources) if layer is None else layer.weight_shape
+        weight = _draw_weights(rng, weight_shape, bits)
+        synapses = (
+            integer_dense(weight, 0, 8) if layer is None else IntegerSynapses(layer, weight, 0, 8)
+        )
+        neuron = IntegerIntegrateFire(300, 0, 0, "hard")
+        own_shape = (size,) if layer is None else layer.target_shape
+        populations.append(Population(f"layer{i}", own_shape, neuron, phase=i))
+        projections.append(Projection(name, f"layer{i}", synapses, 1))
+        name, sources = f"layer{i}", size
+    parts = (tuple(populations), tuple(projections))
+    return IntegerNetwork(Input("input", (3, 66, 200)), *parts, name, title=f"PilotNet {kind}")
+
+
+def _draw_weights(rng: np.random.Generator, shape: tuple[int, ...], bits: int) -> np.ndarray:
+    """Return even weights of both signs that need exactly so many bits once they are halved."""
+    weight = rng.integers(-(1 << bits - 1), 1 << bits - 1, shape)
+    weight.flat[:2] = -(1 << bits - 1), 1
+    return (2 * weight).astype(np.int16)

@@ -73,7 +73,8 @@ def load_chip(name_or_path: str | Path) -> Chip:
     """Return a chip by its name, shipped or of another package, or by its YAML file.
 
     A path ends in .yaml or .yml, or has a folder in it (`./mychip`). After either, `:board` names
-    a system of several such chips (`loihi2:hala-point`).
+    a system of several such chips (`loihi2:hala-point`), `:variant` another release of the chip's
+    compiler (`loihi2:2022-09`), and both stand after each other (`loihi2:2022-09:hala-point`).
 
     Raises:
         ChipError: no such chip, file or board, or the file is not a complete chip.
@@ -119,11 +120,15 @@ def _load_plug_in(name: str, value: str) -> Chip:
     return resource
 
 
-def _select_board(chip: Chip, board: str) -> Chip:
-    if board not in chip.boards:
+def _select_board(chip: Chip, name: str) -> Chip:
+    """Return the chip on a board, or a variant of it."""
+    if name in chip.variants:
+        return chip.select_variant(name)
+    if name not in chip.boards:
         known = ", ".join(chip.boards) or "no boards"
-        raise ChipError(f"{chip.name} has no board called {board!r}; known: {known}")
-    return chip.model_copy(update={"board": board})
+        more = f"; variants: {', '.join(chip.variants)}" if chip.variants else ""
+        raise ChipError(f"{chip.name} has no board called {name!r}; known: {known}{more}")
+    return chip.model_copy(update={"board": name})
 
 
 def _is_path(name_or_path: str | Path) -> bool:

@@ -9,7 +9,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from snncompile.hwmodels.records import Choices, Count, Known, KnownWhole, Record, make_problem
+from snncompile.hwmodels.records import (
+    Choices,
+    Count,
+    Known,
+    KnownWhole,
+    Number,
+    Record,
+    make_problem,
+)
 
 RowKind = Literal["sparse", "run_length", "dense1", "dense2"]
 """Ways to write a row of synapses; see `snncompile/cores/row_encoding.py`."""
@@ -72,6 +80,10 @@ class CoreLimits(Record):
     """Different thresholds of one core."""
     neuron_groups: Count | None = None
     """Different neuron models of one core."""
+    axon_memory: Count | None = None
+    """Words behind the output axons that lead to convolutions."""
+    total_words: Count | None = None
+    """Words of all tables of a core together: synapses, axons, axon memory, neurons and groups."""
 
 
 class AxonEntries(Record):
@@ -119,6 +131,33 @@ class RowMemory(Record):
                     (f"{name}_highest",), f"must be at most {MAX_BITS}, got {highest}"
                 )
         return self
+
+
+class HeadedRows(Record):
+    """Rows with a head, and kernels that all pixels share: encoding `loihi2`."""
+
+    head_bits: KnownWhole
+    """Head of a row, and of each piece of a kernel."""
+    index_bits: KnownWhole
+    """Target of a synapse; the synapses of a kernel have none."""
+    learning_bits: Known
+    """All of a synapse that learns; no network of ours has one."""
+    delay_bits: KnownWhole
+    """Bits of a synapse's own delay, where it has one."""
+    weight_bits: Choices
+    """Bits that a weight is stored in."""
+    convolution_axon_memory: KnownWhole
+    """Words of axon memory of a slice that sends to convolutions."""
+    assumed: dict[str, str]
+    """What no recorded table shows -> how it is counted; on the safe side."""
+
+
+class Variant(Record):
+    """The same chip under another release of its compiler: numbers that differ."""
+
+    title: str
+    core: dict[str, Number] = Field(default={})
+    headed_rows: dict[str, Number] = Field(default={})
 
 
 class Crossbar(Record):

@@ -20,10 +20,12 @@ from snncompile.hwmodels.limits import (
     ByteMemory,
     CoreLimits,
     Crossbar,
+    HeadedRows,
     KernelCores,
     LayerLimits,
     Mesh,
     RowMemory,
+    Variant,
     WeightRam,
 )
 from snncompile.hwmodels.records import (
@@ -46,6 +48,7 @@ ENCODINGS = (
     "one_word",
     "loihi1",
     "packed_rows",
+    "loihi2",
     "crossbar",
     "kernels",
     "layers",
@@ -54,13 +57,14 @@ ENCODINGS = (
 )
 """How synapses are stored and counted.
 
-The first three are words in a memory, one function each in `snncompile/cores/memory_words.py`;
+The first four are words in a memory, one function each in `snncompile/cores/memory_words.py`;
 the others have rules of their own, one file each in `snncompile/cores/chip_rules/`. Other packages
 add theirs through the entry point `snncompile.chip_rules`.
 """
 
 SECTIONS: dict[str, str] = {
     "loihi1": "rows",
+    "loihi2": "headed_rows",
     "crossbar": "crossbar",
     "kernels": "kernels",
     "layers": "layers",
@@ -116,10 +120,15 @@ class Chip(Record):
     """Systems of several chips, by name; see `board`."""
     board: str | None = None
     """The chosen system (`loihi2:hala-point`); None for one chip."""
+    variants: dict[str, Variant] = Field(default={})
+    """Other releases of the chip's compiler, by name; see `variant`."""
+    variant: str | None = None
+    """The chosen release (`loihi2:2022-09`), whose numbers are in their places; None: the last."""
     encoding: str
     """One of `ENCODINGS`, or of those of other packages."""
     encoding_source: str
     rows: RowMemory | None = None
+    headed_rows: HeadedRows | None = None
     crossbar: Crossbar | None = None
     kernels: KernelCores | None = None
     layers: LayerLimits | None = None
@@ -172,6 +181,13 @@ class Chip(Record):
         return self
 
     @model_validator(mode="after")
+    def _words_of_all_tables(self) -> Self:
+        for name in ("axon_memory", "total_words"):
+            if getattr(self.core, name) is not None and self.headed_rows is None:
+                raise make_problem(("core", name), "needs the section headed_rows")
+        return self
+
+    @model_validator(mode="after")
     def _indices_reach_all_compartments(self) -> Self:
         compartments = self.core.compartments.whole
         if self.rows is None or compartments is None:
@@ -188,6 +204,37 @@ class Chip(Record):
             known = ", ".join(self.boards) or "none"
             raise make_problem(("board",), f"{self.board!r} is not one of the boards: {known}")
         return self
+
+    @model_validator(mode="after")
+    def _variants_exist(self) -> Self:
+        if self.variant is not None and self.variant not in self.variants:
+            known = ", ".join(self.variants) or "none"
+            reason = f"{self.variant!r} is not one of the variants: {known}"
+            raise make_problem(("variant",), reason)
+        for name, variant in self.variants.items():
+            if name in self.boards:
+                raise make_problem(("variants", name), "is already the name of a board")
+            for section in ("core", "headed_rows"):
+                fields = getattr(variant, section)
+                standard = getattr(self, section)
+                unknown = [key for key in fields if getattr(standard, key, None) is None]
+                if unknown:
+                    reason = f"{unknown[0]} is no number of {section} in this file"
+                    raise make_problem(("variants", name, section), reason)
+        return self
+
+    def select_variant(self, name: str) -> Self:
+        """Return the chip with the numbers of one of its variants, checked again."""
+        fields = self.model_dump(mode="json")
+        chosen = fields["variants"][name]
+        for section in ("core", "headed_rows"):
+            fields[section] = (fields[section] or {}) | chosen[section] or None
+        return type(self).model_validate(fields | {"variant": name})
+
+    @property
+    def full_name(self) -> str:
+        """The name by which the chip is loaded, with its variant and board."""
+        return ":".join(name for name in (self.name, self.variant, self.board) if name)
 
     @property
     def sections(self) -> tuple[Record, ...]:

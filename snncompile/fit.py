@@ -185,7 +185,7 @@ def _count_bits(network: Network | IntegerNetwork, bits: int) -> int:
 
 def _try(inputs: _Inputs, change: Change) -> Trial:
     chip = change.chip
-    name = chip.name if chip.board is None else f"{chip.name}:{chip.board}"
+    name = chip.full_name
     try:
         design = _make_design(inputs, change)
         assert isinstance(design.network, IntegerNetwork)

@@ -58,9 +58,10 @@ class MappingOptions(Section):
     """Neurons on cores, and cores on the chip."""
 
     prune: bool = Field(default=True, description="drop neurons that cannot change any output")
-    partitioner: Literal["free", "nxtf"] = Field(
+    partitioner: Literal["free", "nxtf", "intel"] = Field(
         default="free",
-        description="how the network is cut: free, or nxtf as Intel's own compiler for Loihi 1",
+        description="how the network is cut: free, nxtf as Intel's own compiler for Loihi 1, or"
+        " intel as that for Loihi 2",
     )
     encoding: Literal["sparse", "run_length", "dense1", "dense2"] | None = Field(
         default=None,
@@ -84,9 +85,10 @@ class MappingOptions(Section):
 
     @model_validator(mode="after")
     def _check_encoding(self) -> Self:
-        if self.encoding is not None and self.partitioner == "free":
+        if self.encoding is not None and self.partitioner != "nxtf":
             raise ValueError(
-                "encoding is chosen for you by partitioner free; give partitioner nxtf too"
+                f"encoding is chosen for you by partitioner {self.partitioner}; give partitioner"
+                " nxtf too"
             )
         return self
 

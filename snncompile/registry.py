@@ -74,6 +74,7 @@ TABLES: dict[str, dict[str, str]] = {
         "prune": "snncompile.passes.prune.prune:Prune",
         "accumulate": "snncompile.passes.split_fan_in.split_fan_in:Accumulate",
         "partition": "snncompile.passes.partition.partition:Partition",
+        "partition_intel": "snncompile.passes.partition.intel.partition:PartitionIntel",
         "partition_nxtf": "snncompile.passes.partition.nxtf.partition:PartitionNxtf",
         "place": "snncompile.passes.place.place:Place",
         "route": "snncompile.passes.route:Route",

@@ -171,13 +171,13 @@ def test_without_its_checker_rule_its_chip_is_refused_in_one_line(site, work, tm
     command = ("compile", "demo.rings", "--chip", "pinboard", "-o", "none")
     assert refusal(tmp_path / "site", work, *command) == (
         "error: chip pinboard: the checker has no rules for encoding 'strips'; known: bytes,"
-        " crossbar, kernels, layers, loihi1, one_word, packed_rows, weight_ram; add a row to the"
-        " entry point snncompile.checker_rules\n"
+        " crossbar, kernels, layers, loihi1, loihi2, one_word, packed_rows, weight_ram; add a"
+        " row to the entry point snncompile.checker_rules\n"
     )
 
 
 def test_without_the_package_its_program_is_refused_in_one_line(seen, work):
     assert refusal(None, work, "show", "build") == (
         "error: build/program.json: chip: 'strips' is not one of the encodings: one_word, loihi1,"
-        " packed_rows, crossbar, kernels, layers, weight_ram, bytes\n"
+        " packed_rows, loihi2, crossbar, kernels, layers, weight_ram, bytes\n"
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from snncompile.checker import headed_rows
 from snncompile.checker.shared_axons import NOBODY, count_sharing
 from snncompile.errors import MappingError
 from snncompile.hwmodels.schema import Chip
@@ -24,6 +25,8 @@ RESOURCES = {
     "neuron_groups": "neuron groups",
     "compartment_profiles": "compartment profiles",
     "threshold_profiles": "threshold profiles",
+    "axon_memory": "words of axon memory",
+    "total_words": "words of all tables",
 }
 """Words for fields of `CoreLimits`."""
 
@@ -53,12 +56,16 @@ def _find_limit(chip: Chip, resource: str) -> int | None:
 
 def count_held(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> dict[str, Held]:
     """Return what each core holds, by resource: the end of the last entry in use."""
-    return {
+    held = {
         "compartments": _count_compartments(network, chip, mapping),
         **_count_table_entries(network, chip, mapping),
         "neuron_groups": _count_populations(mapping),
         **_count_profiles(network, mapping),
     }
+    if chip.headed_rows is None:
+        return held
+    held |= headed_rows.hold_words(network, chip, mapping)
+    return held | {"total_words": headed_rows.add_up(held)}
 
 
 def _count_compartments(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Held:

@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.checker import headed_rows
 from snncompile.checker import wiring_reach as reach
 from snncompile.checker.chip_rules import check_chip_rules, check_encoding
 from snncompile.checker.core_limits import check_core_limits, count_route_entries
@@ -146,8 +147,19 @@ def _check_axons(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Probl
             yield f"axons of {_name(p)} into {s.where} share rows and reach other blocks"
     for axons in tables.axons:
         yield from _check_region(network, mapping, axons)
-    yield from _check_sharing(network, mapping)
+    yield from _check_counts(network, chip, mapping)
     yield from _check_overlaps("input axons", [(a.core, a.first, a.count) for a in tables.axons])
+
+
+def _check_counts(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
+    """Every block of axons has as many as its neurons, or the pieces of its channels, take."""
+    if chip.headed_rows is None:
+        yield from _check_sharing(network, mapping)
+        return
+    for axons in mapping.tables.axons:
+        need = headed_rows.count_input_entries(network, mapping, axons)
+        if axons.count != need or axons.grouped or len(axons.memory) != 1:
+            yield f"core {axons.core} has {axons.count} axons from {axons.source}, needs {need}"
 
 
 def _check_sharing(network: IntegerNetwork, mapping: Mapping) -> Problems:
@@ -219,6 +231,9 @@ def _count_senders(slice_of: NDArray[np.int32] | None, region: Region) -> dict[i
 
 def _check_output_axons(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
     """Output axons of a core do not overlap."""
+    if chip.headed_rows is not None:
+        yield from headed_rows.check_ports(network, mapping)
+        return
     lines = mapping.tables.lines
     counts = np.array(count_route_entries(network, chip, mapping), np.int64)
     cores = np.array([s.core for s in mapping.slices], np.int64)[lines[:, 0]]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.checker import headed_rows
 from snncompile.checker.row_words import (
     NEGATIVE,
     POSITIVE,
@@ -145,13 +146,27 @@ def _measure_rows(stored: Stored) -> Size:
     return Size(fewest.words, total is not None, (total or fewest).longest)
 
 
+def _measure_headed_words(stored: Stored) -> Size:
+    """Return the words of rows with a head, or of kernels; see `headed_rows.py`."""
+    kernels = headed_rows.uses_kernels(stored.projection, stored.slice)
+    name = headed_rows.KERNELS if kernels else headed_rows.ROWS
+    words = headed_rows.count_words(stored.chip, stored.projection, stored.slice)
+    matches = (stored.block.words, stored.block.format) == (words, name)
+    return Size(words, matches and stored.block.shared == kernels)
+
+
 WORDS: dict[str, Callable[[Stored], Size]] = {
     "one_word": _measure_single_words,
     "packed_rows": _measure_packed_words,
+    "loihi2": _measure_headed_words,
     "loihi1": _measure_rows,
 }
 """By encoding of the chip, where synapses are words in a memory."""
-FORMATS = {"one_word": ("one_word",), "packed_rows": ("packed",)}
+FORMATS = {
+    "one_word": ("one_word",),
+    "packed_rows": ("packed",),
+    "loihi2": (headed_rows.ROWS, headed_rows.KERNELS),
+}
 """What blocks of memory are called, by encoding, where that is not the encoding's own name."""
 
 

@@ -36,6 +36,8 @@ def chips(
         out.print(tables.tabulate_costs(chip, costs))
     out.print(f"fidelity: {chip.describe_fidelity()}", markup=False, soft_wrap=True)
     out.print(f"model: {chip.fidelity.model}", markup=False)
+    for name, rule in ({} if chip.headed_rows is None else chip.headed_rows.assumed).items():
+        out.print(f"assumed, {name}: {rule}", markup=False)
 
 
 def _serialize(chip: Chip) -> dict[str, str]:

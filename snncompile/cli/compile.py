@@ -90,6 +90,8 @@ def _print_tables(program: Program) -> None:
 
     out.print(tables.tabulate_layers(program))
     out.print(tables.tabulate_cores(program))
+    if line := tables.describe_counting(program):
+        out.print(line, markup=False)
     if program.loss.status == "measured":
         out.print(tabulate_loss(program.loss))
     else:

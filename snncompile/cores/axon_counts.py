@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.cores.port_entries import count_input_entries
 from snncompile.cores.synapses_of_slice import list_demands
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph
@@ -28,14 +29,29 @@ class InputAxons:
     """Projections whose synapses the axons reach, by number in the network."""
     slice: int | None
     """Number of the core's slice where rows are shared; None: all slices of the projections."""
+    entries: int = 0
+    """Entries that they take on chips that count them otherwise; 0: one per neuron."""
+
+    @property
+    def count(self) -> int:
+        """Number of entries."""
+        return self.entries or self.region.size
 
 
 def list_input_axons(network: Graph, chip: Chip, slices: Sequence[Slice]) -> list[InputAxons]:
     """Return the input axons of a core, in the order of its slices and of the projections.
 
     A source's rows lie one after the other, so that one axon per neuron reaches them all. Rows that
-    several sources share have axons of their own.
+    several sources share have axons of their own. On chips with headed rows every projection into
+    every slice has.
     """
+    if chip.headed_rows is not None:
+        return [
+            InputAxons(p.projection.source, p.region, (network.number(p.projection),), i, entries)
+            for i, s in enumerate(slices)
+            for p in list_demands(chip, network, s)
+            for entries in (count_input_entries(p),)
+        ]
     blocks: list[InputAxons] = []
     regions: dict[str, list[tuple[int, Region]]] = {}
     for number_of_slice, s in enumerate(slices):
@@ -61,6 +77,8 @@ def _unite(regions: list[Region]) -> Region:
 def count_output_entries(network: Graph, chip: Chip, blocks: Iterable[InputAxons]) -> OutputEntries:
     """Return the output entries of each neuron of each population, all cores on one chip."""
     axons = {p.name: np.zeros(p.size, np.int32) for p in network.populations}
+    if chip.headed_rows is not None:
+        return axons  # they belong to slices, not to neurons
     for block in blocks:
         if block.source in axons:
             block.region.count_in(axons[block.source], count_entries_per_axon(chip))
@@ -75,6 +93,8 @@ def add_entries_to_other_chips(
     axons: OutputEntries,
 ) -> None:
     """Add the further entries of axons that lead to another chip."""
+    if chip.headed_rows is not None:
+        return
     extra = count_entries_per_axon(chip, other_chip=True) - count_entries_per_axon(chip)
     chip_of = np.zeros(mapping.cores, np.int32)
     for site in mapping.sites:

@@ -62,9 +62,7 @@ class GroupedAxons:
     @property
     def size(self) -> int:
         """Number of axons."""
-        return self.input_axons.region.size - sum(
-            group.neurons - group.axons for group in self.groups
-        )
+        return self.input_axons.count - sum(group.neurons - group.axons for group in self.groups)
 
 
 @dataclass(frozen=True)

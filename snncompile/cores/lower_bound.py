@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from snncompile.cores import compartments, resources, usage
+from snncompile.cores.least_use import list_least_uses
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Projection
 from snncompile.ir.mapping import Mapping
@@ -29,8 +30,11 @@ def compute_lower_bound(network: IntegerNetwork, chip: Chip, mapping: Mapping) -
     """Return a lower bound of the cores; no cut of the network takes fewer.
 
     Compartments do not depend on the cuts of populations. Words count as those of each population
-    in one piece: more pieces repeat kernels.
+    in one piece: more pieces repeat kernels. On chips with headed rows see `least_use.py`; there
+    populations that share no core in the mapping are counted one by one.
     """
+    if chip.headed_rows is not None:
+        return _bound_headed(network, chip, mapping)
     limits = resources.read_core_limits(chip)
     shares = {
         resource: need / limits[resource]
@@ -39,6 +43,25 @@ def compute_lower_bound(network: IntegerNetwork, chip: Chip, mapping: Mapping) -
     }
     scarcest = max(shares, key=shares.__getitem__)
     cores = max(1, ceil(shares[scarcest] - 1e-9))
+    above = _explain_excess(network, chip, mapping, cores, shares[scarcest])
+    return LowerBound(cores, resources.RESOURCES[scarcest], shares[scarcest], above)
+
+
+def _bound_headed(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> LowerBound:
+    limits = resources.read_core_limits(chip)
+    uses = list_least_uses(network, chip)
+    shares = {
+        name: sum(use[name] for use in uses.values()) / limits[name]
+        for name in resources.ADDED
+        if name in limits
+    }
+    scarcest = max(shares, key=shares.__getitem__)
+    cores = max(1, ceil(shares[scarcest] - 1e-9))
+    if all(len({s.population for s in on}) == 1 for on in mapping.by_core.values()):
+        cores = sum(
+            max(1, ceil(max(use[name] / limits[name] for name in shares) - 1e-9))
+            for use in uses.values()
+        )
     above = _explain_excess(network, chip, mapping, cores, shares[scarcest])
     return LowerBound(cores, resources.RESOURCES[scarcest], shares[scarcest], above)
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.arrays import Ints
+from snncompile.cores.headed_rows import HeadedRules, KernelRows, read_headed_rules
 from snncompile.cores.row_encoding import (
     NEGATIVE,
     POSITIVE,
@@ -80,7 +81,7 @@ class ListedRows:
 
 
 def choose_memory(
-    chip: Chip, rows: RowKinds | ListedRows, weights: WeightBits, delayed: bool
+    chip: Chip, rows: RowKinds | ListedRows | KernelRows, weights: WeightBits, delayed: bool
 ) -> Memory:
     """Return the memory of rows in the chip's cheapest encoding; weights of zero are stored, too.
 
@@ -98,7 +99,10 @@ def choose_memory(
         delayed=delayed,
         kinds=() if chip.rows is None else chip.rows.kinds,
         rules=None if chip.rows is None else read_row_rules(chip),
+        headed=None if chip.headed_rows is None else read_headed_rules(chip),
     )
+    if isinstance(rows, KernelRows):
+        return _store_kernels(rows, store)
     if isinstance(rows, ListedRows):
         if not len(rows.targets):
             return Memory(0, chip.encoding)
@@ -120,6 +124,8 @@ class _Store:
     """Kinds of row encoding that the chip has, where it has several."""
     rules: RowRules | None = None
     """Numbers of the chip's row memory, where it has one."""
+    headed: HeadedRules | None = None
+    """Numbers of its rows with a head, where it has these."""
 
 
 @lru_cache(maxsize=100_000)
@@ -143,6 +149,22 @@ def _pack_rows(rows: RowKinds, store: _Store) -> Memory:
     sizes = [-(-row.synapses * store.weights.bits // store.width) for row in rows]
     words = sum(row.count * size for row, size in zip(rows, sizes, strict=True))
     return Memory(words, "packed", longest=max(sizes))
+
+
+def _store_headed_rows(rows: RowKinds, store: _Store) -> Memory:
+    """Store rows with a head and an index for every synapse; see `headed_rows.py`."""
+    assert store.headed is not None
+    bits, delayed = store.weights.bits, store.delayed
+    sizes = [store.headed.count_row_words(row.synapses, bits, delayed=delayed) for row in rows]
+    words = sum(row.count * size for row, size in zip(rows, sizes, strict=True))
+    return Memory(words, "rows", longest=max(sizes))
+
+
+def _store_kernels(rows: KernelRows, store: _Store) -> Memory:
+    """Store the kernels of a convolution once for all pixels; see `headed_rows.py`."""
+    assert store.headed is not None
+    size = store.headed.count_kernel_words(rows.channels, store.weights.bits, delayed=store.delayed)
+    return Memory(rows.count * size, "kernels", longest=size)
 
 
 BOTH = (POSITIVE, NEGATIVE)
@@ -199,9 +221,12 @@ def _add_signs(formats: tuple[Format, ...], shared: bool, weights: WeightBits) -
 ENCODINGS: dict[str, Callable[[RowKinds, _Store], Memory]] = {
     "one_word": _store_one_word,
     "packed_rows": _pack_rows,
+    "loihi2": _store_headed_rows,
     "loihi1": _choose_loihi1,
 }
 SHARES_ROWS = ("loihi1",)
 """Encodings whose axons can share a row and count its targets from different compartments."""
 SHARES_KERNELS = ("packed_rows",)
 """Encodings that store a convolution's kernel once per core, whatever the tile."""
+CUTS_KERNELS = ("loihi2",)
+"""Encodings that also cut its channels into pieces, see `headed_rows.py`."""

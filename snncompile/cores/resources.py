@@ -23,11 +23,24 @@ RESOURCES = {
     "threshold_profiles": "threshold profiles",
     "synapse_formats": "synapse formats",
     "neuron_groups": "neuron groups",
+    "axon_memory": "words of axon memory",
+    "total_words": "words of all tables",
 }
 """Resource -> words for it; the cheap ones to count first."""
 
-ADDED = ("compartments", "axons_in", "synapse_words", "axons_out")
+ADDED = (
+    "compartments",
+    "axons_in",
+    "synapse_words",
+    "axons_out",
+    "axon_memory",
+    "total_words",
+)
 """Resources whose use adds up over the slices of a core."""
+OF_SOME_CHIPS = ("axon_memory", "total_words")
+"""Resources that are counted only on chips with headed rows."""
+SUMMED = ("compartments", "axons_in", "synapse_words", "axons_out", "axon_memory", "neuron_groups")
+"""Resources that are summed up in `total_words`, where a chip limits that."""
 DIFFERENT = ("compartment_profiles", "threshold_profiles", "synapse_formats", "neuron_groups")
 """Resources whose use is the number of different entries on a core."""
 

@@ -19,7 +19,9 @@ from scipy.sparse import csr_array
 
 from snncompile.cores import chip_rules
 from snncompile.cores.convolution_reach import AxisReach, measure_axis_reach, measure_channel_reach
+from snncompile.cores.headed_rows import KernelRows, find_stored_bits
 from snncompile.cores.memory_words import (
+    CUTS_KERNELS,
     ENCODINGS,
     SHARES_KERNELS,
     SHARES_ROWS,
@@ -46,7 +48,7 @@ from snncompile.synapses.source_range import SourceRange, find_image
 class _Reach:
     region: Region
     synapses: int
-    rows: RowKinds | ListedRows
+    rows: RowKinds | ListedRows | KernelRows
     shared: bool
 
 
@@ -86,12 +88,34 @@ class Demand:
         if self.chip.rows is not None:
             choices = self.chip.formats.weight_bits.values
             known = measure_weights(synapses, self.slice, choices)
+        elif self.chip.headed_rows is not None:
+            choices = self.chip.headed_rows.weight_bits.values
+            known = WeightBits(find_stored_bits(synapses, choices))
         return choose_memory(self.chip, self.reach.rows, known, self.projection.delay > 1)
 
 
 def measure_demand(chip: Chip, projection: Projection, s: Slice) -> Demand:
     """Return the demand of a projection's synapses into a slice of its target."""
-    return Demand(chip, projection, s, _reach(chip, projection.synapses.wiring, s))
+    wiring = projection.synapses.wiring
+    if chip.encoding in CUTS_KERNELS and _has_channel_weights(projection, s):
+        wiring = Scale(wiring.sources)
+    return Demand(chip, projection, s, _reach(chip, wiring, s))
+
+
+def _has_channel_weights(projection: Projection, s: Slice) -> bool:
+    """Whether a one-to-one projection has one weight per channel: a kernel of one tap."""
+    synapses = projection.synapses
+    wiring = synapses.wiring
+    if not isinstance(wiring, Scale) or not wiring.per_neuron or len(s.shape) < 2:
+        return False
+    return is_constant_per_channel(synapses, s.shape[0])
+
+
+@lru_cache(maxsize=4096)
+def is_constant_per_channel(synapses: Any, channels: int) -> bool:
+    """Return whether weights of single neurons are equal in each of so many channels."""
+    weight = np.asarray(synapses.weight).reshape(channels, -1)
+    return bool((weight == weight[:, :1]).all())
 
 
 def list_demands(chip: Chip, network: Graph, s: Slice) -> list[Demand]:
@@ -116,6 +140,9 @@ def _reach_scale(chip: Chip, wiring: Scale, s: Slice) -> _Reach:
     shared = not wiring.per_neuron and chip.encoding in SHARES_ROWS + SHARES_KERNELS
     axes = tuple(range(a, b) for a, b in zip(s.start, s.stop, strict=True))
     region = Region(s.shape, axes, s.members)
+    if not wiring.per_neuron and chip.encoding in CUTS_KERNELS:
+        channels = s.extent[0] if len(s.extent) > 1 else 1
+        return _Reach(region, s.size, KernelRows(channels, channels), shared=True)
     return _Reach(region, s.size, (RowKind(((0, 1),), 1 if shared else s.size),), shared)
 
 
@@ -125,6 +152,7 @@ def _reach_convolution(chip: Chip, wiring: Convolution, s: Slice) -> _Reach | No
     return _reach_tile(
         chip.encoding in SHARES_ROWS,
         chip.encoding in SHARES_KERNELS,
+        chip.encoding in CUTS_KERNELS,
         wiring,
         s.start,
         s.stop,
@@ -141,6 +169,7 @@ def _reach_without_rows(wiring: Wiring, targets: NDArray[np.int64]) -> _Reach:
 def _reach_tile(
     shares_rows: bool,
     shares_kernels: bool,
+    cuts_kernels: bool,
     wiring: Convolution,
     start: tuple[int, ...],
     stop: tuple[int, ...],
@@ -157,6 +186,9 @@ def _reach_tile(
     region = Region.from_axes(wiring.source_shape, coordinates)
     pairs = sum(width * count for width, count in channels.rows)
     synapses = pairs * prod(axis.synapses for axis in space)
+    if cuts_kernels:
+        taps = len(channels.sources) * prod(wiring.kernel)
+        return _Reach(region, synapses, KernelRows(stop[0] - start[0], taps), shared=True)
     if shares_kernels:
         taps = prod(axis.taps for axis in space)
         rows = [RowKind(((0, width),), count * taps) for width, count in channels.rows]
@@ -267,7 +299,7 @@ def count_synapses(wiring: Wiring, s: Slice) -> int:
     """Return the synapses of a wiring into a slice of its target."""
     wiring = wiring.plain
     if isinstance(wiring, Convolution) and s.shape == wiring.target_shape:
-        return _reach_tile(False, False, wiring, s.start, s.stop).synapses
+        return _reach_tile(False, False, False, wiring, s.start, s.stop).synapses
     if isinstance(wiring, Dense):
         return wiring.source * s.size
     if isinstance(wiring, Scale):

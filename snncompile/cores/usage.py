@@ -18,11 +18,14 @@ from snncompile.cores.axon_counts import (
 from snncompile.cores.chip_rules import fill_cores
 from snncompile.cores.compartments import count_compartments
 from snncompile.cores.memory_words import ENCODINGS
-from snncompile.cores.resources import RESOURCES, list_entries
+from snncompile.cores.port_entries import count_axon_memory, count_output_entries_of_slice
+from snncompile.cores.resources import OF_SOME_CHIPS, RESOURCES, SUMMED, list_entries
 from snncompile.cores.synapses_of_slice import list_demands
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
+
+STANDARD = tuple(name for name in RESOURCES if name not in OF_SOME_CHIPS)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def measure_usage(
     """
     if chip.encoding not in ENCODINGS:
         return tuple(
-            CoreUsage(number, core.slices, dict.fromkeys(RESOURCES, 0) | dict(core.standard))
+            CoreUsage(number, core.slices, dict.fromkeys(STANDARD, 0) | dict(core.standard))
             for number, core in enumerate(fill_cores(network, chip).cores)
         )
     input_axons = {
@@ -123,12 +126,37 @@ def count_resources(
     axons: OutputEntries,
 ) -> Iterator[tuple[str, int]]:
     """Yield (resource, used) in the order of `RESOURCES`; see `measure_core`."""
+    total = 0
+    for resource, used in _count_single(network, chip, slices, input_axons, axons):
+        total += used * (resource in SUMMED)
+        yield resource, used
+    if chip.headed_rows is not None:
+        yield "total_words", total
+
+
+def _count_single(
+    network: IntegerNetwork,
+    chip: Chip,
+    slices: Sequence[Slice],
+    input_axons: Sequence[InputAxons],
+    axons: OutputEntries,
+) -> Iterator[tuple[str, int]]:
+    """Yield (resource, used) without the total."""
     yield "compartments", sum(count_compartments(network, chip, s) for s in slices)
-    yield "axons_in", sum(block.region.size for block in input_axons)
+    yield "axons_in", sum(block.count for block in input_axons)
     demands = [demand for s in slices for demand in list_demands(chip, network, s)]
     yield "synapse_words", sum(demand.memory.words for demand in demands)
-    out = (s.cut(axons[s.population]).sum(dtype=np.int64) for s in slices)
-    yield "axons_out", int(sum(out))
+    yield "axons_out", _count_outputs(network, chip, slices, axons)
     yield "row_words", max((demand.memory.longest for demand in demands), default=0)
     for name, values in list_entries(network, slices, demands).items():
         yield name, len(values)
+    if chip.headed_rows is not None:
+        yield "axon_memory", sum(count_axon_memory(network, chip, s) for s in slices)
+
+
+def _count_outputs(
+    network: IntegerNetwork, chip: Chip, slices: Sequence[Slice], axons: OutputEntries
+) -> int:
+    if chip.headed_rows is not None:
+        return sum(count_output_entries_of_slice(network, s) for s in slices)
+    return int(sum(s.cut(axons[s.population]).sum(dtype=np.int64) for s in slices))

@@ -92,7 +92,7 @@ UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
     "network file": (_name_writer, _add_seal),
     "network": (),
     "mapping": (),
-    "chip": (keep, keep),  # `rule_limits`; `fidelity`, which reads the text of version 2
+    "chip": (keep, keep),  # `rule_limits`; `fidelity`, `headed_rows`, `variants`
     "options": (keep, keep),  # sections (`Options` reads the flat form); `loss`, `scales`
     "quantized": (keep,),  # errors of single neurons, `message`
     "bounds": (keep,),  # `effect`

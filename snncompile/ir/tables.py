@@ -49,7 +49,8 @@ class MemoryBlock:
 class AxonBlock:
     """Input axons of a core, one per neuron of a region, in rising order of the neurons.
 
-    Neurons that share an axon have none of their own; shared ones follow at the end.
+    Neurons that share an axon have none of their own; shared ones follow at the end. On Loihi 2 the
+    axons of a convolution are one per piece of the core's channels, for all neurons of the region.
     """
 
     core: int
@@ -80,7 +81,8 @@ class Tables:
     axons: tuple[AxonBlock, ...] = ()
     routes: NDArray[np.int32] | None = None
     """Shape (routes, 4): slice, axon block, neurons of the slice in its region, first output axon
-    of the slice's core: each of these neurons has one, but for those that share one."""
+    of the slice's core: each of these neurons has one, but for those that share one. On Loihi 2
+    routes of one projection out of a slice have the same output axons."""
 
     def __eq__(self, other: object) -> bool:
         """Compare content."""

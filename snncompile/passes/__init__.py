@@ -10,7 +10,8 @@
     route.py       route         the tables of axons
 
 `pipeline.py` runs them and checks the contract of each (`contracts.py`); `text.py` reads and writes
-them as text. `partition_nxtf` cuts as NxTF does, in place of partition.
+them as text. `partition_nxtf` and `partition_intel` cut as Intel's compilers for Loihi 1 and 2 do,
+in place of partition.
 
 `analysis/` reports on a design without changing it (bounds, traffic, ranges); `advice/` finds
 remedies where a network does not fit.

@@ -13,6 +13,7 @@ from snncompile.ir.design import Design
 from snncompile.options import MappingOptions, Options, collect
 from snncompile.passes.analysis.measure import Measure
 from snncompile.passes.base import Pass
+from snncompile.passes.partition.intel.partition import PartitionIntel
 from snncompile.passes.partition.nxtf.partition import PartitionNxtf
 from snncompile.passes.partition.partition import Partition
 from snncompile.passes.place.place import Place
@@ -47,6 +48,8 @@ class Step:
         return self.names[: self.number]
 
 
+PARTITIONS = ("partition", "partition_intel", "partition_nxtf")
+"""Passes of which the option `partitioner` chooses one."""
 OPTION_OF = {
     "quantize": {"bits": "bits", "steps": "steps", "formats": "formats", "scales": "scales"},
     "prune": {"on": "prune"},
@@ -102,7 +105,7 @@ class Pipeline:
                 pass is out of range.
         """
         usual = {a_pass.name: a_pass for a_pass in self.default(options).passes}
-        for name in {"partition", "partition_nxtf"} & {*self.names} - {*usual}:
+        for name in {*PARTITIONS} & {*self.names} - {*usual}:
             asked = options.mapping.partitioner
             raise InputError(f"passes name {name}, but partitioner is {asked}; change one of them")
         changed = {
@@ -233,6 +236,8 @@ def _name_failure(a_pass: Pass, ran: tuple[str, ...]) -> Iterator[None]:
 
 
 def _choose_partition(options: MappingOptions) -> Pass:
+    if options.partitioner == "intel":
+        return PartitionIntel()
     if options.partitioner == "nxtf":
         return PartitionNxtf(options.encoding or "sparse")
     return Partition(options.objective, options.share_cores)

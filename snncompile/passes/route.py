@@ -16,6 +16,7 @@ from snncompile.cores.cheapest_encoding import (
     GroupedAxons,
     choose_contents,
 )
+from snncompile.cores.port_entries import count_port_entries
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
@@ -85,6 +86,9 @@ def write_tables(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Table
             axons.append(_number_axons(core, block, first, slices, slice_number, numbers))
             groups.append({group.slice: group for group in block.groups})
             first += block.size
+    if chip.headed_rows is not None:
+        ports = [memory[block.memory[0]].projection for block in axons]
+        return Tables(tuple(memory), tuple(axons), _number_ports(network, mapping, axons, ports))
     routes = _number_routes(network, chip, mapping, axons, groups)
     return Tables(tuple(memory), tuple(axons), routes)
 
@@ -126,7 +130,7 @@ def _number_axons(
     reached = (numbers.get((p, slice_number[s])) for p in inputs.projections for s in ends)
     memory = tuple(sorted(number for number in reached if number is not None))
     grouped = tuple(group.slice for group in block.groups)
-    size = block.size if grouped else 0
+    size = block.size if grouped or inputs.entries else 0
     return AxonBlock(core, inputs.source, inputs.region, first, memory, grouped, size)
 
 
@@ -138,6 +142,42 @@ def _number_routes(
     groups: list[dict[int, AxonGroup]],
 ) -> NDArray[np.int32]:
     """Return one line per slice and axon block with neurons that send to it."""
+    table = _list_senders(network, mapping, axons)
+    each = _count_entries(chip, mapping, table, axons)
+    size = table[:, 2] * each - _count_saved(chip, table, groups, each)
+    return np.column_stack([table, _number_first_entries(mapping, table[:, 0], size)]).astype(
+        np.int32
+    )
+
+
+def _number_ports(
+    network: IntegerNetwork, mapping: Mapping, axons: list[AxonBlock], ports: list[int]
+) -> NDArray[np.int32]:
+    """Return the lines of `_number_routes` where every destination of a port has its entries.
+
+    Args:
+        network: the integer network.
+        mapping: slices on cores.
+        axons: blocks of input axons.
+        ports: number of the projection that each block belongs to.
+    """
+    table = _list_senders(network, mapping, axons)
+    used: defaultdict[int, int] = defaultdict(int)
+    begun: dict[tuple[int, int], int] = {}
+    first = np.zeros(len(table), np.int64)
+    for i, (number, block) in enumerate(table[:, :2].tolist()):
+        s, port = mapping.slices[number], (number, ports[block])
+        if port not in begun:
+            begun[port] = used[s.core]
+            used[s.core] += count_port_entries(network.projections[ports[block]], s)
+        first[i] = begun[port]
+    return np.column_stack([table, first]).astype(np.int32)
+
+
+def _list_senders(
+    network: IntegerNetwork, mapping: Mapping, axons: list[AxonBlock]
+) -> NDArray[np.int64]:
+    """Return (slice, axon block, neurons that send) of every route, shape (routes, 3)."""
     home = {p.name: _find_slices(p.size, mapping, p.name) for p in network.populations}
     lines: list[NDArray[np.int64]] = []
     for number, block in enumerate(axons):
@@ -151,12 +191,7 @@ def _number_routes(
             np.stack([senders + lowest, np.full(len(senders), number), count[senders]], axis=1)
         )
     table = np.concatenate(lines) if lines else np.zeros((0, 3), np.int64)
-    table = table[np.lexsort((table[:, 1], table[:, 0]))]
-    each = _count_entries(chip, mapping, table, axons)
-    size = table[:, 2] * each - _count_saved(chip, table, groups, each)
-    return np.column_stack([table, _number_first_entries(mapping, table[:, 0], size)]).astype(
-        np.int32
-    )
+    return table[np.lexsort((table[:, 1], table[:, 0]))]
 
 
 def _find_slices(size: int, mapping: Mapping, name: str) -> NDArray[np.int32]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from snncompile.cores.resources import ADDED, RESOURCES, read_core_limits
+from snncompile.cores.resources import ADDED, OF_SOME_CHIPS, RESOURCES, read_core_limits
+from snncompile.hwmodels.chips import list_names, load_chip
 from snncompile.hwmodels.records import Choices, Number, walk_numbers
 from snncompile.hwmodels.schema import Chip
 from snncompile.report.loss import serialize_loss
@@ -28,6 +29,18 @@ def list_layers(program: Program) -> list[dict[str, Any]]:
     ]
 
 
+def describe_counting(program: Program) -> str:
+    """Return a line about a Program whose chip was counted by other rules; empty for others."""
+    chip = program.chip
+    if chip.name not in list_names() or chip.encoding == load_chip(chip.name).encoding:
+        return ""
+    today = load_chip(chip.name).encoding
+    return (
+        f"counted by the older rules {chip.encoding} of {chip.name}, with which it was compiled;"
+        f" those of today, {today}, count otherwise: compile again to compare"
+    )
+
+
 def serialize_program(program: Program) -> dict[str, Any]:
     """Return the output of `show` as JSON values."""
     return {
@@ -35,12 +48,13 @@ def serialize_program(program: Program) -> dict[str, Any]:
         "chip": program.chip.name,
         "cores": program.mapping.cores,
         "chips": program.mapping.chips,
+        "counting": describe_counting(program),
         "layers": list_layers(program),
         "usage": [
             {"core": u.core, "slices": [s.where for s in u.slices], "used": u.used}
             for u in program.usage()
         ],
-        "limits": {name: read_core_limits(program.chip).get(name) for name in RESOURCES},
+        "limits": _list_limits(program.chip),
         "quantized": [q.model_dump(mode="json") for q in program.quantized],
         "bounds": [serialize_bound(b) for b in program.bounds],
         "proved_steps": program.options.quantize.steps,
@@ -77,6 +91,13 @@ def serialize_proof(proof: Proof | None) -> dict[str, Any]:
         return {"proved_steps": None, "lapsed": []}
     lapsed = [serialize_bound(bound) for bound in proof.lapsed]
     return {"proved_steps": proof.compiled_steps, "lapsed": lapsed}
+
+
+def _list_limits(chip: Chip) -> dict[str, int | None]:
+    """Return a core's limit of each resource that the chip counts; None: no known limit."""
+    limits = read_core_limits(chip)
+    names = (name for name in RESOURCES if name in limits or name not in OF_SOME_CHIPS)
+    return {name: limits.get(name) for name in names}
 
 
 def tabulate_layers(program: Program) -> Table:
@@ -127,7 +148,7 @@ def tabulate_cores(program: Program, longest: int = 40) -> Table:
     table.add_column("tile")
     table.add_column("neurons")
     limit_of = read_core_limits(program.chip)
-    names = [name for name in RESOURCES if name in ADDED or name in limit_of]
+    names = [name for name in _list_limits(program.chip) if name in ADDED or name in limit_of]
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
     many = program.mapping.chips > 1
@@ -176,6 +197,9 @@ def tabulate_chip(chip: Chip) -> Table:
     for name, board in chip.boards.items():
         for path, number in walk_numbers(board, ()):
             _add_number(table, chip, f"board {name}: {'.'.join(map(str, path))}", number)
+    for name, variant in chip.variants.items():
+        for path, number in walk_numbers(variant, ()):
+            _add_number(table, chip, f"variant {name}: {'.'.join(map(str, path))}", number)
     return table
 
 

@@ -143,7 +143,7 @@ def test_a_chip_file_with_other_rows_compiles(tmp_path):
 # Encoding of a chip; formats that its blocks of memory may have.
 FORMATS = [
     (LOIHI1, ("sparse", "run_length", "dense1", "dense2")),
-    (LOIHI2, ("packed",)),
+    (LOIHI2, ("rows", "kernels")),
     (TOY, ("one_word",)),
 ]
 
@@ -172,7 +172,7 @@ def test_an_encoding_without_rules_is_refused():
         check(network, chip, mapping)
     assert str(error.value) == (
         "chip toy: the checker has no rules for encoding 'rings'; known: bytes, crossbar, kernels,"
-        " layers, loihi1, one_word, packed_rows, weight_ram; add a row to the entry point"
+        " layers, loihi1, loihi2, one_word, packed_rows, weight_ram; add a row to the entry point"
         " snncompile.checker_rules"
     )
 

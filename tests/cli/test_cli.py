@@ -289,3 +289,10 @@ def test_a_refusal_of_several_things_in_json(snncompile_command, tmp_path):
     assert limits == [("population a", 20, 8), ("population b", 12, 8)]
     where = "in pass partition, after retime, quantize, measure, prune, accumulate"
     assert done.err == f"error: {done.json['error']}\n{where}\n"
+
+
+def test_show_says_when_older_rules_counted(snncompile_command):
+    saved = Path(__file__).parents[1] / "saved" / "packed_rows" / "program_loihi2"
+    done = snncompile_command("show", saved)
+    assert (done.code, done.err) == (0, "")
+    assert "counted by the older rules packed_rows of loihi2" in done.out

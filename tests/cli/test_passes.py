@@ -34,7 +34,7 @@ def test_the_list(snncompile_command):
     rows = cells(done.out)
     assert [row[:2] for row in rows] == [
         *([str(i), name] for i, name in enumerate(NAMES, 1)),
-        ["on request", "partition_nxtf"],
+        ["on request", "partition_intel, partition_nxtf"],
     ]
     assert rows[3][2:] == [describe_pass(Prune).summary, "on"]
     assert done.out.splitlines()[-2:] == [
@@ -62,7 +62,7 @@ def test_a_pass_without_options(snncompile_command):
 def test_the_list_as_json(snncompile_command):
     shown = snncompile_command("passes", "--json").json
     assert shown["default"] == str(Pipeline.default(Options()))
-    assert [p["name"] for p in shown["passes"]] == [*NAMES, "partition_nxtf"]
+    assert [p["name"] for p in shown["passes"]] == [*NAMES, "partition_intel", "partition_nxtf"]
 
 
 @pytest.mark.parametrize("name", registry.TABLES["passes"])
@@ -91,7 +91,7 @@ def test_an_unknown_pass(snncompile_command):
     done = snncompile_command("passes", "squeeze")
     assert (done.code, done.err) == (
         1,
-        "error: no pass called 'squeeze'; known: accumulate, measure, partition,"
+        "error: no pass called 'squeeze'; known: accumulate, measure, partition, partition_intel,"
         " partition_nxtf, place, prune, quantize, retime, route\n",
     )
 

@@ -22,7 +22,9 @@ from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import integer_dense
 
 OWN = [
-    name for name in CASES if load_chip(name).encoding not in ("loihi1", "packed_rows", "one_word")
+    name
+    for name in CASES
+    if load_chip(name).encoding not in ("loihi1", "loihi2", "packed_rows", "one_word")
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import LOIHI1, LOIHI2, TOY, limited
+from networks import LOIHI1, LOIHI2, PACKED, TOY, limited
 
 from snncompile.cores.memory_words import RowKind, choose_memory
 from snncompile.cores.weight_bits import WeightBits
@@ -72,8 +72,8 @@ def test_alike_rows_are_stored_once_and_formats_are_few():
     assert found.words >= sum(10 * 8 * n // 64 for n in (3, 70, 130, 300, 600))
 
 
-# Loihi 2: a row of n weights takes ceil(n * bits / 64) words.
-PACKED = [
+# Loihi 2 before Intel's tables: a row of n weights takes ceil(n * bits / 64) words.
+PACKED_ROWS = [
     (784, 128, 8, 12544),
     (1, 1, 8, 1),
     (1, 8, 8, 1),
@@ -85,15 +85,15 @@ PACKED = [
 ]
 
 
-@pytest.mark.parametrize("sources, targets, bits, wanted", PACKED)
+@pytest.mark.parametrize("sources, targets, bits, wanted", PACKED_ROWS)
 def test_packed_rows(sources, targets, bits, wanted):
-    assert words(LOIHI2, sources, targets, bits, False) == wanted
-    assert words(LOIHI2, sources, targets, bits, True) == wanted
+    assert words(PACKED, sources, targets, bits, False) == wanted
+    assert words(PACKED, sources, targets, bits, True) == wanted
 
 
 def test_packed_rows_of_other_words():
-    assert words(limited(LOIHI2, synapse_word_bits=16), 2, 5, 8, False) == 6
-    assert words(limited(LOIHI2, synapse_word_bits=None), 2, 9, 8, False) == 4  # 64 is assumed
+    assert words(limited(PACKED, synapse_word_bits=16), 2, 5, 8, False) == 6
+    assert words(limited(PACKED, synapse_word_bits=None), 2, 9, 8, False) == 4  # 64 is assumed
 
 
 def test_one_word_per_synapse():
@@ -102,7 +102,7 @@ def test_one_word_per_synapse():
 
 
 @given(
-    chip=st.sampled_from([TOY, LOIHI1, LOIHI2]),
+    chip=st.sampled_from([TOY, LOIHI1, LOIHI2, PACKED]),
     sources=st.integers(1, 50),
     targets=st.integers(1, 300),
     bits=st.sampled_from([1, 2, 3, 4, 5, 6, 8]),

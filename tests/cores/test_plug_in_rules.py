@@ -118,7 +118,7 @@ def test_without_a_checker_rule_nothing_is_proved(install):
         snncompile.compile(integer_chain(2, 5, 4, neuron=HARD), chip="ring", prune=False)
     assert str(error.value) == (
         "chip ring: the checker has no rules for encoding 'ring'; known: bytes, crossbar, kernels,"
-        " layers, loihi1, one_word, packed_rows, weight_ram; add a row to the entry point"
+        " layers, loihi1, loihi2, one_word, packed_rows, weight_ram; add a row to the entry point"
         " snncompile.checker_rules"
     )
 
@@ -131,7 +131,7 @@ def test_without_a_chip_rule_the_chip_is_refused(install):
     line = 1 + text.index("encoding: ring")
     assert str(error.value) == (
         f"{folder / 'ring.yaml'} line {line}: encoding: 'ring' is not one of the encodings:"
-        " one_word, loihi1, packed_rows, crossbar, kernels, layers, weight_ram, bytes"
+        " one_word, loihi1, packed_rows, loihi2, crossbar, kernels, layers, weight_ram, bytes"
     )
 
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 import snncompile
+from snncompile.checker.mapping import check
 from snncompile.files.npz import read_npz
 from snncompile.files.spikes import read_spikes
 from snncompile.hwmodels import chips
 from snncompile.options import LossOptions
 from snncompile.program import Program
 from snncompile.reference.backend import spike_trains
+from snncompile.report.tables import describe_counting
 from snncompile.verification import POTENTIAL_TOLERANCE
 
 SAVED = Path(__file__).parent.parent / "saved"
@@ -63,3 +65,23 @@ def test_an_older_chip_file_is_read():
     chip = chips.load_chip(SAVED / "0.1" / "own_chip.yaml")
     assert chip == snncompile.load(SAVED / "0.1" / "program_own_chip").chip
     assert chip.core.axons_in.whole == 24
+
+
+def test_a_program_of_older_rules_keeps_its_counts():
+    """Compiled for loihi2 when its weights were counted side by side."""
+    program = snncompile.load(SAVED / "packed_rows" / "program_loihi2")
+    assert isinstance(program, Program)
+    check(program.network, program.chip, program.mapping)
+    (core,) = program.usage()
+    assert (core.used["synapse_words"], core.used["axons_in"], core.used["axons_out"]) == (
+        26,
+        30,
+        14,
+    )
+    assert program.chip.encoding == "packed_rows"
+    assert describe_counting(program) == (
+        "counted by the older rules packed_rows of loihi2, with which it was compiled; those of"
+        " today, loihi2, count otherwise: compile again to compare"
+    )
+    again = snncompile.compile(program.network, chip="loihi2")
+    assert describe_counting(again) == ""

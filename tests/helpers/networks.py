@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -26,6 +27,8 @@ EXPONENTS = (-7, -2, -1, 0, 0, 2, 5, 7)
 TOY = chips.load_chip("toy")
 LOIHI1 = chips.load_chip("loihi1")
 LOIHI2 = chips.load_chip("loihi2")
+PACKED = chips.load_chip(Path(__file__).parents[1] / "saved" / "packed_rows" / "loihi2.yaml")
+"""Loihi 2 as it was counted before Intel's core tables: weights side by side."""
 
 
 def chain(*sizes: int, neuron=None, weight=1.0, delay: int = 0, title: str = "network") -> Network:

@@ -13,11 +13,11 @@ from snncompile.passes.pipeline import Pipeline
 def before_pass(name: str, network, chip, calibration=None) -> Design:
     """Return the design that a pass gets in the pipeline it belongs to.
 
-    That is the default one, or the one with the rules of NxTF; a pass that is in neither runs
-    before all others.
+    That is the default one, or one with the rules of Intel's compilers; a pass that is in none of
+    them runs before all others.
     """
     state = design(network, chip, calibration)
-    for partitioner in ("free", "nxtf"):
+    for partitioner in ("free", "nxtf", "intel"):
         pipeline = Pipeline.default(Options(partitioner=partitioner))
         if name in pipeline.names:
             return pipeline.until(name).run(state)

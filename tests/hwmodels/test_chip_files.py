@@ -120,7 +120,7 @@ def test_refuses_broken_yaml(text, message, write):
 
 
 KINDS = "'primary', 'quoted', 'derived', 'fitted', 'assumed', 'made up', 'unknown' or 'no limit'"
-ENCODINGS = "one_word, loihi1, packed_rows, crossbar, kernels, layers, weight_ram, bytes"
+ENCODINGS = "one_word, loihi1, packed_rows, loihi2, crossbar, kernels, layers, weight_ram, bytes"
 EVENTS = (
     "'synaptic_op', 'synaptic_op_dense', 'synaptic_op_convolution', 'synaptic_op_sparse',"
     " 'neuron_active', 'neuron_inactive', 'neuron_mapped', 'neuron_updated', 'spike',"

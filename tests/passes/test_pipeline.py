@@ -154,7 +154,7 @@ NOT_READ = {
     "quantize{formats=own}": "pass quantize: formats takes chip or netx, got own",
     "prune{on=1}": "pass prune: on takes bool, got 1",
     "place{placement=none}": "pass place: placement takes str, got none",
-    "squeeze": "no pass called 'squeeze'; known: accumulate, measure, partition,"
+    "squeeze": "no pass called 'squeeze'; known: accumulate, measure, partition, partition_intel,"
     " partition_nxtf, place, prune, quantize, retime, route",
 }
 

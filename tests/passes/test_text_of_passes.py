@@ -32,6 +32,7 @@ EXAMPLES = {
     "prune": (with_dead_neurons, TOY),
     "accumulate": (lambda: chain(20, 3, 2), limited(LOIHI2, axons_in=8)),
     "partition": (lambda: chain(3, 5, 4, 2), TOY),
+    "partition_intel": (lambda: chain(3, 5, 2), LOIHI2),
     "partition_nxtf": (lambda: chain(3, 5, 2), LOIHI1),
     "place": (lambda: chain(3, 5, 4, 2), TOY),
     "route": (lambda: chain(3, 5, 4, 2), TOY),

@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.cores import axon_counts, compartments, resources, synapses_of_slice, usage
+from snncompile.cores.memory_words import CUTS_KERNELS
 from snncompile.cores.resources import ADDED, RESOURCES
 from snncompile.errors import FitError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Population, Shape
 from snncompile.ir.mapping import Slice
 from snncompile.passes.partition import neuron_order
+from snncompile.passes.partition.pixel_limits import PixelLimits
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.source_range import find_image
@@ -30,6 +32,9 @@ CHECKED = 8
 """Tiles that are checked slice by slice, best first, before smaller ones are tried."""
 WASTE = 0.5
 """Share of the unused room of full cores that no other slice will fill."""
+
+NEAR = 1.05
+"""Cores as a multiple of the fewest, up to which tiles are as good where memory is no matter."""
 
 Cost = tuple[float, ...]
 
@@ -85,7 +90,7 @@ class Cutter:
         """
         if not self.regular:
             return self._cut_groups()
-        tiles = [tile for _, tile in sorted(self._list_tiles())]
+        tiles = self._sort_tiles()
         if not tiles:
             raise self._explain_neuron(self._slice_middle((1,) * len(self.shape)))
         for tile in tiles[:CHECKED]:
@@ -100,9 +105,13 @@ class Cutter:
 
     def count_used(self, s: Slice) -> dict[str, int]:
         """Return the use of each resource by a slice on a core of its own."""
+        return self._measure_use(s)[0]
+
+    def _measure_use(self, s: Slice) -> tuple[dict[str, int], list[axon_counts.InputAxons]]:
+        """Return the use of each resource by a slice alone, and its input axons."""
         heard = axon_counts.list_input_axons(self.network, self.chip, [s])
         axons = {self.population.name: self.axons}
-        return usage.measure_core(self.network, self.chip, [s], heard, axons)
+        return usage.measure_core(self.network, self.chip, [s], heard, axons), heard
 
     def _find_exceeded(self, s: Slice) -> str | None:
         """Return the first resource whose limit a slice exceeds."""
@@ -128,13 +137,46 @@ class Cutter:
         for space in product(*(_list_lengths(n, least) for n, least in lengths)):
             if any(all(a >= b for a, b in zip(space, no, strict=True)) for no in too_large):
                 continue
-            widest = self._find_widest(space)
-            if not widest:
+            firsts = self._list_firsts(space)
+            if not firsts:
                 too_large.append(space)
-                continue
-            even = ceil(self.shape[0] / ceil(self.shape[0] / widest))
-            for first in sorted({widest, even}):
+            for first in firsts:
                 yield self._estimate_cost((first, *space)), (first, *space)
+
+    def _sort_tiles(self) -> list[Shape]:
+        """Return tiles that fit in the middle, cheapest first.
+
+        Of tiles that take nearly the fewest cores, where pieces of every size fit, those come first
+        that copy few spikes.
+        """
+        costs = list(self._list_tiles())
+        if self.chip.headed_rows is not None and self.objective != "traffic" and costs:
+            near = NEAR * min(cost[0] for cost, _ in costs) or 1.0
+            costs = [((cost[0] // near, *cost[1:]), tile) for cost, tile in costs]
+        return [tile for _, tile in sorted(costs)]
+
+    def _list_firsts(self, space: Shape) -> list[int]:
+        """Return extents of the first axis to try: the widest that fits, and one of equal parts."""
+        fitting = None if self.pixels is None else self.pixels.list_fitting(prod(space))
+        widest = self._find_widest(space) if fitting is None else max(fitting, default=0)
+        if not widest:
+            return []
+        even = ceil(self.shape[0] / ceil(self.shape[0] / widest))
+        if fitting is not None:
+            even = min(first for first in fitting if first >= even)
+        return sorted({widest, even})
+
+    @cached_property
+    def pixels(self) -> PixelLimits | None:
+        """Pixels that fit beside each number of channels, where a core cuts its channels."""
+        wirings = [p.synapses.wiring.plain for p in self.network.into(self.population.name)]
+        whole = all(isinstance(wiring, Convolution | Scale) for wiring in wirings)
+        if self.chip.encoding not in CUTS_KERNELS or len(self.shape) < 2 or not whole:
+            return None
+        return PixelLimits.measure(self.shape, self._count_box, self.limits)
+
+    def _count_box(self, extent: Shape) -> dict[str, int]:
+        return self.count_used(self._make_slice((0,) * len(extent), extent))
 
     def _find_widest(self, space: Shape) -> int:
         """Return the largest extent of the first axis with which a tile fits; 0 for none."""
@@ -160,12 +202,15 @@ class Cutter:
         """Return the costs, most important first; cores count as shared by all that fits."""
         cores = copies = 0.0
         for count, s in self._list_kinds(tile):
-            used = self.count_used(s)
+            used, heard = self._measure_use(s)
             share = max((used[k] / self.limits[k] for k in ADDED if k in self.limits), default=0.0)
-            copies += count * used["axons_in"]
-            cores += count * share
+            copies += count * sum(block.region.size for block in heard)
             each = max(1, floor(1 / share)) if share else count
-            cores += count // each * max(0.0, 1 - each * share) * WASTE
+            if self.chip.headed_rows is None:
+                cores += count * share
+                cores += count // each * max(0.0, 1 - each * share) * WASTE
+            else:
+                cores += count / each
         tiles = prod(ceil(n / extent) for n, extent in zip(self.shape, tile, strict=True))
         if self.objective == "traffic":
             return (copies, cores, tiles)

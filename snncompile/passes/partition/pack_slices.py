@@ -50,7 +50,7 @@ def choose_cores(
     """Return the core of each slice, numbered as they were begun; see `packed`."""
     limits = resources.read_core_limits(chip)
     capacity = np.array([limits.get(name, np.inf) for name in ADDED], np.float64)
-    need = np.array([[each[name] for name in ADDED] for each in used], np.float64)
+    need = np.array([[each.get(name, 0) for name in ADDED] for each in used], np.float64)
     remaining = np.full(need.shape, -1.0)
     cores = _Cores(capacity, need.min(axis=0, initial=np.inf), limits, share, remaining)
     order = np.lexsort((np.arange(len(slices)), -(need / capacity).max(axis=1)))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.cores import axon_counts
+from snncompile.cores import axon_counts, usage
 from snncompile.cores.chip_rules import fill_cores
 from snncompile.cores.memory_words import ENCODINGS
 from snncompile.errors import FitError, join_errors, list_briefly
@@ -29,7 +30,7 @@ from snncompile.passes.contracts import (
 )
 from snncompile.passes.partition.cut_population import Cutter, count_work
 from snncompile.passes.partition.least_traffic import Cut, find_least_traffic
-from snncompile.passes.partition.pack_slices import pack
+from snncompile.passes.partition.pack_slices import choose_cores, pack
 from snncompile.synapses.convolution import Convolution
 
 Axons = dict[str, NDArray[np.int32]]
@@ -83,21 +84,28 @@ class Partition(Pass):
         network, chip = design.network, design.chip
         assert isinstance(network, IntegerNetwork)
         try:
-            mapping = self._make_mapping(design)
+            mapping, unshared = self._make_mapping(design)
         except FitError as error:
             refusal = collect_refusals(network, chip, self.objective, error)
             raise remedies.add_remedies(refusal, network, chip, cut_network) from None
         (largest, count), *_ = Counter(s.population for s in mapping.slices).most_common()
-        message = f"{mapping.cores} of {_count_cores(chip)} cores, most for {largest} ({count})"
+        apart = "" if unshared is None else f" ({unshared} without sharing)"
+        message = (
+            f"{mapping.cores} of {_count_cores(chip)} cores{apart}, most for {largest} ({count})"
+        )
         return self.done(design, message, mapping=mapping)
 
-    def _make_mapping(self, design: Design) -> Mapping:
+    def _make_mapping(self, design: Design) -> tuple[Mapping, int | None]:
+        """Return the mapping, and its cores without sharing where sharing is only assumed."""
         network, chip = design.network, design.chip
         assert isinstance(network, IntegerNetwork)
         if self.objective == "traffic":
             rate = measure_rates(network, design.calibration)
-            return cut_for_traffic(network, chip, rate, share=self.share)
-        return Mapping(cut_network(network, chip, self.objective, share=self.share))
+            mapping = cut_for_traffic(network, chip, rate, share=self.share)
+            assumed = self.share and chip.headed_rows is not None
+            return mapping, _count_unshared(network, chip, mapping) if assumed else None
+        slices, unshared = _cut_and_count(network, chip, self.objective, share=self.share)
+        return Mapping(slices), unshared
 
 
 def collect_refusals(
@@ -153,35 +161,56 @@ def cut_network(
         FitError: one neuron does not fit a core, or there are too few cores.
         UnsupportedError: the chip lacks a neuron.
     """
+    return _cut_and_count(network, chip, objective, share=share)[0]
+
+
+def _cut_and_count(
+    network: IntegerNetwork, chip: Chip, objective: str, *, share: bool
+) -> tuple[tuple[Slice, ...], int | None]:
+    """Return the slices with their cores, and the cores without sharing where that is assumed."""
     if chip.encoding not in ENCODINGS:
-        return fill_cores(network, chip).slices
+        return fill_cores(network, chip).slices, None
     if objective == "latency":
-        return _cut_evenly(network, chip)
-    placed = _cut_and_pack(
+        return _cut_evenly(network, chip), None
+    placed, unshared = _cut_and_pack(
         network, chip, objective, axon_counts.count_entries_per_axon(chip), share
     )
     away = axon_counts.count_entries_per_axon(chip, other_chip=True)
     many = Mapping(tuple(placed)).cores > (chip.mesh.cores.whole or 0)
     if many and away > axon_counts.count_entries_per_axon(chip):
-        placed = _cut_and_pack(network, chip, objective, away, share)  # any axon may leave its chip
+        # Any axon may leave its chip.
+        placed, unshared = _cut_and_pack(network, chip, objective, away, share)
     if Mapping(tuple(placed)).cores > _count_cores(chip):
         raise _explain_too_many(network, chip, placed)
-    return tuple(placed)
+    return tuple(placed), unshared
 
 
 def _cut_and_pack(
     network: IntegerNetwork, chip: Chip, objective: str, entries: int, share: bool
-) -> list[Slice]:
+) -> tuple[list[Slice], int | None]:
     """Return the slices on their cores; for `cores`, of both ways to cut the one with fewer.
 
-    Tiles with fewer sources may save cores of the sources, where output axons are scarce.
+    Tiles with fewer sources may save cores of the sources, where output axons are scarce. The cores
+    without sharing are counted too where a chip only assumes that cores can be shared.
     """
     objectives = ("cores", "traffic") if objective == "cores" else (objective,)
     known: Known = {}
-    results = [
-        _Cutting(network, chip, tried, entries, known=known).pack(share) for tried in objectives
+    cuttings = [_Cutting(network, chip, tried, entries, known=known) for tried in objectives]
+    results = [cutting.pack(share) for cutting in cuttings]
+    placed = min(results, key=lambda slices: Mapping(tuple(slices)).cores)
+    if not share or chip.headed_rows is None:
+        return placed, None
+    return placed, min(Mapping(tuple(cutting.pack(False))).cores for cutting in cuttings)
+
+
+def _count_unshared(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> int:
+    """Return the cores that slices take if each core holds one population."""
+    used = [
+        usage.measure_core(network, chip, [s], axon_counts.list_input_axons(network, chip, [s]), {})
+        for s in mapping.slices
     ]
-    return min(results, key=lambda slices: Mapping(tuple(slices)).cores)
+    core_of = choose_cores(network, chip, mapping.slices, used, share=False)
+    return int(core_of.max(initial=-1)) + 1
 
 
 def _cut_evenly(network: IntegerNetwork, chip: Chip) -> tuple[Slice, ...]:
@@ -225,6 +254,10 @@ class _Cutting:
 
     def cut(self) -> Cut:
         """Return all slices, and the use of each on a core of its own."""
+        return self._cut
+
+    @cached_property
+    def _cut(self) -> Cut:
         slices = self._cut_all()
         cutters = {p.name: self._make_cutter(p) for p in self.network.populations}
         return slices, [cutters[s.population].count_used(s) for s in slices]
@@ -278,6 +311,8 @@ class _Cutting:
 
     def _count_axons(self, slices: list[Slice]) -> None:
         """Add the axons that lead to slices."""
+        if self.chip.headed_rows is not None:
+            return  # output entries do not grow with the destinations
         for s in slices:
             for heard in axon_counts.list_input_axons(self.network, self.chip, [s]):
                 if heard.source in self.axons:

@@ -37,6 +37,8 @@ def _count_cores(chip: Chip, wiring: Dense, bits: int, count: int) -> int:
     limits = resources.read_core_limits(chip)
     targets = _count_targets(limits, chip, wiring.target, ceil(wiring.source / count), bits)
     cores = ceil(wiring.target / targets)
+    if chip.headed_rows is not None:
+        return count * cores  # output entries do not grow with the cores
     entries = wiring.source * cores * axon_counts.count_entries_per_axon(chip)
     return count * cores + ceil(entries / limits.get("axons_out", entries))
 
@@ -51,6 +53,9 @@ def _count_targets(
         words = choose_memory(
             chip, (RowKind(((0, middle),), sources),), WeightBits(bits), False
         ).words
-        fits = words <= limits.get("synapse_words", words)
+        total = sources + words + 2 * middle  # each target is a neuron with an output entry
+        fits = words <= limits.get("synapse_words", words) and total <= limits.get(
+            "total_words", total
+        )
         low, high = (middle, high) if fits else (low, middle - 1)
     return low

@@ -12,6 +12,7 @@ import numpy as np
 from snncompile.arrays import Ints32
 from snncompile.cores import axon_counts, resources, synapses_of_slice
 from snncompile.cores.memory_words import ENCODINGS
+from snncompile.cores.port_entries import count_input_entries
 from snncompile.cores.synapses_of_slice import Demand
 from snncompile.errors import FitError, UnsupportedError
 from snncompile.hwmodels.schema import Chip
@@ -130,7 +131,7 @@ def _find_too_large(network: IntegerNetwork, chip: Chip) -> Iterator[tuple[Proje
     limits = {
         k: v
         for k, v in resources.read_core_limits(chip).items()
-        if k in ("axons_in", "synapse_words")
+        if k in ("axons_in", "synapse_words", "total_words")
     }
     for population in network.populations:
         into = network.into(population.name)
@@ -138,12 +139,12 @@ def _find_too_large(network: IntegerNetwork, chip: Chip) -> Iterator[tuple[Proje
             continue
         s = _find_largest(population, into)
         parts = synapses_of_slice.list_demands(chip, network, s)
-        able = [p for p in parts if not isinstance(p.projection.synapses.wiring, Scale)]
-        axons = sum(block.region.size for block in axon_counts.list_input_axons(network, chip, [s]))
+        able = [p for p in parts if _can_split(chip, p)]
+        axons = sum(block.count for block in axon_counts.list_input_axons(network, chip, [s]))
         words = sum(entry.memory.words for entry in parts)
         if able and _measure_share(axons, words, limits) > 1:
             largest = max(able, key=lambda entry: entry.synapses)
-            share = _measure_share(largest.region.size, largest.memory.words, limits)
+            share = _measure_share(_count_axons(largest), largest.memory.words, limits)
             allowed = _count_allowed(largest, parts, limits)
             count = max(2, min(ceil(share), allowed))
             if count < largest.synapses:
@@ -151,6 +152,20 @@ def _find_too_large(network: IntegerNetwork, chip: Chip) -> Iterator[tuple[Proje
                     largest.projection,
                     choose_number_of_parts(chip, largest.projection, count, allowed),
                 )
+
+
+def _can_split(chip: Chip, entry: Demand) -> bool:
+    """Whether relays save a projection anything: sparse ones of some chips keep all sources."""
+    wiring = entry.projection.synapses.wiring
+    keeps_sources = chip.headed_rows is not None and count_splits(wiring) == 1
+    return not isinstance(wiring, Scale) and not (keeps_sources and _count_axons(entry) > 1)
+
+
+def _count_axons(entry: Demand) -> int:
+    """Return the input axons of a projection into a slice."""
+    if entry.chip.headed_rows is not None:
+        return count_input_entries(entry)
+    return entry.region.size
 
 
 def _count_allowed(largest: Demand, parts: list[Demand], limits: dict[str, int]) -> int:
@@ -178,7 +193,7 @@ def _find_largest(population: Population, into: tuple[Projection, ...]) -> Slice
 
 def _measure_share(axons: int, words: int, limits: dict[str, int]) -> float:
     """Return the use of the scarcer resource, as a share of the core's limit."""
-    used = {"axons_in": axons, "synapse_words": words}
+    used = {"axons_in": axons, "synapse_words": words, "total_words": axons + words}
     return max((used[name] / limit for name, limit in limits.items()), default=0.0)
 
 

@@ -34,7 +34,7 @@ def zero_padded_shortcut(channels: int, side: int) -> IntegerNetwork:
     return IntegerNetwork(Input("input", shape), (block,), projections, "block")
 
 
-@pytest.mark.parametrize("chip, cores", [(LOIHI2, 2), (LOIHI1, 8)], ids=["loihi2", "loihi1"])
+@pytest.mark.parametrize("chip, cores", [(LOIHI2, 3), (LOIHI1, 8)], ids=["loihi2", "loihi1"])
 def test_a_shortcut_leaves_a_convolution_its_boxes(chip, cores):
     """Sources that only a list can name do not turn boxes into ranges."""
     slices = cut_network(zero_padded_shortcut(16, 32), chip)

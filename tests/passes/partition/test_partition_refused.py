@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from networks import (
     LOIHI1,
-    LOIHI2,
+    PACKED,
     TOY,
     alone,
     changed,
@@ -84,7 +84,7 @@ REFUSED = [
     ),
     (
         integer_chain(16001, 1),
-        without_relays(LOIHI2),
+        without_relays(PACKED),
         "population a: needs 16,001 input axons for one neuron, the chip allows 16,000;"
         " loihi2 has no accumulating neuron, which would split its sources over cores;"
         " neither fewer weight bits nor more chips nor another known chip would do, and encodings"
@@ -92,7 +92,7 @@ REFUSED = [
     ),
     (
         integer_chain(4000, 25, neuron=HARD),
-        limited(LOIHI2, cores=1),
+        limited(PACKED, cores=1),
         "network network, population a above all: needs 2 cores (a 2), the chip allows 1;"
         " with 6-bit weights it takes 1 core; on loihi2:kapoho-point (8 chips) it takes 2 cores;"
         " on loihi1 it takes 1 core",
@@ -100,7 +100,7 @@ REFUSED = [
     (
         # 3 words per source: 24 weights of 8 bits, 48 of 4 bits (125 cores), 64 of 3 bits
         integer_chain(4000, 6000, neuron=HARD),
-        LOIHI2,
+        PACKED,
         "network network, population a above all: needs 250 cores (a 250), the chip allows 120;"
         " with 3-bit weights it takes 94 cores; on loihi2:kapoho-point (8 chips) it takes 250"
         " cores",
@@ -146,7 +146,7 @@ def test_hints_do_not_send_to_a_chip_with_other_formats(monkeypatch):
         partitioned(small)
     assert str(error.value).endswith("split its sources over cores; on loihi2 it takes 1 core")
     with pytest.raises(FitError) as error:
-        partitioned(network, LOIHI2)
+        partitioned(network, PACKED)
     assert str(error.value).endswith("the chip allows 120; on loihi2:kapoho-point (8 chips) it"
                                      " takes 121 cores")  # fmt: skip
 
@@ -155,11 +155,11 @@ def test_hints_do_not_send_to_a_chip_with_other_formats(monkeypatch):
 @pytest.mark.parametrize("neurons, bits", [(25, 6), (33, 5), (39, 4), (49, 3), (65, 2)])
 def test_the_most_bits_with_which_it_fits(neurons, bits):
     with pytest.raises(FitError) as error:
-        partitioned(integer_chain(4000, neurons), limited(LOIHI2, cores=1))
+        partitioned(integer_chain(4000, neurons), limited(PACKED, cores=1))
     assert f"the chip allows 1; with {bits}-bit weights it takes 1 core;" in str(error.value)
 
 
 def test_two_cores_are_cores():
     with pytest.raises(FitError) as error:
-        partitioned(integer_chain(4000, 49), limited(LOIHI2, cores=2))
+        partitioned(integer_chain(4000, 49), limited(PACKED, cores=2))
     assert "with 6-bit weights it takes 2 cores;" in str(error.value)

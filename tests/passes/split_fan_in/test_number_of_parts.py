@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from networks import LOIHI2, integer_chain, limited
+from networks import PACKED, integer_chain, limited
 
 from snncompile.passes.split_fan_in.number_of_parts import choose_number_of_parts
 
@@ -19,10 +19,10 @@ CASES = [
 @pytest.mark.parametrize("words, least, count", CASES)
 def test_fewest_cores(words, least, count):
     (projection,) = integer_chain(24, 32).projections
-    chip = limited(LOIHI2, synapse_words=words, axons_out=48)
+    chip = limited(PACKED, synapse_words=words, axons_out=48)
     assert choose_number_of_parts(chip, projection, least, 24) == count
 
 
 def test_no_more_than_the_target_can_hear():
     (projection,) = integer_chain(24, 32).projections
-    assert choose_number_of_parts(limited(LOIHI2, synapse_words=23), projection, 2, 3) == 3
+    assert choose_number_of_parts(limited(PACKED, synapse_words=23), projection, 2, 3) == 3

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import (
-    LOIHI2,
+    PACKED,
     design,
     formatted,
     integer_chain,
@@ -38,7 +38,7 @@ SEEDS = st.integers(0, 10**9)
 def small(axons: int | None = None, words: int | None = None) -> Chip:
     """Return a Loihi 2 whose cores hear little."""
     given = {"axons_in": axons, "synapse_words": words}
-    return limited(LOIHI2, cores=5000, **{k: v for k, v in given.items() if v})
+    return limited(PACKED, cores=5000, **{k: v for k, v in given.items() if v})
 
 
 def same_spikes(network, other, x) -> None:

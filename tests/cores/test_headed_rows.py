@@ -1,0 +1,249 @@
+"""Rows, kernels and axons of Loihi 2 against the recorded core tables of Intel's compiler.
+
+Source of every figure: `tables` and `rows` in `hwmodels/loihi2.yaml`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import LOIHI2
+from published import mlp, pilotnet
+
+from snncompile.checker.headed_rows import count_words
+from snncompile.cores.headed_rows import (
+    HeadedRules,
+    count_pieces,
+    count_real_bits,
+    list_pieces,
+    read_headed_rules,
+)
+from snncompile.cores.usage import measure_usage
+from snncompile.hwmodels.chips import load_chip
+from snncompile.ir.design import Design
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
+from snncompile.ir.mapping import Mapping, Slice
+from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.passes.partition.intel.partition import PartitionIntel
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.dense import integer_dense
+from snncompile.synapses.scale import Scale
+from snncompile.synapses.sparse import Sparse
+
+RULES = read_headed_rules(LOIHI2)
+
+
+def one_projection(synapses: IntegerSynapses) -> IntegerNetwork:
+    """Return input -> b."""
+    wiring = synapses.wiring
+    population = Population("b", (wiring.targets,), IntegerCubaLif(4095, 0, 1), phase=1)
+    projection = Projection("input", "b", synapses, 1)
+    return IntegerNetwork(Input("input", (wiring.sources,)), (population,), (projection,), "b")
+
+
+# Sources, targets on the core, bits, words; "-" between two lengths of one layer.
+DENSE = [
+    (10, 1, 6, 10),  # PilotNet, LIF
+    (50, 10, 5, 150),
+    (100, 50, 4, 1300),
+    (100, 50, 6, 1500),  # SDNN
+    (2560, 100, 3, 61440),  # unsplit
+    (2560, 100, 4, 66560),
+    (2560, 17, 3, 12800),
+    (2560, 9, 3, 7680),
+    (256, 200, 8, 16128),  # Oxford, unsplit
+    (200, 256, 8, 16200),
+    (200, 127, 8, 8000),
+    (200, 2, 8, 200),
+    (256, 127, 8, 10240),
+    (256, 73, 8, 5888),
+    (64, 10, 8, 256),  # MNIST
+    (128, 64, 8, 2688),
+    (784, 50, 8, 12544),
+    (784, 120, 8, 29792),
+    (200, 100, 8, 6400),  # EMSTDP
+    (100, 10, 8, 400),
+    (10, 10, 1, 30),
+    (100, 100, 1, 2100),
+    (256, 127, 4, 8192),  # S4D
+    (15, 15, 5, 75),  # DNF
+    (59, 225, 3, 3127),
+    (29, 0, 1, 29),  # a row without targets is its head
+    (1000, 48, 1, 10000),  # MIS-QUBO: 20 of these and one of 40
+    (1000, 40, 1, 9000),
+]
+
+
+@pytest.mark.parametrize("sources, targets, bits, words", DENSE)
+def test_dense_rows(sources, targets, bits, words):
+    assert sources * RULES.count_row_words(targets, bits) == words
+
+
+def test_rows_of_the_maximum_independent_set():
+    assert 20 * 10000 + 9000 == 209000  # 1000 neurons over 21 cores
+
+
+@pytest.mark.parametrize(("targets", "words"), [(1, 1), (4, 1), (14, 4), (16, 4), (64, 14)])
+def test_sparse_rows_with_one_bit(targets, words):
+    assert RULES.count_row_words(targets, 1) == words
+
+
+@pytest.mark.parametrize(("sources", "targets", "words"), [(200, 100, 11400), (100, 10, 600)])
+def test_rows_that_learn(sources, targets, words):
+    assert sources * RULES.count_row_words(targets, 8, learning=True) == words
+
+
+@pytest.mark.parametrize(("targets", "words"), [(200, 57), (256, 73)])
+def test_rows_of_august_2022(targets, words):
+    older = read_headed_rules(load_chip("loihi2:2022-08"))
+    assert older.count_row_words(targets, 8) == words
+
+
+# Source channels, target channels, bits, words of a 3 x 3 kernel.
+CONVOLUTIONS = [
+    (3, 24, 5, 81),  # PilotNet, LIF
+    (24, 36, 4, 864),
+    (36, 48, 4, 1620),
+    (48, 64, 4, 2160),
+    (64, 64, 4, 2880),
+    (3, 24, 6, 81),  # SDNN
+    (24, 36, 5, 864),
+    (36, 48, 4, 1620),
+    (48, 64, 5, 2592),
+    (64, 64, 4, 2880),
+]
+
+
+@pytest.mark.parametrize("sources, channels, bits, words", CONVOLUTIONS)
+def test_kernels(sources, channels, bits, words):
+    assert sources * 9 * RULES.count_kernel_words(channels, bits) == words
+
+
+@pytest.mark.parametrize(
+    ("channels", "pieces"), [(24, (16, 8)), (36, (32, 4)), (48, (32, 16)), (64, (64,)), (1, (1,))]
+)
+def test_pieces(channels, pieces):
+    assert list_pieces(channels) == pieces
+    assert count_pieces(channels) == len(pieces)
+
+
+def test_no_larger_head_gives_the_recorded_words():
+    """The lower end, 11 bits, is from matrices that are not here."""
+
+    def meets(head):
+        rules = HeadedRules(head_bits=head)
+        dense = all(s * rules.count_row_words(n, b) == words for s, n, b, words in DENSE)
+        kernels = all(
+            s * 9 * rules.count_kernel_words(n, b) == words for s, n, b, words in CONVOLUTIONS
+        )
+        return dense and kernels
+
+    assert [head for head in range(11, 65) if meets(head)] == [11, 12]
+
+
+# Weights; bits by lava-dl's `optimize_weight_bits`.
+BITS = [
+    ([2, -2], 1 + 1),
+    ([254, -256], 8),
+    ([14, -16], 4),
+    ([16, -14], 5),
+    ([64, -64], 2),
+    ([128, -128], 2),
+    ([64, -128], 2),
+    ([0, 0], 1),
+    ([255, 0], 8),
+    ([128, 128], 1),
+    ([1, 3], 2),
+    ([-3, -4], 2),
+    ([-255, -1], 8),
+    ([-1, -1], 1),
+    ([3, -3], 3),
+    ([0, -4], 1),
+    ([2, -6], 3),
+]
+
+
+@pytest.mark.parametrize(("weights", "bits"), BITS)
+def test_real_bits(weights, bits):
+    assert count_real_bits(integer_dense(np.array([weights]), 0, 8)) == bits
+
+
+def used_by_layer(network, chip):
+    """Return the usage of every core of Intel's cut, by population."""
+    mapping = PartitionIntel()(Design(network, load_chip(chip))).mapping
+    rows = {p.name: [] for p in network.populations}
+    for core in measure_usage(network, load_chip(chip), mapping):
+        rows[core.slices[0].population].append(core.used)
+    return list(rows.values())
+
+
+# Layers of PilotNet: input axons, most neurons, words, output axons, cores; words of SDNN.
+PILOTNET = [
+    (2, 3072, 81, 253, 25, 81),
+    (2, 2160, 864, 113, 13, 864),
+    (2, 2688, 1620, 112, 3, 1620),
+    (1, 2048, 2160, 29, 3, 2592),
+    (1, 2048, 2880, 1280, 2, 2880),
+    (2560, 9, 7253, 8, 12, 7253),
+    (100, 50, 1300, 50, 1, 1500),
+    (50, 10, 150, 10, 1, 150),
+    (10, 1, 10, 1, 1, 10),
+]
+
+
+@pytest.mark.parametrize("kind", ["LIF", "SDNN"])
+def test_pilotnet(kind):
+    """The printed figures are means over the cores, rounded down."""
+
+    def mean(rows, name):
+        return sum(row[name] for row in rows) // len(rows)
+
+    for rows, wanted in zip(used_by_layer(pilotnet(kind), "loihi2:2022-09"), PILOTNET, strict=True):
+        axons, neurons, words, outputs, cores, sdnn = wanted
+        assert len(rows) == cores
+        assert mean(rows, "axons_in") == axons
+        assert max(row["compartments"] for row in rows) in (neurons, 1848 + 200)
+        assert mean(rows, "synapse_words") == (words if kind == "LIF" else sdnn)
+        assert mean(rows, "axons_out") == outputs
+
+
+def test_total_of_mnist():
+    """Percent of 20,000 words, as printed; the first layer for 50 neurons on a core."""
+    network = mlp(784, 128, 64, 10)
+    ends = (("dense3", 10), ("dense2", 64), ("dense1", 50))
+    slices = tuple(
+        Slice.from_range(network.population(name), 0, n, core)
+        for core, (name, n) in enumerate(ends)
+    )
+    used = [core.used for core in measure_usage(network, LOIHI2, Mapping(slices))]
+    assert [f"{row['total_words'] / 200:.2f}" for row in used] == ["1.71", "14.72", "67.14"]
+
+
+def test_sparse_projections_keep_an_axon_of_every_source():
+    """Behind 8192 sources, 64 to each neuron: 4032 words for 63 neurons, 8192 input axons."""
+    target = np.repeat(np.arange(128), 64).astype(np.int32)
+    wiring = Sparse(target, np.arange(8192, dtype=np.int32), 128, 8192)
+    synapses = IntegerSynapses(wiring, np.full(8192, 2), 0, 8)
+    network = one_projection(synapses)
+    s = Slice.from_range(network.population("b"), 0, 63, 0)
+    (core,) = measure_usage(network, LOIHI2, Mapping((s,)))
+    assert (core.used["axons_in"], core.used["synapse_words"]) == (8192, 4032)
+    assert count_words(LOIHI2, network.projections[0], s) == 4032
+
+
+def test_one_weight_for_all_is_a_kernel():
+    network = one_projection(IntegerSynapses(Scale(500), np.asarray(6), 0, 8))
+    s = Slice.from_range(network.population("b"), 0, 500, 0)
+    (core,) = measure_usage(network, LOIHI2, Mapping((s,)))
+    assert (core.used["axons_in"], core.used["synapse_words"]) == (1, 1)
+
+
+@given(channels=st.integers(1, 300), more=st.integers(1, 300), bits=st.sampled_from([1, 3, 5, 8]))
+def test_a_box_takes_no_more_than_its_slices(channels, more, bits):
+    """Slices of one core that make up a box become one."""
+    together = RULES.count_kernel_words(channels + more, bits)
+    apart = RULES.count_kernel_words(channels, bits) + RULES.count_kernel_words(more, bits)
+    assert together <= apart
+    assert count_pieces(channels + more) <= count_pieces(channels) + count_pieces(more)
