@@ -70,8 +70,8 @@ def test_what_does_not_fit_comes_with_what_was_tried():
 
 
 def test_integer_networks_are_tried_with_fewer_bits():
-    """4000 sources of 25 weights: 4 words of 8 bits each, 3 of 6; 2 where 4 bits are stored."""
-    network = integer_chain(4000, 25, neuron=HARD, weight=126)
+    """2000 sources of 26 weights: 9 words with 8 bits each, 8 with 5, of 16,000 in all."""
+    network = integer_chain(2000, 26, neuron=HARD, weight=254)
     tight = limited(LOIHI2, cores=1)
     found = {t.what: t.cores for t in fit(network, chip=tight) if t.chip == "loihi2"}
     assert (found["as it is"], found["6-bit weights"], found["4-bit weights"]) == (None, 1, 1)

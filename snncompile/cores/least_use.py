@@ -41,14 +41,14 @@ def _measure_neuron(network: IntegerNetwork, chip: Chip, population: Population)
     assert chip.headed_rows is not None
     each = compartments.count_compartments_per_neuron(chip, population)
     limits = resources.read_core_limits(chip)
-    most = max(1, min(limits.get("compartments", population.size) // each, population.size))
+    largest = max(1, min(limits.get("compartments", population.size) // each, population.size))
     words = axons = 0.0
     for p in network.into(population.name):
-        words_of_one, axons_of_one = _measure_projection(chip, p, most, limits)
+        words_of_one, axons_of_one = _measure_projection(chip, p, largest, limits)
         words, axons = words + words_of_one, axons + axons_of_one
     outputs = sum(_count_outputs(p) for p in network.out_of(population.name))
     outputs += population.name == network.output
-    memory = (chip.headed_rows.convolution_axon_memory.whole or 0) / most
+    memory = (chip.headed_rows.convolution_axon_memory.whole or 0) / largest
     memory *= sends_to_convolution(network, population.name)
     return {
         "compartments": each,
@@ -72,7 +72,7 @@ def _count_outputs(p: Projection) -> float:
 
 
 def _measure_projection(
-    chip: Chip, p: Projection, most: int, limits: dict[str, int]
+    chip: Chip, p: Projection, largest: int, limits: dict[str, int]
 ) -> tuple[float, float]:
     """Return the least words and input axons for one target neuron."""
     synapses, rules = p.synapses, read_headed_rules(chip)
@@ -81,25 +81,25 @@ def _measure_projection(
     bits = find_stored_bits(synapses, chip.headed_rows.weight_bits.values)
     wiring, delayed = synapses.wiring.plain, p.delay > 1
     if isinstance(wiring, Convolution):
-        return _share_kernels(wiring, rules, bits, most)
+        return _share_kernels(wiring, rules, bits, largest)
     if isinstance(wiring, Scale):
-        return 0.0, 1 / most
+        return 0.0, 1 / largest
     if isinstance(wiring, Dense):
-        return _share_rows(wiring, rules, bits, delayed, most, limits)
+        return _share_rows(wiring, rules, bits, delayed, largest, limits)
     stored = len(wiring.pattern.indices) * (bits + rules.index_bits) / rules.word_bits
     sources = len(np.unique(wiring.pattern.indices))
-    return stored / wiring.targets, sources / most
+    return stored / wiring.targets, sources / largest
 
 
 def _share_kernels(
-    wiring: Convolution, rules: HeadedRules, bits: int, most: int
+    wiring: Convolution, rules: HeadedRules, bits: int, largest: int
 ) -> tuple[float, float]:
     """Return words and input axons of a kernel, shared out over channels and pixels of a core."""
     pixels = prod(wiring.target_shape[1:])
     inner, outer = wiring.source_shape[0] // wiring.groups, wiring.channels // wiring.groups
     words = axons = float("inf")
-    for channels in range(1, min(wiring.channels, most) + 1):
-        neurons = channels * max(1, min(pixels, most // channels))
+    for channels in range(1, min(wiring.channels, largest) + 1):
+        neurons = channels * max(1, min(pixels, largest // channels))
         taps = inner * -(-channels // outer) * prod(wiring.kernel)
         words = min(words, taps * rules.count_kernel_words(channels, bits) / neurons)
         axons = min(axons, count_pieces(channels) / neurons)
@@ -111,12 +111,12 @@ def _share_rows(
     rules: HeadedRules,
     bits: int,
     delayed: bool,
-    most: int,
+    largest: int,
     limits: dict[str, int],
 ) -> tuple[float, float]:
     """Return words and input axons of dense rows, shared out over the targets of a core."""
     words = axons = float("inf")
-    for neurons in range(1, most + 1):
+    for neurons in range(1, largest + 1):
         stored = wiring.source * rules.count_row_words(neurons, bits, delayed=delayed)
         total = wiring.source + stored + 2 * neurons
         if neurons > 1 and (

@@ -14,6 +14,7 @@ from published import mlp, pilotnet
 import snncompile
 from snncompile.checker.core_limits import count_held
 from snncompile.checker.mapping import check
+from snncompile.cores.lower_bound import compute_lower_bound
 from snncompile.cores.usage import measure_usage
 from snncompile.errors import FitError, MappingError
 from snncompile.ir.design import Design
@@ -57,6 +58,18 @@ def test_mapper_and_checker_agree(seed, small):
     except FitError:
         return
     agree(network, chip, mapping)
+    assert compute_lower_bound(network, chip, mapping).cores <= mapping.cores
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_no_mapping_without_sharing_is_below_its_bound(seed):
+    network, chip = random_integer_network(seed, wild=False), limited(LOIHI2, **LIMITS)
+    try:
+        mapping = Mapping(cut_network(network, chip, share=False))
+    except FitError:
+        return
+    assert compute_lower_bound(network, chip, mapping).cores <= mapping.cores
 
 
 def residual(channels: int, per_neuron: np.ndarray | None = None) -> IntegerNetwork:

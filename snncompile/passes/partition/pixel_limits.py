@@ -22,7 +22,7 @@ FEW_PIECES = 2
 class PixelLimits:
     """The most pixels of a tile by its channels."""
 
-    most: dict[int, float]
+    pixels: dict[int, float]
 
     @classmethod
     def measure(
@@ -35,27 +35,25 @@ class PixelLimits:
             count_use: returns the use of each resource by a tile of an extent.
             limits: of a core, by resource.
         """
-        one = (1,) * (len(shape) - 1)
-        two = next(
-            ((*one[:i], 2, *one[i + 1 :]) for i in range(len(one)) if shape[1 + i] > 1), None
-        )
-        most = {}
+        pixel = (1,) * (len(shape) - 1)
+        axis = next((i for i, length in enumerate(shape[1:]) if length > 1), None)
+        pair = pixel if axis is None else (*pixel[:axis], 2, *pixel[axis + 1 :])
+        pixels = {}
         for channels in list_channels(shape[0]):
-            first = count_use((channels, *one))
-            second = count_use((channels, *two)) if two else first
+            first, second = count_use((channels, *pixel)), count_use((channels, *pair))
             growth = {name: second[name] - first[name] for name in limits if name in first}
-            most[channels] = min(
+            pixels[channels] = min(
                 (
                     _count_pixels(limits[name] - first[name], grown)
                     for name, grown in growth.items()
                 ),
                 default=inf,
             )
-        return cls(most)
+        return cls(pixels)
 
     def list_fitting(self, pixels: int) -> list[int]:
         """Return the numbers of channels that fit beside so many pixels."""
-        return [channels for channels, most in self.most.items() if most >= pixels]
+        return [channels for channels, room in self.pixels.items() if room >= pixels]
 
 
 def _count_pixels(spare: int, growth: int) -> float:
