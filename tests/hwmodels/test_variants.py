@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from published import mlp
 
 import snncompile
 from snncompile import hwmodels
@@ -72,8 +73,6 @@ def test_a_total_needs_tables_that_add_up(tmp_path):
 
 
 def test_a_program_keeps_its_release(tmp_path):
-    from published import mlp
-
     snncompile.compile(mlp(20, 5), chip="loihi2:2022-09").save(tmp_path / "build")
     again = snncompile.load(tmp_path / "build")
     assert again.chip == load_chip("loihi2:2022-09")
