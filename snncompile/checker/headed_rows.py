@@ -65,13 +65,13 @@ def _read(rows: HeadedRows, name: str) -> int:
 @lru_cache(maxsize=4096)
 def _choose_bits(choices: tuple[int, ...], synapses: IntegerSynapses) -> int:
     """Return the bits of a stored weight: a choice of the chip, enough for the projection."""
-    weight = synapses.weight.astype(np.int64)
-    divisor = int(np.gcd.reduce(weight, axis=None)) if weight.size else 0
+    weight = synapses.weight.reshape(-1)  # not copied: it may be 10^8 weights
+    divisor = int(np.gcd.reduce(weight)) if len(weight) else 0
     if divisor == 0:
         return min(choices)
     step = next(1 << n for n in range(64) if divisor % (2 << n))
     low, high = int(weight.min()) // step, int(weight.max()) // step
-    own_sign = low < 0 and bool((weight >= 0).any())
+    own_sign = low < 0 <= high
     widths = range(1, 33)
     if own_sign:
         bits = next(n for n in widths if -(1 << n - 1) <= low and high < 1 << n - 1)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snncompile.hwmodels.schema import Chip
 from snncompile.synapses.base import IntegerSynapses
@@ -94,17 +95,17 @@ def count_real_bits(synapses: IntegerSynapses) -> int:
     Weights of one sign are stored without it; a negative one of 2^k takes k bits. Source: lava-dl's
     `optimize_weight_bits`.
     """
-    weight = synapses.weight.astype(np.int64)
+    weight = synapses.weight.reshape(-1)  # not copied: it may be 10^8 weights
     low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
     shift = _count_common_zeros(weight)
     if low >= 0:
         return max(1, (high >> shift).bit_length())
-    if (weight < 0).all():
+    if len(weight) and int(weight.max()) < 0:
         return max(1, (-(low >> shift) - 1).bit_length())
     return 1 + max((high >> shift).bit_length(), (-(low >> shift) - 1).bit_length())
 
 
-def _count_common_zeros(weight: np.ndarray) -> int:
+def _count_common_zeros(weight: NDArray[np.int16]) -> int:
     """Return the number of low bits that are zero in all weights."""
-    union = int(np.bitwise_or.reduce(np.abs(weight), axis=None)) if weight.size else 0
+    union = int(np.bitwise_or.reduce(weight)) if len(weight) else 0
     return (union & -union).bit_length() - 1 if union else 0
