@@ -85,14 +85,14 @@ def test_its_pass_is_explained_and_runs_where_the_text_says(seen):
         "drop_small_weights: dropped 1 weights",
         "accumulate: no relays added",
     ]
-    assert "\nprojection input -> ring1 ring 12x12 weight=[-84 .. 254]" in seen["after_pass"]
+    assert "\nprojection input -> ring1 ring 12x12 weight=[-80 .. 240]" in seen["after_pass"]
 
 
 def test_its_file_is_read_and_written(seen):
     assert seen["wirings"] == ["ring", "ring"]
-    assert seen["neurons"][0] == "divide_fire threshold=27093 divisor=2"
+    assert seen["neurons"][0] == "divide_fire threshold=400 divisor=2"
     first, ring1, ring2 = seen["emitted"].splitlines()
-    assert (first, ring1) == ("size 12", f"254 212 -84 0    {seen['neurons'][0]}")
+    assert (first, ring1) == ("size 12", f"240 200 -80 0    {seen['neurons'][0]}")
     assert ring2.endswith(f"    {seen['neurons'][1]}")
 
 

@@ -81,9 +81,8 @@ def test_the_nearest_may_be_an_equal_of_one_that_comes_close():
         snncompile.compile(network, chip="odin", calibration=np.ones((20, 6, 1), np.uint8))
     assert str(error.value) == (
         "population a: odin has no neuron cuba_lif/soft; it has integrate_fire/hard; train with the"
-        " nearest, integrate_fire/hard (1 compartment per neuron), where a spike clears the"
-        " potential at once; in this network it would change 48 of the 96 outputs of a on 16"
-        " samples of the calibration data"
+        " nearest, integrate_fire/hard, where a spike clears the potential at once; in this network"
+        " it would change 48 of the 96 outputs of a on 16 calibration samples"
     )
 
 

@@ -96,8 +96,8 @@ def test_default_pipelines_are_read_back(options):
 
 def test_text_has_every_option():
     assert str(DEFAULT) == (
-        "retime,quantize{bits=8 steps=none formats=chip},measure,prune{on=true},accumulate,"
-        "partition{objective=cores share=true},place{placement=annealed},route"
+        "retime,quantize{bits=none steps=none formats=chip scales=neuron},measure,prune{on=true},"
+        "accumulate,partition{objective=cores share=true},place{placement=annealed},route"
     )
 
 
@@ -121,8 +121,8 @@ READ = {
     " retime , prune ": "retime,prune{on=true}",
     "prune{},prune": "prune{on=true},prune{on=true}",
     "prune{on=false}": "prune{on=false}",
-    "quantize{steps=3 bits=4}": "quantize{bits=4 steps=3 formats=chip}",
-    "quantize { bits=4, formats=netx }": "quantize{bits=4 steps=none formats=netx}",
+    "quantize{steps=3 bits=4}": "quantize{bits=4 steps=3 formats=chip scales=neuron}",
+    "quantize { bits=4, formats=netx }": "quantize{bits=4 steps=none formats=netx scales=neuron}",
 }
 
 
@@ -135,7 +135,8 @@ def test_or_those_of_another_pipeline():
     known = Pipeline.default(Options(bits=5, steps=9, prune=False))
     read = Pipeline.parse("quantize{bits=3},prune,place", known)
     assert str(read) == (
-        "quantize{bits=3 steps=9 formats=chip},prune{on=false},place{placement=annealed}"
+        "quantize{bits=3 steps=9 formats=chip scales=neuron},prune{on=false},"
+        "place{placement=annealed}"
     )
 
 
@@ -147,9 +148,9 @@ NOT_READ = {
     "quantize{bits=6": f"cannot read passes from 'quantize{{bits=6' on; {HOW}",
     "quantize{bits}": "cannot read options of quantize from 'bits' on; write option=value,"
     " separated by spaces or commas",
-    "quantize{bit=6}": "pass quantize has no option 'bit'; it has bits, steps, formats",
+    "quantize{bit=6}": "pass quantize has no option 'bit'; it has bits, steps, formats, scales",
     "retime{bits=6}": "pass retime has no option 'bits'; it has none",
-    "quantize{bits=six}": "pass quantize: bits takes int, got six",
+    "quantize{bits=six}": "pass quantize: bits takes int or none, got six",
     "quantize{steps=two}": "pass quantize: steps takes int or none, got two",
     "quantize{formats=own}": "pass quantize: formats takes chip or netx, got own",
     "prune{on=1}": "pass prune: on takes bool, got 1",
@@ -186,7 +187,7 @@ def test_pipelines_are_cut_and_changed():
     )
     assert DEFAULT.until("measure").names == ("retime", "quantize")
     assert str(DEFAULT.until("measure").change("quantize", bits=4)) == (
-        "retime,quantize{bits=4 steps=none formats=chip}"
+        "retime,quantize{bits=4 steps=none formats=chip scales=neuron}"
     )
     for call in (DEFAULT.until, DEFAULT.change, lambda name: DEFAULT.without([name])):
         with pytest.raises(InputError) as error:
@@ -210,8 +211,8 @@ def test_compile_fills_in_what_the_text_leaves_out():
     passes = "retime,quantize{bits=4},partition,place,route"
     program = snncompile.compile(chain(3, 2), chip=TOY, steps=5, placement="linear", passes=passes)
     assert program.passes == (
-        "retime,quantize{bits=4 steps=5 formats=chip},partition{objective=cores share=true},"
-        "place{placement=linear},route"
+        "retime,quantize{bits=4 steps=5 formats=chip scales=neuron},"
+        "partition{objective=cores share=true},place{placement=linear},route"
     )
     assert {p.synapses.bits for p in program.network.projections} == {4}
 

@@ -146,10 +146,12 @@ def test_compiled_and_plain_run_the_same(seed):
 @pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize("chip", [LOIHI1, LOIHI2], ids=["loihi1", "loihi2"])
 def test_the_same_integers(chip, bits):
-    """b has a scale per channel, which bands across channels have no form for."""
+    """With one scale; with more, bands that share a weight share a scale, and a `Sparse` none."""
     network = floats(3)
     x = spikes(network, 6, 8)
-    ours, wanted = (Quantize(bits)(design(n, chip, x)) for n in (network, listed(network)))
+    ours, wanted = (
+        Quantize(bits, scales="population")(design(n, chip, x)) for n in (network, listed(network))
+    )
     assert sums(ours.network) == sums(wanted.network)
     assert neurons(ours.network) == neurons(wanted.network)
     for left, other in zip(ours.quantized, wanted.quantized, strict=True):
@@ -158,7 +160,7 @@ def test_the_same_integers(chip, bits):
         assert left.model_dump(exclude=left_out) == other.model_dump(exclude=left_out)
         assert 0 < left.weight_error < 0.2
     kinds = [p.synapses.wiring.kind for p in ours.network.projections]
-    assert kinds == ["banded", "sparse", "convolution", "sparse", "dense", "scale"]
+    assert kinds == ["banded", "banded", "convolution", "banded", "dense", "scale"]
 
 
 def test_the_same_bounds():

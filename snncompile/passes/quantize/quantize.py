@@ -27,7 +27,7 @@ from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import Integers, report_errors
 from snncompile.passes.quantize.group_scales import choose_scales
 from snncompile.passes.quantize.grouped_input import choose_bits
-from snncompile.passes.quantize.messages import state_in_natural_values
+from snncompile.passes.quantize.messages import find_unit, state_in_natural_values
 from snncompile.passes.quantize.population_scale import PopulationScale
 from snncompile.passes.quantize.rounding import measure_shift, round_weights
 from snncompile.passes.quantize.scale_limits import raise_thresholds
@@ -192,13 +192,18 @@ class Quantize(Pass):
         """Return the population with a scale for each group of neurons."""
         each = choose_bits(network, population, chip, bits)
         chosen = choose_scales(network, population, chip, groups, each, self.steps, spike_trains)
-        neuron = raise_thresholds(population.neuron, chosen.scale)
+        scale = _simplify(chosen.scale)
+        neuron = raise_thresholds(population.neuron, scale)
         _refuse_coarse(population, neuron, chip)
         inputs = spike_trains if _bias_adds_up(population) else None
-        new = replace(population, neuron=neuron.quantize(chosen.scale, chip.formats))
-        unit = chosen.scale / (1 << neuron.input_shift)
+        new = replace(population, neuron=neuron.quantize(scale, chip.formats))
         projections = tuple(
-            replace(p, synapses=round_weights(p, unit, exponent, b, inputs))
+            replace(
+                p,
+                synapses=round_weights(
+                    p, chosen.scale / find_unit(network, p), exponent, b, inputs
+                ),
+            )
             for p, exponent, b in zip(
                 network.into(population.name), chosen.exponents, each, strict=True
             )
@@ -260,6 +265,11 @@ def _rests_on_assumption(reports: tuple[QuantizedLayer, ...], chip: Chip) -> boo
     profiles = chip.core.threshold_profiles
     unknown = profiles.whole is None and profiles.evidence == "unknown"
     return unknown and any(r.scales > 1 for r in reports)
+
+
+def _simplify(scale: Floats) -> Floats:
+    """Return one number where all scales are equal: parameters that are one number stay one."""
+    return np.asarray(scale[0]) if (scale == scale[:1]).all() else scale
 
 
 def _sends_spikes(population: Population) -> bool:

@@ -9,6 +9,7 @@ from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.base import BINARY
 from snncompile.passes.analysis import number_ranges
 from snncompile.passes.quantize.adaptive_rounding import round_by_inputs, round_to_nearest
+from snncompile.passes.quantize.messages import find_unit
 from snncompile.reference.runner import SpikeTrains
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import IntegerSynapses, Synapses
@@ -86,7 +87,8 @@ def measure_shift(
     total = np.zeros(population.size)
     for old, new in zip(network.into(population.name), integers, strict=True):
         assert isinstance(new.synapses, IntegerSynapses)
-        real = Synapses(new.synapses.wiring, convert_to_real(new.synapses, scale / 64))
+        weight = convert_to_real(new.synapses, scale / find_unit(network, old))
+        real = Synapses(new.synapses.wiring, weight)
         mean = spike_trains[old.source].double().mean(dim=(0, 1))
         for synapses, sign in ((real, 1), (old.synapses, -1)):
             total += sign * bind(synapses, BINARY)(mean[None])[0].numpy()

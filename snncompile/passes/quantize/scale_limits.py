@@ -61,6 +61,8 @@ def find_limits(
     # The input of one step must not wrap. That of many, all extreme, is not worth a coarse
     # threshold: a current that never forgets could have any size.
     at_once, _ = bounds.find_scales(1)
+    if any(find_message_unit(network, p.source) > 1 for p in network.into(population.name)):
+        at_once = np.full(count, np.inf)  # changes of values: no bound on them is known
     in_time, proved = bounds.find_scales(steps)
     wraps = np.minimum(at_once, np.maximum(in_time, FINE * UNIT / highest))
     return ScaleLimits(np.minimum(hard, wraps), proved, highest)

@@ -43,13 +43,13 @@ class WeightRows:
         """Return one number per weight from one per row."""
         return np.repeat(of_rows, self.counts)
 
-    def thin_out(self, most: int) -> WeightRows:
-        """Return at most twice this number of weights of each row, evenly taken."""
-        if self.counts.max(initial=0) < 2 * most:
+    def thin_out(self, count: int) -> WeightRows:
+        """Return at most twice `count` weights of each row, evenly taken."""
+        if self.counts.max(initial=0) < 2 * count:
             return self
         starts = np.repeat(np.cumsum(self.counts) - self.counts, self.counts)
         position = np.arange(len(self.values)) - starts
-        kept = position % np.repeat(np.maximum(self.counts // most, 1), self.counts) == 0
+        kept = position % np.repeat(np.maximum(self.counts // count, 1), self.counts) == 0
         rows = np.repeat(np.arange(len(self.counts)), self.counts)[kept]
         counts = np.bincount(rows, minlength=len(self.counts))
         return WeightRows(self.values[kept], counts, self.neuron, self.power[kept])

@@ -120,7 +120,8 @@ def test_formats_of_a_file_are_used_only_on_demand():
     network = changed(network, projection=0, synapses=dense([[0.4, 0.3, 0.9], [0.1, 0.2, 0.3]]))
     free = compile(network, chip="loihi2").network
     netx = compile(network, chip="loihi2", formats="netx").network
-    assert free.projections[0].synapses.exponent > 0
+    assert free.projections[0].synapses.weight.max(axis=1).tolist() == [252, 252]  # each its scale
+    assert netx.projections[0].synapses.weight.max(axis=1).tolist() == [254, 84]
     assert netx.projections[0].synapses.exponent == 0
     assert netx.populations[0].neuron.bias_exponent == 6
 

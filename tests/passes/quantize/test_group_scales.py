@@ -12,6 +12,7 @@ from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.base import Interval
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.phase_fire import PhaseFire
+from snncompile.neurons.sigma_delta import SigmaDelta
 from snncompile.neurons.window_readout import WindowReadout
 from snncompile.passes.analysis import number_ranges
 from snncompile.passes.analysis.bounds import prove_bounds
@@ -180,3 +181,24 @@ def test_a_readout_has_room_for_what_it_adds_up():
         next(
             b for b in prove_bounds(done.network, LOIHI2, 300) if b.quantity == "u" and not b.holds
         )
+
+
+def test_weights_behind_a_neuron_that_sends_values_are_in_its_messages():
+    """A change of 0.5, sent as 64, times a weight of 0.6 exceeds a threshold of 0.25."""
+    made = Network(
+        Input("input", (1,)),
+        (
+            Population("change", (1,), SigmaDelta(0.5)),
+            Population("a", (2,), IntegrateFire([0.25, 0.35])),
+        ),
+        (
+            Projection("input", "change", dense([[0.5]])),
+            Projection("change", "a", dense([[0.6], [0.6]])),
+        ),
+        "a",
+    )
+    done = quantized(made)
+    assert done.quantized[0].message == 128.0
+    x = np.array([1, 0, 0, 0, 0, 0])[None, :, None]
+    assert made.run(x).spikes.any(axis=1).tolist() == [[True, False]]
+    assert (done.network.run(x).spikes == made.run(x).spikes).all()

@@ -261,9 +261,9 @@ def test_encoding_needs_its_partitioner():
 
 
 def test_refuses_another_partitioner():
-    message = "^partitioner: Input should be 'free' or 'nxtf', got 'intel'$"
+    message = "^partitioner: Input should be 'free', 'nxtf' or 'intel', got 'own'$"
     with pytest.raises(InputError, match=message):
-        snncompile.compile(mlp(6, 4), chip="loihi1", partitioner="intel")
+        snncompile.compile(mlp(6, 4), chip="loihi1", partitioner="own")
 
 
 # ---- refusals ------------------------------------------------------------------------------------
