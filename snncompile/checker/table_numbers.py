@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 
 from snncompile.checker import wiring_reach as reach
+from snncompile.checker.headed_rows import uses_kernels
 from snncompile.checker.memory_words import WORDS
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
@@ -84,9 +85,10 @@ def _check_rows(
     where = f"a block of words of core {block.core}"
     if chip.rows is None and (block.weight_bits or block.shared_sign or block.columns):
         yield f"{where} is written in rows of several formats; the chip has none"
-    wiring = network.projections[block.projection].synapses.wiring.plain
-    s = mapping.slices[block.slice]
+    projection, s = network.projections[block.projection], mapping.slices[block.slice]
+    wiring = projection.synapses.wiring.plain
     alike = reach.is_tile(wiring, s) or reach.has_one_weight(wiring)
+    alike = alike or (chip.headed_rows is not None and uses_kernels(projection, s))
     if block.shared and not (alike and chip.encoding in WORDS):
         yield f"{where} shares rows that differ"
     if block.columns and not block.shared:

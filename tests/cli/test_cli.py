@@ -163,8 +163,8 @@ def test_compare_two_programs(build, spikes, snncompile_command):
     assert rows["energy"]["a"] == pytest.approx(total)
     text = snncompile_command("compare", "build", "other", "--input", spikes).out
     assert "other: loihi1, cost set davies2018; missing in *: energy of" in text
-    assert text.endswith("meaning: another mapping, another chip\n")
-    assert found["other_parts"] == ["mapping", "chip"]
+    assert text.endswith("meaning: another network, another mapping, another chip\n")
+    assert found["other_parts"] == ["network", "mapping", "chip"]
 
 
 def test_two_hashes_are_shown_and_compared(build, spikes, snncompile_command):

@@ -24,13 +24,13 @@ def test_commands_warn_where_the_chip_has_another_neuron(snncompile_command):
         ("verify", "build", "--input", "x.npz", "--no-lava"),
     ):
         done = snncompile_command(*words)
-        assert done.out.splitlines()[-1] == warning, words
+        assert warning in done.out.splitlines(), words
         assert snncompile_command(*words, "--json").json["fidelity"] == {
             "spikes": "other",
             "against": "xylosim 0.1.3, SynSense's simulator",
             "sentence": XYLO,
         }
-    assert made.out.splitlines()[-1] == warning
+    assert warning in made.out.splitlines()
     assert f"fidelity: {XYLO}" in snncompile_command("chips", "xylo-audio2").out
 
 

@@ -1,5 +1,6 @@
 """What the command line says of the loss: tables, JSON, warnings aside, strict."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,8 @@ def quiet(tmp_path):
 def test_the_loss_is_in_the_output_of_compile_and_show(snncompile_command, golden):
     done = snncompile_command(*COMPILE, "--calibration", "x.npz")
     assert (done.code, done.err) == (0, "")
-    assert snncompile_command("show", "out").out == done.out
-    golden(done.out)
+    assert snncompile_command("show", "out").out.startswith(done.out)
+    golden(re.sub("[0-9a-f]{64}", "HASH", done.out))
 
 
 @pytest.mark.usefixtures("network")
@@ -47,6 +48,7 @@ def test_the_loss_is_in_the_json(snncompile_command):
     assert shown["loss"] == {
         **{"status": "measured", "reason": "", "samples": 4, "available": 4, "steps": 9},
         "answers": {"different": 0, "samples": 4, "share": 0.0},
+        **{"one_scale": None, "no_one_scale": ""},
     }
     assert [row["population"] for row in populations] == ["a", "b"]
     assert populations[0] == {

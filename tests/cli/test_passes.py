@@ -49,9 +49,10 @@ def test_one_pass(snncompile_command):
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(f"quantize\n\n{inspect.getdoc(Quantize)}\n\noptions ")
     assert [row[:3] for row in cells(done.out)] == [
-        ["bits", "int", "8"],
+        ["bits", "int or none", "none"],
         ["steps", "int or none", "none"],
         ["formats", "chip or netx", "chip"],
+        ["scales", "neuron or channel or population", "neuron"],
     ]
 
 

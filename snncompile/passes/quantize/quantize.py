@@ -48,16 +48,19 @@ Granularity = Literal["neuron", "channel", "population"]
 
 @dataclass(frozen=True)
 class Quantize(Pass):
-    """Give each population one scale, under which its weights and its threshold become integers.
+    """Give each neuron a scale, under which its weights and its threshold become integers.
 
         weight 0.31, threshold 1.0     ->      weight 254 (8 bits), threshold 819 * 2^6
                                                scale 52,439: integer v per float v
 
-    Dynamics do not change under a common scale; only rounding differs. The scale puts the largest
-    weight at the end of its range. The exponent of the weights is the largest with which every
-    bound is proved, as a large scale makes decays and thresholds fine; where none is proved, the
-    smallest that still rounds the threshold by less than 1 %. With calibration data, cutting the
-    largest weights is tried as well, and done where clearly fewer spikes differ.
+    Dynamics do not change under a common scale; only rounding differs, and no unit is preferred.
+    Neurons that share a kernel share a scale, and all of a population whose values are compared or
+    sent. A scale puts the largest weight near the end of its range and the threshold on a whole
+    mantissa, so that both round best. The exponent of the weights suits the majority: the smallest
+    with which thresholds are fine, smaller where currents could wrap. A chip with few threshold
+    profiles has groups of neurons with one mantissa, at the least loss. With calibration data,
+    biases make up for the mean error of the sums; few bits are rounded by what arrives, and the
+    largest weights are cut where that is better.
 
     Requires: a network that is not cut yet.
     Ensures: an IntegerNetwork whose every number is in the chip's ranges; names, phases and delays
