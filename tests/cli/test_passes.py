@@ -48,7 +48,8 @@ def test_one_pass(snncompile_command):
     done = snncompile_command("passes", "quantize")
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(f"quantize\n\n{inspect.getdoc(Quantize)}\n\noptions ")
-    assert [row[:3] for row in cells(done.out)] == [
+    rows = [row[:3] for row in cells(done.out) if row[0]]  # others go on with a meaning
+    assert rows == [
         ["bits", "int or none", "none"],
         ["steps", "int or none", "none"],
         ["formats", "chip or netx", "chip"],
