@@ -17,6 +17,7 @@ from snncompile.passes.quantize.profiles import choose_mantissas
 from snncompile.passes.quantize.rounding import FEW_BITS
 from snncompile.passes.quantize.scale_limits import FINE, UNIT, ScaleLimits, find_limits
 from snncompile.reference.runner import SpikeTrains
+from snncompile.synapses.weight_formats import weight_step
 
 SHARES = np.linspace(1.0, 0.75, 26)
 """Shares of the largest scale tried for few bits: a scale in which single weights round well is
@@ -86,8 +87,15 @@ def choose_scales(
     voters = _list_voters(population, groups, peaks, spike_trains)
     exponent = _choose_main_exponent(full, limits, voters, chip)
     scale = np.minimum(full * 2.0**exponent, limits.hard)
+    noise = [
+        p.synapses.wiring.synapses * weight_step(b) ** 2 for p, b in zip(into, bits, strict=True)
+    ]
     exponents = tuple(
-        exponent if i == main else _choose_other_exponent(p, scale, voters, exponent, chip)
+        exponent
+        if i == main
+        else _choose_other_exponent(
+            p, scale, voters, exponent, chip, noise_ratio=noise[i] / max(noise[main], 1)
+        )
         for i, p in enumerate(inputs)
     )
     for p, e in zip(inputs, exponents, strict=True):
@@ -168,13 +176,36 @@ def _find_majority(needs: Floats) -> float:
 
 
 def _choose_other_exponent(
-    projection: GroupedInput, scale: Floats, voters: Bools, main: int, chip: Chip
+    projection: GroupedInput,
+    scale: Floats,
+    voters: Bools,
+    main: int,
+    chip: Chip,
+    *,
+    noise_ratio: float,
 ) -> int:
-    """Return the smallest exponent that holds the weights of the majority."""
+    """Return the smallest exponent that holds the weights of the majority, or one less.
+
+    One less cuts the scale of those whose weights it does not hold, which costs all their weights
+    a part of a bit; where they are hardly larger than the main ones, it is worth a bit of these.
+
+    Args:
+        projection: any but the main one.
+        scale: of each group, with which the main weights fit.
+        voters: groups that decide.
+        main: exponent of the main projection.
+        chip: gives the range of exponents.
+        noise_ratio: square of the rounding error over that of the main projection, at one exponent.
+    """
     lowest, highest = chip.formats.weight_exponent_lowest, chip.formats.weight_exponent_highest
     heard = voters & (projection.peaks > 0)
     if not heard.any():
         return main
     need = np.log2(projection.peaks[heard] * scale[heard] / projection.top)
-    wanted = ceil(_find_majority(need) - 1e-9)
-    return int(min(max(wanted, min(0, main), lowest), highest))
+    smallest = max(min(0, main), lowest)
+    wanted = int(min(max(ceil(_find_majority(need) - 1e-9), smallest), highest))
+    lower = wanted - 1
+    lost = np.maximum(need - lower, 0.0) - np.maximum(need - wanted, 0.0)
+    noise = (1 + noise_ratio * 4.0 ** (e - main) for e in (wanted, lower))
+    won = (log2(next(noise)) - log2(next(noise))) / 2
+    return lower if lower >= smallest and lost.mean() < won - 1e-9 else wanted

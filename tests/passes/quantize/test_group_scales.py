@@ -202,3 +202,21 @@ def test_weights_behind_a_neuron_that_sends_values_are_in_its_messages():
     x = np.array([1, 0, 0, 0, 0, 0])[None, :, None]
     assert made.run(x).spikes.any(axis=1).tolist() == [[True, False]]
     assert (done.network.run(x).spikes == made.run(x).spikes).all()
+
+
+@pytest.mark.parametrize("ratio", [0.7, 0.9, 1.0, 1.1, 1.3, 1.9])
+@pytest.mark.parametrize("chip", [LOIHI1, LOIHI2], ids=lambda chip: chip.name)
+def test_loops_cost_the_weights_from_outside_no_bits(ratio, chip):
+    """Weights of the input a little larger than the recurrent ones, which are more."""
+    rng = np.random.default_rng(0)
+    made = Network(
+        Input("input", (20,)),
+        (Population("a", (24,), IntegrateFire(1.0, 0.1)),),
+        (
+            Projection("input", "a", dense(ratio * rng.uniform(-0.2, 0.2, (24, 20)))),
+            Projection("a", "a", dense(rng.uniform(-0.2, 0.2, (24, 24))), 1),
+        ),
+        "a",
+    )
+    alone, shared = (quantized(made, chip, scales=s).quantized[0] for s in ("neuron", "population"))
+    assert alone.weight_error < 1.02 * shared.weight_error
