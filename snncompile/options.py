@@ -116,6 +116,7 @@ class LossOptions(Section):
     max_rate_error: float = Field(
         default=0.1,
         ge=0,
+        allow_inf_nan=False,
         description="largest rate error of a population without a warning, as a share of its rates",
     )
 

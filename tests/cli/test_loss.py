@@ -97,3 +97,11 @@ def test_a_limit_below_zero_is_a_mistake(snncompile_command):
     done = snncompile_command(*COMPILE, "--max-rate-error", "-0.1")
     message = "max_rate_error: Input should be greater than or equal to 0, got -0.1"
     assert (done.code, done.err) == (1, f"error: {message}\n")
+
+
+@pytest.mark.usefixtures("network")
+@pytest.mark.parametrize("limit", ["inf", "nan"])
+def test_a_limit_that_no_program_could_hold_is_a_mistake(snncompile_command, limit):
+    done = snncompile_command(*COMPILE, "--max-rate-error", limit)
+    message = f"max_rate_error: Input should be a finite number, got {limit}"
+    assert (done.code, done.err) == (1, f"error: {message}\n")
