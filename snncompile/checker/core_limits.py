@@ -49,6 +49,8 @@ def _find_limit(chip: Chip, resource: str) -> int | None:
     """
     limit = getattr(chip.core, resource, None)
     available = None if limit is None else limit.whole
+    if resource in ("axons_in", "axons_out") and chip.crossbar is not None:
+        return None  # `check_crossbar` counts them, and copies, by weight: zeros take none
     if available is None or resource != "axons_in" or chip.weight_ram is None:
         return available
     return int(available * (chip.weight_ram.extension.whole or 1))

@@ -17,7 +17,10 @@ from snncompile.checker.mapping import check
 from snncompile.cores.chip_rules import fill_cores
 from snncompile.errors import FitError, MappingError
 from snncompile.hwmodels.chips import load_chip
+from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.ir.mapping import Mapping, Site, Slice
+from snncompile.neurons.integrate_fire import IntegrateFire
+from snncompile.synapses.dense import dense
 
 
 def together(network, chip: str = "toy") -> Mapping:
@@ -150,3 +153,18 @@ def test_axons_beyond_the_fan_in_extension_are_too_many():
 def test_one_neuron_with_too_many_sources_for_its_lines():
     with pytest.raises(FitError, match=r"needs 9,217 sources of 8 bits for one neuron, the chip"):
         snncompile.compile(mlp(9217, 1), chip="paicore2", prune=False)
+
+
+def test_weights_of_zero_take_no_axons_of_a_crossbar():
+    """300 sources in the tables of one core of 256 axons, 105 of them with a weight."""
+    first, second = np.zeros((100, 200)), np.zeros((3, 100))
+    first[np.arange(100), np.arange(100)] = second[:, :5] = 1.0
+    fire = IntegrateFire(1.0, reset="hard")
+    network = Network(
+        Input("input", (200,)),
+        (Population("a", (100,), fire), Population("b", (3,), fire)),
+        (Projection("input", "a", dense(first)), Projection("a", "b", dense(second))),
+        "b",
+    )
+    program = snncompile.compile(network, chip="truenorth", bits=2, prune=False)
+    assert [u.used["axons_in"] for u in program.usage()] == [105]

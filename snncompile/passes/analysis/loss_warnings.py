@@ -28,7 +28,10 @@ def list_warnings(network: IntegerNetwork, loss: Loss, options: Options) -> tupl
     return (
         *_check_answers(loss, options.loss),
         *(line for row in loss.populations for line in _check_population(row, options.loss)),
-        *_check_outputs(network, options.quantize.steps),
+        *(
+            tuple(_check_outputs(network, options.quantize.steps))
+            or _check_output_fires(network, loss)
+        ),
     )
 
 
@@ -51,6 +54,16 @@ def _check_answers(loss: Loss, limits: LossOptions) -> Iterator[str]:
     answers, limit = loss.answers, limits.max_answer_loss
     if answers and answers.share > limit:
         yield f"output: {answers}, the limit is {limit:.2%}; {REMEDY}, or raise max_answer_loss"
+
+
+def _check_output_fires(network: IntegerNetwork, loss: Loss) -> Iterator[str]:
+    """Yield a warning if the output fires on no sample: then nothing is known of its answers."""
+    for row in loss.populations:
+        if row.population == network.output and row.fired == 0:
+            yield (
+                f"output: {row.population} fires on none of the {loss.samples:,} samples as floats,"
+                " so that nothing is known of its answers; give calibration data on which it fires"
+            )
 
 
 def _check_population(row: PopulationLoss, limits: LossOptions) -> Iterator[str]:

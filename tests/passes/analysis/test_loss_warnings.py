@@ -25,6 +25,10 @@ FINE = PopulationLoss(
 )
 LOUD = integer_chain(2, 200)
 REMEDY = "try more bits or more steps"
+SILENT = (
+    "output: a fires on none of the 100 samples as floats, so that nothing is known of its answers;"
+    " give calibration data on which it fires"
+)
 
 
 def loss_of(*rows: PopulationLoss, different: int = 2) -> Loss:
@@ -63,7 +67,7 @@ WARNED = {
     ),
     "a population that is silent as floats, too": (
         population(fired=0, fired_integer=0, frequent=0, silenced=0, rate_error=0.0),
-        (),
+        (SILENT,),
     ),
     "silenced neurons": (
         population(silenced=2),
@@ -81,7 +85,7 @@ WARNED = {
     ),
     "rates from none": (
         population(fired=0, frequent=0, silenced=0, rate_error=None),
-        (f"population a: sends nothing as floats, and something as integers; {REMEDY}",),
+        (f"population a: sends nothing as floats, and something as integers; {REMEDY}", SILENT),
     ),
     "a potential": (
         population(different=None, rate_error=0.02, **dict.fromkeys(["fired", "frequent"])),
