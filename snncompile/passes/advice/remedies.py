@@ -111,7 +111,7 @@ def _try_other_chips(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[
         if name != chip.name:
             other = chips.load_chip(name)
             tried = other.encoding in ENCODINGS and _has_formats(other, network)
-            cores = _count_cores(network, other, cut) if tried else None
+            cores = _count_cores(share_thresholds(network, other), other, cut) if tried else None
             if cores:
                 yield f"on {name} it takes {_format_cores(cores)}"
 
@@ -122,6 +122,25 @@ def _has_formats(chip: Chip, network: IntegerNetwork) -> bool:
     except QuantizeError:
         return False
     return True
+
+
+def share_thresholds(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
+    """Return the network with as many thresholds per population as a core of the chip has profiles.
+
+    Quantize for that chip groups neurons so; here only their number counts, not the thresholds.
+    """
+    profiles = chip.core.threshold_profiles.whole
+    if profiles is None:
+        return network
+    populations = []
+    for p in network.populations:
+        each = np.unique(getattr(p.neuron, "threshold", 0))
+        if len(each) > profiles:
+            group = np.searchsorted(each, p.neuron.threshold) * profiles // len(each)  # type: ignore[attr-defined]
+            first = each[-(-np.arange(profiles) * len(each) // profiles)]
+            p = replace(p, neuron=replace(p.neuron, threshold=first[group]))  # type: ignore[call-arg]
+        populations.append(p)
+    return replace(network, populations=tuple(populations))
 
 
 def reduce_bits(network: IntegerNetwork, bits: int) -> IntegerNetwork | None:
