@@ -5,9 +5,11 @@
 Intel's rules: the MNIST network and a perceptron on `loihi1`, cut as NxTF does, one encoding for
 all rows. Weights are random: encodings other than sparse depend on where the signs are, and seed 0
 gives the published words to the last one. Free: tiles, encodings and shared cores as we choose
-them, with the fewest cores that the scarcest resource allows; the input takes no core on either
-side. Loihi 2: cores of each layer as recorded of Intel's compiler and by its rules, as far as they
-are known, beside ours.
+them, with the fewest cores that the scarcest resource allows. NxTF puts the input's neurons on a
+core of their own: its counts stand with that core beside our network behind input neurons, and
+without it beside our network without them; of NxTF's rules both sides count the input (the first of
+the cores of each layer). Loihi 2: cores of each layer as recorded of Intel's compiler and by its
+rules, as far as they are known, beside ours; where the input takes cores, it does on both sides.
 """
 
 from __future__ import annotations
@@ -16,8 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import large
-from published import mlp, mnist_cnn, pilotnet
+from published import PILOTNET_TABLE, mlp, mnist_cnn, pilotnet, put_input_on_cores
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +28,7 @@ from snncompile.cores.usage import measure_usage
 from snncompile.hwmodels import chips
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
-from snncompile.passes.partition.intel.partition import cut_layers
+from snncompile.passes.partition.intel.partition import PartitionIntel, cut_layers
 from snncompile.passes.partition.nxtf.partition import partition_nxtf
 from snncompile.passes.partition.partition import Partition
 
@@ -79,24 +80,27 @@ def nxtf_row(network: IntegerNetwork, encoding: str, cores: str, words: str) -> 
     return Row(f"{network.title}, loihi1", f"nxtf, {encoding}", cores, ours, words, our_words)
 
 
-def free_rows() -> list[Row]:
-    """Return the rows of our own choice of tiles and encodings, with the lower bound."""
-    rows = [
-        free_row(large.mnist_cnn(), "loihi1", "12 (run-length; 13 with the input's)"),
-        free_row(large.perceptron(784, 128, 10), "loihi1", "3 (4 with the input's)"),
-    ]
-    return rows
+# Network; published cores of its layers, and with the input's; how they were encoded.
+FREE = ((mnist_cnn(), 12, 13, "run_length"), (mlp(784, 128, 10), 3, 4, "sparse"))
 
 
-PILOTNET_CORES = "25/13/3/3/2/12/1/1/1"
-"""Recorded in lava-dl's pilotnet_snn/benchmark.ipynb; the input's 13 cores make 74 of LIF's 61."""
+def free_rows() -> Iterator[Row]:
+    """Yield the rows of our own choice of tiles and encodings, with the lower bound."""
+    for network, without, whole, encoding in FREE:
+        yield free_row(network, "loihi1", f"{without} ({encoding})")
+        yield free_row(put_input_on_cores(network), "loihi1", f"{whole} ({encoding})")
+
+
+INPUT_CORES, PILOTNET_CORES = "13/", "25/13/3/3/2/12/1/1/1"
+"""Recorded in lava-dl's pilotnet_snn/benchmark.ipynb: 74 of LIF, whose input is on cores; 61 of
+SDNN, whose input is not."""
 MNIST_CORES, OXFORD_CORES = "3/1/1", "3/2"
 """Recorded in other notebooks of lava-dl, tutorials/lava/lib/dl/netx."""
 
 
 def list_recorded() -> Iterator[tuple[IntegerNetwork, str, str]]:
     """Yield (network, chip, recorded cores of its layers) of Intel's compiler for Loihi 2."""
-    yield pilotnet("LIF"), "loihi2:2022-09", PILOTNET_CORES
+    yield put_input_on_cores(pilotnet("LIF")), "loihi2:2022-09", INPUT_CORES + PILOTNET_CORES
     yield pilotnet("SDNN"), "loihi2:2022-09", PILOTNET_CORES
     for name, cores in (("mnist", MNIST_CORES), ("oxford", OXFORD_CORES)):
         path = NETX / name / "network.net"
@@ -124,6 +128,36 @@ def tabulate_loihi2() -> Table:
         both = [f"{n} = {text}" for n, text in zip(totals, (recorded, rules), strict=True)]
         table.add_row(f"{network.title}, {name}", *both, *cells)
     return table
+
+
+def tabulate_pilotnet() -> Table:
+    """Return the recorded core table of PilotNet, and ours of the same cuts."""
+    table = Table(title="PilotNet: recorded core table / ours", title_justify="left")
+    for name in ("layer", "cores", "input axons", "words, LIF", "words, SDNN", "output axons"):
+        table.add_column(name)
+    lif, sdnn = (list(measure_layers(kind)) for kind in ("LIF", "SDNN"))
+    for (layer, recorded), ours, other in zip(PILOTNET_TABLE.items(), lif, sdnn, strict=True):
+        axons, words, words_of_sdnn, outputs, cores = recorded
+        pairs = (
+            (cores, ours["cores"]),
+            (axons, ours["axons_in"]),
+            (words, ours["synapse_words"]),
+            (words_of_sdnn, other["synapse_words"]),
+            (outputs, ours["axons_out"]),
+        )
+        table.add_row(layer, *(f"{theirs:,} / {own:,}" for theirs, own in pairs))
+    return table
+
+
+def measure_layers(kind: str) -> Iterator[dict[str, int]]:
+    """Yield the cores of each layer of PilotNet as Intel cuts it, and means over them."""
+    network, chip = put_input_on_cores(pilotnet(kind)), chips.load_chip("loihi2:2022-09")
+    mapping = PartitionIntel()(Design(network, chip)).mapping
+    used = {core.core: core.used for core in measure_usage(network, chip, mapping)}
+    for p in network.populations:
+        rows = [used[s.core] for s in mapping.of(p.name)]
+        means = {name: sum(row[name] for row in rows) // len(rows) for name in rows[0]}
+        yield {"cores": len(rows)} | means
 
 
 def free_row(network: IntegerNetwork, chip_name: str, published: str) -> Row:
@@ -154,6 +188,7 @@ def main() -> None:
     console = Console(width=160)
     console.print(table)
     console.print(tabulate_loihi2())
+    console.print(tabulate_pilotnet())
 
 
 if __name__ == "__main__":

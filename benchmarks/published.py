@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
+from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
@@ -54,6 +56,21 @@ def mlp(*sizes: int, reset: str = "hard", bits: int = 8, seed: int = 0) -> Integ
     return IntegerNetwork(Input("input", sizes[:1]), *parts, populations[-1].name, title=title)
 
 
+def put_input_on_cores(network: IntegerNetwork) -> IntegerNetwork:
+    """Return the network behind biased neurons of its input's shape, which take cores as NxTF's."""
+    neuron = IntegerCubaLif(4095, 0, 100, 50, 0)
+    pixels = Population("pixels", network.input.shape, neuron, phase=0)
+    projections = tuple(
+        replace(p, source="pixels") if p.source == network.input.name else p
+        for p in network.projections
+    )
+    populations = (pixels, *network.populations)
+    title = f"{network.title} with its input"
+    return IntegerNetwork(
+        Input("host", (1,)), populations, projections, network.output, title=title
+    )
+
+
 PILOTNET = ((24, (2, 2), (0, 0)), (36, (2, 2), (0, 0)), (48, (2, 2), (0, 0)), (64, (2, 1), (1, 0)))
 """Channels, stride and padding along y and x of the first convolutions, all of 3 x 3."""
 PILOTNET_BITS = {
@@ -61,6 +78,22 @@ PILOTNET_BITS = {
     "SDNN": ((6, 5, 4, 5, 4), (4, 6, 5, 4)),
 }
 """Bits of the weights of lava-dl's trained networks: of the convolutions, of the dense layers."""
+
+PILOTNET_TABLE = {
+    # Layer, width x height x channels: input axons, words of LIF and of SDNN, output axons, cores.
+    "input 200x66x3": (1, 0, 0, 1015, 13),
+    "99x32x24": (2, 81, 81, 253, 25),
+    "49x15x36": (2, 864, 864, 113, 13),
+    "24x7x48": (2, 1620, 1620, 112, 3),
+    "22x4x64": (1, 2160, 2592, 29, 3),
+    "20x2x64": (1, 2880, 2880, 1280, 2),
+    "dense 100": (2560, 7253, 7253, 8, 12),
+    "dense 50": (100, 1300, 1500, 50, 1),
+    "dense 10": (50, 150, 150, 10, 1),
+    "dense 1": (10, 10, 10, 1, 1),
+}
+"""Core table of Intel's compiler, release of 2022-09: means over the cores of a layer, rounded
+down; the biases of the input take an axon. Source: lava-dl, pilotnet_snn/benchmark.ipynb."""
 
 
 def pilotnet(kind: str = "LIF", seed: int = 0) -> IntegerNetwork:

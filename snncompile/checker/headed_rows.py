@@ -133,8 +133,11 @@ def _count_sources(wiring: Wiring) -> int:
     return int((np.bincount(wiring.pattern.indices) > 0).sum())
 
 
-def count_port_entries(p: Projection, s: Slice) -> int:
-    """Return the output axons of a slice for one projection, whatever cores it leads to."""
+def count_port_entries(network: IntegerNetwork, p: Projection, s: Slice) -> int:
+    """Return the output axons of a slice for one projection, whatever cores it leads to.
+
+    Up to three channels of neurons without a projection into them, an input's, are one piece.
+    """
     wiring = p.synapses.wiring
     first = wiring.first if isinstance(wiring, SourceRange) else 0
     neurons = s.neurons()
@@ -145,7 +148,9 @@ def count_port_entries(p: Projection, s: Slice) -> int:
             s, (wiring.sources // space, *wiring.plain.source_shape[1:])
         ):
             channels = len(np.unique(read // space))
-            return len(np.unique(read % space)) * len(_cut_channels(channels))
+            fed = network.into(s.population)
+            pieces = len(_cut_channels(channels)) if fed or channels > 3 else 1
+            return len(np.unique(read % space)) * pieces
         return s.size
     return len(read)
 
@@ -161,7 +166,7 @@ def hold_words(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> dict[st
     axons_out, axon_memory = defaultdict[int, int](int), defaultdict[int, int](int)
     for s in mapping.slices:
         leaving = network.out_of(s.population)
-        axons_out[s.core] += sum(count_port_entries(p, s) for p in leaving)
+        axons_out[s.core] += sum(count_port_entries(network, p, s) for p in leaving)
         if s.population == network.output:
             axons_out[s.core] += s.size
         wirings = (p.synapses.wiring.plain for p in leaving)
@@ -189,7 +194,7 @@ def check_ports(network: IntegerNetwork, mapping: Mapping) -> Iterator[str]:
     spans: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for (number, stored), first in first_of.items():
         s = mapping.slices[number]
-        count = count_port_entries(network.projections[stored], s)
+        count = count_port_entries(network, network.projections[stored], s)
         spans[s.core].append((first, first + count))
     for core, ports in spans.items():
         if any(stop > start for (_, stop), (start, _) in pairwise(sorted(ports))):

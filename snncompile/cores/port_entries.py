@@ -2,8 +2,9 @@
 
     input entries      of a convolution: pieces of the core's channels; else: all sources of the
                        projection, also those whose synapses are all on other cores
-    output entries     to a convolution: pixels of the slice times pieces of its channels; to other
-                       synapses and off the chip: one per neuron, whatever they reach
+    output entries     to a convolution: pixels of the slice times pieces of its channels, 1 of the
+                       channels of an image's neurons that nothing feeds; to other synapses and
+                       off the chip: one per neuron, whatever they reach
 
 Every projection that leaves a population, and the host where it is the output, is a port. Source:
 core tables of Intel's compiler, see `tables` in `hwmodels/loihi2.yaml`.
@@ -27,6 +28,9 @@ from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.source_range import SourceRange, find_image
 
+CHANNELS_OF_AN_INPUT = 3
+"""Channels that are one piece where nothing feeds them; of more there is no table."""
+
 
 def count_input_entries(demand: Demand) -> int:
     """Return the input entries of a projection's synapses into a slice."""
@@ -45,22 +49,22 @@ def _count_sources(wiring: Wiring) -> int:
 
 def count_output_entries_of_slice(network: Graph, s: Slice) -> int:
     """Return the output entries of a slice, of all its ports."""
-    ports = sum(count_port_entries(p, s) for p in network.out_of(s.population))
+    ports = sum(count_port_entries(network, p, s) for p in network.out_of(s.population))
     return ports + s.size * (s.population == network.output)
 
 
-def count_port_entries(projection: Projection, s: Slice) -> int:
+def count_port_entries(network: Graph, projection: Projection, s: Slice) -> int:
     """Return the output entries of a slice for one projection out of its population."""
     wiring = projection.synapses.wiring
     if isinstance(wiring.plain, Convolution):
-        return _count_image_entries(projection, s)
+        return _count_image_entries(network, projection, s)
     if isinstance(wiring, SourceRange):
         neurons = s.neurons()
         return int(np.count_nonzero((neurons >= wiring.first) & (neurons < wiring.stop)))
     return s.size
 
 
-def _count_image_entries(projection: Projection, s: Slice) -> int:
+def _count_image_entries(network: Graph, projection: Projection, s: Slice) -> int:
     """Return pixels times pieces of channels; one per neuron of a slice that is no box of them."""
     image = find_image(projection.synapses.wiring)
     if image is None or s.shape != image[0]:
@@ -68,8 +72,9 @@ def _count_image_entries(projection: Projection, s: Slice) -> int:
     source = projection.synapses.wiring.plain
     assert isinstance(source, Convolution)
     first, count = image[1], source.source_shape[0]
-    channels = min(s.stop[0], first + count) - max(s.start[0], first)
-    return prod(s.extent[1:]) * count_pieces(max(0, channels))
+    channels = max(0, min(s.stop[0], first + count) - max(s.start[0], first))
+    is_input = not network.into(s.population) and channels <= CHANNELS_OF_AN_INPUT
+    return prod(s.extent[1:]) * (min(channels, 1) if is_input else count_pieces(channels))
 
 
 def sends_to_convolution(network: Graph, population: str) -> bool:

@@ -169,7 +169,7 @@ def _number_ports(
         s, port = mapping.slices[number], (number, ports[block])
         if port not in begun:
             begun[port] = used[s.core]
-            used[s.core] += count_port_entries(network.projections[ports[block]], s)
+            used[s.core] += count_port_entries(network, network.projections[ports[block]], s)
         first[i] = begun[port]
     return np.column_stack([table, first]).astype(np.int32)
 

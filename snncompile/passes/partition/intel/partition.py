@@ -100,7 +100,12 @@ def cut_layers(network: IntegerNetwork, chip: Chip) -> dict[str, list[Slice]]:
 
 
 def count_input_cores(network: IntegerNetwork, chip: Chip) -> int:
-    """Return the cores of the input where its neurons take some: only their slots count."""
+    """Return the cores of the input where its neurons take some: only their slots count.
+
+    0 where nothing hears it, as behind biased neurons that stand for it.
+    """
+    if not network.out_of(network.input.name):
+        return 0
     slots = chip.core.compartments.whole or network.input.size
     shape = _find_shape(network, network.input)
     tile = _list_tile(shape, slots)
@@ -203,12 +208,16 @@ class _Layer:
 
 
 def _find_shape(network: IntegerNetwork, end: Input | Population) -> Shape:
-    """Return channels and space of a convolution's layer or source; (size,) of others."""
-    for p in network.into(end.name):
+    """Return channels and space of a convolution's layer, or of an input to one; (size,) of others.
+
+    Neurons that nothing feeds are an input: biases make their spikes.
+    """
+    arriving = network.into(end.name)
+    for p in arriving:
         if isinstance(p.synapses.wiring.plain, Convolution):
             return p.synapses.wiring.plain.target_shape
     images = (find_image(p.synapses.wiring) for p in network.out_of(end.name))
-    if isinstance(end, Input):
+    if not arriving:
         return next((image[0] for image in images if image), (end.size,))
     return (end.size,)
 

@@ -7,7 +7,7 @@ from math import ceil
 import numpy as np
 import pytest
 from networks import LOIHI1, LOIHI2, design, integer_chain, limited
-from published import mlp, pilotnet
+from published import mlp, pilotnet, put_input_on_cores
 
 import snncompile
 from snncompile.cores.lower_bound import compute_lower_bound
@@ -103,6 +103,17 @@ def test_all_of_pilotnet_with_its_input():
         " input's neurons take cores"
     )
     assert count_input_cores(pilotnet(), LOIHI2) == 13  # 74 as recorded
+
+
+def test_pilotnet_behind_neurons_that_stand_for_its_input():
+    """Compiled, so that the checker counts the input's axons too."""
+    options = {"chip": "loihi2:2022-09", "partitioner": "intel", "prune": False}
+    program = snncompile.compile(put_input_on_cores(pilotnet()), **options)
+    (cut,) = (line for line in program.log if line.startswith("partition_intel"))
+    assert cut == (
+        "partition_intel: as Intel's compiler: 74 cores (13/25/13/3/3/2/12/1/1/1), 0 more where"
+        " the input's neurons take cores"
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in TABLES if not TABLES[name][3]])
