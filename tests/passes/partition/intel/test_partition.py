@@ -11,6 +11,7 @@ from published import mlp, pilotnet, put_input_on_cores
 
 import snncompile
 from snncompile.cores.lower_bound import compute_lower_bound
+from snncompile.cores.usage import measure_usage
 from snncompile.errors import FitError, UnsupportedError
 from snncompile.hwmodels.chips import load_chip
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
@@ -131,11 +132,22 @@ def test_lengths_of_cuts(name):
 
 
 def test_neurons_of_two_slots():
-    """8192 neurons of two slots: 2047 to a core, so 5 cores."""
+    """8192 neurons of two slots: 2047 to a core, so 5 cores; 448 words and 2047 output axons."""
     neurons = LOIHI2.neurons | {"cuba_lif/hard": LOIHI2.neurons["resonate_fire"]}
     chip = LOIHI2.model_copy(update={"neurons": neurons})
-    slices = cut_layers(layered(128, spread(128, 64)), chip)["l1"]
-    assert [s.size for s in slices] == [2047] * 4 + [4]
+    state = PartitionIntel()(design(layered(128, spread(128, 64)), chip))
+    used = [core.used for core in measure_usage(state.network, chip, state.mapping)]
+    assert [s.size for s in state.mapping.slices] == [2047] * 4 + [4]
+    assert [row["compartments"] for row in used] == [4094] * 4 + [8]
+    assert [row["synapse_words"] for row in used] == [447, 448, 448, 448, 1]
+    assert [row["axons_out"] for row in used] == [2047] * 4 + [4]
+
+
+def test_total_of_the_relay_of_s4d():
+    """4096 sources to 64 neurons: 41.605 % of 20,000 words, printed as 41.61."""
+    state = PartitionIntel()(design(layered(4096, gather(64, 64)), LOIHI2))
+    (core,) = measure_usage(state.network, LOIHI2, state.mapping)
+    assert core.used["total_words"] == 4096 + 4096 + 64 + 64 + 1
 
 
 def test_compile_by_its_rules():
