@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from networks import LOIHI2, limited, random_integer_network, ranged_network
-from published import mlp, pilotnet
+from published import mlp, mnist_cnn, pilotnet, put_input_on_cores
 
 import snncompile
 from snncompile.checker.core_limits import count_held
@@ -93,6 +93,15 @@ def residual(channels: int, per_neuron: np.ndarray | None = None) -> IntegerNetw
     return IntegerNetwork(Input("input", (3, 6, 5)), populations, projections, "b")
 
 
+def one_convolution(channels: int) -> IntegerNetwork:
+    """Return a convolution of an image with so many channels."""
+    wiring = Convolution((channels, 6, 5), 2, (3, 3), (1, 1), (1, 1), (1, 1))
+    synapses = IntegerSynapses(wiring, np.full(wiring.weight_shape, 2), 0, 8)
+    population = Population("a", (2, 6, 5), IntegerCubaLif(4095, 0, 60), 1)
+    projections = (Projection("input", "a", synapses, 1),)
+    return IntegerNetwork(Input("input", (channels, 6, 5)), (population,), projections, "a")
+
+
 CHANNELS = np.repeat(np.arange(1, 7) * 2, 30)
 NETWORKS = {
     "ranges": ranged_network,
@@ -101,6 +110,9 @@ NETWORKS = {
     "shortcut by channel": lambda: residual(6, CHANNELS),
     "shortcut by neuron": lambda: residual(6, np.arange(1, 181) * 2 % 254),
     "PilotNet": pilotnet,
+    "PilotNet with its input": lambda: put_input_on_cores(pilotnet()),
+    "input of one channel": lambda: put_input_on_cores(mnist_cnn()),
+    "input of seven channels": lambda: put_input_on_cores(one_convolution(7)),
 }
 
 
