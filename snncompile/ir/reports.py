@@ -38,7 +38,8 @@ class QuantizedLayer(Report):
     worst_neuron: int | None = None
     """The neuron, or the first of the channel, with the largest."""
     alone_error: float | None = None
-    """The median if each neuron had a scale of its own: the rest is what sharing scales costs."""
+    """The median if each neuron's own weights gave its scale: the rest is what shared scales, and
+    biases and sums that need smaller ones, cost."""
     largest_neuron: int | None = None
     """The neuron, or the first of the channel, with the largest weight: it costs the others most
     where they share its scale."""

@@ -41,7 +41,7 @@ def test_integers_answer_as_floats_do(largest, method, steps):
     error = (floats * (1 - floats) / len(x)) ** 0.5
     assert integers >= floats - 0.02 - error
     assert max(layer.worst_error for layer in program.quantized) < 0.01
-    assert program.loss.answers.share < 0.2
+    assert program.loss.answers.different <= 3  # of 16; 5 % differ, and chance adds two
     if largest == 1e-6:  # one scale of such a layer does not exist
         assert program.loss.one_scale is None
         assert program.loss.no_one_scale.startswith("population layer_4: no scale puts both")
@@ -63,4 +63,6 @@ def test_the_loss_names_what_one_scale_costs():
     assert layer.median_error > 0.1 > 0.01 > layer.alone_error
     assert any("layer_4" in text for text in program.warnings)
     text = next(line for line in program.log if line.startswith("quantize"))
-    assert "; neurons of layer_4 share a scale, median " in text
+    assert (
+        f"; neurons of layer_4 have a median of {layer.median_error:.2%}, each by its own" in text
+    )

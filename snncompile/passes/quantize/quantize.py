@@ -40,7 +40,7 @@ CALIBRATION_SAMPLES = 256
 CALIBRATION_OUTPUTS = 2**26
 """Largest number of outputs kept: neurons times time steps times samples, at most 8 bytes each."""
 COSTLY = 2.0
-"""Median error over that of scales of their own from which sharing is told: one bit."""
+"""Median error over that of scales by their own weights from which it is told: one bit."""
 VISIBLE = 0.001
 """Smallest median error that is told."""
 Granularity = Literal["neuron", "channel", "population"]
@@ -253,13 +253,13 @@ def _describe_errors(reports: tuple[QuantizedLayer, ...]) -> str:
 
 
 def _describe_sharing(report: QuantizedLayer) -> str:
-    """Return a clause if sharing a scale costs the neurons of a population a bit or more."""
+    """Return a clause if neurons lose a bit or more to each other, or to their other numbers."""
     median, alone = report.median_error or 0.0, report.alone_error or 0.0
     if median <= COSTLY * alone or median < VISIBLE:
         return ""
     return (
-        f"; neurons of {report.population} share a scale, median {median:.2%} where each alone has"
-        f" {alone:.2%} (largest weight: {report.largest_neuron})"
+        f"; neurons of {report.population} have a median of {median:.2%}, each by its own weights"
+        f" alone {alone:.2%} (largest weight: {report.largest_neuron})"
     )
 
 

@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from networks import changed, design, spikes
 
+from snncompile.errors import QuantizeError
 from snncompile.hwmodels import chips
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.passes.quantize.quantize import Quantize
@@ -287,8 +288,13 @@ def test_more_bits_are_never_worse_than_counting_noise(case, wiring, seed):
         assert more <= fewer + 6 * (fewer + 6) ** 0.5
 
 
-@pytest.mark.parametrize("bits", [None, 8])
-def test_bits_are_what_the_chip_has(bits):
-    for name, chip in CHIPS.items():
-        widest = max(b for b in chip.formats.weight_bits.values if b <= 8)
-        assert Quantize(bits)._choose_bits(chip) == widest if bits is None else True, name
+@pytest.mark.parametrize("name", CHIPS)
+def test_bits_are_what_the_chip_has(name):
+    """8, and where there are none of 8, the most below; asked for, 8 bits are refused there."""
+    made, chip = draw((name, next(k for k in CHIPS[name].neurons if k not in UNITLESS)), "dense", 1)
+    widest = 4 if name in ("truenorth", "odin") else 8
+    assert {p.synapses.bits for p in make_integers(made, chip).network.projections} == {widest}
+    if widest == 4:
+        message = f"^{name} has no signed 8-bit weights; choose from 2, 3, 4$"
+        with pytest.raises(QuantizeError, match=message):
+            make_integers(made, chip, bits=8)
