@@ -13,6 +13,7 @@ from snncompile.neurons.base import Interval
 from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.phase_fire import PhaseFire
+from snncompile.neurons.sigma import Sigma
 from snncompile.neurons.sigma_delta import SigmaDelta
 from snncompile.neurons.window_readout import WindowReadout
 from snncompile.passes.analysis import number_ranges
@@ -243,3 +244,50 @@ def test_a_proof_is_not_worth_a_coarse_threshold(scales, decay, leak):
     x = (np.random.default_rng(1).random((10, 20, 20)) < 0.2).astype(np.uint8)
     wrong = (done.network.run(x).spikes != made.run(x).spikes).mean()
     assert wrong < 0.02  # a current that loses 1/4096 of itself in each step, at least
+
+
+def test_thresholds_round_as_well_as_weights():
+    """Of 0.3, 127 steps would be exact too, with a threshold of 846.67."""
+    made = Network(
+        Input("input", (3,)),
+        (Population("a", (1,), IntegrateFire(1.0)),),
+        (Projection("input", "a", dense([[0.3, -0.3, 0.3]])),),
+        "a",
+    )
+    done = quantized(made)
+    assert done.network.projections[0].synapses.weight.tolist() == [[252, -252, 252]]
+    assert done.network.populations[0].neuron.threshold == 840
+    assert done.quantized[0].parameter_error["threshold"] < 1e-12
+
+
+def test_readouts_are_right_on_the_average_of_the_data():
+    """3 bits: sums are off by much; that of all samples together is not."""
+    random = np.random.default_rng(0)
+    made = Network(
+        Input("input", (30,)),
+        (Population("b", (5,), WindowReadout(8)),),
+        (Projection("input", "b", dense(random.normal(0, 0.3, (5, 30)))),),
+        "b",
+    )
+    x = (random.random((40, 8, 30)) < random.random(30)).astype(np.uint8)
+    wanted = made.run(x).spikes[:, -1]
+    errors = []
+    for calibration in (None, x):
+        done = quantized(made, bits=3, calibration=calibration)
+        found = done.network.run(x).spikes[:, -1] / done.quantized[0].scale
+        errors.append(np.abs((found - wanted).mean(axis=0)).max())
+    assert errors[1] < 0.01 * errors[0]
+
+
+def test_a_tiny_threshold_of_changes_leaves_messages_their_width():
+    made = Network(
+        Input("input", (4,)),
+        (Population("change", (3,), SigmaDelta(1e-7)), Population("out", (2,), Sigma())),
+        (
+            Projection("input", "change", dense(np.full((3, 4), 0.3))),
+            Projection("change", "out", dense(np.full((2, 3), 0.5))),
+        ),
+        "out",
+    )
+    done = quantized(made)
+    assert done.quantized[0].message == pytest.approx(64 * 2 / 0.3)
