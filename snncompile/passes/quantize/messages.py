@@ -10,9 +10,9 @@ from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.base import FloatNeuron
 from snncompile.synapses.base import Synapses
 
-SMALLEST_THRESHOLD = 0.5
+SMALLEST_THRESHOLD = 2.0**-8
 """Smallest threshold, as a share of the largest value that one source sends, that sets the unit of
-messages. A message of 64 for half of that value needs no exponent, with any number of bits."""
+messages. A message of 64 for that share takes an exponent of 7, with any number of bits."""
 
 
 def find_unit(network: Network, projection: Projection) -> float:

@@ -290,4 +290,4 @@ def test_a_tiny_threshold_of_changes_leaves_messages_their_width():
         "out",
     )
     done = quantized(made)
-    assert done.quantized[0].message == pytest.approx(64 * 2 / 0.3)
+    assert done.quantized[0].message == pytest.approx(64 * 2**8 / 0.3)
