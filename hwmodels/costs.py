@@ -16,6 +16,7 @@ from snncompile.hwmodels.records import (
     Share,
     Watts,
     WattsPerMegahertz,
+    list_numbers,
     make_problem,
 )
 
@@ -55,6 +56,11 @@ class Timed(Record):
             raise make_problem(("cycles",), "the time is known; give nanoseconds or cycles")
         return self
 
+    def at_end(self, end: Literal["low", "high"]) -> Self:
+        """Return this with the lowest or highest of its numbers; see `Number.at_end`."""
+        numbers = {name: n.at_end(end) for name, n in self if isinstance(n, Number)}
+        return self.model_copy(update=numbers)
+
     def at_clock(self, mhz: float) -> Self:
         """Return this with a time instead of cycles, at a clock of `mhz`."""
         if self.cycles is None or self.cycles.value is None:
@@ -81,6 +87,10 @@ class ChipBarrier(Record):
 
     chips: Annotated[int, Field(gt=1)]
     time_ns: Nanoseconds
+
+    def at_end(self, end: Literal["low", "high"]) -> Self:
+        """Return this with the lowest or highest time; see `Number.at_end`."""
+        return self.model_copy(update={"time_ns": self.time_ns.at_end(end)})
 
 
 class CostSet(Record):
@@ -110,6 +120,23 @@ class CostSet(Record):
     """Error of the energies against measurements, as published with the set, 0..1."""
     latency_error: Share | None = None
     """Likewise of the times."""
+
+    @property
+    def has_ends(self) -> bool:
+        """Whether any of its numbers has a spread of its own."""
+        return any(isinstance(n, Number) and n.has_ends for n in list_numbers(self))
+
+    def at_end(self, end: Literal["low", "high"]) -> CostSet:
+        """Return the set with the lowest or highest of all numbers that have a spread."""
+        return self.model_copy(
+            update={
+                "prices": {event: price.at_end(end) for event, price in self.prices.items()},
+                "barrier": tuple(entry.at_end(end) for entry in self.barrier),
+                "barrier_chips": tuple(entry.at_end(end) for entry in self.barrier_chips),
+                "step_floor_ns": self.step_floor_ns.at_end(end),
+                "static_w": self.static_w.at_end(end),
+            }
+        )
 
     @property
     def has_cycles(self) -> bool:

@@ -50,6 +50,32 @@ class Number(Record):
     evidence: Evidence
     source: str
     """A key of `Chip.sources`."""
+    low: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Lowest of several measurements; None: no spread is known."""
+    high: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Highest of them."""
+
+    @model_validator(mode="after")
+    def _ends_surround_value(self) -> Self:
+        if (self.low is None) != (self.high is None):
+            raise ValueError("low and high come together")
+        if self.low is None or self.high is None:
+            return self
+        if self.value is None or not self.low <= self.value <= self.high:
+            raise ValueError("the value must lie between low and high")
+        return self
+
+    @property
+    def has_ends(self) -> bool:
+        """Whether a spread is known."""
+        return self.low is not None
+
+    def at_end(self, end: Literal["low", "high"]) -> Self:
+        """Return the number with its lowest or highest value; itself where no spread is known."""
+        value = getattr(self, end)
+        if value is None:
+            return self
+        return self.model_copy(update={"value": value, "low": None, "high": None})
 
     @model_validator(mode="after")
     def _unknown_is_null(self) -> Self:

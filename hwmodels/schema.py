@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -143,6 +143,9 @@ class Chip(Record):
     """Neuron kind -> compartments of one neuron; the chip has no other kinds."""
     costs: dict[str, CostSet]
     default_costs: str
+    zero_weights: Literal["counted", "skipped"] = "counted"
+    """Whether synapses stored with weight zero are operations where a message reads them."""
+    zero_weights_source: str | None = None
 
     @model_validator(mode="after")
     def _keys_exist(self) -> Self:
@@ -279,6 +282,8 @@ class Chip(Record):
         yield ("encoding_source",), self.encoding_source
         if self.fidelity.source is not None:
             yield ("fidelity", "source"), self.fidelity.source
+        if self.zero_weights_source is not None:
+            yield ("zero_weights_source",), self.zero_weights_source
         if self.rows is not None:
             yield ("rows", "kinds_source"), self.rows.kinds_source
         yield ("formats", "weight_exponent_source"), self.formats.weight_exponent_source

@@ -75,7 +75,23 @@ def find_costs(chip: Chip, name: str | None) -> Costs:
         raise InputError(
             f"{chip.name} has no cost set {name!r}; it has {', '.join(chip.costs) or 'none'}"
         )
-    costs = chip.costs[name]
+    return _make_costs(chip, name, chip.costs[name])
+
+
+def list_spread(chosen: Costs) -> dict[str, Costs]:
+    """Return the sets whose totals are the range of an estimate, the chosen one among them.
+
+    Its own lowest and highest numbers where it states any, else all sets of the chip.
+    """
+    if not chosen.set.has_ends:
+        return {name: find_costs(chosen.chip, name) for name in chosen.chip.costs}
+    low, high = (
+        _make_costs(chosen.chip, chosen.name, chosen.set.at_end(end)) for end in ("low", "high")
+    )
+    return {chosen.name: chosen, "its lowest numbers": low, "its highest numbers": high}
+
+
+def _make_costs(chip: Chip, name: str, costs: CostSet) -> Costs:
     prices = [_find_price(costs, event) for event in EVENTS]
     times = [_get_value(price.time_ns if price else None) for _, price in prices]
     labels = tuple(label for label, _ in prices)

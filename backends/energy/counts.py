@@ -50,7 +50,8 @@ class Machine:
 def make_chip_machine(program: Program) -> Machine:
     """Return the machine of a program whose input comes from the host."""
     layout = make_host_layout(program)
-    return _make_machine(program, layout, layout.each)
+    skip_zeros = program.chip.zero_weights == "skipped"
+    return _make_machine(program, layout, layout.each, skip_zeros)
 
 
 def make_sanafe_machine(program: Program) -> Machine:
@@ -69,8 +70,10 @@ def make_sanafe_machine(program: Program) -> Machine:
     return _make_machine(program, layout, np.minimum(layout.each, 1))
 
 
-def _make_machine(program: Program, layout: Layout, each: NDArray[np.int32]) -> Machine:
-    axons = find_routes(program.network, layout)
+def _make_machine(
+    program: Program, layout: Layout, each: NDArray[np.int32], skip_zeros: bool = False
+) -> Machine:
+    axons = find_routes(program.network, layout, skip_zeros)
     return Machine(program, layout, axons, Mesh.of(program.chip, layout), each)
 
 

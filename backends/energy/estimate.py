@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snncompile.backends.energy.activity import Activity, count_network_steps, record
-from snncompile.backends.energy.costs import Costs, find_costs
+from snncompile.backends.energy.costs import Costs, find_costs, list_spread
 from snncompile.backends.energy.counts import (
     Counts,
     Machine,
@@ -113,7 +113,8 @@ class Ledger:
         self.machine, self.costs, self.timing, self.account = machine, costs, timing, account
         self.steps = steps
         """Time steps of the network, of each sample."""
-        self.sets = {name: find_costs(costs.chip, name) for name in machine.program.chip.costs}
+        self.sets = list_spread(costs)
+        """Cost sets whose totals are the range."""
         self.counts = np.zeros((steps, len(machine.layout.parts), len(EVENTS)), np.int64)
         self.seconds: list[NDArray[np.float64]] = []
         self.bound: list[NDArray[np.int64]] = []
@@ -157,7 +158,7 @@ class Ledger:
         return np.maximum(step, costs.set.step_floor_ns.value or 0.0)
 
     def _add_others(self, counts: Counts, own: float) -> None:
-        """Add the time by every cost set of the chip, in closed form, for the range."""
+        """Add the time by every other cost set, in closed form, for the range."""
         for name, other in self.sets.items():
             if name == self.costs.name:
                 self.others[name] += own
@@ -243,7 +244,9 @@ class Ledger:
         return float(cores.mean() / (seconds or 1.0)) if len(cores) else 0.0
 
     def _find_range(self, means: NDArray[np.float64], latency: float | None) -> Range:
-        """Return the range from the spread of the chip's cost sets and the set's own error."""
+        """Return the range: the set's own lowest and highest numbers, else the spread of the chip's
+        cost sets and the set's own error.
+        """
         own = self.others[self.costs.name] or 1.0
         energies, latencies, lacking = {}, {}, {}
         for name, costs in self.sets.items():
@@ -270,6 +273,8 @@ class Ledger:
 
     def _describe_sets(self, lacking: dict[str, tuple[str, ...]]) -> str:
         """Return the names of the cost sets, each with what it lacks and the own set has."""
+        if self.costs.set.has_ends:
+            return f"the lowest and the highest of the measurements behind {self.costs.name}"
         own = set(lacking[self.costs.name])
         names = [
             name + (f" (energy{format_lacking(events)})" if set(events) != own else "")

@@ -42,6 +42,42 @@ def _window(count: Any, p: int, top: int, left: int, kernel: Any, dilation: Any)
 
 
 @njit(cache=True)
+def count_nonzero_targets(
+    which: Any,
+    sums: Any,
+    held: Any,
+    count: Any,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+) -> None:
+    """Add to count (source channel, row, column, part) the targets behind weights not zero.
+
+    Args:
+        which: layout of each target position, shape (row, column).
+        sums: targets of a tap: (layout, part of the layout, source channel, tap).
+        held: number of each part of a layout, -1 for none.
+        count: filled.
+        kernel: rows and columns; likewise stride, padding, dilation.
+    """
+    for y in range(which.shape[0]):
+        for x in range(which.shape[1]):
+            layout = which[y, x]
+            for tap in range(kernel[0] * kernel[1]):
+                row = y * stride[0] - padding[0] + tap // kernel[1] * dilation[0]
+                column = x * stride[1] - padding[1] + tap % kernel[1] * dilation[1]
+                if not (0 <= row < count.shape[1] and 0 <= column < count.shape[2]):
+                    continue
+                for i in range(held.shape[1]):
+                    number = held[layout, i]
+                    if number < 0:
+                        break
+                    for channel in range(count.shape[0]):
+                        count[channel, row, column, number] += sums[layout, i, channel, tap]
+
+
+@njit(cache=True)
 def count_pattern_targets(indptr: Any, indices: Any, parts: Any, count: Any) -> None:
     """Add to count (source, part) the synapses of a sparse matrix (target, source)."""
     for target in range(len(indptr) - 1):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.arrays import Ints, Ints32
-from snncompile.backends.energy import kernels
+from snncompile.backends.energy import kernels, nonzero
 from snncompile.backends.energy.layout import Layout
 from snncompile.ir.graph import IntegerNetwork, Projection
 from snncompile.synapses.base import Wiring
@@ -54,9 +54,15 @@ class Routes:
         return self.entry_start[self.axon_start]
 
 
-def find_routes(network: IntegerNetwork, layout: Layout) -> Routes:
-    """Return the axons of a network."""
-    tables = [_list_entries(layout, p) for p in network.projections] or [
+def find_routes(network: IntegerNetwork, layout: Layout, skip_zeros: bool = False) -> Routes:
+    """Return the axons of a network.
+
+    Args:
+        network: the network.
+        layout: the core of each neuron.
+        skip_zeros: count only synapses whose weight is not zero; axons stay.
+    """
+    tables = [_list_entries(layout, p, skip_zeros) for p in network.projections] or [
         (np.zeros(0, np.int64),) * 4
     ]
     source, target_part, kind, synapses = (
@@ -99,12 +105,15 @@ def _sum_equal_keys(key: Ints, synapses: NDArray[Any]) -> tuple[Ints, NDArray[An
 Table = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
-def _list_entries(layout: Layout, p: Projection) -> Table:
+def _list_entries(layout: Layout, p: Projection, skip_zeros: bool) -> Table:
     """Return (source neuron, part, kind, synapses) of a projection."""
     wiring = p.synapses.wiring
-    parts, local = np.unique(layout.part_of[layout.find_neurons(p.target)], return_inverse=True)
-    count = _count(wiring, local.astype(np.int32), len(parts))
+    parts, which = np.unique(layout.part_of[layout.find_neurons(p.target)], return_inverse=True)
+    local: Ints32 = which.astype(np.int32)
+    count = _count(wiring, local, len(parts))
     source, column = np.nonzero(count)
+    if skip_zeros and not np.all(p.synapses.weight):
+        count = nonzero.count(wiring, p.synapses.weight, local, len(parts))
     return (
         layout.first[p.source] + source,
         parts[column],

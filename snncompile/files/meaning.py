@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from snncompile.ir.graph import Graph, IntegerNetwork
     from snncompile.ir.mapping import Mapping
 
-WORDS = {"title", "fidelity", "sources", "encoding_source", "kinds_source"}
+WORDS = {
+    *("title", "fidelity", "sources", "encoding_source", "kinds_source"),
+    "zero_weights_source",
+}
 """Fields of a chip that explain it."""
-PRICES = {"costs", "default_costs"}
+PRICES = {"costs", "default_costs", "zero_weights"}
 """Fields of a chip that `estimate` needs, and nothing else."""
 
 

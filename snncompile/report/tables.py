@@ -240,6 +240,8 @@ def _add_number(table: Table, chip: Chip, name: str, number: Number | Choices) -
     else:
         none = number.evidence if number.evidence == "no limit" else "unknown"
         value = none if number.value is None else f"{number.value:,g}"
+        if number.low is not None:
+            value += f" ({number.low:,g} to {number.high:,g})"
     table.add_row(name, value, number.unit, number.evidence, chip.sources[number.source])
 
 

@@ -132,7 +132,7 @@ MISTAKES = {
     ),
     "unknown cost set": (
         ("estimate", "build", "--input", "x.npz", "--costs", "sanafe"),
-        "loihi2 has no cost set 'sanafe'; it has loihi1_scaled, pilotnet_fitted",
+        "loihi2 has no cost set 'sanafe'; it has loihi1_scaled, measured",
     ),
     "unknown account": (
         ("estimate", "build", "--input", "x.npz", "--account", "board"),

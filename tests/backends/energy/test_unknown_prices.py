@@ -42,7 +42,7 @@ def without(chip: Chip, costs: str, location: tuple[int | str, ...]) -> Chip:
     place = data["costs"][costs]
     for key in location:
         place = place[key]
-    place |= {"value": None, "evidence": "unknown"}
+    place |= {"value": None, "evidence": "unknown", "low": None, "high": None}
     return Chip.model_validate(data)
 
 
