@@ -161,7 +161,8 @@ def _translate_sanafe(path: Path, content: dict[str, Any]) -> dict[str, Any]:
             known = number["evidence"] not in WITHOUT_VALUE
             number |= {"source": "loihi1"} | ({"evidence": "assumed"} if known else {})
     try:
-        return sanafe.make_chip_fields(content, formats | {"weight_exponent_source": "loihi1"})
+        exponents = {"weight_exponent_evidence": "assumed", "weight_exponent_source": "loihi1"}
+        return sanafe.make_chip_fields(content, formats | exponents)
     except sanafe.ArchitectureError as error:
         raise ChipError(_shorten(f"{path} (SANA-FE): {error}")) from None
 

@@ -32,6 +32,7 @@ from snncompile.hwmodels.records import (
     PROBLEM,
     Choices,
     Count,
+    Evidence,
     Known,
     Location,
     Number,
@@ -81,6 +82,9 @@ class Formats(Record):
     """Bits of a weight including its sign; a signed 8-bit weight is an even number -256..254."""
     weight_exponent_lowest: int
     weight_exponent_highest: int
+    weight_exponent_unit: Literal["1"] = "1"
+    weight_exponent_evidence: Evidence | None = None
+    """Evidence for both ends; None in a chip file that does not say."""
     weight_exponent_source: str
     decay_bits: Count
     threshold_mantissa: Count

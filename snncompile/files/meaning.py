@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 WORDS = {
     *("title", "fidelity", "sources", "encoding_source", "kinds_source"),
-    "zero_weights_source",
+    *("weight_exponent_unit", "weight_exponent_evidence", "zero_weights_source"),
 }
 """Fields of a chip that explain it."""
 PRICES = {"costs", "default_costs", "zero_weights"}

@@ -92,7 +92,8 @@ UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
     "network file": (_name_writer, _add_seal),
     "network": (),
     "mapping": (),
-    "chip": (keep, keep),  # `rule_limits`; `fidelity`, `headed_rows`, `variants`
+    # `rule_limits`; `fidelity`, `headed_rows`, `variants`, unit and evidence of exponents.
+    "chip": (keep, keep),
     "options": (keep, keep),  # sections (`Options` reads the flat form); `loss`, `scales`
     "quantized": (keep,),  # errors of single neurons, `message`
     "bounds": (keep,),  # `effect`

@@ -194,6 +194,11 @@ def tabulate_chip(chip: Chip) -> Table:
     for section in (*limits, chip.formats, chip.neurons):
         for path, number in walk_numbers(section, ()):
             _add_number(table, chip, ".".join(map(str, path)), number)
+    formats = chip.formats
+    exponents = f"{formats.weight_exponent_lowest} to {formats.weight_exponent_highest}"
+    words = (formats.weight_exponent_unit, formats.weight_exponent_evidence or "not stated")
+    source = chip.sources[formats.weight_exponent_source]
+    table.add_row("weight_exponent", exponents, *words, source)
     for name, board in chip.boards.items():
         for path, number in walk_numbers(board, ()):
             _add_number(table, chip, f"board {name}: {'.'.join(map(str, path))}", number)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,22 @@ def test_no_source_is_a_place_on_our_machines(name):
 
 
 @pytest.mark.parametrize("name", list_names())
+def test_a_source_in_a_repository_or_an_index_names_its_edition(name):
+    """A commit or a release; issues have their numbers."""
+    for key, text in load_chip(name).sources.items():
+        if re.search(r"github\.com|gitlab\.com|PyPI", text):
+            edition = r"commits? [0-9a-f]{7}|\b\d+\.\d+\.\d+\b|issues \d+"
+            assert re.search(edition, text), (key, text)
+
+
+@pytest.mark.parametrize("name", list_names())
+def test_weight_exponents_have_evidence(name):
+    formats = load_chip(name).formats
+    assert formats.weight_exponent_unit == "1"
+    assert formats.weight_exponent_evidence is not None
+
+
+@pytest.mark.parametrize("name", list_names())
 def test_no_limit_is_zero(name):
     chip = load_chip(name)
     limits = [*list_numbers(chip.mesh), *list_numbers(chip.core), *chip.neurons.values()]
@@ -108,7 +125,9 @@ def test_barrier_never_gets_faster_with_more_tiles(name):
 
 @pytest.mark.parametrize("name", list_names())
 def test_only_toy_is_made_up(name):
-    kinds = {part.evidence for part in list_numbers(load_chip(name))}
+    chip = load_chip(name)
+    kinds = {part.evidence for part in list_numbers(chip)}
+    kinds |= {chip.formats.weight_exponent_evidence}
     assert (kinds == {"made up"}) == (name == "toy")
     assert ("made up" in kinds) == (name == "toy")
 
@@ -117,6 +136,15 @@ def test_only_toy_is_made_up(name):
 def test_is_immutable(name):
     with pytest.raises(ValueError, match="frozen"):
         load_chip(name).core.compartments.value = 5.0  # type: ignore[misc]
+
+
+def test_limits_of_a_core_of_loihi1_name_who_says_so():
+    """Profiles are nengo-loihi's, and the 7 formats those of NxTF's encoder, not of the chip."""
+    chip = load_chip("loihi1")
+    assert chip.core.compartment_profiles.source == "nengo_loihi"
+    assert chip.core.threshold_profiles.source == "nengo_loihi"
+    assert chip.rows is not None
+    assert "a limit of its encoder" in chip.sources[chip.rows.formats.source]
 
 
 # ---- facts ---------------------------------------------------------------------------------------
@@ -228,6 +256,7 @@ FACTS = [
     ("spinnaker1", "mesh.cores_per_tile", 18),
     ("spinnaker1", "memory.data_bytes", 64 * 1024),
     ("spinnaker1", "memory.router_entries", 1023),
+    ("spinnaker1", "memory.shared_bytes", 123_469_792),
     ("spinnaker1", "costs.quoted.prices.synaptic_op.energy_pj", 13300),
     ("spinnaker1", "costs.quoted.prices.neuron_mapped.energy_pj", 26000),
     ("spinnaker2", "mesh.cores", 152),
