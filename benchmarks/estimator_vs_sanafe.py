@@ -5,6 +5,8 @@
 Networks: three dense layers of 1024 neurons at about 10 % activity; two convolutions, 17,496
 neurons with the input and 3.5 million synapses, at about 300 spikes per step; neurons on Loihi 1's
 cores in their order.
+Ours runs by our own rules (account `chip`: a queue per link, finite buffers, back-pressure) on the
+cost set `sanafe`, SANA-FE by its own, so that the same spikes take other times on the chip.
 "From activity": the functional simulation is left out on our side, SANA-FE has no such split.
 `--linear` shows the cost per message from a thousand to ten million messages instead.
 

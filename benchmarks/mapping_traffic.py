@@ -128,8 +128,9 @@ def main() -> None:
         network = make()
         measured = measure(network)
         spikes = np.concatenate(list(measured.values()))
-        images = "images of ../shared/data" if SHARED.exists() else "random images"
-        print(f"{network.title}, {images}: {spikes.mean():.3f} spikes per neuron and time step")
+        data = "images of ../shared/data" if SHARED.exists() else "random images"
+        rate = f"{spikes.mean():.3f} spikes per neuron and time step"
+        print(f"{network.title}, random weights, {data}: {rate}")
         groups = _groups(network, chips.load_chip(chip), measured)
         for group in groups:
             _rows(table, group, groups[0])

@@ -1,15 +1,17 @@
-"""Cores and words of our mapping beside published ones.
+"""Cores of our mapping beside published ones, words beside those of Intel's mapper.
 
     python benchmarks/mapping_vs_published.py
 
 Intel's rules: the MNIST network and a perceptron on `loihi1`, cut as NxTF does, one encoding for
-all rows. Weights are random: encodings other than sparse depend on where the signs are, and seed 0
-gives the published words to the last one. Free: tiles, encodings and shared cores as we choose
-them, with the fewest cores that the scarcest resource allows. NxTF puts the input's neurons on a
-core of their own: its counts stand with that core beside our network behind input neurons, and
-without it beside our network without them; of NxTF's rules both sides count the input (the first of
-the cores of each layer). Loihi 2: cores of each layer as recorded of Intel's compiler and by its
-rules, as far as they are known, beside ours; where the input takes cores, it does on both sides.
+all rows. The cores are published. The words are published nowhere: they are what Intel's mapper
+counted when it was run on the random weights of one seed, 0, of `published.py`. Encodings other
+than sparse depend on where the signs are, so other weights take other words. Free: tiles, encodings
+and shared cores as we choose them, with the fewest cores that the scarcest resource allows. NxTF
+puts the input's neurons on a core of their own: its counts stand with that core beside our network
+behind input neurons, and without it beside our network without them; of NxTF's rules both sides
+count the input (the first of the cores of each layer). Loihi 2: cores of each layer as recorded of
+Intel's compiler and by its rules, as far as they are known, beside ours; where the input takes
+cores, it does on both sides.
 """
 
 from __future__ import annotations
@@ -44,20 +46,22 @@ class Row:
     partitioner: str
     published_cores: str
     our_cores: str
-    published_words: str = ""
+    mapper_words: str = ""
+    """Words that Intel's mapper counted, run on the same weights."""
     our_words: str = ""
 
     @property
     def same(self) -> str:
-        """`yes` where all that was published is met exactly; `free` rows are to be below."""
+        """`yes` where cores and words are met exactly; `free` rows are to be below."""
         if self.partitioner == "free":
             return "-"
         cores = self.our_cores.startswith(self.published_cores)
-        words = self.published_words in ("", self.our_words)
+        words = self.mapper_words in ("", self.our_words)
         return "yes" if cores and words else "no"
 
 
-# Encoding; cores of the input and of the layers (of dense2 only their sum), words of the layers.
+# Encoding; published cores of the input and of the layers (of dense2 only their sum); words of the
+# layers, which Intel's mapper counted on the weights of seed 0.
 NXTF_MNIST = (
     ("sparse", "16 = 1/4/7/3/1", "21,708 / 92,544 / 46,080 / 3,072"),
     ("run_length", "13 = 1/3/5/3/1", "7,986 / 78,880 / 41,517 / 3,072"),
@@ -172,8 +176,10 @@ def free_row(network: IntegerNetwork, chip_name: str, published: str) -> Row:
 
 def main() -> None:
     """Print the table."""
-    table = Table(title="mapping: published and ours", title_justify="left")
-    for name in ("network", "partitioner", "cores", "ours", "words per layer", "ours", "equal"):
+    table = Table(
+        title="mapping: published cores, words of Intel's mapper, and ours", title_justify="left"
+    )
+    for name in ("network", "partitioner", "cores", "ours", "words, its mapper", "ours", "equal"):
         table.add_column(name, overflow="fold")
     for row in [*nxtf_rows(), *free_rows()]:
         table.add_row(
@@ -181,7 +187,7 @@ def main() -> None:
             row.partitioner,
             row.published_cores,
             row.our_cores,
-            row.published_words,
+            row.mapper_words,
             row.our_words,
             row.same,
         )

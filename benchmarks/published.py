@@ -21,7 +21,8 @@ MNIST_CNN = ((16, 5, 2), (32, 3, 1), (64, 3, 2), (10, 4, 1))
 def mnist_cnn(reset: str = "hard", seed: int = 0) -> IntegerNetwork:
     """Return Intel's MNIST network, 8-bit weights, none of them zero.
 
-    Dense encodings depend on where the signs are; with seed 0 they take the published words.
+    Encodings but the sparse one depend on where the signs are. Intel's mapper was run on the
+    weights of seed 0: its words, which are published nowhere, are compared with ours.
     """
     rng = np.random.default_rng(seed)
     populations, projections = [], []

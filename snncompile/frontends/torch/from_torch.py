@@ -42,7 +42,7 @@ def from_torch(
     *,
     title: str | None = None,
 ) -> Network:
-    """Return the network that spikes exactly as the module does.
+    """Return the network with the module's spikes, readouts to 1e-9.
 
     A copy of the module is run; the module stays as it is. The outputs of the copy on the sample
     are compared with the network's, neuron by neuron and step by step, both in float64.

@@ -1,4 +1,4 @@
-"""Rules of Intel's NxTF: its published figures, the expectations of its own tests, and laws."""
+"""Rules of Intel's NxTF: its published cores, words of its run, its own tests, and laws."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ from snncompile.synapses.sparse import Sparse
 
 # ---- published -----------------------------------------------------------------------------------
 
-# Encoding; cores of input and layers (of dense2 their sum, 19, is published); words of the layers.
+# Encoding; published cores of input and layers (of dense2 their sum, 19); words of the layers,
+# which are published nowhere: Intel's mapper counted them, run on the weights of seed 0.
 PUBLISHED = [
     ("sparse", [1, 4, 7, 3, 1], [21708, 92544, 46080, 3072]),
     ("run_length", [1, 3, 5, 3, 1], [7986, 78880, 41517, 3072]),
