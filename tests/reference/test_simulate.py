@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import h5py
 import numpy as np
 import plain
 import pytest
@@ -37,6 +40,7 @@ from snncompile.synapses.source_range import SourceRange
 from snncompile.synapses.sparse import Sparse
 
 BINARY = Interval(0, 1)
+RECORDED = Path(__file__).parents[1] / "recorded"
 SEEDS = st.integers(0, 10**9)
 
 
@@ -252,31 +256,44 @@ def test_sums_of_extreme_weights():
     assert apply(torch.ones(1, 601)).item() == -600 * 2**15 + 1
 
 
-def test_a_layer_lava_recorded(shared):
-    """Input, weights, current (u >> 6) and spikes of a CUBA layer: no mismatch is allowed.
+def test_a_layer_that_lava_recorded():
+    """Spikes and currents of a CUBA layer, recorded by tests/recorded/record.py: no mismatch."""
+    with h5py.File(RECORDED / "dense.net") as file:
+        weight = file["layer/0/weight"][:]
+    with np.load(RECORDED / "dense.npz") as data:
+        recorded = {key: data[key] for key in ("x", "out_0", "u_0")}
+    assert np.count_nonzero(recorded["out_0"]) == 445
+    # A decay in a file is one more than Lava's du, which the neuron has.
+    _check_recorded(weight, (1023, 415, 6), recorded["x"], recorded["out_0"], recorded["u_0"])
 
-    Parameters: lava-dl, tests/lava/lib/dl/netx/test_blocks.py, test_dense (vth 6, du 4095, dv 415).
-    Recorded with the step that a synapse costs: one step after ours.
-    """
+
+def test_a_layer_that_lava_dl_recorded(shared):
+    """The same of a longer one by lava-dl's authors (netx/test_blocks.py, test_dense)."""
     recorded = np.load(shared / "netx" / "dense.npz")
+    assert recorded["out"].sum() == 1826
+    x, out, current = (recorded[key].T for key in ("in", "out", "current"))
+    _check_recorded(recorded["weight"], (4095, 415, 6), x, out, 64 * current)
+
+
+def _check_recorded(weight, neuron, x, out, current) -> None:
+    """Compare with a recording, (steps, n), which a synapse delays: it is one step after ours."""
+    targets, sources = weight.shape
     network = IntegerNetwork(
-        Input("input", (200,)),
-        (Population("a", (256,), IntegerCubaLif(4095, 415, 6), phase=1),),
-        (Projection("input", "a", integer_dense(recorded["weight"], 0, 8), 1),),
+        Input("input", (sources,)),
+        (Population("a", (targets,), IntegerCubaLif(*neuron), phase=1),),
+        (Projection("input", "a", integer_dense(weight.astype(np.int64), 0, 8), 1),),
         "a",
     )
-    x = recorded["in"].T[None]
-    current = np.zeros(recorded["current"].shape)
+    found = np.zeros(current.shape)
 
     def watch(population: str, step: int, states: tuple[torch.Tensor, ...]) -> None:
-        current[:, step] = states[0][0] >> 6
+        found[step] = states[0][0]
 
-    (found,) = run_batches(network, check_spikes(network, x), watch=watch)
-    got = found["a"][0].numpy().T
-    assert recorded["out"].sum() == 1826
-    assert (got[:, :-1] == recorded["out"][:, 1:]).all()
-    assert (current[:, :-1] == recorded["current"][:, 1:]).all()
-    assert (got == network.run(x).spikes[0].T).all()
+    (sent,) = run_batches(network, check_spikes(network, x[None]), watch=watch)
+    spikes = sent["a"][0].numpy()
+    np.testing.assert_array_equal(spikes[:-1], out[1:])
+    np.testing.assert_array_equal(found[:-1], current[1:])
+    np.testing.assert_array_equal(spikes, network.run(x[None]).spikes[0])
 
 
 WIRINGS = {
