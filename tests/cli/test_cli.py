@@ -28,6 +28,22 @@ def test_compile_takes_every_option_of_the_mapping(build, snncompile_command):
     assert done.json["error"].startswith("objective: ")
 
 
+# Objective -> cores of the small network: slices of equal work spread over all there are.
+OBJECTIVES = {"cores": 1, "traffic": 1, "latency": 9}
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_objective_decides_the_slices(build, snncompile_command, objective):
+    done = snncompile_command(
+        *("compile", "network", "--chip", "loihi2", "-o", "own", "--json", "--objective", objective)
+    )
+    program = snncompile.load("own")
+    assert program.options.mapping.objective == objective
+    assert done.json["cores"] == program.mapping.cores == OBJECTIVES[objective]
+    wanted = snncompile.compile(snncompile.load("network"), chip="loihi2", objective=objective)
+    assert program.mapping == wanted.mapping
+
+
 def test_show_json_has_the_keys_others_rely_on(build, snncompile_command):
     shown = snncompile_command("show", "build", "--json").json
     assert shown["cores"] == 1  # both share one

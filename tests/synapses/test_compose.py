@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -150,6 +152,41 @@ def test_different_wirings_side_by_side_stay_two():
     assert merge(random(Scale(4)), random(Sparse([0], [0], 4, 4))) is None
     wide = Convolution((2, 8, 8), 4, (5, 5), (1, 1), (2, 2), (1, 1))
     assert merge(random(IMAGE), random(wide)) is None
+
+
+# What the second convolution has other than the first; both have the same shapes of weights,
+# sources and targets, so that their weights could be added up where they must not.
+OTHER_GEOMETRIES = {
+    "padding": ((2, 6, 6), {"padding": (1, 1)}, {}),
+    "stride": ((2, 5, 5), {"kernel": (2, 2), "stride": (2, 2)}, {}),
+    "dilation": ((2, 6, 6), {"kernel": (2, 2)}, {"dilation": (2, 2)}),
+    "source shape": ((2, 4, 9), {}, {"source_shape": (2, 9, 4)}),
+    "padding and dilation": (
+        (2, 8, 8),
+        {"stride": (1, 1), "padding": (1, 1)},
+        {"padding": (2, 2), "dilation": (2, 2)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_GEOMETRIES)
+def test_convolutions_of_another_geometry_stay_two(name):
+    """Their matrices differ for the same weights, so no weights of one do for both."""
+    shape, both, second = OTHER_GEOMETRIES[name]
+    usual = {"stride": (3, 3), "padding": (0, 0), "dilation": (1, 1), "kernel": (3, 3)}
+    one = Convolution(shape, 4, **{**usual, **both})
+    changed = second or {name: usual[name]}
+    other = replace(one, **changed)
+    assert (one.weight_shape, one.sources, one.targets) == (
+        other.weight_shape,
+        other.sources,
+        other.targets,
+    )
+    assert (matrix(random(one)) != matrix(random(other))).any()
+    assert merge(random(one), random(other)) is None
+    alike = merge(random(one), random(one, 1))
+    assert alike is not None
+    assert alike.wiring == one
 
 
 def test_says_what_is_too_large(monkeypatch):

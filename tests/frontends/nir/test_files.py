@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nir_files import write_tree
 
 from snncompile.errors import InputError, SnnCompileError, UnsupportedError
 from snncompile.frontends.nir.from_nir import from_nir
@@ -37,24 +38,9 @@ def graph(edges=CHAIN, without=(), **changes):
     return {"type": "NIRGraph", "nodes": nodes, "edges": edges}
 
 
-def write(path, tree):
-    with h5py.File(path, "w") as file:
-        file["version"] = "1.0"
-        _write(file.create_group("node"), tree)
-    return path
-
-
-def _write(group, tree):
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            _write(group.create_group(key), value)
-        else:
-            group[key] = value
-
-
 @pytest.fixture
 def net(tmp_path):
-    return lambda tree: write(tmp_path / "some.nir", tree)
+    return lambda tree: write_tree(tmp_path / "some.nir", tree)
 
 
 def test_the_valid_file_is_valid(net):
@@ -318,7 +304,7 @@ def test_what_nir_leaves_half_written_is_refused(tmp_path):
 @settings(max_examples=150)
 @given(data=st.data())
 def test_a_damaged_file_is_one_line_or_a_network(tmp_path_factory, data):
-    path = write(tmp_path_factory.mktemp("damaged") / "some.nir", graph())
+    path = write_tree(tmp_path_factory.mktemp("damaged") / "some.nir", graph())
     content = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 8))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import nir
 import nir_plain
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from nir_files import write_tree
 from nir_plain import DT
 
 import snncompile
@@ -110,6 +113,42 @@ def test_both_conventions_of_if(write, r, dt, gain):
     path = write(nir.Linear(np.eye(1)), nir.IF(np.full(1, r), np.ones(1)))
     network = from_nir(path, origin="nir", dt=dt)
     assert network.projections[0].synapses.weight.item() == gain
+
+
+# Parameters of a neuron with r 20 at a step of DT and the weight that its synapse of 1 gets.
+WITH_R = {
+    "LIF": ({"tau": 4 * DT, "v_leak": 0.0, "v_threshold": 1.0}, 20 / 4),
+    "LI": ({"tau": 4 * DT, "v_leak": 0.0}, 20 / 4),
+    "CubaLIF": (
+        {"tau_syn": 2 * DT, "tau_mem": 4 * DT, "v_leak": 0.0, "v_threshold": 1.0, "w_in": 1.0},
+        20 / 4 / 2,
+    ),
+    "IF": ({"v_threshold": 1.0}, 20 * DT),
+    "I": ({}, 20 * DT),
+}
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2,)], ids=["scalar", "one", "per neuron"])
+@pytest.mark.parametrize("kind", WITH_R)
+def test_r_counts_in_whichever_shape_it_is_written(tmp_path, kind, shape):
+    """Exporters write one number for a population as a scalar, as one value or as many."""
+    values, weight = WITH_R[kind]
+    parameters = {name: np.full(2, value) for name, value in values.items()}
+    nodes = {
+        "input": {"type": "Input", "shape": np.array([2])},
+        "linear": {"type": "Linear", "weight": np.eye(2)},
+        "neurons": {"type": kind, "r": np.full(shape, 20.0), **parameters},
+        "output": {"type": "Output", "shape": np.array([2])},
+    }
+    edges = list(pairwise(nodes))
+    tree = {"type": "NIRGraph", "nodes": nodes, "edges": edges}
+    network = from_nir(
+        write_tree(tmp_path / "some.nir", tree), origin="nir", dt=DT, if_r="per_second"
+    )
+    found = network.projections[0].synapses
+    np.testing.assert_allclose(
+        found.wiring.matrix(found.weight).toarray(), weight * np.eye(2), rtol=1e-15
+    )
 
 
 def test_a_reset_to_another_potential_shifts_it(write):
