@@ -128,7 +128,15 @@ def test_is_saved_loaded_shown_and_estimated(program, tmp_path):
     assert (loaded.run(X).spikes == program.run(X).spikes).all()
     assert str(loaded.network) == str(program.network)
     for name in registry.list_names("estimators"):
-        assert registry.load("estimators", name)(loaded, X).energy_j > 0
+        estimate = registry.load("estimators", name)
+        found = estimate(loaded, X)
+        assert found.rows == estimate(program, X).rows
+        counts = {(row.layer, row.event): row.count for row in found.rows}
+        active = [counts[p.name, "neuron_active"] for p in loaded.network.populations]
+        silent = [counts[p.name, "neuron_inactive"] for p in loaded.network.populations]
+        steps = X.shape[1] + loaded.network.phase(loaded.network.output)
+        whole = [p.size * steps for p in loaded.network.populations]
+        assert [a + b for a, b in zip(active, silent, strict=True)] == whole
     shown = CliRunner().invoke(app, ["show", str(path)], catch_exceptions=False)
     assert shown.exit_code == 0
     assert "tiring_fire" in shown.output

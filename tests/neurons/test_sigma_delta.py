@@ -21,6 +21,7 @@ from snncompile.neurons.delta import Delta, IntegerDelta
 from snncompile.neurons.sigma import IntegerSigma, Sigma
 from snncompile.neurons.sigma_delta import IntegerSigmaDelta, SigmaDelta
 from snncompile.passes.quantize.quantize import Quantize
+from snncompile.reference.simulate import run_batches
 from snncompile.synapses.dense import dense, integer_dense
 
 # Neuron, accumulated input per time step, (states, output) after each.
@@ -231,9 +232,18 @@ def test_it_is_quantized_and_stays_close():
 
 
 def test_it_compiles_and_counts_messages():
+    """A number that is sent is one message to each core that hears the neuron; 0 is none."""
     network, x, _ = deep(np.random.default_rng(0), 0.5, steps=12)
     program = snncompile.compile(network, chip="loihi2", calibration=x)
-    assert program.estimate(x).energy_j > 0
+    shown = x[:1]
+    (sent,) = run_batches(program.network, shown)
+    rows = {(row.layer, row.event): row.count for row in program.estimate(shown).rows}
+    assert rows["input", "host_input"] == np.count_nonzero(shown)
+    assert program.mapping.cores == 1
+    for population in program.network.populations[:-1]:
+        messages = np.count_nonzero(sent[population.name])
+        assert 0 < messages < sent[population.name].numel()
+        assert rows[population.name, "message_within_tile"] == messages
 
 
 def test_a_loop_of_graded_floats_keeps_its_fractions():

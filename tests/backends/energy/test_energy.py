@@ -178,16 +178,18 @@ def test_one_tile_has_the_short_barrier():
 
 
 def test_routes_across_rows_and_columns(layers):
-    """b on tile 1,1: its messages to c on 0,0 cross one link each way; a's to b do, too."""
-    sites = (Site(0, 0, 0), Site(1, 1, 1), Site(2, 0, 0))
-    tall = TOY.model_copy(
-        update={"mesh": TOY.mesh.model_copy(update={"tile_rows": TOY.mesh.tile_columns})}
-    )
+    """b on tile 1,2: a's 4 messages from 0,0 and its own 6 to c on 0,1 take other numbers of links.
+
+    Of a 1 east and 2 south each, of b 1 west and 1 north.
+    """
+    sites = (Site(0, 0, 0), Site(1, 1, 2), Site(2, 0, 1))
+    rows = TOY.mesh.tile_rows.model_copy(update={"value": 3.0})
+    tall = TOY.model_copy(update={"mesh": TOY.mesh.model_copy(update={"tile_rows": rows})})
     moved = dataclasses.replace(layers, chip=tall, mapping=Mapping(layers.mapping.slices, sites))
     found = {(r.layer, r.event): r.count for r in moved.estimate(X).rows}
-    assert found["a", "hop_east_west"] == found["a", "hop_north_south"] == 4
-    assert found["b", "hop_east_west"] == found["b", "hop_north_south"] == 6
-    assert found["a", "message_within_tile"] == 0
+    assert (found["a", "hop_east_west"], found["a", "hop_north_south"]) == (4, 8)
+    assert (found["b", "hop_east_west"], found["b", "hop_north_south"]) == (6, 6)
+    assert found["a", "message_within_tile"] == found["b", "message_within_tile"] == 0
 
 
 def test_two_chips(layers):

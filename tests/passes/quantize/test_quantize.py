@@ -146,7 +146,19 @@ def test_the_largest_weight_ends_its_range(seed, bits):
 
 
 def test_text(golden):
-    network = random_network(51)
+    """Weights of a are 31sts of the largest, which are 6 bits, and lose nothing; those of b do."""
+    network = Network(
+        Input("input", (2,)),
+        (
+            Population("a", (2,), CubaLif(1.0, 0.25, 1.0)),
+            Population("b", (1,), CubaLif(0.5, 0.0, 0.75, reset="delayed_soft")),
+        ),
+        (
+            Projection("input", "a", dense(np.array([[31, -16], [8, 16]]) / 31)),
+            Projection("a", "b", dense(np.array([[0.3, 0.7]]))),
+        ),
+        "b",
+    )
     done = quantized(network, LOIHI2, spikes(network, 20, 10), bits=6, steps=10)
     reports = "\n".join(
         f"{q.population} scale {q.scale:.6g} clip {q.clip} weights {q.weight_error:.2%}"

@@ -116,7 +116,11 @@ def test_by_hand(case):
 
 
 def test_text(golden):
-    golden(str(Retime()(design(random_network(51))).network))
+    """b waits for a and c for b; a delay is its own and the steps between the starts of both."""
+    early = (("input", "a", 0), ("input", "b", 0), ("a", "b", 0))
+    late = (("a", "c", 2), ("b", "c", 0), ("c", "b", 3))
+    network = joined(*early, *late, output="c", names="abc")
+    golden(str(Retime()(design(network)).network))
 
 
 @settings(max_examples=60)
