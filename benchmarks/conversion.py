@@ -3,7 +3,7 @@
     python benchmarks/conversion.py resnet [--samples 932] [--priced] [--methods signed balance]
     python benchmarks/conversion.py jpeg           # all 10,000 JPEG test images [--resume]
     python benchmarks/conversion.py spikingjelly   # the same network converted by ann2snn, one run
-    python benchmarks/conversion.py mnist          # a CNN
+    python benchmarks/conversion.py mnist          # a CNN [--anew]
     python benchmarks/conversion.py lava           # ten images of ResNet-20 on real Lava
 
 Everything runs on Loihi 2's integers with 8-bit weights, and with one step of delay per layer.
@@ -27,6 +27,7 @@ import conversion_networks as networks
 import numpy as np
 import torch
 from torch import nn
+from trained_weights import Training, load_or_train
 
 import snncompile
 from snncompile.conversion.balance import Balance
@@ -331,17 +332,23 @@ def _stepped(model: nn.Module, x: np.ndarray) -> list[np.ndarray]:
     return [np.concatenate(parts) for parts in found]
 
 
-def mnist(data: Path, samples: int) -> None:
-    """Train a CNN and print its table."""
+def mnist(data: Path, samples: int, *, anew: bool = False) -> None:
+    """Print the table of a CNN that was trained as here; see `trained_weights.py`."""
     x, y = networks.mnist(data, "train", 8000)
     test = networks.mnist(data, "test", 2000)
     torch.manual_seed(0)
-    model, threads = networks.cnn(), torch.get_num_threads()
-    torch.set_num_threads(1)  # sums in the same order everywhere: the same weights
-    networks.train(model, x, y, epochs=4)
-    torch.set_num_threads(threads)
+    model = networks.cnn()
+
+    def train(model: nn.Module) -> None:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # sums in the same order, whatever number of threads there is
+        networks.train(model, x, y, epochs=4)
+        torch.set_num_threads(threads)
+
+    training = Training(repr(model), len(x), 4, 3e-3, mirrored=False)
+    load_or_train("mnist_cnn", model, training, train, anew=anew)
     case = Case(model, x[:CALIBRATION], *test)
-    print("MNIST, a CNN trained here on 8,000 images")
+    print("MNIST, a CNN trained on 8,000 images, weights of benchmarks/weights")
     rows = [(Balance(), t) for t in (8, 16, 32, 64)] + [(Signed(), t) for t in (4, 8, 16, 32)]
     table(case, [*rows, (BistableRate(), 16), (BistablePhase(), 4)], priced=True)
 
@@ -381,7 +388,11 @@ if __name__ == "__main__":
     parser.add_argument("--methods", nargs="*", help="only these rows of resnet and jpeg")
     parser.add_argument("--resume", action="store_true", help="jpeg goes on where it was cut short")
     parser.add_argument("--priced", action="store_true", help="cores and energy of ResNet-20 too")
+    parser.add_argument(
+        "--anew", action="store_true", help="mnist: train again; see trained_weights.py"
+    )
     given = parser.parse_args()
+    PARTS["mnist"] = partial(mnist, anew=given.anew)
     PARTS["resnet"] = partial(resnet, methods=given.methods, priced=given.priced)
     PARTS["jpeg"] = partial(jpeg, methods=given.methods, kept=KEPT if given.resume else None)
     for part in given.parts:

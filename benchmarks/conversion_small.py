@@ -5,16 +5,18 @@
     python benchmarks/conversion_small.py bits       # MNIST and ResNet-20 with fewer bits
     python benchmarks/conversion_small.py chips      # the same two on Loihi 1 and Loihi 2
 
-The weights are kept in build/conversion, with what they were trained with; others are not taken.
+The weights are those of benchmarks/weights, so that the processor does not matter: see
+`trained_weights.py`.
+`--anew` trains them again.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 
@@ -23,6 +25,7 @@ import numpy as np
 import torch
 from conversion import CALIBRATION, Case, integers, run, table
 from torch import nn
+from trained_weights import Training, load_or_train
 
 import snncompile
 from snncompile.conversion.auto import Budget
@@ -34,7 +37,7 @@ from snncompile.conversion.rate_norm import fit_thresholds, with_rate_norm
 from snncompile.conversion.scales import Capped
 from snncompile.conversion.signed import Signed
 
-KEPT = Path(__file__).parents[1] / "build" / "conversion"
+ANEW = "--anew" in sys.argv
 BITS = (8, 6, 5, 4)
 RATES, SPEEDS = (0.1, 0.3, 1.0), (0.01, 0.03, 0.1)
 """Rates of learning and weights of the speed that stage 2 of rate-norm layers is tried with."""
@@ -42,46 +45,23 @@ RATED = Balance(Capped(), initial=0.0)
 """What rate-norm layers become: thresholds as trained, and potentials that start at 0."""
 
 
-@dataclass(frozen=True)
-class Training:
-    """What trained weights depend on."""
-
-    network: str
-    """All layers, as torch prints them."""
-    images: int
-    epochs: int
-    rate: float
-    mirrored: bool
-
-
 def trained(
     name: str, make: Callable[[], nn.Module], x: np.ndarray, y: np.ndarray, epochs: int
 ) -> nn.Module:
-    """Return a model with weights trained on these images, or kept from such a training."""
+    """Return a model with the weights that a training on these images gave."""
     torch.manual_seed(0)
     model, colour = make(), x.shape[1] == 3  # digits are not mirrored
     training = Training(repr(model), len(x), epochs, 4e-3 if colour else 3e-3, colour)
-    path = KEPT / f"{name}.pt"
-    if path.exists():
-        kept = torch.load(path, weights_only=True)
-        if kept["training"] == asdict(training):
-            model.load_state_dict(kept["weights"])
-            print(f"{name}: weights kept from a training of {kept['seconds']:.0f} s")
-            return model.eval()
-    start = time.perf_counter()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # layers this small let several threads wait for each other
-    model.to(memory_format=torch.channels_last)  # several times faster with few channels
-    networks.train(model, x, y, epochs, training.rate, mirrored=training.mirrored)
-    model.to(memory_format=torch.contiguous_format)
-    torch.set_num_threads(threads)
-    seconds = time.perf_counter() - start
-    print(f"{name}: trained for {seconds:.0f} s, {epochs} times {len(x):,} images", flush=True)
-    KEPT.mkdir(parents=True, exist_ok=True)
-    kept = {"training": asdict(training), "weights": model.state_dict(), "seconds": seconds}
-    torch.save(kept, path.with_suffix(".part"))
-    path.with_suffix(".part").rename(path)
-    return model
+
+    def train(model: nn.Module) -> None:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # layers this small let several threads wait for each other
+        model.to(memory_format=torch.channels_last)  # several times faster with few channels
+        networks.train(model, x, y, epochs, training.rate, mirrored=training.mirrored)
+        model.to(memory_format=torch.contiguous_format)
+        torch.set_num_threads(threads)
+
+    return load_or_train(name, model, training, train, anew=ANEW)
 
 
 def small(data: Path) -> None:
@@ -203,6 +183,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", choices=[*PARTS], default=list(PARTS))
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--anew", action="store_true", help="train again; see trained_weights.py")
     given = parser.parse_args()
     for part in given.parts:
         PARTS[part](given.data)
