@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 from snncompile.checker import wiring_reach as reach
 from snncompile.checker.memory_words import CHECKER_RULES, WORDS
 from snncompile.errors import MappingError
+from snncompile.hwmodels.limits import Crossbar, KernelCores
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Projection
 from snncompile.ir.mapping import Mapping
@@ -59,6 +60,8 @@ def check_crossbar(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Pro
     """Yield cores with too many axons, or neurons, each built once per axon that it drives."""
     limits = chip.crossbar
     assert limits is not None
+    for p in network.projections:
+        yield from _check_crossings(p, limits)
     ends = [network.input.name, *(p.name for p in network.populations)]
     driven = {name: np.zeros(network.end(name).size, np.int64) for name in ends}
     axons: dict[int, int] = {}
@@ -98,12 +101,36 @@ def _find_axons(p: Projection, targets: NDArray[np.int64], by_source: bool) -> N
     if by_source:
         planes = 1 * (value > 0) + 2 * (value < 0)
     else:
-        every = synapses.weight.astype(np.int64) // step
-        low, high = int(every.min(initial=0)), int(every.max(initial=0))
-        width = max((-low - 1).bit_length() if low else 0, high.bit_length()) + (low < 0)
-        planes = value % (1 << width)
+        planes = value % (1 << _count_types(*_find_ends(synapses)))
     np.bitwise_or.at(axons, matrix.indices, planes)
     return axons
+
+
+def _find_ends(synapses: IntegerSynapses) -> tuple[int, int]:
+    """Return the lowest and highest weight in steps, zero among them."""
+    every = synapses.weight.astype(np.int64) // weight_step(synapses.bits)
+    return int(every.min(initial=0)), int(every.max(initial=0))
+
+
+def _count_types(low: int, high: int) -> int:
+    """Return the types of axons 1, 2, 4, ... of which weights are sums; the last is negative."""
+    magnitude = max((-low - 1).bit_length() if low else 0, high.bit_length())
+    return magnitude + (low < 0)
+
+
+def _check_crossings(p: Projection, limits: Crossbar) -> Problems:
+    """Yield weights that no crossings of the chip make."""
+    low, high = _find_ends(_get_synapses(p))
+    where = f"{p.source} -> {p.target}"
+    if limits.sign == "source":
+        bits = max(-low, high).bit_length()
+        yield from _refuse(where, "bits of a magnitude", bits, limits.synapse_bits.whole)
+        return
+    types = _count_types(low, high)
+    yield from _refuse(where, "axon types", types, limits.axon_types.whole)
+    if limits.type_weight_bits is not None:
+        bits = types + (low == 0)
+        yield from _refuse(where, "bits of a type's weight", bits, limits.type_weight_bits.whole)
 
 
 def check_kernels(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
@@ -116,11 +143,27 @@ def check_kernels(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Prob
             yield f"core {core} does not hold exactly one layer"
             continue
         (p,) = network.into(slices[0].population)
+        yield from _check_kernel(network, p, limits)
         kernel, neurons = _count_layer_words(network, p)
         number = number_of[core]
         available = limits.kernel_words.values[number], limits.neuron_words.values[number]
         yield from refuse_excess(core, "words of kernels", kernel, available[0])
         yield from refuse_excess(core, "words of neurons", neurons, available[1])
+
+
+def _check_kernel(network: IntegerNetwork, p: Projection, limits: KernelCores) -> Problems:
+    """Yield sides, strides and destinations of a layer that the chip has not."""
+    wiring, where = p.synapses.wiring, f"{p.source} -> {p.target}"
+    sides: tuple[int, ...] = network.end(p.source).shape[1:]
+    if isinstance(wiring, Convolution):
+        sides = wiring.kernel
+        for stride in sorted(set(wiring.stride) - set(limits.strides.values)):
+            known = ", ".join(map(str, limits.strides.values))
+            yield f"{where} has stride {stride}; the chip has {known}"
+    side = max(sides, default=1)
+    yield from _refuse(where, "neurons as side of a kernel", side, limits.kernel.whole)
+    targets = len({q.target for q in network.out_of(p.target)})
+    yield from _refuse(p.target, "layers to send to", targets, limits.destinations.whole)
 
 
 def _count_layer_words(network: IntegerNetwork, p: Projection) -> tuple[int, int]:
@@ -207,6 +250,12 @@ def _unroll(p: Projection) -> csr_array:
     """Return the weights of a projection, (targets, sources)."""
     synapses = _get_synapses(p)
     return synapses.wiring.matrix(synapses.weight)
+
+
+def _refuse(where: str, resource: str, need: int, available: int | None) -> Problems:
+    """Yield what is wrong if something needs more than the chip has; None: not known."""
+    if available is not None and need > available:
+        yield f"{where} needs {need:,} {resource} of {available:,}"
 
 
 def refuse_excess(core: int, resource: str, used: int, available: int | None) -> Problems:

@@ -66,12 +66,14 @@ def _check_sites(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Probl
     chips: defaultdict[int, int] = defaultdict(int)
     for site in mapping.sites:
         if site.tile_x >= columns or site.tile_y >= rows:
-            yield f"core {site.core} is beside the mesh"
+            at = f"tile {site.tile_x},{site.tile_y}"
+            yield f"core {site.core} is on {at} of a mesh of {columns} x {rows} tiles"
         tiles[site.chip, site.tile_x, site.tile_y] += 1
         chips[site.chip] += 1
     for tile, count in tiles.items():
         if count > (mesh.cores_per_tile.whole or 0):
-            yield f"{count} cores are on tile {tile[1]},{tile[2]} of chip {tile[0]}"
+            where = f"tile {tile[1]},{tile[2]} of chip {tile[0]}"
+            yield f"{count} cores are on {where}, which has {mesh.cores_per_tile.whole}"
     for number, count in chips.items():
         if count > (mesh.cores.whole or 0):
             yield f"{count} cores are on chip {number}, which has {mesh.cores.whole}"

@@ -107,7 +107,16 @@ def _count_words_of_rule(stored: Stored) -> int:
 
 
 def _measure_single_words(stored: Stored) -> Size:
-    """Return the synapses: each takes one word."""
+    """Return the synapses: each takes one word.
+
+    Raises:
+        MappingError: a weight has more bits than a word.
+    """
+    bits, width = stored.synapses.bits, stored.chip.core.synapse_word_bits.whole
+    if width is not None and bits > width:
+        raise MappingError(
+            f"weights into {stored.slice.where} of {bits} bits do not fit words of {width}"
+        )
     rows = count_rows(stored.synapses.wiring, stored.slice, shared=stored.block.shared)
     words = sum(len(row) * count for row, count in rows.items())
     return Size(words, stored.block.words == words)

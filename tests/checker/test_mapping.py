@@ -187,7 +187,10 @@ MISTAKES = {
         "neuron 0 of a is on 2 cores",
     ),
     "a core without a site": (lambda m: replace(m, sites=m.sites[:1]), "not every core has one"),
-    "a site beside the mesh": (lambda m: at(m, 1, tile_x=2), "core 1 is beside the mesh"),
+    "a site beside the mesh": (
+        lambda m: at(m, 1, tile_x=2),
+        "core 1 is on tile 2,0 of a mesh of 2 x 1 tiles",
+    ),
     "synapses not stored": (
         lambda m: without(changed_block(m, "axons", 1, memory=(0,)), "memory", 0),
         "12 synapses of input -> a into a[0:4] are not stored",
