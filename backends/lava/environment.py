@@ -6,12 +6,14 @@ environment.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
+import signal
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ import platformdirs
 from uv import find_uv_bin
 
 from snncompile.errors import BackendError
+from snncompile.files.replace import make_aside, swap
 
 CONSTRAINTS = Path(__file__).parent / "constraints.txt"
 """The packages of the environment, each with its version."""
@@ -32,11 +35,30 @@ Say = Callable[[str], None]
 _IS_310 = (
     "import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 10) else 'is Python %d.%d' % v)"
 )
-_VERSIONS = (
-    "import platform; from importlib.metadata import version;"
-    "import lava.magma.core.process.process;"
-    "print(platform.python_version(), version('lava-nc'))"
-)
+_VERSIONS = """
+import os, platform, sys
+from importlib.metadata import distributions, version
+for package in distributions():
+    for file in (package.files or ()) if package.name in sys.argv else ():
+        if file.suffix in (".py", ".so") and not os.path.exists(package.locate_file(file)):
+            sys.exit(f"{file} of {package.name} is missing")
+import lava.magma.core.process.process
+print(platform.python_version(), version("lava-nc"))
+"""
+"""Print the versions; the arguments are packages of which every file must be there."""
+_WITH_US = """
+import ctypes, os, sys
+prctl = getattr(ctypes.CDLL(None), "prctl", None)
+if prctl:  # Linux; 1 is PR_SET_PDEATHSIG, 9 is SIGKILL
+    prctl(1, 9)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("its parent has ended")
+try:
+    os.execvp(sys.argv[2], sys.argv[2:])
+except OSError as error:
+    sys.exit(error.strerror)
+"""
+"""Become a command that is killed when its parent ends; the arguments are parent and command."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +110,7 @@ def check() -> LavaState:
         message = f"Lava is not installed in {path}; run `snncompile lava install`"
         return LavaState(path, False, None, None, message)
     try:
-        python_version, lava_version = _run(
-            [_locate_interpreter(path), "-E", "-s", "-c", _VERSIONS]
-        ).split()
+        python_version, lava_version = _ask_versions(path)
     except _FailedError as error:
         message = f"Lava does not start in {path}: {error}; run `snncompile lava install`"
         return LavaState(path, False, None, None, message)
@@ -104,23 +124,27 @@ def check() -> LavaState:
 def install(say: Say) -> Path:
     """Build the environment unless it is there and works; return its folder.
 
-    The build takes place in another folder, which is moved in place when `import lava` works in it,
-    so an error leaves nothing behind. Of several processes the first builds, the others wait.
+    The build takes place in another folder, which changes places with an older environment in one
+    step when `import lava` works in it: an error, or a kill at any moment, leaves the old or the
+    new one and nothing beside it. Of several processes the first builds, the others wait.
 
     Raises:
-        BackendError: there is no Python 3.10, a package cannot be had, or the folder is not ours.
+        BackendError: there is no Python 3.10, a package cannot be had, the folder is not ours or
+            cannot be written.
     """
     path = locate_folder()
     state = check()
     if not _is_current(state):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _lock(path, say):
+            with _lock(path.parent, say):
                 _build_unless_current(path, say)
         except OSError as error:
-            reason = f"{error.filename}: {error.strerror}"
+            reason = f"{error.filename or path}: {error.strerror}"
             raise BackendError(f"cannot install Lava in {path}: {reason}") from None
         state = check()
+        if not state.installed:
+            raise BackendError(state.message)
     say(state.message)
     return path
 
@@ -235,69 +259,93 @@ def _build_unless_current(path: Path, say: Say) -> None:
 
 def _build(path: Path, say: Say) -> None:
     interpreter = find_python(say)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as aside:
-        new = Path(aside, "environment")
+    with make_aside(path) as (aside, handle):
+        new = aside / "new"
+        inherit = () if handle is None else (handle,)
         try:
-            _run_uv(
-                "venv",
-                "--quiet",
-                "--no-project",
-                "--relocatable",
-                "--python",
-                str(interpreter),
-                str(new),
-            )
+            options = ("--quiet", "--no-project", "--relocatable", "--python", str(interpreter))
+            _run_uv("venv", *options, str(new), inherit=inherit)
             say(f"installing lava-nc {LAVA} for {interpreter} in {path}")
             target = ("--python", str(_locate_interpreter(new)))
-            _run_uv("pip", "install", "--quiet", *target, "--requirement", str(CONSTRAINTS))
-            _run([_locate_interpreter(new), "-E", "-s", "-c", _VERSIONS])
+            packages = ("--requirement", str(CONSTRAINTS))
+            _run_uv("pip", "install", "--quiet", *target, *packages, inherit=inherit)
+            _ask_versions(new)
         except _FailedError as error:
             raise BackendError(f"cannot install Lava in {path}: {error}") from None
         (new / MARK).write_bytes(CONSTRAINTS.read_bytes())
-        if path.exists():
-            path.rename(Path(aside, "old"))
-        new.rename(path)
+        swap(new, path, aside / "old")
 
 
 @contextmanager
-def _lock(path: Path, say: Say) -> Iterator[None]:
-    """Hold the lock of an environment. Its file stays; the system frees the lock of the dead."""
-    with open(path.parent / f".{path.name}.lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another process is installing Lava; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
+def _lock(folder: Path, say: Say) -> Iterator[None]:
+    """Hold the lock of the folder with the environment; the system frees the lock of the dead.
+
+    On a file system without locks of folders (NFS) several processes may build: the last one stays.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("another process is installing Lava; waiting for it")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+    try:
         yield
+    finally:
+        os.close(handle)
+
+
+def _ask_versions(path: Path) -> list[str]:
+    """Return the versions of Python and Lava in an environment of which no file is missing."""
+    command = (_locate_interpreter(path), "-E", "-s", "-c", _VERSIONS)
+    lines = CONSTRAINTS.read_text().splitlines()
+    packages = [line.split("==")[0] for line in lines if "==" in line]
+    versions = _run([*command, *packages]).split()
+    if len(versions) != 2:
+        raise _FailedError("its Python answers something else than two versions")
+    return versions
 
 
 def _locate_interpreter(path: Path) -> Path:
     return path / "bin" / "python"
 
 
-def _run_uv(*arguments: str) -> str:
+def _run_uv(*arguments: str, inherit: Sequence[int] = ()) -> str:
     try:
         command = find_uv_bin()
     except FileNotFoundError:
         raise _FailedError("uv is not installed") from None
-    return _run([command, *arguments], seconds=1200)
+    return _run([command, *arguments], 1200, inherit)
 
 
-def _run(command: list[str | Path], seconds: float = 120) -> str:
-    """Return the output of a command; raise _FailedError with its reason in one line."""
+def _run(command: Sequence[str | Path], seconds: float = 120, inherit: Sequence[int] = ()) -> str:
+    """Return the output of a command; raise _FailedError with its reason in one line.
+
+    If this process is killed, so is the command.
+
+    Args:
+        command: program and arguments.
+        seconds: time limit.
+        inherit: file descriptors that stay open in the command.
+    """
+    guarded = [sys.executable, "-I", "-S", "-c", _WITH_US, str(os.getpid()), *command]
     try:
         done = subprocess.run(
-            command,
+            guarded,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=seconds,
             stdin=subprocess.DEVNULL,
+            pass_fds=inherit,
             env=os.environ | {"UV_PYTHON_INSTALL_BIN": "0"},
         )
-    except OSError as error:
-        raise _FailedError(error.strerror or str(error)) from None
     except subprocess.TimeoutExpired:
         raise _FailedError(f"no answer in {seconds:g} s") from None
+    if done.returncode < 0:
+        raise _FailedError(f"it was ended by {signal.Signals(-done.returncode).name}")
     if done.returncode:
         raise _FailedError(_find_reason(done.stderr) or f"exit status {done.returncode}")
     return done.stdout

@@ -29,6 +29,7 @@ from snncompile.renamed import make_getattr
 PROGRESS = re.compile(rb"samples (\d+) of (\d+)")
 PYTHON_OPTIONS = ("-E", "-s", "-W", "ignore::UserWarning:multiprocessing.resource_tracker")
 """Nothing of the user's Python leaks in; shared memory that is freed late is no complaint."""
+REPAIR = "run `snncompile lava install`, which mends an environment that is broken"
 END_S = 5.0
 """How long processes may take to end before they are killed."""
 
@@ -135,15 +136,19 @@ class _Lava:
         """Samples done and samples in all, as last reported."""
         self.errors = b""
         self._line = b""
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=os.environ | {"TMPDIR": folder},
-            stdin=subprocess.PIPE,  # its end tells the program that we are gone
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        try:
+            self.process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=os.environ | {"TMPDIR": folder},
+                stdin=subprocess.PIPE,  # its end tells the program that we are gone
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            reason = f"{command[0]}: {error.strerror}"
+            raise BackendError(f"Lava does not start: {reason}; {REPAIR}") from None
         self._open = selectors.DefaultSelector()
         for pipe in self._list_pipes()[1:]:
             self._open.register(pipe, selectors.EVENT_READ)
@@ -188,7 +193,9 @@ class _Lava:
             self._read(min(deadline, time.monotonic() + 0.2))
         code = self.process.wait()
         if code:
-            raise BackendError(f"Lava failed: {self._explain(code)}")
+            cause = self._explain(code)
+            broken = cause.startswith(("ImportError", "ModuleNotFoundError", "Fatal Python error"))
+            raise BackendError(f"Lava failed: {cause}" + (f"; {REPAIR}" if broken else ""))
 
     def _read(self, deadline: float) -> None:
         """Read until both pipes are closed, which is when the last process has ended."""

@@ -24,7 +24,8 @@ def convert(
         str, typer.Option(help="signed, balance, bistable_rate, bistable_phase, auto")
     ] = "signed",
     steps: Annotated[
-        int | None, typer.Option(help="time steps of a layer's window (32)", min=1)
+        int | None,
+        typer.Option(help="time steps of a layer's window (32; bistable_phase: 8)", min=1),
     ] = None,
     coding: Annotated[str | None, typer.Option(help="constant, rate, poisson, phase")] = None,
     calibrate_bias: Annotated[
@@ -74,7 +75,7 @@ def convert(
             load_ann(model),
             x,
             full_method,
-            steps or 32,
+            steps,
             coding=coding,  # type: ignore[arg-type]
             budget=budget,
             progress=progress,

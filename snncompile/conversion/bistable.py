@@ -22,7 +22,7 @@ from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Population, Projection
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.bistable_fire import BistableFire
-from snncompile.neurons.phase_fire import PhaseFire
+from snncompile.neurons.phase_fire import LONGEST, PhaseFire
 from snncompile.neurons.window_readout import WindowReadout
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.scale import Scale
@@ -126,6 +126,9 @@ class BistablePhase(Bistable):
     """Whether shortcuts wait in synchronous neurons rather than in synaptic delays."""
 
     name: ClassVar[str] = "bistable_phase"
+    default_steps: ClassVar[int] = 8
+    """Digits, as many as weights and input have bits."""
+    longest_window: ClassVar[int | None] = LONGEST
     codings: ClassVar[tuple[Kind, ...]] = ("constant", "phase")
     doubling: ClassVar[float] = 1.0
 

@@ -58,6 +58,11 @@ def build_conversion(
     """
     if steps < 1:
         raise InputError(f"steps must be at least 1, got {steps}")
+    if method.longest_window is not None and steps > method.longest_window:
+        raise InputError(
+            f"{method.name} sends a binary digit per step, at most {method.longest_window} of them,"
+            f" got {steps} steps; {method.default_steps} are the default"
+        )
     kind = method.codings[0] if coding is None else coding
     if kind not in method.codings:
         known = ", ".join(method.codings)

@@ -28,7 +28,7 @@ def from_ann(
     model: nn.Module,
     calibration: ArrayLike,
     method: str | Method = "signed",
-    steps: int = 32,
+    steps: int | None = None,
     *,
     coding: Kind | None = None,
     budget: Budget | None = None,
@@ -44,7 +44,8 @@ def from_ann(
             to 8 bits.
         method: a row of the registry's `conversions`, one of their records with its options, or
             "auto", which chooses method and steps within the budget.
-        steps: time steps of every layer's window.
+        steps: time steps of every layer's window; the method's own if not given: 32, and 8 digits
+            for "bistable_phase".
         coding: of the input; the method's own if not given.
         budget: limits for "auto".
         title: name of the network in reports.
@@ -64,7 +65,7 @@ def convert(
     model: nn.Module,
     calibration: ArrayLike,
     method: str | Method = "signed",
-    steps: int = 32,
+    steps: int | None = None,
     *,
     coding: Kind | None = None,
     budget: Budget | None = None,
@@ -85,7 +86,9 @@ def convert(
     if method == "auto":
         conversion = choose_conversion(ann, used, budget or Budget(), progress)
     else:
-        conversion = build_conversion(ann, used, find_method(method), steps, coding)
+        chosen = find_method(method)
+        window = chosen.default_steps if steps is None else steps
+        conversion = build_conversion(ann, used, chosen, window, coding)
     if len(used) == len(x):
         return conversion
     note = f"convert: only {len(used)} of {len(x)} calibration samples used, for memory"

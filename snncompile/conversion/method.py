@@ -34,6 +34,10 @@ class Method(ABC):
     """Row of the method in the registry."""
     codings: ClassVar[tuple[Kind, ...]] = ("constant", "rate", "poisson")
     """Input codings that it can read; the first is the default."""
+    default_steps: ClassVar[int] = 32
+    """Time steps of a layer's window where none are given."""
+    longest_window: ClassVar[int | None] = None
+    """Most time steps of a layer's window; None: no limit."""
     scales: Scales = LEAST
     """Default scales of the method."""
 

@@ -18,6 +18,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from snncompile.errors import InputError
 from snncompile.files.npz import DAMAGED
@@ -28,6 +29,16 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2
 """Of Linux, renameat2(2): paths are as given; the two names change places."""
 TAIL = 2**16
 """Bytes at the end of a file in which the mark is looked for."""
+
+
+class Aside(NamedTuple):
+    """A hidden folder."""
+
+    folder: Path
+    handle: int | None
+    """Of a pipe: the folder is removed when nobody has it open. A process that writes into the
+    folder inherits it."""
+
 
 IsOurs = Callable[[Path], bool]
 """Whether a folder or a regular file that is not empty is a result of ours."""
@@ -46,11 +57,11 @@ def replace_folder(path: Path, is_ours: IsOurs) -> Iterator[Path]:
     path = Path(os.path.abspath(path))
     with _translate_errors(path):
         _check_place(path, stat.S_ISDIR, lambda folder: _is_empty(folder) or is_ours(folder))
-        with _make_aside(path) as aside:
+        with make_aside(path) as (aside, _):
             new = aside / "new"
             new.mkdir()
             yield new
-            _swap(new, path, aside / "old")
+            swap(new, path, aside / "old")
 
 
 @contextmanager
@@ -66,7 +77,7 @@ def replace_file(path: Path, is_ours: IsOurs) -> Iterator[Path]:
         if path.is_dir() and not path.is_symlink():
             raise InputError(f"{path}: is a folder; give the name of a file")
         _check_place(path, stat.S_ISREG, lambda file: not file.stat().st_size or is_ours(file))
-        with _make_aside(path) as aside:
+        with make_aside(path) as (aside, _):
             yield aside / path.name
             (aside / path.name).replace(path)
 
@@ -124,32 +135,36 @@ def _translate_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _make_aside(path: Path) -> Iterator[Path]:
+def make_aside(path: Path) -> Iterator[Aside]:
     """Give a hidden folder beside `path` that is gone afterwards, however the process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.parent / f".{path.name[:100]}-{secrets.token_hex(8)}"
-    with _watch_over(aside):
+    with _watch_over(aside) as handle:
         try:
             aside.mkdir(mode=0o700)
-            yield aside
+            yield Aside(aside, handle)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager
-def _watch_over(aside: Path) -> Iterator[None]:
+def _watch_over(aside: Path) -> Iterator[int | None]:
     """Have a process of its own remove a folder once this one has ended or is done with it."""
-    command = ["/bin/sh", "-c", 'read -r _; exec rm -rf -- "$1"', "sh", str(aside)]
+    script = 'PATH="/bin:/usr/bin:$PATH"; read -r _; exec rm -rf -- "$1"'
+    command = ["/bin/sh", "-c", script, "sh", str(aside)]
     quiet = subprocess.DEVNULL
     try:
         guard = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
         )
     except OSError:  # a system without a shell
-        yield
+        yield None
         return
-    with guard:  # closes its input, at which it ends
-        yield
+    with guard:
+        try:
+            yield guard.stdin.fileno() if guard.stdin else None
+        finally:
+            guard.communicate(b"done\n")
 
 
 def _exchange(new: Path, path: Path) -> bool:
@@ -161,7 +176,7 @@ def _exchange(new: Path, path: Path) -> bool:
     return bool(rename(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
 
 
-def _swap(new: Path, path: Path, old: Path) -> None:
+def swap(new: Path, path: Path, old: Path) -> None:
     """Rename `new` to `path`; if that fails, the older result stays."""
     if path.exists() and _exchange(new, path):
         return

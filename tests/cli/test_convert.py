@@ -74,6 +74,17 @@ def test_auto_keeps_to_the_budget_of_the_command(files):
     assert "convert: Balance(" in said
 
 
+@pytest.mark.parametrize("method", ["signed", "balance", "bistable_rate", "bistable_phase"])
+def test_a_method_works_with_its_defaults(files, method):
+    said = " ".join(convert(files, "--method", method).split())
+    steps = 8 if method == "bistable_phase" else 32
+    assert f", {steps} steps per layer" in said
+    network = snncompile.load(files / "net")
+    x = network.input.present(np.load(files / "x.npz")["x"][:5])
+    program = snncompile.compile(network, chip="loihi2", calibration=x)
+    assert program.run(x).spikes.any()
+
+
 def test_calibrated_biases(files):
     said = convert(files, "--steps", 4, "--calibrate-bias")
     assert "biases calibrated on 30 samples" in said

@@ -10,6 +10,7 @@ from networks import LOIHI2, design
 from torch import nn
 
 import snncompile
+from snncompile import registry
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
 from snncompile.conversion.scales import Percentile
@@ -164,6 +165,26 @@ def test_refuses(case):
         assert str(error.value).endswith("does forward depend on its values?")
 
 
+# Method, its steps, largest error as above: four times as few steps, four times the error.
+DEFAULTS = {
+    "bistable_phase": (8, 0.08),
+    "signed": (32, 0.2),
+    "bistable_rate": (32, 0.2),
+    "balance": (32, 0.6),
+}
+
+
+@pytest.mark.parametrize("name", registry.list_names("conversions"))
+def test_a_method_works_with_its_defaults(name):
+    made, x = MODELS["chain"](), images("chain")
+    steps, allowed = DEFAULTS[name]
+    network = snncompile.from_ann(made, x, name)
+    assert network.input.coding.shown == steps
+    wanted = made(torch.tensor(x)).detach().numpy()
+    found = scaled_answer(network, x, steps)
+    assert np.abs(found - wanted).max() < allowed * np.abs(wanted).max()
+
+
 def test_refuses_methods_and_steps():
     model = linear(nn.ReLU())
     for arguments, message in [
@@ -177,6 +198,11 @@ def test_refuses_methods_and_steps():
             "signed cannot read 'phase' input; choose from constant, rate, poisson",
         ),
         ({"method": 3}, "method must be a name or a method, got int"),
+        (
+            {"method": "bistable_phase", "steps": 17},
+            "bistable_phase sends a binary digit per step, at most 16 of them, got 17 steps; 8 are"
+            " the default",
+        ),
     ]:
         with pytest.raises(InputError) as error:
             snncompile.from_ann(model, GOOD, **arguments)

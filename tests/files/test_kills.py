@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from kills import kill_one, measure_one, wait_for_the_guard
 from networks import LOIHI2, chain
 
 import snncompile
 from snncompile.backends.lava.sums import is_emitted
+from snncompile.cli.convert import convert
 from snncompile.files.npz import read_npz
 from snncompile.files.spikes import Spikes, write_spikes
 
@@ -23,47 +23,43 @@ WRITERS: dict[str, tuple[Callable[[Any, Path], object], Callable[[Path], object]
     "save": (lambda p, out: p.save(out), lambda out: snncompile.load(out)),
     "emit": (lambda p, out: p.emit(out), lambda out: [is_emitted(out)].index(True)),
     "spikes": (lambda p, out: write_spikes(out, Spikes(np.ones((2, 3, 4)), None)), read_npz),
+    "convert": (lambda p, out: convert_model(out), lambda out: snncompile.load(out)),
     "nir": (lambda p, out: p.emit(out, "nir"), lambda out: snncompile.from_nir(out)),
 }
 
 
-def write_for_ever(write: Callable[[Any, Path], object], programs: list[Any], out: Path) -> None:
-    """Write one after the other until this process is killed."""
-    try:
-        while True:
-            for program in programs:
-                write(program, out)
-    finally:
-        os._exit(1)
+MODEL = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+"""
 
 
-def kill_one(write: Callable[[Any, Path], object], programs: list[Any], out: Path, s: float) -> int:
-    """Write in a process that is killed after `s` seconds; return how it ended."""
-    child = os.fork()
-    if child == 0:
-        write_for_ever(write, programs, out)
-    time.sleep(s)
-    os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def wait_for_the_guard(folder: Path) -> list[str]:
-    """Return what is in a folder once nothing hidden is left, or after five seconds."""
-    end = time.monotonic() + 5
-    while time.monotonic() < end and any(p.name.startswith(".") for p in folder.iterdir()):
-        time.sleep(0.005)
-    return [p.name for p in folder.iterdir()]
+def convert_model(out: Path) -> None:
+    """Convert as the command line does; the files that it reads stand above the folder."""
+    model, values = out.parent.parent / "model.py", out.parent.parent / "values.npz"
+    if not model.exists():
+        model.write_text(MODEL)
+        np.savez(values, x=np.random.default_rng(0).random((4, 2)))
+    convert(f"{model}:build", values, out, as_json=True)
 
 
 def kill_often(name: str, kills: int, folder: Path) -> None:
     write, read = WRITERS[name]
     programs = [snncompile.compile(chain(2, n), chip=LOIHI2, prune=False) for n in (3, 40)]
-    rng, out, seen = random.Random(0), folder / "out", set()
+    rng, out, seen = random.Random(0), folder / "results" / "out", set()
+    out.parent.mkdir()
     write(programs[0], out)  # imports all that it needs
+
+    def write_both() -> None:
+        for program in programs:
+            write(program, out)
+
+    longest = 2 * measure_one(write_both)
     for _ in range(kills):
-        assert kill_one(write, programs, out, rng.uniform(0.001, 0.15)) == -signal.SIGKILL
-        names = wait_for_the_guard(folder)
-        assert names == ["out"]
+        assert kill_one(write_both, rng.uniform(0.001, longest)) == -signal.SIGKILL
+        assert wait_for_the_guard(out.parent) == ["out"]
         read(out)
         seen.add(out.stat().st_mtime_ns)
     assert len(seen) > kills / 4  # it was not always killed before its first result

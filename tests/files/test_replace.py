@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from networks import chain
 from priced import wide_chip
+from rights import no_right_to_write_anywhere
 
 import snncompile
 from snncompile.backends.energy import export, trace
@@ -257,11 +258,10 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 @pytest.mark.parametrize("kind", ALL)
 def test_a_read_only_folder_is_one_line(kind, program, tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(InputError) as error:
+    with no_right_to_write_anywhere(), pytest.raises(InputError) as error:
         ALL[kind](program, tmp_path / "out")
     tmp_path.chmod(0o700)
     assert str(error.value) == f"{tmp_path}/out: cannot be written (Permission denied)"

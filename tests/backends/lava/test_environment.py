@@ -1,42 +1,15 @@
 """Finding Python 3.10 and making the environment, with made-up executables and no network."""
 
-import os
 import threading
-from pathlib import Path
 
 import pytest
+from lava_machine import GOOD, WORKS, quiet, script, uv_that_makes
 
 from snncompile.backends.lava import environment
 from snncompile.errors import BackendError
 
-GOOD = "exit 0"
-"""A Python 3.10, as far as `find_python` asks."""
 SHIM = 'echo "pyenv: python3.10: command not found" >&2; echo "Note: see pyenv help" >&2; exit 127'
 PYTHON_39 = "echo 'is Python 3.9' >&2; exit 1"
-UV_FINDS_NOTHING = 'echo "warning: x" >&2; echo "error: No interpreter found" >&2; exit 2'
-
-
-def quiet(text: str) -> None:
-    """Take a message and forget it."""
-
-
-def script(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{text}\n")
-    path.chmod(0o755)
-    return path
-
-
-@pytest.fixture
-def machine(tmp_path, monkeypatch):
-    """A machine without any Python 3.10, whose uv finds nothing."""
-    monkeypatch.delenv("SNNCOMPILE_PYTHON310", raising=False)
-    monkeypatch.setenv("PATH", os.pathsep.join([f"{tmp_path}/one", "", f"{tmp_path}/two"]))
-    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
-    monkeypatch.setenv("SNNCOMPILE_LAVA_ENV", str(tmp_path / "lava"))
-    uv = script(tmp_path / "uv", UV_FINDS_NOTHING)
-    monkeypatch.setattr(environment, "find_uv_bin", lambda: str(uv))
-    return tmp_path
 
 
 UV = """
@@ -126,28 +99,6 @@ def test_reduces_errors_to_one_line(errors, reason):
     assert environment._find_reason(errors) == reason
 
 
-UV_MAKES = """
-case "$1" in
-  venv)
-    for last; do :; done
-    mkdir -p $last/bin
-    printf '#!/bin/sh\\n{python}\\n' > $last/bin/python
-    chmod 755 $last/bin/python
-    echo made >> {folder}/log
-    sleep {sleep} ;;
-  pip) {pip} ;;
-esac"""
-WORKS = "echo 3.10.13 0.10.0"
-
-
-def uv_that_makes(
-    machine: Path, *, python: str = WORKS, pip: str = "exit 0", sleep: float = 0
-) -> None:
-    script(machine / "one" / "python3.10", GOOD)
-    text = UV_MAKES.format(folder=machine, python=python, pip=pip, sleep=sleep)
-    script(machine / "uv", text)
-
-
 def test_installs_once(machine):
     uv_that_makes(machine)
     said = []
@@ -195,7 +146,7 @@ def test_leaves_nothing_half_made(machine, broken, reason):
     with pytest.raises(BackendError) as error:
         environment.install(quiet)
     assert str(error.value) == f"cannot install Lava in {machine}/lava: {reason}"
-    assert sorted(p.name for p in machine.iterdir()) == [".lava.lock", "log", "one", "uv"]
+    assert sorted(p.name for p in machine.iterdir()) == ["log", "one", "uv"]
     uv_that_makes(machine)
     environment.install(quiet)
     assert environment.check().installed
