@@ -108,7 +108,7 @@ class Dynamics:
 
         Its potential is the library's; its drive has to be multiplied by `gain`.
         """
-        constant = bias * self.gain + self.constant
+        constant = bias + self.constant
         return Readout(
             self.current_decay,
             self.potential_decay,

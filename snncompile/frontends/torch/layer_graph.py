@@ -147,7 +147,7 @@ def _find_output(neurons: list[NeuronLayer], returned: frozenset[tuple[str, str 
 def _read_neuron_layer(trace: Trace, path: str) -> NeuronLayer:
     calls = trace.calls[path]
     shape = tuple(calls[0].drive.shape[1:]) or (1,)
-    drive = _fold_steps(trace, path, [call.drive.flatten(1) for call in calls])
+    drive = _fold_steps(trace, path, [call.drive.reshape(len(call.drive), -1) for call in calls])
     return NeuronLayer(path, trace.modules[path], shape, drive)
 
 

@@ -119,7 +119,8 @@ class Reader:
             yield everywhere, self._pick_linear(values, numbers, reader)
         elif isinstance(values, NeuronValues):
             source = Source(values.path, self._find_delay(values, reader))
-            local = numbers - values.numbers.flatten(1)[:, :1]
+            first = values.numbers.reshape(len(numbers), -1)[:, :1]
+            local = numbers - first
             size = prod(values.shape[1:])
             yield everywhere, _Subset(source, size, _find_index(local, size, values.path, reader))
         else:
