@@ -211,7 +211,7 @@ def check_weight_ram(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> P
                 sources[p.source] |= set(
                     reach.find_sources(p.synapses.wiring, s).neurons().tolist()
                 )
-            bits = max(_get_synapses(p).bits for p in into)
+            bits = max((_get_synapses(p).bits for p in into), default=1)
             need = sum(map(len, sources.values())) * bits / (limits.line_bits.whole or 1)
             lines = 2 ** ceil(log2(max(need, 1)))
             yield from refuse_excess(core, "lines of a neuron", lines, limits.extension.whole)

@@ -15,11 +15,11 @@ import snncompile
 from snncompile.cores.chip_rules import fill_cores
 from snncompile.errors import FitError, QuantizeError, UnsupportedError
 from snncompile.hwmodels.chips import load_chip
-from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
-from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
-from snncompile.synapses.dense import integer_dense
+from snncompile.synapses.dense import dense, integer_dense
 
 OWN = [
     name
@@ -360,3 +360,34 @@ def test_spinnaker_says_when_its_shared_memory_is_full():
         "network 10-26: needs 1,040 bytes of shared memory for synapses on one chip, the chip"
         " allows 1,000; use fewer synapses or, where there is one, a board of several chips"
     )
+
+
+def dead_end(hidden: float = -1.0) -> Network:
+    """Return a hidden layer that never fires, and an output behind it that hears nothing."""
+    neuron = IntegrateFire(1.0, reset="hard")
+    return Network(
+        Input("input", (4,)),
+        (Population("a", (3,), neuron), Population("b", (2,), neuron)),
+        (
+            Projection("input", "a", dense(np.full((3, 4), hidden))),
+            Projection("a", "b", dense(np.ones((2, 3)))),
+        ),
+        "b",
+    )
+
+
+def test_speck_says_when_nothing_reaches_a_layer():
+    assert snncompile.compile(dead_end(1.0), chip="speck2").mapping.cores == 2
+    with pytest.raises(UnsupportedError) as error:
+        snncompile.compile(dead_end(), chip="speck2")
+    assert str(error.value) == (
+        "population b: no spike ever reaches it, and a layer of the chip needs a source; check"
+        " weights and thresholds of the layers before it, or take more weight bits"
+    )
+
+
+@pytest.mark.parametrize("chip", [name for name in OWN if name not in ("speck2", "xylo-audio2")])
+def test_outputs_that_hear_nothing_are_mapped_with_a_warning(chip):
+    program = snncompile.compile(dead_end(), chip=chip)
+    assert [p.name for p in program.network.populations] == ["b"]
+    assert program.warnings[0].startswith("population b: 2 of 2 outputs can never fire")

@@ -94,6 +94,11 @@ def _ceil_log2(value: int) -> int:
 def _read_layer(network: IntegerNetwork, population: Population) -> ChipLayer:
     into = network.into(population.name)
     where = f"population {population.name}"
+    if not into:
+        raise UnsupportedError(
+            f"{where}: no spike ever reaches it, and a layer of the chip needs a source; check"
+            " weights and thresholds of the layers before it, or take more weight bits"
+        )
     if len(into) != 1:
         raise UnsupportedError(f"{where}: a layer of the chip has one source, not {len(into)}")
     wiring = get_synapses(into[0]).wiring

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snncompile.cores.memory_words import ENCODINGS
 from snncompile.errors import FitError, QuantizeError, SnnCompileError
@@ -16,7 +18,9 @@ from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes.analysis import number_ranges
 from snncompile.passes.equal_neurons import use_equal_neurons
 from snncompile.passes.split_fan_in.split_fan_in import add_sum_relays
-from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.base import IntegerSynapses, Synapses
+from snncompile.synapses.compose import compose
+from snncompile.synapses.scale import Scale
 from snncompile.synapses.weight_formats import weight_step
 
 Cut = Callable[[IntegerNetwork, Chip], tuple[Slice, ...]]
@@ -36,6 +40,7 @@ def add_remedies(error: FitError, network: IntegerNetwork, chip: Chip, cut: Cut)
     if not large:
         fits = [
             *_try_fewer_bits(network, chip, cut),
+            *_try_population_scales(network, chip, cut),
             *_try_hard_resets(network, chip, cut),
             *fits,
             *_try_other_chips(network, chip, cut),
@@ -68,6 +73,51 @@ def _try_fewer_bits(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[s
             if cores:
                 yield f"with {bits}-bit weights it takes {_format_cores(cores)}"
                 return
+
+
+def _try_population_scales(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
+    """Yield the cores that one scale per population takes on a crossbar.
+
+    There a source takes an axon for each bit of its weights; with a scale of its own a neuron of
+    small weights has as many bits as the others.
+    """
+    level = level_scales(network) if chip.crossbar is not None else None
+    cores = _count_cores(level, chip, cut) if level else None
+    if cores:
+        yield f"with scales=population it takes about {_format_cores(cores)}"
+
+
+def level_scales(network: IntegerNetwork) -> IntegerNetwork | None:
+    """Return the network with the weights that one scale per population would give, about.
+
+    Thresholds of a population are taken to differ by their scales alone: all become the lowest, and
+    weights shrink with them. None if no population has several.
+    """
+    lowest: dict[str, NDArray[np.float64]] = {}
+    populations = []
+    for p in network.populations:
+        threshold = np.asarray(getattr(p.neuron, "threshold", 0))
+        if threshold.ndim and (threshold != threshold[0]).any():
+            lowest[p.name] = threshold.min() / threshold
+            p = replace(p, neuron=replace(p.neuron, threshold=threshold.min()))  # type: ignore[call-arg]
+        populations.append(p)
+    if not lowest:
+        return None
+    projections = tuple(
+        replace(p, synapses=_shrink(p.synapses, lowest[p.target])) if p.target in lowest else p
+        for p in network.projections
+    )
+    return replace(network, populations=tuple(populations), projections=projections)
+
+
+def _shrink(synapses: Any, share: NDArray[np.float64]) -> IntegerSynapses:
+    """Return the synapses with the weights of each target times its share, rounded."""
+    floats = Synapses(synapses.wiring, synapses.weight.astype(np.float64))
+    scaled = compose(Synapses(Scale(len(share), per_neuron=True), share), floats)
+    step = weight_step(synapses.bits)
+    weight = (np.rint(scaled.weight / step) * step).astype(synapses.weight.dtype)
+    shrunk: IntegerSynapses = replace(synapses, wiring=scaled.wiring, weight=weight)
+    return shrunk
 
 
 def _try_hard_resets(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[str]:
