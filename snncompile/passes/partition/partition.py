@@ -22,12 +22,7 @@ from snncompile.ir.graph import IntegerNetwork, Population, Shape
 from snncompile.ir.mapping import Mapping, Slice
 from snncompile.passes.advice import remedies
 from snncompile.passes.analysis.traffic import Rates, measure_rates
-from snncompile.passes.base import Pass
-from snncompile.passes.contracts import (
-    find_wrong_slices,
-    require_delays,
-    require_integers,
-)
+from snncompile.passes.partition.base import CuttingPass
 from snncompile.passes.partition.cut_population import Cutter, count_work
 from snncompile.passes.partition.least_traffic import Cut, find_least_traffic
 from snncompile.passes.partition.pack_slices import choose_cores, pack
@@ -47,7 +42,7 @@ ROUNDS = 4
 
 
 @dataclass(frozen=True)
-class Partition(Pass):
+class Partition(CuttingPass):
     """Cut every population into slices that fit a core, and let small slices share one.
 
         conv 32x10x10, core of 1024        ->      conv[0:10, 0:10, 0:10] on core 0, ...
@@ -69,15 +64,6 @@ class Partition(Pass):
     """Whether slices of different populations may share a core."""
 
     name: ClassVar[str] = "partition"
-
-    def requires(self, design: Design) -> str:
-        """Ask for an integer network, retimed."""
-        return require_integers(design) or require_delays(design)
-
-    def ensures(self, before: Design, after: Design) -> str:
-        """Promise every neuron in one slice; `compile` lets the checker count every core."""
-        wrong = find_wrong_slices(after)
-        return f"that every neuron is in one slice: {wrong}" if wrong else ""
 
     def __call__(self, design: Design) -> Design:
         """Fill the slices of the mapping."""

@@ -29,12 +29,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Shape
 from snncompile.ir.mapping import Mapping, Slice
-from snncompile.passes.base import Pass
-from snncompile.passes.contracts import (
-    find_wrong_slices,
-    require_delays,
-    require_integers,
-)
+from snncompile.passes.partition.base import CuttingPass
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.source_range import find_image
 
@@ -43,7 +38,7 @@ RATIO_RELEASES = ("2022-08", "2022-09")
 
 
 @dataclass(frozen=True)
-class PartitionIntel(Pass):
+class PartitionIntel(CuttingPass):
     """Give every layer cores of its own, as Intel's compiler for Loihi 2 does.
 
     Requires: an integer network, retimed.
@@ -51,15 +46,6 @@ class PartitionIntel(Pass):
     """
 
     name: ClassVar[str] = "partition_intel"
-
-    def requires(self, design: Design) -> str:
-        """Ask for an integer network, retimed."""
-        return require_integers(design) or require_delays(design)
-
-    def ensures(self, before: Design, after: Design) -> str:
-        """Promise every neuron in one slice; `compile` lets the checker count every core."""
-        wrong = find_wrong_slices(after)
-        return f"that every neuron is in one slice: {wrong}" if wrong else ""
 
     def __call__(self, design: Design) -> Design:
         """Fill the slices of the mapping."""

@@ -26,12 +26,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Input, IntegerNetwork, Population
 from snncompile.ir.mapping import Mapping, Slice
-from snncompile.passes.base import Pass
-from snncompile.passes.contracts import (
-    find_wrong_slices,
-    require_delays,
-    require_integers,
-)
+from snncompile.passes.partition.base import CuttingPass
 from snncompile.passes.partition.nxtf.cores import (
     LIMITS,
     Core,
@@ -67,7 +62,7 @@ class CutLayer:
 
 
 @dataclass(frozen=True)
-class PartitionNxtf(Pass):
+class PartitionNxtf(CuttingPass):
     """Give every layer tiles of one size, as Intel's NxTF does.
 
     Requires: an integer network, retimed, that is a chain of dense and convolution layers.
@@ -78,15 +73,6 @@ class PartitionNxtf(Pass):
     """Encoding of the rows of convolutions; rows of dense layers are dense1."""
 
     name: ClassVar[str] = "partition_nxtf"
-
-    def requires(self, design: Design) -> str:
-        """Ask for an integer network, retimed."""
-        return require_integers(design) or require_delays(design)
-
-    def ensures(self, before: Design, after: Design) -> str:
-        """Promise every neuron in one slice; `compile` lets the checker count every core."""
-        wrong = find_wrong_slices(after)
-        return f"that every neuron is in one slice: {wrong}" if wrong else ""
 
     def __call__(self, design: Design) -> Design:
         """Fill the slices of the mapping."""
