@@ -101,7 +101,7 @@ def test_potentials_of_a_readout_are_compared_in_the_unit_of_the_floats():
     program = snncompile.compile(network, chip=LOIHI2, calibration=x)
     row = program.verify(x, lava=False).comparison("float", "integer").rows[0]
     assert row.differences is None
-    assert 0 < row.rate_error < 0.01
+    assert 0 < row.rate_error < 0.01  # a leak rounds to 1/4096; in another unit it is off by far
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -60,7 +60,8 @@ def test_thresholds_of_rate_norm_layers_are_imported():
     model, x = rate_norm_model()
     network = snncompile.from_ann(model, x, Balance(scales=Capped()), 512)
     wanted = model(torch.tensor(x)).detach().numpy()
-    assert np.abs(scaled_answer(network, x, 512) - wanted).max() < 0.05 * np.abs(wanted).max()
+    # A spike of 512 steps in each of three layers, which the next one amplifies.
+    assert np.abs(scaled_answer(network, x, 512) - wanted).max() < 0.02 * np.abs(wanted).max()
 
 
 def test_stage_two_lowers_thresholds_and_keeps_weights():

@@ -50,7 +50,9 @@ def test_integers_do_as_well(model):
     done = Quantize()(Retime()(design(network, LOIHI2, network.input.present(x))))
     answers = done.network.run(network.input.present(x)).spikes.sum(axis=1)
     found = answers / done.quantized[-1].scale / 2**8
-    assert np.abs(found.reshape(wanted.shape) - wanted).max() < 0.06 * np.abs(wanted).max()
+    # Weights of 8 bits are off by up to 1/254 of the largest in each of up to five layers: 2.2 %
+    # are the most here, and one bit less doubles that.
+    assert np.abs(found.reshape(wanted.shape) - wanted).max() < 0.03 * np.abs(wanted).max()
 
 
 def test_bistable_rates_are_rounded_activations():
@@ -58,7 +60,8 @@ def test_bistable_rates_are_rounded_activations():
     network = snncompile.from_ann(made, x, "bistable_rate", 128)
     found = scaled_answer(network, x, 128)
     wanted = made(torch.tensor(x)).detach().numpy()
-    assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
+    # Two layers round to 1/128 of their largest output, half of it up or down.
+    assert np.abs(found - wanted).max() < 2 * 0.5 / 128 * np.abs(wanted).max()
 
 
 @pytest.mark.parametrize("coding", ["constant", "rate", "poisson"])
@@ -68,7 +71,9 @@ def test_input_codings(coding):
     assert f"input is shown as {coding}" in network.notes[1]
     assert network.input.coding.kind == coding
     found, wanted = scaled_answer(network, x, 256), made(torch.tensor(x)).detach().numpy()
-    allowed = 0.5 if coding == "poisson" else 0.05
+    # Two layers, each off by at most a spike of 256 steps; drawn input by its standard error, here
+    # 2.4 % of the largest answer, four times that.
+    allowed = 0.1 if coding == "poisson" else 2 / 256
     assert np.abs(found - wanted).max() < allowed * np.abs(wanted).max()
 
 
@@ -76,7 +81,8 @@ def test_phase_of_the_input():
     made, x = MODELS["chain"](), images("chain")
     network = snncompile.from_ann(made, x, BistablePhase(scales=ALL), 10, coding="phase")
     found, wanted = scaled_answer(network, x, 10), made(torch.tensor(x)).detach().numpy()
-    assert np.abs(found - wanted).max() < 0.03 * np.abs(wanted).max()
+    # Two layers and the input round to 2^-10 of their largest value.
+    assert np.abs(found - wanted).max() < 3 / 2**10 * np.abs(wanted).max()
 
 
 def test_pixels_are_shown_as_they_are():

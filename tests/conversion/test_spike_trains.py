@@ -53,7 +53,8 @@ def test_the_answer_is_that_of_the_model(model):
     made, x = MODELS[model](), images(model)
     network = snncompile.from_ann(made, x, Balance(scales=SpikeTrains()), 512)
     wanted = made(torch.tensor(x)).detach().numpy()
-    assert np.abs(scaled_answer(network, x, 512) - wanted).max() < 0.05 * np.abs(wanted).max()
+    # A spike of 512 steps in each layer, which the next one amplifies: 2.1 % are the most here.
+    assert np.abs(scaled_answer(network, x, 512) - wanted).max() < 0.03 * np.abs(wanted).max()
 
 
 def test_percentiles_are_below_the_largest():
@@ -71,7 +72,8 @@ def test_no_scale_exceeds_what_the_model_caps_at():
     assert max(scale.max() for scale in found.scales.values()) == 6
     wanted = made(torch.tensor(x).float()).detach().numpy()
     answer = scaled_answer(found.network, x, 256)
-    assert np.abs(answer - wanted).max() < 0.05 * np.abs(wanted).max()
+    # A spike of 256 steps in each of three layers, which the next one amplifies: 1.8 % here.
+    assert np.abs(answer - wanted).max() < 0.03 * np.abs(wanted).max()
 
 
 def test_layers_with_windows_of_their_own_cannot():

@@ -199,5 +199,6 @@ def test_a_network_of_them_is_quantized_and_fires_alike(reset):
     made = Quantize()(design(network, TOY)).network
     wanted, found = network.run(x).spikes, made.run(x).spikes
     assert wanted.any()
-    # All neurons of a layer are alike here: one that fires a step late is all of them.
-    assert (wanted != found).mean() < 0.05
+    # Only decays and steps of the threshold round, and the 4 neurons are alike: two spikes of 2,400
+    # outputs that come a step late are 2 x 2 x 4 that differ.
+    assert (wanted != found).sum() <= 16

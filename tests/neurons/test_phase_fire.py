@@ -239,4 +239,4 @@ def test_dense_layers_leave_room_for_the_first_digit():
     wanted = network.run(shown.astype(int)).spikes.sum(axis=1)
     found = done.network.run(shown.astype(int)).spikes.sum(axis=1) / done.quantized[-1].scale
     assert wanted.max() > 2**window * 0.5
-    assert np.abs(found - wanted).max() < 0.1 * wanted.max()
+    assert np.abs(found - wanted).max() <= 1  # the last of the digits

@@ -238,4 +238,5 @@ def test_a_network_of_them_is_quantized_and_fires_alike():
     made = Quantize()(design(network, TOY)).network
     wanted, found = network.run(x).spikes, made.run(x).spikes
     assert wanted.any()
-    assert (wanted != found).mean() < 0.01
+    # All weights are the largest one, which is a whole number of steps: nothing is rounded.
+    np.testing.assert_array_equal(found, wanted)

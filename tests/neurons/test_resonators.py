@@ -251,7 +251,8 @@ def test_a_network_of_them_is_quantized_and_fires_alike(kind):
     made = Quantize()(design(network, LOIHI2, x)).network
     wanted, found = network.run(x).spikes, made.run(x).spikes
     assert wanted.sum() > 100
-    assert (wanted != found).mean() < 0.01
+    # Factors round to 1/4096: one spike at the edge of its phase may move by a step.
+    assert (wanted != found).sum() <= 2
 
 
 LAVAS_OWN = """

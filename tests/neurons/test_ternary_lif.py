@@ -176,7 +176,8 @@ def test_a_network_of_them_is_quantized_and_fires_alike():
     wanted, found = network.run(x).spikes, made.run(x).spikes
     assert set(np.unique(wanted)) >= {0, 1}
     assert network.run(x).spikes.dtype == np.int64
-    assert (wanted != found).mean() < 0.01
+    # All weights are the largest one, which is a whole number of steps: nothing is rounded.
+    np.testing.assert_array_equal(found, wanted)
 
 
 LAVAS_OWN = """

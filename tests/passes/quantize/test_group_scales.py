@@ -113,6 +113,7 @@ def test_one_channel_cannot_take_the_bits_of_all_others():
         "a",
     )
     report = quantized(made, TOY).quantized[0]
+    # 8 bits for the largest of the other 23 channels, whose own largest weights differ by half.
     assert report.median_error < 0.02
     assert (report.worst_error > 0.1) == (report.worst_neuron == 7 * 25)
 
@@ -178,7 +179,8 @@ def test_a_readout_has_room_for_what_it_adds_up():
     done = quantized(made, calibration=x)
     total, wanted = done.network.run(x).spikes[:, -1], made.run(x).spikes[:, -1]
     assert total.max() < 2**23 - 1
-    assert np.abs(total / done.quantized[-1].scale - wanted).max() < 0.02 * wanted.max()
+    # The sums are whole numbers of steps; their scale, a mantissa of 8 bits or more, is not.
+    assert np.abs(total / done.quantized[-1].scale - wanted).max() < wanted.max() / 2**8 / 2
     with pytest.raises(StopIteration):
         next(
             b for b in prove_bounds(done.network, LOIHI2, 300) if b.quantity == "u" and not b.holds
