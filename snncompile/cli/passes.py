@@ -10,8 +10,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from snncompile.cli.shared import Json, err, out, print_json
 from snncompile.errors import InputError
@@ -169,8 +170,7 @@ def show_passes(title: str) -> Iterator[PassProgress]:
         BarColumn(),
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
+        _TimeLeft(),
     )
     begun = last = perf_counter()
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -186,10 +186,28 @@ def show_passes(title: str) -> Iterator[PassProgress]:
         yield show
 
 
+class _TimeLeft(ProgressColumn):
+    """The time left as if the rest took as long per share as what is done.
+
+    Rich's own column shows nothing while a pass takes longer than 30 s.
+    """
+
+    def render(self, task: Task) -> Text:
+        """Return `about 90 s left`, or nothing before the first share is done."""
+        left = _estimate_left(task.completed, task.elapsed or 0.0)
+        return Text("" if left is None else f"about {left:.0f} s left")
+
+
+def _estimate_left(share: float, seconds: float) -> float | None:
+    """Return the seconds that the rest takes; None before anything is done."""
+    return seconds * (1 - share) / share if share else None
+
+
 def _describe_progress(name: str, share: float, seconds: float) -> str:
     """Return `quantize, 25 % done in 30 s, about 90 s left`."""
-    left = f", about {seconds * (1 - share) / share:.0f} s left" if share else ""
-    return f"{name}, {share:.0%} done in {seconds:.0f} s{left}"
+    left = _estimate_left(share, seconds)
+    rest = "" if left is None else f", about {left:.0f} s left"
+    return f"{name}, {share:.0%} done in {seconds:.0f} s{rest}"
 
 
 def _print_aside(text: str) -> None:

@@ -2,14 +2,18 @@
 
 import inspect
 import json
+import re
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
+from rich.progress import Task
 
 import snncompile
 from snncompile import registry
-from snncompile.cli.passes import show_passes
+from snncompile.cli.passes import _TimeLeft, show_passes
 from snncompile.options import Options
 from snncompile.passes.describe import describe_pass
 from snncompile.passes.pipeline import Pipeline
@@ -221,3 +225,24 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(monkeypatch, capsys)
         "fit toy: retime, 0% done in 10 s",
         "fit toy: retime, 25% done in 40 s, about 120 s left",
     ]
+
+
+def test_progress_on_a_terminal_has_the_pass_and_the_time_left(monkeypatch):
+    """As long as a pass takes: rich's own column forgets it after 30 s."""
+    screen = StringIO()
+    console = Console(file=screen, force_terminal=True, color_system=None, width=120)
+    monkeypatch.setattr("snncompile.cli.passes.err", console)
+    with show_passes("fit toy") as progress:
+        progress(Retime(), 0.0)
+        progress(Retime(), 0.25)
+    assert re.search(r"fit toy .* retime .*0:00:0\d about \d+ s left", screen.getvalue())
+
+
+@pytest.mark.parametrize(
+    "share, seconds, left",
+    [(0.0, 9, ""), (0.25, 40, "about 120 s left"), (1.0, 40, "about 0 s left")],
+)
+def test_the_time_left_is_in_proportion(share, seconds, left):
+    task = Task(0, "", 1.0, share, lambda: seconds)
+    task.start_time = 0.0
+    assert str(_TimeLeft().render(task)) == left
