@@ -1,5 +1,5 @@
 # make demo and make test are all a newcomer needs; each sets everything up by itself.
-.PHONY: setup demo test check format golden slow clean
+.PHONY: setup demo test check format golden slow mutants clean
 
 # The first Python that is new enough; override with make PYTHON=/path/to/python3.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -30,6 +30,10 @@ test: setup
 
 slow: setup
 	$(BIN)/python -m pytest -m slow
+
+# At most 90 minutes on two cores; fewer with make mutants MUTANTS='--minutes 20 --sample 10'.
+mutants: setup
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutants.py $(MUTANTS)
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -1,0 +1,333 @@
+"""Mutation test of the checker, bounds, quantization, routes and the cycle model's loop.
+
+    make mutants                                            # 90 minutes on two cores at most
+    python benchmarks/mutants.py --sample 20 --seed 3       # at most 20 mutants of each file
+    python benchmarks/mutants.py --files checker/mapping    # files whose path has these words
+    python benchmarks/mutants.py --files route --list       # only print the mutants
+
+A mutant is the project with one small change (`mutate_source.py`); it is killed if a test fails or
+takes far too long. Each file is tested by its own tests, the table `TARGETS`: of these by the ones
+that run the changed line, the quickest first, until one fails. Mutants are drawn by a seed and
+tried until the file's share of the time is over. If a file is below the floor, the exit status is
+1. Mutants that change nothing a user could see are named in
+`mutants_equivalent.toml`, each with the reason; they count as neither. All happens on a temporary
+copy of the project.
+
+Why a runner of our own: mutmut 3.8 leaves out functions with decorators, which are all of the
+compiled loop and much of the rest, and everything outside of functions, so the tables of rules.
+cosmic-ray 8.7 starts the tests anew for each mutant: to import torch and numba takes longer than
+most tests, and it changes the files where they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fork_tests import (
+    KILLED,
+    SURVIVED,
+    TIMED_OUT,
+    Bench,
+    Covered,
+    copy_project,
+    fork,
+    measure_coverage,
+)
+from mutate_source import Mutant, list_mutants
+
+ROOT = Path(__file__).parents[1]
+RESULTS = "results.jsonl"
+NO_FILE = "raise RuntimeError('no test may pass without this file')"
+WHOLE = "*"
+"""Change that stands for every change of a function."""
+EQUIVALENT = Path(__file__).with_name("mutants_equivalent.toml")
+LIBRARIES = ("h5py", "networkx", "nir", "pydantic", "scipy.sparse", "torch", "yaml")
+"""Imported once, before the first fork."""
+PATIENCE = 20.0
+"""A mutant is ended after these seconds and five times what its tests take."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Files, and the tests that should see every change of them."""
+
+    files: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+CHECKER = (
+    "chip_rules",
+    "core_limits",
+    "headed_rows",
+    "mapping",
+    "memory_words",
+    "row_words",
+    "shared_axons",
+    "table_numbers",
+    "weighted_rows",
+    "wiring_reach",
+)
+TARGETS = (
+    Target(tuple(f"snncompile/checker/{name}.py" for name in CHECKER), ("tests/checker",)),
+    Target(
+        ("snncompile/passes/analysis/bounds.py",),
+        (
+            "tests/passes/analysis/test_bounds.py",
+            "tests/passes/analysis/test_bounds_networks.py",
+            "tests/passes/analysis/test_bounds_report.py",
+            "tests/passes/prune/test_prune.py",
+        ),
+    ),
+    Target(("snncompile/passes/quantize/quantize.py",), ("tests/passes/quantize",)),
+    Target(
+        ("snncompile/passes/route.py",),
+        (
+            "tests/passes/test_contract.py",
+            "tests/passes/test_route.py",
+            "tests/passes/test_text_of_passes.py",
+            "tests/checker/test_headed_rows.py",
+            "tests/checker/test_mapping.py",
+        ),
+    ),
+    Target(("backends/energy/cycle_kernels.py",), ("tests/backends/energy/test_models.py",)),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one mutant ended."""
+
+    file: str
+    line: int
+    where: str
+    change: str
+    outcome: str
+    test: str
+    """The test that failed; empty if none did."""
+
+
+def main() -> int:
+    """Print the table; return 1 if a file is below the floor."""
+    arguments = _read_arguments()
+    end = time.monotonic() + 60 * arguments.minutes
+    chosen = {
+        target: [f for f in target.files if any(word in f for word in arguments.files)]
+        for target in TARGETS
+    }
+    mutants = {file: _draw(file, arguments.seed) for files in chosen.values() for file in files}
+    equivalent = read_equivalent()
+    refuse_stale(equivalent)
+    if arguments.list:
+        for file, own in mutants.items():
+            for mutant in sorted(own, key=lambda m: m.lines):
+                print(f"{file}:{mutant.lines[0]}: {mutant.where}: {mutant.change}")
+        return 0
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copies = [copy_project(ROOT, Path(folder) / str(i)) for i in range(arguments.jobs)]
+        covered: dict[str, list[Covered]] = {}
+        for target, files in chosen.items():
+            if files:
+                _report(f"running the tests of {', '.join(files)}")
+                covered |= dict.fromkeys(
+                    files, measure_coverage(copies[0], files, list(target.tests))
+                )
+        work = Work(mutants, covered, equivalent, end, arguments.sample, arguments.tests)
+        results = _try_all(work, copies)
+    equal = {f: sum(work.is_equivalent(f, m) for m in own) for f, own in mutants.items()}
+    return _print_table(mutants, results, equal, arguments.floor)
+
+
+def _read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=85, help="for all together")
+    parser.add_argument("--jobs", type=int, default=2, help="processes beside each other")
+    parser.add_argument("--sample", type=int, default=10**9, help="mutants of each file at most")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument(
+        "--tests", type=float, default=20, help="seconds of the tests of one mutant at most"
+    )
+    parser.add_argument("--floor", type=float, default=95, help="percent killed of every file")
+    parser.add_argument("--files", nargs="+", default=[""], help="words in the paths of files")
+    parser.add_argument("--list", action="store_true", help="print the mutants, try none")
+    return parser.parse_args()
+
+
+def _draw(file: str, seed: int) -> list[Mutant]:
+    """Return the mutants of a file in the order in which they are tried."""
+    mutants = list_mutants((ROOT / file).read_text())
+    random.Random(f"{file} {seed}").shuffle(mutants)
+    return mutants
+
+
+def read_equivalent() -> dict[tuple[str, str, str], str]:
+    """Return the reason by (file, function, change)."""
+    entries = tomllib.loads(EQUIVALENT.read_text()).get("equivalent", [])
+    return {(e["file"], e["where"], e["change"]): e["reason"] for e in entries}
+
+
+def refuse_stale(equivalent: dict[tuple[str, str, str], str]) -> None:
+    """End the program if an entry of the file of equivalents names no mutant."""
+    known = {
+        (file, m.where, change)
+        for file in {file for file, _, _ in equivalent}
+        for m in list_mutants((ROOT / file).read_text())
+        for change in (m.change, WHOLE)
+    }
+    for entry in equivalent:
+        if entry not in known:
+            raise SystemExit(f"{EQUIVALENT.name} names what is no mutant: {' | '.join(entry)}")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all processes share."""
+
+    mutants: dict[str, list[Mutant]]
+    covered: dict[str, list[Covered]]
+    equivalent: dict[tuple[str, str, str], str]
+    end: float
+    sample: int
+    seconds: float
+    """Of all tests of one mutant together."""
+
+    def is_equivalent(self, file: str, mutant: Mutant) -> bool:
+        """Whether the file of equivalents names the mutant, or its whole function."""
+        changes = (mutant.change, WHOLE)
+        return any((file, mutant.where, change) in self.equivalent for change in changes)
+
+
+def _try_all(work: Work, copies: list[Path]) -> list[Result]:
+    """Return the results of one process per copy."""
+    children = []
+    for number, copy in enumerate(copies):
+        child = os.fork()
+        if child == 0:
+            os._exit(_try_share(work, copy, number, len(copies)))
+        children.append(child)
+    if any([os.waitpid(child, 0)[1] for child in children]):
+        raise SystemExit("a process failed; see above")
+    lines = [line for copy in copies for line in (copy / RESULTS).read_text().splitlines()]
+    return [Result(**json.loads(line)) for line in lines]
+
+
+def _try_share(work: Work, copy: Path, number: int, jobs: int) -> int:
+    """Try every `jobs`-th mutant of each file; return 1 if that cannot be done."""
+    (copy / RESULTS).touch()
+    for place, (file, mutants) in enumerate(work.mutants.items()):
+        now = time.monotonic()
+        end = now + (work.end - now) / (len(work.mutants) - place)
+        share = mutants[: work.sample][number::jobs]
+        status, _ = fork(partial(_try_file, work, copy, file, share, end))
+        if status != 0:
+            return 1
+    return 0
+
+
+def _try_file(work: Work, copy: Path, file: str, mutants: list[Mutant], end: float) -> int:
+    """Try mutants of a file until its share of the time is over."""
+    bench = Bench(copy, file)
+    outcome, _ = bench.try_mutant(NO_FILE, *_choose_tests(work, file, None))
+    if outcome != KILLED:
+        raise SystemExit(f"{file}: the tests pass without the file")
+    for mutant in mutants:
+        if time.monotonic() > end:
+            break
+        if work.is_equivalent(file, mutant):
+            continue
+        tests, seconds = _choose_tests(work, file, mutant)
+        outcome, test = SURVIVED, ""
+        if tests:
+            outcome, test = bench.try_mutant(mutant.source, tests, seconds)
+        result = Result(file, mutant.lines[0], mutant.where, mutant.change, outcome, test)
+        with (copy / RESULTS).open("a") as results:
+            results.write(json.dumps(vars(result)) + "\n")
+        if outcome == SURVIVED:
+            reason = "" if tests else " (no test runs this line)"
+            _report(f"survived{reason}: {file}:{result.line}: {result.where}: {result.change}")
+    return 0
+
+
+def _choose_tests(work: Work, file: str, mutant: Mutant | None) -> tuple[list[str], float]:
+    """Return the tests of a mutant, the quickest first, and the seconds that they may take.
+
+    These are the tests that run its lines; if none does, of its statement; all where what is
+    changed runs at the import.
+    """
+    ordered = sorted(work.covered[file], key=lambda c: c.seconds)
+    if mutant is not None and mutant.where != "module":
+        spans = (range(a, b + 1) for a, b in (mutant.lines, mutant.statement))
+        chosen = (
+            [c for c in ordered if not span_misses(c.lines.get(file, ()), span)] for span in spans
+        )
+        ordered = next((tests for tests in chosen if tests), [])
+    tests, total = [], 0.0
+    for c in ordered:
+        if tests and total + c.seconds > work.seconds:
+            break
+        tests.append(c.test)
+        total += c.seconds
+    return tests, PATIENCE + 5 * total
+
+
+def span_misses(lines: Iterable[int], span: range) -> bool:
+    """Whether none of some lines is in a span."""
+    return not any(line in span for line in lines)
+
+
+def _print_table(
+    mutants: dict[str, list[Mutant]],
+    results: list[Result],
+    equivalent: dict[str, int],
+    floor: float,
+) -> int:
+    """Print a row per file; return 1 if one is below the floor."""
+    by_file: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for result in results:
+        by_file[result.file][result.outcome] += 1
+    print("| file | mutants | tried | killed | timed out | survived | equivalent | killed |")
+    print("|---|---|---|---|---|---|---|---|")
+    below = []
+    total: Counter[str] = Counter()
+    for file, own in mutants.items():
+        counts = by_file[file] | Counter(mutants=len(own), equivalent=equivalent[file])
+        total += counts
+        if _print_row(file, counts) < floor:
+            below.append(file)
+    _print_row("together", total)
+    for file in below:
+        print(f"{file} is below {floor:g} %", file=sys.stderr)
+    return 1 if below else 0
+
+
+def _print_row(name: str, counts: Counter[str]) -> float:
+    """Print a row; return the percentage of the mutants tried that a test noticed."""
+    noticed = counts[KILLED] + counts[TIMED_OUT]
+    tried = noticed + counts[SURVIVED]
+    percent = 100 * noticed / tried if tried else 0.0
+    columns = [counts["mutants"], tried, counts[KILLED], counts[TIMED_OUT], counts[SURVIVED]]
+    columns.append(counts["equivalent"])
+    print(f"| {name} | {' | '.join(map(str, columns))} | {percent:.1f} % |")
+    return percent
+
+
+def _report(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

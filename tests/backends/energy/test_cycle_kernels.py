@@ -1,0 +1,143 @@
+"""The heap of events and the loop of the cycle model alone, whatever stands beyond their ends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snncompile.backends.energy.cycle_kernels import NONE, State, pop, push, run_step, sink
+
+EVENT = st.tuples(st.integers(0, 4), st.integers(0, 60))
+"""Time and whose it is: few times, so that many are equal."""
+
+
+class Heap:
+    """Room for some events between numbers that are no events."""
+
+    def __init__(self, room: int, beyond: float) -> None:
+        self.times = np.full(room + 3, beyond)
+        self.keys = np.full(room + 3, -5, np.int64)
+        self.size = 0
+
+    def push(self, event: tuple[float, int]) -> None:
+        self.size = push(self.times, self.keys, self.size, *event)
+
+    def pop(self) -> tuple[float, int]:
+        first = float(self.times[0]), int(self.keys[0])
+        self.size = pop(self.times, self.keys, self.size)
+        return first
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    events=st.lists(EVENT, min_size=1, max_size=40, unique=True),
+    beyond=st.sampled_from([-1.0, 99.0]),
+)
+def test_events_come_in_the_order_of_time_then_key(events, beyond):
+    heap = Heap(len(events), beyond)
+    for event in events:
+        heap.push((float(event[0]), event[1]))
+    assert heap.size == len(events)
+    assert [heap.pop() for _ in events] == sorted(events)
+    assert heap.size == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    events=st.lists(EVENT, min_size=1, max_size=40, unique=True),
+    late=EVENT,
+    beyond=st.sampled_from([-1.0, 99.0]),
+)
+def test_an_event_in_the_place_of_the_first(events, late, beyond):
+    heap = Heap(len(events), beyond)
+    for event in events:
+        heap.push((float(event[0]), event[1]))
+    sink(heap.times, heap.keys, heap.size, float(late[0]), late[1])
+    assert [heap.pop() for _ in events] == sorted([*sorted(events)[1:], late])
+
+
+def make_state(
+    ways: list[list[int]], gaps: list[list[float]], tails: list[float], buffer: int, links: int
+) -> State:
+    """Return the state before a step in which every axon sends one message.
+
+    Args:
+        ways: stations of each message, core by core: links, at the end links + receiving core.
+        gaps: per core, the time before each of its messages.
+        tails: per core, the time after its last message.
+        buffer: messages that a station holds.
+        links: number of them; each takes 4 ns, a message at its core 30 ns.
+    """
+    cores, messages = len(gaps), len(ways)
+    stations = links + cores
+    none = np.full(messages, 77)
+    return State(
+        axon_pair=np.arange(messages),
+        way_start=np.cumsum([0, *map(len, ways)]),
+        way=np.array([station for way in ways for station in way], np.int64),
+        receive_ns=np.full(messages, 30.0),
+        link_ns=np.full(links, 4.0),
+        buffer=buffer,
+        gap=np.array([gap for own in gaps for gap in own], float),
+        axon_of=np.arange(messages),
+        first=np.cumsum([0, *map(len, gaps)]),
+        tail=np.array(tails, float),
+        held=np.zeros(stations, np.int64),
+        queue=np.full((stations, 5), NONE),
+        following=none.copy(),
+        holder=none.copy(),
+        stage=none.copy(),
+        position=np.full(cores, 77),
+        times=np.full(stations + cores + 1, -1.0),
+        keys=np.full(stations + cores + 1, -5),
+        size=np.full(2, 77),
+        sent=np.zeros(messages),
+        begun=np.zeros(messages),
+        done=np.zeros(messages),
+        last=np.full(1, 1e9),
+    )
+
+
+def test_nothing_is_sent():
+    """The step takes as long as the core that works longest; what was there before is gone."""
+    assert run_step(make_state([], [[], []], [5.0, 3.0], 1, 1)) == 5.0
+
+
+def test_one_message_by_hand():
+    """Core 0 works 7 ns, then 2; one link of 4 ns, 30 ns at core 1."""
+    s = make_state([[0, 2]], [[7.0], []], [2.0, 0.0], 1, 1)
+    assert run_step(s) == 41.0
+    assert (s.sent[0], s.begun[0], s.done[0]) == (7.0, 11.0, 41.0)
+    assert s.held.tolist() == [0, 0, 0]
+    assert (s.queue[:, [0, 1, 3]] == NONE).all()
+
+
+def test_a_core_that_works_on_after_its_last_message():
+    assert run_step(make_state([[0, 2]], [[7.0], []], [50.0, 0.0], 1, 1)) == 57.0
+
+
+# Messages that a station holds; when messages 0 and 1 of core 0 and 2 of core 1 are sent, and when
+# core 2 begins them.
+SHARED_LINK = [
+    (9, [0, 0, 0], [4, 34, 64]),
+    (2, [0, 0, 4], [4, 34, 64]),
+    (1, [0, 4, 34], [4, 34, 64]),
+]
+
+
+@pytest.mark.parametrize("buffer, sent, begun", SHARED_LINK)
+def test_two_cores_share_a_link(buffer, sent, begun):
+    """Both send at 0 over link 0 to core 2; of equal times core 0 comes first.
+
+    With room for one, the second message of core 0 waits for the link, behind core 1's.
+    """
+    s = make_state([[0, 3], [0, 3], [0, 3]], [[0.0, 0.0], [0.0], []], [0.0] * 3, buffer, 1)
+    assert run_step(s) == 94.0
+    order = np.argsort(s.begun)
+    assert s.begun[order].tolist() == begun
+    assert sorted(s.sent.tolist()) == sent
+    assert (s.done - s.begun == 30).all()
+    assert s.held.tolist() == [0, 0, 0, 0]
+    assert (s.queue[:, [0, 1, 3]] == NONE).all()
