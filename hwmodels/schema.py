@@ -100,6 +100,9 @@ class Formats(Record):
     """Width of u and v including the sign."""
     accumulator_bits: Count
     """Width of one time step's sum of weights including the sign, before it is scaled by 2^6."""
+    input_payload: Count | None = None
+    """Largest magnitude, of either sign, that an input message carries; 1: a spike and no number.
+    None: the file does not say."""
 
     @model_validator(mode="after")
     def _exponents_in_order(self) -> Self:

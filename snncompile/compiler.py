@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network
 from snncompile.option_signature import takes_options
 from snncompile.options import Options, collect
+from snncompile.passes.advice.input_messages import check_input_messages
 from snncompile.passes.advice.nearest_neuron import check_neurons
 from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.analysis.loss_warnings import list_warnings, refuse_warnings
@@ -47,7 +49,8 @@ def compile(
     Args:
         network: from a frontend, or loaded from a folder.
         chip: name of a chip, path of a chip file, or a chip.
-        calibration: spikes of shape (samples, steps, *input.shape); makes quantizing better.
+        calibration: what the network is shown, shape (samples, steps, *input.shape): spikes, counts
+            or analog values; makes quantizing better.
         options: all options in one record, in place of the single ones below.
         passes: the passes that run, as text (`retime,quantize{bits=6},...`) or as a pipeline; the
             default ones if not given. Options missing in the text are taken from `options`; the
@@ -60,7 +63,8 @@ def compile(
     Raises:
         InputError: no such chip, or the calibration data has another shape.
         QuantizeError: a number does not fit the chip's integer formats.
-        UnsupportedError: the chip lacks a neuron, or a loop is shorter than its projections.
+        UnsupportedError: the chip lacks a neuron, its messages carry no numbers and the input sends
+            some, or a loop is shorter than its projections.
         FitError: a limit of the chip is exceeded; the message says by how much and what would fit.
         LossError: strict, and the integers lose more than the limits, or the loss is unknown.
         ContractError: a pass lacks what it requires, as one that it needs was skipped.
@@ -71,7 +75,10 @@ def compile(
     chosen = collect(single, options)
     if spikes is not None and chosen.quantize.steps is None:
         chosen = chosen.change(steps=spikes.shape[1])
-    design = begin_design(network, _load_chip(chip), spikes)
+    target = _load_chip(chip)
+    lines = check_input_messages(network, target)
+    design = begin_design(network, target, spikes)
+    design = replace(design, log=(*design.log, *lines))
     check_neurons(network, design.chip, spikes)
     pipeline = _make_pipeline(chosen, passes, skip)
     chosen = pipeline.adopt_options(chosen)

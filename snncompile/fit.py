@@ -22,6 +22,7 @@ from snncompile.ir.mapping import Mapping
 from snncompile.option_signature import takes_options
 from snncompile.options import Options, collect
 from snncompile.passes.advice import remedies
+from snncompile.passes.advice.input_messages import check_input_messages
 from snncompile.passes.analysis import number_ranges
 from snncompile.passes.equal_neurons import begin_design
 from snncompile.passes.partition.partition import cut_network
@@ -203,6 +204,7 @@ def _make_design(inputs: _Inputs, change: Change) -> Design:
     network = inputs.network
     if isinstance(network, IntegerNetwork) and change.bits is not None:
         network = remedies.reduce_bits(network, change.bits) or network
+    check_input_messages(network, change.chip)
     passes = BEFORE_PARTITION.change("quantize", bits=change.bits or inputs.bits)
     design = passes.run(begin_design(network, change.chip, inputs.spikes), inputs.progress)
     integers = design.network

@@ -19,6 +19,7 @@ from snncompile.files import network as network_file
 from snncompile.files.meaning import hash_meaning, hash_network
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Network, Progress
+from snncompile.ir.input import read_array
 from snncompile.ir.loss import OLDER, Loss
 from snncompile.ir.mapping import Mapping
 from snncompile.ir.reports import Bound, Proof, QuantizedLayer
@@ -79,7 +80,7 @@ class Program:
         """Return the output for spikes x of shape (samples, steps, *input.shape).
 
         Args:
-            x: 0 and 1, or whole numbers within the payload of the input.
+            x: 0 and 1, or the counts, signed events or analog values that the network takes.
             backend: `reference` (the integer simulator) or `lava` (real Lava processes).
             progress: called with (samples done, samples in all).
             timeout_s: time limit of a backend that runs in a process of its own.
@@ -141,7 +142,7 @@ class Program:
             InputError: the model is another one, or the network cannot take x.
             BackendError: Lava is missing, hung or crashed.
         """
-        shown = np.asarray(x)[:samples]
+        shown = read_array(x)[:samples]
         backends = {"integer": load("backends", "reference"), "lava": load("backends", "lava")}
         runs = {"integer": backends["integer"].spike_trains(self.network, shown)}
         missing = self._explain_missing(model, lava)

@@ -35,7 +35,7 @@ from snncompile.backends.lava.sums import is_emitted, write_sums
 from snncompile.errors import BackendError
 from snncompile.files.npz import write_npz
 from snncompile.files.replace import replace_folder
-from snncompile.ir.graph import IntegerNetwork, Population, Projection
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import BINARY
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
@@ -153,6 +153,7 @@ class _Emitter:
                 sparse=SPARSE in self.synapses,
                 input_shape=write_shape(self.network.input.shape),
                 payload=write_shape(self.network.input.payload),
+                unit=repr(float(self.network.input.unit)) if self.network.input.analog else None,
                 proved_steps=self.proved_steps,
                 output=quote(self.network.output),
                 source=self.source,
@@ -204,7 +205,7 @@ class _Emitter:
             title=self.title,
             requirements=self._list_requirements(),
             input_shape=", ".join(map(str, self.network.input.shape)),
-            input_values=python_text.write_values(self.network.input.payload),
+            input_values=_describe_input(self.network.input),
             output_shape=", ".join(map(str, output.shape)),
             output=output.name,
             readout=not output.neuron.spikes,
@@ -370,6 +371,16 @@ def _check_synapses(projection: Projection) -> IntegerSynapses:
             f" multiples of {step} in -256..255"
         )
     return synapses
+
+
+def _describe_input(source: Input) -> str:
+    """Return what x holds, as text."""
+    if not source.analog:
+        return python_text.write_values(source.payload)
+    low, high = (float(end) * source.unit for end in source.payload)
+    return (
+        f"any numbers from {low:g} to {high:g}, which are rounded to multiples of {source.unit:g}"
+    )
 
 
 def _choose_dtype(population: Population) -> str:

@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from snncompile.cli.input_options import (
+    InputBits,
+    InputKind,
+    InputRange,
+    Sample,
+    collect_input_options,
+)
 from snncompile.cli.options import takes_options
 from snncompile.cli.passes import (
     PassesText,
@@ -32,12 +39,17 @@ def compile_command(
     chip: Annotated[str, typer.Option(help="name of a chip, or path of a chip file")],
     output: Annotated[Path, typer.Option("-o", "--output", help="folder to write")],
     calibration: Annotated[
-        Path | None, typer.Option(help="npz with spikes x (samples, steps, ...)")
+        Path | None,
+        typer.Option(help="npz with x (samples, steps, ...), what the network is shown"),
     ] = None,
     assume: Annotated[
         list[str] | None,
         typer.Option(help="NAME=VALUE for a fact that a .nir file lacks: reset=soft, dt=1e-3, ..."),
     ] = None,
+    sample: Sample = None,
+    input_kind: InputKind = None,
+    input_bits: InputBits = None,
+    input_range: InputRange = None,
     passes: PassesText = None,
     skip: Skip = None,
     print_after: PrintAfter = None,
@@ -53,7 +65,8 @@ def compile_command(
     from snncompile.files.spikes import read_spikes
     from snncompile.frontends.nir.assumptions import parse_words
 
-    network = load_model(model, parse_words(assume) if assume else None)
+    shown = collect_input_options(sample, input_kind, input_bits, input_range)
+    network = load_model(model, parse_words(assume) if assume else None, shown)
     spikes = read_spikes(calibration, network).x if calibration else None
     between = PassOptions(output, print_after or [], save_after or [], time_passes, verify_each)
     with show_passes("compile") as progress:

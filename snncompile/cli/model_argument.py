@@ -27,7 +27,11 @@ MODULES = ("torch",)
 CHECKPOINTS = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".safetensors")
 
 
-def load_model(model: str, assume: Mapping[str, Any] | None = None) -> Network | IntegerNetwork:
+def load_model(
+    model: str,
+    assume: Mapping[str, Any] | None = None,
+    shown: Mapping[str, Any] | None = None,
+) -> Network | IntegerNetwork:
     """Return the network that MODEL names.
 
     `file.py:function` is imported and called; the function returns (module, sample) or a network.
@@ -36,6 +40,7 @@ def load_model(model: str, assume: Mapping[str, Any] | None = None) -> Network |
     Args:
         model: the argument as typed.
         assume: facts that a .nir file lacks; arguments of `from_nir`.
+        shown: what a torch module is shown; arguments of `from_torch`, the sample among them.
 
     Raises:
         InputError: there is no such file, or no frontend reads it.
@@ -44,11 +49,13 @@ def load_model(model: str, assume: Mapping[str, Any] | None = None) -> Network |
     frontend, file = _split_frontend(model)
     if assume and frontend != "nir" and not file.endswith(".nir"):
         raise InputError(f"{model}: only a .nir file leaves something to assume")
+    path, _, function = model.rpartition(":")
+    if frontend is None and path.endswith(".py"):
+        return _from_function(Path(path), function, shown or {})
+    if shown:
+        raise InputError(f"{model}: a sample and its kind are for a torch module, file.py:function")
     if frontend is not None:
         return _read_file(frontend, file, assume or {})
-    path, _, function = model.rpartition(":")
-    if path.endswith(".py"):
-        return _from_function(Path(path), function)
     if model.endswith(".py"):
         raise InputError(f"{model}: add the function that returns (module, sample): {model}:NAME")
     if not Path(model).exists():
@@ -130,6 +137,8 @@ def load_native(model: str) -> Any:
     if not path.endswith(".py"):
         raise InputError(f"{model}: only a torch module can run by itself; give file.py:function")
     returned = _call_function(Path(path), function)
+    if hasattr(returned, "forward"):
+        return returned
     if not isinstance(returned, tuple) or len(returned) != 2:
         kind = type(returned).__name__
         raise InputError(f"{model}: returned {kind}, expected (module, sample)")
@@ -155,14 +164,23 @@ def _from_folder(path: Path) -> Network | IntegerNetwork:
     return network_file.read_network(path)
 
 
-def _from_function(path: Path, name: str) -> Network | IntegerNetwork:
+def _from_function(path: Path, name: str, shown: Mapping[str, Any]) -> Network | IntegerNetwork:
     returned = _call_function(path, name)
     if isinstance(returned, Network | IntegerNetwork):
+        if shown:
+            raise InputError(
+                f"{path}:{name}: returned a network, which has its input; leave the sample and its"
+                " kind out, or return the module"
+            )
         return returned
+    if "sample" in shown and hasattr(returned, "forward"):
+        returned = (returned, None)
     if not isinstance(returned, tuple) or len(returned) != 2:
         kind = type(returned).__name__
-        raise InputError(f"{path}:{name}: returned {kind}, expected (module, sample)")
-    network: Network = load("frontends", "torch")(*returned)
+        alone = " (or the module alone, with --sample)" if hasattr(returned, "forward") else ""
+        raise InputError(f"{path}:{name}: returned {kind}, expected (module, sample){alone}")
+    module, sample = returned
+    network: Network = load("frontends", "torch")(module, **({"sample": sample} | dict(shown)))
     return network
 
 

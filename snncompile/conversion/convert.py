@@ -15,6 +15,7 @@ from snncompile.conversion.method import Direct, Method
 from snncompile.errors import InputError
 from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Network
+from snncompile.ir.input import read_array
 from snncompile.passes.pipeline import PassProgress
 from snncompile.registry import load
 
@@ -102,7 +103,7 @@ def check_calibration(calibration: ArrayLike) -> NDArray[np.float64]:
     Raises:
         InputError: no samples, or values that are no finite numbers.
     """
-    x = np.asarray(calibration)
+    x = read_array(calibration)
     if x.dtype.kind not in "biuf" or x.ndim < 2 or x.size == 0:
         raise InputError(f"calibration has shape {x.shape}, expected numbers (samples, *shape)")
     if not np.isfinite(x).all():

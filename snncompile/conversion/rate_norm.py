@@ -12,12 +12,12 @@ import copy
 from collections.abc import Iterator
 from math import log
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from snncompile.errors import InputError
+from snncompile.ir.input import read_array
 
 MOMENTUM = 0.1
 """Momentum of the running maximum, as in the authors' code."""
@@ -132,7 +132,7 @@ def fit_thresholds(
     for epoch in range(epochs):
         batch_losses = []
         for samples in _shuffle_batches(
-            torch.tensor(np.asarray(x), dtype=_find_dtype(model)), batch, seed + epoch
+            torch.tensor(read_array(x), dtype=_find_dtype(model)), batch, seed + epoch
         ):
             with torch.no_grad():
                 wanted = teacher(samples).flatten(1)

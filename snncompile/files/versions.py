@@ -90,10 +90,10 @@ def _add_loss_and_seal(head: dict[str, Any]) -> dict[str, Any]:
 UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
     "program": (_name_writer, _add_loss_and_seal),  # then `loss` and `warnings`
     "network file": (_name_writer, _add_seal),
-    "network": (),
+    "network": (keep,),  # coding `analog`
     "mapping": (),
-    # `rule_limits`; `fidelity`, `headed_rows`, `variants`, unit and evidence of exponents.
-    "chip": (keep, keep),
+    # `rule_limits`; `fidelity`, `variants`; `input_payload`, `zero_weights`, spreads of numbers.
+    "chip": (keep, keep, keep),
     "options": (keep, keep),  # sections (`Options` reads the flat form); `loss`, `scales`
     "quantized": (keep,),  # errors of single neurons, `message`
     "bounds": (keep,),  # `effect`

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from snncompile.errors import InputError
 from snncompile.neurons.base import Interval
 
-Kind = Literal["constant", "rate", "poisson", "phase"]
+Kind = Literal["constant", "rate", "poisson", "phase", "analog"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,11 @@ class Coding:
         poisson    +-1 with probability |n| in each of the `shown` steps
         phase      the binary digits of |n| * 2^shown, rounded, the largest first, with the sign
 
-    and 0 in the steps that follow.
+    and 0 in the steps that follow. With
+
+        analog     the nearest whole number to n, where values have a time axis of their own
+
+    a sample that is one image in every step has `shown` and `steps` of that many, others 1.
     """
 
     kind: Kind
@@ -51,7 +55,7 @@ class Coding:
         """Return the output of the input, shape (samples, steps, *shape).
 
         Args:
-            values: shape (samples, *shape).
+            values: shape (samples, *shape); analog: any shape, which stays.
             payload: of the input.
             seed: of the random numbers of poisson.
 
@@ -61,11 +65,18 @@ class Coding:
         array = np.asarray(values)
         if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
             raise InputError("values to present must be finite numbers")
+        if self.kind == "analog":
+            return self.round(array, payload)
         n = array.astype(np.float64) / self.unit
         x = np.zeros((len(n), self.steps, *n.shape[1:]), np.int32)
         lowest, highest = float(payload.low), float(payload.high)
         PRESENTERS[self.kind](np.clip(n, lowest, highest), x[:, : self.shown], seed)
         return x
+
+    def round(self, values: NDArray[Any], payload: Interval) -> NDArray[np.int32]:
+        """Return the nearest whole numbers to values / unit, within the payload."""
+        n = np.rint(np.asarray(values, np.float64) / self.unit)
+        return np.clip(n, float(payload.low), float(payload.high)).astype(np.int32)
 
     def __str__(self) -> str:
         """Text form: `constant unit=1 shown=32 steps=32`."""

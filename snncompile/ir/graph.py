@@ -9,53 +9,30 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from snncompile.errors import InputError
 from snncompile.ir import verify
-from snncompile.ir.coding import Coding
-from snncompile.neurons.base import BINARY, FloatNeuron, IntegerNeuron, Interval, Neuron
+from snncompile.ir.input import Input, Shape
+from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, Neuron
 from snncompile.registry import load
 from snncompile.synapses.base import IntegerSynapses, Synapses
 
 if TYPE_CHECKING:
     from snncompile.ir.result import Result
 
-Shape = tuple[int, ...]
+__all__ = [
+    "Graph",
+    "Input",
+    "IntegerNetwork",
+    "Network",
+    "Population",
+    "Progress",
+    "Projection",
+    "Shape",
+]
+
 Progress = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """Source of the spikes. Named like a population, so a projection can start at it."""
-
-    name: str
-    shape: Shape
-    payload: Interval = BINARY
-    """Lowest and highest whole number a line can carry in an integer network; 0 is among them."""
-    coding: Coding | None = None
-    """Coding of values as the output of the lines; None where the network was made for spikes."""
-
-    @property
-    def size(self) -> int:
-        """Number of input lines."""
-        return prod(self.shape)
-
-    def present(self, values: ArrayLike, seed: int = 0) -> NDArray[np.int32]:
-        """Return the output of the lines for values of shape (samples, *shape); see `Coding`.
-
-        Raises:
-            InputError: the network has no coding, or the values have another shape.
-        """
-        array = np.asarray(values)
-        if self.coding is None:
-            raise InputError(f"{self.name}: takes spikes and has no coding; give spikes")
-        if array.shape[1:] != self.shape or array.ndim < 2:
-            shape = ", ".join(["samples", *map(str, self.shape)])
-            raise InputError(f"values have shape {array.shape}, expected ({shape})")
-        return self.coding.present(array, self.payload, seed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,13 +11,12 @@ import numpy as np
 
 from snncompile.errors import InputError
 from snncompile.ir import view
+from snncompile.ir.input import LARGEST_PAYLOAD
 
 if TYPE_CHECKING:
     from snncompile.ir.graph import Graph
     from snncompile.neurons.base import Neuron
 
-LARGEST_PAYLOAD = 2**23 - 1
-"""Sums of graded spikes stay exact: 2^23 * 2^8 of a weight * 2^20 sources are below 2^53."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from snncompile.errors import InputError
 from snncompile.ir.graph import Graph, IntegerNetwork, Network, Population, Progress
+from snncompile.ir.input import read_array
 from snncompile.ir.result import Result
-from snncompile.neurons.base import BINARY, IntegerNeuron, Interval
+from snncompile.neurons.base import BINARY, IntegerNeuron
 from snncompile.reference.runner import (
     Runner,
     Session,
@@ -60,7 +61,7 @@ def run_integer(
     progress: Progress | None = None,
     device: str | None = None,
 ) -> Result:
-    """Run an integer network; x is within `Input.payload`: 0 and 1 unless spikes are graded."""
+    """Run an integer network; x is 0 and 1, or what its input takes (`Input.check`)."""
     return _run(network, check_spikes(network, x), progress, device)
 
 
@@ -188,7 +189,9 @@ def _run_in_blocks(
         batch = x[first : first + size]
         session = Session(len(batch))
         for now in range(0, steps, length):
-            chunk = np.ascontiguousarray(batch[:, now : now + length], dtype)
+            chunk = batch[:, now : now + length]
+            chunk = runner.network.input.send(chunk) if runner.exact else chunk
+            chunk = np.ascontiguousarray(chunk, dtype)
             tensor = torch.from_numpy(chunk.reshape(*chunk.shape[:2], -1)).to(runner.device)
             spike_trains = {
                 n: train.cpu() for n, train in runner.run(session, tensor, names).items()
@@ -246,7 +249,7 @@ def check_input(network: Graph, x: ArrayLike, dtype: type) -> NDArray[Any]:
     Raises:
         InputError: the shape is another, or a value is not a finite number.
     """
-    array = _read_array(x)
+    array = read_array(x)
     shape = network.input.shape
     expected = ", ".join(["samples", "steps", *map(str, shape)])
     if array.dtype.kind not in "biuf":
@@ -259,34 +262,18 @@ def check_input(network: Graph, x: ArrayLike, dtype: type) -> NDArray[Any]:
 
 
 def check_spikes(network: Graph, x: ArrayLike) -> NDArray[Any]:
-    """Return x as whole numbers within `Input.payload`: uint8 if that is 0 and 1, else int32.
+    """Return x as an integer network runs on it: uint8 if its input is 0 and 1, else int32.
+
+    Analog values stay float64: an integer network rounds them as it runs, a float network does not.
 
     Raises:
-        InputError: as `check_input`, or a value outside of the payload.
+        InputError: as `check_input`, or a value that the input cannot send.
     """
-    array, payload = _read_array(x), network.input.payload
-    if array.dtype.kind in "iuf" and array.size and not _is_within(array, payload):
-        hint = "0 or 1; make spikes of them first (snncompile encode)"
-        if payload != BINARY:
-            hint = f"whole numbers from {payload.low} to {payload.high}"
-        raise InputError(
-            f"input holds values from {array.min():g} to {array.max():g}, expected spikes: {hint}"
-        )
-    return check_input(network, array, np.uint8 if payload == BINARY else np.int32)
-
-
-def _is_within(array: NDArray[Any], payload: Interval) -> bool:
-    """Return whether all values are whole and in the interval; sample by sample to save memory."""
-    samples = array.reshape(1) if array.ndim == 0 else array
-    inside = all(sample.min() >= payload.low and sample.max() <= payload.high for sample in samples)
-    return inside and (array.dtype.kind != "f" or all((p == np.rint(p)).all() for p in samples))
-
-
-def _read_array(x: ArrayLike) -> NDArray[Any]:
-    try:
-        return np.asarray(x)
-    except ValueError:  # lists of different lengths
-        raise InputError("input is not an array of numbers") from None
+    array, source = read_array(x), network.input
+    if array.dtype.kind in "iuf" and array.size:
+        source.check(array)
+    whole = np.uint8 if source.payload == BINARY else np.int32
+    return check_input(network, array, np.float64 if source.analog else whole)
 
 
 def _run(network: Graph, x: NDArray[Any], progress: Progress | None, device: str | None) -> Result:

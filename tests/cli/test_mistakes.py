@@ -106,8 +106,8 @@ MISTAKES = {
     ),
     "not spikes": (
         ("run", "build", "--input", "grey.npz"),
-        "input holds values from 0.5 to 0.5, expected spikes: 0 or 1; make spikes of them first"
-        " (snncompile encode)",
+        "input holds values from 0.5 to 0.5, expected spikes: 0 or 1; a network for such values is"
+        ' imported with input="analog"',
     ),
     "no x": (
         ("run", "build", "--input", "nox.npz"),

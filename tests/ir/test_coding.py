@@ -60,13 +60,13 @@ UNIT = "coding: unit {} must be positive, and shown {} between 1 and steps {}"
 REFUSED = [
     (
         lambda: Coding("morse", 1.0, 1, 1),
-        "no input coding 'morse'; known: constant, rate, poisson, phase",
+        "no input coding 'morse'; known: constant, rate, poisson, phase, analog",
     ),
     (lambda: Coding("rate", 0.0, 1, 1), UNIT.format(0, 1, 1)),
     (lambda: Coding("rate", 1.0, 3, 2), UNIT.format(1, 3, 2)),
     (
         lambda: network(None).input.present([[1, 2]]),
-        "input: takes spikes and has no coding; give spikes",
+        "values have shape (1, 2), expected (samples, steps, 2)",
     ),
     (
         lambda: network(RATE).input.present([[1]]),

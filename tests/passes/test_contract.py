@@ -227,7 +227,7 @@ COMPILE_REFUSED = [
     (
         {"calibration": np.full((1, 2, 2), 3)},
         "input holds values from 3 to 3, expected spikes: 0 or 1;"
-        " make spikes of them first (snncompile encode)",
+        ' a network for such values is imported with input="counts"',
     ),
     (
         {"chip": "loihi9"},

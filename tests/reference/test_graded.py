@@ -40,14 +40,16 @@ def test_each_value_counts():
 
 
 # Input, the whole message.
+WHOLE = "expected whole numbers from -100 to 300; import the network with input_range=({}, {})"
 REFUSED = [
-    ([[[301]]], "input holds values from 301 to 301, expected spikes: whole numbers from -100"),
+    ([[[301]]], f"input holds values from 301 to 301, {WHOLE.format(-100, 301)}"),
+    ([[[0], [-101]]], f"input holds values from -101 to 0, {WHOLE.format(-101, 300)}"),
     (
-        [[[0], [-101]]],
-        "input holds values from -101 to 0, expected spikes: whole numbers from -100",
+        [[[0.5]]],
+        "input holds values from 0.5 to 0.5, expected whole numbers from -100 to 300; a network for"
+        ' such values is imported with input="analog"',
     ),
-    ([[[0.5]]], "input holds values from 0.5 to 0.5, expected spikes: whole numbers from -100"),
-    ([[[np.inf]]], "input holds values from inf to inf, expected spikes: whole numbers from -100"),
+    ([[[np.inf]]], "input holds values that are not finite"),
 ]
 
 
@@ -55,7 +57,7 @@ REFUSED = [
 def test_what_is_outside_is_refused(x, message):
     with pytest.raises(InputError) as error:
         graded(alone(IntegerReadout(0, 0))).run(x)
-    assert str(error.value) == f"{message} to 300"
+    assert str(error.value) == message
 
 
 PAYLOADS = [

@@ -41,6 +41,10 @@ def test_input_read_only_and_not_contiguous():
     assert (strided == before).all()
     assert (network.run(torch.tensor(x)).spikes == network.run(x).spikes).all()
     assert (network.run(x.tolist()).spikes == network.run(x).spikes).all()
+    gradients = torch.tensor(x, dtype=torch.float32, requires_grad=True)
+    assert (network.run(gradients).spikes == network.run(x).spikes).all()
+    assert (network.run(list(gradients)).spikes == network.run(x).spikes).all()
+    assert (network.run(gradients.bfloat16()).spikes == network.run(x).spikes).all()
 
 
 def test_the_result_owns_its_memory():
@@ -87,18 +91,21 @@ def test_a_float_network_refuses_what_is_not_finite(x):
     assert str(error.value) == "input holds values that are not finite"
 
 
-ENCODE = "expected spikes: 0 or 1; make spikes of them first (snncompile encode)"
+IMPORT = 'expected spikes: 0 or 1; a network for such values is imported with input="{}"'
 
 
 @pytest.mark.parametrize(
     "x, message",
     [
-        (np.array([[[0, 1, 2]]]), f"input holds values from 0 to 2, {ENCODE}"),
-        (np.array([[[0, 1, -1]]]), f"input holds values from -1 to 1, {ENCODE}"),
-        (np.array([[[0, 0.5, 0]]]), f"input holds values from 0 to 0.5, {ENCODE}"),
-        (np.array([[[0, 255, 0]]], np.uint8), f"input holds values from 0 to 255, {ENCODE}"),
-        (NAN, f"input holds values from nan to nan, {ENCODE}"),
-        (INF, f"input holds values from -inf to 1, {ENCODE}"),
+        (np.array([[[0, 1, 2]]]), f"input holds values from 0 to 2, {IMPORT.format('counts')}"),
+        (np.array([[[0, 1, -1]]]), f"input holds values from -1 to 1, {IMPORT.format('polarity')}"),
+        (np.array([[[0, 0.5, 0]]]), f"input holds values from 0 to 0.5, {IMPORT.format('analog')}"),
+        (
+            np.array([[[0, 255, 0]]], np.uint8),
+            f"input holds values from 0 to 255, {IMPORT.format('counts')}",
+        ),
+        (NAN, "input holds values that are not finite"),
+        (INF, "input holds values that are not finite"),
     ],
 )
 def test_an_integer_network_refuses_what_is_no_spike(x, message):

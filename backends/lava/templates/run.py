@@ -2,8 +2,8 @@
 
     python run.py --input x.npz --output out.npz [--all] [--states]
 
-x.npz holds `x` of shape (samples, steps, *input shape): 0 and 1, or whole numbers within the
-PAYLOAD of network.py. out.npz gets `spikes` of shape
+x.npz holds `x` of shape (samples, steps, *input shape): 0 and 1, whole numbers within the
+PAYLOAD of network.py, or analog values where it has their UNIT. out.npz gets `spikes` of shape
 (samples, steps, *output shape), the potentials if the output is a readout; with --all also
 `spikes.NAME` of every population. --states, for a network that was written for it, adds
 `state.NAME.STATE`: what the neurons keep after each time step.
@@ -32,6 +32,12 @@ def read_input(path):
         expected = ", ".join(["samples", "steps", *map(str, network.INPUT_SHAPE)])
         sys.exit(f"{path}: x has shape {x.shape}, expected ({expected})")
     low, high = network.PAYLOAD
+    unit = getattr(network, "UNIT", None)
+    if unit is not None:
+        x = x.astype(np.float64) / unit
+        if not ((x >= low - 0.5) & (x <= high + 0.5)).all():
+            sys.exit(f"{path}: x must hold values from {low * unit:g} to {high * unit:g}")
+        x = np.clip(np.rint(x), low, high)
     if not ((x >= low) & (x <= high) & (x == np.rint(x))).all():
         what = "0 and 1 only" if (low, high) == (0, 1) else f"whole numbers from {low} to {high}"
         sys.exit(f"{path}: x must hold {what}")

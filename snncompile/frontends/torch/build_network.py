@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
 
@@ -84,6 +84,12 @@ def build_network(layers: LayerGraph, shape: Shape, title: str) -> ImportedNetwo
         title=title,
     )
     return ImportedNetwork(network, origins)
+
+
+def show_input(imported: ImportedNetwork, source: Input, note: str) -> ImportedNetwork:
+    """Return the import with what its input lines carry, and a note that says it."""
+    notes = (*imported.network.notes, note) if note else imported.network.notes
+    return replace(imported, network=replace(imported.network, input=source, notes=notes))
 
 
 def _translate_layers(layers: LayerGraph) -> dict[str, Dynamics]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from snncompile.errors import InputError, SnnCompileError, UnsupportedError, raise_together
+from snncompile.frontends.input_kinds import InputKind, choose_input
 from snncompile.frontends.torch import known_layers, layer_graph
-from snncompile.frontends.torch.build_network import ImportedNetwork, build_network
+from snncompile.frontends.torch.build_network import ImportedNetwork, build_network, show_input
 from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.libraries.base import Time
 from snncompile.frontends.torch.read_trace import MixedSamplesError
@@ -30,7 +31,7 @@ from snncompile.frontends.torch.run_module import (
 from snncompile.frontends.torch.time_layouts import LAYOUTS, split_calls
 from snncompile.frontends.torch.trace import Trace
 from snncompile.frontends.torch.verify_import import verify
-from snncompile.ir.graph import Network
+from snncompile.ir.graph import Input, Network
 
 LOG = logging.getLogger(__name__)
 
@@ -40,6 +41,9 @@ def from_torch(
     sample: ArrayLike | Tensor,
     time: Literal["auto"] | Time = "auto",
     *,
+    input: InputKind = "auto",
+    input_bits: int | None = None,
+    input_range: Sequence[float] | None = None,
     title: str | None = None,
 ) -> Network:
     """Return the network with the module's spikes, readouts to 1e-9.
@@ -61,10 +65,16 @@ def from_torch(
         UnsupportedError: the module uses a layer, a function or a feature that is not known.
         ImportMismatchError: the network does not spike as the module does.
     """
+    checked = check_sample(sample)
+    lines = Input("input", checked.shape[2:])
+    source, note = choose_input(lines, checked, input, input_bits, input_range)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        x, layout, imported = read_module(module, sample, time, title)
+        x, layout, imported = read_module(module, checked, time, title)
+        imported = show_input(imported, source, note)
         verify(module, x, layout, imported)
     LOG.info("%s: imported with time=%r", imported.network.title, layout)
+    for text in imported.network.notes:
+        LOG.info("%s: %s", imported.network.title, text)
     return imported.network
 
 

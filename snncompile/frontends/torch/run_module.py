@@ -17,6 +17,7 @@ from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.arguments import map_tensors
 from snncompile.frontends.torch.libraries.base import Library
+from snncompile.ir.input import read_array
 
 
 def check_module(module: Any) -> None:
@@ -68,9 +69,7 @@ def check_sample(sample: ArrayLike | Tensor) -> NDArray[np.float64]:
     Raises:
         InputError: another number of dimensions, no values, or values that are not finite.
     """
-    if isinstance(sample, Tensor):
-        sample = sample.detach().cpu().double().numpy()
-    array = np.asarray(sample)
+    array = read_array(sample)
     if array.dtype.kind not in "biuf":
         raise InputError(f"sample has dtype {array.dtype}, expected numbers")
     if array.ndim < 3 or array.size == 0:

@@ -15,6 +15,7 @@ from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, IntegerNetwork
 from snncompile.ir.mapping import Mapping, Slice
+from snncompile.passes.advice.input_messages import can_show
 from snncompile.passes.analysis import number_ranges
 from snncompile.passes.equal_neurons import use_equal_neurons
 from snncompile.passes.split_fan_in.split_fan_in import add_sum_relays
@@ -161,6 +162,7 @@ def _try_other_chips(network: IntegerNetwork, chip: Chip, cut: Cut) -> Iterator[
         if name != chip.name:
             other = chips.load_chip(name)
             tried = other.encoding in ENCODINGS and _has_formats(other, network)
+            tried = tried and can_show(other, network)
             cores = _count_cores(share_thresholds(network, other), other, cut) if tried else None
             if cores:
                 yield f"on {name} it takes {_format_cores(cores)}"

@@ -1,4 +1,4 @@
-"""Integers that stand for the values which neurons send, such as the changes of sigma-delta."""
+"""Integers that stand for values which are sent: of an analog input, the changes of sigma-delta."""
 
 from __future__ import annotations
 
@@ -27,6 +27,20 @@ def find_message_unit(network: Network, name: str) -> int:
     end = network.end(name)
     neuron = end.neuron if isinstance(end, Population) else None
     return neuron.message_unit if isinstance(neuron, FloatNeuron) else 1
+
+
+def state_in_messages(network: Network) -> Network:
+    """Return the same network for the whole numbers that its input sends for analog values."""
+    unit = network.input.unit
+    if unit == 1:
+        return network
+    projections = tuple(
+        replace(p, synapses=Synapses(p.synapses.wiring, np.asarray(p.synapses.weight * unit)))
+        if p.source == network.input.name
+        else p
+        for p in network.projections
+    )
+    return replace(network, projections=projections)
 
 
 def state_in_natural_values(network: Network) -> tuple[Network, dict[str, float]]:

@@ -27,7 +27,11 @@ from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import Integers, report_errors
 from snncompile.passes.quantize.group_scales import choose_scales
 from snncompile.passes.quantize.grouped_input import choose_bits
-from snncompile.passes.quantize.messages import find_unit, state_in_natural_values
+from snncompile.passes.quantize.messages import (
+    find_unit,
+    state_in_messages,
+    state_in_natural_values,
+)
 from snncompile.passes.quantize.population_scale import PopulationScale
 from snncompile.passes.quantize.rounding import measure_shift, round_weights
 from snncompile.passes.quantize.scale_limits import raise_thresholds
@@ -96,7 +100,7 @@ class Quantize(Pass):
             number_ranges.check_ranges(design.network, design.chip)
             message = "already integers; all numbers are in the chip's ranges"
             return self.done(design, message, loss=EXACT)
-        source, values = state_in_natural_values(design.network)
+        source, values = state_in_natural_values(state_in_messages(design.network))
         spike_trains = _run_calibration(source, design.calibration)
         network, reports = self._make_integers(source, design.chip, spike_trains, values)
         one_scale, assumption = None, ""
@@ -307,7 +311,7 @@ def _run_calibration(network: Network, calibration: NDArray[Any] | None) -> Spik
         return None
     neurons = network.input.size + sum(p.size for p in network.populations)
     count = max(2, CALIBRATION_OUTPUTS // (neurons * calibration.shape[1]))
-    x = calibration[: min(count, CALIBRATION_SAMPLES)].astype(np.float64)
+    x = network.input.send(calibration[: min(count, CALIBRATION_SAMPLES)]).astype(np.float64)
     runs = list(run_batches(network, x))
     return {name: torch.cat([batch[name] for batch in runs]) for name in runs[0]}
 
