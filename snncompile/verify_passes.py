@@ -103,7 +103,8 @@ def describe_loss(compared: Comparison) -> str:
 
 def _count_answers(network: Graph, runs: dict[str, SpikeTrains]) -> str:
     """Return the number of samples with another answer, in words."""
-    before, after = (Result(runs[run][network.output]).prediction for run in ("before", "after"))
+    outputs = (runs[run][network.output] for run in ("before", "after"))
+    before, after = (Result(output, readout=network.answer).prediction for output in outputs)
     return f"{int((before != after).sum()):,} of {len(before):,} answers differ"
 
 

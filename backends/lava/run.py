@@ -57,7 +57,7 @@ def run(
             `timeout_s` the limit is far above what the network should take.
     """
     outputs = run_folder(program.network, x, [], progress=progress, timeout_s=timeout_s)
-    return Result(outputs["spikes"])
+    return Result(outputs["spikes"], readout=program.network.answer)
 
 
 def spike_trains(

@@ -18,8 +18,9 @@ from snncompile.conversion.rate_norm import RateNorm
 from snncompile.errors import ImportMismatchError, InputError, SnnCompileError, UnsupportedError
 from snncompile.frontends.torch import known_layers, layer_graph
 from snncompile.frontends.torch.arguments import get_first_argument
-from snncompile.frontends.torch.layer_graph import LayerGraph, NeuronLayer
+from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.multiply_out import Sum, multiply_out
+from snncompile.frontends.torch.neuron_layer import NeuronLayer
 from snncompile.frontends.torch.run_module import (
     call,
     check_module,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from snncompile.errors import InputError
 from snncompile.files import folder, versions
+from snncompile.ir.answer import SUM, Answer
 from snncompile.ir.coding import Coding, Kind
 from snncompile.ir.graph import Graph, Input, IntegerNetwork, Network, Population, Projection
 from snncompile.neurons.base import BINARY, FloatNeuron, Interval, Neuron
@@ -71,6 +72,11 @@ class _Coding(Record):
     steps: Annotated[int, Field(ge=1, le=2**20)]
 
 
+class _Answer(Record):
+    kind: Literal["sum", "mean", "maximum", "last"]
+    steps: Annotated[int, Field(ge=1, le=2**20)] | None = None
+
+
 class _Input(Record):
     name: str
     shape: tuple[Size, ...]
@@ -88,6 +94,7 @@ class NetworkRecord(Record):
     populations: tuple[_Population, ...]
     projections: tuple[_Projection, ...]
     output: str
+    answer: _Answer = _Answer(kind="sum")
 
 
 class Head(Record):
@@ -153,6 +160,7 @@ def to_record(graph: Graph) -> tuple[dict[str, Any], Arrays]:
         "populations": [_record_population(p, arrays) for p in graph.populations],
         "projections": [_record_projection(i, p, arrays) for i, p in enumerate(graph.projections)],
         "output": graph.output,
+        **({} if graph.answer == SUM else {"answer": vars(graph.answer)}),
     }
     return record, arrays
 
@@ -178,6 +186,7 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
             record.output,
             title=record.title,
             notes=record.notes,
+            answer=Answer(**record.answer.model_dump()),
         )
     except KeyError as error:
         raise InputError(f"{where}: {error.args[0]!r} is not in arrays.npz") from None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from numpy.typing import ArrayLike
 
 from snncompile.ir import verify
+from snncompile.ir.answer import SUM, Answer
 from snncompile.ir.input import Input, Shape
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, Neuron
 from snncompile.registry import load
@@ -84,6 +85,8 @@ class Graph:
     """Name given by the user; appears in reports only."""
     notes: tuple[str, ...] = field(default=(), kw_only=True)
     """Assumptions of its import, one line each; appears in reports only."""
+    answer: Answer = field(default=SUM, kw_only=True)
+    """How the output over the time steps becomes the answer."""
 
     neuron_types: ClassVar[tuple[type, ...]] = (Neuron,)
     synapse_types: ClassVar[tuple[type, ...]] = (Synapses, IntegerSynapses)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snncompile.errors import InputError
+from snncompile.ir.answer import SUM, Answer
 from snncompile.ir.reports import Proof
 
 
@@ -21,12 +22,19 @@ class Result:
     where the neurons' spikes carry a payload, or the potential of a readout."""
     proof: Proof | None = None
     """Bounds for the steps of this run; None for a network, which has none."""
+    readout: Answer = SUM
+    """How the output over time becomes the answer; the network's."""
+
+    @property
+    def answer(self) -> NDArray[Any]:
+        """One number per output neuron, by the readout: shape (samples, *output shape)."""
+        return self.readout.reduce(self.spikes)
 
     @property
     def prediction(self) -> NDArray[np.int64]:
-        """Index of the largest sum of the output over time, per sample; the lowest of equals."""
-        total = self.spikes.sum(axis=1, dtype=np.float64 if self.spikes.dtype.kind == "f" else int)
-        return np.asarray(total.reshape(len(total), -1).argmax(axis=1), dtype=np.int64)
+        """Index of the largest number of the answer, per sample; the lowest of equals."""
+        answer = self.answer
+        return np.asarray(answer.reshape(len(answer), -1).argmax(axis=1), dtype=np.int64)
 
     def accuracy(self, label: ArrayLike) -> float:
         """Return the share of samples whose prediction is the label.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from snncompile.ir.answer import SUM
 from snncompile.synapses.base import IntegerSynapses
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ def format_graph(graph: Graph) -> str:
         phase = f" phase={p.phase}" if p.phase else ""
         lines.append(f"population {p.name} {format_shape(p.shape)} {p.neuron}{phase}")
     lines += [_format_projection(p) for p in graph.projections]
-    return "\n".join([*lines, f"output {graph.output}"]) + "\n"
+    answer = "" if graph.answer == SUM else f" answer={graph.answer}"
+    return "\n".join([*lines, f"output {graph.output}{answer}"]) + "\n"
 
 
 def _format_payload(graph: Graph) -> str:

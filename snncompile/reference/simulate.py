@@ -247,7 +247,8 @@ def check_input(network: Graph, x: ArrayLike, dtype: type) -> NDArray[Any]:
     """Return x as an array of shape (samples, steps, *input.shape).
 
     Raises:
-        InputError: the shape is another, or a value is not a finite number.
+        InputError: the shape is another, or a value is not a finite number, or the number of time
+            steps is part of the network and another one.
     """
     array = read_array(x)
     shape = network.input.shape
@@ -258,6 +259,7 @@ def check_input(network: Graph, x: ArrayLike, dtype: type) -> NDArray[Any]:
         raise InputError(f"input has shape {array.shape}, expected ({expected})")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError("input holds values that are not finite")
+    network.answer.check_steps(array.shape[1])
     return np.ascontiguousarray(array, dtype=dtype)
 
 
@@ -285,7 +287,8 @@ def _run(network: Graph, x: NDArray[Any], progress: Progress | None, device: str
     spikes = torch.cat(batches).numpy()
     if spikes.dtype == np.bool_:
         spikes = spikes.view(np.uint8)
-    return Result(spikes.reshape(*x.shape[:2], *network.output_shape))
+    shaped = spikes.reshape(*x.shape[:2], *network.output_shape)
+    return Result(shaped, readout=network.answer)
 
 
 def _add_arriving(total: Tensor, apply: Apply, delay: int, train: Tensor) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+
+from snncompile.errors import InputError
 
 
 def find_tensors(value: Any) -> Iterator[Tensor]:
@@ -33,6 +36,33 @@ def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, dict):
         return {key: map_tensors(element, change) for key, element in value.items()}
     return value
+
+
+class Arguments(NamedTuple):
+    """Further arguments of forward, behind its input."""
+
+    args: tuple[Any, ...] = ()
+    """By position; None where a state is handed on from call to call."""
+    kwargs: Mapping[str, Any] = MappingProxyType({})
+    """By name."""
+    carried: bool = False
+    """Whether they are states that forward returned in the time step before."""
+
+
+def read_arguments(args: Any) -> Arguments:
+    """Return the user's further arguments: a sequence by position, or a mapping by name.
+
+    Raises:
+        InputError: neither.
+    """
+    if isinstance(args, Mapping):
+        return Arguments((), dict(args))
+    if isinstance(args, tuple | list):
+        return Arguments(tuple(args), {})
+    raise InputError(
+        f"args has to be a tuple, or a dictionary of names, got {type(args).__name__}; for one"
+        " argument give args=(value,)"
+    )
 
 
 def get_first_argument(module: nn.Module, args: Any, kwargs: Any) -> Any:

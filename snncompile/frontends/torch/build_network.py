@@ -14,7 +14,7 @@ from snncompile.errors import UnsupportedError, raise_together
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.drive import Source
 from snncompile.frontends.torch.dynamics import Dynamics
-from snncompile.frontends.torch.layer_graph import LayerGraph, NeuronLayer, Rows
+from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.multiply_out import (
     DriveTerm,
     Sum,
@@ -22,10 +22,16 @@ from snncompile.frontends.torch.multiply_out import (
     multiply_out,
     scale,
 )
+from snncompile.frontends.torch.neuron_layer import CheckedAnswer, NeuronLayer, Rows
+from snncompile.frontends.torch.potential_answer import can_follow, follow_potential
+from snncompile.ir.answer import SUM, Answer
 from snncompile.ir.graph import Input, Network, Population, Projection, Shape
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.synapses.dense import dense
+
+ANSWER = "the answer"
+"""Key of the name of a readout that follows potentials; no path has a space."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +50,10 @@ class ImportedNetwork:
 
     network: Network
     origins: dict[str, Origin]
-    """Population -> its origin in the module. A population that makes a bias has none."""
+    """Population -> its origin in the module. A population that makes a bias has none, nor has one
+    that answers for all time steps."""
+    checked: CheckedAnswer | None = None
+    """The returned tensor that is the network's answer."""
 
 
 def build_network(layers: LayerGraph, shape: Shape, title: str) -> ImportedNetwork:
@@ -71,19 +80,67 @@ def build_network(layers: LayerGraph, shape: Shape, title: str) -> ImportedNetwo
             _check_spikes(name, projections, populations)
             continue
         dynamics = dynamics_of[layer.path]
-        origins[name] = Origin(layer.path, _choose_compared(layers, layer, dynamics))
-        drive = _find_drive(layers, layer, dynamics, readout=origins[name].compared != "output")
-        more, arriving = _make_population(layer, dynamics, drive, origins[name], names)
+        origin = Origin(layer.path, _choose_compared(layers, layer, dynamics))
+        if origin.compared != "answer":
+            origins[name] = origin
+        drive = _find_drive(layers, layer, dynamics, readout=origin.compared != "output")
+        more, arriving = _make_population(layer, dynamics, drive, origin, names)
         populations += more
         projections += arriving
+        if _follows_potential(layers, layer, dynamics, origin):
+            names[ANSWER] = _find_unused_name(f"{name}_potential", names)
+            readout, follows, resets = follow_potential(
+                dynamics, drive, names[ANSWER], name, populations[-1].shape
+            )
+            populations.append(readout)
+            projections += [*_make_projections(follows, names[ANSWER], names), *resets]
+    output = names.get(ANSWER, names[layers.output])
+    answer, checked, notes = settle_answer(layers, names, origins.get(names[layers.output]))
     network = Network(
         input=Input("input", shape),
         populations=tuple(populations),
         projections=tuple(projections),
-        output=names[layers.output],
+        output=output,
         title=title,
+        notes=notes,
+        answer=answer,
     )
-    return ImportedNetwork(network, origins)
+    return ImportedNetwork(network, origins, checked)
+
+
+def _follows_potential(
+    layers: LayerGraph, layer: NeuronLayer, dynamics: Dynamics, origin: Origin
+) -> bool:
+    """Return whether the answer needs a readout that follows the potential of these neurons."""
+    traced = layers.answer
+    if traced is None or traced.state is None or traced.output != layer.path:
+        return False
+    potential = known_layers.find_neuron_library(layer.module).potential
+    asked = traced.state == potential and dynamics.spikes and origin.compared == "output"
+    return asked and can_follow(dynamics)
+
+
+def settle_answer(
+    layers: LayerGraph, names: dict[str | None, str], origin: Origin | None
+) -> tuple[Answer, CheckedAnswer | None, tuple[str, ...]]:
+    """Return the answer of the network, the returned tensor that it equals, and notes.
+
+    A potential is an answer if the output population is a readout.
+    """
+    traced = layers.answer
+    if traced is None:
+        return SUM, None, ()
+    reason = traced.reason
+    known = origin is not None and (origin.compared == "state" or ANSWER in names)
+    if traced.state and not known:
+        reason = f"the {traced.kind} of the state {traced.state!r} of {traced.output}"
+        reason += ", which no neuron of ours sends"
+    if reason:
+        output = names[layers.output]
+        note = f"answer: forward returns {reason}; the prediction is the sum of {output} over time"
+        return SUM, None, (note,)
+    fixed = layers.steps if traced.depends_on_steps else None
+    return Answer(traced.kind, fixed), traced.checked, ()
 
 
 def show_input(imported: ImportedNetwork, source: Input, note: str) -> ImportedNetwork:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, count
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,28 +22,10 @@ from snncompile.frontends.torch.drive import (
     is_same_in_step,
     walk,
 )
-from snncompile.frontends.torch.libraries.base import Shape
+from snncompile.frontends.torch.neuron_layer import FoundAnswer, NeuronLayer
 from snncompile.frontends.torch.read_trace import Reader
 from snncompile.frontends.torch.trace import Trace
 from snncompile.frontends.torch.values import LinearValues, NeuronValues
-
-Rows = Literal["steps", "samples"]
-"""Whether the rows that a linear layer takes go step by step, or sample by sample."""
-
-
-@dataclass(frozen=True, eq=False)
-class NeuronLayer:
-    """One neuron layer of the module, or the linear layer that the module ends with."""
-
-    path: str
-    module: nn.Module
-    shape: Shape
-    """Shape of one sample of it."""
-    drive: Drive
-    rows: Rows | None = None
-    """Order of its rows, if this is a linear layer; its result is a potential that never spikes."""
-    maximum: bool = False
-    """Whether it takes a maximum of spikes: its neurons fire if any spike arrives."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,28 +40,48 @@ class LayerGraph:
     returned: frozenset[tuple[str, str | None]]
     """(neuron layer, state or None for spikes) that the module's result is computed from."""
 
+    answer: FoundAnswer | None = None
+    """What forward returns; None if it is called for each time step."""
+    steps: int = 1
+    """Time steps of the run."""
+
     def returns_only(self, state: str) -> bool:
         """Return whether the result depends on this state of the output and not on its spikes."""
         return (self.output, state) in self.returned and (self.output, None) not in self.returned
 
 
-def read_layers(trace: Trace, returned: list[Tensor]) -> LayerGraph:
+def read_layers(
+    trace: Trace, returned: list[Tensor], answer: FoundAnswer | None = None
+) -> LayerGraph:
     """Return the network.
+
+    Args:
+        trace: the run.
+        returned: numbers of the tensors that the module returned.
+        answer: what it returned; None if it was called for each time step.
 
     Raises:
         UnsupportedError: a function between layers is not known, or differs between time steps.
     """
     neurons = [_read_neuron_layer(trace, path) for path in trace.calls]
     used = {inner.path for layer in neurons for inner in walk(layer.drive)}
-    neurons += [_read_last_linear(trace, path) for path in _find_unread_linear(trace, used)]
+    neurons += [
+        _read_last_linear(trace, path, answer.reason if answer else "")
+        for path in find_unread_linear(trace, used)
+        if answer is None or path not in answer.after
+    ]
+    if answer and answer.layer:
+        neurons.append(answer.layer)
     neurons = add_maxima(neurons, trace.modules)
     used |= {inner.path for layer in neurons for inner in walk(layer.drive)}
     states = frozenset(_find_states(trace, returned))
     return LayerGraph(
         neurons=tuple(neurons),
         linear={path: trace.modules[path] for path in trace.modules if path in used},
-        output=_find_output(neurons, states),
+        output=_find_output(neurons, states, answer),
         returned=states,
+        answer=answer,
+        steps=max(map(len, trace.calls.values()), default=1),
     )
 
 
@@ -127,8 +129,15 @@ def _make_maximum(drive: Through, module: nn.Module, taken: set[str]) -> NeuronL
     return NeuronLayer(path, module, wiring.target_shape, drive, maximum=True)
 
 
-def _find_output(neurons: list[NeuronLayer], returned: frozenset[tuple[str, str | None]]) -> str:
-    """Return the layer that no other one reads; if all are read, the last that is returned."""
+def _find_output(
+    neurons: list[NeuronLayer],
+    returned: frozenset[tuple[str, str | None]],
+    answer: FoundAnswer | None,
+) -> str:
+    """Return the layer of the answer, or the one that no other one reads.
+
+    If all are read, it is the last that is returned.
+    """
     read_by_others = {
         source.path
         for layer in neurons
@@ -139,6 +148,8 @@ def _find_output(neurons: list[NeuronLayer], returned: frozenset[tuple[str, str 
     if len(unread) > 1:
         names = " and ".join(unread)
         raise UnsupportedError(f"no layer reads {names}; a network has one output, leave one out")
+    if answer and answer.output:
+        return answer.output
     given = {path for path, _ in returned}
     paths = [layer.path for layer in neurons]
     return [paths[-1], *(path for path in paths if path in given), *unread][-1]
@@ -147,11 +158,11 @@ def _find_output(neurons: list[NeuronLayer], returned: frozenset[tuple[str, str 
 def _read_neuron_layer(trace: Trace, path: str) -> NeuronLayer:
     calls = trace.calls[path]
     shape = tuple(calls[0].drive.shape[1:]) or (1,)
-    drive = _fold_steps(trace, path, [call.drive.reshape(len(call.drive), -1) for call in calls])
+    drive = fold_steps(trace, path, [call.drive.reshape(len(call.drive), -1) for call in calls])
     return NeuronLayer(path, trace.modules[path], shape, drive)
 
 
-def _fold_steps(trace: Trace, path: str, steps: list[Tensor]) -> Drive:
+def fold_steps(trace: Trace, path: str, steps: list[Tensor]) -> Drive:
     """Return the drive of a layer, which has to be equal in every time step.
 
     It is taken from the last time step: in the first one a recurrent connection is only a tensor
@@ -186,7 +197,7 @@ def _has_bias(module: Any) -> bool:
     return getattr(module, "bias", None) is not None or hasattr(module, "running_mean")
 
 
-def _find_unread_linear(trace: Trace, used: set[str | None]) -> list[str]:
+def find_unread_linear(trace: Trace, used: set[str | None]) -> list[str]:
     """Return the last linear layer of each chain that no neuron layer reads."""
     unread = dict.fromkeys(call.path for call in trace.linear_calls if call.path not in used)
     read_again = {
@@ -204,13 +215,24 @@ def _is_summary(path: str) -> bool:
     return path.startswith(("mean(", "sum("))
 
 
-def _read_last_linear(trace: Trace, path: str) -> NeuronLayer:
-    """Return the linear layer that ends the module; its result is the answer of each time step."""
+def _read_last_linear(trace: Trace, path: str, reason: str) -> NeuronLayer:
+    """Return the linear layer that ends the module; its result is the answer of each time step.
+
+    Args:
+        trace: the run.
+        path: the layer.
+        reason: why forward's result is not understood; empty if it is.
+    """
     calls = [call for call in trace.linear_calls if call.path == path]
     inputs = torch.cat([call.inputs for call in calls])
     steps = max(len(calls) for calls in trace.calls.values())
     row = known_layers.find_linear(trace.modules[path])
     if "(" in path or (row and row.maximum) or len(inputs) != trace.samples * steps:
+        if reason:
+            raise UnsupportedError(
+                f"{path}: forward returns {reason}; known are sum, mean, maximum and last over all"
+                " time steps, and linear layers behind a sum, mean or last"
+            )
         raise UnsupportedError(
             f"{path} is not followed by a neuron layer and does not act on each time step; end with"
             " a neuron layer, or with a linear layer for each time step"
@@ -218,10 +240,10 @@ def _read_last_linear(trace: Trace, path: str) -> NeuronLayer:
     first, order = calls[0], inputs.reshape(steps, trace.samples, -1)
     shape = first.target_shape
     try:
-        drive, rows = _fold_steps(trace, path, list(order)), "steps"
+        drive, rows = fold_steps(trace, path, list(order)), "steps"
     except UnsupportedError:
         order = inputs.reshape(trace.samples, steps, -1).transpose(0, 1)
-        drive, rows = _fold_steps(trace, path, list(order)), "samples"
+        drive, rows = fold_steps(trace, path, list(order)), "samples"
     through = Through(path, drive, first.source_shape)
     return NeuronLayer(path, trace.modules[path], shape, through, rows)  # type: ignore[arg-type]
 

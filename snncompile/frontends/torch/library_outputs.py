@@ -31,14 +31,17 @@ def record_outputs(module: nn.Module, x: NDArray[Any], network: Network) -> dict
         InputError: the module has other layers than the network.
     """
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        sample, layout, imported = read_module(module, x, "auto", None)
-        _check_same(imported, network)
+        read = read_module(module, x, "auto", None)
+        _check_same(read.imported, network)
         records = [
-            record_module(module, batch, layout, imported, torch.float64, keep_precision=True)
-            for _, batch in split_batches(sample, imported)
+            record_module(
+                read.module, batch, read.layout, read.imported, torch.float64, keep_precision=True
+            )
+            for _, batch in split_batches(read.x, read.imported)
         ]
     return {
-        name: np.concatenate([record[name].numpy() for record in records]) for name in records[0]
+        name: np.concatenate([record[name].numpy() for record in records])
+        for name in read.imported.origins
     }
 
 

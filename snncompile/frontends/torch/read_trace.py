@@ -131,6 +131,12 @@ class Reader:
         self, values: InputValues, offsets: Tensor, reader: str
     ) -> Iterator[tuple[Tensor, _Subset]]:
         _, steps, size = values.shape
+        if values.static:
+            yield (
+                torch.arange(offsets.shape[1]),
+                _Subset(Source(None), size, self._find_static(values, offsets, reader)),
+            )
+            return
         samples = torch.arange(len(offsets))[:, None] * steps * size
         step = (offsets - samples).div(size, rounding_mode="floor")
         if not torch.equal(step, step[:1].expand_as(step)):
@@ -141,6 +147,13 @@ class Reader:
             index = _find_index(local, size, INPUT, reader)
             self._check_past(source_step, f"the input of time step {source_step}", reader)
             yield columns, _Subset(Source(None, self.step - source_step), size, index)
+
+    def _find_static(self, values: InputValues, offsets: Tensor, reader: str) -> Tensor:
+        """Return the indices of a sample's values, of an input that all time steps get."""
+        size = values.shape[2]
+        return _find_index(
+            offsets - torch.arange(len(offsets))[:, None] * size, size, INPUT, reader
+        )
 
     def _find_delay(self, values: NeuronValues, reader: str) -> int:
         if values.state:

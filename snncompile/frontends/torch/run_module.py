@@ -15,17 +15,21 @@ from torch import Tensor, nn
 
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends.torch import known_layers
-from snncompile.frontends.torch.arguments import map_tensors
+from snncompile.frontends.torch.arguments import Arguments, map_tensors
 from snncompile.frontends.torch.libraries.base import Library
 from snncompile.ir.input import read_array
 
+NONE = Arguments()
+"""No further arguments."""
 
-def check_module(module: Any) -> None:
-    """Refuse all but modules that can be called with one input.
+
+def check_module(module: Any, given: Arguments = NONE) -> None:
+    """Refuse all but modules that can be called with one input and the given arguments.
 
     Raises:
-        InputError: not a module, or its parameters are not finite numbers.
-        UnsupportedError: it needs more than one argument.
+        InputError: not a module, or its parameters are not finite numbers, or it does not take
+            the arguments.
+        UnsupportedError: it needs more arguments.
     """
     if not isinstance(module, nn.Module):
         raise InputError(
@@ -40,7 +44,7 @@ def check_module(module: Any) -> None:
         if wrong:
             raise InputError(f"{name}: {wrong} of {value.numel()} values are not finite")
     if known_layers.find_role(module) == "inside":
-        _check_signature(module)
+        _check_signature(module, given)
 
 
 def _describe(value: Any) -> str:
@@ -51,20 +55,31 @@ def _describe(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def _check_signature(module: nn.Module) -> None:
-    parameters = inspect.signature(module.forward).parameters.values()
+def _check_signature(module: nn.Module, given: Arguments) -> None:
+    signature = inspect.signature(module.forward)
+    try:
+        known = signature.bind_partial(None, *given.args, **given.kwargs).arguments
+    except TypeError as error:
+        raise InputError(f"{type(module).__name__}.forward does not take args: {error}") from None
+    parameters = [p for p in signature.parameters.values() if p.name not in list(known)[1:]]
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     needed = [p.name for p in parameters if p.kind in kinds and p.default is p.empty]
     needed += [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
     if len(needed) > 1:
         raise UnsupportedError(
             f"{type(module).__name__}.forward needs {' and '.join(needed[1:])} besides the input;"
-            " from_torch hands in the input only: wrap the module in one that keeps its state"
+            " give them as args=(...), None for a state that forward returns for the next step, or"
+            " wrap the module in one that keeps its state"
         )
 
 
-def check_sample(sample: ArrayLike | Tensor) -> NDArray[np.float64]:
-    """Return the sample as float64 of shape (samples, steps, *shape).
+def check_sample(sample: ArrayLike | Tensor, time: Any = "step") -> NDArray[np.float64]:
+    """Return the sample as float64 of shape (samples, steps, *shape), or (samples, *shape).
+
+    Args:
+        sample: the user's.
+        time: how the module takes its time axis; only with "inside" and "auto" the sample may have
+            no steps.
 
     Raises:
         InputError: another number of dimensions, no values, or values that are not finite.
@@ -72,8 +87,9 @@ def check_sample(sample: ArrayLike | Tensor) -> NDArray[np.float64]:
     array = read_array(sample)
     if array.dtype.kind not in "biuf":
         raise InputError(f"sample has dtype {array.dtype}, expected numbers")
-    if array.ndim < 3 or array.size == 0:
-        raise InputError(f"sample has shape {array.shape}, expected (samples, steps, *shape)")
+    if array.ndim < (2 if time in ("auto", "inside") else 3) or array.size == 0:
+        expected = "(samples, *shape)" if time == "inside" else "(samples, steps, *shape)"
+        raise InputError(f"sample has shape {array.shape}, expected {expected}")
     if not np.isfinite(array).all():
         raise InputError("sample holds values that are not finite")
     return np.ascontiguousarray(array, dtype=np.float64)
@@ -147,30 +163,38 @@ def cast_inputs(runner: nn.Module, dtype: torch.dtype) -> None:
             layer.register_forward_pre_hook(cast, with_kwargs=True)
 
 
-def call(runner: nn.Module, x: Tensor, carried: tuple[Any, ...] = ()) -> Any:
+def call(runner: nn.Module, x: Tensor, given: Arguments = NONE) -> Any:
     """Run a copy once and return its result; the user's own layers are not touched.
 
     Args:
         runner: the copy.
         x: its input.
-        carried: states returned in the time step before, see `find_carried`.
+        given: further arguments, see `carry_states`.
     """
     with ExitStack() as stack:
         for library in known_layers.list_libraries():
             stack.enter_context(library.isolate(runner))
-        return runner(x, *carried)
+        return runner(x, *given.args, **given.kwargs)
 
 
-def find_carried(runner: nn.Module, result: Any) -> tuple[Any, ...]:
-    """Return the states that a module takes back in the next time step, passed by its user.
+def carry_states(runner: nn.Module, result: Any, given: Arguments) -> Arguments:
+    """Return the arguments of the next time step, with the states that the last one returned.
 
-    They are a and b where `forward(x, a=None, b=None)` returns (output, a, b).
+    They are a and b where `forward(x, a=None, b=None)` returns (output, a, b), or where the user
+    gave None for a and b.
     """
-    if known_layers.find_role(runner) != "inside" or not isinstance(result, tuple):
-        return ()
-    given = list(inspect.signature(runner.forward).parameters.values())[1:]
-    states = [p for p in given if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is None]
-    return result[1:] if states and len(states) == len(given) == len(result) - 1 else ()
+    if known_layers.find_role(runner) != "inside" or not isinstance(result, tuple) or given.kwargs:
+        return given
+    if given.args:
+        empty = all(value is None for value in given.args)
+        states = given.args if empty or given.carried else ()
+    else:
+        others = list(inspect.signature(runner.forward).parameters.values())[1:]
+        none = [p for p in others if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is None]
+        states = tuple(none) if len(none) == len(others) else ()
+    if not states or len(states) != len(result) - 1:
+        return given
+    return Arguments(result[1:], carried=True)
 
 
 def summarize_error(error: Exception) -> str:

@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from snncompile.errors import Obstacle, UnsupportedError
-from snncompile.frontends.torch import known_layers, sums
+from snncompile.frontends.torch import known_layers, reductions, sums
 from snncompile.frontends.torch.arguments import find_tensors, get_first_argument, map_tensors
 from snncompile.frontends.torch.libraries.base import Shape
 from snncompile.frontends.torch.linear_layers import make_layer
-from snncompile.frontends.torch.time_layouts import can_hold, join_steps, split_steps
+from snncompile.frontends.torch.time_layouts import join_steps, split_steps
 from snncompile.frontends.torch.values import (
     ZERO,
     FunctionValues,
@@ -36,6 +36,7 @@ from snncompile.frontends.torch.values import (
     LinearValues,
     NeuronValues,
     Origins,
+    ReducedValues,
     SumValues,
 )
 
@@ -59,16 +60,11 @@ class Trace(TorchFunctionMode):
         """Known layers by path, in the order of the module tree."""
         self.calls: dict[str, list[Call]] = {}
         """Time steps of each neuron layer, in the order of the first call."""
-        self.misfits: dict[str, Shape] = {}
-        """Neuron layers whose input cannot hold the samples, with its shape."""
         self.linear_calls: list[LinearValues] = []
-        self.state_problem = ""
-        """The first neuron layer whose state is lost between two calls, and the reason."""
         self.unknown: dict[str, UnsupportedError] = {}
         """Why a layer that was called cannot be read, by path."""
         self._numbers: dict[int, Tensor] = {}
         self._alive: dict[int, Tensor] = {}
-        self._states: dict[str, dict[str, Tensor]] = {}
         self._depth = 0
         self._inside: list[Tensor] = []
         self._watch(module, "", title)
@@ -83,9 +79,9 @@ class Trace(TorchFunctionMode):
         self._numbers[id(x)] = numbers
         self._alive[id(x)] = x
 
-    def add_input(self, shape: Shape) -> InputValues:
-        """Return new values for a sample of shape (samples, steps, size)."""
-        return self.origins.add(InputValues(self.origins.next, shape))
+    def add_input(self, shape: Shape, *, static: bool = False) -> InputValues:
+        """Return new values for a sample of shape (samples, steps, size); see `InputValues`."""
+        return self.origins.add(InputValues(self.origins.next, shape, static))
 
     def find_numbers(self, tensor: Tensor) -> Tensor:
         """Return the numbers of a tensor's values."""
@@ -128,12 +124,15 @@ class Trace(TorchFunctionMode):
 
     def _push(self, name: str, drive: Any) -> None:
         self._depth += 1
+        self._check_tensor(name, drive)
+        self._inside.append(self.find_numbers(drive))
+
+    def _check_tensor(self, name: str, drive: Any) -> None:
         if not isinstance(drive, Tensor):
             raise UnsupportedError(
                 f"{name}: gets a {type(drive).__name__} where one tensor is expected; in"
                 " nn.Sequential, give the neuron layer before it init_hidden=True and output=False"
             )
-        self._inside.append(self.find_numbers(drive))
 
     def _leave_linear(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         self._hand_in_linear(out, name, self._inside.pop())
@@ -164,23 +163,13 @@ class Trace(TorchFunctionMode):
 
     def _enter_neuron(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         library = known_layers.find_neuron_library(module)
-        drive, given = library.read_input(module, args, kwargs)
-        self._push(name, drive)
-        for state, value in {**library.read_states(module), **given}.items():
-            before = self._states.get(name, {}).get(state)
-            start = library.find_start(module, state)
-            problem = _find_state_problem(name, state, value, before, start)
-            self.state_problem = self.state_problem or problem
+        self._push(name, library.read_input(module, args, kwargs).drive)
 
     def _leave_neuron(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         self._depth -= 1
         library = known_layers.find_neuron_library(module)
         (output, states), drive = library.read_result(module, out), self._inside.pop()
         time = library.find_time(module)
-        if not can_hold(tuple(drive.shape), time, self.samples):
-            self.misfits.setdefault(name, tuple(drive.shape))
-            self._hand_in_function(output, name, (drive,))
-            return
         calls = self.calls.setdefault(name, [])
         steps = []
         for step in split_steps(drive, time, self.samples):
@@ -190,7 +179,6 @@ class Trace(TorchFunctionMode):
         for state, tensor in states.items():
             self.hand_in(tensor, self._add_output(name, state, tuple(tensor.shape)))
         self.hand_in(output, join_steps(steps, time))  # last: the spikes may be a state too
-        self._states[name] = states
 
     def _add_output(self, name: str, state: str | None, shape: Shape) -> Tensor:
         """Return numbers of new values of a neuron layer: spikes, or the state after them."""
@@ -236,6 +224,12 @@ class Trace(TorchFunctionMode):
         if terms := sums.read_summands(short, args, kwargs, result, self.find_numbers):
             values = SumValues(self.origins.next, tuple(result.shape), terms)
             self.hand_in(result, self.origins.add(values).numbers)
+        elif reduced := self._read_reduction(short, args, kwargs):
+            tensor = next(find_tensors(result))
+            shape = tuple(tensor.shape)
+            inputs = reduced.numbers.reshape(-1, *shape)
+            new = ReducedValues(self.origins.next, shape, reduced.kind, inputs)
+            self.hand_in(tensor, self.origins.add(new).numbers)
         elif layer := make_layer(short, args, kwargs):
             self.modules.setdefault(layer.name, layer.module)
             self._hand_in_linear(result, layer.name, self.find_numbers(layer.drive))
@@ -245,6 +239,15 @@ class Trace(TorchFunctionMode):
             )
             for tensor in find_tensors(result):
                 self._hand_in_function(tensor, name, given)
+
+    def _read_reduction(self, short: str, args: Any, kwargs: Any) -> reductions.Reduction | None:
+        """Return a sum, mean or maximum over time; None for others."""
+        reduction = reductions.read_reduction(short, args, kwargs, self.find_numbers)
+        if reduction is None or not reduction.numbers.numel():
+            return None
+        first, last = reduction.numbers[0].reshape(-1)[:1], reduction.numbers[-1].reshape(-1)[:1]
+        over_time = self.origins.find_step(first) != self.origins.find_step(last)
+        return reduction if over_time else None
 
     def _keeps_values(
         self, func: Callable[..., Any], short: str, args: Any, kwargs: Any, result: Any
@@ -278,9 +281,18 @@ def _name_hook(hook: Callable[..., None], name: str) -> Callable[..., None]:
     return lambda *args: hook(name, *args)
 
 
-def _find_state_problem(
+def find_state_problem(
     name: str, state: str, value: Tensor, before: Tensor | None, start: float
 ) -> str:
+    """Return how the state that a neuron layer gets is not that of the time step before.
+
+    Args:
+        name: of the layer.
+        state: of the state variable.
+        value: what the layer gets.
+        before: the state after its last call; None in the first one.
+        start: the right value then.
+    """
     if before is None:
         if bool((value == start).all()):
             return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -40,10 +40,26 @@ class Values:
         """Numbers of the values that these are computed from."""
         return ()
 
+    def pick_operands(self, offsets: Tensor) -> tuple[Tensor, ...]:
+        """Return numbers that the values at some offsets are computed from; all if not known."""
+        return self.operands
+
+    def find_step(self, offsets: Tensor) -> int:
+        """Return the last time step of the values at some offsets; -1: it is in their operands."""
+        return -1
+
 
 @dataclass(frozen=True, eq=False)
 class InputValues(Values):
     """The sample; shape (samples, steps, size)."""
+
+    static: bool = False
+    """Whether each time step gets the same values; there is one step then."""
+
+    def find_step(self, offsets: Tensor) -> int:
+        """Return the last time step of some values; a static input belongs to none."""
+        _, steps, size = self.shape
+        return -1 if self.static else int((offsets // size % steps).max())
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +71,10 @@ class NeuronValues(Values):
     """0 for the first call, which is the first time step."""
     state: str | None
     """Name of a state variable; None: the spikes."""
+
+    def find_step(self, offsets: Tensor) -> int:
+        """Return the time step."""
+        return self.call
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +93,10 @@ class LinearValues(Values):
     def operands(self) -> tuple[Tensor, ...]:
         """The input."""
         return (self.inputs,)
+
+    def pick_operands(self, offsets: Tensor) -> tuple[Tensor, ...]:
+        """Return the rows that some values are computed from."""
+        return (self.inputs[torch.unique(offsets // prod(self.target_shape))].reshape(-1),)
 
 
 class Summand(NamedTuple):
@@ -94,6 +118,28 @@ class SumValues(Values):
     def operands(self) -> tuple[Tensor, ...]:
         """The terms."""
         return tuple(term.numbers for term in self.terms)
+
+    def pick_operands(self, offsets: Tensor) -> tuple[Tensor, ...]:
+        """Return the terms of some values."""
+        return tuple(term.numbers.reshape(-1)[offsets] for term in self.terms)
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedValues(Values):
+    """Sum, mean or maximum over time steps, element by element."""
+
+    kind: Literal["sum", "mean", "maximum"]
+    inputs: Tensor
+    """Numbers of the values, shape (time steps, *shape)."""
+
+    @property
+    def operands(self) -> tuple[Tensor, ...]:
+        """The values."""
+        return (self.inputs,)
+
+    def pick_operands(self, offsets: Tensor) -> tuple[Tensor, ...]:
+        """Return what some values are reduced from."""
+        return (self.inputs.flatten(1)[:, offsets].reshape(-1),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +184,25 @@ class Origins:
         starts = torch.tensor(self._starts)
         indices = torch.searchsorted(starts, known.reshape(-1), right=True) - 1
         return [self._all[index] for index in torch.unique(indices).tolist()]
+
+    def find_step(self, numbers: Tensor) -> int:
+        """Return the last time step whose spikes, states or input the numbers are made of.
+
+        -1: of none.
+        """
+        waiting, seen, latest = [numbers.reshape(-1)], set(), -1
+        while waiting:
+            current = waiting.pop()
+            for values in self.find_values(current):
+                inside = current[(current >= values.start) & (current < values.stop)]
+                offsets = inside - values.start
+                key = (values.start, int(offsets[0]), len(offsets))
+                if key in seen:
+                    continue
+                seen.add(key)
+                latest = max(latest, values.find_step(offsets))
+                waiting += values.pick_operands(offsets)
+        return latest
 
     def walk_sources(self, numbers: Tensor) -> Iterator[Values]:
         """Yield the values that the numbers belong to, and all their operands, each once."""

@@ -12,17 +12,18 @@ from torch import Tensor, nn
 
 from snncompile.errors import ImportMismatchError, InputError
 from snncompile.frontends.torch import known_layers
+from snncompile.frontends.torch.arguments import Arguments, find_tensors
 from snncompile.frontends.torch.build_network import ImportedNetwork, Origin
-from snncompile.frontends.torch.libraries.base import Time
 from snncompile.frontends.torch.run_module import (
+    NONE,
     call,
+    carry_states,
     cast_inputs,
-    find_carried,
     find_own_dtype,
     make_working_copy,
     summarize_error,
 )
-from snncompile.frontends.torch.time_layouts import split_calls, split_steps
+from snncompile.frontends.torch.time_layouts import Layout, split_calls, split_steps
 from snncompile.ir.graph import Population
 from snncompile.reference import simulate
 
@@ -38,11 +39,19 @@ Float64 has 16 digits; sums of thousands of terms in another order and leaks ove
 time steps leave more than 9 of them.
 """
 
+ANSWER = "what forward returns"
+"""Key of a record that no population has."""
 Record = dict[str, Tensor]
 """Output of each population, shape (samples, steps, size): its spikes, or a readout's potential."""
 
 
-def verify(module: nn.Module, x: Tensor, time: Time, imported: ImportedNetwork) -> None:
+def verify(
+    module: nn.Module,
+    x: Tensor,
+    time: Layout,
+    imported: ImportedNetwork,
+    given: Arguments = NONE,
+) -> None:
     """Refuse a network whose outputs on the sample differ from the module's, both in float64.
 
     The module is run in its own floating-point type too. Spikes that differ there and not in
@@ -53,17 +62,22 @@ def verify(module: nn.Module, x: Tensor, time: Time, imported: ImportedNetwork) 
         x: the sample, float64, shape (samples, steps, *shape).
         time: how the module takes its time axis.
         imported: the network to check.
+        given: further arguments of forward.
 
     Raises:
         ImportMismatchError: the first layer, sample, time step and neuron that differ.
     """
     counts = {name: _Counts() for name in imported.origins}
     for start, batch in split_batches(x, imported):
-        exact = record_module(module, batch, time, imported, torch.float64, keep_precision=True)
+        exact = record_module(
+            module, batch, time, imported, torch.float64, given, keep_precision=True
+        )
         ours = _simulate(imported, batch)
         for name in imported.origins:
             _compare(imported.network.population(name), exact[name], ours[name], start)
-        own = record_module(module, batch, time, imported, find_own_dtype(module))
+        if imported.checked:
+            _compare_answer(imported, exact, ours, start)
+        own = record_module(module, batch, time, imported, find_own_dtype(module), given)
         for name, count in counts.items():
             count.add(exact[name], own[name])
     for name, count in counts.items():
@@ -97,21 +111,24 @@ def split_batches(x: Tensor, imported: ImportedNetwork) -> Iterator[tuple[int, T
 
 def _simulate(imported: ImportedNetwork, x: Tensor) -> Record:
     batches = list(simulate.run_batches(imported.network, x.numpy()))
-    return {
-        name: torch.cat([batch[name] for batch in batches]).double() for name in imported.origins
-    }
+    names = {*imported.origins, imported.network.output}
+    return {name: torch.cat([batch[name] for batch in batches]).double() for name in names}
 
 
 def record_module(
     module: nn.Module,
     x: Tensor,
-    time: Time,
+    time: Layout,
     imported: ImportedNetwork,
     dtype: torch.dtype,
+    given: Arguments = NONE,
     *,
     keep_precision: bool = False,
 ) -> Record:
-    """Return the outputs of the module's neuron layers, computed in the given type."""
+    """Return the outputs of the module's neuron layers, computed in the given type.
+
+    Under `ANSWER` is the returned tensor that the network answers with, shape (samples, size).
+    """
     samples, steps = x.shape[:2]
     runner = make_working_copy(module, samples, steps).to(dtype)
     cast_inputs(runner, dtype)
@@ -124,17 +141,22 @@ def record_module(
     for name, origin in imported.origins.items():
         layer = _find_layer(runner, origin.path)
         layer.register_forward_hook(_make_recorder(origin, recorded[name], samples))
-    carried: tuple[Any, ...] = ()
+    result: Any = None
     try:
         for call_input in split_calls(x.to(dtype), time):
-            carried = find_carried(runner, call(runner, call_input, carried))
+            result = call(runner, call_input, given)
+            given = carry_states(runner, result, given)
     except Exception as error:
         failure = f"{type(module).__name__} cannot run the sample in {dtype}"
         raise InputError(f"{failure}, {summarize_error(error)}") from error
-    return {
+    record = {
         name: _order_by_step(recorded[name], origin, (samples, steps))
         for name, origin in imported.origins.items()
     }
+    if imported.checked:
+        returned = list(find_tensors(result))[imported.checked.returned]
+        record[ANSWER] = returned.double().flatten(1)
+    return record
 
 
 def _make_recorder(origin: Origin, record: list[Tensor], samples: int) -> Callable[..., None]:
@@ -169,6 +191,29 @@ def _find_layer(runner: nn.Module, path: str) -> nn.Module:
     """Return the layer at a path; the path of a module that is a layer itself is its class name."""
     layers: dict[str, nn.Module] = dict(runner.named_modules())
     return layers.get(path, runner)
+
+
+def _compare_answer(imported: ImportedNetwork, native: Record, ours: Record, start: int) -> None:
+    """Refuse an answer that differs from what forward returns."""
+    network, checked = imported.network, imported.checked
+    assert checked is not None
+    output = network.population(network.output)
+    answer = torch.tensor(network.answer.reduce(ours[network.output].numpy())).double()
+    answer = checked.factor * answer
+    for function in checked.functions:
+        apply = getattr(torch, function)
+        shaped = answer.reshape(len(answer), *output.shape)
+        answer = (apply(shaped) if function == "sigmoid" else apply(shaped, -1)).flatten(1)
+    tolerance = POTENTIAL_TOLERANCE * max(float(native[ANSWER].abs().max()), 1.0)
+    wrong = ~((native[ANSWER] - answer).abs() <= tolerance)
+    if wrong.any():
+        sample, neuron = (int(i) for i in wrong.nonzero()[0])
+        expected, actual = native[ANSWER][sample, neuron], answer[sample, neuron]
+        raise ImportMismatchError(
+            f"{output.name}: sample {start + sample}, neuron {neuron}: forward returns"
+            f" {expected:.10g}, the imported network's answer, {network.answer.kind} over time, is"
+            f" {actual:.10g}; {int(wrong.sum()):,} of {wrong.numel():,} differ"
+        )
 
 
 def _compare(population: Population, native: Tensor, ours: Tensor, start: int) -> None:

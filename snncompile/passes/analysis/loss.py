@@ -116,18 +116,28 @@ class _Counts:
         self.populations = [_PopulationCounts(p, scales.get(p.name)) for p in floats.populations]
         self.different = 0
         """Answers that differ."""
+        self.answers: tuple[NDArray[Any], NDArray[Any]] | None = None
+        """Of the samples that run, so far: of floats and of integers."""
 
     def add(self, a: Mapping[str, Any], b: Mapping[str, Any], last: bool) -> None:
         """Add a block of outputs of floats and of integers; `last`: its samples end with it."""
         for counts in self.populations:
             name = counts.population.name
             counts.add(a[name].numpy(), b[name].numpy())
-            if not last:
-                continue
             if name == self.floats.output:
-                answers = [total.argmax(axis=1) for total in counts.sums]
-                self.different += int((answers[0] != answers[1]).sum())
-            counts.end_samples()
+                self._add_answers(a[name].numpy(), b[name].numpy(), last)
+            if last:
+                counts.end_samples()
+
+    def _add_answers(self, a: NDArray[Any], b: NDArray[Any], last: bool) -> None:
+        """Add outputs of the output population as floats and as integers."""
+        before = self.answers or (None, None)
+        extend = self.floats.answer.extend
+        self.answers = (extend(before[0], a), extend(before[1], b))
+        if last:
+            first, second = (answer.argmax(axis=1) for answer in self.answers)
+            self.different += int((first != second).sum())
+            self.answers = None
 
     def make_loss(self, x: NDArray[Any]) -> Loss:
         """Return the loss on input x, which has run."""

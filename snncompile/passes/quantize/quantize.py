@@ -138,6 +138,7 @@ class Quantize(Pass):
             _sort_projections(source, [p for c in choices for p in c.projections]),
             source.output,
             title=source.title,
+            answer=source.answer,
         )
         number_ranges.check_ranges(network, chip)
         return network, tuple(_restate_scale(choice.report, values) for choice in choices)

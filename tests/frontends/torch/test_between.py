@@ -260,8 +260,9 @@ BETWEEN = {
     ),
     _potential: ("fc2 reads the state 'mem' of lif1; only spikes can be sent from layer to layer"),
     _twice: (
-        "lif1 is called 2 times in each time step; give every place in the network a layer of its"
-        " own, and let a module that repeats its input take the time axis from the sample"
+        "lif1 is called 2 times in each time step; if forward makes the steps itself, give what it"
+        " takes once, shape (samples, *shape), with time='inside'; otherwise give every place in"
+        " the network a layer of its own"
     ),
     _two_ends: "no layer reads lif1 and lif2; a network has one output, leave one out",
     _sum_over_time: (

@@ -113,8 +113,9 @@ def test_state_from_outside_is_refused():
     with pytest.raises(UnsupportedError) as error:
         from_torch(Net(), spikes(2, 3, 3))
     assert str(error.value) == (
-        "Net.forward needs mem1 and mem2 besides the input; from_torch hands in the input only:"
-        " wrap the module in one that keeps its state"
+        "Net.forward needs mem1 and mem2 besides the input; give them as args=(...), None for a"
+        " state that forward returns for the next step, or wrap the module in one that keeps its"
+        " state"
     )
 
 
@@ -173,7 +174,7 @@ def test_state_that_does_not_start_at_zero_is_refused():
     )
 
 
-def test_a_static_input_repeated_inside_is_refused():
+def test_a_sample_for_steps_that_forward_makes_itself_is_explained():
     class Net(Two):
         def forward(self, x):
             mem1, mem2 = self.start()
@@ -184,8 +185,9 @@ def test_a_static_input_repeated_inside_is_refused():
     with pytest.raises(UnsupportedError) as error:
         from_torch(Net(), spikes(2, 3, 3))
     assert str(error.value) == (
-        "lif1 is called 25 times in each time step; give every place in the network a layer of its"
-        " own, and let a module that repeats its input take the time axis from the sample"
+        "lif1 is called 25 times in each time step; if forward makes the steps itself, give what it"
+        " takes once, shape (samples, *shape), with time='inside'; otherwise give every place in"
+        " the network a layer of its own"
     )
 
 
@@ -208,7 +210,9 @@ ARGUMENTS = {
     ),
     "two dimensions": (
         lambda: (First(), spikes(2, 3)),
-        "sample has shape (2, 3), expected (samples, steps, *shape)",
+        "sample has shape (2, 3), expected (samples, steps, *shape), or (samples, *shape) where"
+        " forward makes the steps itself; First does not run on 2 samples; tried time='inside':"
+        " lif1 gets input of shape (4,)",
     ),
     "no steps": (
         lambda: (First(), spikes(2, 0, 3)),

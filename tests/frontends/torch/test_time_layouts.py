@@ -55,9 +55,8 @@ def test_says_what_was_tried():
     assert str(error.value) == (
         "Fixed does not run on 2 samples of 5 time steps; tried"
         " time='step': RuntimeError: shape '[32, 3]' is invalid for input of size 6;"
-        " 'first': RuntimeError: shape '[32, 3]' is invalid for input of size 30;"
-        " 'second': RuntimeError: shape '[32, 3]' is invalid for input of size 30;"
-        " 'folded': RuntimeError: shape '[32, 3]' is invalid for input of size 30;"
+        " 'first', 'second', 'folded', 'last', 'inside': RuntimeError: shape '[32, 3]' is invalid"
+        " for input of size 30;"
         " if forward holds a number of samples, take it from the input: x.shape[0]"
     )
 
@@ -71,8 +70,8 @@ def test_says_that_there_are_no_neurons():
         from_torch(Net(nn.Linear(3, 4)), spikes(4, 5, 3))
     known = known_layers.name_libraries()
     assert str(error.value) == (
-        "Net does not run on 2 samples of 5 time steps; tried time='step', 'first', 'second',"
-        f" 'folded': it holds no neuron layer of a known library ({known});"
+        "Net does not run on 2 samples of 5 time steps; tried time='step':"
+        f" it holds no neuron layer of a known library ({known});"
         " layers in a plain list are not seen, use nn.ModuleList"
     )
     with pytest.raises(InputError) as error:
@@ -92,7 +91,10 @@ def test_says_that_the_given_layout_is_wrong():
     )
     with pytest.raises(InputError) as error:
         from_torch(First(), spikes(4, 5, 3), time="third")
-    assert str(error.value) == "no time layout 'third'; known: auto, step, first, second, folded"
+    assert str(error.value) == (
+        "no time layout 'third'; known: auto, step, first, second, folded, last, inside, or the"
+        " number of an axis"
+    )
 
 
 @pytest.mark.parametrize("time", ["auto", "step"])

@@ -1,0 +1,224 @@
+"""Find out how a module takes its time axis: look at each way in turn, trace those that fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from snncompile.errors import InputError, SnnCompileError, UnsupportedError, raise_together
+from snncompile.frontends.torch import layer_graph
+from snncompile.frontends.torch.answer_layer import find_answer
+from snncompile.frontends.torch.arguments import Arguments
+from snncompile.frontends.torch.layer_graph import LayerGraph
+from snncompile.frontends.torch.look import Look, say_times
+from snncompile.frontends.torch.read_trace import MixedSamplesError
+from snncompile.frontends.torch.run_module import (
+    call,
+    carry_states,
+    cast_inputs,
+    find_own_dtype,
+    make_working_copy,
+    summarize_error,
+)
+from snncompile.frontends.torch.time_layouts import Layout, list_layouts, split_calls
+from snncompile.frontends.torch.trace import Trace
+
+WRAP = (
+    "; where forward takes another shape, give a module of two lines: def __init__(self, net):"
+    " super().__init__(); self.net = net and def forward(self, x): return self.net(x.flatten(2)),"
+    " with your own change of x, (samples, steps, *shape)"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class FoundLayout:
+    """A module, read."""
+
+    layout: Layout
+    x: Tensor
+    """The sample, shape (samples, steps, *shape)."""
+    layers: LayerGraph
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A layout, and the sample as it goes with it."""
+
+    layout: Layout
+    x: Tensor
+    """Shape (samples, steps, *shape); one step for "inside"."""
+    single: bool = False
+    """Whether it is to be taken only if forward makes a single step."""
+
+    def make_probe(self, dtype: torch.dtype) -> Tensor:
+        """Return all steps of 2 samples, or of 3 if there are 2 steps, repeated if there are fewer.
+
+        A single step becomes two, which show whether a state is kept from one to the next.
+        """
+        steps = self.x.shape[1]
+        twice = steps == 1 and self.layout != "inside"
+        samples = 3 if twice or steps == 2 else 2
+        probe = self.x[torch.arange(samples) % len(self.x)].to(dtype)
+        return probe.repeat_interleave(2, 1) if twice else probe
+
+
+@dataclass(frozen=True, eq=False)
+class _Glance:
+    """What a look at one layout found."""
+
+    look: Look
+    shape: tuple[int, int]
+    """Samples and time steps of the run."""
+    misfit: str = ""
+    """Why this cannot be the layout; empty if it is."""
+    repeated: tuple[tuple[str, int], ...] = ()
+    """Neuron layers that are called several times in each time step, and how often."""
+
+
+def list_candidates(x: Tensor, layout: Layout | Literal["auto"]) -> Iterator[_Candidate]:
+    """Yield the ways to take a sample that the user gave, the most usual one first."""
+    if layout == "inside":
+        yield _Candidate("inside", x.unsqueeze(1))
+        return
+    if layout != "auto":
+        yield _Candidate(layout, x)
+        return
+    yield from (_Candidate(known, x) for known in list_layouts(x.ndim))
+    first = _Candidate("inside", x[:, :1])
+    whole = _Candidate("inside", x.unsqueeze(1))
+    constant = bool((x == x[:, :1]).all())
+    if x.shape[1] == 1:
+        yield replace(first, single=True)
+    elif constant:  # one image, repeated
+        yield first
+    yield whole
+
+
+def find_layout(
+    module: nn.Module, x: Tensor, layout: Layout | Literal["auto"], given: Arguments
+) -> FoundLayout:
+    """Return the first layout that fits, with the layers of the module.
+
+    Args:
+        module: the module; copies of it are run.
+        x: the sample in float64.
+        layout: how the module takes its time axis; "auto" tries all.
+        given: further arguments of forward.
+
+    Raises:
+        InputError: no layout fits.
+        UnsupportedError: the module uses a layer, a function or a feature that is not known.
+    """
+    looks: list[tuple[_Candidate, _Glance]] = []
+    errors: list[tuple[_Candidate, UnsupportedError]] = []
+    for candidate in list_candidates(x, layout):
+        probe = candidate.make_probe(find_own_dtype(module))
+        glance = _look(module, probe, candidate.layout, given)
+        looks.append((candidate, glance))
+        if not glance.look.has_neurons:  # in no other way
+            break
+        if glance.misfit or (candidate.single and max(glance.look.counts.values()) > 1):
+            continue
+        raise_together(glance.look.list_obstacles())
+        try:
+            layers = _trace(module, probe, candidate.layout, given)
+        except UnsupportedError as error:
+            errors.append((candidate, error))
+            continue
+        steps = layers.steps if candidate.layout == "inside" else x.shape[1]
+        shape = (-1, steps, *[-1] * (candidate.x.ndim - 2))
+        return FoundLayout(candidate.layout, candidate.x.expand(shape), layers)
+    unknown = {path: e for _, glance in looks for path, e in glance.look.unknown.items()}
+    raise_together(unknown.values())
+    raise _choose_error(module, looks, errors)
+
+
+def _look(module: nn.Module, probe: Tensor, layout: Layout, given: Arguments) -> _Glance:
+    """Run a copy of the module and check that each neuron layer is called once per step."""
+    samples, steps = probe.shape[:2]
+    runner = make_working_copy(module, samples, steps)
+    look = Look(runner, type(module).__name__, samples)
+    cast_inputs(runner, find_own_dtype(module))
+    try:
+        for x in split_calls(probe, layout):
+            given = carry_states(runner, call(runner, x, given), given)
+    except SnnCompileError:
+        raise_together(look.unknown.values())  # what follows an unknown layer means nothing
+        raise
+    except Exception as error:
+        return _Glance(look, (samples, steps), summarize_error(error))
+    inside = layout == "inside"
+    misfit = next(look.find_misfits(None if inside else steps), "") or look.state_problem
+    repeated = tuple(look.find_repeated(steps)) if misfit and not inside else ()
+    return _Glance(look, (samples, steps), misfit, repeated)
+
+
+def _trace(module: nn.Module, probe: Tensor, layout: Layout, given: Arguments) -> LayerGraph:
+    """Run a copy of the module, follow its values and read its layers."""
+    samples, steps = probe.shape[:2]
+    runner = make_working_copy(module, samples, steps)
+    trace = Trace(runner, type(module).__name__, samples)
+    cast_inputs(runner, find_own_dtype(module))
+    inside = layout == "inside"
+    values = trace.add_input((samples, steps, probe[0, 0].numel()), static=inside)
+    numbers = values.numbers.reshape(probe.shape)
+    outputs: list[Any] = []
+    for x, n in zip(split_calls(probe, layout), split_calls(numbers, layout), strict=True):
+        trace.hand_in(x, n)
+        with trace:
+            outputs.append(call(runner, x, given))
+        given = carry_states(runner, outputs[-1], given)
+    returned = list(trace.list_returned(outputs))
+    answer = None
+    if layout != "step":
+        answer = find_answer(trace, returned, max(map(len, trace.calls.values())))
+    return layer_graph.read_layers(trace, returned, answer)
+
+
+def _choose_error(
+    module: nn.Module,
+    looks: list[tuple[_Candidate, _Glance]],
+    errors: list[tuple[_Candidate, UnsupportedError]],
+) -> SnnCompileError:
+    """Return the error that says most about why no layout fits."""
+    usual = [error for candidate, error in errors if candidate.layout != "inside"]
+    for error in sorted(usual, key=lambda e: isinstance(e, MixedSamplesError)):
+        return error
+    repeated = [glance.repeated for _, glance in looks if glance.repeated]
+    if len(repeated) == 1:
+        path, count = repeated[0][0]
+        return UnsupportedError(
+            f"{path} is called {say_times(count)} in each time step; if forward makes the steps"
+            " itself, give what it takes once, shape (samples, *shape), with time='inside';"
+            " otherwise give every place in the network a layer of its own"
+        )
+    if errors and not any(map(_loses_state, looks)):
+        return errors[0][1]
+    return _explain_no_layout(module, looks)
+
+
+def _loses_state(look: tuple[_Candidate, _Glance]) -> bool:
+    candidate, glance = look
+    return candidate.layout == "step" and glance.misfit == glance.look.state_problem != ""
+
+
+def _explain_no_layout(
+    module: nn.Module, looks: list[tuple[_Candidate, _Glance]]
+) -> SnnCompileError:
+    lost = [look for look in looks if _loses_state(look)]  # it runs, and says what to change
+    reasons = {candidate.layout: glance.misfit for candidate, glance in lost or looks}
+    layouts: dict[str, list[str]] = {}
+    for layout, reason in reasons.items():
+        layouts.setdefault(reason, []).append(repr(layout))
+    text = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in layouts.items())
+    if any(reason.startswith("RuntimeError: shape '[") for reason in reasons.values()):
+        text += "; if forward holds a number of samples, take it from the input: x.shape[0]"
+    elif "Error: " in text:
+        text += WRAP
+    samples, steps = looks[0][1].shape
+    shape = f"{samples} samples" + (f" of {steps} time steps" if steps > 1 else "")
+    return InputError(f"{type(module).__name__} does not run on {shape}; tried time={text}")

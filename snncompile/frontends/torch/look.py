@@ -1,0 +1,116 @@
+"""A quick look at a module before it is traced: which layers it calls, how often, on what.
+
+Only hooks run, no value is followed. Whatever no trace could read is found here, all at once:
+layers that are not known, and features of known ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+from snncompile.errors import UnsupportedError
+from snncompile.frontends.torch import known_layers
+from snncompile.frontends.torch.arguments import get_first_argument
+from snncompile.frontends.torch.libraries.base import Shape
+from snncompile.frontends.torch.time_layouts import can_hold, split_steps
+from snncompile.frontends.torch.trace import Trace, find_state_problem
+
+
+class Look(Trace):
+    """Watches one run of a module, as `Trace`, but no values; it is not entered."""
+
+    def __init__(self, module: nn.Module, title: str, samples: int) -> None:
+        self.counts: dict[str, int] = {}
+        """Neuron layer -> time steps it was called for, in the order of the first call."""
+        self.misfits: dict[str, Shape] = {}
+        """Neuron layers whose input cannot hold the samples, with its shape."""
+        self.state_problem = ""
+        """The first neuron layer whose state is lost between two calls, and the reason."""
+        self.features: dict[str, UnsupportedError] = {}
+        """Why a known layer cannot be translated, by path."""
+        self._states: dict[str, dict[str, Tensor]] = {}
+        self._tried: set[str] = set()
+        super().__init__(module, title, samples)
+
+    def list_obstacles(self) -> list[UnsupportedError]:
+        """Return what stands in the way, in the order of the calls."""
+        return [*self.unknown.values(), *self.features.values()]
+
+    def find_misfits(self, steps: int | None) -> Iterator[str]:
+        """Yield the reasons why this cannot be how the module takes its time axis.
+
+        Args:
+            steps: time steps of the run; None if forward makes them itself.
+        """
+        if not self.has_neurons:
+            known = known_layers.name_libraries()
+            yield (
+                f"it holds no neuron layer of a known library ({known}); layers in a plain list are"
+                " not seen, use nn.ModuleList"
+            )
+        elif not self.counts and not self.misfits:
+            yield "no neuron layer was called"
+        for path, shape in self.misfits.items():
+            yield f"{path} gets input of shape {shape}"
+        expected = max(self.counts.values(), default=1) if steps is None else steps
+        for path, count in self.counts.items():
+            if count != expected:
+                yield f"{path} is called {say_times(count)}"
+
+    def find_repeated(self, steps: int) -> Iterator[tuple[str, int]]:
+        """Yield (layer, calls per step) of layers called again in a step, if none misfits."""
+        if not self.misfits and all(count % steps == 0 for count in self.counts.values()):
+            for path, count in self.counts.items():
+                if count > steps:
+                    yield path, count // steps
+
+    def _enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
+        self._check_tensor(name, get_first_argument(module, args, kwargs))
+
+    def _leave_linear(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        drive, row = get_first_argument(module, args, kwargs), known_layers.find_linear(module)
+        assert row is not None
+        axes = known_layers.count_sample_axes(module, drive.ndim)
+        self._try(name, row.translate, module, tuple(drive.shape[drive.ndim - axes :]))
+
+    def _leave_same(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        pass
+
+    def _enter_neuron(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
+        library = known_layers.find_neuron_library(module)
+        drive, given = library.read_input(module, args, kwargs)
+        self._check_tensor(name, drive)
+        for state, value in {**library.read_states(module), **given}.items():
+            before = self._states.get(name, {}).get(state)
+            start = library.find_start(module, state)
+            problem = find_state_problem(name, state, value, before, start)
+            self.state_problem = self.state_problem or problem
+
+    def _leave_neuron(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        library = known_layers.find_neuron_library(module)
+        drive, time = library.read_input(module, args, kwargs).drive, library.find_time(module)
+        if not can_hold(tuple(drive.shape), time, self.samples):
+            self.misfits.setdefault(name, tuple(drive.shape))
+            return
+        steps = split_steps(drive, time, self.samples)
+        if name not in self.counts:
+            self._try(name, library.translate, module, tuple(steps[0].shape[1:]) or (1,))
+        self.counts[name] = self.counts.get(name, 0) + len(steps)
+        self._states[name] = library.read_result(module, out).states
+
+    def _try(self, name: str, translate: Any, module: nn.Module, shape: Shape) -> None:
+        if name in self._tried or type(module) is nn.Linear:  # which has no features
+            return
+        self._tried.add(name)
+        try:
+            translate(module, name, shape)
+        except UnsupportedError as error:
+            self.features[name] = error
+
+
+def say_times(count: int) -> str:
+    """Return `once` or `3 times`."""
+    return "once" if count == 1 else f"{count} times"
