@@ -55,6 +55,7 @@ TABLES: dict[str, dict[str, str]] = {
         "torch": "snncompile.frontends.torch.library_outputs:record_outputs",
     },
     "torch_libraries": {
+        "by_hand": "snncompile.frontends.torch.libraries.by_hand:LIBRARY",
         "norse": "snncompile.frontends.torch.libraries.norse:LIBRARY",
         "own": "snncompile.frontends.torch.libraries.snncompile_training:LIBRARY",
         "sinabs": "snncompile.frontends.torch.libraries.sinabs:LIBRARY",

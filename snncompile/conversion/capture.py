@@ -121,8 +121,10 @@ class _RectifierTrace(Trace):
         self.hand_in(out, self._add_output(path, None, tuple(out.shape)))
         calls.append(Call(drive))
 
-    def _note(self, func: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> None:
-        short = known_layers.name_function(func).rpartition(".")[2]
+    def _note(
+        self, func: Callable[..., Any], name: str, args: Any, kwargs: Any, result: Any
+    ) -> None:
+        short = name.rpartition(".")[2]
         if known_layers.MAX_POOLS.fullmatch(short):
             _refuse_maximum(short, func)
         if short in FUNCTIONS:
@@ -131,7 +133,7 @@ class _RectifierTrace(Trace):
             module = nn.ReLU6() if FUNCTIONS[short] < inf else nn.ReLU()
             self._note_rectifier(f"{here}.relu".lstrip("."), module, drive, result)
         else:
-            super()._note(func, args, kwargs, result)
+            super()._note(func, name, args, kwargs, result)
 
 
 def _refuse_maximum(where: str, layer: Any) -> None:

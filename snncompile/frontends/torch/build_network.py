@@ -15,6 +15,7 @@ from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.drive import Source
 from snncompile.frontends.torch.dynamics import Dynamics
 from snncompile.frontends.torch.layer_graph import LayerGraph
+from snncompile.frontends.torch.libraries.by_hand import FoundCell
 from snncompile.frontends.torch.multiply_out import (
     DriveTerm,
     Sum,
@@ -42,6 +43,8 @@ class Origin:
     """Neuron layer of the module, or the linear layer that ends it."""
     compared: Literal["output", "state"] | Rows
     """The output of the neuron layer, its potential, or the result of the linear layer."""
+    calls: tuple[int, ...] = ()
+    """Function calls that give the output, of a layer that is written out in the module's code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +83,8 @@ def build_network(layers: LayerGraph, shape: Shape, title: str) -> ImportedNetwo
             _check_spikes(name, projections, populations)
             continue
         dynamics = dynamics_of[layer.path]
-        origin = Origin(layer.path, _choose_compared(layers, layer, dynamics))
+        calls = layer.module.calls if isinstance(layer.module, FoundCell) else ()
+        origin = Origin(layer.path, _choose_compared(layers, layer, dynamics), calls)
         if origin.compared != "answer":
             origins[name] = origin
         drive = _find_drive(layers, layer, dynamics, readout=origin.compared != "output")
@@ -214,8 +218,9 @@ def _make_population(
     projections = _make_projections(drive, name, names)
     bias, populations = drive.bias, []
     constants = {} if dynamics.late_bias is None else {1: dynamics.late_bias}
-    if bias.any() and not dynamics.bias_on_potential:
-        constants[0], bias = bias, np.zeros(1)
+    late = layer.module.late if isinstance(layer.module, FoundCell) else 0
+    if bias.any() and (late or not dynamics.bias_on_potential):
+        constants[late], bias = bias, np.zeros(1)
     for delay, constant in sorted(constants.items()):
         source = _find_unused_name(f"{name}_{'late_' * delay}bias", names)
         names[f"{layer.path}, {source}"] = source

@@ -13,8 +13,10 @@ from snncompile.errors import InputError, SnnCompileError, UnsupportedError, rai
 from snncompile.frontends.torch import layer_graph
 from snncompile.frontends.torch.answer_layer import find_answer
 from snncompile.frontends.torch.arguments import Arguments
+from snncompile.frontends.torch.cells.find import UnknownCellError, find_cells
 from snncompile.frontends.torch.layer_graph import LayerGraph
-from snncompile.frontends.torch.look import Look, say_times
+from snncompile.frontends.torch.look import NO_NEURONS, Look, find_miscounts, say_times
+from snncompile.frontends.torch.precise import in_float64
 from snncompile.frontends.torch.read_trace import MixedSamplesError
 from snncompile.frontends.torch.run_module import (
     call,
@@ -79,6 +81,10 @@ class _Glance:
     """Neuron layers that are called several times in each time step, and how often."""
 
 
+class _MisfitError(Exception):
+    """Why a layout cannot be that of the module."""
+
+
 def list_candidates(x: Tensor, layout: Layout | Literal["auto"]) -> Iterator[_Candidate]:
     """Yield the ways to take a sample that the user gave, the most usual one first."""
     if layout == "inside":
@@ -119,15 +125,16 @@ def find_layout(
         probe = candidate.make_probe(find_own_dtype(module))
         glance = _look(module, probe, candidate.layout, given)
         looks.append((candidate, glance))
-        if not glance.look.has_neurons:  # in no other way
-            break
-        if glance.misfit or (candidate.single and max(glance.look.counts.values()) > 1):
+        if glance.misfit or (candidate.single and max(glance.look.counts.values(), default=0) > 1):
             continue
         raise_together(glance.look.list_obstacles())
         try:
-            layers = _trace(module, probe, candidate.layout, given)
+            layers = _trace(module, probe.double(), candidate.layout, given)
         except UnsupportedError as error:
             errors.append((candidate, error))
+            continue
+        except _MisfitError as error:
+            looks[-1] = candidate, replace(glance, misfit=str(error))
             continue
         steps = layers.steps if candidate.layout == "inside" else x.shape[1]
         shape = (-1, steps, *[-1] * (candidate.x.ndim - 2))
@@ -158,21 +165,32 @@ def _look(module: nn.Module, probe: Tensor, layout: Layout, given: Arguments) ->
 
 
 def _trace(module: nn.Module, probe: Tensor, layout: Layout, given: Arguments) -> LayerGraph:
-    """Run a copy of the module, follow its values and read its layers."""
+    """Run a copy of the module in float64, follow its values and read its layers.
+
+    Raises:
+        UnsupportedError: a layer, a function or a neuron in the module's code is not known.
+        _MisfitError: the neurons do not run once in each time step.
+    """
     samples, steps = probe.shape[:2]
-    runner = make_working_copy(module, samples, steps)
+    runner = make_working_copy(module, samples, steps).double()
     trace = Trace(runner, type(module).__name__, samples)
-    cast_inputs(runner, find_own_dtype(module))
+    cast_inputs(runner, torch.float64)
     inside = layout == "inside"
     values = trace.add_input((samples, steps, probe[0, 0].numel()), static=inside)
     numbers = values.numbers.reshape(probe.shape)
     outputs: list[Any] = []
     for x, n in zip(split_calls(probe, layout), split_calls(numbers, layout), strict=True):
         trace.hand_in(x, n)
-        with trace:
+        with in_float64(), trace:
             outputs.append(call(runner, x, given))
         given = carry_states(runner, outputs[-1], given)
+    raise_together(trace.unknown.values())
     returned = list(trace.list_returned(outputs))
+    expected = None if inside else steps
+    find_cells(trace, returned, type(module).__name__, expected)
+    counts = {path: len(calls) for path, calls in trace.calls.items()}
+    if misfit := next(find_miscounts(counts, expected), ""):
+        raise _MisfitError(misfit)
     answer = None
     if layout != "step":
         answer = find_answer(trace, returned, max(map(len, trace.calls.values())))
@@ -186,7 +204,7 @@ def _choose_error(
 ) -> SnnCompileError:
     """Return the error that says most about why no layout fits."""
     usual = [error for candidate, error in errors if candidate.layout != "inside"]
-    for error in sorted(usual, key=lambda e: isinstance(e, MixedSamplesError)):
+    for error in sorted(usual, key=lambda e: isinstance(e, MixedSamplesError | UnknownCellError)):
         return error
     repeated = [glance.repeated for _, glance in looks if glance.repeated]
     if len(repeated) == 1:
@@ -210,14 +228,15 @@ def _explain_no_layout(
     module: nn.Module, looks: list[tuple[_Candidate, _Glance]]
 ) -> SnnCompileError:
     lost = [look for look in looks if _loses_state(look)]  # it runs, and says what to change
-    reasons = {candidate.layout: glance.misfit for candidate, glance in lost or looks}
+    none = [look for look in looks if look[1].misfit.startswith(NO_NEURONS)]
+    reasons = {candidate.layout: glance.misfit for candidate, glance in lost or none or looks}
     layouts: dict[str, list[str]] = {}
     for layout, reason in reasons.items():
         layouts.setdefault(reason, []).append(repr(layout))
     text = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in layouts.items())
     if any(reason.startswith("RuntimeError: shape '[") for reason in reasons.values()):
         text += "; if forward holds a number of samples, take it from the input: x.shape[0]"
-    elif "Error: " in text:
+    elif "Error: " in text and len(layouts) > 1:
         text += WRAP
     samples, steps = looks[0][1].shape
     shape = f"{samples} samples" + (f" of {steps} time steps" if steps > 1 else "")

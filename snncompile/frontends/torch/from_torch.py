@@ -15,6 +15,7 @@ from snncompile.frontends.input_kinds import InputKind, choose_input
 from snncompile.frontends.torch.arguments import Arguments, read_arguments
 from snncompile.frontends.torch.build_network import ImportedNetwork, build_network, show_input
 from snncompile.frontends.torch.find_layout import find_layout
+from snncompile.frontends.torch.libraries import by_hand
 from snncompile.frontends.torch.run_module import (
     NONE,
     check_module,
@@ -39,6 +40,7 @@ def from_torch(
     input_range: Sequence[float] | None = None,
     args: Sequence[Any] | Mapping[str, Any] = (),
     title: str | None = None,
+    neurons: by_hand.Said | None = None,
 ) -> Network:
     """Return the network with the module's spikes, and its readouts to 1e-9.
 
@@ -47,8 +49,8 @@ def from_torch(
     answer, if forward returns a sum, mean, maximum or last over time.
 
     Args:
-        module: layers and neurons of the known libraries, or our own (`snncompile.training`), in
-            any `nn.Module`; its own hooks run too.
+        module: layers and neurons of the known libraries, our own (`snncompile.training`), or
+            neurons written by hand, in any `nn.Module`; its own hooks run too.
         sample: typical input, shape (samples, steps, *shape); a few samples are enough. With
             "inside" what forward takes once, shape (samples, *shape).
         time: how the module takes its time axis: "step" (called once per time step with
@@ -66,6 +68,8 @@ def from_torch(
         args: further arguments of forward: by position, or a dictionary of names. None for a
             state that forward returns and takes back in the next step.
         title: name of the network in reports; the name of the class if not given.
+        neurons: your own neuron classes that are not recognized by what they compute -> their
+            neuron, or a function of a layer that returns it.
 
     Raises:
         InputError: module or sample are malformed, or no time layout fits.
@@ -73,7 +77,7 @@ def from_torch(
         ImportMismatchError: the network does not spike as the module does.
     """
     given = read_arguments(args)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), by_hand.say(neurons):
         read = read_module(module, sample, time, title, given)
         lines, values = read.imported.network.input, read.x.numpy()
         source, note = choose_input(lines, values, input, input_bits, input_range)
@@ -81,8 +85,10 @@ def from_torch(
         if read.layout == "inside":
             imported = fix_steps(imported, read.x)
         verify(read.module, read.x, read.layout, imported, given)
-    for text in imported.network.notes:
-        LOG.info("%s: %s", imported.network.title, text)
+    for text in read.imported.network.notes:
+        LOG.warning("%s: %s", imported.network.title, text)
+    if note:
+        LOG.info("%s: %s", imported.network.title, note)
     LOG.info("%s: imported with time=%r", imported.network.title, read.layout)
     return imported.network
 

@@ -157,11 +157,15 @@ def find_alternative(name: str) -> str:
 
 def name_libraries() -> str:
     """Return the names of all known libraries."""
-    return ", ".join(library.package for library in list_libraries())
+    return ", ".join(library.package for library in list_libraries() if library.neurons)
 
 
 def find_role(module: nn.Module) -> Role:
-    """Return the role of a module in the trace. Subclasses of known layers are not known."""
+    """Return the role of a module in the trace.
+
+    The trace looks inside subclasses of neuron layers that compute otherwise; subclasses of other
+    known layers are not known.
+    """
     owner, name = find_library(module), type(module).__name__
     if find_linear(module) is not None:
         return "linear"
@@ -171,20 +175,30 @@ def find_role(module: nn.Module) -> Role:
         return "neuron"
     if owner and name in owner.containers:
         return "inside"
-    return "inside" if all(map(_may_be_inside, type(module).__mro__)) else "unknown"
+    own = owner is None
+    inside = all(_may_be_inside(ancestor, own) for ancestor in type(module).__mro__)
+    return "inside" if inside else "unknown"
 
 
-def _may_be_inside(ancestor: type) -> bool:
-    package = ancestor.__module__.split(".")[0]
+def _may_be_inside(ancestor: type, own: bool) -> bool:
+    """Return whether the trace looks inside modules that descend from a class.
+
+    Args:
+        ancestor: the class.
+        own: whether the module's class is the user's; it may then descend from neuron layers.
+    """
+    package, name = ancestor.__module__.split(".")[0], ancestor.__name__
     for library in list_libraries():
         if library.package == package:
-            return ancestor.__name__ in library.containers
+            known = name in library.linear or name in library.same
+            return name in library.containers or (own and not known)
     return package not in PACKAGES or ancestor in CONTAINERS
 
 
 def find_library(module: nn.Module) -> Library | None:
-    """Return the library that owns the module's class, if it is a known one."""
-    return next((library for library in list_libraries() if library.owns(module)), None)
+    """Return the library that owns the module's class, or one that it descends from unchanged."""
+    libraries = (lib for lib in list_libraries() if lib.owns(module) or lib.knows(module))
+    return next(libraries, None)
 
 
 def find_neuron_library(module: nn.Module) -> Library:

@@ -22,6 +22,7 @@ from snncompile.frontends.torch.drive import (
     is_same_in_step,
     walk,
 )
+from snncompile.frontends.torch.libraries.by_hand import FoundCell
 from snncompile.frontends.torch.neuron_layer import FoundAnswer, NeuronLayer
 from snncompile.frontends.torch.read_trace import Reader
 from snncompile.frontends.torch.trace import Trace
@@ -177,7 +178,9 @@ def fold_steps(trace: Trace, path: str, steps: list[Tensor]) -> Drive:
         Reader(trace, step).read_drive(steps[step], path) for step in reversed(range(len(steps)))
     ]
     drive, last = drives[0], len(steps) - 1
-    for step, step_drive in enumerate(reversed(drives)):
+    for step, step_drive in list(enumerate(reversed(drives)))[
+        _find_late(trace.modules.get(path)) :
+    ]:
         if not is_same_in_step(
             step, drive, step_drive, lambda path: _has_bias(trace.modules[path])
         ):
@@ -191,6 +194,11 @@ def fold_steps(trace: Trace, path: str, steps: list[Tensor]) -> Drive:
             " sample of two or more, which show whether a recurrent connection takes their place"
         )
     return drive
+
+
+def _find_late(module: nn.Module | None) -> int:
+    """Return the time steps by which a layer written out in code is later than its input."""
+    return module.late if isinstance(module, FoundCell) else 0
 
 
 def _has_bias(module: Any) -> bool:

@@ -19,6 +19,9 @@ from snncompile.frontends.torch.time_layouts import can_hold, split_steps
 from snncompile.frontends.torch.trace import Trace, find_state_problem
 
 
+NO_NEURONS = "it holds no neuron layer"
+
+
 class Look(Trace):
     """Watches one run of a module, as `Trace`, but no values; it is not entered."""
 
@@ -45,20 +48,10 @@ class Look(Trace):
         Args:
             steps: time steps of the run; None if forward makes them itself.
         """
-        if not self.has_neurons:
-            known = known_layers.name_libraries()
-            yield (
-                f"it holds no neuron layer of a known library ({known}); layers in a plain list are"
-                " not seen, use nn.ModuleList"
-            )
-        elif not self.counts and not self.misfits:
-            yield "no neuron layer was called"
         for path, shape in self.misfits.items():
             yield f"{path} gets input of shape {shape}"
-        expected = max(self.counts.values(), default=1) if steps is None else steps
-        for path, count in self.counts.items():
-            if count != expected:
-                yield f"{path} is called {say_times(count)}"
+        if self.counts:  # else neurons may be written out in the module's code
+            yield from find_miscounts(self.counts, steps)
 
     def find_repeated(self, steps: int) -> Iterator[tuple[str, int]]:
         """Yield (layer, calls per step) of layers called again in a step, if none misfits."""
@@ -109,6 +102,25 @@ class Look(Trace):
             translate(module, name, shape)
         except UnsupportedError as error:
             self.features[name] = error
+
+
+def find_miscounts(counts: dict[str, int], steps: int | None) -> Iterator[str]:
+    """Yield which neuron layers do not run once in each time step.
+
+    Args:
+        counts: neuron layer -> time steps it was called for.
+        steps: time steps of the run; None if forward makes them itself.
+    """
+    if not counts:
+        known = known_layers.name_libraries()
+        yield (
+            f"{NO_NEURONS} of a known library ({known}); layers in a plain list are not"
+            " seen, use nn.ModuleList"
+        )
+    expected = max(counts.values(), default=1) if steps is None else steps
+    for path, count in counts.items():
+        if count != expected:
+            yield f"{path} is called {say_times(count)}"
 
 
 def say_times(count: int) -> str:

@@ -28,6 +28,7 @@ from snncompile.frontends.torch import known_layers, reductions, sums
 from snncompile.frontends.torch.arguments import find_tensors, get_first_argument, map_tensors
 from snncompile.frontends.torch.libraries.base import Shape
 from snncompile.frontends.torch.linear_layers import make_layer
+from snncompile.frontends.torch.tape import Operation, Slot, changes_argument, keep
 from snncompile.frontends.torch.time_layouts import join_steps, split_steps
 from snncompile.frontends.torch.values import (
     ZERO,
@@ -63,6 +64,11 @@ class Trace(TorchFunctionMode):
         self.linear_calls: list[LinearValues] = []
         self.unknown: dict[str, UnsupportedError] = {}
         """Why a layer that was called cannot be read, by path."""
+        self.operations: list[Operation] = []
+        """Functions that make new values from known ones, in the order of their calls."""
+        self._function_calls = 0
+        self._open: list[str] = [title]
+        self._in_hook = False
         self._numbers: dict[int, Tensor] = {}
         self._alive: dict[int, Tensor] = {}
         self._depth = 0
@@ -97,6 +103,8 @@ class Trace(TorchFunctionMode):
             self._refuse(name, module, (), {})
             return
         if role == "inside":
+            module.register_forward_pre_hook(lambda *_: self._open.append(name))
+            module.register_forward_hook(lambda *_: self._open.pop() and None)
             for child, inner in module.named_children():
                 if not any(inner is other for other in self.modules.values()):
                     self._watch(inner, f"{path}.{child}".lstrip("."), title)
@@ -108,9 +116,19 @@ class Trace(TorchFunctionMode):
             "neuron": (self._enter_neuron, self._leave_neuron),
         }[role]
         self.modules[name] = module
-        module.register_forward_pre_hook(_name_hook(before, name), with_kwargs=True)
+        module.register_forward_pre_hook(self._name_hook(before, name), with_kwargs=True)
         if after:
-            module.register_forward_hook(_name_hook(after, name), with_kwargs=True)
+            module.register_forward_hook(self._name_hook(after, name), with_kwargs=True)
+
+    def _name_hook(self, hook: Callable[..., None], name: str) -> Callable[..., None]:
+        def call(*args: Any) -> None:
+            self._in_hook = True
+            try:
+                hook(name, *args)
+            finally:
+                self._in_hook = False
+
+        return call
 
     def _refuse(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         kind = type(module).__name__
@@ -191,18 +209,27 @@ class Trace(TorchFunctionMode):
     ) -> Any:
         """Run a function and note its effect on the numbers."""
         kwargs = kwargs or {}
+        if self._depth or self._in_hook:
+            return func(*args, **kwargs)
+        self._function_calls += 1
+        if not any(map(self._knows, find_tensors((args, kwargs)))):
+            return func(*args, **kwargs)
+        name = known_layers.name_function(func)
+        before = args
+        if changes_argument(name) and not self._knows(args[0]):
+            before = (args[0].clone(), *args[1:])
         result = func(*args, **kwargs)
-        if self._depth == 0 and any(map(self._knows, find_tensors((args, kwargs)))):
-            self._note(func, args, kwargs, result)
+        self._note(func, name, before, kwargs, args[0] if name.endswith("__setitem__") else result)
         return result
 
-    def _note(self, func: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> None:
-        name = known_layers.name_function(func)
+    def _note(
+        self, func: Callable[..., Any], name: str, args: Any, kwargs: Any, result: Any
+    ) -> None:
         short = name.rpartition(".")[2]
         if short in known_layers.CREATES:
             return
         if short == "__setitem__":
-            self._set_item(*args)
+            self._set_item(func, name, args, result)
         elif short == "pad" and known_layers.pads_with_zeros(args, kwargs):
             drive, pad = [*args, *kwargs.values()][:2]
             self.hand_in(result, nn.functional.pad(self.find_numbers(drive), pad, value=ZERO))
@@ -216,13 +243,16 @@ class Trace(TorchFunctionMode):
         elif self._keeps_values(func, short, args, kwargs, result):
             self.hand_in(result, self.find_numbers(args[0] if args else kwargs["input"]))
         else:
-            self._compute(name, args, kwargs, result)
+            self._compute(func, name, args, kwargs, result)
 
-    def _compute(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+    def _compute(
+        self, func: Callable[..., Any], name: str, args: Any, kwargs: Any, result: Any
+    ) -> None:
         """Note a function that makes new values: a weighted sum, a pool, or an unknown function."""
         short = name.rpartition(".")[2]
         if terms := sums.read_summands(short, args, kwargs, result, self.find_numbers):
             values = SumValues(self.origins.next, tuple(result.shape), terms)
+            self._keep_operation(func, name, self._keep_arguments(args, kwargs), [values])
             self.hand_in(result, self.origins.add(values).numbers)
         elif reduced := self._read_reduction(short, args, kwargs):
             tensor = next(find_tensors(result))
@@ -234,11 +264,31 @@ class Trace(TorchFunctionMode):
             self.modules.setdefault(layer.name, layer.module)
             self._hand_in_linear(result, layer.name, self.find_numbers(layer.drive))
         else:
-            given = tuple(
-                self.find_numbers(t) for t in find_tensors((args, kwargs)) if self._knows(t)
-            )
-            for tensor in find_tensors(result):
-                self._hand_in_function(tensor, name, given)
+            self._apply_function(func, name, args, kwargs, result)
+
+    def _apply_function(
+        self, func: Callable[..., Any], name: str, args: Any, kwargs: Any, result: Any
+    ) -> None:
+        """Note a function that is not examined."""
+        given = tuple(self.find_numbers(t) for t in find_tensors((args, kwargs)) if self._knows(t))
+        slots = self._keep_arguments(args, kwargs)
+        results = [self._hand_in_function(tensor, name, given) for tensor in find_tensors(result)]
+        self._keep_operation(func, name, slots, results)
+
+    def _keep_operation(
+        self, func: Callable[..., Any], name: str, slots: tuple[Any, Any], results: list[Any]
+    ) -> None:
+        self.operations.append(
+            Operation(func, name, *slots, tuple(results), self._function_calls, self._open[-1])
+        )
+
+    def _keep_arguments(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        return map_tensors(args, self._keep_argument), map_tensors(kwargs, self._keep_argument)
+
+    def _keep_argument(self, tensor: Tensor) -> Any:
+        """Return a known tensor as a slot, another one as it is now."""
+        numbers = self.find_numbers(tensor)
+        return Slot(numbers, tensor.dtype) if bool((numbers >= 0).any()) else keep(tensor)
 
     def _read_reduction(self, short: str, args: Any, kwargs: Any) -> reductions.Reduction | None:
         """Return a sum, mean or maximum over time; None for others."""
@@ -263,14 +313,21 @@ class Trace(TorchFunctionMode):
             return self.find_numbers(tensor)
         return tensor
 
-    def _set_item(self, target: Tensor, index: Any, value: Any) -> None:
+    def _set_item(self, func: Callable[..., Any], name: str, args: Any, result: Tensor) -> None:
+        target, index, value = args
+        if any(map(self._knows, find_tensors(index))):  # where, depends on values
+            self._apply_function(func, name, args, {}, result)
+            return
         numbers = self.find_numbers(target).clone()
         numbers[index] = self.find_numbers(torch.as_tensor(value))
-        self.hand_in(target, numbers)
+        self.hand_in(result, numbers)
 
-    def _hand_in_function(self, tensor: Tensor, name: str, arguments: tuple[Tensor, ...]) -> None:
+    def _hand_in_function(
+        self, tensor: Tensor, name: str, arguments: tuple[Tensor, ...]
+    ) -> FunctionValues:
         values = FunctionValues(self.origins.next, tuple(tensor.shape), name, arguments)
         self.hand_in(tensor, self.origins.add(values).numbers)
+        return values
 
     def list_returned(self, outputs: Any) -> Iterator[Tensor]:
         """Yield the numbers of all tensors that the module returned."""

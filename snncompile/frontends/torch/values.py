@@ -177,6 +177,13 @@ class Origins:
             self._starts.append(values.start)
         return values
 
+    def __iter__(self) -> Iterator[Values]:
+        return iter(self._all)
+
+    def replace(self, values: Values) -> None:
+        """Put other values in the place of those with the same numbers."""
+        self._all[self._starts.index(values.start)] = values
+
     def find_values(self, numbers: Tensor) -> list[Values]:
         """Return all values that the numbers belong to, in order; `NOTHING` and `ZERO` belong
         to none."""

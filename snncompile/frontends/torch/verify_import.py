@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from snncompile.errors import ImportMismatchError, InputError
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.arguments import Arguments, find_tensors
 from snncompile.frontends.torch.build_network import ImportedNetwork, Origin
+from snncompile.frontends.torch.cells.record import CallRecorder
+from snncompile.frontends.torch.precise import in_float64
 from snncompile.frontends.torch.run_module import (
     NONE,
     call,
@@ -131,21 +134,24 @@ def record_module(
     """
     samples, steps = x.shape[:2]
     runner = make_working_copy(module, samples, steps).to(dtype)
+    recorded: dict[str, list[Tensor]] = {name: [] for name in imported.origins}
+    of_calls = {c: recorded[name] for name, o in imported.origins.items() for c in o.calls}
+    recorder = CallRecorder(runner, of_calls)
     cast_inputs(runner, dtype)
     if keep_precision:
         for layer in runner.modules():
             library = known_layers.find_library(layer)
             if library and library.knows(layer):
                 library.keep_precision(layer)
-    recorded: dict[str, list[Tensor]] = {name: [] for name in imported.origins}
-    for name, origin in imported.origins.items():
+    hooked = {name: origin for name, origin in imported.origins.items() if not origin.calls}
+    for name, origin in hooked.items():
         layer = _find_layer(runner, origin.path)
         layer.register_forward_hook(_make_recorder(origin, recorded[name], samples))
-    result: Any = None
+    recorder.finish()
+    inputs = list(split_calls(x.to(dtype), time))  # before functions are counted
     try:
-        for call_input in split_calls(x.to(dtype), time):
-            result = call(runner, call_input, given)
-            given = carry_states(runner, result, given)
+        with in_float64() if dtype == torch.float64 else nullcontext(), recorder:
+            result = _run_steps(runner, inputs, given)
     except Exception as error:
         failure = f"{type(module).__name__} cannot run the sample in {dtype}"
         raise InputError(f"{failure}, {summarize_error(error)}") from error
@@ -157,6 +163,15 @@ def record_module(
         returned = list(find_tensors(result))[imported.checked.returned]
         record[ANSWER] = returned.double().flatten(1)
     return record
+
+
+def _run_steps(runner: nn.Module, inputs: Iterable[Tensor], given: Arguments) -> Any:
+    """Call a copy of the module for all steps and return its last result."""
+    result: Any = None
+    for call_input in inputs:
+        result = call(runner, call_input, given)
+        given = carry_states(runner, result, given)
+    return result
 
 
 def _make_recorder(origin: Origin, record: list[Tensor], samples: int) -> Callable[..., None]:
@@ -184,7 +199,9 @@ def _order_by_step(record: list[Tensor], origin: Origin, shape: tuple[int, int])
     if origin.compared == "steps":
         rows = torch.cat([out.reshape(-1, out.shape[-1]) for out in record])
         return rows.double().reshape(steps, samples, -1).transpose(0, 1)
-    return torch.stack([out.reshape(samples, -1).double() for out in record], 1)
+    outputs = [out.reshape(samples, -1).double() for out in record]
+    late = steps - len(outputs)  # code that shows its spikes later than it could
+    return torch.stack([torch.zeros_like(outputs[0])] * late + outputs, 1)
 
 
 def _find_layer(runner: nn.Module, path: str) -> nn.Module:

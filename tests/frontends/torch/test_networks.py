@@ -309,7 +309,8 @@ def test_random_networks_spike_as_the_library(chain, skips, identity, seed):
     filled(module, seed)
     if skips:
         module = Skips(module, identity and shape == target_shape)
-    check(module, spikes(2, 6, *shape, seed=seed), allowed=0.05)
+    # The smallest has 36 outputs, of which rounding to float32 may change a few.
+    check(module, spikes(2, 6, *shape, seed=seed), allowed=0.1)
 
 
 def test_a_maximum_is_read_by_several_layers_from_one_population():

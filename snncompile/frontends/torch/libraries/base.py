@@ -47,6 +47,12 @@ Translate = Callable[[Any, str, Shape], Dynamics]
 """From a neuron layer, its path and the shape of one sample of it; may raise `UnsupportedError`."""
 
 
+UNCHANGED = frozenset(
+    ["__init__", "__doc__", "__module__", "__annotations__", "__qualname__", "extra_repr"]
+)
+"""Names that a subclass of a neuron layer may give anew without computing otherwise."""
+
+
 class CallInput(NamedTuple):
     """Input and states of one call of a neuron layer."""
 
@@ -63,6 +69,12 @@ class CallResult(NamedTuple):
     """Spikes, or the potential of neurons that do not spike; laid out as the input."""
     states: dict[str, Tensor]
     """States after the last time step of the call, by name, in the module or returned by it."""
+
+
+def find_class(module: nn.Module, package: str) -> type | None:
+    """Return a module's class, or the nearest one it descends from, that is of a package."""
+    own = (cls for cls in type(module).__mro__ if cls.__module__.split(".")[0] == package)
+    return next(own, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +107,19 @@ class Library:
 
     def knows(self, module: nn.Module) -> bool:
         """Return whether the module is a neuron layer that can be translated."""
-        return self.owns(module) and type(module).__name__ in self.neurons
+        return self.find_neuron(module) is not None
+
+    def find_neuron(self, module: nn.Module) -> str | None:
+        """Return the known class that a neuron layer is of, or descends from unchanged.
+
+        A class of the user's that adds nothing but a constructor computes the same.
+        """
+        cls, mro = find_class(module, self.package), type(module).__mro__
+        if cls is None or cls.__name__ not in self.neurons:
+            return None
+        more = {name for own in mro[: mro.index(cls)] for name in vars(own)}
+        changed = {name for name in more if hasattr(cls, name)} - UNCHANGED
+        return None if changed else cls.__name__
 
     def translate(self, module: nn.Module, where: str, shape: Shape) -> Dynamics:
         """Return the dynamics of a neuron layer.
@@ -103,7 +127,9 @@ class Library:
         Raises:
             UnsupportedError: a feature has no counterpart; the message names layer and feature.
         """
-        return self.neurons[type(module).__name__](module, where, shape)
+        name = self.find_neuron(module)
+        assert name is not None
+        return self.neurons[name](module, where, shape)
 
     def find_time(self, module: Any) -> Time:
         """Return how a neuron layer takes its time axis."""

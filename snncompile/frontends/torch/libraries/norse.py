@@ -41,7 +41,7 @@ class Norse(Library):
 
     def find_time(self, module: Any) -> Time:
         """Return how a layer takes its time axis: only cells take a single step."""
-        return "step" if type(module).__name__.endswith("Cell") else "first"
+        return "step" if str(self.find_neuron(module)).endswith("Cell") else "first"
 
     def keep_precision(self, module: Any) -> None:
         """Make the parameters float64; they are no `nn.Parameter`s, so `double()` leaves them."""
@@ -70,7 +70,7 @@ def _read_start(module: Any) -> Floats:
 
 
 def _name_start(module: Any) -> str:
-    return "v_reset" if type(module).__name__.startswith("IAF") else "v_leak"
+    return "v_reset" if str(LIBRARY.find_neuron(module)).startswith("IAF") else "v_leak"
 
 
 def _translate_box(module: Any, where: str, shape: Shape) -> Dynamics:

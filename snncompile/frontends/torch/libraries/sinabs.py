@@ -42,11 +42,11 @@ class Sinabs(Library):
 
     def find_time(self, module: Any) -> Time:
         """Return how a layer takes its time axis."""
-        return "folded" if type(module).__name__.endswith("Squeeze") else "second"
+        return "folded" if str(self.find_neuron(module)).endswith("Squeeze") else "second"
 
     def copy(self, module: Any, memo: dict[int, Any]) -> None:
         """Copy a layer as other modules: the library's own copy fails for recurrent layers."""
-        if type(module).__name__ in self.neurons:
+        if self.knows(module):
             memo[id(module)] = new = object.__new__(type(module))
             new.__dict__.update(copy.deepcopy(vars(module), memo))
 

@@ -145,12 +145,12 @@ def _translate_lapicque(module: Any, where: str, shape: Shape) -> Dynamics:
 def _make_dynamics(module: Any, where: str, shape: Shape, **own: Any) -> Dynamics:
     _refuse_features(module, where)
     _check_spike_function(module, where, shape)
-    name, mechanism = type(module).__name__, _find_mechanism(module, where)
+    name, mechanism = LIBRARY.find_neuron(module), _find_mechanism(module, where)
     delayed = bool(getattr(module, "reset_delay", True))
     threshold = _read_parameter(module, "threshold", where, shape)
     if not (threshold > 0).all():
         raise UnsupportedError(f"{where}: threshold must be positive, got {threshold.min():g}")
-    return Dynamics(threshold=threshold, reset=RESETS[name][mechanism, delayed], **own)
+    return Dynamics(threshold=threshold, reset=RESETS[str(name)][mechanism, delayed], **own)
 
 
 def _translate_recurrent(module: Any, where: str, shape: Shape) -> Affine:

@@ -198,12 +198,37 @@ LAYERS: dict[str, Row] = {
     "VotingLayer": Row(1, _translate_voting),
 }
 
+SURROGATES = frozenset(
+    {
+        "SurrogateFunctionBase",
+        "MultiArgsSurrogateFunctionBase",
+        "PiecewiseQuadratic",
+        "PiecewiseExp",
+        "Sigmoid",
+        "SoftSign",
+        "SuperSpike",
+        "ATan",
+        "NonzeroSignLogAbs",
+        "Erf",
+        "PiecewiseLeakyReLU",
+        "SquarewaveFourierSeries",
+        "S2NN",
+        "QPseudoSpike",
+        "LeakyKReLU",
+        "FakeNumericalGradient",
+        "LogTailedReLU",
+        "Rect",
+    }
+)
+"""Spike functions, which a neuron written by hand may call."""
+
 LIBRARY = SpikingJelly(
     package="spikingjelly",
     neurons=NEURONS,
     linear=LAYERS,
     same=frozenset({"Flatten", "Dropout", "Dropout2d", "PrintShapeModule"}),
-    containers=frozenset(
+    containers=SURROGATES
+    | frozenset(
         {
             "MemoryModule",
             "StepModule",

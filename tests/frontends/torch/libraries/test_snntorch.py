@@ -264,8 +264,8 @@ def test_an_error_of_the_library_is_said_once():
         from_torch(neuron("Leaky", "zero", True, spike_grad=surrogate.LSO()), drive(2, 3, 4))
     assert str(error.value) == (
         "Leaky does not run on 2 samples of 3 time steps; tried time='step', 'first', 'second',"
-        " 'folded': TypeError: StochasticSpikeOperator.forward() missing 1 required positional"
-        " argument: 'variance'"
+        " 'folded', 'last', 'inside': TypeError: StochasticSpikeOperator.forward() missing 1"
+        " required positional argument: 'variance'"
     )
 
 

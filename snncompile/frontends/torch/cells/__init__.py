@@ -1,0 +1,1 @@
+"""Recognize neurons that a module computes in its own code."""

@@ -1,0 +1,131 @@
+"""Fold the functions that a module calls in every time step into those of one time step.
+
+A function belongs to the last time step whose input its result depends on. The functions of the
+time steps are matched by their order; those of the fullest one stand for all:
+
+    step 0: x0 + 0, > 1             step 1: 0.9 * v0 + x1, > 1           folded: 0.9 * v' + x, > 1
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from math import prod
+
+import torch
+from torch import Tensor
+
+from snncompile.frontends.torch.tape import Operation
+from snncompile.frontends.torch.trace import Trace
+from snncompile.frontends.torch.values import (
+    InputValues,
+    LinearValues,
+    NeuronValues,
+    Shape,
+    Values,
+)
+
+NEVER = -1
+"""Time step of values that depend on no input."""
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A function of the folded time step."""
+
+    index: int
+    operation: Operation
+    """Its call in the time step that stands for all."""
+    calls: dict[int, Operation]
+    """Its calls by time step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """The functions of one time step."""
+
+    nodes: list[Node]
+    step: int
+    """The time step that stands for all."""
+    owners: dict[int, tuple[int, int]]
+    """Start of values -> (node, time step), for those made by a node."""
+
+    def find_owner(self, values: Values) -> tuple[int, int] | None:
+        """Return the node and the time step that made the values."""
+        return self.owners.get(values.start)
+
+
+def fold(trace: Trace) -> Folded:
+    """Return the functions of one time step; none if there are no time steps."""
+    groups = _group(trace)
+    if not groups:
+        return Folded([], 0, {})
+    step = max(groups, key=lambda t: (len(groups[t]), t))
+    nodes = [Node(i, operation, {}) for i, operation in enumerate(groups[step])]
+    expected = [_describe(node.operation) for node in nodes]
+    owners = {}
+    for time, operations in groups.items():
+        given = [_describe(operation) for operation in operations]
+        matcher = SequenceMatcher(None, expected, given, autojunk=False)
+        for first, second, length in matcher.get_matching_blocks():
+            for offset in range(length):
+                operation = operations[second + offset]
+                nodes[first + offset].calls[time] = operation
+                for values in operation.results:
+                    owners[values.start] = (first + offset, time)
+    return Folded(nodes, step, owners)
+
+
+def _describe(operation: Operation) -> tuple[str, str, tuple[tuple[int, ...], ...]]:
+    return operation.name, operation.path, tuple(values.shape for values in operation.results)
+
+
+def _group(trace: Trace) -> dict[int, list[Operation]]:
+    """Return the operations by time step, without those that act on several at once."""
+    times = _find_times(trace)
+    groups: dict[int, list[Operation]] = defaultdict(list)
+    for operation in trace.operations:
+        steps = {
+            int(step)
+            for values in operation.results
+            for step in times[values.start : values.stop].aminmax()
+        }
+        if len(steps) == 1:
+            groups[steps.pop()].append(operation)
+    return dict(groups)
+
+
+def _find_times(trace: Trace) -> Tensor:
+    """Return the last time step that each numbered value depends on."""
+    times = torch.full((trace.origins.next + 1,), NEVER, dtype=torch.int32)  # the last: no number
+    slots = {
+        values.start: [slot.numbers for slot in operation.places.values()]
+        for operation in trace.operations
+        for values in operation.results
+    }
+    for values in trace.origins:
+        times[values.start : values.stop] = _find_time(values, times, slots).reshape(-1)
+    return times
+
+
+def _find_time(values: Values, times: Tensor, slots: dict[int, list[Tensor]]) -> Tensor:
+    if isinstance(values, InputValues):
+        samples, steps, size = values.shape
+        return torch.arange(steps)[None, :, None].expand(samples, steps, size)
+    if isinstance(values, NeuronValues):
+        return torch.full(values.shape, values.call)
+    if isinstance(values, LinearValues):
+        rows = times[values.inputs.clamp(min=NEVER)].amax(1)
+        return rows[:, None].expand(len(rows), prod(values.target_shape))
+    operands = [times[n.clamp(min=NEVER)] for n in slots.get(values.start, values.operands)]
+    if operands and all(_fits(operand.shape, values.shape) for operand in operands):
+        return torch.stack([operand.expand(values.shape) for operand in operands]).amax(0)
+    last = max((int(operand.max()) for operand in operands if operand.numel()), default=NEVER)
+    return torch.full(values.shape, last)
+
+
+def _fits(shape: Shape, whole: Shape) -> bool:
+    """Return whether a tensor of a shape can be expanded to another."""
+    pairs = zip(reversed(shape), reversed(whole), strict=False)
+    return len(shape) <= len(whole) and all(size in (1, full) for size, full in pairs)
