@@ -23,6 +23,7 @@ from snncompile.frontends.torch.run_module import (
     find_own_dtype,
 )
 from snncompile.frontends.torch.static_input import fix_steps
+from snncompile.frontends.torch.ties import Ties, check_choice
 from snncompile.frontends.torch.time_layouts import Layout, check_layout
 from snncompile.frontends.torch.verify_import import verify
 from snncompile.ir.graph import Network
@@ -41,6 +42,7 @@ def from_torch(
     args: Sequence[Any] | Mapping[str, Any] = (),
     title: str | None = None,
     neurons: by_hand.Said | None = None,
+    ties: Ties = "refuse",
 ) -> Network:
     """Return the network with the module's spikes, and its readouts to 1e-9.
 
@@ -70,12 +72,15 @@ def from_torch(
         title: name of the network in reports; the name of the class if not given.
         neurons: your own neuron classes that are not recognized by what they compute -> their
             neuron, or a function of a layer that returns it.
+        ties: "accept" takes outputs that differ because a potential meets its threshold and the
+            rounding of a sum decides; "refuse" says how many they are.
 
     Raises:
         InputError: module or sample are malformed, or no time layout fits.
         UnsupportedError: the module uses a layer, a function or a feature that is not known.
         ImportMismatchError: the network does not spike as the module does.
     """
+    check_choice(ties)
     given = read_arguments(args)
     with torch.no_grad(), torch.random.fork_rng(devices=[]), by_hand.say(neurons):
         read = read_module(module, sample, time, title, given)
@@ -84,7 +89,7 @@ def from_torch(
         imported = show_input(read.imported, source, note)
         if read.layout == "inside":
             imported = fix_steps(imported, read.x)
-        verify(read.module, read.x, read.layout, imported, given)
+        verify(read.module, read.x, read.layout, imported, given, ties)
     for text in read.imported.network.notes:
         LOG.warning("%s: %s", imported.network.title, text)
     if note:

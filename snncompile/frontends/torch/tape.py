@@ -16,13 +16,13 @@ LARGEST_COPY = 2**20
 """Values of a constant that is copied, in case the module overwrites it later."""
 
 
-Place = tuple[Any, ...]
-"""Place of an argument: keys and indices, as (0, 1) for the second positional one."""
+Position = tuple[Any, ...]
+"""Position of an argument: keys and indices, as (0, 1) for the second positional one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """Place of a known tensor among the arguments of a function."""
+    """Position of a known tensor among the arguments of a function."""
 
     numbers: Tensor
     """Numbers of its values."""
@@ -46,14 +46,14 @@ class Operation:
     """The innermost module of the user that was running."""
 
     @property
-    def places(self) -> dict[Place, Slot]:
+    def places(self) -> dict[Position, Slot]:
         """The known tensors among the arguments, by their place, in order."""
         return dict(_find_places((self.args, self.kwargs), ()))
 
-    def get_argument(self, place: Place) -> Any:
+    def get_argument(self, position: Position) -> Any:
         """Return what stands at a place: a slot, or a constant."""
         value: Any = (self.args, self.kwargs)
-        for key in place:
+        for key in position:
             value = value[key]
         return value
 
@@ -85,13 +85,13 @@ def keep(tensor: Tensor) -> Tensor:
     return tensor.clone() if tensor.numel() <= LARGEST_COPY else tensor
 
 
-def _find_places(value: Any, place: Place) -> Iterator[tuple[Place, Slot]]:
+def _find_places(value: Any, position: Position) -> Iterator[tuple[Position, Slot]]:
     if isinstance(value, Slot):
-        yield place, value
+        yield position, value
     elif isinstance(value, list | tuple | dict):
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, element in items:
-            yield from _find_places(element, (*place, key))
+            yield from _find_places(element, (*position, key))
 
 
 def _map(value: Any, fill: Callable[[Slot], Tensor]) -> Any:

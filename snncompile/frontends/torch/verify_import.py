@@ -26,8 +26,9 @@ from snncompile.frontends.torch.run_module import (
     make_working_copy,
     summarize_error,
 )
+from snncompile.frontends.torch.ties import Ties, find_ties
 from snncompile.frontends.torch.time_layouts import Layout, split_calls, split_steps
-from snncompile.ir.graph import Population
+from snncompile.ir.graph import Network, Population
 from snncompile.reference import simulate
 
 LOG = logging.getLogger("snncompile.frontends.torch.from_torch")
@@ -54,6 +55,7 @@ def verify(
     time: Layout,
     imported: ImportedNetwork,
     given: Arguments = NONE,
+    ties: Ties = "refuse",
 ) -> None:
     """Refuse a network whose outputs on the sample differ from the module's, both in float64.
 
@@ -66,6 +68,7 @@ def verify(
         time: how the module takes its time axis.
         imported: the network to check.
         given: further arguments of forward.
+        ties: whether to take outputs that differ because rounding decides, see `ties.py`.
 
     Raises:
         ImportMismatchError: the first layer, sample, time step and neuron that differ.
@@ -76,10 +79,13 @@ def verify(
             module, batch, time, imported, torch.float64, given, keep_precision=True
         )
         ours = _simulate(imported, batch)
-        for name in imported.origins:
-            _compare(imported.network.population(name), exact[name], ours[name], start)
-        if imported.checked:
-            _compare_answer(imported, exact, ours, start)
+        try:
+            for name in imported.origins:
+                _compare(imported.network.population(name), exact[name], ours[name], start)
+            if imported.checked:
+                _compare_answer(imported, exact, ours, start)
+        except ImportMismatchError as error:
+            _take_ties(imported.network, batch, exact, start, ties, error)
         own = record_module(module, batch, time, imported, find_own_dtype(module), given)
         for name, count in counts.items():
             count.add(exact[name], own[name])
@@ -248,6 +254,32 @@ def _compare(population: Population, native: Tensor, ours: Tensor, start: int) -
         f"{population.name}: sample {start + sample}, time step {step}, neuron {neuron}: the"
         f" module's {quantity} is {expected:.10g}, the imported network's is {actual:.10g};"
         f" {int(wrong.sum()):,} of {wrong.numel():,} differ"
+    )
+
+
+def _take_ties(
+    network: Network, x: Tensor, native: Record, start: int, ties: Ties, error: Exception
+) -> None:
+    """Take differences that are ties, or refuse them as such; other differences are the error."""
+    tied = find_ties(network, x, native)
+    if tied is None or not any(bool(where.any()) for where in tied.values()):
+        raise error
+    name, where = next((name, where) for name, where in tied.items() if bool(where.any()))
+    count = sum(int(where.sum()) for where in tied.values())
+    total = sum(where.numel() for where in tied.values())
+    if ties == "refuse":
+        sample, step, neuron = (int(i) for i in where.nonzero()[0])
+        raise ImportMismatchError(
+            f"{name}: sample {start + sample}, time step {step}, neuron {neuron}: a tie, the"
+            f" potential meets the threshold and rounding decides; {count:,} of {total:,} outputs"
+            " are ties that the module decides otherwise, nothing else differs; take them with"
+            " ties='accept', or move the threshold a little"
+        )
+    LOG.warning(
+        "%s of %s outputs are ties that the module decides otherwise: a potential meets the"
+        " threshold, and rounding decides",
+        f"{count:,}",
+        f"{total:,}",
     )
 
 

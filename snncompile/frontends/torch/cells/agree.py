@@ -84,10 +84,10 @@ def draw(probe: Probe, headroom: Tensor, states: set[int]) -> Drawn:
         torch.stack(drives), torch.stack(outputs), {n: torch.stack(v) for n, v in kept.items()}
     )
     active = (drawn.outputs != 0).flatten(0, 1)
-    for found, what in ((active.any(0), "fires"), ((~active).any(0), "is silent")):
-        if not bool(found.all()):
+    for reached, verb in ((active.any(0), "fires"), ((~active).any(0), "is silent")):
+        if not bool(reached.all()):
             raise UnsupportedError(
-                f"{probe.cell.name}: neuron {int((~found).nonzero()[0])} never {what} on drawn"
+                f"{probe.cell.name}: neuron {int((~reached).nonzero()[0])} never {verb} on drawn"
                 " inputs, so it cannot be recognized; say its neuron with neurons={...}"
             )
     return drawn

@@ -92,17 +92,17 @@ def _make_bounded(probe: Probe, line: Line, headroom: Tensor) -> Iterator[FloatN
 def _make_several(probe: Probe, line: Line, headroom: Tensor) -> Iterator[FloatNeuron]:
     """Yield neurons that send several spikes in one time step."""
     drive = 2.0**20 * (headroom.clamp(max=2.0**40) + 1)
-    most = probe.step(probe.start, drive)[1]
-    if not bool((most > 1).all()):
+    highest = probe.step(probe.start, drive)[1]
+    if not bool((highest > 1).all()):
         return
     common = _name_common(probe, line)
     common["threshold"] = _number(
         probe, "threshold", line.threshold.nextafter(torch.tensor(torch.inf, dtype=torch.float64))
     )
-    if bool((most > 2.0**16).all()):  # no bound of its own
-        most = torch.full_like(most, 255.0)
+    if bool((highest > 2.0**16).all()):  # no bound of its own
+        highest = torch.full_like(highest, 255.0)
     for reset in ("soft", "hard"):
-        yield from _make(MultiSpikeLif, **common, most=_number(probe, "most", most), reset=reset)
+        yield from _make(MultiSpikeLif, **common, most=_number(probe, "most", highest), reset=reset)
 
 
 def _make_adaptive(probe: Probe, line: Line, headroom: Tensor) -> Iterator[FloatNeuron]:

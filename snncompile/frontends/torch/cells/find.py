@@ -221,8 +221,8 @@ def _weigh(cell: Cell) -> list[float]:
         drive = torch.randn(cell.shape, generator=generator, dtype=torch.float64)
         none = torch.zeros_like(drive)
         runs = [
-            cell.step(states, [drive if i == one else none for i in range(count)])[0]
-            for one in range(count)
+            cell.step(states, [drive if i == chosen else none for i in range(count)])[0]
+            for chosen in range(count)
         ]
         for run in runs[1:]:
             if not all(torch.allclose(v, runs[0][n], rtol=1e-12) for n, v in run.items()):
@@ -251,9 +251,9 @@ def _gives_spikes(cell: Cell, node: int, weights: list[float]) -> bool:
 def _read_leaky_sum(cell: Cell, output: int, weights: list[float]) -> Dynamics:
     """Return the dynamics of a layer whose potential is the answer."""
     probe = Probe(cell, output, weights)
-    one = torch.ones(cell.shape, dtype=torch.float64)
-    lines = measure_lines(probe, 16 * one)
-    silent, driven = (probe.step(probe.start, drive)[1] for drive in (probe.zeros(), one))
+    unit = torch.ones(cell.shape, dtype=torch.float64)
+    lines = measure_lines(probe, 16 * unit)
+    silent, driven = (probe.step(probe.start, drive)[1] for drive in (probe.zeros(), unit))
     gain = driven - silent
     for line in lines:
         given = {
@@ -291,12 +291,12 @@ def _find_drive(cell: Cell, trace: Trace, time: int) -> Tensor:
         operation = cell.folded.nodes[arrival.target].calls.get(time)
         if operation is None:
             raise UnsupportedError(f"{cell.name} gets its input otherwise in time step {time}")
-        slot = operation.get_argument(arrival.place)
+        slot = operation.get_argument(arrival.position)
         if not isinstance(slot, Slot) or prod(slot.numbers.shape) != prod(cell.shape):
             raise UnsupportedError(f"{cell.name} gets its input otherwise in time step {time}")
         parts.append(slot.numbers.reshape(cell.shape))
     if len(parts) == 1:
         return parts[0]
-    terms = tuple(Summand(part, torch.tensor(1.0, dtype=torch.float64)) for part in parts)
+    terms = tuple(Summand(numbers, torch.tensor(1.0, dtype=torch.float64)) for numbers in parts)
     values = SumValues(trace.origins.next, cell.shape, terms)
     return trace.origins.add(values).numbers

@@ -35,16 +35,16 @@ class FirstStep:
 
     def find_drive(self) -> Tensor:
         """Return the numbers of the drive, if one tensor is all that comes from outside."""
-        found: list[Tensor] = []
+        drives: list[Tensor] = []
         roots = [self.output, *self.states.values()]
         for slot in self._walk(roots):
-            if not any(torch.equal(slot, known) for known in found):
-                found.append(slot)
-        if len(found) != 1 or prod(found[0].shape) != prod(self.cell.shape):
+            if not any(torch.equal(slot, known) for known in drives):
+                drives.append(slot)
+        if len(drives) != 1 or prod(drives[0].shape) != prod(self.cell.shape):
             raise UnsupportedError(
                 f"{self.cell.name} gets its input otherwise in its first time step"
             )
-        return found[0].reshape(self.cell.shape)
+        return drives[0].reshape(self.cell.shape)
 
     def check(self, drive: Tensor, weights: list[float]) -> None:
         """Refuse a cell whose first time step is not the usual one from its start.
@@ -72,11 +72,11 @@ class FirstStep:
             operation = self.cell.folded.nodes[edge.target].calls.get(self.time + 1)
             if not edge.lag or edge.source is None or operation is None:
                 continue
-            slot = operation.get_argument(edge.place)
+            slot = operation.get_argument(edge.position)
             if isinstance(slot, Slot):
                 values = self.cell.trace.origins.find_values(slot.numbers)
-                made = len(values) == 1 and values[0].start in self._makers
-                yield edge.source, values[0] if made else slot.numbers
+                computed = len(values) == 1 and values[0].start in self._makers
+                yield edge.source, values[0] if computed else slot.numbers
 
     def _walk(self, roots: list[Values | Tensor]) -> Iterator[Tensor]:
         """Yield the numbers of what comes from outside."""
@@ -113,8 +113,8 @@ class FirstStep:
         def evaluate(values: Values) -> Tensor:
             if values.start not in results:
                 operation: Operation = self._makers[values.start]
-                for made, tensor in zip(operation.results, operation.repeat(fill), strict=True):
-                    results[made.start] = tensor
+                for result, tensor in zip(operation.results, operation.repeat(fill), strict=True):
+                    results[result.start] = tensor
             return results[values.start]
 
         with float64_by_default():

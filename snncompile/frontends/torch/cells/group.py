@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncompile.frontends.torch.cells.fold import Folded, Node
-from snncompile.frontends.torch.tape import Place
+from snncompile.frontends.torch.tape import Position
 from snncompile.frontends.torch.trace import Trace
 from snncompile.frontends.torch.values import SumValues
 
@@ -23,7 +23,7 @@ class Edge:
     """A function that takes a result of another one, or something from outside."""
 
     target: int
-    place: Place
+    position: Position
     source: int | None
     """None: a layer, the input, or what no folded function made."""
     lag: int
@@ -57,13 +57,13 @@ def wire(folded: Folded, trace: Trace) -> Wires:
     """Return what each function of the folded time step takes."""
     edges, strange = [], set()
     for node in folded.nodes:
-        for place, slot in node.operation.places.items():
+        for position, slot in node.operation.places.items():
             owners = {folded.find_owner(v) for v in trace.origins.find_values(slot.numbers)}
             owner = next(iter(owners), None)
             lag = 0 if owner is None else folded.step - owner[1]
             if len(owners) > 1 or lag not in (0, 1):
                 strange.add(node.index)
-            edges.append(Edge(node.index, place, owner and owner[0], lag))
+            edges.append(Edge(node.index, position, owner and owner[0], lag))
     return Wires(folded.nodes, edges, frozenset(strange))
 
 

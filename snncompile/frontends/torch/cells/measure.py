@@ -226,11 +226,11 @@ def find_rise(probe: Probe, line: Line, headroom: Tensor) -> Rise | None:
         "soft": [value + keep ** (n + 1) * excess for n, value in enumerate(after)],
     }
     steps, decays = {}, []
-    for reset, (one, two) in rises.items():
-        if not bool((one > 1e-9 * zero).all()) or not bool(torch.isfinite(two).all()):
+    for reset, (early, late) in rises.items():
+        if not bool((early > 1e-9 * zero).all()) or not bool(torch.isfinite(late).all()):
             continue
-        decay = _find_exact(probe, fired, line, two / one)
-        steps[reset] = one / decay
+        decay = _find_exact(probe, fired, line, late / early)
+        steps[reset] = early / decay
         decays.append(decay)
     return Rise(steps, decays[0]) if decays else None
 

@@ -15,7 +15,7 @@ from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch.cells.fold import Folded
 from snncompile.frontends.torch.cells.group import Edge, Group, Wires
 from snncompile.frontends.torch.precise import float64_by_default
-from snncompile.frontends.torch.tape import Operation, Place, Slot
+from snncompile.frontends.torch.tape import Operation, Position, Slot
 from snncompile.frontends.torch.trace import Trace
 from snncompile.frontends.torch.values import Shape
 
@@ -28,7 +28,7 @@ class Arrival:
     """An argument that comes from outside the cell: the drive, or a part of it."""
 
     target: int
-    place: Place
+    position: Position
     numbers: Tensor
     """In the time step that stands for all."""
 
@@ -67,9 +67,9 @@ class Cell:
         for edge in self.edges:
             if edge.source in own:
                 continue
-            slot = self.folded.nodes[edge.target].operation.get_argument(edge.place)
+            slot = self.folded.nodes[edge.target].operation.get_argument(edge.position)
             if not any(torch.equal(slot.numbers, known.numbers) for known in arrivals):
-                arrivals.append(Arrival(edge.target, edge.place, slot.numbers))
+                arrivals.append(Arrival(edge.target, edge.position, slot.numbers))
         return arrivals
 
     def list_times(self, node: int) -> list[int]:
@@ -92,7 +92,7 @@ class Cell:
             calls = self.folded.nodes[edge.target].calls
             if edge.source != node or not edge.lag or not calls:
                 continue
-            value = calls[min(calls)].get_argument(edge.place)
+            value = calls[min(calls)].get_argument(edge.position)
             numeric = isinstance(value, Tensor | int | float)
             if numeric and torch.as_tensor(value).numel() in (1, prod(self.shape)):
                 yield value
