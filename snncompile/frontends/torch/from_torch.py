@@ -16,6 +16,7 @@ from snncompile.frontends.torch.arguments import Arguments, read_arguments
 from snncompile.frontends.torch.build_network import ImportedNetwork, build_network, show_input
 from snncompile.frontends.torch.find_layout import find_layout
 from snncompile.frontends.torch.libraries import by_hand
+from snncompile.frontends.torch.open_wrappers import unwrap
 from snncompile.frontends.torch.run_module import (
     NONE,
     check_module,
@@ -102,7 +103,7 @@ class ReadModule(NamedTuple):
     """A network read out of a module, not verified."""
 
     module: nn.Module
-    """The module itself, or a copy without wrappers that computes the same."""
+    """The module, or the one inside of a wrapper."""
     x: Tensor
     """The sample in float64, shape (samples, steps, *shape)."""
     layout: Layout
@@ -117,6 +118,8 @@ def read_module(
     given: Arguments = NONE,
 ) -> ReadModule:
     """Return the network of a module, its sample and its time layout."""
+    if isinstance(module, nn.Module):
+        module = unwrap(module)
     check_module(module, given)
     title = title or type(module).__name__
     array = check_sample(sample, time)

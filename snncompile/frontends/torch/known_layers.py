@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Literal
 
 from torch import nn
+from torch.fx import GraphModule
 from torch.overrides import resolve_name
 
 from snncompile import registry
@@ -44,6 +45,16 @@ CONTAINERS: frozenset[type[nn.Module]] = frozenset(
         nn.ConstantPad2d,
     }
 )
+
+OPEN: frozenset[type] = frozenset({nn.Softmax, nn.LogSoftmax, nn.Sigmoid})
+"""Classes of torch whose inside is torch functions."""
+
+NEURON_MODULE = re.compile(r"\b_?neurons?\b")
+"""Python modules of a library that hold neurons."""
+NEURON_BASES = frozenset(
+    {"BaseNode", "SpikingNeuron", "StatefulLayer", "SNN", "SNNCell", "SNNRecurrent"}
+)
+"""Ancestors of the neurons of the libraries; a network that descends from one would be a neuron."""
 
 PACKAGES = frozenset({"torch", "torchvision"})
 """Classes of these packages and of the libraries are known by name or refused; all others are the
@@ -120,6 +131,9 @@ CREATES = frozenset(
 )
 """Functions that take no more of a tensor than its shape and type."""
 
+SCRIPTED = frozenset({"RecursiveScriptModule", "ScriptModule", "TopLevelTracedModule"})
+"""Classes of modules that `torch.jit` makes."""
+
 MAX_POOLS = re.compile(r"(adaptive)?_?max_?pool([12])d(_with_indices)?", re.IGNORECASE)
 """Layers and functions that take a maximum."""
 
@@ -137,7 +151,9 @@ def list_known(module: nn.Module) -> str:
     for library in list_libraries():
         if library.package in packages:
             return ", ".join(sorted([*library.neurons, *library.linear, *library.same]))
-    return ", ".join(sorted(cls.__name__ for cls in [*LINEAR, *SAME]))
+    padding = [cls for cls in CONTAINERS if "Pad" in cls.__name__]
+    names = {cls.__name__ for cls in [*LINEAR, *SAME, *padding] if not cls.__name__.startswith("_")}
+    return ", ".join(sorted(names))
 
 
 def find_alternative(name: str) -> str:
@@ -145,6 +161,8 @@ def find_alternative(name: str) -> str:
     for library in list_libraries():
         if name in library.instead:
             return library.instead[name]
+    if name in SCRIPTED:
+        return "a scripted module hides its layers; give the module from before torch.jit"
     pool = MAX_POOLS.fullmatch(name.rpartition(".")[2])
     if not pool:
         return ""
@@ -175,9 +193,11 @@ def find_role(module: nn.Module) -> Role:
         return "neuron"
     if owner and name in owner.containers:
         return "inside"
-    own = owner is None
-    inside = all(_may_be_inside(ancestor, own) for ancestor in type(module).__mro__)
-    return "inside" if inside else "unknown"
+    ancestors, own = type(module).__mro__, owner is None
+    if all(_may_be_inside(ancestor, own) for ancestor in ancestors):
+        return "inside"
+    holds_layers = next(module.children(), None) is not None
+    return "inside" if holds_layers and all(map(_is_open, ancestors)) else "unknown"
 
 
 def _may_be_inside(ancestor: type, own: bool) -> bool:
@@ -192,7 +212,25 @@ def _may_be_inside(ancestor: type, own: bool) -> bool:
         if library.package == package:
             known = name in library.linear or name in library.same
             return name in library.containers or (own and not known)
-    return package not in PACKAGES or ancestor in CONTAINERS
+    return (
+        package not in PACKAGES
+        or ancestor in CONTAINERS | OPEN
+        or issubclass(ancestor, GraphModule)
+    )
+
+
+def _is_open(ancestor: type) -> bool:
+    """Return whether the trace may look inside of a class that holds layers.
+
+    Ready-made networks of a library and parts of them are open; its neurons are not.
+    """
+    package, name = ancestor.__module__.split(".")[0], ancestor.__name__
+    for library in list_libraries():
+        if library.package == package:
+            named = (library.neurons, library.linear, library.same, library.instead)
+            neuron = NEURON_MODULE.search(ancestor.__module__) or name in NEURON_BASES
+            return not neuron and not any(name in table for table in named)
+    return package == "torchvision" or _may_be_inside(ancestor, own=False)
 
 
 def find_library(module: nn.Module) -> Library | None:

@@ -18,7 +18,6 @@ from snncompile.frontends.torch.libraries.base import Shape
 from snncompile.frontends.torch.time_layouts import can_hold, split_steps
 from snncompile.frontends.torch.trace import Trace, find_state_problem
 
-
 NO_NEURONS = "it holds no neuron layer"
 
 

@@ -17,6 +17,7 @@ from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.arguments import Arguments, map_tensors
 from snncompile.frontends.torch.libraries.base import Library
+from snncompile.frontends.torch.open_wrappers import copy_inside, settle_weights
 from snncompile.ir.input import read_array
 
 NONE = Arguments()
@@ -116,6 +117,7 @@ def make_working_copy(module: nn.Module, samples: int, steps: int) -> nn.Module:
             if not isinstance(tensor, nn.Parameter):
                 memo[id(tensor)] = tensor.detach().to("cpu", copy=True)
     try:
+        copy_inside(module, memo)
         for library, inner in _walk_libraries(module):
             library.copy(inner, memo)
         result = copy.deepcopy(module, memo)
@@ -123,6 +125,7 @@ def make_working_copy(module: nn.Module, samples: int, steps: int) -> nn.Module:
         name = type(module).__name__
         raise InputError(f"{name} cannot be copied, {summarize_error(error)}") from error
     result = result.cpu().eval()
+    settle_weights(result)
     for library, inner in _walk_libraries(result):
         library.reset(inner)
         library.prepare(inner, samples, steps)

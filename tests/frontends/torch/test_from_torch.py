@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -29,8 +27,8 @@ utils = pytest.importorskip("snntorch.utils")
 
 KNOWN = (
     "AdaptiveAvgPool1d, AdaptiveAvgPool2d, AlphaDropout, AvgPool1d, AvgPool2d, BatchNorm1d,"
-    " BatchNorm2d, Conv1d, Conv2d, Dropout, Dropout1d, Dropout2d, Dropout3d, Flatten, Identity,"
-    " Linear, MaxPool1d, MaxPool2d, Unflatten"
+    " BatchNorm2d, ConstantPad1d, ConstantPad2d, Conv1d, Conv2d, Dropout, Dropout1d, Dropout2d,"
+    " Dropout3d, Flatten, Identity, Linear, MaxPool1d, MaxPool2d, Unflatten, ZeroPad1d, ZeroPad2d"
 )
 
 
@@ -47,12 +45,6 @@ def named(**layers):
     return net
 
 
-def scripted(layer):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return torch.jit.script(layer)
-
-
 UNKNOWN = {
     "layer1.up: Upsample": named(layer1=named(up=nn.Upsample(2)), lif=leaky()),
     "0: Conv3d": nn.Sequential(nn.Conv3d(3, 2, 1), leaky()),
@@ -60,10 +52,6 @@ UNKNOWN = {
     "1: ReLU": nn.Sequential(nn.Linear(3, 3), nn.ReLU(), leaky()),
     "0: Swish": nn.Sequential(Swish(3, 3), leaky()),
     "ConvTranspose1d: ConvTranspose1d": nn.ConvTranspose1d(3, 3, 2),
-    "1: RecursiveScriptModule": nn.Sequential(leaky(), scripted(nn.Linear(3, 3))),
-    "0: ParametrizedLinear": nn.Sequential(
-        nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)), leaky()
-    ),
 }
 
 

@@ -70,7 +70,8 @@ def test_says_that_there_are_no_neurons():
         from_torch(Net(nn.Linear(3, 4)), spikes(4, 5, 3))
     known = known_layers.name_libraries()
     assert str(error.value) == (
-        "Net does not run on 2 samples of 5 time steps; tried time='step', 'first', 'second', 'folded', 'inside':"
+        "Net does not run on 2 samples of 5 time steps; tried time='step', 'first', 'second',"
+        " 'folded', 'inside':"
         f" it holds no neuron layer of a known library ({known});"
         " layers in a plain list are not seen, use nn.ModuleList"
     )
