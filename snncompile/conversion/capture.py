@@ -216,6 +216,9 @@ def _name_layers(layers: LayerGraph) -> dict[str | None, str]:
 def _verify(model: nn.Module, x: Floats, ann: Ann) -> None:
     """Refuse a network whose answers differ from the module's, both in float64."""
     runner = make_working_copy(model, len(x), 1).double()
+    for module in runner.modules():  # compared is what they get
+        if isinstance(module, ANSWERS):
+            module.register_forward_hook(lambda module, args, out: args[0])
     try:
         wanted = call(runner, torch.tensor(x))
     except Exception as error:
@@ -223,11 +226,7 @@ def _verify(model: nn.Module, x: Floats, ann: Ann) -> None:
     if not isinstance(wanted, Tensor):
         raise UnsupportedError(f"{ann.title} returns a {type(wanted).__name__}, expected a tensor")
     got = ann.compute_activations(x)[ann.layers[-1].name].double().reshape(wanted.shape)
-    if any(isinstance(module, ANSWERS) for module in model.modules()):
-        same = torch.equal(got.argmax(1), wanted.argmax(1))
-        difference, largest = (0.0 if same else 1.0), 1.0
-    else:
-        difference, largest = float((got - wanted).abs().max()), float(wanted.abs().max())
+    difference, largest = float((got - wanted).abs().max()), float(wanted.abs().max())
     if difference > TOLERANCE * max(largest, 1e-30):
         raise ImportMismatchError(
             f"{ann.title}: the module's answer and that of the network read out of it differ by"

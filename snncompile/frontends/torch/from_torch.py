@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -90,13 +91,14 @@ def from_torch(
         imported = show_input(read.imported, source, note)
         if read.layout == "inside":
             imported = fix_steps(imported, read.x)
-        verify(read.module, read.x, read.layout, imported, given, ties)
+        unverified = verify(read.module, read.x, read.layout, imported, given, ties)
+    network = imported.network
     for text in read.imported.network.notes:
-        LOG.warning("%s: %s", imported.network.title, text)
+        LOG.warning("%s: %s", network.title, text)
     if note:
-        LOG.info("%s: %s", imported.network.title, note)
-    LOG.info("%s: imported with time=%r", imported.network.title, read.layout)
-    return imported.network
+        LOG.info("%s: %s", network.title, note)
+    LOG.info("%s: imported with time=%r", network.title, read.layout)
+    return replace(network, notes=(*network.notes, *unverified))
 
 
 class ReadModule(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snncompile.errors import ImportMismatchError, InputError
+from snncompile.errors import ImportMismatchError, InputError, list_briefly
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.arguments import Arguments, find_tensors
 from snncompile.frontends.torch.build_network import ImportedNetwork, Origin
@@ -26,6 +26,7 @@ from snncompile.frontends.torch.run_module import (
     make_working_copy,
     summarize_error,
 )
+from snncompile.frontends.torch.silent_layers import list_louder
 from snncompile.frontends.torch.ties import Ties, find_ties
 from snncompile.frontends.torch.time_layouts import Layout, split_calls, split_steps
 from snncompile.ir.graph import Network, Population
@@ -56,8 +57,10 @@ def verify(
     imported: ImportedNetwork,
     given: Arguments = NONE,
     ties: Ties = "refuse",
-) -> None:
+) -> tuple[str, ...]:
     """Refuse a network whose outputs on the sample differ from the module's, both in float64.
+
+    Where a layer is silent on the sample, both run on louder input too.
 
     The module is run in its own floating-point type too. Spikes that differ there and not in
     float64 come from its rounding; they are counted in the log.
@@ -69,6 +72,9 @@ def verify(
         imported: the network to check.
         given: further arguments of forward.
         ties: whether to take outputs that differ because rounding decides, see `ties.py`.
+
+    Returns:
+        A note if layers were silent on all of it, and so are not verified.
 
     Raises:
         ImportMismatchError: the first layer, sample, time step and neuron that differ.
@@ -85,12 +91,68 @@ def verify(
             if imported.checked:
                 _compare_answer(imported, exact, ours, start)
         except ImportMismatchError as error:
-            _take_ties(imported.network, batch, exact, start, ties, error)
+            layers = {name: exact[name] for name in imported.origins}
+            _take_ties(imported.network, batch, layers, start, ties, error)
         own = record_module(module, batch, time, imported, find_own_dtype(module), given)
         for name, count in counts.items():
             count.add(exact[name], own[name])
     for name, count in counts.items():
         _log(imported.network.population(name), count, find_own_dtype(module))
+    silent = {name for name, count in counts.items() if count.active == 0}
+    return _verify_silent(_Run(module, time, imported, given), x, silent)
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """Runs of module and network on the same input."""
+
+    module: nn.Module
+    time: Layout
+    imported: ImportedNetwork
+    given: Arguments
+
+    def list_active(self, x: Tensor, silent: set[str]) -> set[str]:
+        """Return the populations that are equal and active, up to the first that differs.
+
+        Raises:
+            ImportMismatchError: the first that differs is a silent one.
+        """
+        exact = record_module(
+            self.module, x, self.time, self.imported, torch.float64, self.given, keep_precision=True
+        )
+        ours, active = _simulate(self.imported, x), set()
+        for name in self.imported.origins:
+            try:
+                _compare(self.imported.network.population(name), exact[name], ours[name], 0)
+            except ImportMismatchError:
+                if name in silent:
+                    raise
+                return active
+            if exact[name].any():
+                active.add(name)
+        return active
+
+
+def _verify_silent(run: _Run, x: Tensor, silent: set[str]) -> tuple[str, ...]:
+    """Verify layers that are silent on the sample on louder input; return a note of the others."""
+    for description, louder in list_louder(x, static=run.time == "inside"):
+        if not silent:
+            break
+        try:
+            active = run.list_active(louder, silent)
+        except InputError:  # forward refuses such input
+            continue
+        except ImportMismatchError as error:
+            raise ImportMismatchError(f"on {description}, as it is silent: {error}") from None
+        for name in sorted(silent & active):
+            LOG.info("%s: no spike on the sample, verified on %s", name, description)
+        silent = silent - active
+    if not silent:
+        return ()
+    names = list_briefly(sorted(silent))
+    note = f"not verified: {names}: no spike on the sample, nor on louder input"
+    LOG.warning("%s; give a livelier sample", note)
+    return (note,)
 
 
 @dataclass
@@ -227,7 +289,7 @@ def _compare_answer(imported: ImportedNetwork, native: Record, ours: Record, sta
         apply = getattr(torch, function)
         shaped = answer.reshape(len(answer), *output.shape)
         answer = (apply(shaped) if function == "sigmoid" else apply(shaped, -1)).flatten(1)
-    tolerance = POTENTIAL_TOLERANCE * max(float(native[ANSWER].abs().max()), 1.0)
+    tolerance = POTENTIAL_TOLERANCE * float(native[ANSWER].abs().max())
     wrong = ~((native[ANSWER] - answer).abs() <= tolerance)
     if wrong.any():
         sample, neuron = (int(i) for i in wrong.nonzero()[0])
@@ -284,11 +346,6 @@ def _take_ties(
 
 
 def _log(population: Population, count: _Counts, dtype: torch.dtype) -> None:
-    if count.active == 0:
-        LOG.warning(
-            "%s: no spike on the sample, so nothing was verified; give a livelier sample",
-            population.name,
-        )
     if count.rounded and population.neuron.spikes:
         LOG.info(
             "%s: %s of %s outputs differ between the module in %s and in float64: its rounding",

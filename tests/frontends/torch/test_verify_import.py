@@ -173,7 +173,7 @@ def test_the_sample_is_what_the_module_makes_of_it(caplog):
     caplog.set_level(logging.INFO, "snncompile")
     from_torch(leaky(threshold=0.1), np.full((1, 1, 1), 0.1000000016))
     assert caplog.messages == [
-        "Leaky: no spike on the sample, so nothing was verified; give a livelier sample",
+        "Leaky: no spike on the sample, verified on the sample times 4",
         "Leaky: input: analog values from 0.1 to 0.1 are rounded to 8 bits, a payload of 1 is"
         " 0.000392157; rounding changes the values by 0 on average",
         "Leaky: imported with time='step'",
@@ -199,11 +199,38 @@ def test_potentials_that_overflow_are_no_match():
         from_torch(module, spikes(4, 20, 3))
 
 
-def test_a_silent_sample_is_mentioned(caplog):
-    from_torch(nn.Sequential(linear(3, 1, bias=False), leaky()), np.zeros((2, 3, 3)))
+def test_a_silent_layer_is_verified_on_louder_input(caplog):
+    caplog.set_level(logging.INFO, "snncompile")
+    net = nn.Sequential(linear(3, 1, bias=False), leaky())
+    assert from_torch(net, np.zeros((2, 3, 3))).notes == ()
     assert caplog.messages == [
-        "layer_1: no spike on the sample, so nothing was verified; give a livelier sample"
+        "layer_1: no spike on the sample, verified on drawn values of deviation 1",
+        "Sequential: imported with time='step'",
     ]
+
+
+def _silent(layer, bias=-1.0):
+    """Return a linear layer that keeps the next neurons below their threshold."""
+    nn.init.zeros_(layer.weight)
+    nn.init.constant_(layer.bias, bias)
+    return layer
+
+
+def test_a_layer_that_never_fires_is_named_in_a_note(caplog):
+    net = nn.Sequential(linear(3, 4), leaky(), _silent(linear(4, 2)), leaky(), linear(2, 2))
+    network = from_torch(net, spikes(4, 9, 3))
+    note = "not verified: layer_3: no spike on the sample, nor on louder input"
+    assert network.notes == (note,)
+    assert caplog.messages == [f"{note}; give a livelier sample"]
+
+
+def test_a_wrong_layer_is_found_though_the_sample_is_silent(monkeypatch):
+    monkeypatch.setitem(linear_layers.LINEAR, nn.Linear, _always([[-1]], [0]))
+    with pytest.raises(ImportMismatchError) as error:
+        from_torch(_twofold(), np.zeros((2, 3, 1)))
+    assert str(error.value).startswith(
+        "on drawn values of deviation 1, as it is silent: layer_1: sample 0, time step 2, neuron 0:"
+    )
 
 
 def test_constants_in_the_users_code_may_be_float32():
