@@ -6,8 +6,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 # Libraries that tests compare with. Installed alone: they ask for torchvision, torchaudio and
-# samna, which no test needs and which would bring another torch; what nengo-loihi asks for is here.
-LIBRARIES := spikingjelly norse sinabs nengo nengo-loihi
+# samna, which no test needs and which would bring another torch; what nengo-loihi asks for is here,
+# and what tonic imports but librosa, which only its sound needs.
+LIBRARIES := spikingjelly norse sinabs nengo nengo-loihi tonic importRosbag expelliarmus
 # mypy sees the three folders as one package through this tree of links.
 TYPES := build/types/snncompile
 

@@ -18,11 +18,12 @@ from snncompile import __version__
 from snncompile.cli.chips import chips
 from snncompile.cli.compile import compile_command, show_program
 from snncompile.cli.convert import convert, present
+from snncompile.cli.encode import encode
 from snncompile.cli.estimate import compare, estimate
 from snncompile.cli.fit import fit_command
 from snncompile.cli.lava import lava_app
 from snncompile.cli.passes import passes
-from snncompile.cli.run import emit, encode, run, verify
+from snncompile.cli.run import emit, run, verify
 from snncompile.cli.shared import Build, Json, err, load_program, out, print_json
 from snncompile.errors import BoundsWarning, Obstacle, SnnCompileError
 from snncompile.hwmodels.chips import ChipError

@@ -1,4 +1,4 @@
-"""`snncompile run`, `verify`, `emit` and `encode`: commands on a Program and its input."""
+"""`snncompile run`, `verify` and `emit`: commands on a Program and its input."""
 
 from __future__ import annotations
 
@@ -112,22 +112,3 @@ def verify(
         print_fidelity(program, only_other=True)
     if not verification.equal:
         raise typer.Exit(1)
-
-
-def encode(
-    images: Annotated[Path, typer.Argument(help="npz with images x (samples, ...), labels y")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="npz to write")],
-    steps: Annotated[int, typer.Option(help="time steps per image", min=1)],
-    samples: Annotated[
-        int | None, typer.Option(help="number of samples, from the first; all if not given", min=1)
-    ] = None,
-    flatten: Annotated[bool, typer.Option("--flatten", help="put all pixels on one axis")] = False,
-    as_json: Json = False,
-) -> None:
-    """Encode images as spikes: a neuron per pixel adds pixel/255 in each step, fires above 1."""
-    from snncompile.files.spikes import encode_file, write_spikes
-
-    spikes = encode_file(images, steps, samples, flatten)
-    write_spikes(output, spikes)
-    values = {"output": str(output), "shape": list(spikes.x.shape), "rate": float(spikes.x.mean())}
-    print_values(values, as_json)

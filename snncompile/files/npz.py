@@ -60,8 +60,15 @@ def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], *, compress: bool 
     save(path, allow_pickle=False, **{name: np.asarray(a) for name, a in arrays.items()})
 
 
-def read_npz(path: Path, check: Check | None = None) -> dict[str, NDArray[Any]]:
+def read_npz(
+    path: Path, check: Check | None = None, *, records: bool = False
+) -> dict[str, NDArray[Any]]:
     """Return all arrays of a file.
+
+    Args:
+        path: of the file.
+        check: called with name, shape and dtype of each array, before memory is taken.
+        records: whether to read structured arrays of numbers too.
 
     Raises:
         InputError: not an npz file, damaged, an array of objects, one that is too large or there
@@ -71,7 +78,7 @@ def read_npz(path: Path, check: Check | None = None) -> dict[str, NDArray[Any]]:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise InputError(f"{path}: is a device or a pipe, expected an .npz file")
         with path.open("rb") as file:
-            return _read_archive(path, file, check)
+            return _read_archive(path, file, check, records)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -80,12 +87,15 @@ def read_npz(path: Path, check: Check | None = None) -> dict[str, NDArray[Any]]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _read_archive(path: Path, file: IO[bytes], check: Check | None) -> dict[str, NDArray[Any]]:
+def _read_archive(
+    path: Path, file: IO[bytes], check: Check | None, records: bool
+) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(file) as archive:
             members = _list_members(path, archive)
             heads = {
-                name: _check_member(path, archive, info, check) for name, info in members.items()
+                name: _check_member(path, archive, info, check, records)
+                for name, info in members.items()
             }
             _check_total(path, heads.values())
             return {name: _read_data(archive, members[name], *heads[name]) for name in members}
@@ -122,7 +132,7 @@ def _read_data(
 
 
 def _check_member(
-    path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, check: Check | None
+    path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, check: Check | None, records: bool
 ) -> tuple[Header, int]:
     """Return the header of a member that holds what it declares, and where its data start."""
     name = info.filename.removesuffix(".npy")
@@ -130,7 +140,7 @@ def _check_member(
     with archive.open(info) as member:
         shape, columns, dtype = _read_header(where, member)
         start = member.tell()
-    if dtype.kind not in PLAIN:
+    if not (_holds_numbers(dtype) if records else dtype.kind in PLAIN):
         raise InputError(f"{where} has dtype {dtype}, expected numbers")
     need = prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or need > MAX_BYTES or info.file_size != start + need:
@@ -138,6 +148,12 @@ def _check_member(
     if check:
         check(name, shape, dtype)
     return (shape, columns, dtype), start
+
+
+def _holds_numbers(dtype: np.dtype[Any]) -> bool:
+    """Whether a type is plain, or a record of plain types."""
+    inner = [dtype[name] for name in dtype.names] if dtype.names else [dtype]
+    return all(kind.kind in PLAIN for kind in inner)
 
 
 def _read_header(where: str, member: IO[bytes]) -> Header:

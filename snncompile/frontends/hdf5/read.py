@@ -108,6 +108,36 @@ class Group:
         member = self._get(name)
         return isinstance(member, h5py.Dataset) and member.dtype.kind in "biuf"
 
+    def holds_records(self, name: str) -> bool:
+        """Return whether `name` is a list of records, whose fields are numbers."""
+        member = self._get(name)
+        if not isinstance(member, h5py.Dataset) or not member.dtype.names:
+            return False
+        fields = [member.dtype[field] for field in member.dtype.names]
+        return member.ndim == 1 and all(field.kind in "biuf" for field in fields)
+
+    def read_records(self, name: str) -> NDArray[Any]:
+        """Return a list of records as a structured array."""
+        dataset = self._get_dataset(name)
+        self._take(name, dataset.size * len(dataset.dtype.names))
+        with self._explain_errors(name):
+            return np.asarray(dataset[()])
+
+    def holds_ragged(self, name: str) -> bool:
+        """Return whether `name` is a list of lists of numbers, each of its own length."""
+        member = self._get(name) if name in self else None
+        inner = h5py.check_vlen_dtype(member.dtype) if isinstance(member, h5py.Dataset) else None
+        return inner is not None and np.dtype(inner).kind in "biuf"
+
+    def read_ragged(self, name: str) -> Iterator[NDArray[Any]]:
+        """Yield the lists of a list of lists of numbers."""
+        dataset = self._get_dataset(name)
+        for index in range(dataset.shape[0]):
+            with self._explain_errors(name):
+                row = np.asarray(dataset[index])
+            self._take(name, row.size)
+            yield row
+
     def read_pairs(self, name: str, limit: int) -> list[tuple[str, str]]:
         """Return the rows of an array of strings of shape (n, 2), at most `limit`, or none."""
         if self.holds_numbers(name) and not self._get(name).size:
