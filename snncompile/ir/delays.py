@@ -33,12 +33,12 @@ def split_by_delay(projection: Projection, delays: ArrayLike) -> tuple[Projectio
     """
     wiring = projection.synapses.wiring
     steps = _check_delays(projection, delays, (wiring.targets, wiring.sources))
-    values = np.unique(steps)
+    values = np.unique(steps)  # of what was given: one number for 10^9 synapses stays one
     if len(values) == 1:
         return (replace(projection, delay=projection.delay + int(values[0])),)
     matrix = wiring.matrix(projection.synapses.weight).tocoo()
     target, source = matrix.coords
-    each = steps[target, source]
+    each = np.broadcast_to(steps, matrix.shape)[target, source]
     projections = []
     for value in np.unique(each):
         of_value = each == value
@@ -53,17 +53,19 @@ def split_by_delay(projection: Projection, delays: ArrayLike) -> tuple[Projectio
 def _check_delays(
     projection: Projection, delays: ArrayLike, shape: tuple[int, int]
 ) -> NDArray[np.int64]:
+    """Return the delays as they were given, if they broadcast to the shape."""
     where = f"projection {projection.source} -> {projection.target}"
     array = np.asarray(delays)
     if array.dtype.kind not in "iuf" or (array != np.rint(array)).any() or array.min() < 0:
         raise InputError(f"{where}: delays must be whole numbers from 0")
     try:
-        return np.broadcast_to(array.astype(np.int64), shape)
+        np.broadcast_to(array, shape)
     except ValueError:
         raise InputError(
             f"{where}: delays have shape {array.shape}, expected one for all, (source,) or"
             f" (target, source) of {shape}"
         ) from None
+    return array.astype(np.int64)
 
 
 def _replace_wiring(

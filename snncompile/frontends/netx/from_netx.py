@@ -3,7 +3,8 @@
 The content of a file and its meaning in Lava were read in lava-dl (`lib/dl/netx/hdf5.py` reads,
 `lib/dl/slayer/block/base.py` writes); shapes are (channels, height, width):
 
-    layer/<i>/type                       "dense", "conv", "input" or "flatten"; others are refused
+    layer/<i>/type                       "dense", "conv", "input", "flatten" or, at the end,
+                                         "average"; others are refused
     layer/<i>/shape
     layer/<i>/weight                     as the chip uses them, even: (target, source), or
                                          (out, in, height, width); real and imag for RF neurons
@@ -29,6 +30,7 @@ from snncompile.frontends.hdf5.read import Group, open_hdf5
 from snncompile.frontends.netx.neurons import check_names, read_neuron
 from snncompile.frontends.netx.synapses import (
     count_values,
+    make_group_sum,
     make_identity,
     read_convolution,
     read_dense,
@@ -37,7 +39,9 @@ from snncompile.frontends.netx.synapses import (
 from snncompile.ir.delays import split_by_delay
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection, Shape
 from snncompile.neurons.base import BINARY, IntegerNeuron, Interval
+from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.neurons.readout import IntegerReadout
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.scale import Scale
 
@@ -48,9 +52,8 @@ GRADED = Interval(-(2**15) + 1, 2**15 - 1)
 """Range of an input that carries numbers: Lava keeps biases, and lava-dl messages, in 16 bits."""
 INPUT = "input"
 
-LAYERS = ("conv", "dense", "flatten", "input")
+LAYERS = ("average", "conv", "dense", "dense_rec", "flatten", "input")
 INSTEAD = {
-    "average": "count the spikes of the layer before it instead",
     "concat": "build that network from its layers instead",
     "convT": "no chip computes it; upsample with a convolution of more channels instead",
     "pool": "use a convolution with a stride instead",
@@ -60,6 +63,7 @@ INSTEAD = {
 NAMES = {
     "input": frozenset(["type", "shape", "weight", "bias", "neuron"]),
     "flatten": frozenset(["type", "shape"]),
+    "average": frozenset(["type", "shape"]),
     "dense": frozenset(
         [
             *("type", "shape", "inFeatures", "outFeatures", "weight", "weight_rec"),
@@ -98,7 +102,13 @@ def read_input_transform(path: str | Path) -> InputTransform:
     return InputTransform(weight, bias)  # 64: netx's own default
 
 
-def from_netx(path: str | Path, *, title: str | None = None) -> IntegerNetwork:
+def from_netx(
+    path: str | Path,
+    *,
+    num_layers: int | None = None,
+    skip_layers: int = 0,
+    title: str | None = None,
+) -> IntegerNetwork:
     """Return the integer network in a `.net` file.
 
     An input layer with neurons takes whole numbers, one per neuron and time step, as a bias: the
@@ -107,17 +117,26 @@ def from_netx(path: str | Path, *, title: str | None = None) -> IntegerNetwork:
 
     Args:
         path: the file.
+        num_layers: number of layers to read from the start, all if not given; input and flatten
+            layers count, as in netx.
+        skip_layers: number of those to leave out at the start; the network then takes what they
+            send.
         title: name of the network in reports; the name of the file if not given.
 
     Raises:
-        InputError: the file is damaged, or a value in it is malformed.
+        InputError: the file is damaged, or a value in it is malformed, or no layer is left.
         UnsupportedError: a layer or a feature of one is not known.
     """
     path = Path(path)
     builder = _Builder()
+    if (num_layers is not None and num_layers < 1) or skip_layers < 0:
+        raise InputError(
+            f"num_layers must be 1 or more and skip_layers 0 or more, got {num_layers} and"
+            f" {skip_layers}"
+        )
     with open_hdf5(path) as root:
-        for group in _open_layers(root):
-            builder.add(group)
+        for index, group in enumerate(_open_layers(root)[:num_layers]):
+            builder.add(group, index, skip=index < skip_layers)
     if not builder.populations:
         raise InputError(f"{path.name}: holds no layer with neurons")
     return builder.build(title or path.stem)
@@ -130,30 +149,50 @@ class _Builder:
     shape: Shape = ()
     input_shape: Shape = ()
     payload: Interval = BINARY
+    given_payload: Interval | None = None
+    """Range of what the last skipped layer sends."""
     source: str = INPUT
     delays: NDArray[np.int64] | None = None
     """Delays of the last layer's spikes, one per neuron."""
     populations: list[Population] = field(default_factory=list)
     projections: list[Projection] = field(default_factory=list)
+    name: str = ""
+    """Name of the layer that is read."""
+    notes: list[str] = field(default_factory=list)
 
-    def add(self, group: Group) -> None:
-        """Add one layer."""
+    def add(self, group: Group, index: int, *, skip: bool = False) -> None:
+        """Add one layer; of a skipped one only the shape and what it sends is kept."""
         kind = group.read_text("type")
+        group.where, self.name = f"{group.where} ({repr(kind)[1:-1]})", f"layer_{index}"
         if kind in INSTEAD:
-            raise UnsupportedError(f"{group.where}: type {kind!r} is not known; {INSTEAD[kind]}")
+            raise UnsupportedError(f"{group.where}: is not known; {INSTEAD[kind]}")
         if kind not in LAYERS:
             known = ", ".join(LAYERS)
-            raise UnsupportedError(f"{group.where}: type {kind!r} is not known; known: {known}")
+            raise UnsupportedError(f"{group.where}: is not known; known: {known}")
+        kind = "dense" if kind == "dense_rec" else kind
         check_names(group, NAMES[kind])
         shape = tuple(int(size) for size in group.read_integers("shape", 1, 2**31).reshape(-1))
-        if kind == "dense":
+        if skip:
+            self._skip(group, kind, shape)
+        elif kind == "dense":
             self._add_dense(group, shape)
         elif kind == "conv":
             self._add_convolution(group, shape)
+        elif kind == "average":
+            self._add_average(group, shape)
         else:
             self._pass_on(group, shape)
             if "neuron" in group:
                 self._add_input_layer(group, shape)
+
+    def _skip(self, group: Group, kind: str, shape: Shape) -> None:
+        """Make what a layer sends the input of the network."""
+        self.shape = self.input_shape = (count_values(shape),) if kind == "dense" else shape
+        self.delays = None
+        if "neuron" in group:
+            payload = read_neuron(group, self.shape, first=kind == "input").payload
+            self.given_payload = BINARY if payload == BINARY else GRADED
+            self._keep_delays(group, self.shape[0], count_values(self.shape))
 
     def build(self, title: str) -> IntegerNetwork:
         """Return the network; delays of the last layer need a population that passes spikes on."""
@@ -172,7 +211,12 @@ class _Builder:
             tuple(self.projections),
             self.source,
             title=title,
+            notes=tuple(self.notes),
         )
+
+    def _choose_payload(self, payload: Interval) -> None:
+        """Set what the input carries, unless a skipped layer sends it."""
+        self.payload = payload if self.given_payload is None else self.given_payload
 
     def _pass_on(self, group: Group, shape: Shape) -> None:
         """Take a layer that passes values on as they are, perhaps in another shape."""
@@ -186,13 +230,26 @@ class _Builder:
         if self.populations:
             raise UnsupportedError(f"{group.where}: an input layer behind others is not known")
         neuron = read_neuron(group, shape, first=True)
-        self.payload = BINARY if neuron.ports else GRADED
+        self._choose_payload(BINARY if neuron.ports else GRADED)
         ports = neuron.ports or (None,)
         self._add_population(
-            _name_layer(group),
+            self.name,
             shape,
             neuron,
             {port: make_identity(count_values(shape)) for port in ports},
+        )
+
+    def _add_average(self, group: Group, shape: Shape) -> None:
+        """Add the sums of groups of neurons; the average is that over their number."""
+        size, groups = count_values(self.shape) if self.shape else 0, count_values(shape)
+        if not self.shape or size % groups:
+            raise InputError(f"{group.where}: {size} values cannot be averaged in {groups} groups")
+        at_once = IntegerReadout(np.asarray(DECAY_ONE - 1), np.asarray(DECAY_ONE))
+        self._check_source(group)
+        self._add_population(self.name, (groups,), at_once, {None: make_group_sum(size, groups)})
+        self.notes.append(
+            f"netx: {self.name} is read out as sums of {size // groups} neurons, times"
+            f" {2**STATE_SHIFT}; lava-dl's average is that over {size // groups * 2**STATE_SHIFT}"
         )
 
     def _add_dense(self, group: Group, shape: Shape) -> None:
@@ -203,8 +260,13 @@ class _Builder:
         if not self.populations:
             sources = next(iter(synapses.values())).wiring.sources
             self.input_shape = self.input_shape or (sources,)
-            self.payload = BINARY if neuron.name in SPIKING else GRADED
-        self._add_population(_name_layer(group), (size,), neuron, synapses)
+            self._choose_payload(BINARY if neuron.name in SPIKING else GRADED)
+        self._add_population(self.name, (size,), neuron, synapses)
+        if "neuron" not in group:
+            self.notes.append(
+                f"netx: {self.name} has no neurons; its sums since the start are read out, as netx"
+                " does; the file does not hold decays that lava-dl may have trained with"
+            )
         again = read_recurrent(group, size)
         if again is not None:
             if neuron.ports:
@@ -224,15 +286,20 @@ class _Builder:
         neuron = read_neuron(group, shape, first=False)
         self._check_ports(group, neuron, tuple(synapses))
         if not self.populations:
-            self.payload = BINARY if neuron.name in SPIKING else GRADED
-        self._add_population(_name_layer(group), shape, neuron, synapses)
+            self._choose_payload(BINARY if neuron.name in SPIKING else GRADED)
+        self._add_population(self.name, shape, neuron, synapses)
         self._keep_delays(group, shape[0], count_values(shape))
+
+    def _check_source(self, group: Group) -> None:
+        if self.source != INPUT and not self.populations[-1].neuron.spikes:
+            raise UnsupportedError(
+                f"{group.where}: a layer behind {self.source}, which sends no spikes, is not known"
+            )
 
     def _check_ports(
         self, group: Group, neuron: IntegerNeuron, ports: tuple[str | None, ...]
     ) -> None:
-        if self.source != INPUT and not self.populations[-1].neuron.spikes:
-            raise UnsupportedError(f"{group.where}: a layer behind a sigma output is not known")
+        self._check_source(group)
         if bool(neuron.ports) != (ports != (None,)):
             has, needs = ("real", "complex") if neuron.ports else ("complex", "real")
             raise InputError(f"{group.where}: {neuron.name} needs {needs} weights, got {has} ones")
@@ -265,7 +332,7 @@ class _Builder:
             self.delays = np.repeat(each, size // channels)
 
 
-SPIKING = ("cuba_lif", "resonate_fire", "resonate_fire_izhikevich")
+SPIKING = ("cuba_lif", "readout", "resonate_fire", "resonate_fire_izhikevich")
 """Neurons that take plain spikes; the others take numbers."""
 
 
@@ -281,7 +348,3 @@ def _open_layers(root: Group) -> list[Group]:
         if name not in {str(index) for index in range(count)}:
             raise InputError(f"{root.where}: has a layer {name!r}, expected 0..{count - 1}")
     return [group.open_group(str(i), f"{root.where}: layer {i}") for i in range(count)]
-
-
-def _name_layer(group: Group) -> str:
-    return f"layer_{group.where.rpartition(' ')[2]}"

@@ -12,6 +12,7 @@ from snncompile.neurons.base import IntegerNeuron
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.delta import IntegerDelta
 from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT
+from snncompile.neurons.readout import IntegerReadout
 from snncompile.neurons.resonate_fire import IntegerResonateFire
 from snncompile.neurons.resonate_fire_izhikevich import IntegerResonateFireIzhikevich
 from snncompile.neurons.sigma import IntegerSigma
@@ -29,8 +30,8 @@ LEVEL_SHIFT = SPIKE_EXPONENT + STATE_EXPONENT
 LARGEST_LEVEL = 2 ** (23 - LEVEL_SHIFT) - 1
 """Thresholds and biases of sigma-delta neurons, which Lava shifts by 12 into 24 bits."""
 
-TRAINING = ("tauRho", "scaleRho")
-"""They shape the gradient in training and are unused afterwards."""
+TRAINING = ("tauRho", "scaleRho", "theta")
+"""The gradient's shape in training, and the threshold before it was rounded; netx reads none."""
 COMMON = ("type", "vThMant", "gradedSpike", "messageBits", *TRAINING)
 NAMES = {
     "CUBA": frozenset([*COMMON, "iDecay", "vDecay", "refDelay", "wgtExp"]),
@@ -53,6 +54,8 @@ def read_neuron(layer: Group, shape: Shape, *, first: bool) -> IntegerNeuron:
         InputError: a value is malformed.
         UnsupportedError: a kind of neuron or a feature of it is not known.
     """
+    if "neuron" not in layer:
+        return _make_sum(layer, shape)
     group = layer.open_group("neuron", layer.where)
     kind = group.read_text("type")
     if kind not in FAMILY:
@@ -65,6 +68,20 @@ def read_neuron(layer: Group, shape: Shape, *, first: bool) -> IntegerNeuron:
     if family == "SDNN":
         return _read_sigma_delta(layer, group, shape, first=first)
     return _read_resonator(layer, group, shape, phase=kind == "RF_PHASE")
+
+
+def _make_sum(layer: Group, shape: Shape) -> IntegerNeuron:
+    """Return what netx makes of a final affine layer without neurons (`netx/hdf5.py`).
+
+    A current without decay, and a potential that is this current: the sum of the layer's output
+    since the start. The decays that lava-dl trained it with are not in the file.
+    """
+    return IntegerReadout(
+        current_decay=np.asarray(-1),
+        potential_decay=np.asarray(DECAY_ONE),
+        bias_mantissa=_read_bias(layer, LARGEST_BIAS, shape, first=False),
+        bias_exponent=np.asarray(BIAS_EXPONENT if "bias" in layer else 0),
+    )
 
 
 def check_names(group: Group, known: frozenset[str]) -> None:

@@ -15,6 +15,7 @@ from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import integer_dense
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.sparse import Sparse
 
 PortSynapses = dict[str | None, IntegerSynapses]
 """Port -> synapses; None is the only input."""
@@ -26,6 +27,13 @@ def make_identity(size: int) -> IntegerSynapses:
     8-bit weights with a sign are even, so a 1 is a 2 with an exponent of -1.
     """
     return IntegerSynapses(Scale(size), np.asarray(2, np.int16), -1, 8)
+
+
+def make_group_sum(size: int, groups: int) -> IntegerSynapses:
+    """Return synapses that add up the numbers of each group of neurons in a row, unchanged."""
+    source = np.arange(size, dtype=np.int32)
+    wiring = Sparse(source // (size // groups), source, groups, size)
+    return IntegerSynapses(wiring, np.full(size, 2, np.int16), -1, 8)
 
 
 def read_dense(group: Group, sources: int | None, targets: int) -> PortSynapses:

@@ -72,10 +72,10 @@ def test_refuses_numbers_that_are_too_wide(net):
 def test_layers_have_to_fit(net):
     with pytest.raises(InputError) as error:
         from_netx(net(dense(W23), dense(W23)))
-    assert str(error.value) == "some.net: layer 1: weight has shape (2, 3), expected (2, 2)"
+    assert str(error.value) == "some.net: layer 1 (dense): weight has shape (2, 3), expected (2, 2)"
     with pytest.raises(InputError) as error:
         from_netx(net(dense(W23), flat("flatten", 3, 1, 1), dense(W12)))
-    assert str(error.value) == "some.net: layer 1: shape (3, 1, 1) does not hold 2 values"
+    assert str(error.value) == "some.net: layer 1 (flatten): shape (3, 1, 1) does not hold 2 values"
 
 
 def test_needs_dense_layers_with_the_names_0_1_2(net, tmp_path):
@@ -192,7 +192,7 @@ def test_does_not_follow_tricks(net, trick):
         trick(file)
     with pytest.raises(InputError) as error:
         from_netx(path)
-    assert str(error.value) == f"some.net: layer 0: {TRICKS[trick]}"
+    assert str(error.value) == f"some.net: layer 0 (dense): {TRICKS[trick]}"
 
 
 def test_all_datasets_share_one_allowance(net, monkeypatch):
@@ -200,7 +200,7 @@ def test_all_datasets_share_one_allowance(net, monkeypatch):
     with pytest.raises(InputError) as error:
         from_netx(net(dense(W23), dense(np.zeros((3, 2)))))
     assert str(error.value) == (
-        "some.net: layer 1: weight claims 6 numbers; at most 20 are read from one file"
+        "some.net: layer 1 (dense): weight claims 6 numbers; at most 20 are read from one file"
     )
 
 

@@ -204,7 +204,9 @@ def test_a_layer_behind_a_sum_is_refused(net):
     answer = other_neuron(dense(even(2, 5)), **SDNN, sigma_output=True)
     with pytest.raises(UnsupportedError) as error:
         from_netx(net(answer, other_neuron(dense(even(3, 2)), **SDNN)))
-    message = "some.net: layer 1: a layer behind a sigma output is not known"
+    message = (
+        "some.net: layer 1 (dense): a layer behind layer_0, which sends no spikes, is not known"
+    )
     assert str(error.value) == message
 
 
@@ -220,7 +222,9 @@ def test_an_input_layer_behind_others_is_refused(net):
     made = flat("input", 2) | {f"neuron/{k}": v for k, v in SDNN.items()}
     with pytest.raises(UnsupportedError) as error:
         from_netx(net(dense(even(2, 5)), made))
-    assert str(error.value) == "some.net: layer 1: an input layer behind others is not known"
+    assert str(error.value) == (
+        "some.net: layer 1 (input): an input layer behind others is not known"
+    )
 
 
 BROKEN = {
@@ -253,4 +257,4 @@ def test_a_convolution_that_does_not_fit(net, case):
     layer, message = BROKEN[case]
     with pytest.raises(InputError) as error:
         from_netx(net(flat("input", 2, 6, 7), layer))
-    assert str(error.value) == f"some.net: layer 1: {message}"
+    assert str(error.value) == f"some.net: layer 1 (conv): {message}"

@@ -29,27 +29,24 @@ def resonators(layer, **others):
 REFUSED = {
     "pool": (
         [flat("pool", 2, 3, 4)],
-        "type 'pool' is not known; use a convolution with a stride instead",
+        "is not known; use a convolution with a stride instead",
     ),
     "unpool": (
         [flat("unpool", 2, 3, 4)],
-        "type 'unpool' is not known; no chip computes it; upsample with a convolution of more"
-        " channels instead",
+        "is not known; no chip computes it; upsample with a convolution of more channels instead",
     ),
     "transposed convolution": (
         [flat("convT", 2, 3, 4)],
-        "type 'convT' is not known; no chip computes it; upsample with a convolution of more"
-        " channels instead",
-    ),
-    "average": (
-        [flat("average", 2)],
-        "type 'average' is not known; count the spikes of the layer before it instead",
+        "is not known; no chip computes it; upsample with a convolution of more channels instead",
     ),
     "concat": (
         [flat("concat", 2)],
-        "type 'concat' is not known; build that network from its layers instead",
+        "is not known; build that network from its layers instead",
     ),
-    "kwta": ([flat("kwta", 2)], "type 'kwta' is not known; known: conv, dense, flatten, input"),
+    "kwta": (
+        [flat("kwta", 2)],
+        "is not known; known: average, conv, dense, dense_rec, flatten, input",
+    ),
     "recurrent bias": (
         [dense(W23, weight_rec=np.zeros((2, 2)), bias_rec=np.zeros(2))],
         "'bias_rec' is not known; known: bias, delay, inFeatures, neuron, outFeatures, shape,"
@@ -74,7 +71,7 @@ REFUSED = {
     "parameter of another neuron": (
         [other_neuron(dense(W23), type="SDNN", vThMant=1, iDecay=4)],
         "'iDecay' is not known; known: activation, gradedSpike, messageBits, scaleRho,"
-        " sigma_output, tauRho, type, vThMant",
+        " sigma_output, tauRho, theta, type, vThMant",
     ),
     "activation": (
         [other_neuron(dense(W23), type="SDNN", vThMant=1, activation="elu")],
@@ -107,12 +104,12 @@ REFUSED = {
     "normalised": (
         [dense(W23, neuron={"weight_exp": 3})],
         "'weight_exp' is not known; known: gradedSpike, iDecay, messageBits, refDelay, scaleRho,"
-        " tauRho, type, vDecay, vThMant, wgtExp",
+        " tauRho, theta, type, vDecay, vThMant, wgtExp",
     ),
-    "theta": (
-        [dense(W23, neuron={"theta": 1.0})],
-        "'theta' is not known; known: gradedSpike, iDecay, messageBits, refDelay, scaleRho,"
-        " tauRho, type, vDecay, vThMant, wgtExp",
+    "unknown parameter": (
+        [dense(W23, neuron={"thetas": 1.0})],
+        "'thetas' is not known; known: gradedSpike, iDecay, messageBits, refDelay, scaleRho,"
+        " tauRho, theta, type, vDecay, vThMant, wgtExp",
     ),
 }
 
@@ -122,12 +119,11 @@ def test_refuses_by_layer_and_name(net, name):
     layers, message = REFUSED[name]
     with pytest.raises(UnsupportedError) as error:
         from_netx(net(*layers))
-    assert str(error.value) == f"some.net: layer 0: {message}"
+    assert str(error.value) == f"some.net: layer 0 ({layers[0]['type'][0].decode()}): {message}"
 
 
 BROKEN = {
     "no weight": (dense(W23, without=["weight"]), "weight is missing"),
-    "no neuron": ({**flat("dense", 2), "weight": W23}, "neuron is missing"),
     "no type": ({"weight": W23}, "type is missing"),
     "long type": ({"type": np.array([b"dense"], "S100")}, "type is not a string"),
     "type is a number": ({"type": 3}, "type is not a string"),
@@ -195,6 +191,7 @@ BROKEN = {
         dense(W23, weight_rec=W23),
         "weight_rec has shape (2, 3), expected (2, 2)",
     ),
+    "average of nothing": (flat("average", 2), "0 values cannot be averaged in 2 groups"),
     "conv of unknown size": (
         conv(np.zeros((2, 3, 1, 1)), (2, 4, 4)),
         "a conv layer needs (channels, height, width) before and behind it, got unknown and"
@@ -212,4 +209,5 @@ def test_says_what_is_wrong_in_which_layer(net, name):
     layer, message = BROKEN[name]
     with pytest.raises(InputError) as error:
         from_netx(net(layer))
-    assert str(error.value) == f"some.net: layer 0: {message}"
+    kind = "" if message.startswith("type ") else f" ({layer['type'][0].decode()})"
+    assert str(error.value) == f"some.net: layer 0{kind}: {message}"
