@@ -63,7 +63,7 @@ def compile_command(
     from snncompile.cli.model_argument import load_model
     from snncompile.compiler import compile
     from snncompile.files.spikes import read_spikes
-    from snncompile.frontends.nir.assumptions import parse_words
+    from snncompile.frontends.nir.words import parse_words
 
     shown = collect_input_options(sample, input_kind, input_bits, input_range)
     network = load_model(model, parse_words(assume) if assume else None, shown)

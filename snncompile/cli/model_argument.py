@@ -22,6 +22,9 @@ from snncompile.registry import list_names, load
 EXPECTED = "expected a .net or .nir file, file.py:function or the folder of a saved network"
 FILES = {".net": "netx", ".nir": "nir"}
 """Suffix -> the frontend that reads it."""
+HDF5 = (".h5", ".hdf5")
+GROUPS = {"node": "nir", "layer": "netx"}
+"""Group at the root of an HDF5 file -> the frontend that reads such a file."""
 MODULES = ("torch",)
 """Frontends that read no files."""
 CHECKPOINTS = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".safetensors")
@@ -47,7 +50,7 @@ def load_model(
         UnsupportedError, ImportMismatchError: see the frontend that reads it.
     """
     frontend, file = _split_frontend(model)
-    if assume and frontend != "nir" and not file.endswith(".nir"):
+    if assume and frontend != "nir" and _find_reader(file) != "nir":
         raise InputError(f"{model}: only a .nir file leaves something to assume")
     path, _, function = model.rpartition(":")
     if frontend is None and path.endswith(".py"):
@@ -71,10 +74,23 @@ def _read_by_suffix(model: str, assume: Mapping[str, Any]) -> Network | IntegerN
             f"{model}: a checkpoint holds no network, only numbers, and may hold a pickle; write a"
             " function that builds the module and loads it, and give file.py:function"
         )
-    suffixes = FILES if Path(model).suffix in FILES else _list_suffixes()
+    if reader := _find_reader(model):
+        return _read_file(reader, model, assume)
+    suffixes = _list_suffixes()
     if Path(model).suffix not in suffixes:
         raise InputError(f"{model}: not a kind of file we know; {EXPECTED}{_name_plug_ins()}")
     return _read_file(suffixes[Path(model).suffix], model, assume)
+
+
+def _find_reader(path: str) -> str | None:
+    """Return the frontend of ours that reads a file; of HDF5 files by what is in it."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in HDF5 or not Path(path).is_file():
+        return FILES.get(suffix)
+    from snncompile.frontends.hdf5.read import open_hdf5
+
+    with open_hdf5(path) as root:
+        return next((frontend for group, frontend in GROUPS.items() if group in root), None)
 
 
 def _split_frontend(model: str) -> tuple[str | None, str]:

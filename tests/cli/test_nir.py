@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nir
 import numpy as np
 import pytest
@@ -16,18 +18,31 @@ def model(snncompile_command):
     return ("compile", "model.nir", "--chip", "loihi2", "-o", "build")
 
 
+NIR = ("--assume", "origin=nir", "--assume", "dt=1e-4")
+
+
 def test_compiles_a_nir_file_and_says_what_was_assumed(model, snncompile_command):
-    done = snncompile_command(*model, "--assume", "reset=soft", "--assume", "origin=nir")
+    done = snncompile_command(*model, "--assume", "reset=soft", *NIR)
     assert done.code == 0
     assert "NIR: read as written by nir (given); origin= sets it\n" in done.out
     assert "reset='soft' (given)" in done.out
     assert "NIR: read as written by nir" in snncompile_command("show", "build").out
 
 
+@pytest.mark.parametrize("name", ["model.NIR", "model.h5", "model.hdf5"])
+def test_other_suffixes_are_read_by_content(model, snncompile_command, name):
+    Path("model.nir").rename(name)
+    command = ("compile", name, "--chip", "loihi2", "-o", "build")
+    done = snncompile_command(*command, *NIR)
+    assert done.code == 0, done.err
+    assert "NIR: read as written by nir (given)" in done.out
+
+
 # What is typed after --assume, and the whole message.
 WRONG = {
     "soft": "'soft': expected NAME=VALUE or reset:NODE=VALUE; known: origin, dt, reset, comparison,"
-    " if_r, tau_unit, method, start, w_in, r, spikes_per_step, loop_delay, input_shape",
+    " if_r, tau_unit, delay_unit, method, start, w_in, r, spikes_per_step, spike_delay, min_v,"
+    " loop_delay, input_shape",
     "dt=fast": "'dt=fast': 'fast' is not a value of dt",
     "reset=zero": "no reset 'zero'; known: auto, hard, soft, delayed_soft, delayed_hard,"
     " strict_soft, none",
@@ -51,7 +66,7 @@ def test_only_nir_files_leave_something_open(snncompile_command):
 
 
 def test_emit_writes_a_nir_file_and_a_net_file(model, snncompile_command):
-    done = snncompile_command(*model, "--formats", "netx", "--assume", "origin=nir")
+    done = snncompile_command(*model, "--formats", "netx", *NIR)
     assert done.code == 0, done.err
     for backend in ("nir", "netx"):
         name = f"again.{backend[:3]}"

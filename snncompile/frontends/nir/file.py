@@ -118,6 +118,10 @@ class NirGraph:
     metadata: Mapping[str, Value]
     where: str
     """Name of the file."""
+    major: int | None = None
+    """First number of the release of nir that wrote it; None: the file does not say."""
+    notes: tuple[str, ...] = ()
+    """What had to be mended."""
 
 
 def read_nir(path: str | Path) -> NirGraph:
@@ -134,12 +138,36 @@ def read_nir(path: str | Path) -> NirGraph:
         kind = top.read_text("type")
         if kind != GRAPH:
             raise UnsupportedError(f"{root.where}: holds one {kind}, expected a {GRAPH}")
-        nodes: dict[str, Node] = {}
-        unknown: list[UnsupportedError] = []
-        edges = _read_graph(top, "", root.where, nodes, unknown)
-        raise_together(unknown)
-        graph = NirGraph(nodes, tuple(edges), _read_metadata(top), root.where)
+        content = _Content(root.where)
+        edges = _read_graph(top, "", content)
+        raise_together(content.unknown)
+        major = _read_major(root)
+        graph = NirGraph(
+            content.nodes,
+            tuple(edges),
+            _read_metadata(top),
+            root.where,
+            major,
+            tuple(content.notes),
+        )
     return _flatten(graph)
+
+
+@dataclass
+class _Content:
+    """What was found in a file so far."""
+
+    file: str
+    nodes: dict[str, Node] = field(default_factory=dict)
+    unknown: list[UnsupportedError] = field(default_factory=list)
+    """Reasons why nodes are not known."""
+    notes: list[str] = field(default_factory=list)
+
+
+def _read_major(root: Group) -> int | None:
+    known = "version" in root and root.holds_text("version")
+    first = root.read_text("version").partition(".")[0] if known else ""
+    return int(first) if first.isascii() and first.isdigit() else None
 
 
 def shorten(name: str) -> str:
@@ -149,12 +177,7 @@ def shorten(name: str) -> str:
 
 
 def _read_graph(
-    group: Group,
-    prefix: str,
-    file: str,
-    nodes: dict[str, Node],
-    unknown: list[UnsupportedError],
-    level: int = 0,
+    group: Group, prefix: str, content: _Content, level: int = 0
 ) -> list[tuple[str, str]]:
     """Add the nodes of a graph, or the reasons why they are not known; return its edges.
 
@@ -163,25 +186,42 @@ def _read_graph(
     if level > MOST_LEVELS:
         raise InputError(f"{group.where}: graphs are nested more than {MOST_LEVELS} deep")
     inner = group.open_group("nodes", group.where)
+    own, nodes = [f"{prefix}{name}" for name in inner.list_names()], content.nodes
     edges = [_prefix_edge(prefix, edge) for edge in group.read_pairs("edges", MOST_EDGES)]
-    names = inner.list_names()
-    for name in names:
-        path = f"{prefix}{name}"
+    edges = _rename_ends(edges, own, content)
+    for name, path in zip(inner.list_names(), own, strict=True):
         if len(nodes) >= MOST_NODES:
-            raise InputError(f"{file}: holds more than {MOST_NODES:,} nodes")
-        where = f"{file}: node {shorten(path)}"
+            raise InputError(f"{content.file}: holds more than {MOST_NODES:,} nodes")
+        where = f"{content.file}: node {shorten(path)}"
         node = inner.open_group(name, where)
         kind = node.read_text("type")
         if kind == GRAPH:
-            edges += _read_graph(node, f"{path}{SEPARATOR}", file, nodes, unknown, level + 1)
+            edges += _read_graph(node, f"{path}{SEPARATOR}", content, level + 1)
             nodes[path] = Node(path, GRAPH, where, {})
         else:
-            nodes[path] = _read_known_node(node, path, kind, unknown)
+            nodes[path] = _read_known_node(node, path, kind, content.unknown)
     for edge in edges:
         for end in edge:
             if end not in nodes:
                 raise InputError(f"{group.where}: an edge names {shorten(end)!r}, which is no node")
     return edges
+
+
+def _rename_ends(
+    edges: list[tuple[str, str]], own: list[str], content: _Content
+) -> list[tuple[str, str]]:
+    """Return the edges of a nested graph, with the one name mended that nir 0.2 wrote wrongly.
+
+    There the neuron of lif1/lif1 is called lif1/lif by its edges. Only where one name is no node,
+    and one node has no edge, that node is meant.
+    """
+    ends = {end for edge in edges for end in edge}
+    missing, alone = sorted(ends - set(own)), sorted(set(own) - ends)
+    if SEPARATOR not in "".join(own) or (len(missing), len(alone)) != (1, 1):
+        return edges
+    content.notes.append(f"NIR: an edge names {missing[0]}, which is read as {alone[0]}")
+    rename = {missing[0]: alone[0]}
+    return [(rename.get(a, a), rename.get(b, b)) for a, b in edges]
 
 
 def _prefix_edge(prefix: str, edge: tuple[str, str]) -> tuple[str, str]:
@@ -257,7 +297,7 @@ def _flatten(graph: NirGraph) -> NirGraph:
         for name, node in graph.nodes.items()
         if node.kind != GRAPH
     }
-    return _check_edges(NirGraph(nodes, edges, graph.metadata, graph.where))
+    return _check_edges(replace(graph, nodes=nodes, edges=edges))
 
 
 def _find_end(graph: NirGraph, name: str, kind: str) -> str:

@@ -93,7 +93,7 @@ class _Parameters:
         tau, assumed = self.get(name), self.assumptions
         if not (tau > 0).all():
             raise InputError(f"{self.node.where}: {name} must be positive, got {tau.min():g}")
-        steps = tau * count_steps_per_unit(assumed)
+        steps = tau * count_steps_per_unit(assumed.dt, assumed.tau_unit)
         with np.errstate(over="ignore"):
             share = 1 / steps if assumed.method == "euler" else -np.expm1(-1 / steps)
         share = self.put_back(share, name)
@@ -121,18 +121,16 @@ class _Parameters:
             return np.asarray(1.0)
         if self.assumptions.if_r == "per_step":
             return r
+        assert self.assumptions.dt is not None, "asked for where it is needed"
         return self.put_back(r * self.assumptions.dt, "r")
 
 
-def count_steps_per_unit(assumed: Assumptions) -> float:
-    """Return the number of time steps in one unit of the file's time constants."""
-    seconds = {
-        "s": 1.0,
-        "ms": 1e-3,
-        "steps": assumed.dt,
-        "s*dt": 1 / assumed.dt,
-    }[assumed.tau_unit]
-    return 1.0 if assumed.tau_unit == "steps" else seconds / assumed.dt
+def count_steps_per_unit(dt: float | None, unit: str) -> float:
+    """Return the number of time steps in a unit of time constants or delays."""
+    if unit == "steps":
+        return 1.0
+    assert dt is not None, "asked for where it is needed"
+    return {"s": 1.0, "ms": 1e-3, "s*dt": 1 / dt}[unit] / dt
 
 
 def _read_integrator(p: _Parameters) -> Dynamics:
@@ -149,7 +147,8 @@ def _read_integrator(p: _Parameters) -> Dynamics:
 
 def _read_leaky(p: _Parameters) -> Dynamics:
     decay = p.find_decay("tau")
-    return _make_leaky(p, ALWAYS, decay, np.asarray(1.0), "tau")
+    decayed = p.assumptions.w_in == "decayed" and p.node.kind == "LI"
+    return _make_leaky(p, ALWAYS, decay, 1 - decay if decayed else np.asarray(1.0), "tau")
 
 
 def _read_current_based(p: _Parameters) -> Dynamics:
@@ -158,6 +157,8 @@ def _read_current_based(p: _Parameters) -> Dynamics:
     jump = np.asarray(1.0)
     if p.assumptions.w_in == "file":
         jump = p.put_back(current * w_in, "tau_syn")
+    elif p.assumptions.w_in == "decayed":
+        jump = 1 - current
     return _make_leaky(p, current, p.find_decay("tau_mem"), jump, "tau_mem")
 
 
@@ -216,13 +217,40 @@ def make_neuron(node: Node, dynamics: Dynamics, bias: Floats, reading: Reading) 
             " without input"
         )
     decays = dynamics.current_decay, dynamics.potential_decay
-    if assumed.spikes_per_step == "many" and reset in ("hard", "soft"):
-        return MultiSpikeLif(*decays, threshold, constant, reset=cast(Any, reset), initial=initial)
+    if assumed.spikes_per_step == "many" or assumed.min_v is not None:
+        if reset in ("hard", "soft"):
+            more = {"reset": reset, "initial": initial}
+            return _make_multi_spike(node, decays, threshold, constant, shift, assumed, more)
+        if assumed.min_v is not None:
+            raise UnsupportedError(
+                f"{node.where}: min_v is known with reset hard or soft only, not {reset}"
+            )
     if assumed.comparison == ">=":
         threshold = np.nextafter(threshold, 0)
     if node.kind == "IF" and reset in ("hard", "soft"):
         return IntegrateFire(threshold, constant, cast(Any, reset), initial=initial)
     return CubaLif(*decays, threshold, constant, cast(Reset, reset), initial=initial)
+
+
+def _make_multi_spike(
+    node: Node,
+    decays: tuple[Floats, Floats],
+    threshold: Floats,
+    constant: Floats,
+    shift: Floats,
+    assumed: Assumptions,
+    more: dict[str, Any],
+) -> FloatNeuron:
+    """Return a neuron that fires at its threshold, with a lowest potential where one is given."""
+    if assumed.min_v is not None:
+        lowest = _collapse(assumed.min_v - shift)
+        if (lowest > 0).any():
+            raise UnsupportedError(f"{node.where}: min_v is above v_reset")
+        more["lowest"] = lowest
+    if assumed.comparison == ">":
+        threshold = np.nextafter(threshold, np.inf)
+    most_spikes = np.asarray(255.0 if assumed.spikes_per_step == "many" else 1.0)
+    return MultiSpikeLif(*decays, threshold, constant, most_spikes, **more)
 
 
 def _collapse(value: Floats) -> Floats:

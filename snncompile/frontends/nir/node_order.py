@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -94,40 +94,47 @@ class Shapes:
     out_of: Mapping[str, Shape]
 
 
-def find_shapes(graph: NirGraph, source: Node, given: Shape | None) -> Shapes:
+def find_shapes(graph: NirGraph, sources: Sequence[Node], given: Shape | None) -> Shapes:
     """Return the shapes of the whole graph.
 
     An exporter may have included the axes of batch and time in the input's shape. So if
     the graph cannot take the shape, it is tried without the first axis, and so on.
 
     Args:
-        graph: with one input.
-        source: the input.
-        given: its shape, set by the user; None: from the file.
+        graph: the file.
+        sources: its inputs.
+        given: shape of the only input, set by the user; None: from the file.
 
     Raises:
-        InputError: no shape fits, or a node is not reached from the input.
+        InputError: no shape fits, or a node is not reached from the inputs.
     """
+    if given is not None and len(sources) > 1:
+        raise InputError(f"{graph.where}: has {len(sources)} inputs, input_shape= is for one")
+    shapes = {source.name: _read_input_shape(source, given) for source in sources}
     first: MisfitError | None = None
-    own = given if given is not None else source.read_integers("shape", 1, MOST_VALUES)
-    if not own or prod(own) > MOST_VALUES:
-        raise InputError(f"{source.where}: shape {own} is not that of an input")
-    for start in range(len(own) if given is None else 1):
+    for start in range(max(map(len, shapes.values())) if given is None else 1):
         try:
-            return _propagate(graph, source, own[start:])
+            cut = {name: own[min(start, len(own) - 1) :] for name, own in shapes.items()}
+            return _propagate(graph, cut)
         except MisfitError as error:
             first = first or error
     assert first is not None
     raise InputError(f"{first}; input_shape= sets another shape of the input") from None
 
 
-def _propagate(graph: NirGraph, source: Node, shape: Shape) -> Shapes:
-    into: dict[str, Shape] = {source.name: shape}
-    out_of: dict[str, Shape] = {source.name: shape}
+def _read_input_shape(source: Node, given: Shape | None) -> Shape:
+    own = given if given is not None else source.read_integers("shape", 1, MOST_VALUES)
+    if not own or prod(own) > MOST_VALUES:
+        raise InputError(f"{source.where}: shape {own} is not that of an input")
+    return own
+
+
+def _propagate(graph: NirGraph, shapes: Mapping[str, Shape]) -> Shapes:
+    into, out_of = dict(shapes), dict(shapes)
     following: dict[str, list[str]] = {name: [] for name in graph.nodes}
     for a, b in graph.edges:
         following[a].append(b)
-    waiting = deque([source.name])
+    waiting = deque(shapes)
     while waiting:
         name = waiting.popleft()
         for target in following[name]:
@@ -143,6 +150,20 @@ def _propagate(graph: NirGraph, source: Node, shape: Shape) -> Shapes:
         if name not in into:
             raise InputError(f"{node.where}: is not reached from the input")
     return Shapes(into, out_of)
+
+
+def join_recurrent_inputs(graph: NirGraph) -> NirGraph:
+    """Return a graph of spyx with the input of a recurrent layer at its neurons.
+
+    Its exporter writes input -> layer_1.w_rec, though the input is added beside the recurrence
+    (spyx 1.0.0 nir.py and nn.py).
+    """
+    edges = []
+    for a, b in graph.edges:
+        neuron = b.removesuffix(".w_rec") + ".lif"
+        recurrent = b.endswith(".w_rec") and neuron in graph.nodes and a != neuron
+        edges.append((a, neuron) if recurrent else (a, b))
+    return replace(graph, edges=tuple(edges))
 
 
 def add_loop_delays(

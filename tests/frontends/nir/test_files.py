@@ -44,7 +44,7 @@ def net(tmp_path):
 
 
 def test_the_valid_file_is_valid(net):
-    assert from_nir(net(graph())).populations[0].name == "lif"
+    assert from_nir(net(graph()), dt=1e-4).populations[0].name == "lif"
 
 
 def conv(**changes):
@@ -61,7 +61,7 @@ def conv(**changes):
 
 IMAGE = {"type": "Input", "shape": np.array([2, 3, 3])}
 FLAT = {"type": "Flatten", "start_dim": 0, "end_dim": -1}
-TWO = [*CHAIN, ("input", "other"), ("other", "output")]
+OUTPUT = {"type": "Output", "shape": np.array([2])}
 
 # A new case is one more entry: the file, then the whole message without the file's name.
 BROKEN = {
@@ -128,8 +128,8 @@ BROKEN = {
         "node linear: kernel_size holds 0, expected whole numbers from 1 to 1048576",
     ),
     "long delay": (
-        graph(linear={"type": "Delay", "delay": np.full(2, 1e3)}),
-        "node linear: a delay of 1e+07 time steps is outside 0..1,048,576",
+        graph(linear={"type": "Delay", "delay": np.full(2, 1000.5)}),
+        "node linear: a delay of 1.0005e+07 time steps is outside 0..1,048,576",
     ),
     "bias": (
         graph(linear={"type": "Affine", "weight": np.eye(2), "bias": np.ones(3)}),
@@ -148,21 +148,20 @@ UNKNOWN = {
         graph(lif={"refractory": 2}),
         "node lif: 'refractory' of LIF is not known; known: tau, r, v_leak, v_threshold, v_reset",
     ),
-    "two inputs": (
-        graph([*CHAIN, ("other", "lif")], other=VALID["input"]),
-        "has 2 nodes Input, only one is known",
-    ),
-    "two outputs": (
-        graph(TWO, other=VALID["lif"]),
-        "node output: the output is a sum of 2 nodes, only one is known",
-    ),
     "no neurons": (
-        graph([("input", "output")], linear={"type": "Output", "shape": np.array([2])}),
-        "has 2 nodes Output, only one is known",
+        graph([("input", "linear"), ("linear", "output")], lif=OUTPUT),
+        "holds no neurons",
     ),
-    "linear at the end": (
-        graph([("input", "lif"), ("lif", "linear"), ("linear", "output")]),
-        "node linear: Linear after the last neurons is not known; end with neurons, for example LI",
+    "no input": (graph(input=OUTPUT), "has no node Input"),
+    "no output": (graph(output=VALID["input"]), "has no node Output"),
+    "two outputs of potentials": (
+        graph(
+            [*CHAIN, ("lif", "more"), ("more", "other")],
+            more={"type": "Linear", "weight": np.eye(2)},
+            other=OUTPUT,
+        ),
+        "node other: is one of 2 outputs and not of spikes of 0 or 1; give output=, one of other,"
+        " output",
     ),
     "potential": (
         graph(
@@ -227,21 +226,23 @@ def test_refuses_by_name(net, name):
 
 def _refuses(path, kind, message):
     with pytest.raises(kind) as error:
-        from_nir(path, origin="nir")
+        from_nir(path, origin="nir", dt=1e-4)
     sign = " " if message.startswith("a nested") else ": "
     assert str(error.value) == f"some.nir{sign}{message}"
 
 
 ARGUMENTS = {
-    "no origin 'brian'; known: auto, nir, snncompile, snntorch, spikingjelly, norse, sinabs": {
-        "origin": "brian"
-    },
+    "no origin 'brian'; known: auto, nir, snncompile, snntorch, spikingjelly, norse, sinabs, spyx,"
+    " rockpool, lava-dl": {"origin": "brian"},
     "no reset 'zero'; known: auto, hard, soft, delayed_soft, delayed_hard, strict_soft, none": {
         "reset": "zero"
     },
     "reset: there is no node 'x'; there are lif": {"reset": {"x": "soft"}},
     "dt must be a positive number of seconds, got 0": {"dt": 0},
     "no comparison '<'; known: auto, >, >=": {"comparison": "<"},
+    "spike_delay must be a whole number of time steps, got -1": {"spike_delay": -1},
+    "min_v must be a number that is not above 0, got 0.5": {"min_v": 0.5},
+    "some.nir: has no output 'x'; it has output": {"output": "x", "dt": 1e-4},
 }
 
 
