@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from snncompile.backends.lava.lava_process import OURS, LavaParameter, LavaProcess
 from snncompile.neurons.fixed import DECAY_ONE, STATE_LIMIT, WORD_LIMIT
+from snncompile.neurons.graded import LARGEST_FACTOR
 
 _STATE = STATE_LIMIT - 1
 
@@ -70,6 +71,20 @@ ACCUMULATE = LavaProcess(
     file=f"{OURS}:processes/accumulate.py",
     neurons=("accumulate",),
     parameters=(LOWEST, HIGHEST, INITIAL),
+    states=("v",),
+)
+GRADED = LavaProcess(
+    name="Graded",
+    file=f"{OURS}:processes/graded.py",
+    neurons=("graded",),
+    parameters=(
+        LavaParameter("factor", "factor", 1, LARGEST_FACTOR),
+        LavaParameter("shift", "shift", 0, 31),
+        LOWEST,
+        LavaParameter("highest", "highest", 0, _STATE),
+        LavaParameter("table", "table", -_STATE, _STATE),
+        INITIAL,
+    ),
     states=("v",),
 )
 ADAPTIVE_LIF = LavaProcess(

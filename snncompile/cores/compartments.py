@@ -39,7 +39,10 @@ ANSWER = WindowReadout.name
 
 
 def _suggest_instead(neuron: Neuron, chip: Chip) -> str:
-    """Return the alternative to a neuron of a converted network; empty for others."""
+    """Return the alternative to a neuron: its own, or that of a converted network."""
+    if neuron.instead:
+        able = (name for name in chips.list_names() if neuron.kind in chips.load_chip(name).neurons)
+        return f"; {neuron.instead}; or choose {', '.join(able)}"
     if neuron.role is None:
         return ""
     if LAYER not in chip.neurons:

@@ -77,6 +77,8 @@ def _check_parameters(graph: Graph) -> Iterator[str]:
     for population in graph.populations:
         for name in population.neuron.parameters():
             shape = getattr(population.neuron, name).shape
+            if name in population.neuron.tables:
+                continue
             if shape not in ((), (population.size,)):
                 yield (
                     f"{population.name}: {name} has {shape[0]} values for {population.size} neurons"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snncompile.arrays import Floats, Ints
 from snncompile.neurons import convert
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, State
-from snncompile.neurons.fixed import STATE_LIMIT
+from snncompile.neurons.fixed import STATE_LIMIT, limit
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -45,10 +45,11 @@ class Accumulate(FloatNeuron):
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v,) and the output."""
-        v = _limit(x, self.lowest, self.most)
+        v = limit(x, self.lowest, self.most)
         return (v,), v
 
-    def nearest_scale(self, scale: float) -> float:
+    @property
+    def fixed_scale(self) -> float | None:
         """Return 1: the output is the input."""
         return 1.0
 
@@ -90,7 +91,7 @@ class IntegerAccumulate(IntegerNeuron):
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v,) and the output."""
-        v = _limit(x, self.lowest, self.most)
+        v = limit(x, self.lowest, self.most)
         return (v,), v
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
@@ -108,12 +109,6 @@ class IntegerAccumulate(IntegerNeuron):
     def profile(self) -> dict[str, NDArray[Any]]:
         """Return the largest output, and the smallest."""
         return {"compartment": -self.lowest, "threshold": self.most}
-
-
-def _limit(x: Any, lowest: Any, highest: Any) -> Any:
-    """Return x within lowest .. highest, which may differ from neuron to neuron."""
-    above = (x - lowest).clip(0) + lowest
-    return above - (above - highest).clip(0)
 
 
 def _bound_payload(lowest: Any, highest: Any) -> Interval:

@@ -63,7 +63,8 @@ class Width(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Neuron(ABC):
-    """A set of neuron parameters. Each is one number, shape (), or one per neuron, shape (n,).
+    """A set of neuron parameters. Each is one number, shape (), or one per neuron, shape (n,), but
+    for tables, which all neurons share.
 
     `step` uses operators only, so it works on numpy arrays and, after `bind`, on torch tensors.
     """
@@ -81,6 +82,10 @@ class Neuron(ABC):
     """Names of the inputs, where a neuron has several."""
     spikes: ClassVar[bool] = True
     """Whether the output is spikes; otherwise it is the potential."""
+    tables: ClassVar[tuple[str, ...]] = ()
+    """Names of parameters that are one table for all neurons, shape (entries,)."""
+    instead: ClassVar[str] = ""
+    """Remedy for chips that lack the neuron; the end of a message."""
     resets: ClassVar[tuple[str, ...]] = ()
     """Choices of the field `reset`, where a neuron has one; see `resets.Reset`."""
 
@@ -162,6 +167,14 @@ class Neuron(ABC):
             object.__setattr__(bound, name, convert(getattr(self, name)))
         return bound
 
+    def reorder(self, order: Ints) -> Self:
+        """Return a copy with the parameters of other neurons, in this order."""
+        ordered = copy.copy(self)
+        for name in self._arrays():
+            if getattr(self, name).ndim and name not in self.tables:
+                object.__setattr__(ordered, name, getattr(self, name)[order])
+        return ordered
+
     def begin(self, zero: Any) -> State:
         """Return the states before the first time step of a sample; `zero`: 0 per neuron."""
         return tuple(
@@ -206,6 +219,16 @@ class FloatNeuron(Neuron):
 
     If so, the bias corrects the mean error of the rounded weights.
     """
+
+    @property
+    def fixed_scale(self) -> float | None:
+        """Scale of the integer neuron, if it can have only one."""
+        return None
+
+    @property
+    def sends_currents(self) -> bool:
+        """Whether it sends currents to its targets, and has their scale and weights."""
+        return False
 
     @classmethod
     def is_share(cls, name: str) -> bool:

@@ -45,6 +45,11 @@ def saturate(v: Any) -> Any:
     return v.clip(1 - STATE_LIMIT, STATE_LIMIT - 1)
 
 
+def limit(x: Any, lowest: Any, highest: Any) -> Any:
+    """Return x within lowest .. highest, which may differ from neuron to neuron."""
+    return x.clip(lowest, highest)
+
+
 def wrap_word(x: Any) -> Any:
     """Return x wrapped to 32 bits, as numpy's int32 does in Lava's sigma-delta processes."""
     return ((x + WORD_LIMIT) & (2 * WORD_LIMIT - 1)) - WORD_LIMIT

@@ -345,7 +345,7 @@ def _build_step_runner(
     [NDArray[Any], NDArray[Any], populations.OutputStart, NDArray[Any], NDArray[Any]], None
 ]:
     """Return a function with the results of a kernel, for inputs of any size."""
-    bound = neuron.bind(lambda a: torch.tensor(a[turn] if a.ndim else a))
+    bound = neuron.reorder(turn).bind(torch.tensor)
     potential = neuron.states.index(neuron.potential)
 
     def run(

@@ -39,6 +39,9 @@ MODERATE = {
     "initial": (-9000, 20000),
     "most": (1, 9),
     "lowest": (-20000, 0),
+    "highest": (0, 20000),
+    "factor": (1, 9),
+    "shift": (0, 4),
 }
 WILD = {
     "threshold": (1, 131071),
@@ -51,6 +54,8 @@ WILD = {
     "sin_decay": (-4096, 4096),
     "cos_decay": (-4096, 4096),
     "initial": (-TOP, TOP),
+    "factor": (1, 32767),
+    "shift": (0, 31),
 }
 """Parameter to lowest and highest value; one without a row has the range that its neuron states.
 
@@ -68,8 +73,11 @@ def neuron(rng: np.random.Generator, kind: str, size: int, *, wild: bool) -> Int
     values = {
         field.name: _value(rng, make, field.name, size, wild=wild)
         for field in fields(make)
-        if field.name != "reset"
+        if field.name not in ("reset", "table")
     }
+    if "table" in make.tables and rng.random() < 0.5:
+        values |= {"lowest": -int(rng.integers(0, 40)), "highest": int(rng.integers(0, 40))}
+        values["table"] = rng.integers(-300, 300, values["highest"] - values["lowest"] + 1)
     if rng.random() < 0.4:
         values |= {n: 0 for n in ("bias_mantissa", "bias_level") if n in values}
     if rng.random() < 0.7:

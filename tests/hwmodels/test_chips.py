@@ -334,6 +334,7 @@ def test_neurons_loihi1_cannot_build():
     missing = set(load_chip("loihi2").neurons) - set(load_chip("loihi1").neurons)
     assert missing == {
         "accumulate",
+        "graded",
         "cuba_lif/delayed_hard",
         "cuba_lif/strict_soft",
         "cuba_lif/none",

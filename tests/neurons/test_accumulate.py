@@ -25,7 +25,7 @@ def test_by_hand(make):
 
 def test_records():
     assert Accumulate(-4.5, 6).quantize(1.0, LOIHI2.formats).payload == (-5, 6)
-    assert Accumulate().nearest_scale(77.0) == 1.0
+    assert Accumulate().fixed_scale == 1.0
     assert IntegerAccumulate().payload == (1 - 2**23, 2**23 - 1)
     found = IntegerAccumulate(-4, 6).bounds(Interval(np.array([-9]), np.array([3])), None)
     assert (found["v"].low.tolist(), found["v"].high.tolist()) == ([-9], [3])

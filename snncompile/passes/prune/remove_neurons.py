@@ -68,6 +68,8 @@ def _cut_population(
     per_neuron: dict[str, Any] = {}
     for field in fields(neuron):
         value = getattr(neuron, field.name)
+        if field.name in neuron.tables:
+            continue
         if isinstance(value, np.ndarray) and value.ndim == 1:
             per_neuron[field.name] = value[kept]
     shape = _cut_shape(population.shape, kept, find_unit_size(network, population.name) or 1)

@@ -10,6 +10,7 @@ All take the same arguments:
                  without samples
     p            parameters in the order of `populations.py`, shape (parameters, n), int32
     reset        HARD and so on, of neurons with several resets
+    table        of neurons with a table, shape (entries,), int32; empty: there is none
 
 and return whether every input was small enough; otherwise `out` and `state` mean nothing.
 """
@@ -149,6 +150,28 @@ def readout(
                 potential[i] = v[i]
             mark_charged(charged, sample, step, a, v)
     return bool(beyond == 0)
+
+
+@compile_function
+def graded(
+    drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array, table: Array
+) -> bool:
+    """See `IntegerGraded`; p: factor, shift, lowest, highest. No 32-bit input is too large."""
+    for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
+        v, factor, shift = state[sample, 0, a:b], p[0, a:b], p[1, a:b]
+        lowest, highest = p[2, a:b], p[3, a:b]
+        for step in range(drive.shape[1]):
+            row, sent = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
+            for i in range(b - a):
+                x = (np.int64(row[i]) << np.int64(at[2])) >> np.int64(at[3])
+                digits = np.int64(shift[i])
+                half = (np.int64(1) << digits) >> np.int64(1)
+                total = (x * np.int64(factor[i]) + half) >> digits
+                total = min(max(total, np.int64(lowest[i])), np.int64(highest[i]))
+                v[i] = np.int32(total)
+                sent[i] = table[total - lowest[i]] if len(table) else total
+            mark_charged(charged, sample, step, a, v)
+    return True
 
 
 @compile_function

@@ -25,6 +25,7 @@ from snncompile.neurons.base import BINARY, Interval, Neuron
 from snncompile.neurons.bistable_fire import IntegerBistableFire
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, shift_bias
+from snncompile.neurons.graded import IntegerGraded
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.phase_fire import IntegerPhaseFire
 from snncompile.neurons.readout import IntegerReadout
@@ -101,6 +102,22 @@ def _initial(neuron: Any) -> Any:
     return neuron.initial
 
 
+def _factor(neuron: Any) -> Any:
+    return neuron.factor
+
+
+def _shift(neuron: Any) -> Any:
+    return neuron.shift
+
+
+def _lowest(neuron: Any) -> Any:
+    return neuron.lowest
+
+
+def _highest(neuron: Any) -> Any:
+    return neuron.highest
+
+
 _CYCLE = (_threshold, _window, _start, _bias, _once, _initial)
 
 KERNELS: dict[type, tuple[str, tuple[Callable[[Any], Any], ...]]] = {
@@ -110,6 +127,7 @@ KERNELS: dict[type, tuple[str, tuple[Callable[[Any], Any], ...]]] = {
     ),
     IntegerBistableFire: ("bistable_fire", _CYCLE),
     IntegerCubaLif: ("cuba_lif", (_keep_u, _keep_v, _threshold, _bias)),
+    IntegerGraded: ("graded", (_factor, _shift, _lowest, _highest)),
     IntegerIntegrateFire: ("integrate_fire", (_threshold, _bias)),
     IntegerPhaseFire: ("phase_fire", _CYCLE),
     IntegerReadout: ("readout", (_keep_u, _keep_v, _bias)),
@@ -142,6 +160,9 @@ def bind_neuron(neuron: Neuron, size: int, channels: int = 1) -> Kernel | None:
     p = np.ascontiguousarray(p[:, order_neurons(size, channels)], np.int32)
     module = importlib.import_module("snncompile.reference.fast.neuron_kernels")
     function = getattr(module, name)
+    if neuron.tables:
+        table = np.asarray(getattr(neuron, neuron.tables[0]), np.int32)
+        return lambda *arrays: bool(function(*arrays, p, table))
     if not hasattr(neuron, "reset"):
         return lambda *arrays: bool(function(*arrays, p))
     reset: int = getattr(module, neuron.reset.upper())

@@ -16,6 +16,7 @@ from snncompile.neurons.base import IntegerNeuron, Interval
 from snncompile.neurons.bistable_fire import IntegerBistableFire
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.delta import IntegerDelta
+from snncompile.neurons.graded import IntegerGraded
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.multi_spike_lif import IntegerMultiSpikeLif
 from snncompile.neurons.phase_fire import IntegerPhaseFire
@@ -98,8 +99,19 @@ def accumulate(some) -> IntegerNeuron:
     return IntegerAccumulate(some(-3000, -200), some(200, 4000))
 
 
+def graded(some) -> IntegerNeuron:
+    return IntegerGraded(some(1, 900), some(0, 12), some(-3000, -200), some(200, 4000))
+
+
+def graded_by_table(some) -> IntegerNeuron:
+    table = np.random.default_rng(int(some(1, 99).flat[0])).integers(-900, 900, 41)
+    return IntegerGraded(some(1, 30), some(3, 12), -10, 30, table)
+
+
 KINDS = {
     "accumulate": accumulate,
+    "graded": graded,
+    "graded/table": graded_by_table,
     "adaptive_lif/hard": adaptive_lif("hard"),
     "adaptive_lif/soft": adaptive_lif("soft"),
     "bistable_fire": bistable_fire,

@@ -20,6 +20,7 @@ from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
 from snncompile.neurons.bistable_fire import IntegerBistableFire
 from snncompile.neurons.cuba_lif import IntegerCubaLif
+from snncompile.neurons.graded import IntegerGraded
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.phase_fire import IntegerPhaseFire
 from snncompile.neurons.readout import IntegerReadout
@@ -110,6 +111,11 @@ def neurons(p):
     yield IntegerTernaryLif(*decays, limit, negative, *bias, **start)
     yield IntegerSignedIntegrateFire(limit, negative, *bias, **start)
     yield IntegerRefractoryLif(*decays, limit, p["wait"], *bias, **start)
+    ends = negative, np.abs(np.asarray(limit)) // 3
+    yield IntegerGraded(np.asarray(p["wait"]) + 1, p["wait"], *ends, **start)
+    yield IntegerGraded(3, 1, **start)
+    yield IntegerGraded(1, 0, 0, 1, **start)
+    yield IntegerGraded(5, 9, -3, 4, np.arange(8) * 7 % 11 - 5, **start)
     for once in (0, 1):
         cycle = p["wait"] + 1, p["wait"] // 2, *bias, once
         yield IntegerBistableFire(limit, *cycle, **start)
@@ -219,6 +225,8 @@ def test_a_cycle_goes_on_where_it_was_cut(make, start):
 @pytest.mark.parametrize("value", [LIMIT + 1, -LIMIT - 1, 2**31 - 1, -(2**31)])
 def test_a_kernel_says_when_the_input_is_too_large(value):
     for neuron in neurons(PLAIN):
+        if isinstance(neuron, IntegerGraded):  # computes in 64 bits
+            continue
         drive = np.zeros((1, 3, 5), np.int32)
         drive[0, 2, 4] = value
         assert not run_kernel(neuron, drive)[0]
