@@ -16,6 +16,7 @@ from snncompile.frontends.torch.drive import Source
 from snncompile.frontends.torch.dynamics import Dynamics
 from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.libraries.by_hand import FoundCell
+from snncompile.frontends.torch.maxima import Maxima
 from snncompile.frontends.torch.multiply_out import (
     DriveTerm,
     Sum,
@@ -75,12 +76,13 @@ def build_network(layers: LayerGraph, shape: Shape, title: str) -> ImportedNetwo
     projections: list[Projection] = []
     origins: dict[str, Origin] = {}
     dynamics_of = _translate_layers(layers)
+    maxima = Maxima(layers, names)
     for layer in layers.neurons:
         name = names[layer.path]
         if layer.maximum:
-            populations.append(Population(name, layer.shape, _make_maximum_neuron()))
-            projections += _make_projections(multiply_out(layers, layer.drive, 0), name, names)
-            _check_spikes(name, projections, populations)
+            more, arriving = maxima.add(layer, populations)
+            populations += more
+            projections += arriving
             continue
         dynamics = dynamics_of[layer.path]
         calls = layer.module.calls if isinstance(layer.module, FoundCell) else ()
@@ -88,6 +90,9 @@ def build_network(layers: LayerGraph, shape: Shape, title: str) -> ImportedNetwo
         if origin.compared != "answer":
             origins[name] = origin
         drive = _find_drive(layers, layer, dynamics, readout=origin.compared != "output")
+        drive, more, arriving = maxima.expand(drive, layer.path)
+        populations += more
+        projections += arriving
         more, arriving = _make_population(layer, dynamics, drive, origin, names)
         populations += more
         projections += arriving
@@ -257,22 +262,6 @@ def _make_bias_neuron() -> FloatNeuron:
     its current.
     """
     return IntegrateFire(np.asarray(1.0), np.asarray(2.0), "hard")
-
-
-def _make_maximum_neuron() -> FloatNeuron:
-    """Return a neuron that fires whenever a spike arrives, by a weight of 1, and keeps nothing."""
-    return IntegrateFire(np.asarray(0.5), np.asarray(0.0), "hard")
-
-
-def _check_spikes(name: str, projections: list[Projection], populations: list[Population]) -> None:
-    """Refuse a maximum of neurons that send several spikes at once."""
-    sources = {p.source for p in projections if p.target == name}
-    for population in populations:
-        if population.name in sources and population.neuron.payload != (0, 1):
-            raise UnsupportedError(
-                f"{name}: a maximum is known of spikes that are 0 or 1, {population.name} sends up"
-                f" to {population.neuron.payload.high:g} in a time step; use average pooling"
-            )
 
 
 def _name_layers(layers: LayerGraph) -> dict[str | None, str]:

@@ -166,11 +166,7 @@ def find_alternative(name: str) -> str:
     pool = MAX_POOLS.fullmatch(name.rpartition(".")[2])
     if not pool:
         return ""
-    average = f"nn.{'Adaptive' if pool[1] else ''}AvgPool{pool[2]}d"
-    return (
-        f"a maximum is known of spikes only, as nn.MaxPool{pool[2]}d: put that behind the neuron"
-        f" layer, or use average pooling ({average}), and train with it"
-    )
+    return f"a maximum is known as nn.{'Adaptive' * bool(pool[1])}MaxPool{pool[2]}d without indices"
 
 
 def name_libraries() -> str:

@@ -87,11 +87,7 @@ def read_layers(
 
 
 def add_maxima(neurons: list[NeuronLayer], modules: dict[str, nn.Module]) -> list[NeuronLayer]:
-    """Return the layers, with one more before each that reads a maximum of spikes.
-
-    Raises:
-        UnsupportedError: a maximum is taken of something else than spikes.
-    """
+    """Return the layers, with one more before each that reads a maximum."""
     result: list[NeuronLayer] = []
     paths: dict[Through, str] = {}
 
@@ -115,19 +111,15 @@ def add_maxima(neurons: list[NeuronLayer], modules: dict[str, nn.Module]) -> lis
 def _make_maximum(drive: Through, module: nn.Module, taken: set[str]) -> NeuronLayer:
     selections = drive.of.selections if isinstance(drive.of, Gather) else ()
     spikes = all(isinstance(p.of, Source) and bool((p.factor == 1).all()) for p in selections)
-    if not isinstance(drive.of, Source) and not (selections and spikes):
-        average = type(module).__name__.replace("Max", "Avg")
-        raise UnsupportedError(
-            f"{drive.path}: a maximum is known of spikes only, this is one of {drive.of}; put it"
-            f" behind the neuron layer, or use average pooling ({average}), and train with it"
-        )
+    currents = not isinstance(drive.of, Source) and not (selections and spikes)
     row = known_layers.find_linear(module)
     assert row is not None
     wiring: Any = row.translate(module, drive.path, drive.shape).synapses.wiring
     name = drive.path.partition("(")[0]
     numbered = chain([name], (f"{name}_{number}" for number in count(2)))
     path = next(path for path in numbered if path not in taken)
-    return NeuronLayer(path, module, wiring.target_shape, drive, maximum=True)
+    shape = wiring.target_shape
+    return NeuronLayer(path, module, shape, drive, maximum=True, of_currents=currents)
 
 
 def _find_output(

@@ -104,7 +104,7 @@ def _translate_adaptive_average(module: Any, where: str, shape: Shape) -> Affine
     if any(size % target for size, target in zip(space, targets, strict=True)):
         raise UnsupportedError(
             f"{where}: {type(module).__name__} from {_join_sizes(space)} to {_join_sizes(targets)}"
-            " averages over windows of different sizes; use a size that divides the input's"
+            " has windows of different sizes; use a size that divides the input's"
         )
     kernel = tuple(size // target for size, target in zip(space, targets, strict=True))
     return _make_pooling(shape, kernel, kernel, (0,) * len(space), prod(kernel))
@@ -154,6 +154,13 @@ def _translate_maximum(module: Any, where: str, shape: Shape) -> Affine:
     return Affine(Synapses(wiring, np.ones(wiring.weight_shape)), np.zeros(wiring.targets))
 
 
+def _translate_adaptive_maximum(module: Any, where: str, shape: Shape) -> Affine:
+    """Return the sum over each window, as `_translate_maximum`."""
+    average = _translate_adaptive_average(module, where, shape)
+    wiring = average.synapses.wiring
+    return Affine(Synapses(wiring, np.ones(wiring.weight_shape)), np.zeros(wiring.targets))
+
+
 def _translate_batch_norm(module: Any, where: str, shape: Shape) -> Affine:
     if module.running_mean is None:
         raise UnsupportedError(
@@ -184,6 +191,8 @@ LINEAR: dict[type[nn.Module], Row] = {
     nn.BatchNorm2d: Row(None, _translate_batch_norm),
     nn.MaxPool1d: Row(2, _translate_maximum, maximum=True),
     nn.MaxPool2d: Row(3, _translate_maximum, maximum=True),
+    nn.AdaptiveMaxPool1d: Row(2, _translate_adaptive_maximum, maximum=True),
+    nn.AdaptiveMaxPool2d: Row(3, _translate_adaptive_maximum, maximum=True),
 }
 """Layer class -> its row. Average pools with `divisor_override=1` are sum pools."""
 
@@ -192,6 +201,8 @@ POOLS: dict[str, type[nn.Module]] = {
     "avg_pool2d": nn.AvgPool2d,
     "adaptive_avg_pool1d": nn.AdaptiveAvgPool1d,
     "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
+    "adaptive_max_pool1d": nn.AdaptiveMaxPool1d,
+    "adaptive_max_pool2d": nn.AdaptiveMaxPool2d,
 }
 """Function without weights of its own -> the layer with the same arguments."""
 MAXIMA: dict[str, type[nn.Module]] = {"max_pool1d": nn.MaxPool1d, "max_pool2d": nn.MaxPool2d}

@@ -28,7 +28,9 @@ class NeuronLayer:
     rows: Rows | None = None
     """Order of its rows, if this is a linear layer; its result is a potential that never spikes."""
     maximum: bool = False
-    """Whether it takes a maximum of spikes: its neurons fire if any spike arrives."""
+    """Whether it takes a maximum; see `maxima.py`."""
+    of_currents: bool = False
+    """Whether the maximum is that of currents, not of spikes."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -113,7 +113,11 @@ class _Counts:
 
     def __init__(self, floats: Network, scales: Scales) -> None:
         self.floats = floats
-        self.populations = [_PopulationCounts(p, scales.get(p.name)) for p in floats.populations]
+        self.populations = [
+            _PopulationCounts(p, scales.get(p.name))
+            for p in floats.populations
+            if not _is_part_of_target(p)
+        ]
         self.different = 0
         """Answers that differ."""
         self.answers: tuple[NDArray[Any], NDArray[Any]] | None = None
@@ -152,6 +156,11 @@ class _Counts:
             answers=None if single else AnswerLoss(different=self.different, samples=samples),
             populations=tuple(counts.make_row() for counts in self.populations),
         )
+
+
+def _is_part_of_target(population: Population) -> bool:
+    """Whether a population only sends currents: with its target it makes one current."""
+    return isinstance(population.neuron, FloatNeuron) and population.neuron.sends_currents
 
 
 class _PopulationCounts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from snncompile.ir.graph import Population, Projection
 from snncompile.ir.reports import QuantizedLayer
@@ -15,3 +16,5 @@ class Choice:
     population: Population
     projections: tuple[Projection, ...]
     report: QuantizedLayer
+    scale: Any
+    """Integer potential per float potential, one or one per neuron."""

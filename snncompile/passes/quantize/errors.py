@@ -67,7 +67,7 @@ def report_errors(
         else 0.0,
         largest_neuron=largest,
         parameter_error=_measure_parameter_errors(population, integers[0], scale),
-        output_error=_measure_output_error(network, population, integers, scale, spike_trains),
+        output_error=measure_output_error(network, population, integers, scale, spike_trains),
     )
 
 
@@ -135,7 +135,7 @@ def _measure_parameter_errors(old: Population, new: Population, scale: Any) -> d
     return errors
 
 
-def _measure_output_error(
+def measure_output_error(
     network: Network,
     population: Population,
     integers: Integers,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import floor, inf, log2
+from math import ceil, floor, inf, log2
 from typing import Any, Literal
 
 import numpy as np
@@ -94,7 +94,7 @@ class PopulationScale:
         report = report_errors(
             self.network, corrected, integers, scale, self.spike_trains, clip=clip
         )
-        return Choice(*integers, report)
+        return Choice(*integers, report, scale)
 
     def _list_scales(self, clip: float) -> Iterator[tuple[float, int]]:
         """Yield scales with the exponent of the largest weights, from large to small."""
@@ -107,6 +107,11 @@ class PopulationScale:
         lowest = self.chip.formats.weight_exponent_lowest
         if self.formats == "netx":
             highest = lowest = 0
+        if neuron.fixed_scale is not None:  # the finest weights that hold the largest one
+            needed = largest * neuron.fixed_scale / number_ranges.find_top(self.bits)
+            finest = ceil(log2(needed) - 1e-9) if needed else lowest
+            yield neuron.fixed_scale, min(max(finest, lowest), highest)
+            return
         for exponent in range(highest, lowest - 1, -1):
             full = number_ranges.find_top(self.bits) * 2**exponent / largest if largest else inf
             if full <= cap or exponent <= 0:  # a scale in between would leave weight bits unused

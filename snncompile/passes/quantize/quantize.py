@@ -23,6 +23,7 @@ from snncompile.neurons.delta_code import SPIKE_EXPONENT
 from snncompile.passes.analysis import number_ranges
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import require_no_slices
+from snncompile.passes.quantize import currents
 from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import Integers, report_errors
 from snncompile.passes.quantize.group_scales import choose_scales
@@ -131,7 +132,7 @@ class Quantize(Pass):
         values: dict[str, float],
     ) -> tuple[IntegerNetwork, tuple[QuantizedLayer, ...]]:
         """Return the integer network, and the errors of its populations."""
-        choices = [self._quantize_layer(source, p, chip, spike_trains) for p in source.populations]
+        choices = self._choose_all(source, chip, spike_trains)
         network = IntegerNetwork(
             source.input,
             tuple(choice.population for choice in choices),
@@ -142,6 +143,30 @@ class Quantize(Pass):
         )
         number_ranges.check_ranges(network, chip)
         return network, tuple(_restate_scale(choice.report, values) for choice in choices)
+
+    def _choose_all(
+        self, source: Network, chip: Chip, spike_trains: SpikeTrains | None
+    ) -> list[Choice]:
+        """Return the choice of each population, in their order.
+
+        Populations that send currents have the scale of their target, and follow it.
+        """
+        choices: dict[str, Choice] = {}
+        for population in source.populations:
+            senders = currents.list_senders(source, population.name)
+            if not senders:
+                continue
+            for sender in senders:
+                count_compartments_per_neuron(chip, source.population(sender))
+            direct = currents.leave_out_senders(source, population.name)
+            bits = choose_bits(direct, population, chip, self._choose_bits(chip))
+            limited = currents.keep_bits_of_sums(chip, max(bits))
+            chosen = self._quantize_layer(direct, population, limited, None)
+            choices |= currents.follow(source, population, senders, chosen, spike_trains)
+        return [
+            choices.get(p.name) or self._quantize_layer(source, p, chip, spike_trains)
+            for p in source.populations
+        ]
 
     def _choose_bits(self, chip: Chip) -> int:
         """Return the bits of a weight; refuse a number that the chip lacks."""
@@ -225,7 +250,7 @@ class Quantize(Pass):
             integers, bias = _correct_bias(neuron, integers, shift, chosen.scale, chip)
         corrected = replace(population, neuron=replace(population.neuron, **bias))
         report = report_errors(network, corrected, integers, chosen.scale, spike_trains)
-        return Choice(*integers, report)
+        return Choice(*integers, report, chosen.scale)
 
 
 def _list_names(network: Graph) -> tuple[list[tuple[str, int]], list[tuple[str, str, int]]]:

@@ -13,7 +13,6 @@ from layers import check, filled, leaky, spikes
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch.from_torch import from_torch
 from snncompile.training import Lif
 
@@ -327,14 +326,3 @@ def test_a_maximum_is_read_by_several_layers_from_one_population():
     network = from_torch(filled(Net()), spikes(4, 12, 2, 4))
     assert [p.name for p in network.populations] == ["lif", "pool", "out"]
     assert len(network.into("out")) == 1
-
-
-def test_a_maximum_of_several_spikes_at_once_is_refused():
-    sinabs = pytest.importorskip("sinabs.layers")
-    one, two = (sinabs.IAFSqueeze(batch_size=1) for _ in range(2))
-    with pytest.raises(UnsupportedError) as error:
-        from_torch(nn.Sequential(one, nn.MaxPool1d(2), two), spikes(3, 5, 2, 4))
-    assert str(error.value) == (
-        "layer_1: a maximum is known of spikes that are 0 or 1, layer_0 sends up to 255 in a time"
-        " step; use average pooling"
-    )

@@ -1,0 +1,194 @@
+"""Maximum pools of a module: of spikes, of several spikes in a time step, and of currents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from snncompile.arrays import Floats
+from snncompile.errors import UnsupportedError
+from snncompile.frontends.pool_currents import (
+    Pooled,
+    Term,
+    Windows,
+    make_synapses,
+    make_term,
+    pool_currents,
+)
+from snncompile.frontends.torch import known_layers
+from snncompile.frontends.torch.drive import Source, Through
+from snncompile.frontends.torch.layer_graph import LayerGraph, NeuronLayer
+from snncompile.frontends.torch.multiply_out import DriveTerm, Sum, multiply_out
+from snncompile.ir.graph import Population, Projection, Shape
+from snncompile.neurons.base import BINARY, FloatNeuron, Interval
+from snncompile.neurons.graded import Graded
+from snncompile.neurons.integrate_fire import IntegrateFire
+from snncompile.synapses.scale import Scale
+
+Additions = tuple[list[Population], list[Projection]]
+"""Populations and projections to add to the network."""
+
+
+@dataclass(frozen=True, eq=False)
+class Maxima:
+    """The maximum pools of a module while its network is built.
+
+    A maximum of currents has no population of its own: each neuron layer that reads it gets
+    rectifiers, which share its scale.
+    """
+
+    layers: LayerGraph
+    names: dict[str | None, str]
+    """Name of the population of each layer; the rectifiers are added."""
+    of_currents: dict[str | None, NeuronLayer] = field(default_factory=dict)
+    """The maxima of currents so far, by path."""
+
+    def add(self, layer: NeuronLayer, populations: Sequence[Population]) -> Additions:
+        """Return the population of a maximum of spikes; keep a maximum of currents for its readers.
+
+        Args:
+            layer: the maximum.
+            populations: all populations before it.
+        """
+        if layer.of_currents:
+            self.of_currents[layer.path] = layer
+            return [], []
+        name, neurons = self.names[layer.path], {p.name: p.neuron for p in populations}
+        drive = multiply_out(self.layers, layer.drive, 0)
+        sources = {self.names[term.source.path] for term in drive.terms}
+        payloads = [neurons[source].payload for source in sources if source in neurons]
+        if all(payload == BINARY for payload in payloads):
+            projections = [
+                Projection(self.names[t.source.path], name, t.synapses, t.source.delay)
+                for t in drive.terms
+            ]
+            return [Population(name, layer.shape, _make_maximum_neuron())], projections
+        low, high = (min(p.low for p in payloads), max(p.high for p in payloads))
+        return self._pool_numbers(layer, Interval(low, high))
+
+    def expand(self, drive: Sum, reader: str) -> tuple[Sum, list[Population], list[Projection]]:
+        """Return the drive of a neuron layer with rectifiers in the place of maxima of currents.
+
+        Args:
+            drive: of the layer, multiplied out.
+            reader: path of the layer, for messages.
+        """
+        terms: list[DriveTerm] = []
+        populations: list[Population] = []
+        projections: list[Projection] = []
+        bias = drive.bias
+        for term in drive.terms:
+            layer = self.of_currents.get(term.source.path)
+            if layer is None:
+                terms.append(term)
+                continue
+            factor = _read_factor(layer, term, reader)
+            pooled, own_bias = self._pool_currents(layer, factor)
+            bias = bias + own_bias
+            terms += self._list_terms(layer, pooled, np.sign(factor))
+            populations += pooled.populations
+            projections += pooled.projections
+        return Sum(tuple(terms), bias), populations, projections
+
+    def _pool_numbers(self, layer: NeuronLayer, payload: Interval) -> Additions:
+        """Return the maximum of numbers of spikes: rectifiers, and a population that sends it."""
+        name, terms, _ = self.names[layer.path], *self._read_terms(layer)
+        pooled = pool_currents(
+            terms,
+            _read_windows(layer),
+            self._name_rectifiers(layer),
+            largest=payload.high - payload.low,
+            whole=True,
+        )
+        neuron: FloatNeuron = Graded(lowest=payload.low, highest=payload.high)
+        arriving = [Projection(t.source, name, make_synapses(t), t.delay) for t in pooled.terms]
+        return (
+            [*pooled.populations, Population(name, layer.shape, neuron)],
+            [*pooled.projections, *arriving],
+        )
+
+    def _pool_currents(self, layer: NeuronLayer, factor: Floats) -> tuple[Pooled, Floats]:
+        """Return the maximum of currents times a factor per channel, and its bias per neuron."""
+        terms, bias = self._read_terms(layer)
+        if (bias != bias[:, :1]).any():
+            raise UnsupportedError(
+                f"{layer.path}: a maximum is known of currents whose bias is the same in a whole"
+                " channel; normalize behind the convolution, or pad after the normalization"
+            )
+        size = np.abs(factor)
+        terms = [
+            replace(t, weight=t.weight * size.reshape(-1, *(1,) * (t.weight.ndim - 1)))
+            for t in terms
+        ]
+        of_neurons = np.repeat(bias[:, 0] * factor, prod(layer.shape[1:]))
+        if not terms:
+            return Pooled((), (), ()), of_neurons
+        pooled = pool_currents(terms, _read_windows(layer), self._name_rectifiers(layer))
+        return pooled, of_neurons
+
+    def _read_terms(self, layer: NeuronLayer) -> tuple[list[Term], Floats]:
+        """Return what a maximum is taken of: terms, and a bias per (channel, place)."""
+        drive = layer.drive
+        assert isinstance(drive, Through)
+        inner = multiply_out(self.layers, drive.of, prod(drive.shape))
+        try:
+            terms = [
+                make_term(self.names[t.source.path], t.source.delay, t.synapses, drive.shape)
+                for t in inner.terms
+            ]
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{layer.path}: {error}") from None
+        return terms, inner.bias.reshape(drive.shape[0], -1)
+
+    def _list_terms(self, layer: NeuronLayer, pooled: Pooled, sign: Floats) -> list[DriveTerm]:
+        """Return the terms of a maximum as those of a drive, times a sign per channel."""
+        paths = {name: path for path, name in self.names.items()}
+        signed = (
+            replace(t, weight=t.weight * sign.reshape(-1, *(1,) * (t.weight.ndim - 1)) + 0.0)
+            for t in pooled.terms
+        )
+        return [DriveTerm(Source(paths[t.source], t.delay), make_synapses(t)) for t in signed]
+
+    def _name_rectifiers(self, layer: NeuronLayer) -> Callable[[], str]:
+        """Return a function that returns new names: `pool_1`, `pool_2` and so on."""
+        pool = self.names[layer.path]
+
+        def choose() -> str:
+            taken = set(self.names.values())
+            name = next(n for n in (f"{pool}_{i}" for i in count(1)) if n not in taken)
+            self.names[f"{layer.path}, {name}"] = name
+            return name
+
+        return choose
+
+
+def _read_windows(layer: NeuronLayer) -> Windows:
+    """Return the windows of a pool; its row in the table has them as a convolution."""
+    row, drive = known_layers.find_linear(layer.module), layer.drive
+    assert row is not None
+    assert isinstance(drive, Through)
+    w: Any = row.translate(layer.module, layer.path, drive.shape).synapses.wiring
+    return Windows(w.kernel, w.stride, w.padding, w.dilation, layer.shape[1:])
+
+
+def _read_factor(layer: NeuronLayer, term: DriveTerm, reader: str) -> Floats:
+    """Return the factor of each channel between a maximum and the neuron layer that reads it."""
+    shape: Shape = layer.shape
+    if isinstance(term.synapses.wiring, Scale) and not term.source.delay:
+        each = np.broadcast_to(term.synapses.weight, (prod(shape),)).reshape(shape[0], -1)
+        if (each == each[:, :1]).all():
+            return np.asarray(each[:, 0])
+    raise UnsupportedError(
+        f"{reader} gets a maximum of currents, {layer.path}, through other layers; between the pool"
+        " and the neurons only batch normalization is known: put the pool behind the neuron layer"
+    )
+
+
+def _make_maximum_neuron() -> FloatNeuron:
+    """Return a neuron that fires whenever a spike arrives, by a weight of 1, and keeps nothing."""
+    return IntegrateFire(np.asarray(0.5), np.asarray(0.0), "hard")
