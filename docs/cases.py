@@ -18,6 +18,7 @@ FEATURES = {
     "batch_norm": "batch norm",
     "residual": "residual connection",
     "concatenated": "concatenating connection",
+    "product": "products of spikes: a * b, a * (1 - b) (SEW-ResNet's AND, IAND)",
     "recurrent": "recurrent layer",
     "second_order": "second-order neurons (current and potential)",
     "per_neuron": "parameters per neuron",
@@ -45,14 +46,20 @@ class Residual(nn.Module):
         self.flat = nn.Flatten()
         self.fc1, self.one = nn.Linear(72, 8), one
         self.fc2, self.two, self.join = nn.Linear(8, 8), two, join
-        self.fc3 = nn.Linear(8 if join == "add" else 16, 5)
+        self.fc3 = nn.Linear(16 if join == "cat" else 8, 5)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the result of the last linear layer."""
         x = self.one(self.fc1(self.flat(x)))
         y = self.two(self.fc2(x))
-        result: Tensor = self.fc3(x + y if self.join == "add" else torch.cat([x, y], -1))
+        result: Tensor = self.fc3(self.unite(x, y))
         return result
+
+    def unite(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return what the last layer gets."""
+        if self.join == "product":
+            return 0.5 * (x * y) + x * (1.0 - y)
+        return x + y if self.join == "add" else torch.cat([x, y], -1)
 
 
 class Cases:
@@ -114,6 +121,10 @@ class Cases:
     def concatenated(self) -> nn.Module:
         """Spikes beside spikes."""
         return Residual(self.neuron(), self.neuron(), "cat")
+
+    def product(self) -> nn.Module:
+        """Of the spikes of two layers."""
+        return Residual(self.neuron(), self.neuron(), "product")
 
     def _hidden(self, hidden: nn.Module) -> nn.Module:
         """Return a model with a layer of 8 neurons and a usual one."""

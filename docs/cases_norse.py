@@ -18,7 +18,7 @@ class WithStates(Residual):
         first, second = state or (None, None)
         x, first = self.one(self.fc1(self.flat(x)), first)
         y, second = self.two(self.fc2(x), second)
-        return self.fc3(x + y if self.join == "add" else torch.cat([x, y], -1)), (first, second)
+        return self.fc3(self.unite(x, y)), (first, second)
 
 
 class Norse(Cases):
@@ -66,6 +66,10 @@ class Norse(Cases):
     def concatenated(self) -> nn.Module:
         """Spikes beside spikes."""
         return WithStates(self._box(), self._box(), "cat")
+
+    def product(self) -> nn.Module:
+        """Of the spikes of two layers."""
+        return WithStates(self._box(), self._box(), "product")
 
     def recurrent(self) -> nn.Module:
         """LIFRecurrentCell, which has its own weights."""

@@ -26,7 +26,7 @@ FIELDS = {
 VERBS = {"flatten", "open", "listen", "shorten", "widen", "embed", "feed", "harden", "need"}
 """Verbs that end like a participle."""
 PREDICATES = {"is", "has", "can"}
-KERNELS = {"signed_integrate_fire"}
+KERNELS = {"graded", "signed_integrate_fire"}
 """Functions that are called like the neuron they compute."""
 
 Name = tuple[int, str]

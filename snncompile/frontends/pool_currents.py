@@ -192,8 +192,8 @@ def _list_members(grid: tuple[Term, ...], windows: Windows, axis: int) -> Iterat
     size, count = grid[0].wiring.target_shape[1 + axis], windows.counts[axis]
     for member in range(windows.kernel[axis]):
         offset = member * windows.dilation[axis] - windows.padding[axis]
-        place = np.arange(count) * windows.stride[axis] + offset
-        exists = (place >= 0) & (place < size)
+        places = np.arange(count) * windows.stride[axis] + offset
+        exists = (places >= 0) & (places < size)
         sampled = (_sample(term, axis, offset, windows.stride[axis], count) for term in grid)
         yield _Currents(tuple(sampled), exists)
 

@@ -12,6 +12,7 @@ from torch.fx import GraphModule
 from torch.overrides import resolve_name
 
 from snncompile import registry
+from snncompile.frontends.torch.gates import ROW, Gate
 from snncompile.frontends.torch.libraries.base import Library
 from snncompile.frontends.torch.linear_layers import LINEAR, Row
 
@@ -243,7 +244,9 @@ def find_neuron_library(module: nn.Module) -> Library:
 
 
 def find_linear(module: nn.Module) -> Row | None:
-    """Return the row of a linear layer or of a maximum; None for other layers."""
+    """Return the row of a linear layer, of a maximum or of a product; None for other layers."""
+    if isinstance(module, Gate):
+        return ROW
     owner = find_library(module)
     if getattr(module, "return_indices", False):
         return None

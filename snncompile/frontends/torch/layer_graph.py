@@ -118,7 +118,7 @@ def _make_maximum(drive: Through, module: nn.Module, taken: set[str]) -> NeuronL
     name = drive.path.partition("(")[0]
     numbered = chain([name], (f"{name}_{number}" for number in count(2)))
     path = next(path for path in numbered if path not in taken)
-    shape = wiring.target_shape
+    shape = getattr(wiring, "target_shape", drive.shape)
     return NeuronLayer(path, module, shape, drive, maximum=True, of_currents=currents)
 
 

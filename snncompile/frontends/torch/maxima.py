@@ -22,6 +22,7 @@ from snncompile.frontends.pool_currents import (
 )
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.drive import Source, Through
+from snncompile.frontends.torch.gates import Gate, make_gate_neuron, reads_spikes
 from snncompile.frontends.torch.layer_graph import LayerGraph, NeuronLayer
 from snncompile.frontends.torch.multiply_out import DriveTerm, Sum, multiply_out
 from snncompile.ir.graph import Population, Projection, Shape
@@ -49,12 +50,16 @@ class Maxima:
     """The maxima of currents so far, by path."""
 
     def add(self, layer: NeuronLayer, populations: Sequence[Population]) -> Additions:
-        """Return the population of a maximum of spikes; keep a maximum of currents for its readers.
+        """Return the population of a product or of a maximum of spikes.
+
+        A maximum of currents is kept for its readers.
 
         Args:
             layer: the maximum.
             populations: all populations before it.
         """
+        if isinstance(layer.module, Gate):
+            return self._add_gate(layer, layer.module, populations)
         if layer.of_currents:
             self.of_currents[layer.path] = layer
             return [], []
@@ -63,11 +68,8 @@ class Maxima:
         sources = {self.names[term.source.path] for term in drive.terms}
         payloads = [neurons[source].payload for source in sources if source in neurons]
         if all(payload == BINARY for payload in payloads):
-            projections = [
-                Projection(self.names[t.source.path], name, t.synapses, t.source.delay)
-                for t in drive.terms
-            ]
-            return [Population(name, layer.shape, _make_maximum_neuron())], projections
+            population = Population(name, layer.shape, _make_maximum_neuron())
+            return [population], self._project(drive, name)
         low, high = (min(p.low for p in payloads), max(p.high for p in payloads))
         return self._pool_numbers(layer, Interval(low, high))
 
@@ -94,6 +96,31 @@ class Maxima:
             populations += pooled.populations
             projections += pooled.projections
         return Sum(tuple(terms), bias), populations, projections
+
+    def _add_gate(
+        self, layer: NeuronLayer, gate: Gate, populations: Sequence[Population]
+    ) -> Additions:
+        """Return the population of a product of spikes."""
+        name, neurons = self.names[layer.path], {p.name: p.neuron for p in populations}
+        assert isinstance(layer.drive, Through)
+        drive = multiply_out(self.layers, layer.drive, prod(layer.shape))
+        sources = {self.names[term.source.path] for term in drive.terms}
+        several = [s for s in sources if s in neurons and neurons[s].payload != BINARY]
+        if several or not reads_spikes(layer.drive.of):
+            raise UnsupportedError(
+                f"{name}: a product is known of spikes that are 0 or 1, this is one of"
+                f" {' and '.join(sorted(several)) or layer.drive.of}; add them, or multiply the"
+                " spikes before they are added or weighted"
+            )
+        population = Population(name, layer.shape, make_gate_neuron(gate))
+        return [population], self._project(drive, name)
+
+    def _project(self, drive: Sum, name: str) -> list[Projection]:
+        """Return the projections of a drive to a population."""
+        return [
+            Projection(self.names[t.source.path], name, t.synapses, t.source.delay)
+            for t in drive.terms
+        ]
 
     def _pool_numbers(self, layer: NeuronLayer, payload: Interval) -> Additions:
         """Return the maximum of numbers of spikes: rectifiers, and a population that sends it."""

@@ -28,7 +28,7 @@ class NeuronLayer:
     rows: Rows | None = None
     """Order of its rows, if this is a linear layer; its result is a potential that never spikes."""
     maximum: bool = False
-    """Whether it takes a maximum; see `maxima.py`."""
+    """Whether it takes a maximum or a product; see `maxima.py` and `gates.py`."""
     of_currents: bool = False
     """Whether the maximum is that of currents, not of spikes."""
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from snncompile.errors import Obstacle, UnsupportedError
-from snncompile.frontends.torch import known_layers, reductions, sums
+from snncompile.frontends.torch import gates, known_layers, reductions, sums
 from snncompile.frontends.torch.arguments import find_tensors, get_first_argument, map_tensors
 from snncompile.frontends.torch.libraries.base import Shape
 from snncompile.frontends.torch.linear_layers import make_layer
@@ -260,6 +260,8 @@ class Trace(TorchFunctionMode):
             inputs = reduced.numbers.reshape(-1, *shape)
             new = ReducedValues(self.origins.next, shape, reduced.kind, inputs)
             self.hand_in(tensor, self.origins.add(new).numbers)
+        elif self._note_gate(short, args, kwargs, result):
+            pass
         elif layer := make_layer(short, args, kwargs):
             self.modules.setdefault(layer.name, layer.module)
             self._hand_in_linear(result, layer.name, self.find_numbers(layer.drive))
@@ -298,6 +300,25 @@ class Trace(TorchFunctionMode):
         first, last = reduction.numbers[0].reshape(-1)[:1], reduction.numbers[-1].reshape(-1)[:1]
         over_time = self.origins.find_step(first) != self.origins.find_step(last)
         return reduction if over_time else None
+
+    def _note_gate(self, short: str, args: Any, kwargs: Any, result: Any) -> bool:
+        """Note a product of spikes or 1 - spikes; return whether it is one."""
+        products = gates.Products(self.origins, self.find_numbers, self._is_maximum)
+        complement = products.note_complement(short, args, kwargs, result)
+        if complement is not None:
+            self.hand_in(result, complement)
+            return True
+        product = products.note_product(short, args, kwargs, result)
+        if product is None:
+            return False
+        self.modules.setdefault(product.path, gates.GATES[product.path])
+        self.linear_calls.append(product)
+        self.hand_in(result, product.numbers)
+        return True
+
+    def _is_maximum(self, path: str) -> bool:
+        row = known_layers.find_linear(self.modules[path])
+        return row is not None and row.maximum
 
     def _keeps_values(
         self, func: Callable[..., Any], short: str, args: Any, kwargs: Any, result: Any

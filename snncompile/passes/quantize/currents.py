@@ -45,14 +45,14 @@ def list_senders(network: Network, target: str) -> tuple[str, ...]:
     """
     if _sends_currents(network, target):
         return ()
-    found: set[str] = set()
+    senders: set[str] = set()
     waiting = [target]
     while waiting:
         sources = {p.source for p in network.into(waiting.pop())}
-        new = {s for s in sources if _sends_currents(network, s)} - found
-        found |= new
+        new = {s for s in sources if _sends_currents(network, s)} - senders
+        senders |= new
         waiting += new
-    return tuple(p.name for p in network.populations if p.name in found)
+    return tuple(p.name for p in network.populations if p.name in senders)
 
 
 def leave_out_senders(network: Network, target: str) -> Network:

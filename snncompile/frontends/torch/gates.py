@@ -1,0 +1,185 @@
+"""Products of spikes: a * b fires for a + b > 1, (1 - a) * b fires for b - a > 0.
+
+A product is noted as a sum that a layer of its own takes, `Gate`: so everything that reads sums and
+layers reads products too. Its neurons keep nothing from one time step to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snncompile.frontends.torch.drive import Drive, Gather, Plus, Scaled, Source
+from snncompile.frontends.torch.dynamics import Affine
+from snncompile.frontends.torch.linear_layers import Row
+from snncompile.frontends.torch.sums import MULTIPLY, SUBTRACT
+from snncompile.frontends.torch.values import (
+    FunctionValues,
+    InputValues,
+    LinearValues,
+    NeuronValues,
+    Origins,
+    Shape,
+    Summand,
+    SumValues,
+    Values,
+)
+from snncompile.neurons.base import FloatNeuron
+from snncompile.neurons.cuba_lif import CubaLif
+from snncompile.synapses.base import Synapses
+from snncompile.synapses.scale import Scale
+
+REVERSED = frozenset(["__rsub__", "rsub"])
+"""Subtractions whose first argument is the second one."""
+Numbers = Callable[[Tensor], Tensor]
+"""Returns the numbers of a tensor's values."""
+
+
+class Gate(nn.Module):
+    """Stands for a product of spikes; it is never called."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self.threshold = threshold
+        """Sum above which the product is 1."""
+
+
+AND, AND_NOT = Gate(1.5), Gate(0.5)
+GATES = {"and(spikes)": AND, "and_not(spikes)": AND_NOT}
+"""Name in messages -> the layer. Sums of spikes are whole numbers, the thresholds lie between."""
+
+
+@dataclass(frozen=True, eq=False)
+class Complement(FunctionValues):
+    """1 - spikes. Only products read it."""
+
+
+def _translate(module: Any, where: str, shape: Shape) -> Affine:
+    size = prod(shape)
+    return Affine(Synapses(Scale(size), np.asarray(1.0)), np.zeros(size))
+
+
+ROW = Row(None, _translate, maximum=True)
+"""A product is, like a maximum, a population of its own."""
+
+
+@dataclass(frozen=True)
+class Products:
+    """Finds products of spikes among the calls of functions."""
+
+    origins: Origins
+    numbers: Numbers
+    is_maximum: Callable[[str], bool]
+    """Whether the layer at a path takes a maximum."""
+
+    def note_complement(self, name: str, args: Any, kwargs: Any, result: Any) -> Tensor | None:
+        """Return numbers for 1 - spikes, or None if a call is something else."""
+        if name not in SUBTRACT | REVERSED or len(args) != 2 or kwargs:
+            return None
+        whole, spikes = (args[1], args[0]) if name in REVERSED else args
+        if not isinstance(spikes, Tensor) or not self._is_one(whole):
+            return None
+        own, shape = self.numbers(spikes), tuple(result.shape)
+        if not self._are_spikes(own):
+            return None
+        values = Complement(self.origins.next, shape, "1 - spikes", (own.expand(shape),))
+        return self.origins.add(values).numbers
+
+    def note_product(self, name: str, args: Any, kwargs: Any, result: Any) -> LinearValues | None:
+        """Return the values of a product of spikes, or None if a call is something else."""
+        pair = len(args) == 2 and all(isinstance(a, Tensor) for a in args) and not kwargs
+        if name not in MULTIPLY or not pair:
+            return None
+        first, second = (self.numbers(a).expand(result.shape) for a in args)
+        if self._is_complement(first):
+            first, second = second, first
+        inverted = self._is_complement(second)
+        if inverted:
+            second = self._read_complement(second)
+        if not (self._are_spikes(first) and self._are_spikes(second)):
+            return None
+        axes = self._count_axes(first) or self._count_axes(second)
+        return None if axes is None else self._add(first, second, axes, inverted=inverted)
+
+    def _add(self, first: Tensor, second: Tensor, axes: int, *, inverted: bool) -> LinearValues:
+        """Return the values of a gate, whose samples have so many axes."""
+        weights = torch.ones(()).double(), torch.tensor(-1.0 if inverted else 1.0).double()
+        terms = tuple(Summand(n, w) for n, w in zip((first, second), weights, strict=True))
+        shape, origins = tuple(first.shape), self.origins
+        total = origins.add(SumValues(origins.next, shape, terms)).numbers
+        sample = shape[len(shape) - axes :]
+        path = "and_not(spikes)" if inverted else "and(spikes)"
+        rows = total.reshape(-1, prod(sample))
+        return origins.add(LinearValues(origins.next, shape, path, rows, sample, sample))
+
+    def _is_one(self, value: Any) -> bool:
+        if isinstance(value, Tensor):
+            return bool((value == 1).all()) and bool((self.numbers(value) < 0).all())
+        return bool(value == 1)
+
+    def _are_spikes(self, numbers: Tensor) -> bool:
+        """Return whether all values are what the input, neurons, gates or maxima of these send."""
+        if bool((numbers < 0).any()):
+            return False
+        return all(self._sends_spikes(values) for values in self.origins.find_values(numbers))
+
+    def _sends_spikes(self, values: Values) -> bool:
+        if isinstance(values, NeuronValues):
+            return values.state is None
+        if isinstance(values, LinearValues):
+            pooled = self.is_maximum(values.path) and self._are_spikes(values.inputs)
+            return values.path in GATES or pooled
+        return isinstance(values, InputValues)
+
+    def _is_complement(self, numbers: Tensor) -> bool:
+        if bool((numbers < 0).any()):
+            return False
+        return all(isinstance(values, Complement) for values in self.origins.find_values(numbers))
+
+    def _read_complement(self, numbers: Tensor) -> Tensor:
+        """Return the numbers of the spikes that complements are taken of."""
+        spikes = torch.empty_like(numbers)
+        for values in self.origins.find_values(numbers):
+            assert isinstance(values, Complement)
+            inside = (numbers >= values.start) & (numbers < values.stop)
+            spikes[inside] = values.arguments[0].reshape(-1)[numbers[inside] - values.start]
+        return spikes
+
+    def _count_axes(self, numbers: Tensor) -> int | None:
+        """Return the number of last axes that hold the spikes of one sample and time step."""
+        values = self.origins.find_values(numbers)[0]
+        if isinstance(values, InputValues):
+            size = values.shape[-1]
+        elif isinstance(values, LinearValues):
+            size = prod(values.target_shape)
+        else:
+            size = prod(values.shape[1:])
+        sizes = {prod(numbers.shape[numbers.ndim - n :]): n for n in range(numbers.ndim, 0, -1)}
+        return sizes.get(size)
+
+
+def reads_spikes(drive: Drive) -> bool:
+    """Return whether the sum of a gate is one of spikes only, each taken as it is."""
+    terms = drive.terms if isinstance(drive, Plus) else ()
+    return len(terms) == 2 and all(map(_is_spikes, terms))
+
+
+def make_gate_neuron(gate: Gate) -> FloatNeuron:
+    """Return a neuron that fires above the threshold of a gate, and keeps nothing."""
+    return CubaLif(np.asarray(1.0), np.asarray(1.0), np.asarray(gate.threshold))
+
+
+def _is_spikes(drive: Drive) -> bool:
+    if isinstance(drive, Scaled):
+        drive = drive.of
+    if not isinstance(drive, Gather):
+        return isinstance(drive, Source)
+    targets = torch.cat([s.target for s in drive.selections])
+    plain = all(isinstance(s.of, Source) and bool((s.factor == 1).all()) for s in drive.selections)
+    return plain and len(targets) == len(set(targets.tolist()))
