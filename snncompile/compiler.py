@@ -27,7 +27,8 @@ from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.analysis.loss_warnings import list_warnings, refuse_warnings
 from snncompile.passes.equal_neurons import begin_design
 from snncompile.passes.pipeline import Hook, PassProgress, Pipeline
-from snncompile.program import PROGRAM, Program, read_program
+from snncompile.program import PROGRAM, Program
+from snncompile.program_file import read_program
 from snncompile.reference.simulate import check_spikes
 
 

@@ -17,7 +17,7 @@ LAYERS = [  # each may import itself and what stands above it
     {"reference", "cores", "checker"},
     {"passes", "frontends", "training"},
     {"conversion"},
-    {"verification", "verify_passes", "program"},
+    {"verification", "verify_passes", "program", "program_file"},
     {"backends"},
     {"report", "compiler", "fit"},
     {"cli"},

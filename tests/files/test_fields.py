@@ -20,10 +20,10 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.loss import Loss
 from snncompile.ir.reports import Bound, QuantizedLayer
 from snncompile.options import Options
-from snncompile.program import _ProgramFile
+from snncompile.program_file import ProgramFile
 
 RECORDS: dict[str, type[BaseModel]] = {
-    "program": _ProgramFile,
+    "program": ProgramFile,
     "network file": _NetworkFile,
     "network": NetworkRecord,
     "mapping": MappingRecord,
