@@ -35,6 +35,7 @@ def test_calibrated_biases_bring_the_answer_nearer():
         network = snncompile.from_ann(CHAIN, X, method, 8)
         missing = (scaled_answer(network, X, 8) - wanted).mean(axis=0)
         errors.append(np.abs(missing).max())
+    # Biases take away the mean over the samples, channel by channel: what they leave is a fifth.
     assert errors[1] < 0.2 * errors[0]
     assert network.notes[-1] == "convert: biases calibrated on 12 samples"
 
@@ -97,7 +98,8 @@ def test_auto_takes_the_fewest_steps_within_the_loss():
     shares = [float(one.split(" steps, ")[1].split("%")[0]) for one in tried(network)]
     assert shares[-1] <= 10 < min([*shares[:-1], 100])
     wanted = CHAIN(torch.tensor(X)).detach().numpy().argmax(1)
-    assert (network.run(network.input.present(X)).prediction == wanted).mean() > 0.8
+    # 10 % are allowed on the integers it ran, 1 of 12 samples; one more may fall on either side.
+    assert (network.run(network.input.present(X)).prediction != wanted).sum() <= 2
     steps = [int(one.split(": ")[1].split(" time")[0]) for one in tried(network)]
     assert steps == sorted(steps)
     assert f"convert: {method_of_last(network)}" in network.notes[len(tried(network))].lower()

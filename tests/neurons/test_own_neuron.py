@@ -72,7 +72,8 @@ def outputs(network, fast: bool):
 def test_is_quantized_and_reported(program):
     errors = {q.population: q.parameter_error for q in program.quantized}
     assert list(errors["a"]) == ["threshold", "effort", "recovery"]
-    assert max(max(e.values()) for e in errors.values()) < 0.01
+    # A mantissa of 64, the least that is taken, rounds by up to 1/128; 8-bit weights by 1/254.
+    assert max(max(e.values()) for e in errors.values()) < 1 / 128
     assert all(q.output_error is not None and q.output_error < 0.05 for q in program.quantized)
 
 
