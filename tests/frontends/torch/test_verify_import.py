@@ -109,7 +109,7 @@ def test_says_where_the_first_difference_is(monkeypatch):
     module = _twofold()
     x = np.array([[[0], [0]], [[0], [1]]])
     assert from_torch(module, x).run(x).spikes.tolist() == x.tolist()
-    monkeypatch.setitem(linear_layers.LINEAR, nn.Linear, _always([[1]], [0]))
+    monkeypatch.setitem(linear_layers.LINEAR, nn.Linear, _always([[0.5]], [0]))
     with pytest.raises(ImportMismatchError) as error:
         from_torch(module, x)
     assert str(error.value) == (
@@ -120,7 +120,7 @@ def test_says_where_the_first_difference_is(monkeypatch):
 
 def test_samples_are_counted_through_all_batches(monkeypatch):
     monkeypatch.setattr("snncompile.frontends.torch.verify_import.MEMORY_BYTES", 1)
-    monkeypatch.setitem(linear_layers.LINEAR, nn.Linear, _always([[1]], [0]))
+    monkeypatch.setitem(linear_layers.LINEAR, nn.Linear, _always([[0.5]], [0]))
     with pytest.raises(ImportMismatchError, match="layer_1: sample 2, time step 0, neuron 0:"):
         from_torch(_twofold(), np.array([[[0]], [[0]], [[1]]]))
 
