@@ -29,6 +29,8 @@ from snncompile.frontends.torch.run_module import (
 from snncompile.frontends.torch.time_layouts import Layout, list_layouts, split_calls
 from snncompile.frontends.torch.trace import Trace
 
+MOST_PROBED = 64
+"""Most samples that a module is run with to find out how it takes them."""
 WRAP = (
     "; where forward takes another shape, give a module of two lines: def __init__(self, net):"
     " super().__init__(); self.net = net and def forward(self, x): return self.net(x.flatten(2)),"
@@ -56,16 +58,19 @@ class _Candidate:
     single: bool = False
     """Whether it is to be taken only if forward makes a single step."""
 
-    def make_probe(self, dtype: torch.dtype) -> Tensor:
-        """Return all steps of 2 samples, or of 3 if there are 2 steps, repeated if there are fewer.
+    def list_probes(self, dtype: torch.dtype) -> Iterator[Tensor]:
+        """Yield all steps of 2 samples, or of 3 if there are 2 steps, repeated if there are fewer.
 
-        A single step becomes two, which show whether a state is kept from one to the next.
+        Then of all samples, as many modules hold their number. A single step becomes two, which
+        show whether a state is kept from one to the next.
         """
         steps = self.x.shape[1]
         twice = steps == 1 and self.layout != "inside"
-        samples = 3 if twice or steps == 2 else 2
-        probe = self.x[torch.arange(samples) % len(self.x)].to(dtype)
-        return probe.repeat_interleave(2, 1) if twice else probe
+        few = 3 if twice or steps == 2 else 2
+        counts = [few, len(self.x)] if few < len(self.x) <= MOST_PROBED else [few]
+        for samples in counts:
+            probe = self.x[torch.arange(samples) % len(self.x)].to(dtype)
+            yield probe.repeat_interleave(2, 1) if twice else probe
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +84,8 @@ class _Glance:
     """Why this cannot be the layout; empty if it is."""
     repeated: tuple[tuple[str, int], ...] = ()
     """Neuron layers that are called several times in each time step, and how often."""
+    failed: bool = False
+    """Whether the run ended in an error."""
 
 
 class _MisfitError(Exception):
@@ -122,8 +129,7 @@ def find_layout(
     looks: list[tuple[_Candidate, _Glance]] = []
     errors: list[tuple[_Candidate, UnsupportedError]] = []
     for candidate in list_candidates(x, layout):
-        probe = candidate.make_probe(find_own_dtype(module))
-        glance = _look(module, probe, candidate.layout, given)
+        probe, glance = _look_twice(module, candidate, given)
         looks.append((candidate, glance))
         if glance.misfit or (candidate.single and max(glance.look.counts.values(), default=0) > 1):
             continue
@@ -144,6 +150,18 @@ def find_layout(
     raise _choose_error(module, looks, errors)
 
 
+def _look_twice(
+    module: nn.Module, candidate: _Candidate, given: Arguments
+) -> tuple[Tensor, _Glance]:
+    """Return a probe and the look with it: of a few samples, or of all if it fails with those."""
+    looks = []
+    for probe in candidate.list_probes(find_own_dtype(module)):
+        looks.append((probe, _look(module, probe, candidate.layout, given)))
+        if not looks[-1][1].failed:
+            return looks[-1]
+    return looks[0]
+
+
 def _look(module: nn.Module, probe: Tensor, layout: Layout, given: Arguments) -> _Glance:
     """Run a copy of the module and check that each neuron layer is called once per step."""
     samples, steps = probe.shape[:2]
@@ -157,7 +175,7 @@ def _look(module: nn.Module, probe: Tensor, layout: Layout, given: Arguments) ->
         raise_together(look.unknown.values())  # what follows an unknown layer means nothing
         raise
     except Exception as error:
-        return _Glance(look, (samples, steps), summarize_error(error))
+        return _Glance(look, (samples, steps), summarize_error(error), failed=True)
     inside = layout == "inside"
     misfit = next(look.find_misfits(None if inside else steps), "") or look.state_problem
     repeated = tuple(look.find_repeated(steps)) if misfit and not inside else ()
