@@ -41,7 +41,8 @@ class _Finder:
     def find(self) -> FoundAnswer:
         """Return the answer."""
         answer = self.answer
-        checked = CheckedAnswer(answer.returned, answer.factor, answer.functions)
+        parts = answer.columns, answer.others
+        checked = CheckedAnswer(answer.returned, answer.factor, answer.functions, *parts)
         result = FoundAnswer(answer.kind, checked)
         if not answer.layers and answer.factor > 0:
             if state := self._find_state():

@@ -149,6 +149,9 @@ def settle_answer(
         note = f"answer: forward returns {reason}; the prediction is the sum of {output} over time"
         return SUM, None, (note,)
     fixed = layers.steps if traced.depends_on_steps else None
+    if traced.checked and traced.checked.columns:
+        note = f"answer: forward returns parts of {traced.output}; the prediction is that of all"
+        return Answer(traced.kind, fixed), traced.checked, (note,)
     return Answer(traced.kind, fixed), traced.checked, ()
 
 

@@ -50,33 +50,47 @@ def _translate_convolution(module: Any, where: str, shape: Shape) -> Affine:
         raise UnsupportedError(
             f"{where}: {kind} with padding_mode={module.padding_mode!r} is not known; use 'zeros'"
         )
+    weight, padding, dilation = _read_kernel(module)
     wiring = Convolution(
         source_shape=shape,
         channels=module.out_channels,
-        kernel=module.kernel_size,
+        kernel=weight.shape[2:],
         stride=module.stride,
-        padding=_read_padding(module, where),
-        dilation=module.dilation,
+        padding=padding,
+        dilation=dilation,
         groups=module.groups,
     )
     bias = np.repeat(_read_bias(module, module.out_channels), prod(wiring.target_shape[1:]))
-    return Affine(Synapses(wiring, _to_floats(module.weight)), bias)
+    return Affine(Synapses(wiring, weight), bias)
 
 
-def _read_padding(module: Any, where: str) -> Shape:
-    """Return the zeros at both ends of each axis."""
+def _read_kernel(module: Any) -> tuple[Floats, Shape, Shape]:
+    """Return the weights, the zeros at both ends of each axis, and the dilation.
+
+    With padding "same", torch puts one zero more at the end of an axis where their number is odd:
+    the same as a kernel that begins with a tap of weight zero, and as many zeros at both ends.
+    """
+    weight, dilation = _to_floats(module.weight), tuple(module.dilation)
     if module.padding == "valid":
-        return (0,) * len(module.kernel_size)
+        return weight, (0,) * len(dilation), dilation
     if module.padding != "same":
-        return tuple(module.padding)
-    axes = zip(module.dilation, module.kernel_size, strict=True)
-    total = [dilation * (kernel - 1) for dilation, kernel in axes]
-    if any(zeros % 2 for zeros in total):
-        raise UnsupportedError(
-            f"{where}: {type(module).__name__} with padding='same' pads one end more than the other"
-            f" for kernel {tuple(module.kernel_size)}; use an odd kernel, or padding as a number"
-        )
-    return tuple(zeros // 2 for zeros in total)
+        return weight, tuple(module.padding), dilation
+    axes = zip(dilation, module.kernel_size, strict=True)
+    total = [step * (kernel - 1) for step, kernel in axes]
+    for axis, zeros in enumerate(total):
+        if zeros % 2:
+            weight = _begin_with_zero(weight, 2 + axis, dilation[axis])
+            dilation = (*dilation[:axis], 1, *dilation[axis + 1 :])
+    return weight, tuple(-(-zeros // 2) for zeros in total), dilation
+
+
+def _begin_with_zero(weight: Floats, axis: int, dilation: int) -> Floats:
+    """Return a kernel without dilation along an axis that begins with a tap of weight zero."""
+    shape = list(weight.shape)
+    shape[axis] = dilation * (shape[axis] - 1) + 2
+    longer = np.zeros(shape)
+    longer[(slice(None),) * axis + (slice(1, None, dilation),)] = weight
+    return longer
 
 
 def _translate_average(module: Any, where: str, shape: Shape) -> Affine:

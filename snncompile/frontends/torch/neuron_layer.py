@@ -41,6 +41,10 @@ class CheckedAnswer:
     """Its number among those that forward returns."""
     factor: float
     functions: tuple[str, ...]
+    columns: tuple[int, ...] = ()
+    """Outputs of the answer that it shows; empty for all."""
+    others: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    """Further returned tensors, each with the outputs of the answer that it shows."""
 
 
 @dataclass(frozen=True, eq=False)

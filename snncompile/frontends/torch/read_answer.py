@@ -42,6 +42,14 @@ class LayerAfter(NamedTuple):
     source_shape: Shape
 
 
+class Part(NamedTuple):
+    """A returned tensor that shows some outputs of the last layer."""
+
+    returned: int
+    """Its number among those that forward returns."""
+    columns: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class TracedAnswer:
     """What one returned tensor is of the outputs of all time steps."""
@@ -59,6 +67,10 @@ class TracedAnswer:
     """Number of the tensor among those that forward returns."""
     shape: Shape = ()
     """Its shape without the samples."""
+    columns: tuple[int, ...] = ()
+    """Outputs of the last layer that it shows; empty for all."""
+    others: tuple[Part, ...] = ()
+    """Further returned tensors that show others of its outputs."""
 
 
 class NotReadError(Exception):
@@ -85,8 +97,23 @@ def read_answer(trace: Trace, returned: list[Tensor], steps: int) -> TracedAnswe
         if numbers.shape[:1] != (trace.samples,) or _is_sequence(trace, numbers, steps):
             return None
         answer = _Reader(trace, steps).read(numbers.flatten(1))
+        if answer.columns:  # other parts of the same layer may be returned as well
+            others = tuple(_find_parts(trace, returned, index, answer.layers[-1].path))
+            return replace(answer, returned=index, others=others)
         return replace(answer, returned=index, shape=tuple(numbers.shape[1:]) or (1,))
     return None
+
+
+def _find_parts(trace: Trace, returned: list[Tensor], first: int, path: str) -> Iterator[Part]:
+    """Yield the tensors returned after the first that show outputs of the same layer."""
+    for index, numbers in enumerate(returned[first + 1 :], first + 1):
+        sources = trace.origins.find_values(numbers)
+        if len(sources) == 1 and numbers.shape[:1] == (trace.samples,):
+            (values,) = sources
+            if isinstance(values, LinearValues) and values.path == path:
+                width = prod(values.target_shape)
+                columns = (numbers.flatten(1)[0] - values.start) % width
+                yield Part(index, tuple(columns.tolist()))
 
 
 def _is_sequence(trace: Trace, numbers: Tensor, steps: int) -> bool:
@@ -131,6 +158,8 @@ class _Reader:
         if name not in MONOTONE or len(arguments) != 1 or arguments[0].shape != values.shape:
             raise NotReadError(f"computed by {values.function}")
         inner = self.read(arguments[0].reshape(-1)[offsets])
+        if inner.columns:
+            raise NotReadError(f"{name} of a part of {inner.layers[-1].path}")
         return replace(inner, functions=(*inner.functions, name))
 
     def _comes_after(self, values: LinearValues) -> bool:
@@ -142,16 +171,22 @@ class _Reader:
     def _read_layer(self, values: LinearValues, offsets: Tensor) -> TracedAnswer:
         """Read what a linear layer takes, which has to be one row per sample, all of it."""
         width = prod(values.target_shape)
-        rows = offsets // width
-        whole = torch.arange(width).expand(len(offsets), -1)
-        if offsets.shape[1] != width or not torch.equal(offsets - rows[:, :1] * width, whole):
-            raise NotReadError(f"a part of {values.path}")
+        rows, columns = offsets // width, offsets % width
+        if not (
+            torch.equal(columns, columns[:1].expand_as(columns)) and (rows == rows[:, :1]).all()
+        ):
+            raise NotReadError(f"other outputs of {values.path} for each sample")
         inner = self.read(values.inputs[rows[:, 0]])
+        if inner.columns:
+            raise NotReadError(f"{values.path} of a part of {inner.layers[-1].path}")
         if inner.kind == "maximum" or inner.functions:
             after = inner.functions[-1] if inner.functions else "a maximum over time"
             raise NotReadError(f"{values.path} of {after}")
         layer = LayerAfter(values.path, values.source_shape)
-        return replace(inner, layers=(*inner.layers, layer))
+        shown = tuple(columns[0].tolist())
+        part = () if shown == tuple(range(width)) else shown
+        shape = tuple(values.target_shape)
+        return replace(inner, layers=(*inner.layers, layer), columns=part, shape=shape)
 
     def _read_sum(self, values: SumValues, offsets: Tensor) -> TracedAnswer:
         """Read a scaled answer, or a total that grows from time step to time step."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -228,8 +229,9 @@ def record_module(
         for name, origin in imported.origins.items()
     }
     if imported.checked:
-        returned = list(find_tensors(result))[imported.checked.returned]
-        record[ANSWER] = returned.double().flatten(1)
+        returned, checked = list(find_tensors(result)), imported.checked
+        shown = (checked.returned, *(number for number, _ in checked.others))
+        record[ANSWER] = torch.cat([returned[n].double().flatten(1) for n in shown], 1)
     return record
 
 
@@ -285,6 +287,9 @@ def _compare_answer(imported: ImportedNetwork, native: Record, ours: Record, sta
     output = network.population(network.output)
     answer = torch.tensor(network.answer.reduce(ours[network.output].numpy())).double()
     answer = checked.factor * answer
+    if checked.columns:
+        columns = [*checked.columns, *chain.from_iterable(part for _, part in checked.others)]
+        answer = answer[:, columns]
     for function in checked.functions:
         apply = getattr(torch, function)
         shaped = answer.reshape(len(answer), *output.shape)

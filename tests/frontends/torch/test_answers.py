@@ -182,3 +182,34 @@ def test_programs_answer_as_their_network(name, tmp_path):
         == (program.run(x).prediction != network.run(x).prediction).sum()
     )
     program.save(tmp_path / "program")
+
+
+PARTS = {
+    "both": lambda out: (out[:, :2], out[:, 2:]),
+    "turned": lambda out: (out[:, [4, 0]], out[:, 1:4]),
+    "one": lambda out: out[:, 1:],
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_of_the_last_layer_are_its_answer(name):
+    module = Returning(lambda m, out, mem, total: PARTS[name](m.fc3(out.mean(0))))
+    x = spikes(6, STEPS, 3)
+    network = from_torch(module, x)
+    assert network.notes == ("answer: forward returns parts of fc3; the prediction is that of all",)
+    whole = from_torch(Returning(ANSWERS["linear of mean"][0]), x)
+    np.testing.assert_array_equal(network.run(x).answer, whole.run(x).answer)
+
+
+def test_every_returned_part_is_compared(monkeypatch):
+    """A wrong second part is seen where the first is right."""
+    module = Returning(lambda m, out, mem, total: PARTS["both"](m.fc3(out.mean(0))))
+    true = verify_import._run_steps
+
+    def run(*args):
+        first, second = true(*args)
+        return first, second + 1
+
+    monkeypatch.setattr(verify_import, "_run_steps", run)
+    with pytest.raises(ImportMismatchError, match=r"^fc3: sample 0, neuron 2: forward returns .*"):
+        from_torch(module, spikes(6, STEPS, 3))
