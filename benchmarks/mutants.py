@@ -88,7 +88,7 @@ TARGETS = (
             "tests/passes/analysis/test_bounds.py",
             "tests/passes/analysis/test_bounds_networks.py",
             "tests/passes/analysis/test_bounds_report.py",
-            "tests/passes/prune/test_prune.py",
+            "tests/passes/analysis/test_silent_neurons.py",
         ),
     ),
     Target(("snncompile/passes/quantize/quantize.py",), ("tests/passes/quantize",)),
@@ -98,11 +98,12 @@ TARGETS = (
             "tests/passes/test_contract.py",
             "tests/passes/test_route.py",
             "tests/passes/test_text_of_passes.py",
-            "tests/checker/test_headed_rows.py",
-            "tests/checker/test_mapping.py",
         ),
     ),
-    Target(("backends/energy/cycle_kernels.py",), ("tests/backends/energy/test_models.py",)),
+    Target(
+        ("backends/energy/cycle_kernels.py",),
+        ("tests/backends/energy/test_cycle_kernels.py", "tests/backends/energy/test_models.py"),
+    ),
 )
 
 

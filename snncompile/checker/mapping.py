@@ -218,8 +218,6 @@ def _check_routes(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Prob
         got = {int(line[0]): int(line[2]) for line in routes}
         if got != wanted or len(got) != len(routes):
             yield f"routes of {axons.source} differ from its input axons on core {axons.core}"
-    if len(lines) != starts[-1] or (len(lines) and lines[:, 1].min() < 0):
-        yield "a route leads to no axon"
     yield from _check_output_axons(network, chip, mapping)
 
 
