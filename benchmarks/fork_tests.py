@@ -144,7 +144,7 @@ def measure_coverage(copy: Path, files: list[str], tests: list[str]) -> list[Cov
 
     def run() -> int:
         import_independent(copy, files)
-        _enter(copy, files)
+        _enter(copy, files, list_kernels(copy, files))
         plugin = Coverage({str(copy / file): file for file in files})
         status = plugin.run(tests)
         answer.write_text(json.dumps([vars(c) for c in plugin.covered]))
@@ -162,6 +162,7 @@ class Bench:
     def __init__(self, copy: Path, file: str) -> None:
         self.copy, self.file = copy, file
         self.original = (copy / file).read_text()
+        self.kernels = list_kernels(copy, [file])
         import_independent(copy, [file])
 
     def try_mutant(self, source: str, tests: list[str], seconds: float) -> tuple[str, str]:
@@ -174,7 +175,7 @@ class Bench:
 
         def run() -> int:
             sys.dont_write_bytecode = True  # two mutants of one size and second look alike
-            _enter(self.copy, [self.file])
+            _enter(self.copy, [self.file], self.kernels)
             plugin = Tests(tests)
             status = plugin.run(sorted({test.split("::")[0] for test in tests}))
             answer.write_text(plugin.failed or "imports")
@@ -204,13 +205,26 @@ def import_independent(copy: Path, files: list[str]) -> None:
 
 def list_independent(copy: Path, files: list[str]) -> list[str]:
     """Return the modules of the project that import some files in no way."""
-    paths = {_name_module(str(p.relative_to(copy))): p for p in _list_files(copy)}
+    paths = _list_modules(copy)
     imported = {name: _list_imports(path, paths) for name, path in paths.items()}
     reached, more = set[str](), {_name_module(file) for file in files}
     while more:
         reached |= more
         more = {name for name, uses in imported.items() if uses & reached} - reached
     return sorted(name for name in paths if name not in reached)
+
+
+def list_kernels(copy: Path, files: list[str]) -> list[str]:
+    """Return files that numba compiles, as modules, and the modules that import one of them."""
+    paths = _list_modules(copy)
+    kernels = {_name_module(file) for file in files if "njit" in (copy / file).read_text()}
+    callers = {name for name, path in paths.items() if _list_imports(path, paths) & kernels}
+    return sorted(kernels | (callers if kernels else set()))
+
+
+def _list_modules(copy: Path) -> dict[str, Path]:
+    """Return the file of each module of a copy."""
+    return {_name_module(str(path.relative_to(copy))): path for path in _list_files(copy)}
 
 
 def _list_files(copy: Path) -> Iterator[Path]:
@@ -251,12 +265,15 @@ def _use_copy(copy: Path) -> None:
     os.chdir(copy)
 
 
-def _enter(copy: Path, files: list[str]) -> None:
-    """Get ready to import files under test."""
+def _enter(copy: Path, files: list[str], kernels: list[str]) -> None:
+    """Get ready to import files under test; import kernels and their callers as plain Python."""
     _use_copy(copy)
     early = {_name_module(file) for file in files} & sys.modules.keys()
     assert not early, f"imported too early: {early}"
-    numba.config.DISABLE_JIT = True  # of what is imported from now on
+    numba.config.DISABLE_JIT = True  # only meanwhile: numba compiles parts of its own later
+    for name in kernels:
+        importlib.import_module(name)
+    numba.config.DISABLE_JIT = False
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
 
 

@@ -86,7 +86,6 @@ TARGETS = (
         ("snncompile/passes/analysis/bounds.py",),
         (
             "tests/passes/analysis/test_bounds.py",
-            "tests/passes/analysis/test_bounds_networks.py",
             "tests/passes/analysis/test_bounds_report.py",
             "tests/passes/analysis/test_silent_neurons.py",
         ),
@@ -95,14 +94,13 @@ TARGETS = (
     Target(
         ("snncompile/passes/route.py",),
         (
-            "tests/passes/test_contract.py",
             "tests/passes/test_route.py",
-            "tests/passes/test_text_of_passes.py",
+            "tests/passes/test_text_of_passes.py::test_after[route]",
         ),
     ),
     Target(
         ("backends/energy/cycle_kernels.py",),
-        ("tests/backends/energy/test_cycle_kernels.py", "tests/backends/energy/test_models.py"),
+        ("tests/backends/energy/test_cycle_kernels.py",),
     ),
 )
 

@@ -111,7 +111,7 @@ def _check_axons(
         yield f"{where} is from neurons that {axons.source} has not"
     if not _is_rising(sorted(axons.memory), len(mapping.tables.memory)):
         yield f"{where} reaches a block of words that there is not, or one twice"
-    if axons.grouped and (chip.axon_entries is None or chip.axon_entries.population.whole is None):
+    if axons.grouped and chip.axon_entries is None:
         yield f"{where} has axons that several neurons share; the chip has none"
     if not _is_rising(sorted(axons.grouped), len(mapping.slices)):
         yield f"{where} is shared by a slice that there is not, or by one twice"

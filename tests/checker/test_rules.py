@@ -153,12 +153,17 @@ def population_axons() -> tuple[IntegerNetwork, Mapping]:
     return network, mapping
 
 
+OF_B = "a block of axons of core 2"
 # What is changed of the population axons; what is wrong.
 SHARING = [
     ({"size": 3}, "core 2 has 3 axons from a"),
     ({"size": 1}, "core 2 has 1 axons from a"),
     ({"grouped": (0,)}, "core 2 has 2 axons from a"),
     ({"grouped": (0, 1, 2), "size": 3}, "axons of core 2 from a cannot be shared"),
+    ({"grouped": (1, 0)}, ""),
+    ({"grouped": (0, 0, 1)}, f"{OF_B} is shared by a slice that there is not, or by one twice"),
+    ({"grouped": (0, 3)}, f"{OF_B} is shared by a slice that there is not, or by one twice"),
+    ({"grouped": (-1, 0)}, f"{OF_B} is shared by a slice that there is not, or by one twice"),
 ]
 
 
@@ -196,6 +201,17 @@ def test_axons_of_shared_rows_reach_nothing_else():
     )
 
 
+def test_words_that_an_axon_reaches_are_in_any_order():
+    """One block of axons of the input reaches the words of a and of b on one core."""
+    network = integer_chain(2, 2, 2, neuron=HARD)
+    more = Projection("input", "b", integer_dense(np.full((2, 2), 2), 0, 8), 2)
+    network = replace(network, projections=(*network.projections, more))
+    mapping = mapped(network, TOY)
+    number = next(i for i, axons in enumerate(mapping.tables.axons) if len(axons.memory) == 2)
+    memory = mapping.tables.axons[number].memory
+    assert explain(network, TOY, change(mapping, "axons", number, memory=memory[::-1])) == ""
+
+
 def test_axons_that_reach_nothing_are_too_many():
     network, mapping = two_targets()
     idle = AxonBlock(0, "a", mapping.tables.axons[1].region, 1, ())
@@ -209,6 +225,8 @@ OPTIONAL = [
     ("loihi2", "core", ("synapse_words", "axons_in", "axons_out", "neuron_groups")),
     ("loihi2", "core", ("compartments", "axon_memory", "total_words")),
     ("truenorth", "crossbar", ("type_weight_bits",)),
+    ("toy", "formats", ("delay",)),
+    ("toy", "core", ("synapse_word_bits", "threshold_profiles")),
     ("spinnaker1", "memory", ("data_bytes", "shared_bytes", "router_entries")),
 ]
 
@@ -216,7 +234,7 @@ OPTIONAL = [
 @pytest.mark.parametrize("chip, section, names", OPTIONAL)
 def test_what_is_not_known_is_no_limit(chip, section, names):
     bits = max(load_chip(chip).formats.weight_bits.values)
-    program = snncompile.compile(mlp(9, 8, 4, bits=min(bits, 8)), chip=chip, prune=False)
+    program = snncompile.compile(mlp(6, 4, 4, bits=min(bits, 8)), chip=chip, prune=False)
     limits = getattr(program.chip, section)
     unknown = {n: getattr(limits, n).model_copy(update={"value": None}) for n in names}
     other = program.chip.model_copy(update={section: limits.model_copy(update=unknown)})

@@ -58,6 +58,7 @@ def renumber(mapping: Mapping) -> Mapping:
 
 WORDS, AXONS = "a block of words of core 0", "a block of axons of core 0"
 TAKEN = {0: Slice.from_neurons("a", (0, 1, 1, 3), 0), 1: Slice.from_neurons("a", (0, 4), 0)}
+TAKEN[2] = Slice.from_neurons("a", (0, 1, 2, 3), 0)
 # Damage; the whole message. The mapping: integer_chain(3, 4, 2) on toy, a core for each.
 DAMAGE: dict[str, tuple[Callable[[Mapping], Mapping], str]] = {
     "slice of nothing": (
@@ -204,6 +205,78 @@ DAMAGE: dict[str, tuple[Callable[[Mapping], Mapping], str]] = {
     "population axons on a chip without": (
         lambda m: change(m, "axons", 1, grouped=(0,)),
         "a block of axons of core 1 has axons that several neurons share; the chip has none",
+    ),
+    "slice with an axis too much": (
+        lambda m: change(m, "slices", 0, start=(0, 0)),
+        "a[0:4] has other axes than the 4 neurons of a",
+    ),
+    "slice with an end too much": (
+        lambda m: change(m, "slices", 0, stop=(4, 4)),
+        "a[0:4] has other axes than the 4 neurons of a",
+    ),
+    "slice of two axes of -1": (
+        lambda m: change(m, "slices", 0, shape=(4, -1, -1), start=(0, 0, 0), stop=(4, 1, 1)),
+        "a[0:4, 0:1, 0:1] has other axes than the 4 neurons of a",
+    ),
+    "slice that ends behind one of its axes": (
+        lambda m: change(m, "slices", 0, shape=(2, 2), start=(0, 0), stop=(2, 3)),
+        "a[0:2, 0:3] is no box inside a",
+    ),
+    "named neurons with a shape": (
+        lambda m: replace(m, slices=(replace(TAKEN[2], shape=(4,)), m.slices[1])),
+        "a[4 neurons] names neurons that a has not, or one twice",
+    ),
+    "words of a slice too many": (
+        lambda m: change(m, "memory", 0, slice=2),
+        f"{WORDS} belongs to slice 2, which there is not",
+    ),
+    "axons of a core too many": (
+        lambda m: change(m, "axons", 0, core=2),
+        "a block of axons of core 2 is on a core that is not in use",
+    ),
+    "axons of an axis that is too long": (
+        lambda m: change(m, "axons", 0, region=Region((1, 3), (range(1), range(4)))),
+        f"{AXONS} is from neurons that input has not",
+    ),
+    "axons of one axis counted backwards": (
+        lambda m: change(m, "axons", 0, region=Region((1, 3), (range(1), range(2, -1, -1)))),
+        f"{AXONS} is from neurons that input has not",
+    ),
+    "axons of the neuron behind the last": (
+        lambda m: change(m, "axons", 0, region=Region((3,), (range(3, 4),))),
+        f"{AXONS} is from neurons that input has not",
+    ),
+    "axons of the neuron before the first": (
+        lambda m: change(m, "axons", 0, region=Region((3,), (range(-1, 2),))),
+        f"{AXONS} is from neurons that input has not",
+    ),
+    "axons of named neurons with a shape": (
+        lambda m: change(m, "axons", 0, region=Region((3,), (), (0, 1, 2))),
+        f"{AXONS} is from neurons that input has not",
+    ),
+    "axons of no neurons": (
+        lambda m: change(m, "axons", 0, region=Region((3,), (range(0),))),
+        "not every source of input -> a into a[0:4] has an axon",
+    ),
+    "axons to words before the first": (
+        lambda m: change(m, "axons", 0, memory=(-1, 0)),
+        f"{AXONS} reaches a block of words that there is not, or one twice",
+    ),
+    "axons to the last words twice": (
+        lambda m: change(m, "axons", 0, memory=(0, 1, 1)),
+        f"{AXONS} reaches a block of words that there is not, or one twice",
+    ),
+    "a route from slice -1": (
+        lambda m: set_route(m, 0, -1),
+        "a route names slice -1, which there is not",
+    ),
+    "a route to axons too many": (
+        lambda m: set_route(m, 1, 2),
+        "a route names block of axons 2, which there is not",
+    ),
+    "routes of one axis": (
+        lambda m: replace(m, tables=replace(m.tables, routes=m.tables.lines.reshape(-1))),
+        "routes have shape (4,), expected (routes, 4)",
     ),
     "a route from nothing": (
         lambda m: set_route(m, 0, 2),

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snncompile.backends.energy.cycle_kernels import NONE, State, pop, push, run_step, sink
+from snncompile.backends.energy.cycle_kernels import (
+    NONE,
+    Neurons,
+    State,
+    generate,
+    pop,
+    push,
+    run_step,
+    run_steps,
+    sink,
+)
 
 EVENT = st.tuples(st.integers(0, 4), st.integers(0, 60))
 """Time and whose it is: few times, so that many are equal."""
@@ -141,3 +151,59 @@ def test_two_cores_share_a_link(buffer, sent, begun):
     assert (s.done - s.begun == 30).all()
     assert s.held.tolist() == [0, 0, 0, 0]
     assert (s.queue[:, [0, 1, 3]] == NONE).all()
+
+
+def make_neurons() -> Neurons:
+    """Return neurons 2, 0 on core 0, none on core 1, neuron 1 on core 2, with 2, 0, 1 axons.
+
+    A neuron takes 10 ns more with each status, and 100 ns if it spikes; neuron 1 is of a part that
+    takes a thousand times as long. Axon i is sent in i + 1 ns.
+    """
+    each = np.array([[1.0, 101.0], [11.0, 111.0], [21.0, 121.0], [31.0, 131.0]])
+    return Neurons(
+        order=np.array([2, 0, 1]),
+        core_start=np.array([0, 2, 2, 3]),
+        part_of=np.array([0, 1, 0]),
+        neuron_ns=np.stack([each, 1000 * each]),
+        axon_start=np.array([0, 2, 2, 3]),
+        send_ns=np.array([1.0, 2.0, 3.0]),
+        fired=np.zeros(3, np.uint8),
+    )
+
+
+# Neurons that spike, status of each; gaps and axons of the messages, the first of each core, tails.
+STEPS = [
+    ([], [0, 0, 0], [], [], [0, 0, 0, 0], [2, 0, 1000]),
+    ([0], [3, 1, 2], [21 + 131 + 1, 2], [0, 1], [0, 2, 2, 2], [0, 0, 11000]),
+    ([2], [0, 0, 0], [101 + 3], [2], [0, 1, 1, 1], [1, 0, 1000]),
+    ([2, 1, 0], [0, 0, 0], [104, 102, 2], [2, 0, 1], [0, 3, 3, 3], [0, 0, 101000]),
+]
+
+
+@pytest.mark.parametrize("spikes, status, gaps, axons, first, tails", STEPS)
+def test_messages_of_a_step_by_hand(spikes, status, gaps, axons, first, tails):
+    """Each begins after the neurons since the last one of its core; its own axon's time counts."""
+    neurons = make_neurons()
+    gap, axon_of = np.full(9, 77.0), np.full(9, 77)
+    starts, tail = np.full(4, 77), np.full(3, 77.0)
+    spiking = np.array(spikes, np.int64)
+    generate(neurons, spiking, np.array(status), gap, axon_of, starts, tail)
+    assert gap.tolist() == [*gaps, *[77.0] * (9 - len(gaps))]
+    assert axon_of.tolist() == [*axons, *[77] * (9 - len(axons))]
+    assert (starts.tolist(), tail.tolist()) == (first, tails)
+    assert neurons.fired.tolist() == [0, 0, 0]
+
+
+def test_steps_are_followed_one_by_one():
+    """Axons 0 and 1 go over the link to core 1, axon 2 stays on core 0: 30 ns each.
+
+    Neuron 2 spikes in the second step, 0 and 2 in the fourth.
+    """
+    links, ways = 1, [[0, 2], [0, 2], [1]]
+    s = make_state(ways, [[0.0] * 3, [], []], [0.0] * 3, 9, links)
+    start, spikes = np.array([0, 0, 1, 1, 3]), np.array([2, 0, 2])
+    longest = np.full(4, 77.0)
+    neurons = make_neurons()._replace(neuron_ns=np.ones((2, 4, 2)))
+    run_steps(s, neurons, start, spikes, np.zeros((4, 3), np.int64), longest)
+    # 1 + 3 + 30; then axon 0 at 1 + 3 + 1 + 1, 1 at 8: core 1 begins at 10 and ends after two.
+    assert longest.tolist() == [2.0, 34.0, 2.0, 70.0]
