@@ -190,10 +190,12 @@ class Bench:
             path.write_text(self.original)
         if status is None:
             return TIMED_OUT, ""
-        if status in (pytest.ExitCode.NO_TESTS_COLLECTED, NOT_RUN):
+        if status == NOT_RUN:
             raise SystemExit(f"{self.file}: the tests do not run the mutant:\n{log[-3000:]}")
         failed = answer.read_text() if answer.exists() else "the process ended"
-        return (SURVIVED, "") if status == 0 else (KILLED, failed)
+        if status in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            return SURVIVED, ""
+        return KILLED, failed
 
 
 def import_independent(copy: Path, files: list[str]) -> None:

@@ -113,6 +113,7 @@ def make_state(
 def test_nothing_is_sent():
     """The step takes as long as the core that works longest; what was there before is gone."""
     assert run_step(make_state([], [[], []], [5.0, 3.0], 1, 1)) == 5.0
+    assert run_step(make_state([], [[], []], [0.0, 0.25], 1, 1)) == 0.25
 
 
 def test_one_message_by_hand():
@@ -151,6 +152,49 @@ def test_two_cores_share_a_link(buffer, sent, begun):
     assert (s.done - s.begun == 30).all()
     assert s.held.tolist() == [0, 0, 0, 0]
     assert (s.queue[:, [0, 1, 3]] == NONE).all()
+
+
+def test_a_core_that_waited_goes_on():
+    """With room for one, message 1 enters the link at 4 and message 2 at 34; 500 ns follow."""
+    s = make_state([[0, 2]] * 3, [[0.0, 0.0, 10.0], []], [500.0, 0.0], 1, 1)
+    assert run_step(s) == 534.0
+    assert s.sent.tolist() == [0.0, 4.0, 34.0]
+    assert s.begun.tolist() == [4.0, 34.0, 64.0]
+
+
+def test_the_core_that_waited_goes_on_and_no_other():
+    """Core 1 waits for the link until 4, then works for 700 ns."""
+    s = make_state([[0, 3], [0, 3]], [[0.0], [0.0], []], [0.0, 700.0, 0.0], 1, 1)
+    assert run_step(s) == 704.0
+    assert s.sent.tolist() == [0.0, 4.0]
+
+
+GAPS = st.lists(st.integers(0, 60), max_size=4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(gaps=st.lists(GAPS, min_size=1, max_size=5))
+def test_a_link_with_room_serves_in_the_order_of_arrival(gaps):
+    """Cores never wait: each sends after its gaps; link and receiver take 4 and 30 ns each."""
+    cores = len(gaps)
+    arrivals = [
+        (sum(own[: i + 1]), core, i) for core, own in enumerate(gaps) for i in range(len(own))
+    ]
+    s = make_state(
+        [[0, 1 + cores]] * len(arrivals),
+        [[float(gap) for gap in own] for own in [*gaps, []]],
+        [0.0] * (cores + 1),
+        99,
+        1,
+    )
+    run_step(s)
+    assert s.sent.tolist() == [sent for sent, _, _ in arrivals]
+    passed, served, begun = 0, 0, {}
+    for sent, core, i in sorted(arrivals):
+        passed = max(passed, sent) + 4
+        begun[core, i] = max(passed, served)
+        served = begun[core, i] + 30
+    assert s.begun.tolist() == [begun[core, i] for _, core, i in arrivals]
 
 
 def make_neurons() -> Neurons:
