@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.arrays import Floats
-from snncompile.cores import resources, synapses_of_slice
+from snncompile.cores import axon_counts, resources, synapses_of_slice, usage
 from snncompile.cores.resources import ADDED, DIFFERENT, Entries
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
@@ -132,27 +132,33 @@ def _merge(network: IntegerNetwork, chip: Chip, slices: Sequence[Slice]) -> list
     merged: list[Slice] = []
     for (_, core), group in together.items():
         boxes = _join(group)
-        if len(boxes) < len(group) and not _has_room(network, chip, boxes, on[core]):
+        others = [s for s in on[core] if s not in group]
+        if len(boxes) < len(group) and not _has_room(network, chip, [*boxes, *others]):
             boxes = group
+        on[core] = [*boxes, *others]
         merged += boxes
     return merged
 
 
-def _has_room(
-    network: IntegerNetwork, chip: Chip, boxes: Sequence[Slice], beside: Sequence[Slice]
-) -> bool:
-    """Whether a core has room for the rows and formats of boxes besides those of its slices."""
+def _has_room(network: IntegerNetwork, chip: Chip, slices: Sequence[Slice]) -> bool:
+    """Whether a core has room for the words, rows and formats of these slices.
+
+    A box may take more words than its slices: an index of a larger kernel has more bits.
+    """
+    limits = resources.read_core_limits(chip)
+    demands = [d for s in slices for d in synapses_of_slice.list_demands(chip, network, s)]
+    words = sum(demand.memory.words for demand in demands)
+    if words > limits.get("synapse_words", words):
+        return False
+    if "total_words" in limits:
+        input_axons = axon_counts.list_input_axons(network, chip, slices)
+        used = usage.measure_core(network, chip, slices, input_axons, {})
+        if used["total_words"] > limits["total_words"]:
+            return False
     if chip.rows is None:
         return True
-    limits = resources.read_core_limits(chip)
-    rows = [
-        entry.memory for s in boxes for entry in synapses_of_slice.list_demands(chip, network, s)
-    ]
-    others = [
-        entry.memory for s in beside for entry in synapses_of_slice.list_demands(chip, network, s)
-    ]
-    formats = frozenset().union(*(memory.formats for memory in (*rows, *others)))
-    longest = max((memory.longest for memory in rows), default=0)
+    formats = frozenset().union(*(demand.memory.formats for demand in demands))
+    longest = max((demand.memory.longest for demand in demands), default=0)
     return longest <= limits["row_words"] and len(formats) <= limits["synapse_formats"]
 
 
