@@ -155,8 +155,8 @@ def _groups(network: IntegerNetwork, chip: Chip, measured: Rates) -> tuple[Group
 def _group(
     network: IntegerNetwork, chip: Chip, measured: Rates, slices: str, mapping: Mapping
 ) -> Group:
-    real = count_flows(network, chip, mapping, measured)
-    uniform = count_flows(network, chip, mapping, measure_rates(network, None))
+    real = count_flows(network, chip, mapping, measured).drop_host()
+    uniform = count_flows(network, chip, mapping, measure_rates(network, None)).drop_host()
     at = {name: find_sites(real, chip, name) for name in PLACEMENTS}
     at["annealed, rates unknown"] = find_sites(uniform, chip, "annealed")
     if mapping.sites:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from odd_networks import ODD, make_network
 
 import snncompile
 from snncompile.errors import LINE_LENGTH, FitError, QuantizeError, UnsupportedError
 from snncompile.hwmodels.chips import list_names, load_chip
+from snncompile.synapses.dense import integer_dense
 
 
 def answer(name: str, chip: str) -> None:
@@ -30,6 +34,29 @@ def test_is_placed_or_refused(name, chip):
 @pytest.mark.parametrize("chip", ["odin", "speck2", "spinnaker2"])
 def test_many_layers_are_refused_in_one_line(chip):
     answer("200 layers", chip)
+
+
+@pytest.mark.parametrize("chip", ["speck2", "loihi1"])
+def test_thresholds_of_one_core_are_as_many_as_its_profiles(chip):
+    """On chips with rules of their own, too."""
+    network = make_network("one neuron", load_chip(chip))
+    (population,) = network.populations
+    wide = integer_dense(np.full((40, 1), 2), 0, 8)
+    neuron = replace(population.neuron, threshold=np.arange(100, 140))
+    network = replace(
+        network,
+        populations=(replace(population, shape=(40,), neuron=neuron),),
+        projections=(replace(network.projections[0], synapses=wide),),
+    )
+    if chip == "loihi1":
+        assert snncompile.compile(network, chip=chip, prune=False).mapping.cores > 1
+        return
+    with pytest.raises(FitError) as error:
+        snncompile.compile(network, chip=chip, prune=False)
+    assert str(error.value).startswith(
+        "population p0: needs 40 threshold profiles on a core, the chip allows 1; give the neurons"
+        " of a layer the same threshold, decays and bias"
+    )
 
 
 @pytest.mark.slow

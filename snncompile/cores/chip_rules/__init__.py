@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from snncompile.cores.chip_rules.base import require_profiles
 from snncompile.hwmodels.schema import ENCODINGS
 from snncompile.ir.mapping import Site
 from snncompile.registry import load
@@ -26,6 +27,8 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
         FitError: a limit is exceeded.
     """
     fitted: Fitted = load("chip_rules", chip.encoding)(network, chip)
+    for core in fitted.cores:
+        require_profiles(network, chip, core.slices)
     return fitted
 
 

@@ -11,6 +11,7 @@ slice, chip)`: the words that the synapses into a slice take on its core, for th
 from __future__ import annotations
 
 from collections.abc import Mapping as Map
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,10 @@ from numpy.typing import NDArray
 
 from snncompile.arrays import Ints
 from snncompile.errors import FitError
+from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Slice
+from snncompile.neurons.base import IntegerNeuron
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.weight_formats import weight_step
 
@@ -58,6 +61,22 @@ def require(where: str, resource: str, need: int, limit: int | None, hint: str) 
     """Raise FitError if the need exceeds the limit; a limit of None is not known."""
     if limit is not None and need > limit:
         raise FitError(where=where, resource=resource, need=need, limit=limit, hint=hint)
+
+
+def require_profiles(network: IntegerNetwork, chip: Chip, slices: Sequence[Slice]) -> None:
+    """Refuse neurons of a core that differ in more ways than it has profiles."""
+    entries: dict[str, set[tuple[str, int]]] = {}
+    for s in slices:
+        neuron = network.population(s.population).neuron
+        assert isinstance(neuron, IntegerNeuron)
+        for table, value in neuron.profile().items():
+            own = np.unique(s.cut(value) if value.ndim else value).tolist()
+            entries.setdefault(table, set()).update((neuron.kind, entry) for entry in own)
+    where = " and ".join(f"population {s.population}" for s in slices[:2])
+    hint = "give the neurons of a layer the same threshold, decays and bias"
+    for table, different in entries.items():
+        limit = getattr(chip.core, f"{table}_profiles").whole
+        require(where, f"{table} profiles on a core", len(different), limit, hint)
 
 
 def get_synapses(projection: Projection) -> IntegerSynapses:

@@ -13,7 +13,15 @@ TRIALS = 200
 
 @njit(cache=True)
 def anneal_cores(
-    slot: Ints, x: Ints, y: Ints, ends: Ints, other: Ints, spikes: Floats, moves: int, seed: int
+    slot: Ints,
+    x: Ints,
+    y: Ints,
+    ends: Ints,
+    other: Ints,
+    spikes: Floats,
+    host: Floats,
+    moves: int,
+    seed: int,
 ) -> Ints:
     """Return slots of the cores under which spikes times hops are small.
 
@@ -24,6 +32,7 @@ def anneal_cores(
         ends: neighbours of core i are other[ends[i]:ends[i + 1]].
         other: neighbours, both ways.
         spikes: to and from each neighbour.
+        host: spikes from the host, at tile 0,0, to each core.
         moves: number of swaps to try.
         seed: same seed, same result.
     """
@@ -33,12 +42,12 @@ def anneal_cores(
     for core in range(len(slot)):
         holder[slot[core]] = core
     best, saved, most_saved = slot.copy(), 0.0, 0.0
-    heat = _measure_heat(slot, holder, x, y, ends, other, spikes)
+    heat = _measure_heat(slot, holder, x, y, ends, other, spikes, host)
     cooling = (1e-3) ** (1.0 / max(1, moves))
     for _ in range(moves):
         heat *= cooling
         core, to = np.random.randint(len(slot)), np.random.randint(len(x))
-        gain = _measure_swap_gain(core, to, slot, holder, x, y, ends, other, spikes)
+        gain = _measure_swap_gain(core, to, slot, holder, x, y, ends, other, spikes, host)
         if gain >= 0 or (heat > 0 and np.random.random() < np.exp(gain / heat)):
             _swap(core, to, slot, holder)
             saved += gain
@@ -50,13 +59,20 @@ def anneal_cores(
 
 @njit(cache=True)
 def _measure_heat(
-    slot: Ints, holder: Ints, x: Ints, y: Ints, ends: Ints, other: Ints, spikes: Floats
+    slot: Ints,
+    holder: Ints,
+    x: Ints,
+    y: Ints,
+    ends: Ints,
+    other: Ints,
+    spikes: Floats,
+    host: Floats,
 ) -> float:
     """Return half the mean effect of a swap: the first heat."""
     total = 0.0
     for _ in range(TRIALS):
         core, to = np.random.randint(len(slot)), np.random.randint(len(x))
-        total += abs(_measure_swap_gain(core, to, slot, holder, x, y, ends, other, spikes))
+        total += abs(_measure_swap_gain(core, to, slot, holder, x, y, ends, other, spikes, host))
     return total / TRIALS / 2
 
 
@@ -80,14 +96,15 @@ def _measure_swap_gain(
     ends: Ints,
     other: Ints,
     spikes: Floats,
+    host: Floats,
 ) -> float:
     """Return the spike hops saved by a swap; 0 within a tile."""
     at, there = slot[core], holder[to]
     if x[at] == x[to] and y[at] == y[to]:
         return 0.0
-    gain = _measure_gain(core, there, to, slot, x, y, ends, other, spikes)
+    gain = _measure_gain(core, there, to, slot, x, y, ends, other, spikes, host)
     if there >= 0:
-        gain += _measure_gain(there, core, at, slot, x, y, ends, other, spikes)
+        gain += _measure_gain(there, core, at, slot, x, y, ends, other, spikes, host)
     return gain
 
 
@@ -102,9 +119,11 @@ def _measure_gain(
     ends: Ints,
     other: Ints,
     spikes: Floats,
+    host: Floats,
 ) -> float:
     """Return the spike hops saved by moving a core; its distance to `fixed` stays as it is."""
-    at, total = slot[core], 0.0
+    at = slot[core]
+    total = float(host[core] * (x[at] + y[at] - x[to] - y[to]))
     for k in range(ends[core], ends[core + 1]):
         if other[k] == fixed or other[k] == core:
             continue

@@ -28,7 +28,8 @@ class Place(Pass):
         core 0 -100 spikes-> core 5        ->      both on tile 0,0, the others around it
 
     Minimizes spikes times hops, one copy per (source neuron, destination core), with the rates of
-    the calibration data; without data every neuron counts alike.
+    the calibration data; without data every neuron counts alike. The input's spikes come from the
+    host, which joins the mesh at tile 0,0.
 
     Requires: slices, and no tables yet, which depend on the sites; sites from the partition, if
     any, are kept unless others are better.
@@ -91,7 +92,8 @@ def find_sites(flow: Flows, chip: Chip, placement: str) -> tuple[Site, ...]:
     sites: list[Site] = []
     for number in range(int(on_chip.max(initial=-1)) + 1):
         cores = np.flatnonzero(on_chip == number)
-        slot = PLACEMENTS[placement](graph[cores][:, cores].tocsr(), slots)
+        on_this = graph[cores][:, cores].tocsr()
+        slot = PLACEMENTS[placement](on_this, slots, flow.from_host[cores])
         at = zip(cores.tolist(), slots.x[slot].tolist(), slots.y[slot].tolist(), strict=True)
         sites += [Site(core, x, y, number) for core, x, y in at]
     return tuple(sorted(sites, key=lambda site: site.core))

@@ -1,6 +1,8 @@
 """Ways to put the cores of one chip on its slots; each returns the slot of every core.
 
-A slot is one core of a tile; slots are numbered tile by tile along the rows, to and fro.
+Each takes the spikes between cores, the slots, and the spikes from the host to each core, which
+come in at tile 0,0. A slot is one core of a tile; slots are numbered tile by tile along the rows,
+to and fro.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from snncompile.arrays import Ints
+from snncompile.arrays import Floats, Ints
 from snncompile.hwmodels.schema import Mesh
 from snncompile.passes.place.anneal_cores import anneal_cores
 from snncompile.passes.place.metis import find_parts
@@ -37,34 +39,40 @@ class Slots:
         row, column = np.divmod(np.arange(mesh.cores.whole or 1) // per_tile, columns)
         return cls(np.where(row % 2, columns - 1 - column, column), row)
 
+    @property
+    def depth(self) -> Ints:
+        """Hops from tile 0,0 to each slot."""
+        return self.x + self.y
+
     def distance(self, a: Ints | int, b: Ints | int) -> Ints:
         """Return the hops between slots."""
         hops: Ints = np.abs(self.x[a] - self.x[b]) + np.abs(self.y[a] - self.y[b])
         return hops
 
 
-def count_hops(graph: csr_array, slots: Slots, slot: Ints) -> float:
+def count_hops(graph: csr_array, slots: Slots, slot: Ints, host: Floats) -> float:
     """Return spikes times hops; `graph` holds each pair twice."""
     pairs = graph.tocoo()
-    return float((pairs.data * slots.distance(slot[pairs.row], slot[pairs.col])).sum() / 2)
+    between = (pairs.data * slots.distance(slot[pairs.row], slot[pairs.col])).sum() / 2
+    return float(between + host @ slots.depth[slot])
 
 
-def place_linear(graph: csr_array, slots: Slots) -> Ints:
+def place_linear(graph: csr_array, slots: Slots, host: Floats) -> Ints:
     """Fill the tiles row by row, in the order of the cores."""
     return np.arange(graph.shape[0])
 
 
-def place_random(graph: csr_array, slots: Slots) -> Ints:
+def place_random(graph: csr_array, slots: Slots, host: Floats) -> Ints:
     """Spread the cores over as many tiles as they fill, without order."""
     return np.random.default_rng(0).permutation(graph.shape[0])
 
 
-def place_greedy(graph: csr_array, slots: Slots) -> Ints:
+def place_greedy(graph: csr_array, slots: Slots, host: Floats) -> Ints:
     """Place the core with most spikes to and from those placed, where they travel least."""
     cores = graph.shape[0]
     slot = np.full(cores, -1)
     free = np.ones(len(slots.x), bool)
-    pull = np.zeros(cores)
+    pull = host.astype(np.float64)
     total = np.asarray(graph.sum(axis=1))
     for _ in range(cores):
         open_cores = np.flatnonzero(slot < 0)
@@ -75,13 +83,14 @@ def place_greedy(graph: csr_array, slots: Slots) -> Ints:
         choices = np.flatnonzero(free)
         at = slot[neighbours[placed]]
         hops = slots.distance(choices[:, None], at[None, :])
-        slot[core] = int(choices[np.argmin(hops @ spikes[placed])])
+        cost = hops @ spikes[placed] + host[core] * slots.depth[choices]
+        slot[core] = int(choices[np.argmin(cost)])
         free[slot[core]] = False
         pull[neighbours] += spikes
     return slot
 
 
-def place_bisection(graph: csr_array, slots: Slots) -> Ints:
+def place_bisection(graph: csr_array, slots: Slots, host: Floats) -> Ints:
     """Halve mesh and cores again and again, so that few spikes cross from half to half."""
     cores = graph.shape[0]
     square = np.lexsort((slots.y, slots.x, np.maximum(slots.x, slots.y)))  # grows from a corner
@@ -129,25 +138,25 @@ def _fit_size(graph: csr_array, first: NDArray[np.bool_], size: int) -> NDArray[
     return first
 
 
-def place_annealed(graph: csr_array, slots: Slots) -> Ints:
+def place_annealed(graph: csr_array, slots: Slots, host: Floats) -> Ints:
     """Begin with the best of the other placements and swap cores as long as spikes travel less."""
     if len(np.unique(slots.distance(0, np.arange(graph.shape[0])))) < 2:
-        return place_linear(graph, slots)  # all on one tile
+        return place_linear(graph, slots, host)  # all on one tile
     starts = [
-        placement(graph, slots) for placement in (place_bisection, place_greedy, place_linear)
+        placement(graph, slots, host) for placement in (place_bisection, place_greedy, place_linear)
     ]
-    starts.sort(key=lambda slot: count_hops(graph, slots, slot))
+    starts.sort(key=lambda slot: count_hops(graph, slots, slot, host))
     moves = min(MOST_MOVES, MOVES_PER_CORE * graph.shape[0])
     coo = graph.tocsr()
     ends, other = coo.indptr.astype(np.int64), coo.indices.astype(np.int64)
     annealed = [
-        anneal_cores(start, slots.x, slots.y, ends, other, coo.data, moves, seed)
+        anneal_cores(start, slots.x, slots.y, ends, other, coo.data, host, moves, seed)
         for seed, start in enumerate(starts[:STARTS])
     ]
-    return min([*annealed, *starts], key=lambda slot: count_hops(graph, slots, slot))
+    return min([*annealed, *starts], key=lambda slot: count_hops(graph, slots, slot, host))
 
 
-PLACEMENTS: dict[str, Callable[[csr_array, Slots], Ints]] = {
+PLACEMENTS: dict[str, Callable[[csr_array, Slots, Floats], Ints]] = {
     "linear": place_linear,
     "random": place_random,
     "greedy": place_greedy,

@@ -6,15 +6,17 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from emulated_networks import draw_network
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import LOIHI1, TOY, changed, design, integer_chain
+from networks import LOIHI1, TOY, changed, design, integer_chain, limited
 
+import snncompile
 from snncompile.hwmodels.schema import Chip
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.passes.analysis.traffic import count_flows, measure_load, measure_rates
 from snncompile.passes.partition.partition import Partition
-from snncompile.passes.place.place import Place
+from snncompile.passes.place.place import Place, find_sites
 from snncompile.synapses.dense import integer_dense
 
 
@@ -97,12 +99,15 @@ def test_rates_of_the_calibration_data_change_the_placement():
     assert blind.mapping.slices == told.mapping.slices
     assert blind.mapping.sites != told.mapping.sites
     measured = count_flows(network, chip, told.mapping, measure_rates(network, ONE_SPEAKS))
-    assert measured.total == 6 * 0.5
+    assert measured.from_host.tolist() == [0.5] * 6 + [0] * 6  # zeros are synapses, too
     hops = {name: measure_load(measured, d.mapping.sites).hops for name, d in
             (("told", told), ("blind", blind))}  # fmt: skip
-    assert hops["told"] == (4 * 1 + 2 * 2) * 0.5
     assert hops["told"] < hops["blind"]
     assert f"{hops['told']:.1f} spike hops" in told.log[-1]
+    between = measured.drop_host()
+    assert between.total == 6 * 0.5
+    sites = find_sites(between, chip, "annealed")
+    assert measure_load(between, sites).hops == (4 * 1 + 2 * 2) * 0.5
 
 
 def test_rates_are_spikes_per_time_step_of_each_neuron():
@@ -110,4 +115,32 @@ def test_rates_are_spikes_per_time_step_of_each_neuron():
     measured = measure_rates(network, ONE_SPEAKS)
     assert measured["a"].tolist() == [0, 0, 0, 0, 0, 0.5]
     assert measured["b"].tolist() == [0.5] * 6
+    assert measured["input"].tolist() == [0, 0, 0, 0, 0, 0.5]
     assert measure_rates(network, None)["a"].tolist() == [1] * 6
+
+
+def test_cores_with_much_input_are_near_the_host():
+    """Two neurons, of which one hears 8 inputs, the other that one: tile 0,0 and its neighbour."""
+    network, chip = integer_chain(8, 1, 1), meshed(5, 4, 1)
+    for placement in ("greedy", "annealed"):
+        first, second = Place(placement)(Partition()(design(network, chip))).mapping.sites
+        assert (first.tile_x, first.tile_y) == (0, 0)
+        assert second.tile_x + second.tile_y == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("placement", ["random", "annealed"])
+def test_hops_are_those_of_the_estimator(placement, seed):
+    """Spikes between cores and from the host, for the data that are run."""
+    rng = np.random.default_rng(seed)
+    network, chip = draw_network(rng), limited(LOIHI1, compartments=3)
+    x = (rng.random((4, 9, *network.input.shape)) < 0.4).astype(np.uint8)
+    program = snncompile.compile(network, chip=chip, calibration=x, placement=placement)
+    measured = measure_rates(program.network, x)
+    flows = count_flows(program.network, chip, program.mapping, measured)
+    assert flows.from_host.any()
+    load = measure_load(flows, program.mapping.sites)
+    rows = program.estimate(x).rows
+    hops = sum(row.count for row in rows if row.event in ("hop_east_west", "hop_north_south"))
+    assert hops / x.shape[1] == pytest.approx(load.hops)
+    assert f" {load.hops:,.1f} spike hops" in "\n".join(program.log)
