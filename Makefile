@@ -1,5 +1,5 @@
 # make demo and make test are all a newcomer needs; each sets everything up by itself.
-.PHONY: setup demo test check format golden slow mutants clean
+.PHONY: setup demo test check format golden slow slow-short mutants clean
 
 # The first Python that is new enough; override with make PYTHON=/path/to/python3.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -26,11 +26,17 @@ demo: setup
 	$(BIN)/snncompile demo
 
 # Tests run beside each other, so each has one thread; more than four would mostly take memory.
-test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+BESIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
 
+test: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(BESIDE)
+
+# Both: the tests that make test leaves out; slow-short is what CI runs of them.
 slow: setup
-	$(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(BESIDE)
+
+slow-short: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow and not very_slow" $(BESIDE)
 
 # At most 90 minutes on two cores; fewer with make mutants MUTANTS='--minutes 20 --sample 10'.
 mutants: setup

@@ -18,6 +18,7 @@ IMAGES, STEPS, LIMIT_S = 10, 8, 900
 
 @pytest.mark.lava
 @pytest.mark.slow
+@pytest.mark.very_slow
 def test_ten_images_equal_the_reference_spike_for_spike(lava, shared):
     calibration, _ = trained.lossless(shared, "train")
     images, _ = trained.lossless(shared, "test")

@@ -75,7 +75,7 @@ def compare_source(case: Case) -> list[str]:
 def compare_floats(case: Case) -> list[str] | None:
     """Compare with the float records of the same numbers; None where they are not exact."""
     floats = restate_as_floats(case.program.network)
-    if floats is None:
+    if floats is None or not all(bound.holds for bound in case.program.bounds):  # it may wrap
         return None
     integers = run_all(case.program.network, case.x, fast=False)
     (batch,) = run_batches(floats, check_spikes(floats, case.x), fast=False)
@@ -191,6 +191,7 @@ def test_lava_agrees_on_a_sample(lava, group):
 
 @pytest.mark.lava
 @pytest.mark.slow
+@pytest.mark.very_slow
 @pytest.mark.parametrize("group", range(200 // TOGETHER))
 def test_lava_agrees_on_two_hundred_programs(lava, group):
     assert compare_with_lava(group) == []

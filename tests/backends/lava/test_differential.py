@@ -64,6 +64,7 @@ def test_forty_networks(lava, which):
 
 @pytest.mark.lava
 @pytest.mark.slow
+@pytest.mark.very_slow
 @pytest.mark.parametrize("which", range(200))
 def test_a_thousand_networks(lava, which):
     assert mismatches(SEED, numbers_of(which), frame_of(which)) == []
