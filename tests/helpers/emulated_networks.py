@@ -59,7 +59,12 @@ def draw_case(seed: int, number: int) -> Case:
 
 
 def fits(program: Program) -> bool:
-    """Whether no number of a Program can leave its width, nor the input of a time step 21 bits."""
+    """Whether no number of a Program can leave its width, nor the input of a time step 21 bits.
+
+    Nor may a weight be shifted right: the emulator keeps the bits that Lava drops.
+    """
+    if any(p.synapses.exponent < 0 for p in program.network.projections):
+        return False
     sums = [b.reach for b in program.bounds if b.quantity == "accumulator"]
     return all(b.holds for b in program.bounds) and max(sums) * 64 <= INPUT_LIMIT
 
