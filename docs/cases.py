@@ -34,6 +34,10 @@ FEATURES = {
     "first": "time: first axis",
     "second": "time: second axis",
     "folded": "time: folded into the samples",
+    "counts": "input: event counts",
+    "polarity": "input: signed events (-1, 0, 1)",
+    "analog": "input: analog values",
+    "biases": "input: one image, biases from the host",
 }
 """Method -> what the table calls it."""
 
@@ -77,6 +81,22 @@ class Cases:
 
     def step(self) -> nn.Module:
         """As every model here."""
+        return self.dense()
+
+    def counts(self) -> nn.Module:
+        """Two layers, as for the other kinds of input."""
+        return self.dense()
+
+    def polarity(self) -> nn.Module:
+        """The same."""
+        return self.dense()
+
+    def analog(self) -> nn.Module:
+        """The same."""
+        return self.dense()
+
+    def biases(self) -> nn.Module:
+        """The same."""
         return self.dense()
 
     def convolution(self) -> nn.Module:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
@@ -87,14 +87,26 @@ def lively(module: nn.Module) -> nn.Module:
     return module
 
 
-def cell(made: Any) -> tuple[str, str]:
+SHAPE = (8, 25, 2, 6, 6)
+INPUTS: dict[str, Callable[[np.random.Generator], Any]] = {
+    "counts": lambda rng: rng.poisson(0.5, SHAPE),
+    "polarity": lambda rng: rng.integers(-1, 2, SHAPE),
+    "analog": lambda rng: rng.standard_normal(SHAPE),
+    "biases": lambda rng: np.repeat(rng.random((8, 1, 2, 6, 6)), 25, axis=1),
+}
+"""Feature -> its sample, where it is not spikes; its kind is that of the feature."""
+
+
+def cell(made: Any, feature: str = "spikes") -> tuple[str, str]:
     """Return (what the table says about a model, why it is refused)."""
-    x = (np.random.default_rng(0).random((8, 25, 2, 6, 6)) < 0.4).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    x = INPUTS.get(feature, lambda rng: rng.random(SHAPE) < 0.4)(rng)
+    kind: Any = feature if feature in INPUTS else "spikes"
     torch.manual_seed(0)
     module = lively(made())
     with listening() as rounding:
         try:
-            network = from_torch(module, x)
+            network = from_torch(module, x, input=kind)
         except SnnCompileError as error:
             return "refused", str(error)
     assert not rounding.silent, f"{made}: no spikes, so nothing was compared"
@@ -112,7 +124,7 @@ def table() -> str:
         row = [title]
         for library in LIBRARIES.values():
             made = getattr(library(), method, None)
-            text, reason = cell(made) if made else ("-", "")
+            text, reason = cell(made, method) if made else ("-", "")
             if reason:
                 text += f" [{notes.setdefault(reason, len(notes) + 1)}]"
             row.append(text)

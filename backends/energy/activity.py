@@ -224,7 +224,8 @@ class _Recorder:
             before = np.broadcast_to(p.neuron.initial != 0, charged[:, 0].shape).astype(np.uint8)
             if block.first_step:
                 before = self.charged[p.name]
-            bias: Any = getattr(p.neuron, "bias_mantissa", 0)
+            fed = self.network.input.find_host(p.name) is not None
+            bias: Any = 1 if fed else getattr(p.neuron, "bias_mantissa", 0)
             kernels.mark_written(
                 self._get_own_steps(self.status, p.name, 0, charged.shape[1]),
                 spikes[p.name],

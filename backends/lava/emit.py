@@ -36,6 +36,7 @@ from snncompile.errors import BackendError
 from snncompile.files.npz import write_npz
 from snncompile.files.replace import replace_folder
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
+from snncompile.ir.host import HostLayer
 from snncompile.neurons.base import BINARY
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
@@ -155,6 +156,7 @@ class _Emitter:
                 payload=write_shape(self.network.input.payload),
                 unit=repr(float(self.network.input.unit)) if self.network.input.analog else None,
                 proved_steps=self.proved_steps,
+                hosts=[self._write_host(layer) for layer in self.network.input.host],
                 output=quote(self.network.output),
                 source=self.source,
                 populations=populations,
@@ -303,6 +305,24 @@ class _Emitter:
             "arguments": [("weights", f"csr_matrix({shape}, dtype=np.int16)")],
         }
 
+    def _write_host(self, layer: HostLayer) -> dict[str, Any]:
+        """Return the host's part for one population; run.py computes it as `HostLayer` does."""
+        name = self._name_variable(f"host_{layer.target}")
+        matrix = layer.matrix
+        for array in ("data", "indices", "indptr"):
+            self.arrays[f"{name}.{array}"] = np.asarray(getattr(matrix, array))
+        self.arrays[f"{name}.bias"] = layer.bias
+        return {
+            "key": quote(layer.target),
+            "name": quote(name),
+            "variable": name,
+            "shape": write_shape(matrix.shape),
+            "unit": repr(float(layer.unit)),
+            "limit": layer.limit,
+            "phase": self.network.phase(layer.target),
+            "port": f"{self.variables[layer.target]}.a_in",
+        }
+
     def _write_ends(
         self, source: str, target: str, comment: str, delay: Any, port: str | None = None
     ) -> dict[str, Any]:
@@ -375,6 +395,8 @@ def _check_synapses(projection: Projection) -> IntegerSynapses:
 
 def _describe_input(source: Input) -> str:
     """Return what x holds, as text."""
+    if source.host:
+        return "any numbers, one image in every step"
     if not source.analog:
         return python_text.write_values(source.payload)
     low, high = (float(end) * source.unit for end in source.payload)

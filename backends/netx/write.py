@@ -95,7 +95,7 @@ def _order_chain(network: IntegerNetwork) -> list[tuple[Projection, Population]]
     Raises:
         UnsupportedError: the network is no chain, or spikes take longer than a layer.
     """
-    if network.input.payload != BINARY:
+    if network.input.host or network.input.payload != BINARY:
         raise UnsupportedError("input: numbers as input are not known to the netx writer")
     chain: list[tuple[Projection, Population]] = []
     name = network.input.name

@@ -71,7 +71,7 @@ def make_graph(network: Network, dt: float) -> Node:
     Raises:
         UnsupportedError: see `write_nir`.
     """
-    if network.input.payload != BINARY:
+    if network.input.host or network.input.payload != BINARY:
         raise UnsupportedError(f"{network.input.name}: NIR has no place for its numbers")
     shapes = _choose_shapes(network)
     nodes: dict[str, Node] = {

@@ -16,7 +16,7 @@ from snncompile.backends.energy.costs import Costs, find_costs
 from snncompile.backends.sanafe import architecture
 from snncompile.backends.sanafe.network import SanafeNetwork, translate
 from snncompile.backends.sanafe.neurons import FIRE, REST, WRITE
-from snncompile.errors import BackendError, InputError
+from snncompile.errors import BackendError, InputError, UnsupportedError
 from snncompile.program import Program
 from snncompile.reference.simulate import check_spikes
 
@@ -56,6 +56,8 @@ def pad_sample(program: Program, x: ArrayLike) -> tuple[NDArray[Any], int]:
     Populations stop one after the other when a sample ends; SANA-FE's do not. With the silence they
     run on until the last one is through.
     """
+    if program.network.input.host:
+        raise UnsupportedError("SANA-FE has no biases that the host writes for each sample")
     spikes = check_spikes(program.network, x)
     if len(spikes) != 1:
         raise InputError(f"SANA-FE runs one sample, got {len(spikes)}")

@@ -22,7 +22,7 @@ Sample = Annotated[
 InputKind = Annotated[
     str | None,
     typer.Option(
-        help="spikes, counts, polarity or analog; if not given, what the sample is",
+        help="spikes, counts, polarity, analog or biases; if not given, what the sample is",
         rich_help_panel=PANEL,
     ),
 ]

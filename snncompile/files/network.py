@@ -16,6 +16,7 @@ from snncompile.files import folder, versions
 from snncompile.ir.answer import SUM, Answer
 from snncompile.ir.coding import Coding, Kind
 from snncompile.ir.graph import Graph, Input, IntegerNetwork, Network, Population, Projection
+from snncompile.ir.host import HostLayer
 from snncompile.neurons.base import BINARY, FloatNeuron, Interval, Neuron
 from snncompile.registry import load
 from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
@@ -77,11 +78,22 @@ class _Answer(Record):
     steps: Annotated[int, Field(ge=1, le=2**20)] | None = None
 
 
+class _HostLayer(Record):
+    target: str
+    wiring: _Wiring
+    weight: str
+    bias: str
+    largest: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    unit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    limit: Annotated[int, Field(ge=1, le=2**31)] | None
+
+
 class _Input(Record):
     name: str
     shape: tuple[Size, ...]
     payload: tuple[int, int] = tuple(BINARY)
     coding: _Coding | None = None
+    host: tuple[_HostLayer, ...] = ()
 
 
 class NetworkRecord(Record):
@@ -156,7 +168,7 @@ def to_record(graph: Graph) -> tuple[dict[str, Any], Arrays]:
         "numbers": "float" if isinstance(graph, Network) else "integer",
         "title": graph.title,
         **({"notes": list(graph.notes)} if graph.notes else {}),
-        "input": _record_input(graph.input),
+        "input": _record_input(graph.input, arrays),
         "populations": [_record_population(p, arrays) for p in graph.populations],
         "projections": [_record_projection(i, p, arrays) for i, p in enumerate(graph.projections)],
         "output": graph.output,
@@ -174,7 +186,7 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
     make = Network if record.numbers == "float" else IntegerNetwork
     try:
         network = make(
-            _read_input(record.input),
+            _read_input(record.input, arrays),
             tuple(
                 Population(p.name, p.shape, _read_neuron(p, record.numbers, arrays), p.phase)
                 for p in record.populations
@@ -196,19 +208,42 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
     return network
 
 
-def _record_input(source: Input) -> dict[str, Any]:
+def _record_input(source: Input, arrays: Arrays) -> dict[str, Any]:
     record: dict[str, Any] = {"name": source.name, "shape": list(source.shape)}
     low, high = source.payload
     if (low, high) != BINARY:
         record["payload"] = [int(low), int(high)]
     if source.coding:
         record["coding"] = vars(source.coding)
+    if source.host:
+        record["host"] = [_record_host(i, layer, arrays) for i, layer in enumerate(source.host)]
     return record
 
 
-def _read_input(record: _Input) -> Input:
+def _record_host(index: int, layer: HostLayer, arrays: Arrays) -> dict[str, Any]:
+    key = f"host{index}"
+    arrays |= {f"{key}.weight": layer.synapses.weight, f"{key}.bias": layer.bias}
+    return {
+        "target": layer.target,
+        "wiring": _record_wiring(key, layer.synapses.wiring, arrays),
+        "weight": f"{key}.weight",
+        "bias": f"{key}.bias",
+        "largest": layer.largest,
+        "unit": layer.unit,
+        "limit": layer.limit,
+    }
+
+
+def _read_host(record: _HostLayer, arrays: Arrays) -> HostLayer:
+    synapses = Synapses(_read_wiring(record.wiring, arrays), arrays[record.weight])
+    bias = np.asarray(arrays[record.bias], np.float64)
+    return HostLayer(record.target, synapses, bias, record.largest, record.unit, record.limit)
+
+
+def _read_input(record: _Input, arrays: Arrays) -> Input:
     coding = Coding(**record.coding.model_dump()) if record.coding else None
-    return Input(record.name, record.shape, Interval(*record.payload), coding)
+    host = tuple(_read_host(layer, arrays) for layer in record.host)
+    return Input(record.name, record.shape, Interval(*record.payload), coding, host)
 
 
 def _record_population(population: Population, arrays: Arrays) -> dict[str, Any]:
@@ -279,6 +314,9 @@ def _check_names(name: str, kind: type[Neuron], values: Collection[str]) -> None
 
 def _check_all_used(record: NetworkRecord, arrays: Arrays, where: Path) -> None:
     used = {p.weight for p in record.projections}
+    for layer in record.input.host:
+        used |= {layer.weight, layer.bias}
+        used |= _list_arrays(layer.wiring)
     for projection in record.projections:
         used |= _list_arrays(projection.wiring)
     for population in record.populations:

@@ -10,6 +10,7 @@ import numpy as np
 
 from snncompile.arrays import Floats
 from snncompile.errors import InputError
+from snncompile.frontends.host_biases import check_images
 from snncompile.ir.coding import Coding
 from snncompile.ir.input import LARGEST_PAYLOAD, Input, Kind, find_kind, is_whole, measure_rounding
 from snncompile.neurons.base import BINARY, Interval
@@ -21,8 +22,8 @@ PIXEL = 255
 """Analog values that are whole multiples of 1/255 are 8-bit pixels, and lose nothing."""
 EXPECTED = {"spikes": "0 or 1", "polarity": "-1, 0 or 1", "counts": "whole numbers"}
 
-InputKind = Literal["auto"] | Kind
-KINDS = get_args(Kind)
+InputKind = Literal["auto", "biases"] | Kind
+KINDS = (*get_args(Kind), "biases")
 
 
 def choose_input(
@@ -47,23 +48,42 @@ def choose_input(
     """
     if kind not in ("auto", *KINDS):
         raise InputError(f"no input {kind!r}; known: auto, {', '.join(KINDS)}")
-    narrowest = find_kind(x)
-    if kind == "auto":
-        kind = narrowest if value_range is None or narrowest == "analog" else "counts"
-        kind = "analog" if bits is not None else kind
-    _check_kind(x, kind, narrowest)
-    if bits is not None and kind != "analog":
-        raise InputError(f"input_bits are for analog values, the input is {kind}")
-    if value_range is not None and kind not in ("counts", "analog"):
-        raise InputError(f"input_range is for counts and analog values, the input is {kind}")
-    low, high = _choose_range(x, value_range)
-    if kind == "spikes":
+    if kind == "biases":
+        _refuse_options(bits, value_range)
+        check_images(x)
         return source, ""
-    if kind == "polarity":
+    chosen = _choose_kind(x, kind, bits, value_range)
+    low, high = _choose_range(x, value_range)
+    if chosen == "spikes":
+        return source, ""
+    if chosen == "polarity":
         return replace(source, payload=Interval(-1, 1)), "input: signed events, -1, 0 or 1"
-    if kind == "counts":
+    if chosen == "counts":
         return _count(source, low, high)
     return _round(source, x, (low, high), BITS if bits is None else bits)
+
+
+def _choose_kind(
+    x: Floats, kind: InputKind, bits: int | None, value_range: Sequence[float] | None
+) -> Kind:
+    """Return the kind; refuse a sample or options of another one."""
+    narrowest = find_kind(x)
+    chosen: Kind = narrowest if kind in ("auto", "biases") else kind  # type: ignore[assignment]
+    if kind == "auto" and value_range is not None and narrowest != "analog":
+        chosen = "counts"
+    if kind == "auto" and bits is not None:
+        chosen = "analog"
+    _check_kind(x, chosen, narrowest)
+    if bits is not None and chosen != "analog":
+        raise InputError(f"input_bits are for analog values, the input is {chosen}")
+    if value_range is not None and chosen not in ("counts", "analog"):
+        raise InputError(f"input_range is for counts and analog values, the input is {chosen}")
+    return chosen
+
+
+def _refuse_options(bits: int | None, value_range: Sequence[float] | None) -> None:
+    if bits is not None or value_range is not None:
+        raise InputError("input_bits and input_range are for messages, the input is biases")
 
 
 def _check_kind(x: Floats, kind: Kind, narrowest: Kind) -> None:
@@ -117,7 +137,7 @@ def _round(source: Input, x: Floats, ends: tuple[float, float], bits: int) -> tu
         raise InputError(f"input_bits must be between {1 + signed} and {MOST_BITS}, got {bits}")
     top = (1 << bits - signed) - 1
     largest = max(-ends[0], ends[1]) or 1.0
-    unit = largest / top
+    unit = max(largest / top, float(np.finfo(np.float64).tiny))
     if top == PIXEL and largest <= 1 and np.abs(x * PIXEL - np.rint(x * PIXEL)).max() < 1e-4:
         unit = 1 / PIXEL
     steps = x.shape[1] if x.shape[1] > 1 and (x == x[:, :1]).all() else 1

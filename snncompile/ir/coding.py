@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from snncompile.errors import InputError
 from snncompile.neurons.base import Interval
 
-Kind = Literal["constant", "rate", "poisson", "phase", "analog"]
+Kind = Literal["constant", "rate", "poisson", "phase", "analog", "biases"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Coding:
     and 0 in the steps that follow. With
 
         analog     the nearest whole number to n, where values have a time axis of their own
+        biases     nothing: the host computes a bias per neuron from the image, see `HostLayer`
 
     a sample that is one image in every step has `shown` and `steps` of that many, others 1.
     """
@@ -67,6 +68,8 @@ class Coding:
             raise InputError("values to present must be finite numbers")
         if self.kind == "analog":
             return self.round(array, payload)
+        if self.kind == "biases":
+            raise InputError("the host makes biases of values, no messages")
         n = array.astype(np.float64) / self.unit
         x = np.zeros((len(n), self.steps, *n.shape[1:]), np.int32)
         lowest, highest = float(payload.low), float(payload.high)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snncompile.errors import InputError
 from snncompile.ir.coding import Coding
+from snncompile.ir.host import HostLayer
 from snncompile.neurons.base import BINARY, Interval
 
 Shape = tuple[int, ...]
@@ -33,6 +34,8 @@ class Input:
     coding: Coding | None = None
     """Coding of values as the output of the lines; None where the values are whole numbers that
     the lines carry as they are."""
+    host: tuple[HostLayer, ...] = ()
+    """Layers that the host computes of an image; then the lines send nothing."""
 
     @property
     def size(self) -> int:
@@ -43,6 +46,15 @@ class Input:
     def analog(self) -> bool:
         """Whether x holds any numbers, of which an integer network rounds each to a message."""
         return self.coding is not None and self.coding.kind == "analog"
+
+    @property
+    def takes_reals(self) -> bool:
+        """Whether x holds any numbers."""
+        return self.analog or bool(self.host)
+
+    def find_host(self, name: str) -> HostLayer | None:
+        """Return the layer that the host computes for a population, if it does."""
+        return next((layer for layer in self.host if layer.target == name), None)
 
     @property
     def unit(self) -> float:
@@ -64,7 +76,7 @@ class Input:
             InputError: the values have another shape or type, or are out of range.
         """
         array = read_array(values)
-        if self.coding is None or self.analog:
+        if self.coding is None or self.takes_reals:
             return self._present_frames(array)
         if array.shape[1:] != self.shape or array.ndim < 2:
             raise InputError(f"values have shape {array.shape}, expected {self._name_shape()}")
@@ -79,6 +91,8 @@ class Input:
         if array.dtype.kind not in "biuf":
             raise InputError(f"values have dtype {array.dtype}, expected numbers")
         self.check(array)
+        if self.host:
+            return np.asarray(array, np.float64)
         sent = self.send(array)
         return sent * self.unit if self.analog else sent
 
@@ -91,6 +105,8 @@ class Input:
         Args:
             x: checked, any shape: whole numbers within the payload, or analog values.
         """
+        if self.host:
+            return np.zeros(x.shape, np.uint8)
         if self.coding is not None and self.analog:
             return self.coding.round(x, self.payload)
         return np.asarray(x, np.uint8 if self.payload == BINARY else np.int32)
@@ -109,6 +125,9 @@ class Input:
             raise InputError("input holds values that are not finite")
         if array.dtype.kind == "b" or not array.size:
             return
+        if self.host:
+            self._check_images(array)
+            return
         low, high = min(s.min() for s in samples), max(s.max() for s in samples)
         margin = 0.5 if self.analog else 0.0  # values that are rounded into the range
         inside = self.payload.low - margin <= low / self.unit
@@ -117,6 +136,13 @@ class Input:
         if not (inside and whole):
             given = f"input holds values from {low:g} to {high:g}"
             raise InputError(f"{given}, expected {self._explain(array, float(low), float(high))}")
+
+    def _check_images(self, array: NDArray[Any]) -> None:
+        if array.shape[2:] == self.shape and not (array == array[:, :1]).all():
+            raise InputError(
+                "input changes from step to step, expected one image in every step: the host writes"
+                " its biases once per sample"
+            )
 
     def _explain(self, array: NDArray[Any], low: float, high: float) -> str:
         """Return what the lines take and how to get there."""

@@ -26,7 +26,8 @@ def _format_payload(graph: Graph) -> str:
     low, high = graph.input.payload
     payload = "" if (low, high) == (0, 1) else f" payload={low}..{high}"
     coding = graph.input.coding
-    return payload + (f" coding={coding}" if coding else "")
+    fed = ",".join(layer.target for layer in graph.input.host)
+    return payload + (f" coding={coding}" if coding else "") + (f" host={fed}" if fed else "")
 
 
 def format_shape(shape: tuple[int, ...]) -> str:

@@ -115,6 +115,20 @@ def _check_payloads(graph: Graph) -> Iterator[str]:
         yield f"{graph.input.name}: payload {low}..{high} is beyond +-{LARGEST_PAYLOAD}"
 
 
+def _check_host(graph: Graph) -> Iterator[str]:
+    sizes = {p.name: p.size for p in graph.populations}
+    for layer in graph.input.host:
+        where, wiring = f"host layer of {layer.target}", layer.synapses.wiring
+        if layer.target not in sizes:
+            yield f"{where}: there is no such population"
+        elif (wiring.targets, wiring.sources) != (sizes[layer.target], graph.input.size):
+            yield f"{where}: its weights do not join the input to the population"
+        elif layer.bias.shape != (wiring.targets,) or not np.isfinite(layer.bias).all():
+            yield f"{where}: expected one finite bias per neuron"
+    if graph.input.host and graph.out_of(graph.input.name):
+        yield f"{graph.input.name}: its values go to the host, it has no projections"
+
+
 def _check_ports(graph: Graph) -> Iterator[str]:
     for projection in graph.projections:
         where = f"projection {projection.source} -> {projection.target}"
@@ -159,6 +173,7 @@ RULES = (
     _check_weights,
     _check_spiking_sources,
     _check_payloads,
+    _check_host,
     _check_ports,
     _check_delays,
     _check_loops,

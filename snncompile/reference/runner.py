@@ -38,6 +38,8 @@ class Session:
     """States after the last step, by population."""
     tails: SpikeTrains = field(default_factory=dict)
     """Last outputs of each source, for its longest delay in steps; in the layout they are kept."""
+    biases: dict[str, Tensor] = field(default_factory=dict)
+    """Biases that the host gives to populations, shape (samples, size)."""
     charged: SpikeTrains = field(default_factory=dict)
     """1 where potentials were not zero after the last steps, if the runner marks them."""
 
@@ -84,6 +86,14 @@ class Runner:
         self.state_bytes = sum(8 * len(p.neuron.states) * p.size for p in network.populations)
         """Memory per sample."""
 
+    def compute_biases(self, x: NDArray[Any]) -> dict[str, Tensor]:
+        """Return the biases of the populations that the host feeds, of x (samples, steps, ...)."""
+        images = x[:, 0].reshape(len(x), -1)
+        return {
+            layer.target: self._make_tensor(layer.compute(images))
+            for layer in self.network.input.host
+        }
+
     def _make_tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.tensor(array, device=self.device)
 
@@ -93,6 +103,7 @@ class Runner:
             members[0]
             for members, loop in self.groups
             if not loop and _has_kernel(network, network.population(members[0]))
+            if network.input.find_host(members[0]) is None
         ]
         self.layouts = choose_layouts(network, [network.input.name, *names]) if names else {}
         for name in names:
@@ -309,6 +320,8 @@ class _Chunk:
         population = self.network.population(name)
         shape = torch.Size((self.session.samples, self.steps, population.size))
         total = build_silence(population.neuron, shape, self.runner.exact, self.runner.device)
+        if name in self.session.biases:
+            total += self.session.biases[name][:, None]
         for p in self.network.into(name):
             if p.source in self.spike_trains:
                 sent = self._select_delayed(p, self._join_tail(p.source))

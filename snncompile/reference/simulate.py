@@ -187,10 +187,11 @@ def _run_in_blocks(
     dtype = None if runner.exact else np.float64
     for first in range(0, samples, size):
         batch = x[first : first + size]
-        session = Session(len(batch))
+        session = Session(len(batch), biases=runner.compute_biases(batch))
         for now in range(0, steps, length):
             chunk = batch[:, now : now + length]
-            chunk = runner.network.input.send(chunk) if runner.exact else chunk
+            silent = runner.exact or bool(runner.network.input.host)
+            chunk = runner.network.input.send(chunk) if silent else chunk
             chunk = np.ascontiguousarray(chunk, dtype)
             tensor = torch.from_numpy(chunk.reshape(*chunk.shape[:2], -1)).to(runner.device)
             spike_trains = {
@@ -260,6 +261,8 @@ def check_input(network: Graph, x: ArrayLike, dtype: type) -> NDArray[Any]:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError("input holds values that are not finite")
     network.answer.check_steps(array.shape[1])
+    if network.input.host:
+        network.input.check(array)
     return np.ascontiguousarray(array, dtype=dtype)
 
 
@@ -275,7 +278,7 @@ def check_spikes(network: Graph, x: ArrayLike) -> NDArray[Any]:
     if array.dtype.kind in "iuf" and array.size:
         source.check(array)
     whole = np.uint8 if source.payload == BINARY else np.int32
-    return check_input(network, array, np.float64 if source.analog else whole)
+    return check_input(network, array, np.float64 if source.takes_reals else whole)
 
 
 def _run(network: Graph, x: NDArray[Any], progress: Progress | None, device: str | None) -> Result:

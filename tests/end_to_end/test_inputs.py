@@ -144,6 +144,14 @@ def test_a_chip_whose_messages_are_spikes_alone_refuses_first(kind, ends, chip, 
     assert trial.why == ALONE.format(*ends, chip)
 
 
+def test_one_image_has_another_way_onto_such_a_chip(programs):
+    with pytest.raises(UnsupportedError) as error:
+        snncompile.compile(programs["image"].source, chip="loihi1")
+    message = ALONE.format(0, 255, "loihi1")
+    way = 'alone; import it with input="biases", make'
+    assert str(error.value) == message.replace("alone; make", way)
+
+
 RUN_REFUSED = {
     "counts": (
         [[[[[9] * 5] * 5] * 2]],

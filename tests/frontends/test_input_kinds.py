@@ -111,7 +111,7 @@ REFUSED = {
     "unknown": (
         frames(0, 1),
         ("frames",),
-        "no input 'frames'; known: auto, spikes, counts, polarity, analog",
+        "no input 'frames'; known: auto, spikes, counts, polarity, analog, biases",
     ),
     "counts as spikes": (
         frames(0, 3),
@@ -130,6 +130,17 @@ REFUSED = {
         ("counts",),
         'sample holds values from 0 to 0.5, expected whole numbers for input="counts"; leave input'
         ' out, or give input="analog"',
+    ),
+    "biases that change": (
+        frames(0.5, 1),
+        ("biases",),
+        'the sample changes from step to step, and input="biases" is for one image in every step;'
+        ' give input="analog"',
+    ),
+    "bits of biases": (
+        frames(0.5, 1, steps=1),
+        ("biases", 8),
+        "input_bits and input_range are for messages, the input is biases",
     ),
     "bits of counts": (
         frames(0, 3),

@@ -60,7 +60,7 @@ UNIT = "coding: unit {} must be positive, and shown {} between 1 and steps {}"
 REFUSED = [
     (
         lambda: Coding("morse", 1.0, 1, 1),
-        "no input coding 'morse'; known: constant, rate, poisson, phase, analog",
+        "no input coding 'morse'; known: constant, rate, poisson, phase, analog, biases",
     ),
     (lambda: Coding("rate", 0.0, 1, 1), UNIT.format(0, 1, 1)),
     (lambda: Coding("rate", 1.0, 3, 2), UNIT.format(1, 3, 2)),

@@ -32,6 +32,8 @@ def read_input(path):
         expected = ", ".join(["samples", "steps", *map(str, network.INPUT_SHAPE)])
         sys.exit(f"{path}: x has shape {x.shape}, expected ({expected})")
     low, high = network.PAYLOAD
+    if hasattr(network, "HOST"):
+        return x
     unit = getattr(network, "UNIT", None)
     if unit is not None:
         x = x.astype(np.float64) / unit
@@ -50,6 +52,28 @@ def read_input(path):
     return x.astype(np.uint8 if (low, high) == (0, 1) else np.int32)
 
 
+def compute_biases(x):
+    """Return, by population, what its neurons get in each step: one row per time step in all.
+
+    The host multiplies an image with the weights of the first layer, adds the bias, and rounds to
+    whole multiples of a unit.
+    """
+    from scipy.sparse import csr_matrix
+
+    samples, steps = x.shape[:2]
+    images = np.ascontiguousarray(x[:, 0].reshape(samples, -1).T, np.float64)
+    rows = {}
+    for population, (name, shape, unit, limit, phase) in network.HOST.items():
+        parts = [network.ARRAYS[f"{name}.{array}"] for array in ("data", "indices", "indptr")]
+        drive = (csr_matrix(tuple(parts), shape=shape) @ images).T + network.ARRAYS[f"{name}.bias"]
+        biases = np.rint(drive / unit).astype(np.int32)
+        if np.abs(biases).max() > limit:
+            sys.exit(f"biases of {population} reach {np.abs(biases).max()}, beyond {limit}")
+        late = np.zeros((phase, shape[0]), np.int32)
+        rows[population] = np.concatenate([late, np.repeat(biases, steps, axis=0)])
+    return rows
+
+
 def say(text):
     """Print a line now."""
     print(text, flush=True)  # noqa: T201 - a script prints
@@ -62,7 +86,11 @@ def simulate(x, names, folder, guard):
     """
     samples, steps = x.shape[:2]
     probes = {name: str(Path(folder, f"{name}.npy")) for name in names}
-    process = network.build(x.reshape(samples * steps, -1), steps, probes)
+    more = {}
+    if hasattr(network, "HOST"):
+        more = {"biases": compute_biases(x)}
+        x = np.zeros(x.shape, np.uint8)
+    process = network.build(x.reshape(samples * steps, -1), steps, probes, **more)
     process.create_runtime(run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
     finished = watch(guard)
     chunk = max(1, samples // 50)  # samples between two lines of progress

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from snncompile.errors import InputError
+from snncompile.frontends.host_biases import move_to_host
 from snncompile.frontends.input_kinds import InputKind, choose_input
 from snncompile.frontends.torch.arguments import Arguments, read_arguments
 from snncompile.frontends.torch.build_network import ImportedNetwork, build_network, show_input
@@ -63,12 +64,14 @@ def from_torch(
             axis as a number, or "inside" (forward makes the steps itself; their number is then
             part of the network, and `network.input.present` repeats a sample). "auto" tries them
             in this order.
-        input: what the lines carry: "spikes" (0 or 1), "polarity" (-1, 0, 1), "counts" (whole
-            numbers) or "analog" (rounded to `input_bits`); "auto" is the narrowest that holds the
-            sample.
-        input_bits: of an analog value, its sign included; 8 if not given.
-        input_range: lowest and highest value there will be, of counts and analog values; those of
-            the sample if not given.
+        input: what the model is shown: "spikes" (0 and 1), "counts" (whole numbers), "polarity"
+            (-1, 0 and 1), "analog" (any numbers, which the chip gets rounded), "biases" (one image
+            in every step: the host computes the first linear layer and writes a bias per neuron and
+            sample, for chips whose messages are spikes alone); "auto" takes the narrowest of the
+            first four that holds the sample. `Network.notes` say what was taken.
+        input_bits: bits of an analog value, the sign included; 8 if not given.
+        input_range: lowest and highest value that counts or analog values will have; those of the
+            sample if not given. Others are refused later.
         args: further arguments of forward: by position, or a dictionary of names. None for a
             state that forward returns and takes back in the next step.
         title: name of the network in reports; the name of the class if not given.
@@ -88,7 +91,11 @@ def from_torch(
         read = read_module(module, sample, time, title, given)
         lines, values = read.imported.network.input, read.x.numpy()
         source, note = choose_input(lines, values, input, input_bits, input_range)
-        imported = show_input(read.imported, source, note)
+        if input == "biases":
+            network, note = move_to_host(read.imported.network, values), ""
+            imported = replace(read.imported, network=network)
+        else:
+            imported = show_input(read.imported, source, note)
         if read.layout == "inside":
             imported = fix_steps(imported, read.x)
         unverified = verify(read.module, read.x, read.layout, imported, given, ties)

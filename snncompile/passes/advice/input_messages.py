@@ -9,6 +9,10 @@ from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph
 from snncompile.neurons.base import BINARY
+from snncompile.passes.quantize.host_biases import find_largest_mantissa
+
+FEWEST = 31
+"""Steps of a bias of the host, on each side of 0, below which nothing sensible is left: 6 bits."""
 
 
 def check_input_messages(network: Graph, chip: Chip) -> tuple[str, ...]:
@@ -21,6 +25,11 @@ def check_input_messages(network: Graph, chip: Chip) -> tuple[str, ...]:
         UnsupportedError: the message says what to do instead, and which chips carry numbers.
     """
     source = network.input
+    if source.host and find_largest_mantissa(chip) < FEWEST:
+        raise UnsupportedError(
+            f"{source.name}: biases of {chip.name} hold {find_largest_mantissa(chip)} steps of the"
+            f" host's values, fewer than {FEWEST}; take another chip, or make spikes of the values"
+        )
     if source.payload == BINARY or carries(chip, network):
         return ()
     if _is_image(network):
@@ -31,10 +40,12 @@ def check_input_messages(network: Graph, chip: Chip) -> tuple[str, ...]:
         return (line,)
     low, high = source.payload
     others = ", ".join(_list_carriers(network)) or "no chip here"
+    constant = source.coding is not None and source.coding.steps > 1
+    images = 'import it with input="biases", ' if constant else ""
     raise UnsupportedError(
         f"{source.name}: sends numbers from {low} to {high}, and messages of {chip.name} are spikes"
-        f" alone; make spikes (0 or 1) of the values and train with them, or take a chip whose"
-        f" messages carry numbers: {others}"
+        f" alone; {images}make spikes (0 or 1) of the values and train with them, or take a chip"
+        f" whose messages carry numbers: {others}"
     )
 
 

@@ -39,12 +39,17 @@ def prove_bounds(network: IntegerNetwork, chip: Chip, steps: int | None) -> tupl
             collect_arriving(network, population.name, network.into(population.name)),
             chip,
             steps,
+            find_bias_limit(network, population.name),
         )
     )
 
 
 def prove_population_bounds(
-    population: Population, arriving: Sequence[Arriving], chip: Chip, steps: int | None
+    population: Population,
+    arriving: Sequence[Arriving],
+    chip: Chip,
+    steps: int | None,
+    bias_limit: int = 0,
 ) -> tuple[Bound, ...]:
     """Return the bounds of one population: accumulator, then its states in order.
 
@@ -52,6 +57,7 @@ def prove_population_bounds(
         population: one of the integer network.
         arriving: synapses that end at each input of its neurons; see `collect_arriving`.
         chip, steps: see `prove_bounds`.
+        bias_limit: largest magnitude of a bias of the host, in the unit of accumulated weights.
     """
     name, neuron = population.name, population.neuron
     assert isinstance(neuron, IntegerNeuron)
@@ -59,6 +65,7 @@ def prove_population_bounds(
     bits = chip.formats.accumulator_bits.whole
     accumulators = (1 << (bits - 1)) - 1 if bits else None
     proved = [_make_bound(name, "accumulator", x, accumulators, "overflows")]
+    x = Interval(x.low - bias_limit, x.high + bias_limit)
     for quantity, interval in neuron.bounds(x, steps).items():
         proved.append(_make_bound(name, quantity, interval, *neuron.width(quantity)))
     return tuple(proved)
@@ -80,12 +87,19 @@ def find_silent_neurons(
     if intervals is None:
         return np.zeros(population.size, np.bool_)
     arriving = collect_arriving(network, population.name, network.into(population.name))
-    bounds = neuron.bounds(add_arriving(population, arriving), steps)
+    x, limit = add_arriving(population, arriving), find_bias_limit(network, population.name)
+    bounds = neuron.bounds(Interval(x.low - limit, x.high + limit), steps)
     silent = np.ones(population.size, np.bool_)
     for quantity, inside in intervals.items():
         reached = bounds[quantity]
         silent &= (reached.low >= inside.low) & (reached.high <= inside.high)
     return silent
+
+
+def find_bias_limit(network: Graph, name: str) -> int:
+    """Return the largest magnitude of the host's biases of a population; 0 where it has none."""
+    layer = network.input.find_host(name)
+    return (layer.limit or 0) if layer else 0
 
 
 def add_arriving(population: Population, arriving: Sequence[Arriving]) -> Interval:

@@ -128,7 +128,9 @@ def _find_alive(network: IntegerNetwork) -> Kept:
 def _can_go(network: IntegerNetwork, population: Population) -> bool:
     """Whether neurons of a population can be dropped at all."""
     return (
-        population.name != network.output and find_unit_size(network, population.name) is not None
+        population.name != network.output
+        and network.input.find_host(population.name) is None
+        and find_unit_size(network, population.name) is not None
     )
 
 

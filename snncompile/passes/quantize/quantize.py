@@ -28,6 +28,7 @@ from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import Integers, report_errors
 from snncompile.passes.quantize.group_scales import choose_scales
 from snncompile.passes.quantize.grouped_input import choose_bits
+from snncompile.passes.quantize.host_biases import measure_biases, quantize_fed
 from snncompile.passes.quantize.messages import (
     find_unit,
     state_in_messages,
@@ -134,7 +135,7 @@ class Quantize(Pass):
         """Return the integer network, and the errors of its populations."""
         choices = self._choose_all(source, chip, spike_trains)
         network = IntegerNetwork(
-            source.input,
+            measure_biases(source.input, [choice.report for choice in choices], source, chip),
             tuple(choice.population for choice in choices),
             _sort_projections(source, [p for c in choices for p in c.projections]),
             source.output,
@@ -163,8 +164,14 @@ class Quantize(Pass):
             limited = currents.keep_bits_of_sums(chip, max(bits))
             chosen = self._quantize_layer(direct, population, limited, None)
             choices |= currents.follow(source, population, senders, chosen, spike_trains)
+        fed = {layer.target for layer in source.input.host}
         return [
-            choices.get(p.name) or self._quantize_layer(source, p, chip, spike_trains)
+            choices.get(p.name)
+            or (
+                quantize_fed(source, p, partial(self._quantize_layer, chip=chip))
+                if p.name in fed
+                else self._quantize_layer(source, p, chip, spike_trains)
+            )
             for p in source.populations
         ]
 
@@ -203,6 +210,8 @@ class Quantize(Pass):
         All where values leave the population and meet or are compared, and where the neurons of
         one channel have more thresholds than the chip has profiles.
         """
+        if network.input.find_host(population.name):
+            return None
         if self.scales == "population" or self.formats == "netx" or not _sends_spikes(population):
             return None
         groups = group_neurons(network, population)
