@@ -55,6 +55,14 @@ def test_integers_do_as_well(model):
     assert np.abs(found.reshape(wanted.shape) - wanted).max() < 0.03 * np.abs(wanted).max()
 
 
+def test_calibration_may_require_gradients():
+    made, x = MODELS["chain"](), images("chain")
+    gradients = torch.tensor(x, requires_grad=True)
+    network = snncompile.from_ann(made, gradients, "signed", 8)
+    assert str(network) == str(snncompile.from_ann(made, x, "signed", 8))
+    assert (network.input.present(gradients) == network.input.present(x)).all()
+
+
 def test_bistable_rates_are_rounded_activations():
     made, x = MODELS["chain"](), images("chain")
     network = snncompile.from_ann(made, x, "bistable_rate", 128)

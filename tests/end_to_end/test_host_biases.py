@@ -11,6 +11,7 @@ from torch import nn
 import snncompile
 from snncompile.backends.energy.events import COLUMN
 from snncompile.errors import BackendError, InputError, UnsupportedError
+from snncompile.passes.quantize.quantize import _run_calibration
 from snncompile.reference.simulate import check_spikes, run_batches
 
 SAMPLES, STEPS = 5, 8
@@ -98,6 +99,12 @@ def test_the_compiled_way_computes_the_same(programs):
     slow, fast = (next(iter(run_batches(network, x, fast=way))) for way in (False, True))
     for name in slow:
         assert (slow[name] == fast[name]).all(), name
+
+
+def test_quantize_calibrates_on_the_images(network):
+    trains = _run_calibration(network, X.astype(np.float64))
+    assert trains["layer_1"].any()
+    assert (trains["layer_4"].numpy() == network.run(X).spikes).all()
 
 
 def test_images_are_presented_in_every_step(programs, network):

@@ -346,8 +346,9 @@ def _run_calibration(network: Network, calibration: NDArray[Any] | None) -> Spik
         return None
     neurons = network.input.size + sum(p.size for p in network.populations)
     count = max(2, CALIBRATION_OUTPUTS // (neurons * calibration.shape[1]))
-    x = network.input.send(calibration[: min(count, CALIBRATION_SAMPLES)]).astype(np.float64)
-    runs = list(run_batches(network, x))
+    x = calibration[: min(count, CALIBRATION_SAMPLES)]
+    x = x if network.input.host else network.input.send(x)  # the host takes images as they are
+    runs = list(run_batches(network, x.astype(np.float64)))
     return {name: torch.cat([batch[name] for batch in runs]) for name in runs[0]}
 
 
