@@ -18,6 +18,7 @@ from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.look import NO_NEURONS, Look, find_miscounts, say_times
 from snncompile.frontends.torch.precise import in_float64
 from snncompile.frontends.torch.read_trace import MixedSamplesError
+from snncompile.frontends.torch.releases import describe_untested
 from snncompile.frontends.torch.run_module import (
     call,
     carry_states,
@@ -256,6 +257,8 @@ def _explain_no_layout(
         text += "; if forward holds a number of samples, take it from the input: x.shape[0]"
     elif "Error: " in text and len(layouts) > 1:
         text += WRAP
+    if untested := describe_untested(module):
+        text += f"; {untested}"
     samples, steps = looks[0][1].shape
     shape = f"{samples} samples" + (f" of {steps} time steps" if steps > 1 else "")
     return InputError(f"{type(module).__name__} does not run on {shape}; tried time={text}")

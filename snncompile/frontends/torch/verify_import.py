@@ -121,7 +121,8 @@ class _Run:
         exact = record_module(
             self.module, x, self.time, self.imported, torch.float64, self.given, keep_precision=True
         )
-        ours, active = _simulate(self.imported, x), set()
+        ours = _simulate(self.imported, x)
+        active: set[str] = set()
         for name in self.imported.origins:
             try:
                 _compare(self.imported.network.population(name), exact[name], ours[name], 0)

@@ -1,4 +1,4 @@
-"""SpikingJelly neurons and layers, as `Dynamics`. Read in spikingjelly 2.0.0.
+"""SpikingJelly neurons and layers, as `Dynamics`. Read in spikingjelly 2.0.0, 0.0.0.0.14 and .12.
 
 Nothing of the library is imported. A neuron fires when v >= v_threshold; the reset acts at once. It
 starts at v_reset (at 0 if that is None). Step mode 's' takes one time step, 'm' takes (steps,
@@ -35,11 +35,11 @@ class SpikingJelly(Library):
 
     def find_time(self, module: Any) -> Time:
         """Return how a layer takes its time axis, from its step mode."""
-        return "first" if module.step_mode == "m" else "step"
+        return "first" if _takes_steps(module) else "step"
 
     def count_axes(self, module: Any, axes: int) -> int | None:
         """Return the axes of a sample behind (samples) or (steps, samples)."""
-        return axes - 2 if module.step_mode == "m" else axes - 1
+        return axes - 2 if _takes_steps(module) else axes - 1
 
     def reset(self, module: Any) -> None:
         """Reset all memories, also those of containers and delays."""
@@ -56,7 +56,20 @@ class SpikingJelly(Library):
 
     def find_start(self, module: Any, state: str) -> float:
         """Return the value of a memory at the start of a sample."""
+        return _read_start(module, state)
+
+
+def _takes_steps(module: Any) -> bool:
+    """Return whether a layer takes several time steps; in `clock_driven` its name says it."""
+    mode = getattr(module, "step_mode", None)
+    return type(module).__name__.startswith("MultiStep") if mode is None else mode == "m"
+
+
+def _read_start(module: Any, state: str) -> float:
+    """Return the start value of a memory; releases before 1.0 have no method for it."""
+    if hasattr(module, "get_reset_value"):
         return float(module.get_reset_value(state))
+    return float(module._memories_rv[state])
 
 
 def _translate_integrate_fire(module: Any, where: str, shape: Shape) -> Dynamics:
@@ -116,7 +129,7 @@ def _make_dynamics(
         reset="soft" if module.v_reset is None else "hard",
         gain=np.asarray(gain),
         constant=np.asarray(decay * (rest - zero)),
-        initial=np.asarray(float(module.get_reset_value("v")) - zero),
+        initial=np.asarray(_read_start(module, "v") - zero),
         fires_at_threshold=True,
     )
 
@@ -171,6 +184,9 @@ NEURONS: dict[str, Translate] = {
     "SimpleLIFNode": _translate_leaky,
     "ParametricLIFNode": _translate_parametric_leaky,
     "CUBALIFNode": _translate_current_based,
+    "MultiStepIFNode": _translate_integrate_fire,  # this and the next two: `clock_driven`
+    "MultiStepLIFNode": _translate_leaky,
+    "MultiStepParametricLIFNode": _translate_parametric_leaky,
 }
 
 WRAPPED = (
@@ -193,6 +209,8 @@ LAYERS: dict[str, Row] = {
     # tdBN: its factor alpha * v_th is in the weight it starts with.
     "ThresholdDependentBatchNorm1d": LINEAR[nn.BatchNorm1d],
     "ThresholdDependentBatchNorm2d": LINEAR[nn.BatchNorm2d],
+    "MultiStepThresholdDependentBatchNorm1d": LINEAR[nn.BatchNorm1d],
+    "MultiStepThresholdDependentBatchNorm2d": LINEAR[nn.BatchNorm2d],
     "WSLinear": Row(1, _translate_standardized_linear),
     "WSConv2d": Row(3, _translate_standardized_convolution),
     "VotingLayer": Row(1, _translate_voting),
@@ -226,7 +244,12 @@ LIBRARY = SpikingJelly(
     package="spikingjelly",
     neurons=NEURONS,
     linear=LAYERS,
-    same=frozenset({"Flatten", "Dropout", "Dropout2d", "PrintShapeModule"}),
+    same=frozenset(
+        {
+            *("Flatten", "Dropout", "Dropout2d", "PrintShapeModule"),
+            *("MultiStepDropout", "MultiStepDropout2d"),
+        }
+    ),
     containers=SURROGATES
     | frozenset(
         {
