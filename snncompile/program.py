@@ -229,19 +229,24 @@ class Program:
             raise InputError(f"{self.chip.name} has no times that depend on a clock")
         return replace(self, chip=self.chip.at_clock(mhz))
 
-    def emit(self, path: str | Path, backend: str = "lava") -> None:
+    def emit(self, path: str | Path, backend: str = "lava", *, reader: str | None = None) -> None:
         """Write files for another system.
 
         Args:
             path: the folder or file to write.
             backend: `lava` (a folder that stands alone), `netx` (a lava-dl `.net` file with the
                 integer network) or `nir` (a NIR file with the float network it was made of).
+            reader: with `nir`, the importer that is to read the file as it is meant: `snntorch`,
+                `norse`, `sinabs` or `spyx`; see `snncompile.to_nir`.
 
         Raises:
-            InputError: no such backend, or the folder holds something else.
+            InputError: no such backend or reader, or the folder holds something else.
             BackendError, UnsupportedError: the backend cannot express the network.
         """
-        load("emitters", backend)(self, Path(path))
+        if reader is not None and backend != "nir":
+            raise InputError(f"a reader is named for NIR files, not with backend {backend!r}")
+        options = {} if reader is None else {"reader": reader}
+        load("emitters", backend)(self, Path(path), **options)
 
     @property
     def meaning(self) -> str:

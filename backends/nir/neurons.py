@@ -3,15 +3,18 @@
 In steps of dt (Euler), NIR's equations lose dt / tau of a state and add dt / tau * r times the
 input, so
 
-    tau = dt / decay,  r = w_in = 1 / decay,  v_leak = bias / decay
+    tau = dt / decay,  r = w_in = 1 / decay
 
-and the weights stay unchanged. A decay of 0 would need an infinite tau; it becomes 2^-40, which a
+and the weights stay unchanged. A bias is in the Affine or convolution before the neurons
+(`biases.py`), for readers refuse or ignore v_leak; only where none can hold it is
+v_leak = bias / decay. A decay of 0 would need an infinite tau; it becomes 2^-40, which a
 reader that knows the metadata takes back to 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,13 +30,14 @@ KNOWN = "cuba_lif, integrate_fire, readout"
 Node = dict[str, Any]
 
 
-def make_neuron_node(population: Population, shape: Shape, dt: float) -> Node:
+def make_neuron_node(population: Population, shape: Shape, dt: float, bias: Floats) -> Node:
     """Return the node of a population.
 
     Args:
         population: of a float network.
         shape: of the node, the population's or flat.
         dt: seconds of one time step.
+        bias: what no node before the neurons holds.
 
     Raises:
         UnsupportedError: NIR has no such neuron.
@@ -47,7 +51,8 @@ def make_neuron_node(population: Population, shape: Shape, dt: float) -> Node:
     def fill(value: Floats) -> Floats:
         return np.broadcast_to(value, (population.size,)).reshape(shape).astype(np.float64)
 
-    node = NODES[neuron.name](neuron, fill, dt)
+    own: Any = neuron
+    node = NODES[neuron.name](replace(own, bias=bias), fill, dt)
     return node | {"metadata": _make_metadata(population, neuron)}
 
 

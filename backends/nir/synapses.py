@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.ir.graph import Projection, Shape
 from snncompile.synapses.base import Synapses
@@ -53,7 +54,29 @@ def make_synapse_nodes(projection: Projection, source: Shape, target: Shape) -> 
             f"projection {projection.source} -> {projection.target}: {wiring} has to be unrolled"
             f" for NIR, to {wiring.targets * wiring.sources:,} weights, more than {LARGEST:,}"
         )
-    return [*nodes, {"type": "Linear", "weight": wiring.matrix(synapses.weight).toarray()}]
+    weight = wiring.matrix(synapses.weight).toarray()
+    return [*nodes, {"type": "Affine", "weight": weight, "bias": np.zeros(len(weight))}]
+
+
+def add_bias(nodes: list[Node], bias: Floats, target: Shape) -> bool:
+    """Add a bias to the last of the nodes before a target, if it can hold it; return whether.
+
+    Args:
+        nodes: of one projection; the last is changed.
+        bias: one per neuron of the target.
+        target: shape of the target's node.
+    """
+    last = nodes[-1]
+    if last["type"] == "Affine":
+        last["bias"] = last["bias"] + bias
+        return True
+    if last["type"] not in ("Conv1d", "Conv2d"):
+        return False
+    per_channel = bias.reshape(target[0], -1)
+    if (per_channel != per_channel[:, :1]).any():
+        return False
+    last["bias"] = last["bias"] + per_channel[:, 0]
+    return True
 
 
 def _make_flatten(shape: Shape) -> Node:

@@ -56,18 +56,31 @@ def run(
         print_fidelity(program, only_other=True)
 
 
+def describe_reader(reader: str) -> dict[str, str]:
+    """Return what the user of an importer has to do, if anything."""
+    from snncompile.backends.nir.dialects import DIALECTS
+
+    note = DIALECTS[reader].note
+    return {"note": note} if note else {}
+
+
 def emit(
     build: Build,
     output: Annotated[Path, typer.Option("-o", "--output", help="folder or file to write")],
     backend: Annotated[str, typer.Option(help="lava, netx or nir")] = "lava",
+    reader: Annotated[
+        str | None,
+        typer.Option("--for", help="with nir: the importer to read it, snntorch|norse|sinabs|spyx"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a Lava program that runs without snncompile, a lava-dl .net file or a NIR file."""
     program = load_program(build)
-    program.emit(output, backend)
+    program.emit(output, backend, reader=reader)
     files = sorted(p.name for p in output.iterdir()) if output.is_dir() else [output.name]
     proved = {"proved_steps": program.options.quantize.steps} if backend == "lava" else {}
-    print_values({"output": str(output), "files": files, **proved}, as_json)
+    note = describe_reader(reader) if reader else {}
+    print_values({"output": str(output), "files": files, **proved, **note}, as_json)
 
 
 def verify(

@@ -74,3 +74,14 @@ def test_emit_writes_a_nir_file_and_a_net_file(model, snncompile_command):
         assert (done.code, done.json) == (0, {"output": name, "files": [name]})
         other = ("compile", name, "--chip", "loihi2", "-o", "other", "--json")
         assert snncompile_command(*other).code == 0
+
+
+def test_emit_writes_a_nir_file_for_a_reader(model, snncompile_command):
+    assert snncompile_command(*model, *NIR).code == 0
+    emit = ("emit", "build", "--backend", "nir", "--for")
+    done = snncompile_command(*emit, "norse", "-o", "x.nir", "--json")
+    assert (done.code, done.json["files"]) == (0, ["x.nir"])
+    assert done.json["note"].startswith("a network that flattens images takes one sample at a time")
+    done = snncompile_command(*emit, "brian", "-o", "y.nir")
+    message = "error: no reader 'brian' of NIR files; known: snntorch, norse, sinabs, spyx\n"
+    assert (done.code, done.err) == (1, message)

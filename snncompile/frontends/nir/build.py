@@ -168,6 +168,8 @@ class Builder:
         if exact is not None:
             shape = read_shape(node, shape)
             dynamics = replace(dynamics, gain=np.asarray(1.0))
+            if dynamics.bias_on_potential:  # it is the neuron's own
+                drive = replace(drive, bias=np.zeros_like(drive.bias))
         drive = scale_drive(node, drive, dynamics.gain)
         bias = drive.bias if drive.bias.any() else np.asarray(0.0)
         if bias.any() and not dynamics.bias_on_potential:
@@ -201,8 +203,9 @@ class Builder:
         """Return the neuron of our own metadata, unless the file was changed since."""
         if not self.reading.exact:
             return None
-        neuron = read_neuron(node, dynamics)
-        if neuron is None or drive.bias.any():
+        own = drive.bias if dynamics.bias_on_potential else np.asarray(0.0)
+        neuron = read_neuron(node, dynamics, own)
+        if neuron is None:
             self.notes.append(f"NIR: {node.name} was changed by others, its metadata is not used")
             return None
         return neuron

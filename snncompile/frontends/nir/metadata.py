@@ -30,12 +30,13 @@ NEAR = 1e-6
 """Largest difference of two numbers that agree, relative to the larger one or to 1."""
 
 
-def read_neuron(node: Node, dynamics: Dynamics) -> FloatNeuron | None:
+def read_neuron(node: Node, dynamics: Dynamics, bias: Floats) -> FloatNeuron | None:
     """Return the neuron that the metadata describes; None if it is missing or disagrees.
 
     Args:
         node: a neuron node.
         dynamics: its numbers.
+        bias: constant drive of its potential by the nodes before it.
     """
     name = node.metadata.get("neuron")
     kind = KINDS.get(name) if isinstance(name, str) else None
@@ -50,18 +51,18 @@ def read_neuron(node: Node, dynamics: Dynamics) -> FloatNeuron | None:
             values[field.name] = value
     try:
         neuron = kind(**values)
-        agrees = _agrees(neuron, dynamics)
+        agrees = _agrees(neuron, dynamics, bias)
     except (ValueError, TypeError):
         return None
     return neuron if agrees else None
 
 
-def _agrees(neuron: Any, dynamics: Dynamics) -> bool:
+def _agrees(neuron: Any, dynamics: Dynamics, bias: Floats) -> bool:
     none, all_ = np.asarray(0.0), np.asarray(1.0)
     pairs: list[tuple[Floats, Floats]] = [
         (getattr(neuron, "current_decay", all_), dynamics.current_decay),
         (getattr(neuron, "potential_decay", none), dynamics.potential_decay),
-        (neuron.bias, dynamics.leak),
+        (neuron.bias, dynamics.leak + bias),
         (all_, dynamics.gain),
     ]
     if dynamics.threshold is not None:

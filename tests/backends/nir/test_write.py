@@ -86,7 +86,7 @@ NODES = {
     "square": ["Conv2d", "Input", "LIF", "Output"],
     "two sizes": ["Conv2d", "Input", "LIF", "Output"],
     "dilated": ["Conv2d", "Input", "LIF", "Output"],
-    "not to be made square": ["Flatten", "Input", "LIF", "Linear", "Output"],
+    "not to be made square": ["Affine", "Flatten", "Input", "LIF", "Output"],
     "groups": ["Conv2d", "Input", "LIF", "Output"],
     "pool": ["Input", "LIF", "Output", "Scale", "SumPool2d"],
     "line": ["Conv1d", "Input", "LIF", "Output"],
