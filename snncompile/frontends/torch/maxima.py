@@ -23,8 +23,9 @@ from snncompile.frontends.pool_currents import (
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.drive import Source, Through
 from snncompile.frontends.torch.gates import Gate, make_gate_neuron, reads_spikes
-from snncompile.frontends.torch.layer_graph import LayerGraph, NeuronLayer
+from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.multiply_out import DriveTerm, Sum, multiply_out
+from snncompile.frontends.torch.neuron_layer import NeuronLayer
 from snncompile.ir.graph import Population, Projection, Shape
 from snncompile.neurons.base import BINARY, FloatNeuron, Interval
 from snncompile.neurons.graded import Graded

@@ -42,10 +42,10 @@ def find_ties(network: Network, x: Tensor, native: dict[str, Tensor]) -> dict[st
     """
     runner = Runner(network)
     forced = {}
-    for name, outputs in native.items():
+    for name, expected in native.items():
         neuron: Any = network.population(name).neuron
         if neuron.spikes and hasattr(neuron, "threshold"):
-            forced[name] = _Forced(runner.neurons[name], outputs)
+            forced[name] = _Forced(runner.neurons[name], expected)
             runner.neurons[name] = forced[name].neuron
     outputs = runner.run(Session(len(x)), x.reshape(*x.shape[:2], -1), list(native))
     for name, expected in native.items():
@@ -69,6 +69,8 @@ class _Forced:
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next states and the output, the module's one where it is a tie."""
+        if self._step >= self.native.shape[1]:  # a network with loops runs on
+            return self._plain.step(state, x)
         expected = self.native[:, self._step]
         moved = self._moved  # a late reset compares with the threshold of the step before
         new, output = self._move(moved).step(state, x)

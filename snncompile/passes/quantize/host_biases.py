@@ -43,10 +43,10 @@ def quantize_fed(
     without: dict[str, Any] = {"bias_mantissa": np.asarray(0), "bias_exponent": np.asarray(0)}
     neuron = replace(choice.population.neuron, **without)
     errors = {k: v for k, v in choice.report.parameter_error.items() if k != "bias"}
-    return Choice(
-        replace(choice.population, neuron=neuron),
-        choice.projections,
-        choice.report.model_copy(update={"parameter_error": errors}),
+    return replace(
+        choice,
+        population=replace(choice.population, neuron=neuron),
+        report=choice.report.model_copy(update={"parameter_error": errors}),
     )
 
 
