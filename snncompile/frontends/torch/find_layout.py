@@ -37,6 +37,8 @@ WRAP = (
     " super().__init__(); self.net = net and def forward(self, x): return self.net(x.flatten(2)),"
     " with your own change of x, (samples, steps, *shape)"
 )
+SHAPES = ("RuntimeError: ", "IndexError: ", "ValueError: ")
+"""Beginnings of torch's errors where a tensor has another shape than forward expects."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,7 +257,7 @@ def _explain_no_layout(
     text = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in layouts.items())
     if any(reason.startswith("RuntimeError: shape '[") for reason in reasons.values()):
         text += "; if forward holds a number of samples, take it from the input: x.shape[0]"
-    elif "Error: " in text and len(layouts) > 1:
+    elif any(reason.startswith(SHAPES) for reason in reasons.values()):
         text += WRAP
     if untested := describe_untested(module):
         text += f"; {untested}"

@@ -14,6 +14,7 @@ Nothing is judged here; `layer_graph.py` reads the network out of the trace.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
@@ -70,7 +71,7 @@ class Trace(TorchFunctionMode):
         self._open: list[str] = [title]
         self._in_hook = False
         self._numbers: dict[int, Tensor] = {}
-        self._alive: dict[int, Tensor] = {}
+        self._alive: dict[int, weakref.ref[Tensor]] = {}
         self._depth = 0
         self._inside: list[Tensor] = []
         self._watch(module, "", title)
@@ -81,9 +82,15 @@ class Trace(TorchFunctionMode):
         return any(known_layers.find_role(layer) == "neuron" for layer in self.modules.values())
 
     def hand_in(self, x: Tensor, numbers: Tensor) -> None:
-        """Set the numbers of a tensor's values."""
-        self._numbers[id(x)] = numbers
-        self._alive[id(x)] = x
+        """Set the numbers of a tensor's values, for as long as the tensor lives."""
+        key = id(x)
+        self._numbers[key] = numbers
+        self._alive[key] = weakref.ref(x, lambda _: self._forget(key))
+
+    def _forget(self, key: int) -> None:
+        """Forget a tensor, whose id another one may get."""
+        self._numbers.pop(key, None)
+        self._alive.pop(key, None)
 
     def add_input(self, shape: Shape, *, static: bool = False) -> InputValues:
         """Return new values for a sample of shape (samples, steps, size); see `InputValues`."""
