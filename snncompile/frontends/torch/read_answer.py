@@ -184,9 +184,9 @@ class _Reader:
             raise NotReadError(f"{values.path} of {after}")
         layer = LayerAfter(values.path, values.source_shape)
         shown = tuple(columns[0].tolist())
-        part = () if shown == tuple(range(width)) else shown
+        shown_columns = () if shown == tuple(range(width)) else shown
         shape = tuple(values.target_shape)
-        return replace(inner, layers=(*inner.layers, layer), columns=part, shape=shape)
+        return replace(inner, layers=(*inner.layers, layer), columns=shown_columns, shape=shape)
 
     def _read_sum(self, values: SumValues, offsets: Tensor) -> TracedAnswer:
         """Read a scaled answer, or a total that grows from time step to time step."""

@@ -289,7 +289,7 @@ def _compare_answer(imported: ImportedNetwork, native: Record, ours: Record, sta
     answer = torch.tensor(network.answer.reduce(ours[network.output].numpy())).double()
     answer = checked.factor * answer
     if checked.columns:
-        columns = [*checked.columns, *chain.from_iterable(part for _, part in checked.others)]
+        columns = [*checked.columns, *chain.from_iterable(more for _, more in checked.others)]
         answer = answer[:, columns]
     for function in checked.functions:
         apply = getattr(torch, function)
