@@ -183,6 +183,7 @@ UNREACHED = {
             "refractory",
             "state_bits",
             "accumulator_bits",
+            "input_payload",
         )
     },
 }

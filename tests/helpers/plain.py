@@ -156,7 +156,8 @@ def _step(neuron, index: int, state, x):
     values = {}
     for name in neuron.parameters():
         value = getattr(neuron, name)
-        values[name] = (value if value.ndim == 0 else value[index]).item()
+        shared = value.ndim == 0 or name in neuron.tables
+        values[name] = value.tolist() if shared else value[index].item()
     if neuron.name not in ("cuba_lif", "integrate_fire", "readout"):
         return _own_step(neuron, values, state, x)  # compared with plain Python in its own test
     step = integer_step if "bias_mantissa" in values else float_step

@@ -125,7 +125,11 @@ def test_a_process_that_hangs_is_one_message(lava, watch, sabotage):
 
 CRASHES = [
     ("import os; os.kill(os.getpid(), 11)", "Lava failed: it was ended by SIGSEGV"),
-    ("import no_such_module", "Lava failed: ModuleNotFoundError: No module named 'no_such_module'"),
+    (
+        "import no_such_module",
+        "Lava failed: ModuleNotFoundError: No module named 'no_such_module'; run `snncompile lava"
+        " install`, which mends an environment that is broken",
+    ),
     ("raise SystemExit(3)", "Lava failed: exit status 3"),
     (
         "import time; time.sleep(1000)",
