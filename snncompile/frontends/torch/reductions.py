@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
+from snncompile.frontends.torch.values import Origins
+
 Kind = Literal["sum", "mean", "maximum"]
 REDUCTIONS: dict[str, Kind] = {"sum": "sum", "mean": "mean", "max": "maximum", "amax": "maximum"}
 """Name of a function -> what it does over the axes that it is given."""
@@ -43,3 +45,15 @@ def read_reduction(
     axes = sorted({dim % x.ndim for dim in dims})
     moved = numbers(x).movedim(axes, list(range(len(axes))))
     return Reduction(REDUCTIONS[name], moved.flatten(0, len(axes) - 1))
+
+
+def is_over_time(reduction: Reduction, origins: Origins) -> bool:
+    """Return whether the first and the last of the reduced values are of different time steps."""
+    first, last = (reduction.numbers[end].reshape(-1)[:1] for end in (0, -1))
+    return origins.find_step(first) != origins.find_step(last)
+
+
+def is_of_several(reduction: Reduction, origins: Origins) -> bool:
+    """Return whether the first and the last of the reduced values were made apart."""
+    first, last = (reduction.numbers[end].reshape(-1)[:1] for end in (0, -1))
+    return origins.find_values(first) != origins.find_values(last)

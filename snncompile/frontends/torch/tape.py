@@ -57,14 +57,17 @@ class Operation:
             value = value[key]
         return value
 
+    def map_slots(self, fill: Callable[[Slot], Tensor]) -> tuple[Any, Any]:
+        """Return the arguments with a tensor in the place of each slot."""
+        return _map(self.args, fill), _map(self.kwargs, fill)
+
     def repeat(self, fill: Callable[[Slot], Tensor]) -> tuple[Tensor, ...]:
         """Call the function again and return its results, one for each of `results`.
 
         Args:
             fill: gives the tensor that takes the place of a slot.
         """
-        args = _map(self.args, fill)
-        kwargs = _map(self.kwargs, fill)
+        args, kwargs = self.map_slots(fill)
         if changes_argument(self.name):
             args = (args[0].clone(), *args[1:])
         result = self.function(*args, **kwargs)

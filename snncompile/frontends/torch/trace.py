@@ -67,6 +67,7 @@ class Trace(TorchFunctionMode):
         """Why a layer that was called cannot be read, by path."""
         self.operations: list[Operation] = []
         """Functions that make new values from known ones, in the order of their calls."""
+        self._static = False
         self._function_calls = 0
         self._open: list[str] = [title]
         self._in_hook = False
@@ -94,6 +95,7 @@ class Trace(TorchFunctionMode):
 
     def add_input(self, shape: Shape, *, static: bool = False) -> InputValues:
         """Return new values for a sample of shape (samples, steps, size); see `InputValues`."""
+        self._static = static
         return self.origins.add(InputValues(self.origins.next, shape, static))
 
     def find_numbers(self, tensor: Tensor) -> Tensor:
@@ -261,13 +263,9 @@ class Trace(TorchFunctionMode):
             values = SumValues(self.origins.next, tuple(result.shape), terms)
             self._keep_operation(func, name, self._keep_arguments(args, kwargs), [values])
             self.hand_in(result, self.origins.add(values).numbers)
-        elif reduced := self._read_reduction(short, args, kwargs):
-            tensor = next(find_tensors(result))
-            shape = tuple(tensor.shape)
-            inputs = reduced.numbers.reshape(-1, *shape)
-            new = ReducedValues(self.origins.next, shape, reduced.kind, inputs)
-            self.hand_in(tensor, self.origins.add(new).numbers)
-        elif self._note_gate(short, args, kwargs, result):
+        elif self._note_reduction(func, name, args, kwargs, result) or self._note_gate(
+            short, args, kwargs, result
+        ):
             pass
         elif layer := make_layer(short, args, kwargs):
             self.modules.setdefault(layer.name, layer.module)
@@ -299,14 +297,25 @@ class Trace(TorchFunctionMode):
         numbers = self.find_numbers(tensor)
         return Slot(numbers, tensor.dtype) if bool((numbers >= 0).any()) else keep(tensor)
 
-    def _read_reduction(self, short: str, args: Any, kwargs: Any) -> reductions.Reduction | None:
-        """Return a sum, mean or maximum over time; None for others."""
+    def _note_reduction(
+        self, func: Callable[..., Any], name: str, args: Any, kwargs: Any, result: Any
+    ) -> bool:
+        """Note a sum, mean or maximum over time; return whether it is, or may be, one."""
+        short = name.rpartition(".")[2]
         reduction = reductions.read_reduction(short, args, kwargs, self.find_numbers)
         if reduction is None or not reduction.numbers.numel():
-            return None
-        first, last = reduction.numbers[0].reshape(-1)[:1], reduction.numbers[-1].reshape(-1)[:1]
-        over_time = self.origins.find_step(first) != self.origins.find_step(last)
-        return reduction if over_time else None
+            return False
+        if reductions.is_over_time(reduction, self.origins):
+            tensor = next(find_tensors(result))
+            shape = tuple(tensor.shape)
+            inputs = reduction.numbers.reshape(-1, *shape)
+            new = ReducedValues(self.origins.next, shape, reduction.kind, inputs)
+            self.hand_in(tensor, self.origins.add(new).numbers)
+            return True
+        if self._static and reductions.is_of_several(reduction, self.origins):
+            self._apply_function(func, name, args, kwargs, result)  # until the neurons are found
+            return True
+        return False
 
     def _note_gate(self, short: str, args: Any, kwargs: Any, result: Any) -> bool:
         """Note a product of spikes or 1 - spikes; return whether it is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -188,6 +189,11 @@ class Origins:
         """Return all values that the numbers belong to, in order; `NOTHING` and `ZERO` belong
         to none."""
         known = numbers[numbers >= 0]
+        if not known.numel():
+            return []
+        low, high = (bisect_right(self._starts, int(end)) - 1 for end in known.aminmax())
+        if low == high:  # the usual case
+            return [self._all[low]]
         starts = torch.tensor(self._starts)
         indices = torch.searchsorted(starts, known.reshape(-1), right=True) - 1
         return [self._all[index] for index in torch.unique(indices).tolist()]

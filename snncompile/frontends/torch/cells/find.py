@@ -20,6 +20,7 @@ from snncompile.frontends.torch.cells.measure import (
     measure_lines,
     to_parameter,
 )
+from snncompile.frontends.torch.cells.over_time import find_reductions
 from snncompile.frontends.torch.cells.step import Cell, check_simple, first_differs
 from snncompile.frontends.torch.dynamics import Dynamics
 from snncompile.frontends.torch.libraries.by_hand import FoundCell, describe_neuron
@@ -70,6 +71,7 @@ def find_cells(trace: Trace, returned: list[Tensor], title: str, steps: int | No
             _add(cell, trace, returned, steps)
         except UnsupportedError as error:
             raise UnknownCellError(str(error)) from None
+    find_reductions(trace)
 
 
 def _name(group: Group, wires: Wires, trace: Trace, title: str) -> str:

@@ -1,7 +1,8 @@
 """Fold the functions that a module calls in every time step into those of one time step.
 
-A function belongs to the last time step whose input its result depends on. The functions of the
-time steps are matched by their order; those of the fullest one stand for all:
+A function belongs to the last time step whose input its result depends on; `static_drive.py` says
+what that is where all time steps get the same input. The functions of the time steps are matched by
+their order; those of the fullest one stand for all:
 
     step 0: x0 + 0, > 1             step 1: 0.9 * v0 + x1, > 1           folded: 0.9 * v' + x, > 1
 """
@@ -16,6 +17,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from snncompile.frontends.torch.cells.static_drive import find_static_readers
 from snncompile.frontends.torch.tape import Operation
 from snncompile.frontends.torch.trace import Trace
 from snncompile.frontends.torch.values import (
@@ -26,6 +28,8 @@ from snncompile.frontends.torch.values import (
     Values,
 )
 
+ALWAYS = -2
+"""Time step of values that are the same in all of them: a static input, and what is made of it."""
 NEVER = -1
 """Time step of values that depend on no input."""
 
@@ -91,7 +95,7 @@ def _group(trace: Trace) -> dict[int, list[Operation]]:
             for values in operation.results
             for step in times[values.start : values.stop].aminmax()
         }
-        if len(steps) == 1:
+        if len(steps) == 1 and ALWAYS not in steps:
             groups[steps.pop()].append(operation)
     return dict(groups)
 
@@ -104,12 +108,18 @@ def _find_times(trace: Trace) -> Tensor:
         for operation in trace.operations
         for values in operation.results
     }
+    readers = find_static_readers(trace)
     for values in trace.origins:
-        times[values.start : values.stop] = _find_time(values, times, slots).reshape(-1)
+        time = _find_time(values, times, slots).reshape(-1)
+        if values.start in readers:
+            time = time.clamp(min=NEVER) + 1
+        times[values.start : values.stop] = time
     return times
 
 
 def _find_time(values: Values, times: Tensor, slots: dict[int, list[Tensor]]) -> Tensor:
+    if isinstance(values, InputValues) and values.static:
+        return torch.full(values.shape, ALWAYS)
     if isinstance(values, InputValues):
         samples, steps, size = values.shape
         return torch.arange(steps)[None, :, None].expand(samples, steps, size)
