@@ -14,6 +14,7 @@ from snncompile.frontends.torch import layer_graph
 from snncompile.frontends.torch.answer_layer import find_answer
 from snncompile.frontends.torch.arguments import Arguments
 from snncompile.frontends.torch.cells.find import UnknownCellError, find_cells
+from snncompile.frontends.torch.future import explain_future
 from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.look import NO_NEURONS, Look, find_miscounts, say_times
 from snncompile.frontends.torch.precise import in_float64
@@ -150,7 +151,7 @@ def find_layout(
         return FoundLayout(candidate.layout, candidate.x.expand(shape), layers)
     unknown = {path: e for _, glance in looks for path, e in glance.look.unknown.items()}
     raise_together(unknown.values())
-    raise _choose_error(module, looks, errors)
+    raise _choose_error(module, looks, errors, given)
 
 
 def _look_twice(
@@ -192,6 +193,24 @@ def _trace(module: nn.Module, probe: Tensor, layout: Layout, given: Arguments) -
         UnsupportedError: a layer, a function or a neuron in the module's code is not known.
         _MisfitError: the neurons do not run once in each time step.
     """
+    trace, outputs = _run(module, probe, layout, given)
+    raise_together(trace.unknown.values())
+    returned = list(trace.list_returned(outputs))
+    expected = None if layout == "inside" else probe.shape[1]
+    find_cells(trace, returned, type(module).__name__, expected)
+    counts = {path: len(calls) for path, calls in trace.calls.items()}
+    if misfit := next(find_miscounts(counts, expected), ""):
+        raise _MisfitError(misfit)
+    answer = None
+    if layout != "step":
+        answer = find_answer(trace, returned, max(map(len, trace.calls.values())))
+    return layer_graph.read_layers(trace, returned, answer)
+
+
+def _run(
+    module: nn.Module, probe: Tensor, layout: Layout, given: Arguments
+) -> tuple[Trace, list[Any]]:
+    """Run a copy of the module in float64; return the trace and the results of its calls."""
     samples, steps = probe.shape[:2]
     runner = make_working_copy(module, samples, steps).double()
     trace = Trace(runner, type(module).__name__, samples)
@@ -205,23 +224,14 @@ def _trace(module: nn.Module, probe: Tensor, layout: Layout, given: Arguments) -
         with in_float64(), trace:
             outputs.append(call(runner, x, given))
         given = carry_states(runner, outputs[-1], given)
-    raise_together(trace.unknown.values())
-    returned = list(trace.list_returned(outputs))
-    expected = None if inside else steps
-    find_cells(trace, returned, type(module).__name__, expected)
-    counts = {path: len(calls) for path, calls in trace.calls.items()}
-    if misfit := next(find_miscounts(counts, expected), ""):
-        raise _MisfitError(misfit)
-    answer = None
-    if layout != "step":
-        answer = find_answer(trace, returned, max(map(len, trace.calls.values())))
-    return layer_graph.read_layers(trace, returned, answer)
+    return trace, outputs
 
 
 def _choose_error(
     module: nn.Module,
     looks: list[tuple[_Candidate, _Glance]],
     errors: list[tuple[_Candidate, UnsupportedError]],
+    given: Arguments,
 ) -> SnnCompileError:
     """Return the error that says most about why no layout fits."""
     usual = [error for candidate, error in errors if candidate.layout != "inside"]
@@ -237,7 +247,26 @@ def _choose_error(
         )
     if errors and not any(map(_loses_state, looks)):
         return errors[0][1]
+    if not any(map(_loses_state, looks)):
+        for look in looks:
+            if reason := _find_future(module, *look, given):
+                candidate, glance = look
+                misfit = f"{glance.misfit}: {reason}"
+                return _explain_no_layout(module, [(candidate, replace(glance, misfit=misfit))])
     return _explain_no_layout(module, looks)
+
+
+def _find_future(
+    module: nn.Module, candidate: _Candidate, glance: _Glance, given: Arguments
+) -> str:
+    """Return which layer makes the number of calls wrong as it acts along the time axis, or ""."""
+    if glance.failed or glance.look.misfits or candidate.layout in ("step", "inside"):
+        return ""
+    probe = next(candidate.list_probes(torch.float64))
+    try:
+        return explain_future(_run(module, probe, candidate.layout, given)[0])
+    except Exception:  # the module's own error; the look has said what is wrong
+        return ""
 
 
 def _loses_state(look: tuple[_Candidate, _Glance]) -> bool:

@@ -22,6 +22,7 @@ from snncompile.frontends.torch.drive import (
     Through,
     Zero,
 )
+from snncompile.frontends.torch.future import REMEDY
 from snncompile.frontends.torch.trace import Trace
 from snncompile.frontends.torch.values import (
     NOTHING,
@@ -166,8 +167,10 @@ class Reader:
 
     def _check_past(self, step: int, source: str, reader: str) -> None:
         if step > self.step:
+            linear = any(call.path == reader for call in self.trace.linear_calls)
+            advice = f"; if it acts along the time axis, {REMEDY}" if linear else ""
             raise UnsupportedError(
-                f"{reader} reads {source} in time step {self.step}, before it arrives"
+                f"{reader} reads {source} in time step {self.step}, before it arrives{advice}"
             )
 
     def _pick_sum(self, values: SumValues, offsets: Tensor, reader: str) -> _Subset:

@@ -9,6 +9,7 @@ from cells import Fire, LoopCell, Net
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from snncompile.errors import SnnCompileError
 from snncompile.frontends.torch.from_torch import from_torch
 
 STEPS = 8
@@ -149,3 +150,33 @@ def test_recognizes(name):
     got = result.spikes if native.ndim == 3 else result.answer
     np.testing.assert_allclose(got, native, rtol=1e-5)
     assert not any("fire" in note for note in network.notes), network.notes
+
+
+class ReadsPotentials(Net):
+    """A linear layer mixes the potentials of the first layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Linear(12, 12)
+
+    def forward(self, x):
+        mem1, mem2, total = torch.zeros(len(x), 12), torch.zeros(len(x), 6), 0
+        for _ in range(STEPS):
+            mem1 = 0.5 * mem1 + self.fc1(x)
+            spk = Fire.apply(mem1 - 1.0)
+            mem1 = mem1 - spk
+            mem2 = 0.5 * mem2 + self.fc2(spk + self.mix(mem1))
+            spk = Fire.apply(mem2 - 1.0)
+            mem2 = mem2 - spk
+            total = total + spk
+        return total
+
+
+def test_says_which_layer_reads_a_potential():
+    x = np.random.default_rng(0).random((6, 20)).astype(np.float32)
+    with pytest.raises(SnnCompileError) as error:
+        from_torch(ReadsPotentials(), x, time="inside")
+    assert str(error.value) == (
+        "mix reads the potential of neurons; only spikes can be sent from layer to layer, so give"
+        " mix the spikes"
+    )

@@ -112,6 +112,7 @@ def _add(cell: Cell, trace: Trace, returned: list[Tensor], steps: int | None) ->
     outside = _find_outside(cell, trace, returned)
     weights = _weigh(cell)
     dynamics, output = _recognize(cell, outside, weights)
+    _check_sent(cell, output, trace)
     times = cell.list_times(output)
     steps = len(times) if steps is None else steps
     late = steps - len(times)
@@ -135,6 +136,19 @@ def _add(cell: Cell, trace: Trace, returned: list[Tensor], steps: int | None) ->
                 state = None if node == output else STATE
                 trace.origins.replace(
                     NeuronValues(values.start, values.shape, cell.name, call, state)
+                )
+
+
+def _check_sent(cell: Cell, output: int, trace: Trace) -> None:
+    """Refuse a linear layer that reads what is not the output."""
+    others = {*cell.group.members} - {output}
+    for call in trace.linear_calls:
+        for values in trace.origins.find_values(call.inputs):
+            owner = cell.folded.find_owner(values)
+            if owner and owner[0] in others:
+                raise UnsupportedError(
+                    f"{call.path} reads the {STATE} of {cell.name}; only spikes can be sent from"
+                    f" layer to layer, so give {call.path} the spikes"
                 )
 
 

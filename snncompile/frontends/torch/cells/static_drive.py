@@ -31,10 +31,10 @@ def find_static_readers(trace: Trace) -> frozenset[int]:
     parents = _find_parents(trace)
     reads = _find_reads(trace)
     depths = [max(_count(parents, read.readers).values()) for read in reads]
-    most = max(depths, default=0)
+    deepest = max(depths, default=0)
     chosen: set[int] = set()
     for read, depth in zip(reads, depths, strict=True):
-        if depth < 2 or 2 * depth <= most:
+        if depth < 2 or 2 * depth <= deepest:
             continue
         counts = _count(parents, chosen)
         if not any(counts[source] for source in read.sources):
