@@ -30,15 +30,19 @@ def find_static_readers(trace: Trace) -> frozenset[int]:
         return frozenset()
     parents = _find_parents(trace)
     reads = _find_reads(trace)
-    depths = [max(_count(parents, read.readers).values()) for read in reads]
-    deepest = max(depths, default=0)
+    depths: dict[int, int] = {}
+    deepest = 0
+    for number in sorted(range(len(reads)), key=lambda number: -len(reads[number].readers)):
+        if 2 * len(reads[number].readers) > deepest:  # else it cannot be half as deep
+            depths[number] = max(_count(parents, reads[number].readers).values())
+            deepest = max(deepest, depths[number])
     chosen: set[int] = set()
-    for read, depth in zip(reads, depths, strict=True):
-        if depth < 2 or 2 * depth <= deepest:
+    for number, depth in sorted(depths.items()):
+        if depth < 2 or 2 * depth <= deepest:  # a state, which few functions take
             continue
         counts = _count(parents, chosen)
-        if not any(counts[source] for source in read.sources):
-            chosen |= read.readers
+        if not any(counts[source] for source in reads[number].sources):
+            chosen |= reads[number].readers
     return frozenset(chosen)
 
 
