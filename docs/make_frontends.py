@@ -27,7 +27,7 @@ with warnings.catch_warnings():
 
     LIBRARIES: dict[str, type[Cases]] = {
         name: getattr(import_module(f"cases_{name.lower()}"), name)
-        for name in ("SnnTorch", "SpikingJelly", "Norse", "Sinabs", "Own")
+        for name in ("SnnTorch", "SpikingJelly", "Norse", "Sinabs", "Own", "Hand")
     }
 
 from snncompile.errors import SnnCompileError
@@ -40,6 +40,7 @@ TITLES = {
     "Norse": f"norse {version('norse')}",
     "Sinabs": f"sinabs {version('sinabs')}",
     "Own": "`snncompile.training`",
+    "Hand": "written by hand",
 }
 TEMPLATE = Path(__file__).parent / "frontends.template.md"
 

@@ -18,6 +18,7 @@ from snncompile.files import network as network_file
 from snncompile.files.meaning import hash_meaning
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Network, Progress
+from snncompile.ir.host_part import take
 from snncompile.ir.input import read_array
 from snncompile.ir.loss import OLDER, Loss
 from snncompile.ir.mapping import Mapping
@@ -75,6 +76,7 @@ class Program:
         *,
         progress: Progress | None = None,
         timeout_s: float | None = None,
+        host: Any = None,
     ) -> Result:
         """Return the output for spikes x of shape (samples, steps, *input.shape).
 
@@ -83,6 +85,7 @@ class Program:
             backend: `reference` (the integer simulator) or `lava` (real Lava processes).
             progress: called with (samples done, samples in all).
             timeout_s: time limit of a backend that runs in a process of its own.
+            host: the torch module, if the host computes layers of it; x is then what it takes.
 
         Warns:
             BoundsWarning: in so many steps a bound of the Program no longer holds; `Result.proof`
@@ -92,8 +95,9 @@ class Program:
             InputError: unknown backend, or x has another shape or other values.
             BackendError: the backend is missing, hung or crashed.
         """
+        shown = take(self.network.input.host_part, x, host)
         result: Result = load("backends", backend).run(
-            self, x, progress=progress, timeout_s=timeout_s
+            self, shown, progress=progress, timeout_s=timeout_s
         )
         return replace(result, proof=self._warn(result.spikes.shape[1]))
 
@@ -123,6 +127,7 @@ class Program:
         lava: bool = True,
         progress: Progress | None = None,
         timeout_s: float | None = None,
+        host: Any = None,
     ) -> Verification:
         """Compare every output of every population in up to four runs of the network.
 
@@ -136,19 +141,25 @@ class Program:
             lava: whether to run Lava.
             progress: called with (samples done, samples in all) of the Lava run.
             timeout_s: time limit of the Lava run.
+            host: the torch module, if the host computes layers of it; x is then what it takes.
 
         Raises:
             InputError: the model is another one, or the network cannot take x.
             BackendError: Lava is missing, hung or crashed.
         """
-        shown = read_array(x)[:samples]
+        given = read_array(x)[:samples]
+        shown = np.asarray(take(self.network.input.host_part, given, host))
+        missing = self._explain_missing(model, lava)
+        library = {}
+        if "library" not in missing:
+            library = load("natives", "torch")(model, given, self.source)
+            shown = library.pop(self.network.input.name, shown)  # what its encoders drew
         backends = {"integer": load("backends", "reference"), "lava": load("backends", "lava")}
         runs = {"integer": backends["integer"].spike_trains(self.network, shown)}
-        missing = self._explain_missing(model, lava)
         if "float" not in missing:
             runs["float"] = self._select_kept(backends["integer"].spike_trains(self.source, shown))
         if "library" not in missing:
-            runs["library"] = self._select_kept(load("natives", "torch")(model, shown, self.source))
+            runs["library"] = self._select_kept(library)
         if "lava" not in missing:
             runs["lava"] = backends["lava"].spike_trains(
                 self.network, shown, progress=progress, timeout_s=timeout_s
@@ -190,6 +201,7 @@ class Program:
         timing: str = "fast",
         account: str = "chip",
         progress: Progress | None = None,
+        host: Any = None,
     ) -> Estimate:
         """Return energy and latency per inference, with the activity of x.
 
@@ -201,16 +213,19 @@ class Program:
             account: `chip`, or `sanafe` for SANA-FE's account of a step: its simple one with
                 timing `fast`, its detailed one with `cycle`.
             progress: called with (samples done, samples in all).
+            host: the torch module, if the host computes layers of it; x is then what it takes.
+                What the host spends is not in the estimate.
 
         Raises:
             InputError: the chip has no such cost set, or no such timing or account is known.
             UnsupportedError: SANA-FE's account knows one chip.
             FitError: SANA-FE's account needs more cores for the input than are free.
         """
+        shown = read_array(take(self.network.input.host_part, x, host))
         result: Estimate = load("estimators", timing)(
-            self, x, costs=costs, account=account, progress=progress
+            self, shown, costs=costs, account=account, progress=progress
         )
-        return replace(result, proof=self._warn(np.shape(x)[1], stacklevel=4))
+        return replace(result, proof=self._warn(shown.shape[1], stacklevel=4))
 
     def at_clock(self, mhz: float | None) -> Program:
         """Return the Program with its chip at a clock, where the user of the chip chooses it.

@@ -55,6 +55,9 @@ TABLES: dict[str, dict[str, str]] = {
     "natives": {
         "torch": "snncompile.frontends.torch.library_outputs:record_outputs",
     },
+    "hosts": {
+        "torch": "snncompile.frontends.torch.host_part:run_before",
+    },
     "torch_libraries": {
         "by_hand": "snncompile.frontends.torch.libraries.by_hand:LIBRARY",
         "norse": "snncompile.frontends.torch.libraries.norse:LIBRARY",

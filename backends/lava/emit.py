@@ -208,6 +208,7 @@ class _Emitter:
             requirements=self._list_requirements(),
             input_shape=", ".join(map(str, self.network.input.shape)),
             input_values=_describe_input(self.network.input),
+            host=self.network.input.host_part,
             output_shape=", ".join(map(str, output.shape)),
             output=output.name,
             readout=not output.neuron.spikes,

@@ -17,6 +17,7 @@ from snncompile.ir.answer import SUM, Answer
 from snncompile.ir.coding import Coding, Kind
 from snncompile.ir.graph import Graph, Input, IntegerNetwork, Network, Population, Projection
 from snncompile.ir.host import HostLayer
+from snncompile.ir.host_part import HostPart
 from snncompile.neurons.base import BINARY, FloatNeuron, Interval, Neuron
 from snncompile.registry import load
 from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
@@ -88,12 +89,24 @@ class _HostLayer(Record):
     limit: Annotated[int, Field(ge=1, le=2**31)] | None
 
 
+class _HostPart(Record):
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    output: str
+    held: Literal["step", "first", "second", "folded", "static"]
+    shape: tuple[Size, ...]
+    time: str
+    steps: Annotated[int, Field(ge=1, le=2**20)] | None
+    sha256: str
+
+
 class _Input(Record):
     name: str
     shape: tuple[Size, ...]
     payload: tuple[int, int] = tuple(BINARY)
     coding: _Coding | None = None
     host: tuple[_HostLayer, ...] = ()
+    host_part: _HostPart | None = None
 
 
 class NetworkRecord(Record):
@@ -217,6 +230,11 @@ def _record_input(source: Input, arrays: Arrays) -> dict[str, Any]:
         record["coding"] = vars(source.coding)
     if source.host:
         record["host"] = [_record_host(i, layer, arrays) for i, layer in enumerate(source.host)]
+    if source.host_part:
+        record["host_part"] = {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in vars(source.host_part).items()
+        }
     return record
 
 
@@ -243,7 +261,8 @@ def _read_host(record: _HostLayer, arrays: Arrays) -> HostLayer:
 def _read_input(record: _Input, arrays: Arrays) -> Input:
     coding = Coding(**record.coding.model_dump()) if record.coding else None
     host = tuple(_read_host(layer, arrays) for layer in record.host)
-    return Input(record.name, record.shape, Interval(*record.payload), coding, host)
+    part = HostPart(**record.host_part.model_dump()) if record.host_part else None
+    return Input(record.name, record.shape, Interval(*record.payload), coding, host, part)
 
 
 def _record_population(population: Population, arrays: Arrays) -> dict[str, Any]:

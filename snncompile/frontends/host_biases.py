@@ -11,7 +11,7 @@ import numpy as np
 from snncompile.arrays import Floats
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.ir.coding import Coding
-from snncompile.ir.graph import Input, Network, Population, Projection
+from snncompile.ir.graph import Network, Population, Projection
 from snncompile.ir.host import HostLayer
 from snncompile.synapses.base import Synapses
 
@@ -52,9 +52,8 @@ def move_to_host(network: Network, x: Floats) -> Network:
         silent = replace(neuron, bias=np.asarray(0.0))
         populations[population.name] = replace(population, neuron=silent)
     steps = x.shape[1]
-    fed = Input(
-        source.name, source.shape, coding=Coding("biases", 1.0, steps, steps), host=tuple(layers)
-    )
+    coding = Coding("biases", 1.0, steps, steps)
+    fed = replace(source, coding=coding, host=tuple(layers))
     names = ", ".join(layer.target for layer in layers)
     note = (
         f"input: one image in every step; the host computes {names} without its neurons, and writes"

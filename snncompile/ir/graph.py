@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import ArrayLike
 
 from snncompile.ir import verify
 from snncompile.ir.answer import SUM, Answer
+from snncompile.ir.host_part import take
 from snncompile.ir.input import Input, Shape
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, Neuron
 from snncompile.registry import load
@@ -164,7 +165,12 @@ class Graph:
         return self.population(self.output).shape
 
     def run(
-        self, x: ArrayLike, *, progress: Progress | None = None, device: str | None = None
+        self,
+        x: ArrayLike,
+        *,
+        progress: Progress | None = None,
+        device: str | None = None,
+        host: Any = None,
     ) -> Result:
         """Simulate the network on input x of shape (samples, steps, *input.shape).
 
@@ -172,12 +178,13 @@ class Graph:
             x: the input.
             progress: called with (samples done, samples in all).
             device: of torch, `cpu` or `cuda`; None for a GPU if there is one and it is faster.
+            host: the torch module, if the host computes layers of it; x is then what it takes.
 
         Raises:
             InputError: x has another shape or values the network cannot take.
         """
         result: Result = load("simulators", self.simulator)(
-            self, x, progress=progress, device=device
+            self, take(self.input.host_part, x, host), progress=progress, device=device
         )
         return result
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from snncompile.errors import InputError
 from snncompile.ir.coding import Coding
 from snncompile.ir.host import HostLayer
+from snncompile.ir.host_part import HostPart
 from snncompile.neurons.base import BINARY, Interval
 
 Shape = tuple[int, ...]
@@ -36,6 +37,8 @@ class Input:
     the lines carry as they are."""
     host: tuple[HostLayer, ...] = ()
     """Layers that the host computes of an image; then the lines send nothing."""
+    host_part: HostPart | None = None
+    """Layers of the model that stay in torch; None where there are none."""
 
     @property
     def size(self) -> int:

@@ -27,7 +27,10 @@ def find_answer(trace: Trace, returned: list[Tensor], steps: int) -> FoundAnswer
     """
     try:
         traced = read_answer(trace, returned, steps)
-        return FoundAnswer() if traced is None else _Finder(trace, traced, steps).find()
+        if traced is None:
+            return FoundAnswer()
+        found = _Finder(trace, traced, steps).find()
+        return replace(found, checked=None) if traced.hosted else found
     except (NotReadError, UnsupportedError) as error:
         return FoundAnswer(reason=str(error))
 

@@ -28,6 +28,7 @@ from snncompile.frontends.torch.neuron_layer import CheckedAnswer, NeuronLayer, 
 from snncompile.frontends.torch.potential_answer import can_follow, follow_potential
 from snncompile.ir.answer import SUM, Answer
 from snncompile.ir.graph import Input, Network, Population, Projection, Shape
+from snncompile.ir.host_part import HostPart
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.synapses.dense import dense
@@ -60,13 +61,16 @@ class ImportedNetwork:
     """The returned tensor that is the network's answer."""
 
 
-def build_network(layers: LayerGraph, shape: Shape, title: str) -> ImportedNetwork:
+def build_network(
+    layers: LayerGraph, shape: Shape, title: str, host: HostPart | None = None
+) -> ImportedNetwork:
     """Return the network.
 
     Args:
         layers: the layers of the module.
         shape: shape of the input of one time step.
         title: name of the network.
+        host: the part of the module that stays on the host.
 
     Raises:
         UnsupportedError: a neuron layer has a feature that is not known.
@@ -106,7 +110,7 @@ def build_network(layers: LayerGraph, shape: Shape, title: str) -> ImportedNetwo
     output = names.get(ANSWER, names[layers.output])
     answer, checked, notes = settle_answer(layers, names, origins.get(names[layers.output]))
     network = Network(
-        input=Input("input", shape),
+        input=Input("input", shape, host_part=host),
         populations=tuple(populations),
         projections=tuple(projections),
         output=output,

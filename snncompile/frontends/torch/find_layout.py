@@ -15,6 +15,8 @@ from snncompile.frontends.torch.answer_layer import find_answer
 from snncompile.frontends.torch.arguments import Arguments
 from snncompile.frontends.torch.cells.find import UnknownCellError, find_cells
 from snncompile.frontends.torch.future import explain_future
+from snncompile.frontends.torch.host_input import settle_host
+from snncompile.frontends.torch.host_layers import HostMisfitError, HostWatch
 from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.look import NO_NEURONS, Look, find_miscounts, say_times
 from snncompile.frontends.torch.precise import in_float64
@@ -50,6 +52,8 @@ class FoundLayout:
     x: Tensor
     """The sample, shape (samples, steps, *shape)."""
     layers: LayerGraph
+    host: HostWatch
+    """The layers that stay on the host."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +120,11 @@ def list_candidates(x: Tensor, layout: Layout | Literal["auto"]) -> Iterator[_Ca
 
 
 def find_layout(
-    module: nn.Module, x: Tensor, layout: Layout | Literal["auto"], given: Arguments
+    module: nn.Module,
+    x: Tensor,
+    layout: Layout | Literal["auto"],
+    given: Arguments,
+    host: tuple[str, ...] = (),
 ) -> FoundLayout:
     """Return the first layout that fits, with the layers of the module.
 
@@ -125,6 +133,7 @@ def find_layout(
         x: the sample in float64.
         layout: how the module takes its time axis; "auto" tries all.
         given: further arguments of forward.
+        host: paths of the layers that stay on the host.
 
     Raises:
         InputError: no layout fits.
@@ -133,44 +142,47 @@ def find_layout(
     looks: list[tuple[_Candidate, _Glance]] = []
     errors: list[tuple[_Candidate, UnsupportedError]] = []
     for candidate in list_candidates(x, layout):
-        probe, glance = _look_twice(module, candidate, given)
+        probe, glance = _look_twice(module, candidate, given, host)
         looks.append((candidate, glance))
         if glance.misfit or (candidate.single and max(glance.look.counts.values(), default=0) > 1):
             continue
         raise_together(glance.look.list_obstacles())
         try:
-            layers = _trace(module, probe.double(), candidate.layout, given)
+            watch = _watch_host(glance, host, candidate.layout)
+            layers = _trace(module, probe.double(), candidate.layout, given, watch)
         except UnsupportedError as error:
             errors.append((candidate, error))
             continue
-        except _MisfitError as error:
+        except (_MisfitError, HostMisfitError) as error:
             looks[-1] = candidate, replace(glance, misfit=str(error))
             continue
         steps = layers.steps if candidate.layout == "inside" else x.shape[1]
         shape = (-1, steps, *[-1] * (candidate.x.ndim - 2))
-        return FoundLayout(candidate.layout, candidate.x.expand(shape), layers)
+        return FoundLayout(candidate.layout, candidate.x.expand(shape), layers, watch)
     unknown = {path: e for _, glance in looks for path, e in glance.look.unknown.items()}
     raise_together(unknown.values())
     raise _choose_error(module, looks, errors, given)
 
 
 def _look_twice(
-    module: nn.Module, candidate: _Candidate, given: Arguments
+    module: nn.Module, candidate: _Candidate, given: Arguments, host: tuple[str, ...]
 ) -> tuple[Tensor, _Glance]:
     """Return a probe and the look with it: of a few samples, or of all if it fails with those."""
     looks = []
     for probe in candidate.list_probes(find_own_dtype(module)):
-        looks.append((probe, _look(module, probe, candidate.layout, given)))
+        looks.append((probe, _look(module, probe, candidate.layout, given, host)))
         if not looks[-1][1].failed:
             return looks[-1]
     return looks[0]
 
 
-def _look(module: nn.Module, probe: Tensor, layout: Layout, given: Arguments) -> _Glance:
+def _look(
+    module: nn.Module, probe: Tensor, layout: Layout, given: Arguments, host: tuple[str, ...]
+) -> _Glance:
     """Run a copy of the module and check that each neuron layer is called once per step."""
     samples, steps = probe.shape[:2]
     runner = make_working_copy(module, samples, steps)
-    look = Look(runner, type(module).__name__, samples)
+    look = Look(runner, type(module).__name__, samples, host)
     cast_inputs(runner, find_own_dtype(module))
     try:
         for x in split_calls(probe, layout):
@@ -186,14 +198,24 @@ def _look(module: nn.Module, probe: Tensor, layout: Layout, given: Arguments) ->
     return _Glance(look, (samples, steps), misfit, repeated)
 
 
-def _trace(module: nn.Module, probe: Tensor, layout: Layout, given: Arguments) -> LayerGraph:
+def _watch_host(glance: _Glance, paths: tuple[str, ...], layout: Layout) -> HostWatch:
+    """Return the watch over the layers of the host, for a run like that of the look."""
+    steps, calls = glance.shape[1], glance.look.host_calls
+    if layout == "inside":
+        steps = max([*glance.look.counts.values(), *calls.values()], default=1)
+    return HostWatch(paths, steps, layout, calls)
+
+
+def _trace(
+    module: nn.Module, probe: Tensor, layout: Layout, given: Arguments, host: HostWatch
+) -> LayerGraph:
     """Run a copy of the module in float64, follow its values and read its layers.
 
     Raises:
         UnsupportedError: a layer, a function or a neuron in the module's code is not known.
         _MisfitError: the neurons do not run once in each time step.
     """
-    trace, outputs = _run(module, probe, layout, given)
+    trace, outputs = _run(module, probe, layout, given, host)
     raise_together(trace.unknown.values())
     returned = list(trace.list_returned(outputs))
     expected = None if layout == "inside" else probe.shape[1]
@@ -201,6 +223,7 @@ def _trace(module: nn.Module, probe: Tensor, layout: Layout, given: Arguments) -
     counts = {path: len(calls) for path, calls in trace.calls.items()}
     if misfit := next(find_miscounts(counts, expected), ""):
         raise _MisfitError(misfit)
+    settle_host(trace)
     answer = None
     if layout != "step":
         answer = find_answer(trace, returned, max(map(len, trace.calls.values())))
@@ -208,12 +231,16 @@ def _trace(module: nn.Module, probe: Tensor, layout: Layout, given: Arguments) -
 
 
 def _run(
-    module: nn.Module, probe: Tensor, layout: Layout, given: Arguments
+    module: nn.Module,
+    probe: Tensor,
+    layout: Layout,
+    given: Arguments,
+    host: HostWatch | None = None,
 ) -> tuple[Trace, list[Any]]:
     """Run a copy of the module in float64; return the trace and the results of its calls."""
     samples, steps = probe.shape[:2]
     runner = make_working_copy(module, samples, steps).double()
-    trace = Trace(runner, type(module).__name__, samples)
+    trace = Trace(runner, type(module).__name__, samples, host)
     cast_inputs(runner, torch.float64)
     inside = layout == "inside"
     values = trace.add_input((samples, steps, probe[0, 0].numel()), static=inside)

@@ -17,6 +17,7 @@ from snncompile.frontends.input_kinds import InputKind, choose_input
 from snncompile.frontends.torch.arguments import Arguments, read_arguments
 from snncompile.frontends.torch.build_network import ImportedNetwork, build_network, show_input
 from snncompile.frontends.torch.find_layout import find_layout
+from snncompile.frontends.torch.host_part import check_paths, describe_host, show
 from snncompile.frontends.torch.libraries import by_hand
 from snncompile.frontends.torch.open_wrappers import unwrap
 from snncompile.frontends.torch.run_module import (
@@ -46,6 +47,7 @@ def from_torch(
     title: str | None = None,
     neurons: by_hand.Said | None = None,
     ties: Ties = "refuse",
+    host: Sequence[str] = (),
 ) -> Network:
     """Return the network with the module's spikes, and its readouts to 1e-9.
 
@@ -79,6 +81,9 @@ def from_torch(
             neuron, or a function of a layer that returns it.
         ties: "accept" takes outputs that differ because a potential meets its threshold and the
             rounding of a sum decides; "refuse" says how many they are.
+        host: paths of layers (encoders, an ANN front end, a decoder) that stay on the host. They
+            are not examined; the output of the last one in front of the chip's layers is the
+            network's input. Run, verify and estimate then take the module: `host=module`.
 
     Raises:
         InputError: module or sample are malformed, or no time layout fits.
@@ -88,8 +93,11 @@ def from_torch(
     check_choice(ties)
     given = read_arguments(args)
     with torch.no_grad(), torch.random.fork_rng(devices=[]), by_hand.say(neurons):
-        read = read_module(module, sample, time, title, given)
-        lines, values = read.imported.network.input, read.x.numpy()
+        read = read_module(module, sample, time, title, given, host)
+        lines, shown = read.imported.network.input, read.x
+        if lines.host_part and lines.host_part.output:
+            shown = show(lines.host_part, read.module, read.x)
+        values = shown.numpy()
         source, note = choose_input(lines, values, input, input_bits, input_range)
         if input == "biases":
             network, note = move_to_host(read.imported.network, values), ""
@@ -97,7 +105,7 @@ def from_torch(
         else:
             imported = show_input(read.imported, source, note)
         if read.layout == "inside":
-            imported = fix_steps(imported, read.x)
+            imported = fix_steps(imported, shown)
         unverified = verify(read.module, read.x, read.layout, imported, given, ties)
     network = imported.network
     for text in read.imported.network.notes:
@@ -125,11 +133,18 @@ def read_module(
     time: Any,
     title: str | None,
     given: Arguments = NONE,
+    host: Sequence[str] = (),
 ) -> ReadModule:
     """Return the network of a module, its sample and its time layout."""
     if isinstance(module, nn.Module):
         module = unwrap(module)
     check_module(module, given)
+    check_paths(module, host)
+    if host and given != NONE:
+        raise InputError(
+            "host= is given together with args=; give a module of two lines whose forward calls"
+            " this one with those arguments"
+        )
     title = title or type(module).__name__
     array = check_sample(sample, time)
     static = time == "inside" or array.ndim == 2
@@ -138,7 +153,7 @@ def read_module(
     if time != "auto" or static:
         layout = check_layout("inside" if static else time, x.ndim)
     try:
-        known = find_layout(module, x, layout, given)
+        known = find_layout(module, x, layout, given, tuple(host))
     except InputError as error:
         if time != "auto" or not static:
             raise
@@ -146,5 +161,7 @@ def read_module(
             f"sample has shape {array.shape}, expected (samples, steps, *shape), or (samples,"
             f" *shape) where forward makes the steps itself; {error}"
         ) from None
-    imported = build_network(known.layers, tuple(known.x.shape[2:]), title)
+    shape, steps = tuple(known.x.shape[2:]), known.x.shape[1]
+    part = describe_host(known.host, module, (steps, *shape), known.layout)
+    imported = build_network(known.layers, known.host.shape or shape, title, part)
     return ReadModule(module, known.x, known.layout, imported)

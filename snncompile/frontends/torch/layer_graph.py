@@ -231,7 +231,8 @@ def _read_last_linear(trace: Trace, path: str, reason: str) -> NeuronLayer:
         if reason:
             raise UnsupportedError(
                 f"{path}: forward returns {reason}; known are sum, mean, maximum and last over all"
-                " time steps, and linear layers behind a sum, mean or last"
+                " time steps, and linear layers behind a sum, mean or last; or leave it on the"
+                f" host: host=[{path!r}]"
             )
         raise UnsupportedError(
             f"{path} is not followed by a neuron layer and does not act on each time step; end with"

@@ -12,6 +12,7 @@ from torch import nn
 from snncompile.errors import InputError
 from snncompile.frontends.torch.build_network import ImportedNetwork
 from snncompile.frontends.torch.from_torch import read_module
+from snncompile.frontends.torch.host_part import read_time
 from snncompile.frontends.torch.verify_import import record_module, split_batches
 from snncompile.ir.graph import Network
 
@@ -21,17 +22,21 @@ def record_outputs(module: nn.Module, x: NDArray[Any], network: Network) -> dict
 
     Args:
         module: the source of the network; it stays as it is.
-        x: input of shape (samples, steps, *input.shape).
+        x: what the module takes.
         network: the imported network.
 
     Returns:
         Population -> output, shape (samples, steps, size), if it is a layer of the module.
+        With layers on the host, what they gave is there under the name of the input.
 
     Raises:
         InputError: the module has other layers than the network.
     """
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        read = read_module(module, x, "auto", None)
+        part = network.input.host_part
+        paths = (*part.before, *part.after) if part else ()
+        time = read_time(part) if part and part.output else "auto"
+        read = read_module(module, x, time, None, host=paths)
         _check_same(read.imported, network)
         records = [
             record_module(
@@ -41,7 +46,8 @@ def record_outputs(module: nn.Module, x: NDArray[Any], network: Network) -> dict
         ]
     return {
         name: np.concatenate([record[name].numpy() for record in records])
-        for name in read.imported.origins
+        for name in (*read.imported.origins, network.input.name)
+        if name in records[0]
     }
 
 

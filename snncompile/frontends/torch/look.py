@@ -11,9 +11,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from snncompile.errors import UnsupportedError
+from snncompile.errors import Obstacle, UnsupportedError
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.arguments import get_first_argument
+from snncompile.frontends.torch.host_layers import HostWatch
 from snncompile.frontends.torch.libraries.base import Shape
 from snncompile.frontends.torch.time_layouts import can_hold, split_steps
 from snncompile.frontends.torch.trace import Trace, find_state_problem
@@ -24,7 +25,9 @@ NO_NEURONS = "it holds no neuron layer"
 class Look(Trace):
     """Watches one run of a module, as `Trace`, but no values; it is not entered."""
 
-    def __init__(self, module: nn.Module, title: str, samples: int) -> None:
+    def __init__(
+        self, module: nn.Module, title: str, samples: int, host: tuple[str, ...] = ()
+    ) -> None:
         self.counts: dict[str, int] = {}
         """Neuron layer -> time steps it was called for, in the order of the first call."""
         self.misfits: dict[str, Shape] = {}
@@ -33,13 +36,21 @@ class Look(Trace):
         """The first neuron layer whose state is lost between two calls, and the reason."""
         self.features: dict[str, UnsupportedError] = {}
         """Why a known layer cannot be translated, by path."""
+        self.host_calls: dict[str, int] = {}
+        """Layer of the host -> how often it is called."""
+        self._called: dict[str, int] = {}
+        """Layer that is not known -> number of neuron layers that were called before it."""
         self._states: dict[str, dict[str, Tensor]] = {}
         self._tried: set[str] = set()
-        super().__init__(module, title, samples)
+        super().__init__(module, title, samples, HostWatch(host))
 
     def list_obstacles(self) -> list[UnsupportedError]:
         """Return what stands in the way, in the order of the calls."""
-        return [*self.unknown.values(), *self.features.values()]
+        unknown = [
+            offer_host(name, error) if self._called.get(name) == len(self.counts) > 0 else error
+            for name, error in self.unknown.items()
+        ]
+        return [*unknown, *self.features.values()]
 
     def find_misfits(self, steps: int | None) -> Iterator[str]:
         """Yield the reasons why this cannot be how the module takes its time axis.
@@ -61,6 +72,20 @@ class Look(Trace):
 
     def _enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         self._check_tensor(name, get_first_argument(module, args, kwargs))
+
+    def _enter_host(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
+        self.host_calls[name] = self.host_calls.get(name, 0) + 1
+
+    def _leave_host(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        pass
+
+    def _refuse(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
+        super()._refuse(name, module, args, kwargs)
+        if self._may_stay_on_host(name, module):
+            self._called.setdefault(name, len(self.counts))
+
+    def _is_before_neurons(self, args: Any, kwargs: Any) -> bool:
+        return not self.counts and not self.misfits
 
     def _leave_linear(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         drive, row = get_first_argument(module, args, kwargs), known_layers.find_linear(module)
@@ -101,6 +126,12 @@ class Look(Trace):
             translate(module, name, shape)
         except UnsupportedError as error:
             self.features[name] = error
+
+
+def offer_host(name: str, error: UnsupportedError) -> UnsupportedError:
+    """Return the error of a layer with the advice to leave it on the host."""
+    message = f"{error}; or leave it on the host: host=[{name!r}]"
+    return UnsupportedError(message, Obstacle(message, name, hint=message.partition("; ")[2]))
 
 
 def find_miscounts(counts: dict[str, int], steps: int | None) -> Iterator[str]:

@@ -71,6 +71,8 @@ class TracedAnswer:
     """Outputs of the last layer that it shows; empty for all."""
     others: tuple[Part, ...] = ()
     """Further returned tensors that show others of its outputs."""
+    hosted: bool = False
+    """Whether layers that stay on the host come behind it, so that forward does not return it."""
 
 
 class NotReadError(Exception):
@@ -96,12 +98,37 @@ def read_answer(trace: Trace, returned: list[Tensor], steps: int) -> TracedAnswe
             continue
         if numbers.shape[:1] != (trace.samples,) or _is_sequence(trace, numbers, steps):
             return None
-        answer = _Reader(trace, steps).read(numbers.flatten(1))
+        numbers, hosted = _go_before_host(trace, numbers)
+        if hosted and _is_sequence(trace, numbers, steps):
+            return None
+        answer = replace(_Reader(trace, steps).read(numbers.flatten(1)), hosted=hosted)
         if answer.columns:  # other parts of the same layer may be returned as well
             others = tuple(_find_parts(trace, returned, index, answer.layers[-1].path))
             return replace(answer, returned=index, others=others)
         return replace(answer, returned=index, shape=tuple(numbers.shape[1:]) or (1,))
     return None
+
+
+def _go_before_host(trace: Trace, numbers: Tensor) -> tuple[Tensor, bool]:
+    """Return what the layers behind the chip's, which stay on the host, take; and if there are."""
+    sources, hosted = trace.origins.find_values(numbers), False
+    while len(sources) == 1:
+        (values,) = sources
+        if not isinstance(values, FunctionValues):
+            break
+        behind = trace.host.is_behind(values)
+        if not behind and not _leads_to_host(trace, values):
+            break
+        (argument, *_) = values.arguments
+        numbers, hosted = argument, True
+        sources = trace.origins.find_values(numbers)
+    if hosted and numbers.shape[:1] != (trace.samples,):
+        raise NotReadError("layers on the host of all samples in a row")
+    return numbers, hosted
+
+
+def _leads_to_host(trace: Trace, values: Values) -> bool:
+    return any(map(trace.host.is_behind, trace.origins.walk_sources(values.numbers)))
 
 
 def _find_parts(trace: Trace, returned: list[Tensor], first: int, path: str) -> Iterator[Part]:

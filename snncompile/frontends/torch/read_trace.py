@@ -52,6 +52,10 @@ class _Subset:
     index: Tensor
 
 
+ENCODER = (
+    "; or put what computes it into a module and leave that on the host, host=[its name], or give"
+    " the spikes that come out"
+)
 DEEPEST = 100
 """Sums and linear layers in a row between two neuron layers; a sum over time is longer."""
 
@@ -221,10 +225,14 @@ class Reader:
         return replace(self, depth=self.depth + 1)
 
     def _explain_unknown_function(self, values: FunctionValues, reader: str) -> UnsupportedError:
+        sources, hint = list(self.trace.origins.walk_sources(values.numbers)), ""
+        if not any(isinstance(source, NeuronValues) for source in sources):  # an encoder
+            functions = [source for source in sources if isinstance(source, FunctionValues)]
+            values, hint = min(functions, key=lambda function: function.start), ENCODER
         origins = " and ".join(self._find_nearest_layers(values)) or "values made in forward"
         instead = known_layers.find_alternative(values.function) or (
             "known are functions that only reshape or select, average pooling, sums of layers and"
-            " factors"
+            f" factors{hint}"
         )
         subject = f"{values.function} between {origins} and {reader}"
         return UnsupportedError(f"{subject} is not known; {instead}")

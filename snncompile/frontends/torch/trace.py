@@ -17,6 +17,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -27,11 +28,13 @@ from torch.overrides import TorchFunctionMode
 from snncompile.errors import Obstacle, UnsupportedError
 from snncompile.frontends.torch import gates, known_layers, reductions, sums
 from snncompile.frontends.torch.arguments import find_tensors, get_first_argument, map_tensors
+from snncompile.frontends.torch.host_layers import HostWatch
 from snncompile.frontends.torch.libraries.base import Shape
 from snncompile.frontends.torch.linear_layers import make_layer
 from snncompile.frontends.torch.tape import Operation, Slot, changes_argument, keep
 from snncompile.frontends.torch.time_layouts import join_steps, split_steps
 from snncompile.frontends.torch.values import (
+    NOTHING,
     ZERO,
     FunctionValues,
     InputValues,
@@ -54,9 +57,14 @@ class Call:
 class Trace(TorchFunctionMode):
     """Watches a module from `with Trace(module, title, samples) as trace:` on, for one run."""
 
-    def __init__(self, module: nn.Module, title: str, samples: int) -> None:
+    def __init__(
+        self, module: nn.Module, title: str, samples: int, host: HostWatch | None = None
+    ) -> None:
         super().__init__()
         self.samples = samples
+        self.host = host or HostWatch()
+        self._on_host: list[nn.Module] = []
+        """The layers that stay on the host."""
         self.origins = Origins()
         self.modules: dict[str, nn.Module] = {}
         """Known layers by path, in the order of the module tree."""
@@ -111,11 +119,18 @@ class Trace(TorchFunctionMode):
         if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
             self._refuse(name, module, (), {})
             return
+        if path in self.host.paths:
+            self._on_host.append(module)
+            entered, left = self._enter_host, self._leave_host
+            module.register_forward_pre_hook(self._name_hook(entered, name), with_kwargs=True)
+            module.register_forward_hook(self._name_hook(left, name), with_kwargs=True)
+            return
         if role == "inside":
             module.register_forward_pre_hook(lambda *_: self._open.append(name))
             module.register_forward_hook(lambda *_: self._open.pop() and None)
             for child, inner in module.named_children():
-                if not any(inner is other for other in self.modules.values()):
+                seen = chain(self.modules.values(), self._on_host)
+                if not any(inner is other for other in seen):
                     self._watch(inner, f"{path}.{child}".lstrip("."), title)
             return
         before, after = {
@@ -141,10 +156,30 @@ class Trace(TorchFunctionMode):
 
     def _refuse(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         kind = type(module).__name__
-        instead = known_layers.find_alternative(kind) or f"known: {known_layers.list_known(module)}"
+        instead = known_layers.find_alternative(kind)
+        if not instead:
+            instead = f"known: {known_layers.list_known(module)}"
+            if self._may_stay_on_host(name, module) and self._is_before_neurons(args, kwargs):
+                instead += f"; or leave it on the host: host=[{name!r}]"
         message = f"{name}: {kind} is not known; {instead}"
         error = UnsupportedError(message, Obstacle(message, name, hint=instead))
         self.unknown.setdefault(name, error)
+
+    def _may_stay_on_host(self, name: str, module: nn.Module) -> bool:
+        whole = name == self._open[0]
+        known = known_layers.find_library(module) or known_layers.find_alternative(
+            type(module).__name__
+        )
+        return not (whole or known or isinstance(module, torch.jit.ScriptModule))
+
+    def _is_before_neurons(self, args: Any, kwargs: Any) -> bool:
+        """Return whether arguments come from the sample and from no neuron layer."""
+        sources = [
+            values
+            for tensor in find_tensors((args, kwargs))
+            for values in self.origins.walk_sources(self.find_numbers(tensor))
+        ]
+        return bool(sources) and not any(isinstance(values, NeuronValues) for values in sources)
 
     def _enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         self._push(name, get_first_argument(module, args, kwargs))
@@ -176,8 +211,39 @@ class Trace(TorchFunctionMode):
             tuple(source),
             tuple(target),
         )
+        if self.host.after and any(map(self.host.is_behind, self.origins.walk_sources(inputs))):
+            self._hand_in_behind(out, name, inputs)
+            return
         self.linear_calls.append(self.origins.add(values))
         self.hand_in(out, values.numbers)
+
+    def _enter_host(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
+        self._depth += 1
+        numbers = [self.find_numbers(tensor) for tensor in find_tensors((args, kwargs))]
+        if len(numbers) != 1:
+            numbers = [torch.cat([torch.tensor([NOTHING]), *(n.flatten() for n in numbers)])]
+        self._inside.append(numbers[0])
+
+    def _leave_host(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        self._depth -= 1
+        drive, tensor = self._inside.pop(), self._find_host_output(name, out)
+        sources = self.origins.walk_sources(drive)
+        if any(isinstance(values, NeuronValues) for values in sources):
+            self._hand_in_behind(tensor, name, drive)
+            return
+        self.host.taken.setdefault(name, []).append(drive)
+        numbers = self.host.number(name, drive, tuple(tensor.shape), self.samples, self.origins)
+        self.hand_in(tensor, numbers)
+
+    def _find_host_output(self, name: str, out: Any) -> Tensor:
+        tensor = next(find_tensors(out), None)
+        if tensor is None:
+            raise UnsupportedError(f"{name} of the host returns a {type(out).__name__}, no tensor")
+        return tensor
+
+    def _hand_in_behind(self, tensor: Tensor, name: str, drive: Tensor) -> None:
+        self.host.after.setdefault(name, []).append(drive)
+        self._hand_in_function(tensor, name, (drive,))
 
     def _leave_same(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         numbers = self._inside.pop()

@@ -17,6 +17,8 @@ from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.arguments import Arguments, find_tensors
 from snncompile.frontends.torch.build_network import ImportedNetwork, Origin
 from snncompile.frontends.torch.cells.record import CallRecorder
+from snncompile.frontends.torch.host_layers import join_outputs
+from snncompile.frontends.torch.host_part import SEED, keep_output
 from snncompile.frontends.torch.precise import in_float64
 from snncompile.frontends.torch.run_module import (
     NONE,
@@ -85,6 +87,7 @@ def verify(
         exact = record_module(
             module, batch, time, imported, torch.float64, given, keep_precision=True
         )
+        batch = exact.pop(imported.network.input.name, batch)
         ours = _simulate(imported, batch)
         try:
             for name in imported.origins:
@@ -94,7 +97,9 @@ def verify(
         except ImportMismatchError as error:
             layers = {name: exact[name] for name in imported.origins}
             _take_ties(imported.network, batch, layers, start, ties, error)
-        own = record_module(module, batch, time, imported, find_own_dtype(module), given)
+        own = exact
+        if imported.network.input.host_part is None:  # whose encoders may draw other numbers
+            own = record_module(module, batch, time, imported, find_own_dtype(module), given)
         for name, count in counts.items():
             count.add(exact[name], own[name])
     for name, count in counts.items():
@@ -121,7 +126,7 @@ class _Run:
         exact = record_module(
             self.module, x, self.time, self.imported, torch.float64, self.given, keep_precision=True
         )
-        ours = _simulate(self.imported, x)
+        ours = _simulate(self.imported, exact.pop(self.imported.network.input.name, x))
         active: set[str] = set()
         for name in self.imported.origins:
             try:
@@ -200,23 +205,22 @@ def record_module(
 ) -> Record:
     """Return the outputs of the module's neuron layers, computed in the given type.
 
-    Under `ANSWER` is the returned tensor that the network answers with, shape (samples, size).
+    Under `ANSWER` is the returned tensor that the network answers with, shape (samples, size). With
+    layers on the host, what they give the network is there under the name of its input.
     """
     samples, steps = x.shape[:2]
     runner = make_working_copy(module, samples, steps).to(dtype)
     recorded: dict[str, list[Tensor]] = {name: [] for name in imported.origins}
     of_calls = {c: recorded[name] for name, o in imported.origins.items() for c in o.calls}
-    recorder = CallRecorder(runner, of_calls)
+    recorder = CallRecorder(runner, of_calls, imported.network.input.host_part)
     cast_inputs(runner, dtype)
     if keep_precision:
-        for layer in runner.modules():
-            library = known_layers.find_library(layer)
-            if library and library.knows(layer):
-                library.keep_precision(layer)
+        _keep_precision(runner)
     hooked = {name: origin for name, origin in imported.origins.items() if not origin.calls}
     for name, origin in hooked.items():
         layer = _find_layer(runner, origin.path)
         layer.register_forward_hook(_make_recorder(origin, recorded[name], samples))
+    shown = _record_host(runner, imported)
     recorder.finish()
     inputs = list(split_calls(x.to(dtype), time))  # before functions are counted
     try:
@@ -231,9 +235,31 @@ def record_module(
     }
     if imported.checked:
         returned, checked = list(find_tensors(result)), imported.checked
-        shown = (checked.returned, *(number for number, _ in checked.others))
-        record[ANSWER] = torch.cat([returned[n].double().flatten(1) for n in shown], 1)
+        compared = (checked.returned, *(number for number, _ in checked.others))
+        record[ANSWER] = torch.cat([returned[n].double().flatten(1) for n in compared], 1)
+    part = imported.network.input.host_part
+    if shown and part:
+        record[imported.network.input.name] = join_outputs(
+            shown, part.held, samples, steps
+        ).double()
     return record
+
+
+def _keep_precision(runner: nn.Module) -> None:
+    for layer in runner.modules():
+        library = known_layers.find_library(layer)
+        if library and library.knows(layer):
+            library.keep_precision(layer)
+
+
+def _record_host(runner: nn.Module, imported: ImportedNetwork) -> list[Tensor]:
+    """Return a list that gets each output of the host's last layer in front of the chip's."""
+    shown: list[Tensor] = []
+    part = imported.network.input.host_part
+    if part and part.output:
+        torch.manual_seed(SEED)
+        _find_layer(runner, part.output).register_forward_hook(keep_output(shown))
+    return shown
 
 
 def _run_steps(runner: nn.Module, inputs: Iterable[Tensor], given: Arguments) -> Any:

@@ -140,12 +140,14 @@ def test_says_what_is_no_answer(name, caplog):
         (
             lambda m, out, mem, total: m.fc3(out.amax(0)),
             "fc3: forward returns fc3 of a maximum over time; known are sum, mean, maximum and last"
-            " over all time steps, and linear layers behind a sum, mean or last",
+            " over all time steps, and linear layers behind a sum, mean or last; or"
+            " leave it on the host: host=['fc3']",
         ),
         (
             lambda m, out, mem, total: m.fc4(m.fc3(total).relu()),
             "fc4: forward returns computed by torch.Tensor.relu; known are sum, mean, maximum and"
-            " last over all time steps, and linear layers behind a sum, mean or last",
+            " last over all time steps, and linear layers behind a sum, mean or last; or leave it"
+            " on the host: host=['fc4']",
         ),
     ],
 )

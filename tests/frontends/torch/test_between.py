@@ -238,14 +238,18 @@ def _recurrent_late(m, x):
 ONLY = (
     "; known are functions that only reshape or select, average pooling, sums of layers and factors"
 )
+IN_FRONT = (
+    f"{ONLY}; or put what computes it into a module and leave that on the host, host=[its name], or"
+    " give the spikes that come out"
+)
 
 BETWEEN = {
-    _relu: f"torch.relu between fc1 and lif1 is not known{ONLY}",
+    _relu: f"torch.relu between fc1 and lif1 is not known{IN_FRONT}",
     _mean_of_two: f"torch.maximum between fc2 and lif1 and lif2 is not known{ONLY}",
     _functional: f"torch.nn.functional.linear between lif1 and lif2 is not known{ONLY}",
-    _bernoulli: f"torch.bernoulli between the input and fc1 is not known{ONLY}",
-    _cast: f"torch.Tensor.to between fc1 and lif1 is not known{ONLY}",
-    _switched_on: f"Dropout between fc1 and lif1 is not known{ONLY}",
+    _bernoulli: f"torch.bernoulli between the input and fc1 is not known{IN_FRONT}",
+    _cast: f"torch.Tensor.to between fc1 and lif1 is not known{IN_FRONT}",
+    _switched_on: f"Dropout between fc1 and lif1 is not known{IN_FRONT}",
     _training: f"torch.nn.functional.dropout between lif1 and fc2 is not known{ONLY}",
     _mixed_samples: (
         "fc1 reads the values of the input mixed between samples, which is not known; keep the"

@@ -150,15 +150,21 @@ A_MAXIMUM = "a maximum is known as nn.MaxPool2d without indices"
 ONLY = (
     "known are functions that only reshape or select, average pooling, sums of layers and factors"
 )
+IN_FRONT = (
+    f"{ONLY}; or put what computes it into a module and leave that on the host, host=[its name], or"
+    " give the spikes that come out"
+)
 BETWEEN = {
     _pool_with_indices: (
         "torch.nn.functional.max_pool2d_with_indices between conv and lif is not known; "
         + A_MAXIMUM
     ),
     _functional_convolution: (
-        f"torch.nn.functional.conv2d between the input and lif is not known; {ONLY}"
+        f"torch.nn.functional.conv2d between the input and lif is not known; {IN_FRONT}"
     ),
-    _functional_norm: f"torch.nn.functional.batch_norm between conv and lif is not known; {ONLY}",
+    _functional_norm: (
+        f"torch.nn.functional.batch_norm between conv and lif is not known; {IN_FRONT}"
+    ),
     _columns_as_images: (
         "lif reads the values of avg_pool2d((1, 2)) mixed between samples, which is not known; keep"
         " the samples in an axis of their own, and take its length from the input"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import chain
 from math import prod
 
 import numpy as np
@@ -13,7 +15,7 @@ from snncompile.frontends.torch.cells.agree import Difference, compare, draw, gi
 from snncompile.frontends.torch.cells.candidates import Candidate, list_candidates
 from snncompile.frontends.torch.cells.first import FirstStep
 from snncompile.frontends.torch.cells.fold import fold
-from snncompile.frontends.torch.cells.group import Group, Wires, find_groups, wire
+from snncompile.frontends.torch.cells.group import find_groups, wire
 from snncompile.frontends.torch.cells.measure import (
     Probe,
     find_headroom,
@@ -63,8 +65,8 @@ def find_cells(trace: Trace, returned: list[Tensor], title: str, steps: int | No
     folded = fold(trace)
     wires = wire(folded, trace)
     for group in find_groups(wires):
-        name = _name(group, wires, trace, title)
-        cell = Cell(name, group, wires, folded, trace)
+        cell = Cell("neurons", group, wires, folded, trace)
+        cell = replace(cell, name=_name(cell, title))
         if cell.shape[:1] != (trace.samples,) or not _can_be_layer(cell, trace):
             continue
         try:
@@ -74,14 +76,16 @@ def find_cells(trace: Trace, returned: list[Tensor], title: str, steps: int | No
     find_reductions(trace)
 
 
-def _name(group: Group, wires: Wires, trace: Trace, title: str) -> str:
+def _name(cell: Cell, title: str) -> str:
     """Return the path of the module whose code this is, or a name after the layer before."""
-    paths = {wires.nodes[member].operation.path for member in group.members}
+    paths = {cell.wires.nodes[member].operation.path for member in cell.group.members}
     name = paths.pop() if len(paths) == 1 else title
     if name == title:
-        name = "neurons"
+        sources = [v for a in cell.arrivals for v in cell.trace.origins.find_values(a.numbers)]
+        before = [values.path for values in sources if isinstance(values, LinearValues)]
+        name = f"{before[0]}_neurons" if before and "(" not in before[0] else "neurons"
     number, result = 1, name
-    while result in trace.modules:
+    while result in cell.trace.modules:
         number += 1
         result = f"{name}_{number}"
     return result
@@ -111,21 +115,23 @@ def _add(cell: Cell, trace: Trace, returned: list[Tensor], steps: int | None) ->
     _check_equal_steps(cell)
     outside = _find_outside(cell, trace, returned)
     weights = _weigh(cell)
-    dynamics, output = _recognize(cell, outside, weights)
+    output = _choose_output(cell, outside, weights)
     _check_sent(cell, output, trace)
     times = cell.list_times(output)
     steps = len(times) if steps is None else steps
     late = steps - len(times)
     if not 0 <= late <= LATEST:
         raise UnsupportedError(f"{cell.name} is called {len(times)} times in {steps} time steps")
-    operations = [cell.folded.nodes[output].calls[time] for time in times]
-    module = FoundCell(dynamics, tuple(operation.call for operation in operations), steps)
     first = FirstStep(cell, output)
     drives = [
         _find_drive(cell, trace, time) if time != first.time else _find_first(cell, first, trace)
         for time in times
     ]
+    first.find_start(drives[0], weights)
     first.check(drives[0], weights)
+    dynamics = _recognize(cell, output, weights)
+    operations = [cell.folded.nodes[output].calls[time] for time in times]
+    module = FoundCell(dynamics, tuple(operation.call for operation in operations), steps)
     trace.modules[cell.name] = module
     silent = torch.full_like(drives[0], ZERO)
     trace.calls[cell.name] = [Call(drive) for drive in [silent] * late + drives]
@@ -169,7 +175,8 @@ def _find_outside(cell: Cell, trace: Trace, returned: list[Tensor]) -> list[int]
     """Return the functions whose results are used outside the cell, those sent on first."""
     own = set(cell.group.members)
     used: dict[int, None] = {}
-    sent = _list_sent(trace)
+    hosted = chain(trace.host.taken.values(), trace.host.after.values())
+    sent = [*_list_sent(trace), *chain.from_iterable(hosted)]
     for operation in trace.operations:
         owner = cell.folded.find_owner(operation.results[0]) if operation.results else None
         if owner is None or owner[0] not in own:
@@ -184,16 +191,20 @@ def _find_outside(cell: Cell, trace: Trace, returned: list[Tensor]) -> list[int]
     return list(used)
 
 
-def _recognize(cell: Cell, outside: list[int], weights: list[float]) -> tuple[Dynamics, int]:
-    """Return the dynamics, and the function that gives the output."""
+def _choose_output(cell: Cell, outside: list[int], weights: list[float]) -> int:
+    """Return the function that gives the spikes, or the potential of a leaky sum."""
     spiking = [node for node in outside if _gives_spikes(cell, node, weights)]
     if not spiking and not cell.group.linear:
         raise UnsupportedError(
             f"{cell.name} sends values that are no spikes; neurons send 0, 1 or whole numbers"
         )
-    if not spiking:
-        return _read_leaky_sum(cell, outside[0], weights), outside[0]
-    output = spiking[0]
+    return (spiking or outside)[0]
+
+
+def _recognize(cell: Cell, output: int, weights: list[float]) -> Dynamics:
+    """Return the dynamics of the neuron that the cell is."""
+    if cell.group.linear:
+        return _read_leaky_sum(cell, output, weights)
     probe = Probe(cell, output, weights)
     headroom = find_headroom(probe, probe.start)
     if not bool((headroom > 0).all()):
@@ -208,7 +219,7 @@ def _recognize(cell: Cell, outside: list[int], weights: list[float]) -> tuple[Dy
     for candidate in list_candidates(probe, lines, headroom):
         difference = compare(drawn, candidate)
         if difference is None:
-            return describe_neuron(candidate.neuron), output
+            return describe_neuron(candidate.neuron)
         plain = candidate.line is None or not bool((candidate.line.shift != 0).any())
         if nearest is None or (plain and difference.count < nearest[0].count):
             nearest = difference, candidate

@@ -14,6 +14,8 @@ from snncompile.frontends.torch.precise import float64_by_default
 from snncompile.frontends.torch.tape import Operation, Slot
 from snncompile.frontends.torch.values import Values
 
+SMALL = 2.0**-10
+"""Change of a state that shows how much of it is left in the next time step."""
 DRAWS = 8
 """Drawn drives that the first time step is tested with."""
 
@@ -65,6 +67,20 @@ class FirstStep:
                         f"{self.cell.name} does not start from a state of its own: its first time"
                         " step differs from one with a state of 0"
                     )
+
+    def find_start(self, drive: Tensor, weights: list[float]) -> None:
+        """Find the states before it, where the code adds a number instead of a state."""
+        zero = torch.zeros(self.cell.shape, dtype=torch.float64)
+        start, drives = self.cell.begin(), [zero] * len(weights)
+        usual = self.cell.step(start, drives)[0]
+        for node, native in self._repeat(drive, zero).items():
+            gap = native.reshape(usual[node].shape) - usual[node].double()
+            if not bool(gap.any()) or not usual[node].is_floating_point():
+                continue
+            disturbed = self.cell.step({**start, node: start[node] + SMALL}, drives)[0][node]
+            factor = (disturbed - usual[node]) / SMALL
+            if bool((factor != 0).all()):
+                self.cell.start[node] = start[node] + gap / factor
 
     def _find_states(self) -> Iterator[tuple[int, Values | Tensor]]:
         """Yield what the second time step reads, by the function that makes it later."""

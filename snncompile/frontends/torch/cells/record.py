@@ -9,23 +9,27 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from snncompile.frontends.torch import known_layers
+from snncompile.ir.host_part import HostPart
 
 
 class CallRecorder(TorchFunctionMode):
     """Numbers the calls as `trace.Trace` does, and keeps the results of the wanted ones."""
 
-    def __init__(self, runner: nn.Module, wanted: dict[int, list[Tensor]]) -> None:
+    def __init__(
+        self, runner: nn.Module, wanted: dict[int, list[Tensor]], host: HostPart | None = None
+    ) -> None:
         """Watch a module.
 
         Args:
             runner: the module, before any other hook is added to it.
             wanted: number of a call -> list that its result is appended to.
+            host: layers that are not looked into.
         """
         super().__init__()
         self.wanted = wanted
         self._calls = 0
         self._depth = 0
-        self._layers = list(_list_layers(runner))
+        self._layers = _list_layers(runner, (*host.before, *host.after) if host else ())
         for layer in self._layers:
             layer.register_forward_pre_hook(lambda *_: self._go(1))
 
@@ -52,12 +56,14 @@ class CallRecorder(TorchFunctionMode):
         return result
 
 
-def _list_layers(module: nn.Module) -> list[nn.Module]:
-    """Return the outermost known layers, each once."""
+def _list_layers(module: nn.Module, host: tuple[str, ...]) -> list[nn.Module]:
+    """Return the outermost known layers and those of the host, each once."""
     layers: dict[int, nn.Module] = {}
+    paths: dict[str, nn.Module] = dict(module.named_modules())
+    opaque = {id(paths[path]) for path in host}
 
     def walk(inner: nn.Module) -> None:
-        if known_layers.find_role(inner) == "inside":
+        if known_layers.find_role(inner) == "inside" and id(inner) not in opaque:
             for child in inner.children():
                 walk(child)
         else:

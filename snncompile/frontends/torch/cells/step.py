@@ -42,6 +42,8 @@ class Cell:
     wires: Wires
     folded: Folded
     trace: Trace = field(repr=False)
+    start: States = field(default_factory=dict, repr=False)
+    """States before the first time step, where they are known to be others than `begin` sees."""
 
     @property
     def shape(self) -> Shape:
@@ -84,7 +86,7 @@ class Cell:
             states[node] = torch.zeros(shape, dtype=torch.float64)
             for value in self._find_first_values(node):
                 states[node] = torch.as_tensor(value).to(torch.float64).expand(shape)
-        return states
+        return states | self.start
 
     def _find_first_values(self, node: int) -> Iterator[Any]:
         """Yield the constants that stand where later the state does."""
