@@ -45,22 +45,6 @@ class Current(nn.Module):
         return spk
 
 
-class Adaptive(nn.Module):
-    """A threshold that rises with every spike."""
-
-    mem: Any = 0.0
-    rise: Any = 0.0
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the spikes."""
-        self.rise = 0.9 * self.rise
-        self.mem = 0.7 * self.mem + x
-        spk = (self.mem > 0.5 + self.rise).to(x)
-        self.mem = self.mem * (1 - spk)
-        self.rise = self.rise + 0.2 * spk
-        return spk
-
-
 class Several(nn.Module):
     """As many spikes as thresholds in the potential."""
 
@@ -145,10 +129,6 @@ class Hand(Cases):
     def several_spikes(self) -> nn.Module:
         """One per threshold."""
         return self._hidden(Several())
-
-    def other_neurons(self) -> nn.Module:
-        """An adaptive threshold."""
-        return self._hidden(Adaptive())
 
     def by_hand(self) -> nn.Module:
         """The potentials are handed on."""
