@@ -31,7 +31,7 @@ BESIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(BESIDE)
 
-# Both: the tests that make test leaves out; slow-short is what CI runs of them.
+# Both: the tests that make test leaves out; slow-short without the longest.
 slow: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(BESIDE)
 

@@ -76,14 +76,37 @@ def read_layers(
     neurons = add_maxima(neurons, trace.modules)
     used |= {inner.path for layer in neurons for inner in walk(layer.drive)}
     states = frozenset(_find_states(trace, returned))
+    output = _find_output(neurons, states, answer)
+    if answer is None or answer == FoundAnswer():
+        answer = _check_returned(trace, returned, output) or answer
     return LayerGraph(
         neurons=tuple(neurons),
         linear={path: trace.modules[path] for path in trace.modules if path in used},
-        output=_find_output(neurons, states, answer),
+        output=output,
         returned=states,
         answer=answer,
         steps=max(map(len, trace.calls.values()), default=1),
     )
+
+
+def _check_returned(trace: Trace, returned: list[Tensor], output: str) -> FoundAnswer | None:
+    """Return what to say where forward returns no output or state of a layer as it is.
+
+    `o * scale`, `o[:, 1:]` or `o.flip(-1)` are other values than those of `o`, which the network
+    gives.
+    """
+    known = False
+    for numbers in returned:
+        for values in trace.origins.find_values(numbers):
+            known = True
+            inside = numbers[(numbers >= values.start) & (numbers < values.stop)]
+            whole = torch.equal(inside, values.numbers.reshape(-1))
+            layer = isinstance(values, NeuronValues | LinearValues) and values.path
+            if whole and layer in (output, *trace.calls):
+                return None
+    if not known:
+        return None
+    return FoundAnswer(reason=f"values computed from {output} or a part of them, not its output")
 
 
 def add_maxima(neurons: list[NeuronLayer], modules: dict[str, nn.Module]) -> list[NeuronLayer]:

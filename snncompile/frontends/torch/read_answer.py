@@ -101,7 +101,9 @@ def read_answer(trace: Trace, returned: list[Tensor], steps: int) -> TracedAnswe
         numbers, hosted = _go_before_host(trace, numbers)
         if hosted and _is_sequence(trace, numbers, steps):
             return None
-        answer = replace(_Reader(trace, steps).read(numbers.flatten(1)), hosted=hosted)
+        answer = replace(
+            _Reader(trace, steps).read(numbers.reshape(len(numbers), -1)), hosted=hosted
+        )
         if answer.columns:  # other parts of the same layer may be returned as well
             others = tuple(_find_parts(trace, returned, index, answer.layers[-1].path))
             return replace(answer, returned=index, others=others)

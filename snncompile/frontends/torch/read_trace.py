@@ -129,7 +129,8 @@ class Reader:
             size = prod(values.shape[1:])
             yield everywhere, _Subset(source, size, _find_index(local, size, values.path, reader))
         else:
-            assert isinstance(values, InputValues)
+            if not isinstance(values, InputValues):
+                raise UnsupportedError(f"{reader} reads values over all time steps")
             yield from self._pick_input(values, numbers - values.start, reader)
 
     def _pick_input(

@@ -215,3 +215,38 @@ def test_every_returned_part_is_compared(monkeypatch):
     monkeypatch.setattr(verify_import, "_run_steps", run)
     with pytest.raises(ImportMismatchError, match=r"^fc3: sample 0, neuron 2: forward returns .*"):
         from_torch(module, spikes(6, STEPS, 3))
+
+
+class Headed(torch.nn.Module):
+    """One linear layer with leaky neurons; `head` makes what forward returns of its spikes."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.fc = torch.nn.Linear(3, 4)
+        self.lif = snn.Leaky(0.5, init_hidden=True)
+        self.head = head
+
+    def forward(self, x):
+        return self.head(self.lif(self.fc(x)))
+
+
+HEADS = {
+    "scaled": lambda out: out * 2,
+    "turned": lambda out: out.flip(1),
+    "a part": lambda out: out[:, :2],
+    "negative": lambda out: -out,
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_of_each_step_that_forward_computes_is_said(name):
+    network = from_torch(Headed(HEADS[name]), spikes(4, 9, 3), time="step")
+    assert network.notes == (
+        "answer: forward returns values computed from lif or a part of them, not its output;"
+        " the prediction is the sum of lif over time",
+    )
+
+
+def test_a_head_of_each_step_that_only_shapes_is_the_output():
+    network = from_torch(Headed(lambda out: out.reshape(-1, 2, 2)), spikes(4, 9, 3), time="step")
+    assert network.notes == ()

@@ -177,6 +177,6 @@ def test_says_which_layer_reads_a_potential():
     with pytest.raises(SnnCompileError) as error:
         from_torch(ReadsPotentials(), x, time="inside")
     assert str(error.value) == (
-        "mix reads the potential of fc1_neurons; only spikes can be sent from layer to layer, so give"
-        " mix the spikes"
+        "mix reads the potential of fc1_neurons; only spikes can be sent from layer to layer, so"
+        " give mix the spikes"
     )
