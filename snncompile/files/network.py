@@ -261,8 +261,8 @@ def _read_host(record: _HostLayer, arrays: Arrays) -> HostLayer:
 def _read_input(record: _Input, arrays: Arrays) -> Input:
     coding = Coding(**record.coding.model_dump()) if record.coding else None
     host = tuple(_read_host(layer, arrays) for layer in record.host)
-    part = HostPart(**record.host_part.model_dump()) if record.host_part else None
-    return Input(record.name, record.shape, Interval(*record.payload), coding, host, part)
+    host_part = HostPart(**record.host_part.model_dump()) if record.host_part else None
+    return Input(record.name, record.shape, Interval(*record.payload), coding, host, host_part)
 
 
 def _record_population(population: Population, arrays: Arrays) -> dict[str, Any]:

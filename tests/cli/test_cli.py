@@ -296,6 +296,11 @@ def test_the_version_is_printed(snncompile_command):
     assert (done.code, done.out, done.err) == (0, f"snncompile {snncompile.__version__}\n", "")
 
 
+@pytest.mark.parametrize("command", [(), ("compile",), ("lava", "install")])
+def test_h_is_help(command, snncompile_command):
+    assert snncompile_command(*command, "-h").out == snncompile_command(*command, "--help").out
+
+
 def test_a_refusal_of_several_things_in_json(snncompile_command, tmp_path):
     chain(20, 12, 2, 1, weight=0.5).save(tmp_path / "net")
     words = ("compile", "net", "--chip", "toy", "-o", "out")

@@ -29,8 +29,8 @@ def find_answer(trace: Trace, returned: list[Tensor], steps: int) -> FoundAnswer
         traced = read_answer(trace, returned, steps)
         if traced is None:
             return FoundAnswer()
-        found = _Finder(trace, traced, steps).find()
-        return replace(found, checked=None) if traced.hosted else found
+        answer = _Finder(trace, traced, steps).find()
+        return replace(answer, checked=None) if traced.hosted else answer
     except (NotReadError, UnsupportedError) as error:
         return FoundAnswer(reason=str(error))
 

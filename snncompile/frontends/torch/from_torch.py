@@ -162,6 +162,6 @@ def read_module(
             f" *shape) where forward makes the steps itself; {error}"
         ) from None
     shape, steps = tuple(known.x.shape[2:]), known.x.shape[1]
-    part = describe_host(known.host, module, (steps, *shape), known.layout)
-    imported = build_network(known.layers, known.host.shape or shape, title, part)
+    host_part = describe_host(known.host, module, (steps, *shape), known.layout)
+    imported = build_network(known.layers, known.host.shape or shape, title, host_part)
     return ReadModule(module, known.x, known.layout, imported)

@@ -33,9 +33,9 @@ def record_outputs(module: nn.Module, x: NDArray[Any], network: Network) -> dict
         InputError: the module has other layers than the network.
     """
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        part = network.input.host_part
-        paths = (*part.before, *part.after) if part else ()
-        time = read_time(part) if part and part.output else "auto"
+        host_part = network.input.host_part
+        paths = (*host_part.before, *host_part.after) if host_part else ()
+        time = read_time(host_part) if host_part and host_part.output else "auto"
         read = read_module(module, x, time, None, host=paths)
         _check_same(read.imported, network)
         records = [

@@ -237,10 +237,10 @@ def record_module(
         returned, checked = list(find_tensors(result)), imported.checked
         compared = (checked.returned, *(number for number, _ in checked.others))
         record[ANSWER] = torch.cat([returned[n].double().flatten(1) for n in compared], 1)
-    part = imported.network.input.host_part
-    if shown and part:
+    host_part = imported.network.input.host_part
+    if shown and host_part:
         record[imported.network.input.name] = join_outputs(
-            shown, part.held, samples, steps
+            shown, host_part.held, samples, steps
         ).double()
     return record
 
@@ -255,10 +255,10 @@ def _keep_precision(runner: nn.Module) -> None:
 def _record_host(runner: nn.Module, imported: ImportedNetwork) -> list[Tensor]:
     """Return a list that gets each output of the host's last layer in front of the chip's."""
     shown: list[Tensor] = []
-    part = imported.network.input.host_part
-    if part and part.output:
+    host_part = imported.network.input.host_part
+    if host_part and host_part.output:
         torch.manual_seed(SEED)
-        _find_layer(runner, part.output).register_forward_hook(keep_output(shown))
+        _find_layer(runner, host_part.output).register_forward_hook(keep_output(shown))
     return shown
 
 
