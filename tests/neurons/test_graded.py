@@ -155,5 +155,11 @@ def test_the_identity_is_the_accumulating_neuron():
     assert find_equal_neuron(IntegerGraded(1, 0, 0, 1, [0, 5]), chip) is None
 
 
+@pytest.mark.parametrize(("highest", "equal"), [(0, 0), (1, 1), (2, 1)])
+def test_the_identity_up_to_one_is_an_accumulating_neuron_too(highest, equal):
+    """One that sends nothing above 0 is none: an accumulating neuron sends up to 1 at least."""
+    assert len(IntegerGraded(lowest=-3, highest=highest).equals()) == equal
+
+
 def test_the_chip_file_says_that_its_microcode_is_assumed():
     assert chips.load_chip("loihi2").neurons["graded"].evidence == "assumed"
