@@ -9,9 +9,9 @@ from typing import Any, Self, TypeVar
 
 E = TypeVar("E", bound="SnnCompileError")
 LINE_LIMIT = 20
-"""Obstacles that a message shows; the error holds all of them."""
+"""Obstacles that a message shows at most; the error holds all of them."""
 LINE_LENGTH = 300
-"""Characters of a line of a message, about; remedies beyond are left out."""
+"""Characters of a whole message are fewer; remedies and obstacles beyond are left out."""
 LIST_LENGTH = 80
 """Characters of a list within a message; what is beyond is counted."""
 
@@ -37,8 +37,8 @@ class Obstacle:
 class SnnCompileError(Exception):
     """Base of every error this package raises on purpose.
 
-    The message is one line; with several obstacles it is their number and one line each.
-    `obstacles` holds them as records, at least one.
+    The message is one line; with several obstacles it is their number and one line each, as many as
+    `LINE_LENGTH` characters hold. `obstacles` holds all of them as records, at least one.
     """
 
     def __init__(self, message: str = "", obstacle: Obstacle | None = None) -> None:
@@ -101,7 +101,7 @@ class FitError(SnnCompileError):
         """
         if len(self.obstacles) > 1:
             error = copy.copy(self)
-            error.args = (f"{self}\nto try: {_shorten_hint(hint, LINE_LENGTH)}",)
+            error.args = (_write_together(self.obstacles, hint),)
             return error
         room = LINE_LENGTH - len(str(self))
         return type(self)(
@@ -168,14 +168,55 @@ def raise_together(errors: Iterable[SnnCompileError]) -> None:
 
 def join_errors(errors: tuple[E, ...]) -> E:
     """Return several errors of one class as one, with the number and one line each."""
-    obstacles = tuple(obstacle for error in errors for obstacle in error.obstacles)
-    lines = [f"  {obstacle.message}" for obstacle in obstacles[:LINE_LIMIT]]
-    if len(obstacles) > LINE_LIMIT:
-        lines.append(f"  and {len(obstacles) - LINE_LIMIT:,} more")
     joined = copy.copy(errors[0])
-    joined.args = ("\n".join([f"{len(obstacles):,} things stand in the way:", *lines]),)
-    joined.obstacles = obstacles
+    joined.obstacles = tuple(obstacle for error in errors for obstacle in error.obstacles)
+    joined.args = (_write_together(joined.obstacles),)
     return joined
+
+
+def _write_together(obstacles: Sequence[Obstacle], remedy: str = "") -> str:
+    """Return the number of obstacles, a line each and a remedy for all, within `LINE_LENGTH`.
+
+    Obstacles for which there is no room are counted and named. The first one is shown, with the
+    first remedy of its own and of all, and cut if it must be.
+    """
+    head = f"{len(obstacles):,} things stand in the way:"
+    first, *others = _write_lines(obstacles[:LINE_LIMIT])
+    hint = obstacles[0].hint
+    brief = first.removesuffix(hint) + _shorten_hint(hint, 0) if hint else first
+    for start, end in (
+        (first, remedy),
+        (first, _shorten_hint(remedy, 0)),
+        (brief, _shorten_hint(remedy, 0)),
+    ):
+        tail = f"\nto try: {end}" if end else ""
+        for count in range(len(others), -1, -1):
+            more = _name_more(obstacles[count + 1 :])
+            text = "\n".join([head, start, *others[:count], *more]) + tail
+            if len(text) < LINE_LENGTH:
+                return text
+    room = len(brief) + LINE_LENGTH - len(text)
+    return text.replace(brief, f"{brief[: max(room - 5, 20)].rstrip()} ...", 1)
+
+
+def _write_lines(obstacles: Sequence[Obstacle]) -> list[str]:
+    """Return a line for each obstacle; a hint that an earlier one has is not repeated."""
+    lines, hints = [], set[str]()
+    for obstacle in obstacles:
+        known = obstacle.hint in hints
+        hints.add(obstacle.hint)
+        message = obstacle.message
+        lines.append("  " + (message.removesuffix(f"; {obstacle.hint}") if known else message))
+    return lines
+
+
+def _name_more(obstacles: Sequence[Obstacle]) -> list[str]:
+    """Return the line about the obstacles that are not shown, and where a reader has them."""
+    if not obstacles:
+        return []
+    names = list_briefly(list(dict.fromkeys(o.where for o in obstacles if o.where)), 60)
+    places = f", at {names}" if names else ""
+    return [f"  and {len(obstacles):,} more{places} (all: .obstacles, --json)"]
 
 
 def _rebuild(

@@ -169,3 +169,8 @@ def join_outputs(outputs: list[Tensor], held: str, samples: int, steps: int) -> 
     else:
         joined = torch.stack(split_steps(outputs[0], held, samples), 1)  # type: ignore[arg-type]
     return joined.unsqueeze(-1) if joined.ndim == 2 else joined
+
+
+def advise_host(name: str) -> str:
+    """Return the end of a message that advises to leave a layer on the host."""
+    return f"; or leave it on the host: host=[{name!r}]"

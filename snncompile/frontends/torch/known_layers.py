@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import SequenceMatcher
 from functools import cache
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from torch.fx import GraphModule
 from torch.overrides import resolve_name
 
 from snncompile import registry
+from snncompile.errors import list_briefly
 from snncompile.frontends.torch.gates import ROW, Gate
 from snncompile.frontends.torch.libraries.base import Library
 from snncompile.frontends.torch.linear_layers import LINEAR, Row
@@ -146,15 +148,40 @@ def list_libraries() -> tuple[Library, ...]:
     return tuple(registry.load(table, name) for name in registry.list_names(table))
 
 
-def list_known(module: nn.Module) -> str:
-    """Return the names of the known layers of the library that a module's class descends from."""
+def list_known(module: nn.Module, room: int) -> str:
+    """Return the names of the known layers of the library that a module's class descends from.
+
+    Args:
+        module: layer that is not known.
+        room: characters for the names; if they are more, those most like the module's come first
+            and the rest is counted.
+    """
+    names = _find_known(module)
+    whole = ", ".join(names)
+    if len(whole) <= room:
+        return whole
+    kind = type(module).__name__.lower()
+    names.sort(key=lambda name: -SequenceMatcher(None, kind, name.lower()).ratio())
+    return list_briefly(names, room)
+
+
+def _find_known(module: nn.Module) -> list[str]:
     packages = [cls.__module__.split(".")[0] for cls in type(module).__mro__]
     for library in list_libraries():
         if library.package in packages:
-            return ", ".join(sorted([*library.neurons, *library.linear, *library.same]))
+            return _join_axes([*library.neurons, *library.linear, *library.same])
     padding = [cls for cls in CONTAINERS if "Pad" in cls.__name__]
     names = {cls.__name__ for cls in [*LINEAR, *SAME, *padding] if not cls.__name__.startswith("_")}
-    return ", ".join(sorted(names))
+    return _join_axes(names)
+
+
+def _join_axes(names: Iterable[str]) -> list[str]:
+    """Return the names in order, those that differ in their axes as one: `Conv1d/2d`."""
+    joined: dict[str, str] = {}
+    for name in sorted(names):
+        stem = re.sub(r"(?<=\D)\dd$", "#", name)
+        joined[stem] = f"{joined[stem]}/{name[-2:]}" if stem in joined else name
+    return list(joined.values())
 
 
 def find_alternative(name: str) -> str:

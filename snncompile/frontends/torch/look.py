@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from snncompile.errors import Obstacle, UnsupportedError
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.arguments import get_first_argument
-from snncompile.frontends.torch.host_layers import HostWatch
+from snncompile.frontends.torch.host_layers import HostWatch, advise_host
 from snncompile.frontends.torch.libraries.base import Shape
 from snncompile.frontends.torch.time_layouts import can_hold, split_steps
 from snncompile.frontends.torch.trace import Trace, find_state_problem
@@ -130,7 +130,7 @@ class Look(Trace):
 
 def offer_host(name: str, error: UnsupportedError) -> UnsupportedError:
     """Return the error of a layer with the advice to leave it on the host."""
-    message = f"{error}; or leave it on the host: host=[{name!r}]"
+    message = f"{error}{advise_host(name)}"
     return UnsupportedError(message, Obstacle(message, name, hint=message.partition("; ")[2]))
 
 

@@ -25,10 +25,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from snncompile.errors import Obstacle, UnsupportedError
+from snncompile.errors import LINE_LENGTH, Obstacle, UnsupportedError
 from snncompile.frontends.torch import gates, known_layers, reductions, sums
 from snncompile.frontends.torch.arguments import find_tensors, get_first_argument, map_tensors
-from snncompile.frontends.torch.host_layers import HostWatch
+from snncompile.frontends.torch.host_layers import HostWatch, advise_host
 from snncompile.frontends.torch.libraries.base import Shape
 from snncompile.frontends.torch.linear_layers import make_layer
 from snncompile.frontends.torch.tape import Operation, Slot, changes_argument, keep
@@ -158,9 +158,11 @@ class Trace(TorchFunctionMode):
         kind = type(module).__name__
         instead = known_layers.find_alternative(kind)
         if not instead:
-            instead = f"known: {known_layers.list_known(module)}"
+            others = f"{name}: {kind} is not known; known: {advise_host(name)}"
+            names = known_layers.list_known(module, LINE_LENGTH - len(others) - 1)
+            instead = f"known: {names}"
             if self._may_stay_on_host(name, module) and self._is_before_neurons(args, kwargs):
-                instead += f"; or leave it on the host: host=[{name!r}]"
+                instead += advise_host(name)
         message = f"{name}: {kind} is not known; {instead}"
         error = UnsupportedError(message, Obstacle(message, name, hint=instead))
         self.unknown.setdefault(name, error)
