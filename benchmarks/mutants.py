@@ -86,6 +86,8 @@ TARGETS = (
         ("snncompile/passes/analysis/bounds.py",),
         (
             "tests/passes/analysis/test_bounds.py",
+            "tests/passes/analysis/test_bounds_networks.py",
+            "tests/passes/analysis/test_bounds_of_host.py",
             "tests/passes/analysis/test_bounds_report.py",
             "tests/passes/analysis/test_silent_neurons.py",
         ),
