@@ -2,8 +2,8 @@
 
 What is changed: comparisons, operators of arithmetic, bits and logic, signs, conditions, numbers,
 words, `min` and `max` and the like, statements that only call, yield or raise, `break` and
-`continue`. What is not: annotations, decorators, docstrings, imports, `__all__`, `assert` and
-`strict=` of `zip`, which state beliefs about our own code.
+`continue`. What is not: annotations and names of types, decorators, docstrings, imports, `__all__`,
+`assert` and `strict=` of `zip`, which state beliefs about our own code.
 """
 
 from __future__ import annotations
@@ -151,6 +151,8 @@ def _stays(node: ast.AST) -> bool:
             return True
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return True
+        case ast.Assign(value=ast.Subscript(value=ast.Name(id="Literal"))):
+            return True  # the name of a type
     return False
 
 

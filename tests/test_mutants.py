@@ -37,6 +37,7 @@ CHANGES = {
     # What states a belief, a type or a text for readers stays.
     "assert a < 3": [],
     "a: int | None = b": [],
+    "A = Literal['b', 'c']": [],
     "'a docstring'": [],
     "return zip(a, b, strict=True)": [],
 }
