@@ -196,7 +196,8 @@ def _write_together(obstacles: Sequence[Obstacle], remedy: str = "") -> str:
             if len(text) < LINE_LENGTH:
                 return text
     room = len(brief) + LINE_LENGTH - len(text)
-    return text.replace(brief, f"{brief[: max(room - 5, 20)].rstrip()} ...", 1)
+    cut = brief[: max(room - 4, 20)].rpartition(" ")[0]
+    return text.replace(brief, f"{cut} ...", 1)
 
 
 def _write_lines(obstacles: Sequence[Obstacle]) -> list[str]:

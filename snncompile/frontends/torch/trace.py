@@ -158,11 +158,11 @@ class Trace(TorchFunctionMode):
         kind = type(module).__name__
         instead = known_layers.find_alternative(kind)
         if not instead:
-            others = f"{name}: {kind} is not known; known: {advise_host(name)}"
-            names = known_layers.list_known(module, LINE_LENGTH - len(others) - 1)
-            instead = f"known: {names}"
-            if self._may_stay_on_host(name, module) and self._is_before_neurons(args, kwargs):
-                instead += advise_host(name)
+            advice = advise_host(name) if self._may_stay_on_host(name, module) else ""
+            others = f"{name}: {kind} is not known; known: {advice}"
+            instead = f"known: {known_layers.list_known(module, LINE_LENGTH - len(others) - 1)}"
+            if advice and self._is_before_neurons(args, kwargs):
+                instead += advice
         message = f"{name}: {kind} is not known; {instead}"
         error = UnsupportedError(message, Obstacle(message, name, hint=instead))
         self.unknown.setdefault(name, error)
