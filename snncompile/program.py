@@ -33,6 +33,7 @@ from snncompile.verification import Verification, verify_runs
 
 if TYPE_CHECKING:
     from snncompile.backends.energy.result import Estimate
+    from snncompile.report.html.write import Page
 
 PROGRAM = "program.json"
 SOURCE, KEPT = "source/", "kept/"
@@ -226,6 +227,27 @@ class Program:
             self, shown, costs=costs, account=account, progress=progress
         )
         return replace(result, proof=self._warn(shown.shape[1], stacklevel=4))
+
+    def report(
+        self, x: ArrayLike | None = None, label: ArrayLike | None = None, **more: Any
+    ) -> Page:
+        """Return the report: one HTML page on fit, loss, time, energy and what would help.
+
+        `program.report(x, label).write("report.html")` saves it; a notebook shows it.
+
+        Args:
+            x: input, shape (samples, steps, *input.shape); without it time and energy are unknown.
+            label: class of each sample.
+            **more: `samples` to run (32, from the first), `seconds` for trying changes (60; 0:
+                none), `lava` (False), `costs`, `timing` as of `estimate`, `host`, and `progress`,
+                called with what is done and the share that is done.
+
+        Raises:
+            InputError: plotly is missing (`pip install snncompile[report]`), or the network cannot
+                take x.
+        """
+        page: Page = load("reports", "html")(self, x, label, **more)
+        return page
 
     def at_clock(self, mhz: float | None) -> Program:
         """Return the Program with its chip at a clock, where the user of the chip chooses it.

@@ -139,6 +139,9 @@ TABLES: dict[str, dict[str, str]] = {
         "fast": "snncompile.backends.energy.estimate:estimate_fast",
         "cycle": "snncompile.backends.energy.estimate:estimate_cycle",
     },
+    "reports": {
+        "html": "snncompile.report.html.write:report_program",
+    },
 }
 
 RENAMED = {"fits": "chip_rules"}

@@ -118,6 +118,8 @@ class Ledger:
         self.sets = list_spread(costs)
         """Cost sets whose totals are the range."""
         self.counts = np.zeros((steps, len(machine.layout.parts), len(EVENTS)), np.int64)
+        self.sent = np.zeros(len(machine.routes.pair_part), np.int64)
+        """Messages between each pair of `Routes`, in all samples and steps."""
         self.seconds: list[NDArray[np.float64]] = []
         self.bound: list[NDArray[np.int64]] = []
         self.others: defaultdict[str, float] = defaultdict(float)
@@ -130,6 +132,7 @@ class Ledger:
         shape = (activity.samples, activity.steps)
         now = slice(activity.first_step, activity.first_step + activity.steps)
         self.counts[now] += counts.events.reshape(*shape, *counts.events.shape[1:]).sum(0)
+        self.sent += counts.sent.sum(0)
         if not activity.first_step:
             self.seconds.append(np.zeros((activity.samples, self.steps)))
             self.bound.append(np.zeros((activity.samples, self.steps), np.int64))
@@ -214,6 +217,8 @@ class Ledger:
                 seconds=seconds,
                 bound=bound,
                 bound_names=names,
+                links=self.machine.ways.links,
+                link_messages=self.sent @ self.machine.ways.incidence / len(seconds),
             ),
         )
 

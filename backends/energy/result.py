@@ -107,6 +107,10 @@ class Steps:
     bound: NDArray[np.int64]
     """Bound of each step of each sample whose time is known: index into `bound_names`."""
     bound_names: tuple[str, ...]
+    links: NDArray[np.int64]
+    """Numbers of the links in use, shape (links,); `Mesh.name` says which they are."""
+    link_messages: NDArray[np.float64]
+    """Messages over each of them per inference, mean over the samples."""
 
 
 @dataclass(frozen=True)

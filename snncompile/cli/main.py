@@ -23,6 +23,7 @@ from snncompile.cli.estimate import compare, estimate
 from snncompile.cli.fit import fit_command
 from snncompile.cli.lava import lava_app
 from snncompile.cli.passes import passes
+from snncompile.cli.report import report
 from snncompile.cli.run import emit, run, verify
 from snncompile.cli.shared import Build, Json, err, load_program, out, print_json
 from snncompile.errors import BoundsWarning, Obstacle, SnnCompileError
@@ -125,5 +126,7 @@ app.command("convert")(convert)
 app.command("present")(present)
 app.command("compile")(compile_command)
 app.command("fit")(fit_command)
-for command in (show, run, emit, verify, estimate, compare, chips, passes, encode, demo):
+for command in (
+    show, report, run, emit, verify, estimate, compare, chips, passes, encode, demo,
+):  # fmt: skip
     app.command()(command)

@@ -1,0 +1,71 @@
+"""`snncompile report`: one HTML file on one Program or several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snncompile.cli.shared import (
+    Costs,
+    Json,
+    Timing,
+    load_program,
+    out,
+    print_json,
+    show_work,
+)
+
+
+def report(
+    builds: Annotated[list[Path], typer.Argument(help="folders of compiled Programs")],
+    input: Annotated[
+        Path | None,
+        typer.Option("--input", help="npz with x (samples, steps, ...), label"),
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write")] = Path(
+        "report.html"
+    ),
+    samples: Annotated[int, typer.Option(help="samples to run, from the first", min=1)] = 32,
+    try_seconds: Annotated[
+        float, typer.Option(help="time for trying changes of each Program; 0: none", min=0)
+    ] = 60.0,
+    lava: Annotated[bool, typer.Option("--lava", help="run Lava too")] = False,
+    timing: Timing = "fast",
+    costs: Costs = None,
+    as_json: Json = False,
+) -> None:
+    """Write a report: does it fit, what was lost, time, energy, and which change would help."""
+    from snncompile.files.spikes import read_spikes
+    from snncompile.report.html.write import make_report
+
+    programs = [(name, load_program(b)) for name, b in zip(_name(builds), builds, strict=True)]
+    x = label = None
+    if input:
+        for _, program in programs:
+            spikes = read_spikes(input, program.network)
+        x, label = spikes.x, spikes.label
+    with show_work("report") as progress:
+        page = make_report(
+            programs, x, label, samples=samples, seconds=try_seconds, lava=lava, timing=timing,
+            costs=costs, progress=progress,
+        )  # fmt: skip
+        page.write(output)
+    size = len(page.html.encode())
+    if as_json:
+        print_json({"output": str(output), "bytes": size, "answers": page.answers})
+        return
+    for name, answers in page.answers.items():
+        if len(page.answers) > 1:
+            out.print(f"{name}:", markup=False, highlight=False)
+        for sentence in answers.values():
+            out.print(f"- {sentence}", markup=False, highlight=False)
+    out.print(f"{output}: {size / 1e6:.1f} MB, open it in a browser", markup=False, highlight=False)
+
+
+def _name(builds: list[Path]) -> list[str]:
+    """Return a name for each folder: its last part, or the whole path where two share that."""
+    last = [build.resolve().name for build in builds]
+    names = [n if last.count(n) == 1 else str(b) for n, b in zip(last, builds, strict=True)]
+    return [f"{n} ({names[:i].count(n) + 1})" if n in names[:i] else n for i, n in enumerate(names)]

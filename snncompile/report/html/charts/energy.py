@@ -1,0 +1,58 @@
+"""Where does the energy go: layers, and the kinds of events."""
+
+from __future__ import annotations
+
+from snncompile.backends.energy.result import Estimate, Row
+from snncompile.report.html.chart import Chart, Numbers, color_of, label, make_figure
+from snncompile.report.html.facts import Facts
+from snncompile.report.units import format_joules
+
+TITLE = "Where does the energy go?"
+
+
+def chart_energy(facts: Facts) -> Chart:
+    """Return the energy of each layer, stacked by kind of event."""
+    estimate = facts.estimate
+    if estimate is None:
+        return Chart("energy", TITLE, f"Unknown: {facts.why_not}.", Numbers((), ()))
+    rows = [row for row in estimate.rows if row.occurs]
+    numbers = Numbers.of(
+        ("layer", "event", "count (s for power)", "price J", "energy J", "source of the price"),
+        [(r.layer, r.event, r.count, r.price_j, r.energy_j, r.source) for r in rows],
+    )
+    figures = _make_figures(rows) if any(row.energy_j for row in rows) else {}
+    return Chart("energy", TITLE, _say(estimate, rows), numbers, figures)
+
+
+def _make_figures(rows: list[Row]) -> dict[str, dict[str, object]]:
+    layers = list(dict.fromkeys(row.layer for row in rows))
+    events = list(dict.fromkeys(row.event for row in rows if row.energy_j))
+    data = [
+        {"type": "bar", "name": event, "x": [label(layer) for layer in layers],
+         "y": [_sum(rows, layer, event) for layer in layers],
+         "marker": {"color": color_of(i)},
+         "hovertemplate": f"%{{x}}<br>{event}: %{{y:.3s}}J<extra></extra>"}
+        for i, event in enumerate(events)
+    ]  # fmt: skip
+    axis = {"tickformat": ".2s", "ticksuffix": "J", "exponentformat": "SI"}
+    stacked = make_figure(data, barmode="stack", xaxis={"type": "category"}, yaxis=axis)
+    return {"by layer": stacked}
+
+
+def _sum(rows: list[Row], layer: str, event: str) -> float:
+    known = (r.energy_j or 0.0 for r in rows if (r.layer, r.event) == (layer, event))
+    return float(f"{sum(known):.5g}")
+
+
+def _say(estimate: Estimate, rows: list[Row]) -> str:
+    total = estimate.energy_j
+    lacking = f", without {', '.join(estimate.unpriced)}" if estimate.unpriced else ""
+    if total is None:
+        return f"The energy is unknown: no price of {', '.join(estimate.unpriced)}."
+    text = f"{format_joules(total)} per inference{lacking} (cost set {estimate.costs})."
+    known = [row for row in rows if row.energy_j]
+    if not known or not total:
+        return text
+    most = max(known, key=lambda row: row.energy_j or 0.0)
+    share = (most.energy_j or 0.0) / total
+    return f"{text} The largest share, {share:.0%}, is {most.event} of {most.layer}."

@@ -1,0 +1,71 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const narrow = () => window.innerWidth < 700;
+  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "toImage"] };
+
+  function draw(chart, index = 0) {
+    const plot = chart.querySelector(".plot");
+    const [, figure] = data[chart.id].figures[index];
+    const layout = structuredClone(figure.layout);
+    if (narrow()) layout.dragmode = false;
+    chart.dataset.drawn = "1";
+    return Plotly.react(plot, figure.data, layout, { ...config, displayModeBar: false });
+  }
+
+  function show(value) {
+    if (value === null) return "unknown";
+    if (typeof value !== "number") return value;
+    if (Number.isInteger(value)) return value.toLocaleString("en-US");
+    return Math.abs(value) >= 1e-3 && Math.abs(value) < 1e6 ? String(+value.toPrecision(4)) : value.toExponential(3);
+  }
+
+  function fill(chart) {
+    const place = chart.querySelector(".table");
+    if (!place || place.firstChild) return;
+    const { columns, rows } = data[chart.id];
+    const table = document.createElement("table");
+    const head = table.createTHead().insertRow();
+    for (const column of columns) head.appendChild(document.createElement("th")).textContent = column;
+    const body = table.createTBody();
+    for (const row of rows) {
+      const line = body.insertRow();
+      for (const value of row) {
+        const cell = line.insertCell();
+        cell.textContent = show(value);
+        if (typeof value === "number") cell.className = "n";
+      }
+    }
+    place.appendChild(table);
+  }
+
+  const charts = [...document.querySelectorAll(".chart")];
+  const visible = (chart) => chart.querySelector(".plot") && chart.offsetParent !== null;
+  const todo = () => charts.filter((c) => !c.dataset.drawn && visible(c));
+  window.drawAll = () => Promise.all(todo().map((c) => draw(c)));
+
+  for (const chart of charts) {
+    const choice = chart.querySelector("select");
+    if (choice) choice.addEventListener("change", () => draw(chart, choice.selectedIndex));
+    const numbers = chart.querySelector("details.numbers");
+    if (!numbers) continue;
+    numbers.addEventListener("toggle", () => fill(chart));
+    const link = chart.querySelector(".csv");
+    link.download = data[chart.id].file;
+    link.addEventListener("click", () => {
+      link.href = URL.createObjectURL(new Blob([data[chart.id].csv], { type: "text/csv" }));
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    });
+  }
+  for (const build of document.querySelectorAll("details.build")) build.addEventListener("toggle", next);
+  window.addEventListener("beforeprint", () => window.drawAll());
+
+  // The charts in view first, then one after the other while nothing else is to do.
+  function next() {
+    const left = todo();
+    if (!left.length) { document.body.dataset.ready = "1"; return; }
+    const top = left.find((c) => { const r = c.getBoundingClientRect(); return r.bottom > 0 && r.top < window.innerHeight; });
+    draw(top || left[0]).then(() => setTimeout(next, 0));
+  }
+  next();
+})();

@@ -1,0 +1,89 @@
+"""Make and write a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from snncompile.errors import InputError
+from snncompile.files.replace import begins_with, replace_file
+from snncompile.program import Program
+from snncompile.report.html.facts import SAMPLES, Request, Say, gather
+from snncompile.report.html.page import MARK, read_plotly, render
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report: the text of one HTML file. A notebook shows it, `write` saves it."""
+
+    html: str
+    answers: dict[str, dict[str, str]]
+    """The sentence that answers each question, by name of the Program."""
+
+    def write(self, path: str | Path) -> None:
+        """Write the report; nothing half-written is left behind.
+
+        Raises:
+            InputError: at the path is something else than a report, or it cannot be written.
+        """
+        with replace_file(Path(path), begins_with(MARK)) as aside:
+            aside.write_text(self.html, encoding="utf-8")
+
+    def __repr__(self) -> str:
+        """Its size; the text itself is long."""
+        return f"<report, {len(self.html) / 1e6:.1f} MB; .write('report.html') saves it>"
+
+    def _repr_html_(self) -> str:
+        style = "width:100%;height:80vh;border:1px solid #ccc"
+        return f'<iframe srcdoc="{escape(self.html)}" style="{style}"></iframe>'
+
+
+def make_report(
+    programs: Sequence[tuple[str, Program]],
+    x: ArrayLike | None = None,
+    label: ArrayLike | None = None,
+    *,
+    samples: int | None = SAMPLES,
+    progress: Say | None = None,
+    **more: Any,
+) -> Page:
+    """Return the report of some Programs, with names.
+
+    Args:
+        programs: name and Program, one or more.
+        x: input, shape (samples, steps, *input.shape); without it time and energy are unknown.
+        label: class of each sample.
+        samples: of the input that are run, from the first; None for all.
+        progress: called with what is done, and the share that is done.
+        **more: see `Request`.
+
+    Raises:
+        InputError: plotly is missing, no Program is given or the network cannot take x.
+    """
+    if not programs:
+        raise InputError("a report needs at least one Program")
+    if samples is not None and samples < 1:
+        raise InputError(f"a report runs at least 1 sample, got {samples}")
+    read_plotly()
+    request = Request.of(x, label, samples, **more)
+    builds = []
+    for number, (name, program) in enumerate(programs):
+
+        def say(text: str, share: float, number: int = number, name: str = name) -> None:
+            if progress:
+                progress(f"{name}: {text}", (number + share) / len(programs))
+
+        builds.append(gather(program, name, request, say))
+    return Page(*render(tuple(builds)))
+
+
+def report_program(
+    program: Program, x: ArrayLike | None = None, label: ArrayLike | None = None, **more: Any
+) -> Page:
+    """Return the report of one Program; see `Program.report`."""
+    return make_report([(program.network.title, program)], x, label, **more)
