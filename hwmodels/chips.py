@@ -9,10 +9,11 @@ import os
 import re
 import reprlib
 from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -29,6 +30,8 @@ Field = tuple[str, ...]
 
 MAX_BYTES = 1 << 20
 """A chip file has some kilobytes; more is a mistake."""
+MAX_EXTENDS = 5
+"""Files that extend each other."""
 MAX_DEPTH = 20
 """Mappings and lists inside each other; a chip file has 6."""
 
@@ -44,6 +47,11 @@ _REASONS = {
 
 class ChipError(Exception):
     """There is no such chip, or its file is malformed. The message is one line."""
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems or (message,)
+        """Every mistake of the file, one line each."""
 
 
 def list_names() -> tuple[str, ...]:
@@ -138,7 +146,7 @@ def _is_path(name_or_path: str | Path) -> bool:
     return name_or_path.endswith((".yaml", ".yml")) or any(s in name_or_path for s in separators)
 
 
-def _read_chip(path: Path) -> Chip:
+def _read_chip(path: Path, above: tuple[Path, ...] = ()) -> Chip:
     text = _read_text(path)
     try:
         content, lines = _parse(path, text)
@@ -148,10 +156,51 @@ def _read_chip(path: Path) -> Chip:
         raise ChipError(f"{path} is not a chip file: it must be a mapping that starts with `name:`")
     if sanafe.TOP in content:
         content = _translate_sanafe(path, content)
+    content = _extend(path, content, above)
     try:
         return Chip.model_validate(content)
     except ValidationError as error:
-        raise ChipError(_shorten(f"{path}{_explain_schema(error, lines)}")) from error
+        problems = tuple(
+            _shorten(f"{path}{_explain_problem(problem, lines)}")
+            for problem in error.errors(include_url=False)
+        )
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise ChipError(problems[0] + more, problems) from error
+
+
+def _extend(path: Path, content: dict[str, Any], above: tuple[Path, ...]) -> dict[str, Any]:
+    """Return the fields of the chip that `extends` names, with those of the file over them.
+
+    Sections are merged field by field; a number is replaced whole, with its evidence and source.
+    """
+    if "extends" not in content:
+        return content
+    name = content["extends"]
+    own = {key: value for key, value in content.items() if key != "extends"}
+    if not isinstance(name, str) or not name:
+        raise ChipError(f"{path}: extends: expected the name or the file of a chip, got {name!r}")
+    if len(above) >= MAX_EXTENDS:
+        raise ChipError(f"{path}: extends: more than {MAX_EXTENDS} files extend each other")
+    if _is_path(name):
+        file = path.parent / name
+        if file.resolve() in (*above, path.resolve()):
+            raise ChipError(f"{path}: extends: {name} extends itself in a circle")
+        base = _read_chip(file, (*above, path.resolve()))
+    else:
+        try:
+            base = load_chip(name)
+        except ChipError as error:
+            raise ChipError(_shorten(f"{path}: extends: {error}")) from None
+    return _merge(base.model_dump(mode="json"), own)
+
+
+def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in own.items():
+        old = base.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = _merge(old, value) if both and "evidence" not in old else value  # type: ignore[arg-type, operator]
+    return merged
 
 
 def _translate_sanafe(path: Path, content: dict[str, Any]) -> dict[str, Any]:
@@ -235,15 +284,38 @@ def _explain_yaml(error: Exception, text: str) -> str:
     return f": {error}"
 
 
-def _explain_schema(error: ValidationError, lines: dict[Field, int]) -> str:
-    problems = error.errors(include_url=False)
-    inside = problems[0].get("ctx", {}).get("location", ())
-    location = tuple(str(key) for key in (*problems[0]["loc"], *inside) if key != "[key]")
+def _explain_problem(problem: ErrorDetails, lines: dict[Field, int]) -> str:
+    inside = problem.get("ctx", {}).get("location", ())
+    location = tuple(str(key) for key in (*problem["loc"], *inside) if key != "[key]")
     line = _find_line(location, lines)
     where = f" line {line}" if line else ""
     field = f" {'.'.join(location)}:" if location else ""
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{where}:{field} {_explain(problems[0])}{more}"
+    return f"{where}:{field} {_explain(problem)}{_suggest(problem, location)}"
+
+
+def _suggest(problem: ErrorDetails, location: Field) -> str:
+    """Return the nearest field, where a field is not known."""
+    if problem["type"] not in ("extra_forbidden", "invalid_key") or not location:
+        return ""
+    near = get_close_matches(location[-1], list_fields(location[:-1]), 1, 0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def list_fields(location: Field) -> list[str]:
+    """Return the fields that a chip file may have in a section; none if there is no such."""
+    model: Any = Chip
+    for key in location:
+        fields = getattr(model, "model_fields", None)
+        annotation = fields[key].annotation if fields and key in fields else model
+        model = _find_record(annotation)
+    return list(getattr(model, "model_fields", {}))
+
+
+def _find_record(annotation: Any) -> Any:
+    """Return the record inside of an annotation such as `dict[str, Board]` or `Rows | None`."""
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    return next(filter(None, map(_find_record, get_args(annotation))), None)
 
 
 def _find_line(location: Field, lines: dict[Field, int]) -> int | None:

@@ -24,6 +24,7 @@ from snncompile.ir.loss import OLDER, Loss
 from snncompile.ir.mapping import Mapping
 from snncompile.ir.reports import Bound, Proof, QuantizedLayer
 from snncompile.ir.result import Result
+from snncompile.notebook import format_line, format_rows
 from snncompile.options import Options
 from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.analysis.loss import output_scales
@@ -34,13 +35,14 @@ from snncompile.verification import Verification, verify_runs
 if TYPE_CHECKING:
     from snncompile.backends.energy.result import Estimate
     from snncompile.report.html.write import Page
+    from snncompile.report.plots import Plots
 
 PROGRAM = "program.json"
 SOURCE, KEPT = "source/", "kept/"
 """Prefixes of the arrays of the source network, and of those of the remaining neurons."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Program:
     """An integer network, its mapping on a chip, and the record of its compilation.
 
@@ -328,6 +330,32 @@ class Program:
             "warnings": list(self.warnings),
         }
         folder.write_folder(Path(path), PROGRAM, record, arrays | routes)
+
+    @property
+    def plot(self) -> Plots:
+        """Figures for papers: `program.plot.cores()`, `.raster(x)`, `.energy(x)`; matplotlib."""
+        plots: Plots = load("reports", "plots")(self)
+        return plots
+
+    def _list_facts(self) -> list[tuple[str, object]]:
+        """Return what a short text shows of the Program."""
+        return [
+            ("title", self.network.title),
+            ("chip", self.chip.full_name),
+            ("cores", self.mapping.cores),
+            ("chips", self.mapping.chips),
+            ("layers", len(self.network.populations)),
+            ("neurons", sum(p.size for p in self.network.populations)),
+            ("warnings", len(self.warnings)),
+        ]
+
+    def __repr__(self) -> str:
+        """One line; `str` has all of it."""
+        return format_line("Program", self._list_facts())
+
+    def _repr_html_(self) -> str:
+        more = [("loss", str(self.loss)), *(("warning", text) for text in self.warnings)]
+        return format_rows("Program", [*self._list_facts(), *more])
 
     def __str__(self) -> str:
         """Text form: the chip, the network, the mapping."""

@@ -141,6 +141,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "reports": {
         "html": "snncompile.report.html.write:report_program",
+        "plots": "snncompile.report.plots:Plots",
     },
 }
 

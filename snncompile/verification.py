@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from snncompile.ir.graph import Graph
 from snncompile.ir.reports import Proof
 from snncompile.neurons.base import Neuron
+from snncompile.notebook import format_line, format_rows
 
 SpikeTrains = Mapping[str, NDArray[Any]]
 """Output of each population, shape (samples, steps, size)."""
@@ -133,7 +134,7 @@ class Activity:
     """Neurons that fire in every time step."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """Activity of each population, and agreement of the runs."""
 
@@ -158,6 +159,22 @@ class Verification:
     def comparison(self, first: str, second: str) -> Comparison:
         """Return the comparison of two runs, `integer` and `lava` for example."""
         return next(c for c in self.comparisons if (c.first, c.second) == (first, second))
+
+    def _list_facts(self) -> list[tuple[str, object]]:
+        """Return what a short text shows of the verification."""
+        pairs = [
+            (f"{c.first}/{c.second}", "not compared" if c.missing else c.equal)
+            for c in self.comparisons
+        ]
+        return [("samples", self.samples), ("steps", self.steps), ("equal", self.equal), *pairs]
+
+    def __repr__(self) -> str:
+        """One line."""
+        return format_line("Verification", self._list_facts())
+
+    def _repr_html_(self) -> str:
+        lines = [(f"{c.first}, {c.second}", str(c)) for c in self.comparisons]
+        return format_rows("Verification", [*self._list_facts()[:3], *lines])
 
 
 def verify_runs(

@@ -29,6 +29,12 @@ def test_the_table_of_chips_is_what_its_command_writes():
     assert (DOCS / "chips.md").read_text() == _script("make_chips").page()
 
 
+def test_the_page_on_chip_files_is_what_its_command_writes():
+    text = (DOCS / "chip_files.md").read_text()
+    assert text == _script("make_chip_format").page()
+    assert "| `compartments` | `Count` | yes |" in text
+
+
 def test_the_table_of_frontends_is_what_its_command_writes():
     """Imports a small model per library and feature; a cell that changed is a change to notice."""
     for library in ("snntorch", "spikingjelly", "norse", "sinabs"):

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # each may import itself and what stands above it
     {"hwmodels"},
-    {"arrays", "errors", "registry", "renamed", "options", "option_signature"},
+    {"arrays", "errors", "registry", "renamed", "options", "option_signature", "notebook"},
     {"ir", "neurons", "synapses"},
     {"files"},
     {"reference", "cores", "checker"},

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.ir.reports import Proof
+from snncompile.notebook import format_line, format_rows
 from snncompile.renamed import OldAttribute
 
 STATIC = "static power"
@@ -113,7 +114,7 @@ class Steps:
     """Messages over each of them per inference, mean over the samples."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Estimate:
     """Cost of one inference, with the source of every number."""
 
@@ -218,6 +219,30 @@ class Estimate:
     def untimed(self) -> tuple[str, ...]:
         """Events whose time the latency lacks."""
         return tuple(m.removeprefix(TIME) for m in self.missing if m.startswith(TIME))
+
+    def _list_facts(self) -> list[tuple[str, object]]:
+        """Return what a short text shows of the estimate."""
+        return [
+            ("chip", self.chip),
+            ("costs", self.costs),
+            ("energy_j", self.energy_j),
+            ("latency_s", self.latency_s),
+            ("samples", self.samples),
+            ("steps", self.steps),
+            ("missing", ", ".join(self.missing) or "nothing"),
+        ]
+
+    def __repr__(self) -> str:
+        """One line."""
+        return format_line("Estimate", self._list_facts())
+
+    def _repr_html_(self) -> str:
+        layers = dict.fromkeys(row.layer for row in self.rows)
+        sums = {
+            name: add_energies(row for row in self.rows if row.layer == name) for name in layers
+        }
+        rows = [(f"energy_j of {name}", energy) for name, energy in sums.items()]
+        return format_rows("Estimate", [*self._list_facts(), *rows])
 
 
 def format_lacking(events: tuple[str, ...]) -> str:

@@ -25,7 +25,7 @@ from snncompile.cli.passes import (
     VerifyEachPass,
     show_passes,
 )
-from snncompile.cli.shared import Json, out, print_fidelity, print_json, print_warning
+from snncompile.cli.shared import Json, out, print_fidelity, print_json, print_table, print_warning
 
 if TYPE_CHECKING:
     from snncompile.program import Program
@@ -101,12 +101,12 @@ def _print_tables(program: Program) -> None:
     from snncompile.report import tables
     from snncompile.report.loss import tabulate_loss
 
-    out.print(tables.tabulate_layers(program))
-    out.print(tables.tabulate_cores(program))
+    print_table(tables.tabulate_layers(program))
+    print_table(tables.tabulate_cores(program))
     if line := tables.describe_counting(program):
         out.print(line, markup=False)
     if program.loss.status == "measured":
-        out.print(tabulate_loss(program.loss))
+        print_table(tabulate_loss(program.loss))
     else:
         out.print(str(program.loss), markup=False)
     out.print(f"bounds: proved for {format_steps(program.options.quantize.steps)}")

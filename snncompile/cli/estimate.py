@@ -18,6 +18,7 @@ from snncompile.cli.shared import (
     load_program,
     out,
     print_json,
+    print_table,
     show_progress,
     show_proof,
 )
@@ -70,9 +71,9 @@ def estimate(
     if as_json:
         print_json(estimates.serialize_estimate(result) | estimates.serialize_baseline(rows))
         return
-    out.print(estimates.tabulate_estimate(result))
+    print_table(estimates.tabulate_estimate(result))
     if baseline:
-        out.print(estimates.tabulate_baseline(rows, arithmetic.SOURCE))
+        print_table(estimates.tabulate_baseline(rows, arithmetic.SOURCE))
     for line in estimates.summarize_estimate(result):
         out.print(line, markup=False)
 
@@ -106,7 +107,7 @@ def compare(
         others = {"other_parts": other, "proofs": proofs}
         print_json({"a": str(a), "b": str(b), "rows": rows, **others})
         return
-    out.print(comparison.tabulate_comparison((str(a), str(b)), rows))
+    print_table(comparison.tabulate_comparison((str(a), str(b)), rows))
     for folder, result in zip((a, b), results, strict=True):
         out.print(comparison.list_lacking(str(folder), result), markup=False)
     out.print(comparison.describe_meaning(other))

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from snncompile.cli.options import takes_options
 from snncompile.cli.passes import show_passes
-from snncompile.cli.shared import Json, out, print_json
+from snncompile.cli.shared import Json, print_json, print_table
 
 
 @takes_options("bits")
@@ -47,7 +47,7 @@ def fit_command(
     if as_json:
         print_json({"trials": [asdict(t) | {"fits": t.fits} for t in trials]})
     else:
-        out.print(tabulate_trials(network.title, trials))
+        print_table(tabulate_trials(network.title, trials))
     if not any(trial.fits for trial in trials):
         raise typer.Exit(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
-from snncompile.cli.shared import Json, err, out, print_json
+from snncompile.cli.shared import Json, err, is_silent, out, print_json, print_table
 from snncompile.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from snncompile.passes.pipeline import PassProgress, Pipeline, Step
 
 ALL = "all"
-QUIET = 20.0
-"""Seconds between two lines of progress where there is no terminal."""
+LOG = logging.getLogger(__name__)
 PassesText = Annotated[
     str | None,
     typer.Option(
@@ -78,7 +78,7 @@ def passes(
     if as_json:
         print_json({"default": str(default), "passes": [asdict(d) for d in known]})
         return
-    out.print(_tabulate_passes(known, default))
+    print_table(_tabulate_passes(known, default))
     text = f"all with their options, as compile --passes takes them:\n{default}"
     out.print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -104,7 +104,7 @@ def _print_description(description: PassDescription) -> None:
         table.add_column(column, overflow="fold")
     for o in description.options:
         table.add_row(o.name, o.type, o.default, o.doc)
-    out.print(table)
+    print_table(table)
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _is_named(step: Step, names: list[str]) -> bool:
 def show_passes(title: str) -> Iterator[PassProgress]:
     """Show on standard error which pass runs, the share that is done, and the time left.
 
-    Where standard error is no terminal, that is a line every `QUIET` seconds.
+    Where standard error is no terminal, that is for the log alone: `--log-level info`.
     """
     columns = (
         TextColumn(title),
@@ -172,16 +172,15 @@ def show_passes(title: str) -> Iterator[PassProgress]:
         TimeElapsedColumn(),
         _TimeLeft(),
     )
-    begun = last = perf_counter()
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    begun = perf_counter()
+    with Progress(*columns, console=err, transient=True, disable=is_silent()) as bar:
         task = bar.add_task("", total=1.0, visible=False)
 
         def show(a_pass: Pass, share: float) -> None:
-            nonlocal last
             bar.update(task, description=a_pass.name, completed=share, visible=True)
-            if bar.disable and perf_counter() - last > QUIET:
-                last = perf_counter()
-                _print_aside(f"{title}: {_describe_progress(a_pass.name, share, last - begun)}")
+            LOG.info(
+                "%s: %s", title, _describe_progress(a_pass.name, share, perf_counter() - begun)
+            )
 
         yield show
 

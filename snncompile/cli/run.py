@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,10 +16,16 @@ from snncompile.cli.shared import (
     out,
     print_fidelity,
     print_json,
+    print_table,
     print_values,
+    print_warning,
     show_progress,
     show_proof,
 )
+
+if TYPE_CHECKING:
+    from snncompile.files.spikes import Spikes
+    from snncompile.program import Program
 
 
 def run(
@@ -36,6 +42,8 @@ def run(
 
     program = load_program(build)
     spikes = read_spikes(input, program.network)
+    for note in spikes.notes:
+        print_warning(note)
     with show_progress(backend) as report:
         result = program.run(spikes.x, backend, progress=report, timeout_s=timeout)
     show_proof(result.proof)
@@ -49,11 +57,20 @@ def run(
     }
     if spikes.label is not None:
         values["accuracy"] = result.accuracy(spikes.label)
+        values["float accuracy"] = _measure_floats(program, spikes)
     if as_json:
         values |= {"fidelity": serialize_fidelity(program), **serialize_proof(result.proof)}
     print_values(values, as_json)
     if not as_json:
         print_fidelity(program, only_other=True)
+
+
+def _measure_floats(program: Program, spikes: Spikes) -> float | None:
+    """Return the accuracy of the float network; None where the network came as integers."""
+    if program.source is None:
+        return None
+    with show_progress("float") as report:
+        return program.source.run(spikes.x, progress=report).accuracy(spikes.label)  # type: ignore[arg-type]
 
 
 def describe_reader(reader: str) -> dict[str, str]:
@@ -118,7 +135,7 @@ def verify(
         extra = {"fidelity": serialize_fidelity(program), "meaning": program.meaning}
         print_json(serialize_verification(verification) | extra)
     else:
-        out.print(tabulate_verification(verification))
+        print_table(tabulate_verification(verification))
         for comparison in verification.comparisons:
             out.print(str(comparison), markup=False, soft_wrap=True)
         out.print(f"meaning: {program.meaning}", highlight=False)

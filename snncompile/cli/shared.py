@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,10 +21,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from snncompile.cli.wide import split_table
 from snncompile.errors import InputError
 from snncompile.renamed import describe_renaming
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from snncompile.ir.graph import Progress as Report
     from snncompile.ir.reports import Proof
     from snncompile.program import Program
@@ -31,7 +35,17 @@ if TYPE_CHECKING:
 
 WIDE = 160
 """Columns of a table that does not go to a terminal."""
-out = Console(width=None if sys.stdout.isatty() else WIDE)
+
+
+def _choose_width() -> int | None:
+    """Return the columns of the output: COLUMNS, else the terminal's (None), else `WIDE`."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    return None if sys.stdout.isatty() else WIDE
+
+
+out = Console(width=_choose_width())
 err = Console(stderr=True)
 
 Build = Annotated[Path, typer.Argument(help="folder of a compiled Program")]
@@ -40,6 +54,26 @@ Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 Timing = Annotated[str, typer.Option(help="fast (closed form) or cycle (every message)")]
 Costs = Annotated[str | None, typer.Option(help="cost set; see `chips NAME`")]
 Timeout = Annotated[float | None, typer.Option(help="time limit of the Lava run in seconds", min=1)]
+
+
+def set_quiet(quiet: bool) -> None:
+    """Show no progress and no warnings from now on, or show them again."""
+    global _quiet
+    _quiet = quiet
+
+
+_quiet = False
+
+
+def is_silent() -> bool:
+    """Whether no progress is shown: wanted so, or standard error is no terminal."""
+    return _quiet or not err.is_terminal
+
+
+def print_table(table: Table) -> None:
+    """Print a table; one that is too wide is cut into several that repeat its first column."""
+    for block in split_table(table, out.width):
+        out.print(block)
 
 
 def load_program(build: Path) -> Program:
@@ -66,7 +100,7 @@ def print_values(values: dict[str, Any], as_json: bool) -> None:
         return
     for key, value in values.items():
         if value is not None:
-            shown = f"{value:.2%}" if key in ("accuracy", "rate") else value
+            shown = f"{value:.2%}" if key in ("accuracy", "float accuracy", "rate") else value
             out.print(f"{key}: {shown}", markup=False)
 
 
@@ -103,6 +137,8 @@ def choose_current(new: str, value: Any, old: str, given: Any) -> Any:
 
 def print_warning(text: str) -> None:
     """Print a warning to standard error, where no JSON is."""
+    if _quiet:
+        return
     err.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -115,7 +151,7 @@ def print_json(values: Any) -> None:
 def show_progress(title: str) -> Iterator[Report]:
     """Show on standard error how many samples are done."""
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(*columns, console=err, transient=True, disable=is_silent()) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -129,6 +165,6 @@ def show_work(title: str) -> Iterator[Callable[[str, float], None]]:
         TextColumn("{task.description}", markup=False),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(*columns, console=err, transient=True, disable=is_silent()) as bar:
         task = bar.add_task("", total=1.0)
         yield lambda text, share: bar.update(task, description=text, completed=share)

@@ -25,6 +25,12 @@ class Spikes:
     """0 and 1, or whole numbers within `Input.payload`; shape (samples, steps, *input shape)."""
     label: NDArray[np.int64] | None
     """One per sample."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of the file, one line each."""
+
+
+OTHER_NAMES = ("labels", "target", "targets", "class", "classes", "y_true", "y_test", "t")
+"""Names that labels have elsewhere; they are not read, and that is said."""
 
 
 def read_spikes(path: Path, network: Graph | None = None) -> Spikes:
@@ -45,7 +51,30 @@ def read_spikes(path: Path, network: Graph | None = None) -> Spikes:
     if "x" not in arrays:
         others = ", ".join(arrays) or "nothing"
         raise InputError(f"{path}: has no array x of shape (samples, steps, ...); it has {others}")
-    return Spikes(arrays["x"], _read_label(path, arrays, len(arrays["x"])))
+    label = _read_label(path, arrays, len(arrays["x"]))
+    return Spikes(arrays["x"], label, _note_labels(path, arrays, label, network))
+
+
+def _note_labels(
+    path: Path, arrays: dict[str, NDArray[Any]], label: NDArray[np.int64] | None, network: Any
+) -> tuple[str, ...]:
+    """Return lines about labels under another name, and labels that no output can answer."""
+    if label is None:
+        others = [name for name in OTHER_NAMES if name in arrays]
+        return tuple(
+            f"{path}: {name} is not read; labels are called label or y, so there is no accuracy"
+            for name in others[:1]
+        )
+    if network is None:
+        return ()
+    outputs = int(np.prod(network.output_shape))
+    beyond = int(((label < 0) | (label >= outputs)).sum())
+    if not beyond:
+        return ()
+    return (
+        f"{path}: {beyond:,} of {len(label):,} labels are outside 0..{outputs - 1}, the outputs of"
+        " the network; they count as wrong answers",
+    )
 
 
 def write_spikes(path: Path, spikes: Spikes) -> None:

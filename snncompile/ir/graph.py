@@ -16,6 +16,7 @@ from snncompile.ir.answer import SUM, Answer
 from snncompile.ir.host_part import take
 from snncompile.ir.input import Input, Shape
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, Neuron
+from snncompile.notebook import format_line, format_rows
 from snncompile.registry import load
 from snncompile.synapses.base import IntegerSynapses, Synapses
 
@@ -69,7 +70,7 @@ class Projection:
     """Input of the target's neurons that it feeds; None where they have only one."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Graph:
     """A network, checked when it is created. Order has meaning: names, cores and text follow it.
 
@@ -194,6 +195,25 @@ class Graph:
 
         write_network(self, Path(path))
 
+    def _list_facts(self) -> list[tuple[str, object]]:
+        """Return what a short text shows of the network."""
+        return [
+            ("title", self.title),
+            ("input", self.input.shape),
+            ("output", self.output_shape),
+            ("layers", len(self.populations)),
+            ("neurons", sum(p.size for p in self.populations)),
+            ("projections", len(self.projections)),
+        ]
+
+    def __repr__(self) -> str:
+        """One line; `str` has all of it."""
+        return format_line(type(self).__name__, self._list_facts())
+
+    def _repr_html_(self) -> str:
+        rows = [(p.name, f"{p.neuron.kind}, {p.shape}") for p in self.populations]
+        return format_rows(type(self).__name__, [*self._list_facts(), *rows])
+
     def __str__(self) -> str:
         """Text form; see `snncompile/ir/text.py`."""
         from snncompile.ir import text
@@ -201,7 +221,7 @@ class Graph:
         return text.format_graph(self)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network(Graph):
     """A float network, as a frontend imports it."""
 
@@ -210,7 +230,7 @@ class Network(Graph):
     simulator: ClassVar[str] = "float"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class IntegerNetwork(Graph):
     """An integer network, as a chip computes it, from quantize or a `.net` file."""
 

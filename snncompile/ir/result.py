@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from snncompile.errors import InputError
 from snncompile.ir.answer import SUM, Answer
 from snncompile.ir.reports import Proof
+from snncompile.notebook import format_line, format_rows
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """Output of a network for a number of samples."""
 
@@ -46,3 +47,19 @@ class Result:
         if expected.shape != (len(self.spikes),):
             raise InputError(f"label has shape {expected.shape}, expected ({len(self.spikes)},)")
         return float((self.prediction == expected).mean())
+
+    def _list_facts(self) -> list[tuple[str, object]]:
+        """Return what a short text shows of the result."""
+        return [
+            ("samples", len(self.spikes)),
+            ("steps", self.spikes.shape[1]),
+            ("output", self.spikes.shape[2:]),
+        ]
+
+    def __repr__(self) -> str:
+        """One line."""
+        return format_line("Result", self._list_facts())
+
+    def _repr_html_(self) -> str:
+        first = ", ".join(map(str, self.prediction[:10].tolist()))
+        return format_rows("Result", [*self._list_facts(), ("first predictions", first)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from string import ascii_letters, digits
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snncompile.ir.mapping import Mapping, Site
 
@@ -35,6 +35,27 @@ def draw_cores(program: Program) -> str:
         )
     lines += _write_legend(mapping, names, sign)
     return "\n".join(lines) + "\n"
+
+
+def serialize_cores(program: Program) -> dict[str, Any]:
+    """Return the map of the cores as JSON values: mesh, and place and slices of every core."""
+    mesh, by_core = program.chip.mesh, program.mapping.by_core
+    return {
+        "chips": program.mapping.chips,
+        "tile_columns": mesh.tile_columns.whole,
+        "tile_rows": mesh.tile_rows.whole,
+        "cores_per_tile": mesh.cores_per_tile.whole,
+        "cores": [
+            {
+                "core": site.core,
+                "chip": site.chip,
+                "tile_x": site.tile_x,
+                "tile_y": site.tile_y,
+                "slices": [s.where for s in by_core.get(site.core, ())],
+            }
+            for site in program.mapping.sites
+        ],
+    }
 
 
 def _find_largest_populations(mapping: Mapping) -> dict[int, str]:

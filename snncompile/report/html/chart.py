@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -103,3 +104,9 @@ def hide_axis(**more: Any) -> dict[str, Any]:
 def color_of(index: int) -> str:
     """Return the colour of the entry with an index."""
     return COLORS[index % len(COLORS)]
+
+
+def wrap(text: str, width: int = 20) -> str:
+    """Return a name as plotly shows it, on several lines."""
+    lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+    return "<br>".join(escape(line, quote=False) for line in lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snncompile.report.html.attempts import Attempt, Measured
-from snncompile.report.html.chart import COLORS, Cell, Chart, Numbers, make_figure
+from snncompile.report.html.chart import COLORS, Cell, Chart, Numbers, make_figure, wrap
 from snncompile.report.html.facts import Facts
 from snncompile.report.units import format_joules, format_scaled, format_seconds
 
@@ -37,7 +37,7 @@ def chart_advice(facts: Facts) -> Chart:
     titles = [a.title for a in tried][::-1]
     shares = {row[0]: row[6:9] for row in rows}
     data = [
-        {"type": "bar", "orientation": "h", "name": name, "y": titles,
+        {"type": "bar", "orientation": "h", "name": name, "y": [wrap(title) for title in titles],
          "x": [shares[title][i] for title in titles], "marker": {"color": COLORS[color]},
          "hovertemplate": f"%{{y}}<br>{name}: %{{x:.2f}} of now<extra></extra>"}
         for i, (name, color) in enumerate((("cores", 0), ("energy", 1), ("latency", 2)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from snncompile.backends.energy.result import Estimate, Row
+import zlib
+
+from snncompile.backends.energy.result import STATIC, Estimate, Row
 from snncompile.report.html.chart import Chart, Numbers, color_of, label, make_figure
 from snncompile.report.html.facts import Facts
 from snncompile.report.units import format_joules
@@ -30,13 +32,25 @@ def _make_figures(rows: list[Row]) -> dict[str, dict[str, object]]:
     data = [
         {"type": "bar", "name": event, "x": [label(layer) for layer in layers],
          "y": [_sum(rows, layer, event) for layer in layers],
-         "marker": {"color": color_of(i)},
+         "marker": {"color": color_event(event)},
          "hovertemplate": f"%{{x}}<br>{event}: %{{y:.3s}}J<extra></extra>"}
-        for i, event in enumerate(events)
+        for event in events
     ]  # fmt: skip
     axis = {"tickformat": ".2s", "ticksuffix": "J", "exponentformat": "SI"}
     stacked = make_figure(data, barmode="stack", xaxis={"type": "category"}, yaxis=axis)
     return {"by layer": stacked}
+
+
+def color_event(event: str) -> str:
+    """Return the colour of a kind of event, the same in every chart and build."""
+    if event == STATIC:
+        return "#9AA5B1"
+    known = ("synaptic_op", "neuron_active", "neuron_inactive", "neuron_updated", "hop_east_west",
+             "hop_north_south", "spike", "message_out", "message_in", "host_input")  # fmt: skip
+    for i, name in enumerate(known):
+        if event.startswith(name):
+            return color_of(i)
+    return color_of(zlib.crc32(event.encode()))
 
 
 def _sum(rows: list[Row], layer: str, event: str) -> float:
@@ -55,4 +69,5 @@ def _say(estimate: Estimate, rows: list[Row]) -> str:
         return text
     most = max(known, key=lambda row: row.energy_j or 0.0)
     share = (most.energy_j or 0.0) / total
-    return f"{text} The largest share, {share:.0%}, is {most.event} of {most.layer}."
+    where = "the chip" if most.event == STATIC else most.layer
+    return f"{text} The largest share, {share:.0%}, is {most.event} of {where}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from snncompile.cores.resources import read_core_limits
-from snncompile.report.html.chart import COLORS, Chart, Numbers, make_figure
+from snncompile.report.html.chart import COLORS, Chart, Numbers, make_figure, wrap
 from snncompile.report.html.facts import Facts
 
 
@@ -18,7 +18,7 @@ def chart_fit(facts: Facts) -> Chart:
         fullest = facts.usage[used.index(max(used))].core
         rows.append((name, max(used) / limit, sum(used) / len(used) / limit, fullest, limit))
     rows.sort(key=lambda row: row[1])
-    names = [facts.words[row[0]] for row in rows]
+    names = [wrap(facts.words[row[0]]) for row in rows]
     shares, means = [row[1] for row in rows], [row[2] for row in rows]
     hints = [f"core {row[3]}: {row[1] * row[4]:,.0f} of {row[4]:,}" for row in rows]
     figure = make_figure(

@@ -56,7 +56,7 @@ def chart_side_by_side(builds: tuple[Facts, ...]) -> Chart:
     rows = []
     for measure in MEASURES:
         values = [measure.read(facts) for facts in builds]
-        best = find_best(values, measure.less, [_lacks(facts) for facts in builds])
+        best = find_best(values, measure.less, _list_lacking(measure, builds))
         cells = [
             measure.show(value) + (" ★" if i in best else "") + _mark(measure, facts)
             for i, (value, facts) in enumerate(zip(values, builds, strict=True))
@@ -65,7 +65,7 @@ def chart_side_by_side(builds: tuple[Facts, ...]) -> Chart:
     rows.insert(0, ("chip", *(facts.program.chip.full_name for facts in builds)))
     rows.append(("cost set", *(_name_costs(facts) for facts in builds)))
     rows.append(
-        ("prices and times missing in *", *(", ".join(_lacks(f)) or "none" for f in builds))
+        ("prices and times missing in *", *(", ".join(_lacks(f)) or "nothing" for f in builds))
     )
     numbers = Numbers.of(("figure", *(facts.name for facts in builds)), rows)
     return Chart("compare", "Side by side", _say(builds), numbers, _make_figures(builds))
@@ -84,15 +84,23 @@ def find_best(
     return {i for i, value in enumerate(known) if value == best}
 
 
+SUMS = ("energy per inference", "latency")
+"""Figures that lack what has no price or time."""
+
+
+def _list_lacking(measure: Measure, builds: tuple[Facts, ...]) -> list[tuple[str, ...]]:
+    """Return what the figure of each build lacks."""
+    return [_lacks(facts) if measure.title in SUMS else () for facts in builds]
+
+
 def _lacks(facts: Facts) -> tuple[str, ...]:
     return facts.estimate.missing if facts.estimate else ()
 
 
 def _mark(measure: Measure, facts: Facts) -> str:
     """Return ` *` where a sum lacks prices or times."""
-    sums = ("energy per inference", "latency")
     value = measure.read(facts)
-    return " *" if measure.title in sums and value is not None and _lacks(facts) else ""
+    return " *" if measure.title in SUMS and value is not None and _lacks(facts) else ""
 
 
 def _name_costs(facts: Facts) -> str:
@@ -125,14 +133,18 @@ def _say(builds: tuple[Facts, ...]) -> str:
         if measure.title not in ("cores", "energy per inference", "latency", "accuracy (integers)"):
             continue
         values = [measure.read(facts) for facts in builds]
-        best = find_best(values, measure.less, [_lacks(facts) for facts in builds])
+        best = find_best(values, measure.less, _list_lacking(measure, builds))
         if best:
             first = min(best)
-            word = "least" if measure.less else "best"
+            word = "fewest" if measure.title == "cores" else "least" if measure.less else "best"
             also = f" and {len(best) - 1} more" if len(best) > 1 else ""
             value = measure.show(values[first])
             texts.append(f"{word} {measure.title}: {builds[first].name}{also} ({value})")
+    if len({_lacks(facts) for facts in builds}) > 1:
+        texts.append(
+            "energy and latency are not ranked, as some builds lack prices that others have"
+        )
     if not texts:
-        return "No build is best in a figure that is known of all."
+        return "No build is better than the others in a figure that is known of all."
     text = "; ".join(texts)
     return f"{text[0].upper()}{text[1:]}."

@@ -9,8 +9,9 @@ import numpy as np
 
 from snncompile.backends.energy.events import RECEIVING, SENDING
 from snncompile.backends.energy.result import Steps
-from snncompile.report.html.chart import Cell, Chart, Numbers, color_of, label, make_figure
+from snncompile.report.html.chart import Cell, Chart, Numbers, make_figure, wrap
 from snncompile.report.html.charts.bounds import name_bound, name_layers
+from snncompile.report.html.charts.energy import color_event
 from snncompile.report.html.facts import Facts
 from snncompile.report.units import format_seconds
 
@@ -37,12 +38,12 @@ def chart_step(facts: Facts) -> Chart:
     bars = work[:MOST_BARS][::-1]
     events = list(dict.fromkeys(event for _, own in bars for event, _, s in own if s))
     data: list[dict[str, Any]] = []
-    for i, event in enumerate(events):
+    for event in events:
         values = [sum(s or 0.0 for e, _, s in own if e == event) * 1e6 for _, own in bars]
         data.append(
             {"type": "bar", "orientation": "h", "name": event.replace("_", " "),
-             "y": [label(title, 44) for title, _ in bars], "x": values,
-             "marker": {"color": color_of(i)},
+             "y": [wrap(title, 30) for title, _ in bars], "x": values,
+             "marker": {"color": color_event(event)},
              "hovertemplate": f"%{{y}}<br>{event}: %{{x:.4g}} us<extra></extra>"}
         )  # fmt: skip
     figure = make_figure(

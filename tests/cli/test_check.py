@@ -1,0 +1,53 @@
+"""`snncompile check`: promises with an exit code."""
+
+import pytest
+
+
+def check(command, *words):
+    return command("check", "build", *words)
+
+
+def test_promises_that_hold(build, spikes, snncompile_command):
+    words = ("--fits", "--cores-below", 1, "--accuracy-above", 0, "--input", spikes)
+    done = check(snncompile_command, *words)
+    assert done.out.splitlines()[:2] == [
+        "ok: fits: 1 cores of loihi2",
+        "ok: at most 1 cores: 1",
+    ]
+    assert done.code == 0
+
+
+def test_a_promise_that_is_broken_or_unknown_is_exit_1(build, spikes, snncompile_command):
+    done = check(snncompile_command, "--accuracy-above", 1.0, "--input", spikes, "--json")
+    assert done.code == 1
+    assert done.json["holds"] is False
+    done = check(snncompile_command, "--energy-below", "1mJ", "--input", spikes)
+    assert done.code == 1
+    assert done.out.startswith("UNKNOWN: energy below 1 mJ: ")
+    assert " without barrier sync" in done.out
+    done = check(snncompile_command, "--energy-below", "1pJ", "--input", spikes)
+    assert (done.code, done.out.split(":")[0]) == (1, "FAILS")
+
+
+MISTAKES = {
+    "nothing": ((), "nothing to check: give --fits, --energy-below 1mJ, --accuracy-above 0.9"),
+    "no input": (
+        ("--energy-below", "1mJ"),
+        "energy, latency and accuracy need the input: --input x.npz",
+    ),
+    "no unit": (
+        ("--energy-below", "3", "--input", "x.npz"),
+        "--energy-below 3: expected a number and a unit, such as 1mJ or 20uJ",
+    ),
+    "another unit": (
+        ("--latency-below", "3mJ", "--input", "x.npz"),
+        "--latency-below 3mJ: expected a number and a unit, such as 1ms or 20us",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes(name, build, spikes, snncompile_command):
+    words, message = MISTAKES[name]
+    done = check(snncompile_command, *words)
+    assert (done.code, done.err) == (1, f"error: {message}\n")

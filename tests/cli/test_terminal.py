@@ -1,0 +1,183 @@
+"""Commands in a narrow terminal, on a closed pipe, with a wrong word, with Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+
+from snncompile.cli import main as cli
+from snncompile.cli.wide import split_table
+
+ENTRY = [sys.executable, "-c", "from snncompile.cli.main import main; main()"]
+
+
+def start(*words, columns=80, **more):
+    """Start a command in a process of its own, its output on a pipe."""
+    environment = os.environ | {"COLUMNS": str(columns)}
+    return subprocess.Popen(
+        [*ENTRY, *map(str, words)], env=environment, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, **more,
+    )  # fmt: skip
+
+
+COMMANDS = {
+    "show": "show build",
+    "chips": "chips",
+    "passes": "passes",
+    "estimate": "estimate build --input x.npz --baseline",
+    "compare": "compare build build --input x.npz",
+    "verify": "verify build --input x.npz --no-lava",
+    "fit": "fit network --chip toy --chip loihi2",
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_tables_fit_80_columns_and_no_word_is_cut(
+    name, build, spikes, snncompile_command, monkeypatch
+):
+    monkeypatch.setattr("snncompile.cli.shared.out._width", 80)
+    done = snncompile_command(*COMMANDS[name].split())
+    lines = [line for line in done.out.splitlines() if "│" in line or "┃" in line]
+    assert lines
+    assert max(map(cell_len, lines)) <= 80
+    assert "…" not in done.out
+
+
+def test_a_wide_table_becomes_several():
+    table = Table(title="t")
+    for name in ("layer", *(f"a quantity with a name {i}" for i in range(8))):
+        table.add_column(name)
+    table.add_row("a_layer_with_a_long_name", *("12,345 of 99,999" for _ in range(8)))
+    blocks = split_table(table, 60)
+    console = Console(width=60)
+    with console.capture() as capture:
+        for block in blocks:
+            console.print(block)
+    text = capture.get()
+    assert len(blocks) > 1
+    assert text.count("a_layer_with_a_long_name") == len(blocks)
+    assert text.count("12,345 of 99,999") == 8
+    assert [column.header for block in blocks for column in block.columns[1:]] == [
+        column.header for column in table.columns[1:]
+    ]
+
+
+def test_columns_is_obeyed_on_a_pipe(monkeypatch):
+    from snncompile.cli import shared
+
+    monkeypatch.setenv("COLUMNS", "72")
+    assert shared._choose_width() == 72
+    monkeypatch.setenv("COLUMNS", "wide")
+    assert shared._choose_width() == shared.WIDE
+
+
+WRONG = {
+    "command": (
+        ("shwo", "build"),
+        "error: no such command 'shwo'. Did you mean 'show'?; see snncompile --help\n",
+    ),
+    "option": (
+        ("run", "build", "--inptu", "x.npz"),
+        "error: no such option: --inptu Did you mean --input?; see snncompile run --help\n",
+    ),
+    "missing": (("run", "build"), "error: missing option '--input'; see snncompile run --help\n"),
+    "number": (
+        ("verify", "build", "--input", "x.npz", "--samples", "many"),
+        "error: invalid value for '--samples': 'many' is not a valid int; see snncompile verify"
+        " --help\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_word_is_one_line(name, snncompile_command):
+    words, message = WRONG[name]
+    done = snncompile_command(*words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("\n") == 1
+    assert done.err == message
+
+
+def test_a_closed_output_is_no_traceback(build):
+    process = start("show", build, "--json")
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert process.wait() in (0, 1)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_output_is_one_line(build):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*ENTRY, "show", build], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: the output cannot be written: No space left on device\n"
+
+
+def test_ctrl_c_ends_at_once_with_130(made, tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "long.npz", x=(rng.random((3000, 400, 12)) < 0.3).astype(np.uint8))
+    out = tmp_path / "y.npz"
+    process = start("run", made / "build", "--input", tmp_path / "long.npz", "-o", out)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    _, text = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in text
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["long.npz"]
+
+
+def test_run_prints_float_accuracy_beside_integer(build, spikes, snncompile_command):
+    done = snncompile_command("run", build, "--input", spikes, "--json")
+    assert 0 <= done.json["float accuracy"] <= 1
+    text = snncompile_command("run", build, "--input", spikes).out
+    assert "\naccuracy: " in text
+    assert "\nfloat accuracy: " in text
+
+
+def test_labels_out_of_range_or_under_another_name_are_said(
+    build, spikes, tmp_path, snncompile_command
+):
+    x = np.load(spikes)["x"]
+    np.savez(tmp_path / "far.npz", x=x, label=np.array([0, 1, 2, 3, -1, 0, 0, 0]))
+    done = snncompile_command("run", build, "--input", "far.npz")
+    assert done.err == (
+        "warning: far.npz: 2 of 8 labels are outside 0..2, the outputs of the network; they count"
+        " as wrong answers\n"
+    )
+    np.savez(tmp_path / "other.npz", x=x, labels=np.zeros(8, int))
+    done = snncompile_command("run", build, "--input", "other.npz")
+    assert done.err == (
+        "warning: other.npz: labels is not read; labels are called label or y, so there is no"
+        " accuracy\n"
+    )
+    assert snncompile_command("--quiet", "run", build, "--input", "other.npz").err == ""
+
+
+def test_the_map_as_json(build, snncompile_command):
+    cores = snncompile_command("show", build, "--map", "--json").json
+    assert cores["cores"][0] == {
+        "core": 0, "chip": 0, "tile_x": 0, "tile_y": 0,
+        "slices": ["hidden[0:6]", "output[0:3]"],
+    }  # fmt: skip
+
+
+def test_log_level(build, snncompile_command):
+    done = snncompile_command(
+        "--log-level", "info", "compile", "network", "--chip", "loihi2", "-o", "other", "--json"
+    )
+    assert "INFO snncompile.cli.passes: compile: retime, 0% done in " in done.err
+    json.loads(done.out)
+    wrong = snncompile_command("--log-level", "loud", "chips")
+    assert wrong.err == ("error: no log level called 'loud'; known: debug, info, warning, error\n")
+    assert cli  # the module under test
