@@ -143,6 +143,37 @@ def vgg() -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(128, 10))
 
 
+def lenet() -> nn.Module:
+    """Return LeNet-5's layout with ReLUs and maximum pools, for MNIST."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(400, 120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, 10),
+    )
+
+
+def vgg_max() -> nn.Module:
+    """Return a small VGG with maximum pools: six convolutions, batch norm, three pools."""
+    layers: list[nn.Module] = [pixels()]
+    before = 3
+    for width in (16, 32, 64):
+        for _ in range(2):
+            convolution = nn.Conv2d(before, width, 3, padding=1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
+            before = width
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(1024, 10))
+
+
 def mobilenet() -> nn.Module:
     """Return depthwise and pointwise convolutions in turn, as in MobileNet."""
     layers: list[nn.Module] = [pixels(), *_unit(3, 16, 3, 1)]

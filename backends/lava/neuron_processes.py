@@ -24,6 +24,7 @@ BIAS = (
 )
 INITIAL = LavaParameter("initial", "initial", -_STATE, _STATE)
 WINDOW = LavaParameter("window", "window", 1, WORD_LIMIT - 1)
+MEMBERS = LavaParameter("members", "members", 1, 8)
 ONSET = LavaParameter("start", "onset", 0, WORD_LIMIT - 1)  # a Lava model has a method start
 ONCE = LavaParameter("once", "once", 0, 1)
 HIGHEST = LavaParameter("most", "most", 1, _STATE)
@@ -114,6 +115,13 @@ PHASE_FIRE = LavaProcess(
     file=f"{OURS}:processes/phase_fire.py",
     neurons=("phase_fire",),
     parameters=(THRESHOLD, WINDOW, ONSET, *BIAS, ONCE, INITIAL),
+    states=("v", "clock"),
+)
+PHASE_MAXIMUM = LavaProcess(
+    name="PhaseMaximum",
+    file=f"{OURS}:processes/phase_maximum.py",
+    neurons=("phase_maximum",),
+    parameters=(MEMBERS, WINDOW, ONSET, INITIAL),
     states=("v", "clock"),
 )
 MULTI_SPIKE_LIF = LavaProcess(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from math import inf, prod
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from snncompile.arrays import Floats
+from snncompile.frontends.pool_currents import Windows
 from snncompile.neurons.base import BINARY
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import Shape, Synapses
@@ -35,18 +37,91 @@ class LayerTerm:
 
 
 @dataclass(frozen=True, eq=False)
+class Curve:
+    """An activation of one variable that is no rectifier: a = function(z)."""
+
+    kind: str
+    """Class of the layer, or name of the function, for messages."""
+    function: Callable[[Tensor], Tensor]
+    """From z, float64 of shape (samples, *layer shape), to a of the same shape. It acts on each
+    value alone; only its parameters may differ between channels (PReLU)."""
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """Return the activations."""
+        return self.function(z)
+
+
+@dataclass(frozen=True, eq=False)
+class Maximum:
+    """A maximum pool: a is the largest z of each window; z has a shape of its own."""
+
+    kind: str
+    """Class of the layer, or name of the function, for messages."""
+    shape: Shape
+    """Of z: (channels, *space)."""
+    windows: Windows
+    """One value per axis of space; a window may reach over the edges, where nothing counts."""
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """Return the largest value of each window, from z (samples, *shape)."""
+        w, space = self.windows, self.shape[1:]
+        sides: list[int] = []
+        for axis in reversed(range(len(space))):
+            reach = (w.counts[axis] - 1) * w.stride[axis] + w.dilation[axis] * (w.kernel[axis] - 1)
+            sides += [w.padding[axis], reach + 1 - space[axis] - w.padding[axis]]
+        z = functional.pad(z, sides, value=-inf)
+        pool = functional.max_pool1d if len(space) == 1 else functional.max_pool2d
+        return pool(z, w.kernel, w.stride, 0, w.dilation)
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """A product of two values, each z times the other sum: a gate, as of squeeze-and-excitation."""
+
+    terms: tuple[LayerTerm, ...]
+    """The other factor is the sum of these and `bias`."""
+    bias: Floats
+    """One per neuron."""
+    kind: str = "product"
+
+
+Operation = Curve | Maximum | Product
+
+
+@dataclass(frozen=True, eq=False)
 class Layer:
-    """One layer: z = sum of W a + bias; a = z limited to 0..cap, or a = z if it is the last."""
+    """One layer: z = sum of W a + bias, and an activation of it.
+
+    Rectifier (`operation` None)   a = z limited to 0..cap
+    Curve                          a = function(z)
+    Maximum                        a = the largest z of each window
+    Product                        a = z * (sum of V a + other bias)
+    the last layer of a network    a = z
+    """
 
     name: str
     shape: Shape
+    """Of a."""
     terms: tuple[LayerTerm, ...]
     bias: Floats
-    """One per neuron."""
+    """One per value of z."""
     cap: float = inf
-    """Largest activation that the model itself allows."""
+    """Largest activation that a rectifier of the model itself allows."""
     path: str = ""
     """Path of the rectifier, or of the last linear layer, in the model."""
+    operation: Operation | None = field(default=None, kw_only=True)
+    """What takes the place of a rectifier."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the layers that it reads, a name per term."""
+        other = self.operation.terms if isinstance(self.operation, Product) else ()
+        return tuple(term.source for term in (*self.terms, *other))
+
+    @property
+    def kind(self) -> str:
+        """Kind of the activation, for messages."""
+        return "rectifier" if self.operation is None else self.operation.kind
 
     @property
     def size(self) -> int:
@@ -86,7 +161,7 @@ class Ann:
         """Return the longest path from the input to each layer; the input's is 0."""
         depths = {INPUT: 0}
         for layer in self.layers:
-            depths[layer.name] = 1 + max((depths[t.source] for t in layer.terms), default=0)
+            depths[layer.name] = 1 + max((depths[name] for name in layer.sources), default=0)
         return depths
 
     @property
@@ -112,12 +187,29 @@ class Ann:
     def _forward(self, x: Tensor) -> dict[str, Tensor]:
         values = {INPUT: x.double().flatten(1)}
         for layer in self.layers:
-            z = torch.tensor(layer.bias).expand(len(x), -1)
-            for term in layer.terms:
-                z = z + bind(term.synapses, BINARY)(values[term.source])
             last = layer is self.layers[-1]
-            values[layer.name] = z if last else z.clamp(0, layer.cap)
+            z = add_up(layer.terms, layer.bias, values)
+            values[layer.name] = z if last else activate(layer, z, values)
         return {name: value.float() for name, value in values.items() if name != INPUT}
+
+
+def add_up(terms: tuple[LayerTerm, ...], bias: Floats, values: dict[str, Tensor]) -> Tensor:
+    """Return the sum of W a + bias, (samples, n), of activations (samples, size) by name."""
+    z = torch.tensor(bias).expand(len(next(iter(values.values()))), -1)
+    for term in terms:
+        z = z + bind(term.synapses, BINARY)(values[term.source])
+    return z
+
+
+def activate(layer: Layer, z: Tensor, values: dict[str, Tensor]) -> Tensor:
+    """Return the activations of a layer but the last, (samples, size), from its z."""
+    operation = layer.operation
+    if operation is None:
+        return z.clamp(0, layer.cap)
+    if isinstance(operation, Product):
+        return z * add_up(operation.terms, operation.bias, values)
+    shape = operation.shape if isinstance(operation, Maximum) else layer.shape
+    return operation(z.reshape(-1, *shape)).reshape(len(z), -1)
 
 
 def normalize(ann: Ann, scales: dict[str, Floats], unit: float) -> Ann:

@@ -126,8 +126,10 @@ class _Trials:
                 " integrate_fire/soft, signed_integrate_fire and phase_fire, and there are"
                 f" {', '.join(self.chip.neurons)}"
             )
-        self.activations = ann.compute_activations(self.x)
-        self.depth = max(ann.find_depths().values())
+        self.prepared = {method.name: method.prepare(ann, x) for method, _ in self.known}
+        self.activations = {
+            name: own.compute_activations(self.x) for name, own in self.prepared.items()
+        }
         self.notes: list[str] = []
         self.unpriced: tuple[str, ...] = ()
         """Events without a price, which the energies of the trials lack."""
@@ -170,7 +172,8 @@ class _Trials:
 
         self.progress = share_progress(self.all_progress, len(self.notes), 1 + len(self.notes))
         method, steps = best.conversion.method, best.conversion.steps
-        trial = self._run(build_conversion(self.ann, self.all_x, method, steps), best.energy_j)
+        whole = build_conversion(self.ann, self.all_x, method, steps)
+        trial = self._run(whole, best.energy_j)
         self.notes.append(f"{trial}, built on all {len(self.all_x):,} samples")
         better = self.budget.loss is None or trial.loss <= max(self.budget.loss, best.loss)
         return trial if better else best
@@ -180,7 +183,7 @@ class _Trials:
         return share_progress(self.all_progress, number, count + (len(self.all_x) > len(self.x)))
 
     def _has_neurons(self, method: Method, steps: int) -> bool:
-        populations = method.build_populations(self.ann, steps)
+        populations = method.build_populations(method.prepare(self.ann, self.x), steps)
         return all(find_equal_neuron(p.neuron, self.chip) for p in populations)
 
     def _walk_candidates(self) -> Iterator[tuple[Method, int]]:
@@ -192,7 +195,8 @@ class _Trials:
                     yield method, steps
 
     def _count_steps(self, method: Method, steps: int) -> int:
-        return method.plan(self.ann, steps).steps + self.depth
+        ann = self.prepared[method.name]
+        return method.plan(ann, steps).steps + max(ann.find_depths().values())
 
     def _is_affordable(self, energy: float | None) -> bool:
         return self.budget.energy_j is None or energy is None or energy <= self.budget.energy_j
@@ -200,10 +204,12 @@ class _Trials:
     def _build(self, method: Method, steps: int) -> Conversion:
         from snncompile.conversion.build import build_conversion
 
-        return build_conversion(self.ann, self.x, method, steps, activations=self.activations)
+        ann, activations = self.prepared[method.name], self.activations[method.name]
+        return build_conversion(ann, self.x, method, steps, activations=activations)
 
     def _run(self, conversion: Conversion, energy_j: float | None) -> _Trial:
-        last = self.activations[self.ann.layers[-1].name][:SAMPLES].flatten(1)
+        name, activations = self.ann.layers[-1].name, self.activations[conversion.method.name]
+        last = activations[name][:SAMPLES].flatten(1)
         answers, scores = _run_integers(conversion, self.x[:SAMPLES], self.chip, self.progress)
         loss = float((answers != last.argmax(dim=1).numpy()).mean())
         total_steps = self._count_steps(conversion.method, conversion.steps)

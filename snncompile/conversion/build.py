@@ -31,6 +31,7 @@ class Conversion:
 
     network: Network
     ann: Ann
+    """As the method has prepared it: a layer per population that is no relay."""
     method: Method
     steps: int
     """Time steps of every layer's window."""
@@ -49,24 +50,21 @@ def build_conversion(
     """Return the conversion of a captured network.
 
     Args:
-        ann: the network.
+        ann: the network, as captured.
         x: calibration samples.
         method: of conversion.
         steps: time steps of every layer's window.
         coding: of the input.
-        activations: of the calibration samples; computed if None.
+        activations: of the calibration samples, of a network that the method has prepared; None:
+            it is prepared here.
     """
-    if steps < 1:
-        raise InputError(f"steps must be at least 1, got {steps}")
-    if method.longest_window is not None and steps > method.longest_window:
-        raise InputError(
-            f"{method.name} sends a binary digit per step, at most {method.longest_window} of them,"
-            f" got {steps} steps; {method.default_steps} are the default"
-        )
+    _check_steps(method, steps)
     kind = method.codings[0] if coding is None else coding
     if kind not in method.codings:
         known = ", ".join(method.codings)
         raise InputError(f"{method.name} cannot read {kind!r} input; choose from {known}")
+    if activations is None:
+        ann = method.prepare(ann, x)
     values = ann.compute_activations(x) if activations is None else activations
     scales = method.scales.choose_all(ann, values, method.count_levels(steps))
     plan, (unit, payload) = method.plan(ann, steps), _choose_input(x, kind)
@@ -99,6 +97,16 @@ def build_conversion(
         rates = _scale_to_rates(ann, values, scales)
         network = calibrate_biases(network, ann.layers, rates, x)
     return Conversion(network, ann, method, steps, scales)
+
+
+def _check_steps(method: Method, steps: int) -> None:
+    if steps < 1:
+        raise InputError(f"steps must be at least 1, got {steps}")
+    if method.longest_window is not None and steps > method.longest_window:
+        raise InputError(
+            f"{method.name} sends a binary digit per step, at most {method.longest_window} of them,"
+            f" got {steps} steps; {method.default_steps} are the default"
+        )
 
 
 def _scale_to_rates(

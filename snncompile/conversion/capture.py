@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+import copy
 import re
+from collections import OrderedDict
 from collections.abc import Callable
-from math import inf, prod
+from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from snncompile.arrays import Floats
-from snncompile.conversion.ann import INPUT, Ann, Layer, LayerTerm
+from snncompile.conversion.activations import (
+    CURVES,
+    MONOTONE,
+    RECTIFIERS,
+    find_cap,
+    is_activation,
+)
+from snncompile.conversion.ann import (
+    INPUT,
+    Ann,
+    Curve,
+    Layer,
+    LayerTerm,
+    Maximum,
+    Operation,
+    Product,
+)
+from snncompile.conversion.capture_trace import (
+    ENDS,
+    CaptureTrace,
+    Elementwise,
+    Multiply,
+    explain,
+    read_windows,
+)
 from snncompile.conversion.rate_norm import RateNorm
-from snncompile.errors import ImportMismatchError, InputError, SnnCompileError, UnsupportedError
+from snncompile.errors import (
+    ImportMismatchError,
+    InputError,
+    SnnCompileError,
+    UnsupportedError,
+    raise_together,
+)
 from snncompile.frontends.torch import known_layers, layer_graph
-from snncompile.frontends.torch.arguments import get_first_argument
+from snncompile.frontends.torch.arguments import find_tensors
+from snncompile.frontends.torch.drive import Drive, Gather, Selection
 from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.multiply_out import Sum, multiply_out
 from snncompile.frontends.torch.neuron_layer import NeuronLayer
+from snncompile.frontends.torch.open_wrappers import unwrap
 from snncompile.frontends.torch.run_module import (
     call,
     check_module,
@@ -28,21 +64,10 @@ from snncompile.frontends.torch.run_module import (
     make_working_copy,
     summarize_error,
 )
-from snncompile.frontends.torch.trace import Call, Trace
-from snncompile.synapses.base import Synapses
+from snncompile.synapses.base import Shape, Synapses
 from snncompile.synapses.compose import compose
 from snncompile.synapses.scale import Scale
 
-RECTIFIERS: dict[type[nn.Module], Callable[[Any], float]] = {
-    nn.ReLU: lambda module: inf,
-    nn.ReLU6: lambda module: 6.0,
-    RateNorm: lambda module: module.find_threshold(),
-}
-"""Layer that becomes a neuron -> its largest activation, before the division by it."""
-FUNCTIONS = {"relu": inf, "relu_": inf, "relu6": 6.0}
-"""The same for functions."""
-ANSWERS = (nn.Softmax, nn.LogSoftmax, nn.LogSigmoid)
-"""Layers that may follow the last linear layer: they keep the order of its values."""
 TOLERANCE = 1e-6
 """Largest difference of the answer, relative to the largest one; both are computed in float64."""
 PROBE = 2
@@ -50,10 +75,10 @@ PROBE = 2
 
 
 def capture(model: Any, x: NDArray[np.float64], title: str | None = None) -> Ann:
-    """Return the network of a module whose neuron points are its ReLUs.
+    """Return the network of a module whose neuron points are its activations and maximum pools.
 
     Args:
-        model: linear layers, convolutions, batch norms, average pools and ReLUs in any `nn.Module`;
+        model: linear layers, convolutions, batch norms, pools and activations in any `nn.Module`;
             it is run on a copy in eval mode.
         x: a few samples, shape (samples, *shape).
         title: name of the network; the class of the module if not given.
@@ -66,89 +91,22 @@ def capture(model: Any, x: NDArray[np.float64], title: str | None = None) -> Ann
     if not isinstance(model, nn.Module):
         kind = type(model).__name__
         raise InputError(f"from_ann needs the trained torch module itself, got {kind}")
+    model = unwrap(model)
     check_module(model)
     name = title or type(model).__name__
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        layers = _trace_layers(model, torch.tensor(x[np.arange(PROBE) % len(x)]), name)
-        ann = Ann(tuple(x.shape[1:]), _make_layers(layers), name)
-        _verify(model, x[:8], ann)
+        read, ends = _trace_layers(model, torch.tensor(x[np.arange(PROBE) % len(x)]), name)
+        layers, curve = _make_layers(read)
+        ann = Ann(tuple(x.shape[1:]), layers, name)
+        _verify(model, x[:8], ann, curve, ends)
     return ann
 
 
-class _RectifierTrace(Trace):
-    """Watches a module whose neuron layers are ReLUs, as layers and as functions."""
-
-    def __init__(self, module: nn.Module, title: str, samples: int) -> None:
-        self._paths: list[str] = []
-        super().__init__(module, title, samples)
-
-    def _watch(self, module: nn.Module, path: str, title: str) -> None:
-        if isinstance(module, ANSWERS):
-            return
-        if known_layers.MAX_POOLS.fullmatch(type(module).__name__):
-            module.register_forward_pre_hook(lambda m, _: _refuse_maximum(path or title, m))
-            return
-        if type(module) in RECTIFIERS:
-            module.register_forward_pre_hook(self._enter_rectifier, with_kwargs=True)
-            module.register_forward_hook(self._leave_rectifier(path or title), with_kwargs=True)
-            return
-        if known_layers.find_role(module) == "inside":
-            module.register_forward_pre_hook(lambda *_: self._paths.append(path))
-            module.register_forward_hook(lambda *_: self._leave())
-        super()._watch(module, path, title)
-
-    def _leave(self) -> None:
-        self._paths.pop()
-
-    def _enter_rectifier(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        self._push(type(module).__name__, get_first_argument(module, args, kwargs))
-
-    def _leave_rectifier(self, name: str) -> Callable[..., None]:
-        def leave(module: nn.Module, args: Any, kwargs: Any, out: Tensor) -> None:
-            self._depth -= 1
-            self._note_rectifier(name, module, self._inside.pop(), out)
-
-        return leave
-
-    def _note_rectifier(self, name: str, module: nn.Module, drive: Tensor, out: Tensor) -> None:
-        """Note one rectification; a shared ReLU counts once per call."""
-        path, count = name, 1
-        while path in self.modules:
-            count += 1
-            path = f"{name}_{count}"
-        self.modules[path] = module
-        calls = self.calls.setdefault(path, [])
-        self.hand_in(out, self._add_output(path, None, tuple(out.shape)))
-        calls.append(Call(drive))
-
-    def _note(
-        self, func: Callable[..., Any], name: str, args: Any, kwargs: Any, result: Any
-    ) -> None:
-        short = name.rpartition(".")[2]
-        if known_layers.MAX_POOLS.fullmatch(short):
-            _refuse_maximum(short, func)
-        if short in FUNCTIONS:
-            drive = self.find_numbers(args[0] if args else kwargs["input"])
-            here = self._paths[-1] if self._paths else ""
-            module = nn.ReLU6() if FUNCTIONS[short] < inf else nn.ReLU()
-            self._note_rectifier(f"{here}.relu".lstrip("."), module, drive, result)
-        else:
-            super()._note(func, name, args, kwargs, result)
-
-
-def _refuse_maximum(where: str, layer: Any) -> None:
-    """Refuse a maximum: no single spike shows a maximum of rates."""
-    kind = getattr(layer, "__name__", type(layer).__name__)
-    raise UnsupportedError(
-        f"{where}: {kind} takes a maximum of rates, which no sum of spikes gives; use average"
-        " pooling of the same size or a stride of the convolution before it, and train with it"
-    )
-
-
-def _trace_layers(model: nn.Module, probe: Tensor, name: str) -> LayerGraph:
+def _trace_layers(model: nn.Module, probe: Tensor, name: str) -> tuple[LayerGraph, int]:
+    """Return the layers, and the number of functions at the end that are left out."""
     dtype = find_own_dtype(model)
     runner = make_working_copy(model, len(probe), 1)
-    trace = _RectifierTrace(runner, name, len(probe))
+    trace = CaptureTrace(runner, name, len(probe))
     x = probe.to(dtype)
     numbers = trace.add_input((len(x), 1, x[0].numel())).numbers.reshape(x.shape)
     trace.hand_in(x, numbers)
@@ -162,33 +120,94 @@ def _trace_layers(model: nn.Module, probe: Tensor, name: str) -> LayerGraph:
         raise InputError(
             f"{name} does not run on samples {shape}: {summarize_error(error)}"
         ) from error
+    raise_together(trace.unknown.values())
     if not trace.calls:
-        known = ", ".join(kind.__name__ for kind in RECTIFIERS)
-        raise UnsupportedError(f"{name}: has no rectifier; known are {known} and torch.relu")
-    return layer_graph.read_layers(trace, list(trace.list_returned(output)))
+        known = ", ".join(sorted(kind.__name__ for kind in (*RECTIFIERS, *CURVES)))
+        raise UnsupportedError(
+            f"{name}: has no activation between its layers; known are {known}, and their functions"
+        )
+    answers, ends = trace.strip_ends(output)
+    try:
+        return layer_graph.read_layers(trace, answers), ends
+    except UnsupportedError as error:
+        raise explain(error) from None
 
 
-def _make_layers(layers: LayerGraph) -> tuple[Layer, ...]:
+def _make_layers(layers: LayerGraph) -> tuple[tuple[Layer, ...], Operation | None]:
+    """Return the layers, and the curve at the end that is left out: it keeps the answers' order."""
     names = _name_layers(layers)
     result = [_make_layer(layers, layer, names) for layer in layers.neurons]
-    last = next(layer for layer in layers.neurons if layer.path == layers.output)
-    if not last.rows:  # ends with a ReLU; its activations are the answer
-        size = prod(last.shape)
-        term = LayerTerm(names[last.path], Synapses(Scale(size), np.asarray(1.0)))
-        result.append(Layer("answer", last.shape, (term,), np.zeros(size)))
-    return tuple(result)
+    if layers.neurons[-1].rows:
+        return tuple(result), None
+    output = next(layer for layer in result if layer.path == layers.output)
+    if output is result[-1] and output.kind in MONOTONE:
+        return (*result[:-1], replace(output, operation=None)), output.operation
+    term = LayerTerm(output.name, Synapses(Scale(output.size), np.asarray(1.0)))
+    answer = Layer("answer", output.shape, (term,), np.zeros(output.size))
+    return (*result, answer), None
 
 
 def _make_layer(layers: LayerGraph, layer: NeuronLayer, names: dict[str | None, str]) -> Layer:
+    name, module = names[layer.path], layer.module
+    if isinstance(module, Multiply):
+        return _make_product(layers, layer, names)
     drive = multiply_out(layers, layer.drive, prod(layer.shape))
-    terms = tuple(LayerTerm(names[term.source.path], term.synapses) for term in drive.terms)
-    unrectified = Layer(names[layer.path], layer.shape, terms, drive.bias, path=layer.path)
+    terms = _make_terms(drive, names)
+    linear = Layer(name, layer.shape, terms, drive.bias, path=layer.path)
     if layer.rows:
-        return unrectified
-    cap = RECTIFIERS[type(layer.module)](layer.module)
-    if not isinstance(layer.module, RateNorm):
-        return Layer(unrectified.name, unrectified.shape, terms, unrectified.bias, cap, layer.path)
-    return _divide(unrectified, drive, cap, names)
+        return linear
+    cap = find_cap(module)
+    if isinstance(module, RateNorm):
+        return _divide(linear, drive, module.find_threshold(), names)
+    if cap is not None:
+        return replace(linear, cap=cap)
+    if isinstance(module, Elementwise):
+        return replace(linear, operation=Curve(module.kind, module.function))
+    if is_activation(module):
+        return replace(linear, operation=Curve(type(module).__name__, _copy_alone(module)))
+    windows = read_windows(module, layer.path, layer.shape)
+    pool = Maximum(type(module).__name__, layer.shape, windows)
+    return replace(linear, shape=(layer.shape[0], *windows.counts), operation=pool)
+
+
+def _copy_alone(module: nn.Module) -> nn.Module:
+    """Return a copy in float64 without the hooks of the trace."""
+    bare = copy.copy(module)
+    bare._forward_hooks, bare._forward_pre_hooks = OrderedDict(), OrderedDict()
+    return copy.deepcopy(bare).double().eval().requires_grad_(False)
+
+
+def _make_terms(drive: Sum, names: dict[str | None, str]) -> tuple[LayerTerm, ...]:
+    return tuple(LayerTerm(names[term.source.path], term.synapses) for term in drive.terms)
+
+
+def _make_product(layers: LayerGraph, layer: NeuronLayer, names: dict[str | None, str]) -> Layer:
+    """Return a product; its drive holds both factors, one after the other."""
+    shape: Shape = layer.module.shape  # type: ignore[assignment]
+    size = prod(shape)
+    first, second = (
+        multiply_out(layers, _pick_half(layer.drive, size, half), size) for half in (0, 1)
+    )
+    product = Product(_make_terms(second, names), second.bias)
+    terms = _make_terms(first, names)
+    return Layer(names[layer.path], shape, terms, first.bias, path=layer.path, operation=product)
+
+
+def _pick_half(drive: Drive, size: int, half: int) -> Drive:
+    """Return the first or second `size` values of a drive of twice as many."""
+    everywhere, ones = torch.arange(2 * size), torch.ones(2 * size, dtype=torch.float64)
+    whole = (Selection(drive, 2 * size, everywhere, everywhere, ones),)
+    picked: list[Selection] = []
+    for old in drive.selections if isinstance(drive, Gather) else whole:
+        mask = old.target // size == half
+        target = old.target[mask] - half * size
+        if mask.any():
+            picked.append(Selection(old.of, old.size, old.source[mask], target, old.factor[mask]))
+    only = picked[0]
+    plain = len(picked) == 1 and only.size == size and bool((only.factor == 1).all())
+    if plain and torch.equal(only.source, only.target) and len(only.source) == size:
+        return only.of
+    return Gather(tuple(picked), size)
 
 
 def _divide(layer: Layer, drive: Sum, by: float, names: dict[str | None, str]) -> Layer:
@@ -213,19 +232,47 @@ def _name_layers(layers: LayerGraph) -> dict[str | None, str]:
     return names
 
 
-def _verify(model: nn.Module, x: Floats, ann: Ann) -> None:
-    """Refuse a network whose answers differ from the module's, both in float64."""
+class _EndWatch(TorchFunctionMode):
+    """Keeps what functions that may end a network read: softmax, argmax."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[Tensor] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Call a function and keep its argument."""
+        kwargs = kwargs or {}
+        if known_layers.name_function(func).rpartition(".")[2] in ENDS:
+            self.reads.append(next(find_tensors((args, kwargs))))
+        return func(*args, **kwargs)
+
+
+def _verify(model: nn.Module, x: Floats, ann: Ann, curve: Operation | None, ends: int) -> None:
+    """Refuse a network whose answers differ from the module's, both in float64.
+
+    Args:
+        model: the module.
+        x: samples.
+        ann: the network.
+        curve: at the module's end, which the network leaves out.
+        ends: number of functions at the module's end that the network leaves out.
+    """
     runner = make_working_copy(model, len(x), 1).double()
-    for module in runner.modules():  # compared is what they get
-        if isinstance(module, ANSWERS):
-            module.register_forward_hook(lambda module, args, out: args[0])
     try:
-        wanted = call(runner, torch.tensor(x))
+        with _EndWatch() as watch:
+            wanted = next(find_tensors(call(runner, torch.tensor(x))), None)
     except Exception as error:
         raise InputError(f"{ann.title} cannot run in float64: {summarize_error(error)}") from error
-    if not isinstance(wanted, Tensor):
-        raise UnsupportedError(f"{ann.title} returns a {type(wanted).__name__}, expected a tensor")
-    got = ann.compute_activations(x)[ann.layers[-1].name].double().reshape(wanted.shape)
+    if ends:
+        wanted = watch.reads[-ends]
+    if wanted is None:
+        raise UnsupportedError(f"{ann.title} returns no tensor")
+    got = ann.compute_activations(x)[ann.layers[-1].name].double()
+    if isinstance(curve, Curve):
+        got = curve(got)
+    got = got.reshape(wanted.shape)
     difference, largest = float((got - wanted).abs().max()), float(wanted.abs().max())
     if difference > TOLERANCE * max(largest, 1e-30):
         raise ImportMismatchError(

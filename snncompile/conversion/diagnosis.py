@@ -9,14 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from snncompile.conversion.ann import INPUT, Ann, Layer
+from snncompile.conversion.ann import INPUT, Ann, Layer, activate, add_up
 from snncompile.conversion.build import Conversion
 from snncompile.conversion.convert import check_calibration
 from snncompile.errors import InputError
 from snncompile.ir.graph import Graph
-from snncompile.neurons.base import BINARY, FloatNeuron
+from snncompile.neurons.base import FloatNeuron
 from snncompile.reference.simulate import check_input, run_batches
-from snncompile.reference.synapses import bind
 
 SATURATED = 0.01
 """A channel with more than this share of outputs at the largest value is saturated."""
@@ -107,16 +106,11 @@ def _decode_layers(
 
 def _finish(ann: Ann, done: int, values: dict[str, Tensor]) -> Tensor:
     """Return the answers with the model's own layers from `done` on."""
-    for layer in ann.layers[done:]:
-        z = torch.tensor(layer.bias)
-        for term in layer.terms:
-            z = z + bind(term.synapses, BINARY)(values[term.source])
-        values[layer.name] = z.clamp(0, layer.cap)
+    for layer in ann.layers[done:-1]:
+        z = add_up(layer.terms, layer.bias, values)
+        values[layer.name] = activate(layer, z, values)
     last = ann.layers[-1]
-    z = torch.tensor(last.bias)
-    for term in last.terms:
-        z = z + bind(term.synapses, BINARY)(values[term.source])
-    return z.argmax(1)
+    return add_up(last.terms, last.bias, values).argmax(1)
 
 
 def _compare(

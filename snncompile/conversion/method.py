@@ -6,8 +6,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from snncompile.conversion.ann import Ann, Layer
+import numpy as np
+from numpy.typing import NDArray
+
+from snncompile.conversion.ann import Ann, Curve, Layer, Product
+from snncompile.conversion.max_trees import expand_maxima
 from snncompile.conversion.scales import LEAST, Scales
+from snncompile.errors import UnsupportedError
 from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Population, Projection
 from snncompile.neurons.base import FloatNeuron
@@ -41,6 +46,19 @@ class Method(ABC):
     scales: Scales = LEAST
     """Default scales of the method."""
 
+    def prepare(self, ann: Ann, x: NDArray[np.float64]) -> Ann:
+        """Return the network in the layers that the method has neurons for: rectifiers.
+
+        Args:
+            ann: as captured.
+            x: calibration samples.
+
+        Raises:
+            UnsupportedError: an activation is no rectifier, or a pool is not known.
+        """
+        refuse_curves(ann, self.name)
+        return expand_maxima(ann, x)
+
     @abstractmethod
     def plan(self, ann: Ann, steps: int) -> Plan:
         """Return the duration of a sample if every layer has a window of `steps`."""
@@ -69,6 +87,20 @@ class Method(ABC):
     def find_input_factor(self, coding: Kind, steps: int) -> float:
         """Return the factor of the input's weights."""
         return 1.0
+
+
+def refuse_curves(ann: Ann, method: str) -> None:
+    """Refuse activations that are no rectifiers, for a method whose messages are rates.
+
+    Raises:
+        UnsupportedError: names the layers.
+    """
+    for layer in ann.rectified:
+        if isinstance(layer.operation, Curve | Product):
+            raise UnsupportedError(
+                f"{layer.path}: {layer.kind} is no rectifier, and {method} sends rates of"
+                " rectifiers; take method='graded', or train with ReLU"
+            )
 
 
 class Direct(Method):

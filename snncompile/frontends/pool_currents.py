@@ -67,7 +67,7 @@ class Pooled:
 
 
 @dataclass(frozen=True, eq=False)
-class _Currents:
+class Currents:
     """Currents along an axis: their terms, and where they exist."""
 
     terms: tuple[Term, ...]
@@ -87,7 +87,7 @@ def make_term(source: str, delay: int, synapses: Synapses, shape: Shape) -> Term
     if isinstance(wiring, Scale):
         each = np.broadcast_to(weight, (wiring.size,)).reshape(shape[0], -1)
         if (each == each[:, :1]).all():
-            return _make_one_to_one(source, delay, shape, each[:, 0])
+            return make_one_to_one(source, delay, shape, each[:, 0])
     raise UnsupportedError(
         f"a maximum is known of currents of convolutions, these are {wiring.kind} from {source};"
         " put the pool behind the neuron layer, or use average pooling, and train with it"
@@ -112,7 +112,7 @@ def pool_currents(
         whole: whether the currents are whole numbers, which the rectifiers send as they are.
     """
     builder = _Builder(choose_name, largest, whole)
-    grid = _crop(tuple(terms), windows)
+    grid = crop(tuple(terms), windows)
     for axis in reversed(range(len(windows.kernel))):
         grid = builder.pool_axis(grid, windows, axis)
     return Pooled(tuple(builder.populations), tuple(builder.projections), grid)
@@ -128,7 +128,7 @@ class _Builder:
 
     def pool_axis(self, grid: tuple[Term, ...], windows: Windows, axis: int) -> tuple[Term, ...]:
         """Return the maxima along one axis: the members of a window in pairs, then these."""
-        members = list(_list_members(grid, windows, axis))
+        members = list(list_members(grid, windows, axis))
         while len(members) > 1:
             pairs = zip(members[::2], members[1::2], strict=False)
             rest = members[-1:] if len(members) % 2 else []
@@ -140,14 +140,14 @@ class _Builder:
             )
         return members[0].terms
 
-    def _take_larger(self, a: _Currents, b: _Currents, axis: int) -> _Currents:
+    def _take_larger(self, a: Currents, b: Currents, axis: int) -> Currents:
         """Return b + relu(a - b), where both exist; the terms of b go on to later maxima."""
         name, shape = self.choose_name(), b.terms[0].wiring.target_shape
         lowest = np.where(b.exists | ~a.exists, 0.0, -self.largest)
         highest = np.where(a.exists, self.largest, 0.0)
         neuron = Graded(
-            lowest=_spread(lowest, shape, axis),
-            highest=_spread(highest, shape, axis),
+            lowest=spread_places(lowest, shape, axis),
+            highest=spread_places(highest, shape, axis),
             whole=np.asarray(float(self.whole)),
         )
         self.populations.append(Population(name, shape, neuron))
@@ -155,8 +155,8 @@ class _Builder:
             for term in terms:
                 synapses = make_synapses(replace(term, weight=sign * term.weight + 0.0))
                 self.projections.append(Projection(term.source, name, synapses, term.delay))
-        larger = _make_one_to_one(name, 0, shape, np.ones(shape[0]))
-        return _Currents((*b.terms, larger), a.exists | b.exists)
+        larger = make_one_to_one(name, 0, shape, np.ones(shape[0]))
+        return Currents((*b.terms, larger), a.exists | b.exists)
 
 
 def make_synapses(term: Term) -> Synapses:
@@ -169,14 +169,14 @@ def make_synapses(term: Term) -> Synapses:
     return Synapses(wiring, weight)
 
 
-def _make_one_to_one(source: str, delay: int, shape: Shape, weight: Floats) -> Term:
+def make_one_to_one(source: str, delay: int, shape: Shape, weight: Floats) -> Term:
     """Return a term that passes each channel on, times its weight."""
     ones = (1,) * (len(shape) - 1)
     wiring = Convolution(shape, shape[0], ones, ones, (0,) * len(ones), ones, shape[0])
     return Term(source, delay, wiring, weight.reshape(wiring.weight_shape))
 
 
-def _crop(grid: tuple[Term, ...], windows: Windows) -> tuple[Term, ...]:
+def crop(grid: tuple[Term, ...], windows: Windows) -> tuple[Term, ...]:
     """Return the grid without places behind the last window."""
     space = grid[0].wiring.target_shape[1:]
     for axis, size in enumerate(space):
@@ -187,7 +187,7 @@ def _crop(grid: tuple[Term, ...], windows: Windows) -> tuple[Term, ...]:
     return grid
 
 
-def _list_members(grid: tuple[Term, ...], windows: Windows, axis: int) -> Iterator[_Currents]:
+def list_members(grid: tuple[Term, ...], windows: Windows, axis: int) -> Iterator[Currents]:
     """Yield the first currents of all windows along an axis, the second ones and so on."""
     size, count = grid[0].wiring.target_shape[1 + axis], windows.counts[axis]
     for member in range(windows.kernel[axis]):
@@ -195,7 +195,7 @@ def _list_members(grid: tuple[Term, ...], windows: Windows, axis: int) -> Iterat
         places = np.arange(count) * windows.stride[axis] + offset
         exists = (places >= 0) & (places < size)
         sampled = (_sample(term, axis, offset, windows.stride[axis], count) for term in grid)
-        yield _Currents(tuple(sampled), exists)
+        yield Currents(tuple(sampled), exists)
 
 
 def _sample(term: Term, axis: int, offset: int, stride: int, count: int) -> Term:
@@ -247,7 +247,7 @@ def _set(values: Shape, index: int, value: int) -> Shape:
     return (*values[:index], value, *values[index + 1 :])
 
 
-def _spread(values: Floats, shape: Shape, axis: int) -> Floats:
+def spread_places(values: Floats, shape: Shape, axis: int) -> Floats:
     """Return one number per neuron from one per place of an axis; one number if all are equal."""
     if (values == values[0]).all():
         return np.asarray(values[0])

@@ -95,7 +95,7 @@ def _begin_with_zero(weight: Floats, axis: int, dilation: int) -> Floats:
 
 def _translate_average(module: Any, where: str, shape: Shape) -> Affine:
     kind, space = type(module).__name__, len(shape) - 1
-    padding = _repeat_per_axis(module.padding, space)
+    padding = repeat_per_axis(module.padding, space)
     if module.ceil_mode:
         raise UnsupportedError(
             f"{where}: {kind} with ceil_mode=True is not known; use padding or another kernel"
@@ -105,15 +105,15 @@ def _translate_average(module: Any, where: str, shape: Shape) -> Affine:
             f"{where}: {kind} with padding and count_include_pad=False is not known; use"
             " count_include_pad=True"
         )
-    kernel = _repeat_per_axis(module.kernel_size, space)
-    stride = _repeat_per_axis(module.stride, space)
+    kernel = repeat_per_axis(module.kernel_size, space)
+    stride = repeat_per_axis(module.stride, space)
     divisor = getattr(module, "divisor_override", None) or prod(kernel)
     return _make_pooling(shape, kernel, stride, padding, divisor)
 
 
 def _translate_adaptive_average(module: Any, where: str, shape: Shape) -> Affine:
     space = shape[1:]
-    sizes = _repeat_per_axis(module.output_size, len(space))
+    sizes = repeat_per_axis(module.output_size, len(space))
     targets = tuple(n if size is None else size for n, size in zip(space, sizes, strict=True))
     if any(size % target for size, target in zip(space, targets, strict=True)):
         raise UnsupportedError(
@@ -124,7 +124,8 @@ def _translate_adaptive_average(module: Any, where: str, shape: Shape) -> Affine
     return _make_pooling(shape, kernel, kernel, (0,) * len(space), prod(kernel))
 
 
-def _repeat_per_axis(value: Any, axes: int) -> tuple[Any, ...]:
+def repeat_per_axis(value: Any, axes: int) -> tuple[Any, ...]:
+    """Return one value per axis from one for all, or one for each."""
     return tuple(value) if isinstance(value, tuple | list) else (value,) * axes
 
 
@@ -161,9 +162,7 @@ def _translate_maximum(module: Any, where: str, shape: Shape) -> Affine:
             " another kernel"
         )
     values = (module.kernel_size, module.stride, module.padding, module.dilation)
-    kernel, stride, padding, dilation = (
-        _repeat_per_axis(value, len(shape) - 1) for value in values
-    )
+    kernel, stride, padding, dilation = (repeat_per_axis(value, len(shape) - 1) for value in values)
     wiring = Convolution(shape, shape[0], kernel, stride, padding, dilation, shape[0])
     return Affine(Synapses(wiring, np.ones(wiring.weight_shape)), np.zeros(wiring.targets))
 
@@ -177,9 +176,11 @@ def _translate_adaptive_maximum(module: Any, where: str, shape: Shape) -> Affine
 
 def _translate_batch_norm(module: Any, where: str, shape: Shape) -> Affine:
     if module.running_mean is None:
+        kind = type(module).__name__
+        of = "batch, which a chip does not see" if kind.startswith("Batch") else "input itself"
         raise UnsupportedError(
-            f"{where}: {type(module).__name__} without running statistics normalizes by the batch,"
-            " which a chip does not see; use track_running_stats=True"
+            f"{where}: {kind} without running statistics normalizes by the {of}; use"
+            " track_running_stats=True"
         )
     mean, variance = _to_floats(module.running_mean), _to_floats(module.running_var)
     scale = 1 / np.sqrt(variance + module.eps)
@@ -203,6 +204,8 @@ LINEAR: dict[type[nn.Module], Row] = {
     nn.AdaptiveAvgPool2d: Row(3, _translate_adaptive_average),
     nn.BatchNorm1d: Row(None, _translate_batch_norm),
     nn.BatchNorm2d: Row(None, _translate_batch_norm),
+    nn.InstanceNorm1d: Row(2, _translate_batch_norm),
+    nn.InstanceNorm2d: Row(3, _translate_batch_norm),
     nn.MaxPool1d: Row(2, _translate_maximum, maximum=True),
     nn.MaxPool2d: Row(3, _translate_maximum, maximum=True),
     nn.AdaptiveMaxPool1d: Row(2, _translate_adaptive_maximum, maximum=True),
