@@ -14,6 +14,7 @@ from snncompile.conversion.rate_norm import with_rate_norm
 
 # File -> its network, images, epochs, rate of learning, whether images were mirrored.
 MADE = {
+    "lenet": (networks.lenet, 20_000, 6, 3e-3, False),
     "mnist": (networks.cnn, 8_000, 4, 3e-3, False),
     "mnist_cnn": (networks.cnn, 8_000, 4, 3e-3, False),
     "mobilenet": (networks.mobilenet, 40_000, 4, 4e-3, True),

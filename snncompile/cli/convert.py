@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def convert(
-    model: Annotated[str, typer.Argument(help="file.py:function that returns a torch module")],
+    model: Annotated[
+        str, typer.Argument(help=".onnx file, or file.py:function that returns a torch module")
+    ],
     calibration: Annotated[Path, typer.Option(help="npz with x (samples, ...)")],
     output: Annotated[Path, typer.Option("-o", "--output", help="folder to write the network to")],
     method: Annotated[
@@ -58,7 +60,7 @@ def convert(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Convert a trained network of ReLUs to a spiking one, to be compiled like any other."""
+    """Convert a trained network to a spiking one, to be compiled like any other."""
     from snncompile.cli.model_argument import load_ann
     from snncompile.conversion.convert import add_bias_calibration
     from snncompile.conversion.convert import convert as convert_module

@@ -162,14 +162,23 @@ def load_native(model: str) -> Any:
 
 
 def load_ann(model: str) -> Any:
-    """Return the torch module that `file.py:function` returns: alone, or as (module, anything).
+    """Return the torch module of an .onnx file, or the one that `file.py:function` returns.
+
+    The function returns it alone, or as (module, anything); a program of `torch.export` will do.
 
     Raises:
         InputError: MODEL names something else.
+        UnsupportedError: the file holds an operation that is not known.
     """
+    if model.endswith(".onnx"):
+        from snncompile.conversion.onnx_file import read_onnx
+
+        return read_onnx(model)
     path, _, function = model.rpartition(":")
     if not path.endswith(".py"):
-        raise InputError(f"{model}: a function makes the model to convert; give file.py:function")
+        raise InputError(
+            f"{model}: a function makes the model to convert; give file.py:function or a .onnx file"
+        )
     returned = _call_function(Path(path), function)
     return returned[0] if isinstance(returned, tuple) and returned else returned
 

@@ -158,10 +158,14 @@ class Ann:
         return next(layer for layer in self.layers if layer.name == name)
 
     def find_depths(self) -> dict[str, int]:
-        """Return the longest path from the input to each layer; the input's is 0."""
+        """Return the longest path from the input to each layer; the input's is 0.
+
+        A maximum pool counts as part of the layer that it reads: no time passes in it.
+        """
         depths = {INPUT: 0}
         for layer in self.layers:
-            depths[layer.name] = 1 + max((depths[name] for name in layer.sources), default=0)
+            own = 0 if isinstance(layer.operation, Maximum) else 1
+            depths[layer.name] = own + max((depths[name] for name in layer.sources), default=0)
         return depths
 
     @property
@@ -219,7 +223,8 @@ def normalize(ann: Ann, scales: dict[str, Floats], unit: float) -> Ann:
 
     Args:
         ann: the network.
-        scales: per rectified layer, one per channel or one for all.
+        scales: per rectified layer, one per channel or one for all; a maximum pool keeps the
+            scales of the layer that it reads, one to one.
         unit: input value that becomes 1.
     """
     factors = {INPUT: np.full(prod(ann.shape), unit)}
@@ -229,6 +234,9 @@ def normalize(ann: Ann, scales: dict[str, Floats], unit: float) -> Ann:
 
 def _scale_layers(ann: Ann, factors: dict[str, Floats]) -> Iterator[Layer]:
     for layer in ann.layers:
+        if isinstance(layer.operation, Maximum):
+            yield layer
+            continue
         own = factors.get(layer.name, np.ones(layer.size))
         terms = tuple(
             LayerTerm(t.source, _multiply(1 / own, t.synapses, factors[t.source]))

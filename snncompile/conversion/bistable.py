@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from snncompile.conversion.ann import INPUT, Ann, Layer
-from snncompile.conversion.method import Method, Plan
+from snncompile.conversion.ann import INPUT, Ann, Layer, Maximum
+from snncompile.conversion.max_trees import expand_maxima
+from snncompile.conversion.method import Method, Plan, refuse_curves
+from snncompile.conversion.phase_maxima import build_stages, find_digit_maxima, rectify_first
 from snncompile.conversion.scales import LEAST, Scales
 from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Population, Projection
@@ -52,6 +55,9 @@ class Bistable(Method):
         waits = self._count_relays(ann)
         for layer in ann.layers:
             start = (levels[layer.name] - 1) * steps
+            if isinstance(layer.operation, Maximum):
+                populations += build_stages(layer, steps, start + steps)[0]
+                continue
             bias = self.find_bias(layer, steps)
             if layer is ann.layers[-1]:
                 neuron: FloatNeuron = WindowReadout(steps, start, self.doubling, bias)  # type: ignore[arg-type]
@@ -70,6 +76,9 @@ class Bistable(Method):
     def _connect_layers(self, ann: Ann, steps: int) -> Iterator[Projection]:
         levels = ann.find_depths()
         for layer in ann.layers:
+            if isinstance(layer.operation, Maximum):
+                yield from build_stages(layer, steps, levels[layer.name] * steps)[1]
+                continue
             for term in layer.terms:
                 wait = levels[layer.name] - 1 - levels[term.source]
                 relayed = self.relays and term.source != INPUT
@@ -89,7 +98,7 @@ class Bistable(Method):
         levels: dict[str, int] = ann.find_depths()
         waits: dict[str, int] = {}
         for layer in ann.layers if self.relays else ():
-            for term in layer.terms:
+            for term in () if isinstance(layer.operation, Maximum) else layer.terms:
                 wait = levels[layer.name] - 1 - levels[term.source]
                 if wait and term.source != INPUT:
                     waits[term.source] = max(wait, waits.get(term.source, 0))
@@ -131,6 +140,12 @@ class BistablePhase(Bistable):
     longest_window: ClassVar[int | None] = LONGEST
     codings: ClassVar[tuple[Kind, ...]] = ("constant", "phase")
     doubling: ClassVar[float] = 1.0
+
+    def prepare(self, ann: Ann, x: NDArray[np.float64]) -> Ann:
+        """Return the network in rectifiers, and pools that compare digits; see `Method.prepare`."""
+        refuse_curves(ann, self.name)
+        ann = rectify_first(ann)
+        return expand_maxima(ann, x, find_digit_maxima(ann))
 
     def make_neuron(self, steps: int, start: int, bias: Any) -> PhaseFire:
         """Return neurons that round the number to the nearest."""

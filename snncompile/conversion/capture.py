@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 from torch.overrides import TorchFunctionMode
 
 from snncompile.arrays import Floats
 from snncompile.conversion.activations import (
-    CURVES,
     MONOTONE,
-    RECTIFIERS,
     find_cap,
     is_activation,
 )
@@ -43,6 +42,7 @@ from snncompile.conversion.capture_trace import (
     read_windows,
 )
 from snncompile.conversion.rate_norm import RateNorm
+from snncompile.conversion.rebuilt import read_exported
 from snncompile.errors import (
     ImportMismatchError,
     InputError,
@@ -79,7 +79,7 @@ def capture(model: Any, x: NDArray[np.float64], title: str | None = None) -> Ann
 
     Args:
         model: linear layers, convolutions, batch norms, pools and activations in any `nn.Module`;
-            it is run on a copy in eval mode.
+            it is run on a copy in eval mode. Or a program of `torch.export.export`.
         x: a few samples, shape (samples, *shape).
         title: name of the network; the class of the module if not given.
 
@@ -88,6 +88,8 @@ def capture(model: Any, x: NDArray[np.float64], title: str | None = None) -> Ann
         UnsupportedError: it uses a layer, a function or a feature that is not known.
         ImportMismatchError: the network's answers differ from the module's.
     """
+    if isinstance(model, ExportedProgram):
+        model = read_exported(model)
     if not isinstance(model, nn.Module):
         kind = type(model).__name__
         raise InputError(f"from_ann needs the trained torch module itself, got {kind}")
@@ -122,9 +124,9 @@ def _trace_layers(model: nn.Module, probe: Tensor, name: str) -> tuple[LayerGrap
         ) from error
     raise_together(trace.unknown.values())
     if not trace.calls:
-        known = ", ".join(sorted(kind.__name__ for kind in (*RECTIFIERS, *CURVES)))
         raise UnsupportedError(
-            f"{name}: has no activation between its layers; known are {known}, and their functions"
+            f"{name}: has no activation between its layers, so it is a single linear layer; known"
+            " are those of torch.nn, as layers and as functions, and RateNorm"
         )
     answers, ends = trace.strip_ends(output)
     try:

@@ -22,7 +22,7 @@ from snncompile.frontends.pool_currents import Windows
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.arguments import find_tensors, get_first_argument
 from snncompile.frontends.torch.linear_layers import make_layer, repeat_per_axis
-from snncompile.frontends.torch.sums import MULTIPLY
+from snncompile.frontends.torch.sums import DIVIDE, MULTIPLY
 from snncompile.frontends.torch.trace import Call, Trace
 from snncompile.frontends.torch.values import (
     NOTHING,
@@ -59,6 +59,7 @@ REMEDIES: dict[str, str] = {
     **dict.fromkeys(("TransformerEncoder", "TransformerDecoder", "Transformer"), ATTENTION),
 }
 """Layer or function that depends on its input -> what it does, and what to take instead."""
+LARGER, SMALLER = frozenset({"max", "maximum", "fmax"}), frozenset({"min", "minimum", "fmin"})
 KNOWN = (
     "functions that reshape or select, pools, activations, and sums, products and maxima of layers"
 )
@@ -169,14 +170,21 @@ class CaptureTrace(Trace):
         given = [*args, *kwargs.values()]
         if len(given) != 2 or not all(isinstance(value, Tensor) for value in given):
             return False
+        if name not in MULTIPLY | DIVIDE | LARGER | SMALLER:
+            return False
         first, second = (self.find_numbers(value).expand(result.shape) for value in given)
         if name in MULTIPLY:
             return self._note_product(first, second, result)
-        if name not in ("max", "maximum", "fmax", "min", "minimum", "fmin"):
+        if name in DIVIDE:
+            if bool((second >= 0).any()):
+                raise UnsupportedError(
+                    f"{self._name_here('div')}: divides by values of the network, which no neuron"
+                    " does; multiply by a gate, or train with batch norm"
+                )
             return False
         if bool((first == NOTHING).any() or (second == NOTHING).any()):
             return False
-        self._note_larger(first, second, result, 1.0 if "max" in name else -1.0)
+        self._note_larger(first, second, result, 1.0 if name in LARGER else -1.0)
         return True
 
     def _note_product(self, first: Tensor, second: Tensor, result: Tensor) -> bool:

@@ -35,10 +35,11 @@ def from_ann(
     budget: Budget | None = None,
     title: str | None = None,
 ) -> Network:
-    """Return a spiking network that classifies as a trained network of ReLUs does.
+    """Return a spiking network that classifies as a trained network of rectifiers does.
 
     Args:
-        model: linear layers, convolutions, batch norms, average pools and ReLUs in any `nn.Module`.
+        model: linear layers, convolutions, batch norms, average and maximum pools and rectifiers in
+            any `nn.Module`; or a program of `torch.export.export`.
         calibration: input of the model, shape (samples, *shape); 100 to 300 samples are enough,
             labels are not needed. Whole numbers from -255 to 255 are shown to the chip unchanged,
             so a model that starts with its normalization takes pixels; other numbers are rounded
@@ -53,7 +54,8 @@ def from_ann(
 
     Raises:
         InputError: an argument is malformed, or nothing keeps to the budget.
-        UnsupportedError: the model uses a layer, a function or a feature that is not known.
+        UnsupportedError: the model uses a layer, a function or a feature that is not known, or that
+            the method has no neurons for.
         ImportMismatchError: the captured network's answers differ from the model's.
     """
     conversion = convert(

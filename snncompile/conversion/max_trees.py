@@ -13,7 +13,7 @@ rectifier of `a - b` is held down by its bias where `a` lies outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -57,19 +57,21 @@ class _Grid:
     """Per place of the axis that is pooled."""
 
 
-def expand_maxima(ann: Ann, x: NDArray[np.float64]) -> Ann:
+def expand_maxima(ann: Ann, x: NDArray[np.float64], kept: Set[str] = frozenset()) -> Ann:
     """Return the network with rectifiers in the place of maximum pools; it computes the same.
 
     Args:
         ann: its other layers are rectifiers.
         x: calibration samples, shape (samples, *shape).
+        kept: names of pools that stay.
 
     Raises:
         UnsupportedError: a pool of a kind that is not known.
     """
-    if not any(isinstance(layer.operation, Maximum) for layer in ann.layers):
+    pools = {layer.name for layer in ann.layers if isinstance(layer.operation, Maximum)}
+    if pools <= kept:
         return ann
-    builder = _Builder(ann)
+    builder = _Builder(ann, kept)
     for layer in ann.layers:
         builder.add(layer)
     return _silence(builder.build(), builder.outside, x)
@@ -78,8 +80,8 @@ def expand_maxima(ann: Ann, x: NDArray[np.float64]) -> Ann:
 class _Builder:
     """The layers so far."""
 
-    def __init__(self, ann: Ann) -> None:
-        self.ann = ann
+    def __init__(self, ann: Ann, kept: Set[str]) -> None:
+        self.ann, self.kept = ann, kept
         self.layers: list[Layer] = []
         self.sums: dict[str, tuple[tuple[LayerTerm, ...], Floats]] = {}
         """Maxima that are no neurons, by name: their terms, and their bias per value."""
@@ -89,7 +91,7 @@ class _Builder:
 
     def add(self, layer: Layer) -> None:
         """Add a layer of the network, a maximum as its tree."""
-        if not isinstance(layer.operation, Maximum):
+        if not isinstance(layer.operation, Maximum) or layer.name in self.kept:
             self.layers.append(self._substitute(layer))
             return
         rectifier = self._find_rectifier(layer)
@@ -118,7 +120,7 @@ class _Builder:
             return None
         term = layer.terms[0]
         one_to_one = isinstance(term.synapses.wiring, Scale) and (term.synapses.weight == 1).all()
-        known = (own for own in self.layers if own.name == term.source)
+        known = (own for own in self.layers if own.name == term.source and own.operation is None)
         return next(known, None) if one_to_one else None
 
     def _substitute(self, layer: Layer) -> Layer:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from snncompile.arrays import Floats
-from snncompile.conversion.ann import Ann, Layer
+from snncompile.conversion.ann import Ann, Layer, Maximum
 
 Per = Literal["channel", "layer"]
 
@@ -32,11 +32,14 @@ class Scales(ABC):
     def choose_all(
         self, ann: Ann, activations: dict[str, Tensor], levels: int
     ) -> dict[str, Floats]:
-        """Return the scale of every rectified layer."""
-        return {
-            layer.name: self.choose(layer, activations[layer.name], levels)
-            for layer in ann.rectified
-        }
+        """Return the scale of every rectified layer; a maximum pool has that of its layer."""
+        scales: dict[str, Floats] = {}
+        for layer in ann.rectified:
+            if isinstance(layer.operation, Maximum):
+                scales[layer.name] = scales[layer.terms[0].source]
+            else:
+                scales[layer.name] = self.choose(layer, activations[layer.name], levels)
+        return scales
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,11 @@ def test_options_that_do_not_go_together(files, options, message):
 
 def test_mistakes_are_one_line(files):
     for model, message in [
-        ("model.py", "model.py: a function makes the model to convert; give file.py:function"),
+        (
+            "model.py",
+            "model.py: a function makes the model to convert; give file.py:function or a .onnx"
+            " file",
+        ),
         (f"{files}/model.py:nothing", "from_ann needs the trained torch module itself, got int"),
     ]:
         with pytest.raises(InputError) as error:

@@ -110,41 +110,18 @@ class Valued(nn.Module):
         return self.inner(torch.relu(x) if x.sum() > 1 else torch.relu(2 * x))
 
 
-class Pooled(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = nn.Conv2d(1, 2, 3)
-
-    def forward(self, x):
-        return nn.functional.max_pool2d(torch.relu(self.inner(x)), 2)
-
-
 def linear(*layers):
     return nn.Sequential(nn.Linear(3, 4), *layers)
 
 
 GOOD = np.ones((2, 3))
-CONVOLUTION = np.ones((1, 1, 4, 4))
 REFUSED = {
-    "max pool": (
-        nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2)),
-        CONVOLUTION,
-        UnsupportedError,
-        "2: MaxPool2d takes a maximum of rates, which no sum of spikes gives; use average pooling"
-        " of the same size or a stride of the convolution before it, and train with it",
-    ),
-    "max pool as a function": (
-        Pooled(),
-        CONVOLUTION,
-        UnsupportedError,
-        "max_pool2d: max_pool2d takes a maximum of rates, which no sum of spikes gives; use average"
-        " pooling of the same size or a stride of the convolution before it, and train with it",
-    ),
     "no rectifier": (
         linear(),
         GOOD,
         UnsupportedError,
-        "Sequential: has no rectifier; known are ReLU, ReLU6, RateNorm and torch.relu",
+        "Sequential: has no activation between its layers, so it is a single linear layer; known"
+        " are those of torch.nn, as layers and as functions, and RateNorm",
     ),
     "calibration of one sample without its axis": (
         linear(nn.ReLU()),

@@ -42,7 +42,7 @@ PlainStep = Callable[..., tuple[tuple[float, ...], float, dict[str, float]]]
 
 def run(neuron, drive):
     """Return [(states..., output)] of one neuron, numpy; torch must give the same."""
-    dtype = neuron.threshold.dtype
+    dtype = getattr(neuron, neuron.parameters()[0]).dtype
     state = tuple(np.zeros(1, dtype) for _ in neuron.states)
     bound = neuron.bind(torch.tensor)
     tensors = tuple(torch.tensor(s) for s in state)

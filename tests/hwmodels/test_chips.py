@@ -344,6 +344,7 @@ def test_neurons_loihi1_cannot_build():
         "multi_spike_lif/hard",
         "multi_spike_lif/soft",
         "phase_fire",
+        "phase_maximum",
         "signed_integrate_fire",
         "ternary_lif",
         "resonate_fire",

@@ -20,6 +20,7 @@ from snncompile.neurons.graded import IntegerGraded
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.multi_spike_lif import IntegerMultiSpikeLif
 from snncompile.neurons.phase_fire import IntegerPhaseFire
+from snncompile.neurons.phase_maximum import IntegerPhaseMaximum
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.neurons.refractory_lif import IntegerRefractoryLif
 from snncompile.neurons.resonate_fire import IntegerResonateFire
@@ -86,6 +87,10 @@ def phase_fire(some) -> IntegerNeuron:
     return IntegerPhaseFire(some(50, 200), *cycle, some(-40, 60), some(0, 5), some(0, 2))
 
 
+def phase_maximum(some) -> IntegerNeuron:
+    return IntegerPhaseMaximum(some(1, 9), some(2, 6), some(0, 4))
+
+
 def multi_spike_lif(reset: str):
     def make(some) -> IntegerNeuron:
         decays, bias = (some(1500, 4096), some(0, 800)), (some(-40, 60), some(0, 5))
@@ -118,6 +123,7 @@ KINDS = {
     "multi_spike_lif/hard": multi_spike_lif("hard"),
     "multi_spike_lif/soft": multi_spike_lif("soft"),
     "phase_fire": phase_fire,
+    "phase_maximum": phase_maximum,
     "refractory_lif": refractory_lif,
     "resonate_fire": resonate_fire,
     "resonate_fire_izhikevich": resonate_fire_izhikevich,
