@@ -72,6 +72,7 @@ TABLES: dict[str, dict[str, str]] = {
         "signed": "snncompile.conversion.signed:Signed",
         "bistable_rate": "snncompile.conversion.bistable:BistableRate",
         "bistable_phase": "snncompile.conversion.bistable:BistablePhase",
+        "graded": "snncompile.conversion.graded:GradedMessages",
     },
     "passes": {
         "retime": "snncompile.passes.timing.retime:Retime",

@@ -84,6 +84,7 @@ GRADED = LavaProcess(
         LOWEST,
         LavaParameter("highest", "highest", 0, _STATE),
         LavaParameter("table", "table", -_STATE, _STATE),
+        LavaParameter("bias", "bias", -_STATE, _STATE),
         INITIAL,
     ),
     states=("v",),

@@ -75,7 +75,8 @@ def build_conversion(
     )
 
     def build(scales: dict[str, Floats]) -> Network:
-        scaled = normalize(ann, scales, factor)
+        units = {name: scale / method.top for name, scale in scales.items()}
+        scaled = normalize(ann, units, factor)
         return Network(
             Input(INPUT, ann.shape, payload, Coding(kind, unit, plan.shown, plan.steps)),
             method.build_populations(scaled, plan.shown),

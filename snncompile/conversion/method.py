@@ -32,7 +32,7 @@ class Plan:
 class Method(ABC):
     """A neuron in place of a rectifier, and when layers receive and send.
 
-    Its networks are normalized: an activation of 1 is the largest that a neuron can send.
+    Its networks are normalized: an activation of `top` is the largest that a neuron can send.
     """
 
     name: ClassVar[str]
@@ -45,6 +45,8 @@ class Method(ABC):
     """Most time steps of a layer's window; None: no limit."""
     scales: Scales = LEAST
     """Default scales of the method."""
+    top: int = 1
+    """Output of a neuron for an activation of the layer's scale."""
 
     def prepare(self, ann: Ann, x: NDArray[np.float64]) -> Ann:
         """Return the network in the layers that the method has neurons for: rectifiers.

@@ -31,13 +31,14 @@ INSTEAD = (
 class Graded(FloatNeuron):
     """Graded neuron, float.
 
-    v = factor * x, rounded half up if `whole`
+    v = factor * (x + bias), rounded half up if `whole`
     v = v limited to lowest .. highest
     output = v, or table[v - lowest] where there is a table
 
-    A rectifier is the one with lowest = 0. With `whole` its scale is 1: its numbers are whole, in
-    the integer network as in the float one. Without, it sends currents to its targets: its scale
-    is theirs, and so are its weights; see `passes/quantize/currents.py`.
+    A rectifier is the one with lowest = 0. With `whole` its numbers are whole, the same in the
+    integer network as in the float one, in which the factor makes up for the scale of the weights.
+    Without, it sends currents to its targets: its scale is theirs, and so are its weights; see
+    `passes/quantize/currents.py`.
     """
 
     factor: Floats = 1.0  # type: ignore[assignment]
@@ -51,6 +52,8 @@ class Graded(FloatNeuron):
     table: Floats = ()  # type: ignore[assignment]
     """Output for each v from `lowest` to `highest`, which then are the same for all neurons; empty:
     v itself. Whole numbers, only with `whole`."""
+    bias: Floats = 0.0  # type: ignore[assignment]
+    """Added to the input; only with `whole`."""
 
     name: ClassVar[str] = "graded"
     states: ClassVar[tuple[str, ...]] = ("v",)
@@ -70,12 +73,14 @@ class Graded(FloatNeuron):
                     raise ValueError(f"{name} must be whole numbers, as what is sent")
         elif self.table.size:
             raise ValueError("a table needs whole = 1: its entries are numbered")
+        elif self.bias.any():
+            raise ValueError("a bias needs whole = 1: currents have that of their target")
         _check_table(self.table, self.lowest, self.highest)
 
     @classmethod
     def has_unit(cls, name: str) -> bool:
         """Whether a parameter is in the unit of the weights: the limits are."""
-        return name in ("lowest", "highest", "initial")
+        return name in ("lowest", "highest", "initial", "bias")
 
     @classmethod
     def is_share(cls, name: str) -> bool:
@@ -93,13 +98,12 @@ class Graded(FloatNeuron):
         return _bound_payload(self.table, self.lowest, self.highest)
 
     def parameters(self) -> tuple[str, ...]:
-        """Return the names of the array parameters; `table` only where there is one."""
-        names = super().parameters()
-        return names if self.table.size else tuple(n for n in names if n != "table")
+        """Return the names of the array parameters; `table` and `bias` only where there is one."""
+        return _leave_out_unused(super().parameters(), self.table, self.bias)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v,) and the output."""
-        v = x * self.factor
+        v = (x + self.bias) * self.factor
         if self.whole:
             v = (v + 0.5) // 1
         v = limit(v, self.lowest, self.highest)
@@ -107,26 +111,32 @@ class Graded(FloatNeuron):
 
     @property
     def fixed_scale(self) -> float | None:
-        """Return 1 of whole numbers."""
+        """Return 1 of whole numbers with whole weights; others: `passes/quantize/graded.py`."""
         return 1.0 if self.whole else None
+
+    def decode(self, spike_trains: Any) -> Any:
+        """Return the output as a share of the largest one; see `FloatNeuron.decode`."""
+        return spike_trains.mean(1) / max(float(self.payload.high), 1.0)
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerGraded:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
-        factor, shift = round_factor(self.factor)
+        ends, share = (1.0, scale) if self.whole else (scale, 1.0)
+        factor, shift = round_factor(self.factor / share)
         lowest, highest = (
-            np.clip(round_(end * scale), 1 - STATE_LIMIT, STATE_LIMIT - 1).astype(np.int64)
+            np.clip(round_(end * ends), 1 - STATE_LIMIT, STATE_LIMIT - 1).astype(np.int64)
             for round_, end in ((np.floor, self.lowest), (np.ceil, self.highest))
         )
+        bias = convert.round_initial(self.bias * scale)
         initial = convert.round_initial(self.initial * scale)
         table = self.table.astype(np.int64)
-        return IntegerGraded(factor, shift, lowest, highest, table, initial=initial)
+        return IntegerGraded(factor, shift, lowest, highest, table, bias, initial=initial)
 
 
 @dataclass(frozen=True, eq=False)
 class IntegerGraded(IntegerNeuron):
     """Graded neuron, integer. `x` is the accumulated weights, which are not shifted:
 
-    v = (x * factor + 2^(shift - 1)) >> shift     # + 0 where shift is 0
+    v = ((x + bias) * factor + 2^(shift - 1)) >> shift     # + 0 where shift is 0
     v = v limited to lowest .. highest
     output = v, or table[v - lowest] where there is a table
 
@@ -142,6 +152,8 @@ class IntegerGraded(IntegerNeuron):
     """Largest v, 0 or more."""
     table: Ints = ()  # type: ignore[assignment]
     """Output for each v from `lowest` to `highest`; empty: v itself."""
+    bias: Ints = 0  # type: ignore[assignment]
+    """Added to the accumulated weights, in their unit."""
 
     name: ClassVar[str] = "graded"
     states: ClassVar[tuple[str, ...]] = ("v",)
@@ -159,6 +171,7 @@ class IntegerGraded(IntegerNeuron):
         """Return an accumulating neuron, where nothing is multiplied and no table is read."""
         if (
             self.table.size
+            or self.bias.any()
             or (self.factor != 1).any()
             or self.shift.any()
             or (self.highest < 1).any()
@@ -172,19 +185,20 @@ class IntegerGraded(IntegerNeuron):
         return _bound_payload(self.table, self.lowest, self.highest)
 
     def parameters(self) -> tuple[str, ...]:
-        """Return the names of the array parameters; `table` only where there is one."""
-        names = super().parameters()
-        return names if self.table.size else tuple(n for n in names if n != "table")
+        """Return the names of the array parameters; `table` and `bias` only where there is one."""
+        return _leave_out_unused(super().parameters(), self.table, self.bias)
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v,) and the output."""
         half = ((self.shift * 0 + 1) << self.shift) >> 1
-        v = limit((x * self.factor + half) >> self.shift, self.lowest, self.highest)
+        scaled = ((x + self.bias) * self.factor + half) >> self.shift
+        v = limit(scaled, self.lowest, self.highest)
         return (v,), _look_up(self.table, v, self.lowest, self.payload)
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the interval of the accumulated weights and of v; see `IntegerNeuron.bounds`."""
-        low = np.minimum(np.minimum(x.low, self.initial), self.lowest * (np.asarray(x.low) < 0))
+        x = Interval(np.asarray(x.low) + self.bias, np.asarray(x.high) + self.bias)
+        low = np.minimum(np.minimum(x.low, self.initial), self.lowest * (x.low < 0))
         high = np.maximum(np.maximum(x.high, self.initial), self._limit_highest(x.high))
         return {"v": Interval(low, high)}
 
@@ -201,12 +215,14 @@ class IntegerGraded(IntegerNeuron):
             "shift": (0, LARGEST_SHIFT),
             "highest": (0, STATE_LIMIT - 1),
             "table": (1 - STATE_LIMIT, STATE_LIMIT - 1),
+            "bias": (1 - STATE_LIMIT, STATE_LIMIT - 1),
         }
         return super().ranges(formats) | own
 
     def real(self) -> dict[str, Floats]:
-        """Return the factor; limits have the scale of the targets."""
-        return {"factor": self.factor / 2.0**self.shift}
+        """Return the factor, and a bias; limits have the scale of the targets."""
+        factor = {"factor": self.factor / 2.0**self.shift}
+        return factor | ({"bias": self.bias.astype(np.float64)} if self.bias.any() else {})
 
     def profile(self) -> dict[str, NDArray[Any]]:
         """Return the largest v, and the smallest."""
@@ -227,6 +243,12 @@ def round_factor(factor: Floats) -> tuple[Ints, Ints]:
         even = (whole % 2 == 0) & (shift > 0)
         whole, shift = np.where(even, whole >> 1, whole), np.where(even, shift - 1, shift)
     return whole, shift
+
+
+def _leave_out_unused(names: tuple[str, ...], table: Any, bias: Any) -> tuple[str, ...]:
+    unused = {"table"} if not table.size else set()
+    unused |= {"bias"} if not bias.any() else set()
+    return tuple(name for name in names if name not in unused)
 
 
 def _check_table(table: Any, lowest: Any, highest: Any) -> None:

@@ -27,6 +27,7 @@ MODERATE = {
     "bias_level": (-3000, 6000),
     "bias_mantissa": (-6, 50),
     "bias_exponent": (0, 7),
+    "bias": (-3000, 6000),
     "refractory": (0, 4),
     "window": (1, 2),
     "start": (0, 1),
@@ -50,6 +51,7 @@ WILD = {
     "threshold_level": (1, TOP),
     "bias_level": (-TOP, TOP),
     "bias_mantissa": (-512, 4095),
+    "bias": (-TOP, TOP),
     "state_exponent": (0, 31),
     "sin_decay": (-4096, 4096),
     "cos_decay": (-4096, 4096),
@@ -79,7 +81,7 @@ def neuron(rng: np.random.Generator, kind: str, size: int, *, wild: bool) -> Int
         values |= {"lowest": -int(rng.integers(0, 40)), "highest": int(rng.integers(0, 40))}
         values["table"] = rng.integers(-300, 300, values["highest"] - values["lowest"] + 1)
     if rng.random() < 0.4:
-        values |= {n: 0 for n in ("bias_mantissa", "bias_level") if n in values}
+        values |= {n: 0 for n in ("bias_mantissa", "bias_level", "bias") if n in values}
     if rng.random() < 0.7:
         values["initial"] = 0
     return make(**values, **({"reset": reset} if reset else {}))

@@ -15,7 +15,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 class Graded(AbstractProcess):
     """Send a function of what arrives, and keep nothing.
 
-    v = (a_in * factor + 2^(shift - 1)) >> shift    # + 0 where shift is 0
+    v = ((a_in + bias) * factor + 2^(shift - 1)) >> shift    # + 0 where shift is 0
     v = v limited to lowest .. highest
     s_out = v, or table[v - lowest] where there is a table
 
@@ -33,6 +33,7 @@ class Graded(AbstractProcess):
         reset_interval,
         reset_offset,
         table=(),
+        bias=0,
         initial=0,
     ):
         super().__init__(
@@ -43,6 +44,7 @@ class Graded(AbstractProcess):
         self.v = Var(shape=shape, init=initial)
         self.factor = Var(shape=shape, init=factor)
         self.shift = Var(shape=shape, init=shift)
+        self.bias = Var(shape=shape, init=bias)
         self.lowest = Var(shape=shape, init=lowest)
         self.highest = Var(shape=shape, init=highest)
         self.table = Var(shape=(max(1, len(table)),), init=table if len(table) else 0)
@@ -59,13 +61,14 @@ class PyGradedModel(PyLoihiProcessModel):
     v: np.ndarray = LavaPyType(np.ndarray, np.int64)
     factor: np.ndarray = LavaPyType(np.ndarray, np.int64)
     shift: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    bias: np.ndarray = LavaPyType(np.ndarray, np.int64)
     lowest: np.ndarray = LavaPyType(np.ndarray, np.int64)
     highest: np.ndarray = LavaPyType(np.ndarray, np.int64)
     table: np.ndarray = LavaPyType(np.ndarray, np.int64)
 
     def run_spk(self):
         """Compute one time step."""
-        product = self.a_in.recv().astype(np.int64) * self.factor
+        product = (self.a_in.recv().astype(np.int64) + self.bias) * self.factor
         v = (product + ((1 << self.shift) >> 1)) >> self.shift
         self.v = np.clip(v, self.lowest, self.highest)
         sent = self.table[self.v - self.lowest] if self.proc_params["has_table"] else self.v

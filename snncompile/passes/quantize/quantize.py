@@ -26,6 +26,7 @@ from snncompile.passes.contracts import require_no_slices
 from snncompile.passes.quantize import currents
 from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import Integers, report_errors
+from snncompile.passes.quantize.graded import has_free_scale, quantize_graded
 from snncompile.passes.quantize.group_scales import choose_scales
 from snncompile.passes.quantize.grouped_input import choose_bits
 from snncompile.passes.quantize.host_biases import measure_biases, quantize_fed
@@ -191,6 +192,8 @@ class Quantize(Pass):
     ) -> Choice:
         groups, bits = self._choose_groups(network, population, chip), self._choose_bits(chip)
         try:
+            if has_free_scale(network, population):
+                return quantize_graded(network, population, chip, bits, spike_trains)
             if groups is not None:
                 return self._quantize_groups(network, population, chip, groups, bits, spike_trains)
             return PopulationScale(

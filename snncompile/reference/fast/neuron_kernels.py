@@ -156,17 +156,17 @@ def readout(
 def graded(
     drive: Array, out: Array, at: OutputStart, state: Array, charged: Array, p: Array, table: Array
 ) -> bool:
-    """See `IntegerGraded`; p: factor, shift, lowest, highest. No 32-bit input is too large."""
+    """See `IntegerGraded`; p: factor, shift, lowest, highest, bias. All inputs are small enough."""
     for sample, a, b in cut_blocks(len(drive), drive.shape[2]):
         v, factor, shift = state[sample, 0, a:b], p[0, a:b], p[1, a:b]
-        lowest, highest = p[2, a:b], p[3, a:b]
+        lowest, highest, bias = p[2, a:b], p[3, a:b], p[4, a:b]
         for step in range(drive.shape[1]):
             row, sent = drive[sample, step, a:b], out[at[0] + sample, at[1] + step, a:b]
             for i in range(b - a):
                 x = (np.int64(row[i]) << np.int64(at[2])) >> np.int64(at[3])
                 digits = np.int64(shift[i])
                 half = (np.int64(1) << digits) >> np.int64(1)
-                total = (x * np.int64(factor[i]) + half) >> digits
+                total = ((x + np.int64(bias[i])) * np.int64(factor[i]) + half) >> digits
                 total = min(max(total, np.int64(lowest[i])), np.int64(highest[i]))
                 v[i] = np.int32(total)
                 sent[i] = table[total - lowest[i]] if len(table) else total

@@ -82,6 +82,10 @@ def _bias(neuron: Any) -> Any:
     return shift_bias(neuron.bias_mantissa, neuron.bias_exponent)
 
 
+def _plain_bias(neuron: Any) -> Any:
+    return neuron.bias
+
+
 def _refractory(neuron: Any) -> Any:
     return neuron.refractory
 
@@ -127,7 +131,7 @@ KERNELS: dict[type, tuple[str, tuple[Callable[[Any], Any], ...]]] = {
     ),
     IntegerBistableFire: ("bistable_fire", _CYCLE),
     IntegerCubaLif: ("cuba_lif", (_keep_u, _keep_v, _threshold, _bias)),
-    IntegerGraded: ("graded", (_factor, _shift, _lowest, _highest)),
+    IntegerGraded: ("graded", (_factor, _shift, _lowest, _highest, _plain_bias)),
     IntegerIntegrateFire: ("integrate_fire", (_threshold, _bias)),
     IntegerPhaseFire: ("phase_fire", _CYCLE),
     IntegerReadout: ("readout", (_keep_u, _keep_v, _bias)),

@@ -1,0 +1,251 @@
+"""Scales of graded neurons: any weights, because the factor of the neuron makes up for the scale.
+
+A graded neuron sends whole numbers, so its scale is not that of its messages. Each channel has the
+largest scale with which its weights fit and its sum provably stays within the width of a potential:
+
+    w = rint(weight * scale)        8 bits, the exponent loses no bit of w * x
+    b = rint(bias * scale)
+    output = clamp(((sum of w * x) + b) * m + 2^(n - 1)) >> n        m / 2^n = factor / scale
+
+Beside a kernel a one-to-one projection, such as a shortcut, has one synapse per neuron, which
+weighs as much as the kernel. If its weight is a power of two, its integer is exact: the scale is a
+whole number of its steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil, log2
+
+import numpy as np
+
+from snncompile.arrays import Floats, Ints
+from snncompile.errors import QuantizeError
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir.graph import Network, Population, Projection
+from snncompile.neurons.base import IntegerNeuron
+from snncompile.neurons.fixed import STATE_LIMIT
+from snncompile.neurons.graded import LARGEST_SHIFT, Graded
+from snncompile.passes.analysis.bounds import add_arriving, collect_arriving
+from snncompile.passes.quantize.choice import Choice
+from snncompile.passes.quantize.errors import report_errors
+from snncompile.passes.quantize.grouped_input import GroupedInput, choose_bits, read_input
+from snncompile.passes.quantize.rounding import measure_shift, round_weights
+from snncompile.passes.quantize.weight_rows import group_neurons
+from snncompile.reference.runner import SpikeTrains
+from snncompile.synapses.weight_formats import weight_step
+
+WIDEST_SCALES = 4.0
+"""Largest scale over the median of a population's: a weight is then rounded by at most a quarter of
+what most are, in the unit of the messages, and does not cost the bits of others."""
+FEWEST_STEPS = 8
+"""Steps of a shortcut's weight from which on a scale is rounded to a whole number of them: that
+costs at most an eighth of a weight's range."""
+FACTOR_BITS = 15
+"""Bits of the multiplier of a factor; see `neurons.graded.round_factor`."""
+TRIES = 8
+"""Most scales tried until the sums of rounded weights provably fit."""
+SAFETY = 0.999
+"""Share of a width that the next scale may use."""
+ROUNDING = 1e-9
+"""Difference of two floats that are meant to be equal."""
+
+
+def has_free_scale(network: Network, population: Population) -> bool:
+    """Whether a population sends whole numbers and has weights that are none.
+
+    Weights that are whole numbers, as those of rectifiers of whole numbers, have the scale 1.
+    """
+    neuron = population.neuron
+    if not isinstance(neuron, Graded) or neuron.sends_currents:
+        return False
+    weights = [p.synapses.weight for p in network.into(population.name)]
+    whole = all((np.asarray(w) % 1 == 0).all() for w in weights)
+    return not whole or bool((neuron.bias % 1 != 0).any()) or bool((neuron.factor < 1).any())
+
+
+def quantize_graded(
+    network: Network,
+    population: Population,
+    chip: Chip,
+    bits: int,
+    spike_trains: SpikeTrains | None,
+) -> Choice:
+    """Return a graded population and its projections as integers.
+
+    Args:
+        network: the float network.
+        population: one of its populations; see `has_free_scale`.
+        chip: gives the ranges of the integers.
+        bits: of a weight.
+        spike_trains: outputs of the float network on the calibration data.
+
+    Raises:
+        QuantizeError: no scale keeps its sums within the width of a potential.
+    """
+    groups = group_neurons(network, population)
+    each = choose_bits(network, population, chip, bits)
+    count = int(groups.max(initial=-1)) + 1
+    into = network.into(population.name)
+    inputs = [
+        read_input(network, p, groups, count, b, None) for p, b in zip(into, each, strict=True)
+    ]
+    room = np.ones(count)
+    for _ in range(TRIES):
+        scale, exponents = _choose_scales(population, chip, groups, inputs, room)
+        projections = tuple(
+            replace(p, synapses=round_weights(p, scale[groups], e, b))
+            for p, e, b in zip(into, exponents, each, strict=True)
+        )
+        corrected = _correct_bias(network, population, projections, scale, groups, spike_trains)
+        neuron = corrected.neuron.quantize(_simplify(scale[groups]), chip.formats)  # type: ignore[union-attr]
+        integers = replace(population, neuron=neuron), projections
+        excess = _measure_excess(network, integers, groups, count)
+        if (excess <= 1).all():
+            report = report_errors(network, corrected, integers, scale[groups], spike_trains)
+            return Choice(*integers, report, scale[groups])
+        room = room / np.maximum(excess, 1.0) * SAFETY
+    raise QuantizeError(
+        f"population {population.name}: its sums need more than 24 bits at any scale; give it fewer"
+        " or smaller weights, or messages of fewer bits"
+    )
+
+
+def _correct_bias(
+    network: Network,
+    population: Population,
+    projections: tuple[Projection, ...],
+    scale: Floats,
+    groups: Ints,
+    spike_trains: SpikeTrains | None,
+) -> Population:
+    """Return the float population with a bias that makes up for the mean error of the weights."""
+    if spike_trains is None or not projections:
+        return population
+    shift = measure_shift(network, population, projections, scale[groups], groups, spike_trains)
+    neuron = population.neuron
+    return replace(population, neuron=replace(neuron, bias=neuron.bias - shift))  # type: ignore[attr-defined,call-arg]
+
+
+def _measure_excess(
+    network: Network, integers: tuple[Population, tuple[Projection, ...]], groups: Ints, count: int
+) -> Floats:
+    """Return the largest sum of each group over the width of a potential."""
+    population, projections = integers
+    neuron = population.neuron
+    assert isinstance(neuron, IntegerNeuron)
+    x = add_arriving(population, collect_arriving(network, population.name, projections))
+    (reached,) = neuron.bounds(x, None).values()
+    excess = np.zeros(count)
+    largest = np.maximum(-np.asarray(reached.low), reached.high) / (STATE_LIMIT - 1)
+    np.maximum.at(excess, groups, np.broadcast_to(largest, groups.shape))
+    return excess
+
+
+def _choose_scales(
+    population: Population, chip: Chip, groups: Ints, inputs: list[GroupedInput], room: Floats
+) -> tuple[Floats, tuple[int, ...]]:
+    """Return the integer sum per float sum of each group, and the exponent of each projection.
+
+    Args:
+        population: a graded one.
+        chip: gives the range of exponents.
+        groups: group of each neuron.
+        inputs: the projections that end at it.
+        room: share of the width of a potential to use, one per group.
+    """
+    scale = _limit_scales(population, groups, inputs, room)
+    exponents: list[int] = []
+    if inputs:
+        # The projection with most weights of a neuron decides: their bits matter most.
+        main = int(np.argmax([p.rows.counts.max(initial=0) for p in inputs]))
+        lowest = _find_exact_exponent(inputs[main].bits, chip)
+        full = _divide(inputs[main].top * 2.0**lowest, inputs[main].peaks)
+        scale = _cap_outliers(np.minimum(full, scale))
+        exponents = [
+            lowest if i == main else _choose_exponent(p, scale, chip) for i, p in enumerate(inputs)
+        ]
+        for p, e in zip(inputs, exponents, strict=True):
+            scale = np.minimum(scale, _divide(p.top * 2.0**e, p.peaks))
+        for p, e in zip(inputs, exponents, strict=True):
+            if p is not inputs[main]:
+                scale = _round_to_steps(p, e, scale)
+    scale = np.where(np.isfinite(scale), scale, 1.0)
+    if not (scale > 0).all():
+        raise QuantizeError(f"population {population.name}: its weights and biases leave no scale")
+    return scale, tuple(exponents)
+
+
+def _find_exact_exponent(bits: int, chip: Chip) -> int:
+    """Return the smallest exponent that loses no bit of a weight times a whole number."""
+    exact = 1 - weight_step(bits).bit_length()
+    return max(exact, chip.formats.weight_exponent_lowest)
+
+
+def _limit_scales(
+    population: Population, groups: Ints, inputs: list[GroupedInput], room: Floats
+) -> Floats:
+    """Return the largest scale of each group.
+
+    With which no sum leaves the share `room` of the width of a potential, and with which the
+    factor, m / 2^31 at least, has m of 15 bits.
+    """
+    neuron, count = population.neuron, len(room)
+    assert isinstance(neuron, Graded)
+    low, high = np.zeros(count), np.zeros(count)
+    for p in inputs:
+        up = p.rows.sum(np.maximum(p.rows.values, 0.0))
+        down = p.rows.sum(np.minimum(p.rows.values, 0.0))
+        largest, smallest = float(p.payload.high), float(p.payload.low)
+        highest, lowest = np.zeros(count), np.zeros(count)
+        np.maximum.at(highest, p.group, up * largest + down * smallest)
+        np.minimum.at(lowest, p.group, down * largest + up * smallest)
+        high, low = high + highest, low + lowest
+    bias, factor = np.zeros(count), np.full(count, np.inf)
+    np.maximum.at(bias, groups, np.broadcast_to(np.abs(neuron.bias), groups.shape))
+    np.minimum.at(factor, groups, np.broadcast_to(neuron.factor, groups.shape))
+    reach = np.maximum(high, -low) + bias
+    return np.minimum(
+        _divide(room * (STATE_LIMIT - 1.0), reach), factor * 2.0 ** (LARGEST_SHIFT - FACTOR_BITS)
+    )
+
+
+def _divide(top: Floats | float, by: Floats) -> Floats:
+    """Return the quotient; infinite where the divisor is 0."""
+    return np.divide(top, by, out=np.full(by.shape, np.inf), where=by > 0)
+
+
+def _cap_outliers(scale: Floats) -> Floats:
+    """Return scales that are not much larger than most; 1 if there is no limit at all."""
+    known = scale[np.isfinite(scale)]
+    top = float(np.median(known)) * WIDEST_SCALES if known.size else 1.0
+    return np.minimum(scale, top)
+
+
+def _choose_exponent(p: GroupedInput, scale: Floats, chip: Chip) -> int:
+    """Return the smallest exponent that holds all weights of a projection."""
+    needed = float((p.peaks * scale).max(initial=0.0)) / p.top
+    smallest = _find_exact_exponent(p.bits, chip)
+    wanted = ceil(log2(needed) - 1e-9) if needed else smallest
+    return min(max(wanted, smallest), chip.formats.weight_exponent_highest)
+
+
+def _round_to_steps(p: GroupedInput, exponent: int, scale: Floats) -> Floats:
+    """Return scales under which weights that are powers of two are whole numbers of their steps."""
+    if (p.rows.counts > 1).any():
+        return scale
+    sizes, group = np.abs(p.rows.values), np.repeat(p.group, p.rows.counts)
+    group, sizes = group[sizes > 0], sizes[sizes > 0]
+    powers = np.log2(sizes)
+    exact, smallest = np.ones(len(scale), np.bool_), np.full(len(scale), np.inf)
+    np.logical_and.at(exact, group, np.abs(powers - np.rint(powers)) < ROUNDING)
+    np.minimum.at(smallest, group, np.rint(powers))
+    exact &= np.isfinite(smallest)
+    unit = weight_step(p.bits) * 2.0 ** (exponent - np.where(exact, smallest, 0.0))
+    steps = np.floor(scale / unit + ROUNDING)
+    return np.where(exact & (steps >= FEWEST_STEPS), steps * unit, scale)
+
+
+def _simplify(scale: Floats) -> Floats:
+    """Return one number where all scales are equal."""
+    return np.asarray(scale[0]) if scale.size and (scale == scale[:1]).all() else scale
