@@ -19,15 +19,15 @@ import shutil
 import signal
 import sys
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numba
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from note_lines import NOTES, add_notes, list_spans
 
 LEFT_OUT = (".git", ".venv", "build", ".hypothesis", ".*_cache", "*.egg-info", "dist")
 MEMORY = 6 << 30
@@ -35,8 +35,6 @@ MEMORY = 6 << 30
 KILLED, SURVIVED, TIMED_OUT = "killed", "survived", "timed out"
 EXAMPLES = 20
 """Examples of each law at most."""
-CALLS = 50
-"""Calls of a function by one test whose lines are noted; more take long and add little."""
 LOG = "log.txt"
 NOT_RUN = 98
 """Status of a run that passed without the file under test."""
@@ -108,34 +106,28 @@ class Coverage(Tests):
 
     def __init__(self, files: dict[str, str]) -> None:
         super().__init__(None)
-        self.files = files
+        self.spans = {file: list_spans(source) for file, source in files.items()}
         self.covered: list[Covered] = []
+        notes = ModuleType(NOTES)
+        self.hits: dict[str, set[int]] = {}
+        notes.hits = self.hits  # type: ignore[attr-defined]
+        sys.modules[NOTES] = notes
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
         """Follow a test."""
-        lines: defaultdict[str, set[int]] = defaultdict(set)
-
-        def follow_line(frame: Any, event: str, _: Any) -> Any:
-            lines[frame.f_code.co_filename].add(frame.f_lineno)
-            return follow_line
-
-        calls: Counter[Any] = Counter()
-
-        def follow_call(frame: Any, event: str, _: Any) -> Any:
-            if frame.f_code.co_filename not in self.files:
-                return None
-            calls[frame.f_code] += 1
-            return follow_line if calls[frame.f_code] <= CALLS else None
-
+        for lines in self.hits.values():
+            lines.clear()
         begin = time.process_time()
-        sys.settrace(follow_call)
         outcome = yield
-        sys.settrace(None)
         if outcome.excinfo is None:
             seconds = time.process_time() - begin
-            found = {self.files[path]: sorted(numbers) for path, numbers in lines.items()}
-            self.covered.append(Covered(item.nodeid, seconds, found))
+            noted = {
+                file: sorted({line for first in lines for line in self.spans[file][first]})
+                for file, lines in self.hits.items()
+                if lines
+            }
+            self.covered.append(Covered(item.nodeid, seconds, noted))
 
 
 def measure_coverage(copy: Path, files: list[str], tests: list[str]) -> list[Covered]:
@@ -144,9 +136,16 @@ def measure_coverage(copy: Path, files: list[str], tests: list[str]) -> list[Cov
 
     def run() -> int:
         import_independent(copy, files)
-        _enter(copy, files, list_kernels(copy, files))
-        plugin = Coverage({str(copy / file): file for file in files})
-        status = plugin.run(tests)
+        sources = {file: (copy / file).read_text() for file in files}
+        plugin = Coverage(sources)
+        try:
+            for file in files:
+                replace_source(copy, file, add_notes(sources[file], file))
+            enter(copy, files, list_kernels(copy, files))
+            status = plugin.run(tests)
+        finally:
+            for file in files:
+                replace_source(copy, file, sources[file])
         answer.write_text(json.dumps([vars(c) for c in plugin.covered]))
         return status
 
@@ -154,6 +153,14 @@ def measure_coverage(copy: Path, files: list[str], tests: list[str]) -> list[Cov
     if status != 0:
         raise SystemExit(f"the tests fail without any mutant:\n{log[-3000:]}")
     return [Covered(**fields) for fields in json.loads(answer.read_text())]
+
+
+def replace_source(copy: Path, file: str, source: str) -> None:
+    """Write a file of a copy, and remove what was compiled from it."""
+    path = copy / file
+    for stale in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
+        stale.unlink()
+    path.write_text(source)
 
 
 class Bench:
@@ -169,13 +176,11 @@ class Bench:
         """Return how the tests end with other source in the file, and the test that failed."""
         path, answer = self.copy / self.file, self.copy / "failed.txt"
         answer.unlink(missing_ok=True)
-        for stale in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
-            stale.unlink()
-        path.write_text(source)
+        replace_source(self.copy, self.file, source)
 
         def run() -> int:
             sys.dont_write_bytecode = True  # two mutants of one size and second look alike
-            _enter(self.copy, [self.file], self.kernels)
+            enter(self.copy, [self.file], self.kernels)
             plugin = Tests(tests)
             status = plugin.run(sorted({test.split("::")[0] for test in tests}))
             answer.write_text(plugin.failed or "imports")
@@ -206,8 +211,8 @@ def import_independent(copy: Path, files: list[str]) -> None:
     _use_copy(copy)
     for name in list_independent(copy, files):
         importlib.import_module(name)
-    chips = importlib.import_module("snncompile.hwmodels.chips")
-    for name in chips.list_names():
+    chips = sys.modules.get("snncompile.hwmodels.chips")
+    for name in chips.list_names() if chips else ():
         chips.load_chip(name)
 
 
@@ -273,7 +278,7 @@ def _use_copy(copy: Path) -> None:
     os.chdir(copy)
 
 
-def _enter(copy: Path, files: list[str], kernels: list[str]) -> None:
+def enter(copy: Path, files: list[str], kernels: list[str]) -> None:
     """Get ready to import files under test; import kernels and their callers as plain Python."""
     _use_copy(copy)
     early = {_name_module(file) for file in files} & sys.modules.keys()

@@ -7,7 +7,9 @@
 
 A mutant is the project with one small change (`mutate_source.py`); it is killed if a test fails or
 takes far too long. Each file is tested by its own tests, the table `TARGETS`: of these by the ones
-that run the changed line, the quickest first, until one fails. Mutants are drawn by a seed and
+that run the changed line, the quickest first, until one fails. A changed function replaces the old
+one in a process that has collected the tests; whatever survives that, and all changes outside of
+functions, are tried with the whole file imported anew. Mutants are drawn by a seed and
 tried until the file's share of the time is over. If a file is below the floor, the exit status is
 1. Mutants that change nothing a user could see are named in
 `mutants_equivalent.toml`, each with the reason; they count as neither. All happens on a temporary
@@ -30,12 +32,16 @@ import sys
 import tempfile
 import time
 import tomllib
+import traceback
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import pytest
+from fork_functions import Attempt, collect_and_run
 from fork_tests import (
     KILLED,
     SURVIVED,
@@ -50,6 +56,10 @@ from mutate_source import Mutant, list_mutants
 
 ROOT = Path(__file__).parents[1]
 RESULTS = "results.jsonl"
+AGAIN = "again.json"
+"""Files and numbers of the mutants for which the whole file is imported."""
+FUNCTIONS = 0.6
+"""Share of the time for mutants of functions; the rest is for those that are left."""
 NO_FILE = "raise RuntimeError('no test may pass without this file')"
 WHOLE = "*"
 """Change that stands for every change of a function."""
@@ -148,7 +158,7 @@ def main() -> int:
                     files, measure_coverage(copies[0], files, list(target.tests))
                 )
         work = Work(mutants, covered, equivalent, end, arguments.sample, arguments.tests)
-        results = _try_all(work, copies)
+        results = _try_all(work, chosen, copies)
     equal = {f: sum(work.is_equivalent(f, m) for m in own) for f, own in mutants.items()}
     return _print_table(mutants, results, equal, arguments.floor)
 
@@ -206,41 +216,112 @@ class Work:
     seconds: float
     """Of all tests of one mutant together."""
 
+    def choose_sample(self, file: str) -> list[Mutant]:
+        """Return the mutants that are tried, in this order."""
+        return [m for m in self.mutants[file][: self.sample] if not self.is_equivalent(file, m)]
+
     def is_equivalent(self, file: str, mutant: Mutant) -> bool:
         """Whether the file of equivalents names the mutant, or its whole function."""
         changes = (mutant.change, WHOLE)
         return any((file, mutant.where, change) in self.equivalent for change in changes)
 
 
-def _try_all(work: Work, copies: list[Path]) -> list[Result]:
-    """Return the results of one process per copy."""
-    children = []
-    for number, copy in enumerate(copies):
-        child = os.fork()
-        if child == 0:
-            os._exit(_try_share(work, copy, number, len(copies)))
-        children.append(child)
+def _try_all(work: Work, targets: dict[Target, list[str]], copies: list[Path]) -> list[Result]:
+    """Return the results: first of functions, all in the first copy, then of what is left."""
+    shares = {file: work.choose_sample(file) for file in work.mutants}
+    left: list[tuple[str, int]] = []
+    for place, files in enumerate(targets.values()):
+        if files:
+            now = time.monotonic()
+            end = now + FUNCTIONS * (work.end - now) / (len(targets) - place)
+            _wait([_start(_try_target, work, copies[0], files, shares, end, len(copies))])
+    for path in copies[0].glob(f"{AGAIN}*"):
+        left += [(file, number) for file, number in json.loads(path.read_text())]
+    left.sort(key=lambda one: (list(shares).index(one[0]), one[1]))
+    _wait(
+        [
+            _start(_try_left, work, copy, left[number :: len(copies)], shares)
+            for number, copy in enumerate(copies)
+        ]
+    )
+    paths = [path for copy in copies for path in copy.glob(f"{RESULTS}*")]
+    return [Result(**json.loads(line)) for p in paths for line in p.read_text().splitlines()]
+
+
+def _start(function: Callable[..., int], *arguments: Any) -> int:
+    """Return the process that a function runs in."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = function(*arguments)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+    return child
+
+
+def _wait(children: list[int]) -> None:
     if any([os.waitpid(child, 0)[1] for child in children]):
         raise SystemExit("a process failed; see above")
-    lines = [line for copy in copies for line in (copy / RESULTS).read_text().splitlines()]
-    return [Result(**json.loads(line)) for line in lines]
 
 
-def _try_share(work: Work, copy: Path, number: int, jobs: int) -> int:
-    """Try every `jobs`-th mutant of each file; return 1 if that cannot be done."""
-    (copy / RESULTS).touch()
-    for place, (file, mutants) in enumerate(work.mutants.items()):
+def _try_target(
+    work: Work,
+    copy: Path,
+    files: list[str],
+    shares: dict[str, list[Mutant]],
+    end: float,
+    jobs: int,
+) -> int:
+    """Try the mutants of functions; leave behind which ones have to be tried with their file."""
+    todo = [(file, number) for file in files for number in range(len(shares[file]))]
+    random.Random(len(todo)).shuffle(todo)  # each file has its part of the time
+
+    def work_beside(attempt: Attempt) -> None:
+        _wait([_start(try_share, attempt, todo[job::jobs]) for job in range(jobs)])
+
+    def try_share(attempt: Attempt, own: list[tuple[str, int]]) -> int:
+        again = []
+        for file, number in own:
+            if time.monotonic() > end:
+                break
+            mutant = shares[file][number]
+            tests, seconds = _choose_tests(work, file, mutant)
+            outcome = None
+            if tests and mutant.where != "module":
+                outcome = attempt(file, mutant, tests, seconds)
+            if outcome is None or outcome[0] == SURVIVED:
+                again.append((file, number))
+            else:
+                _note_result(copy, file, mutant, *outcome)
+        (copy / f"{AGAIN}.{os.getpid()}").write_text(json.dumps(again))
+        return 0
+
+    tests = [c.test for file in files for c in work.covered[file]]
+    status = collect_and_run(copy, files, tests, work_beside)
+    return 0 if status in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else 1
+
+
+def _try_left(
+    work: Work, copy: Path, left: list[tuple[str, int]], shares: dict[str, list[Mutant]]
+) -> int:
+    """Try mutants, each with its file imported anew; a process for each file."""
+    files = list(dict.fromkeys(file for file, _ in left))
+    for place, file in enumerate(files):
         now = time.monotonic()
-        end = now + (work.end - now) / (len(work.mutants) - place)
-        share = mutants[: work.sample][number::jobs]
-        status, _ = fork(partial(_try_file, work, copy, file, share, end))
+        end = now + (work.end - now) / (len(files) - place)
+        own = [shares[file][number] for name, number in left if name == file]
+        status, _ = fork(partial(_try_file, work, copy, file, own, end))
         if status != 0:
             return 1
     return 0
 
 
 def _try_file(work: Work, copy: Path, file: str, mutants: list[Mutant], end: float) -> int:
-    """Try mutants of a file until its share of the time is over."""
+    """Try the mutants that are left until the file's share of the time is over."""
     bench = Bench(copy, file)
     outcome, _ = bench.try_mutant(NO_FILE, *_choose_tests(work, file, None))
     if outcome != KILLED:
@@ -248,19 +329,22 @@ def _try_file(work: Work, copy: Path, file: str, mutants: list[Mutant], end: flo
     for mutant in mutants:
         if time.monotonic() > end:
             break
-        if work.is_equivalent(file, mutant):
-            continue
         tests, seconds = _choose_tests(work, file, mutant)
         outcome, test = SURVIVED, ""
         if tests:
             outcome, test = bench.try_mutant(mutant.source, tests, seconds)
-        result = Result(file, mutant.lines[0], mutant.where, mutant.change, outcome, test)
-        with (copy / RESULTS).open("a") as results:
-            results.write(json.dumps(vars(result)) + "\n")
+        _note_result(copy, file, mutant, outcome, test)
         if outcome == SURVIVED:
             reason = "" if tests else " (no test runs this line)"
-            _report(f"survived{reason}: {file}:{result.line}: {result.where}: {result.change}")
+            line = mutant.lines[0]
+            _report(f"survived{reason}: {file}:{line}: {mutant.where}: {mutant.change}")
     return 0
+
+
+def _note_result(copy: Path, file: str, mutant: Mutant, outcome: str, test: str) -> None:
+    result = Result(file, mutant.lines[0], mutant.where, mutant.change, outcome, test)
+    with (copy / f"{RESULTS}.{os.getpid()}").open("a") as results:
+        results.write(json.dumps(vars(result)) + "\n")
 
 
 def _choose_tests(work: Work, file: str, mutant: Mutant | None) -> tuple[list[str], float]:

@@ -7,10 +7,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import FunctionType, ModuleType
 
 import mutants
 import pytest
+from fork_functions import replace_code
 from mutate_source import list_mutants
+from note_lines import NOTES, add_notes, list_spans
 
 # Source of a function; what is changed of it.
 CHANGES = {
@@ -98,13 +101,20 @@ PROJECT = {
 SCRIPT = """
 import json, sys
 from pathlib import Path
+from fork_functions import collect_and_run
 from fork_tests import Bench, copy_project, measure_coverage
+from mutate_source import list_mutants
 copy = copy_project(Path(sys.argv[1]), Path(sys.argv[2]))
 covered = measure_coverage(copy, [sys.argv[3]], ["tests"])
 bench = Bench(copy, sys.argv[3])
 tests = [c.test for c in covered]
 tries = [bench.try_mutant(source, tests, 2) for source in json.loads(sys.argv[4])]
-print(json.dumps([[c.lines for c in covered], tries]))
+replaced = {}
+def try_all(attempt):
+    for mutant in list_mutants((copy / sys.argv[3]).read_text()):
+        replaced[mutant.change] = attempt(sys.argv[3], mutant, tests, 2)
+collect_and_run(copy, [sys.argv[3]], tests, try_all)
+print(json.dumps([[c.lines for c in covered], tries, replaced]))
 """
 
 
@@ -130,7 +140,7 @@ def test_tests_run_the_mutant_and_the_project_stays(tmp_path):
         text=True,
         check=True,
     )
-    lines, outcomes = json.loads(answer.stdout.splitlines()[-1])
+    lines, outcomes, replaced = json.loads(answer.stdout.splitlines()[-1])
     assert lines == [{file: [5, 7]}, {file: [5, 6, 7]}]
     assert outcomes == [
         ["survived", ""],
@@ -140,3 +150,66 @@ def test_tests_run_the_mutant_and_the_project_stays(tmp_path):
     ]
     for name, text in PROJECT.items():
         assert (tmp_path / "project" / name).read_text() == text
+    assert replaced == {
+        "a % 2 == 1 -> a % 2 != 1": ["killed", "tests/test_half.py::test_even"],
+        "a % 2 -> a // 2": ["survived", ""],
+        "a % 2 -> a % 3": ["killed", "tests/test_half.py::test_even"],
+        "a % 2 == 1 -> a % 2 == 2": ["survived", ""],
+        "a -= 1 -> a += 1": ["killed", "tests/test_half.py::test_odd"],
+        "a -= 1 -> a -= 2": ["timed out", ""],
+        "a // 2 -> a * 2": ["killed", "tests/test_half.py::test_even"],
+        "a // 2 -> a // 3": ["killed", "tests/test_half.py::test_even"],
+    }
+
+
+def test_a_function_gets_the_code_of_other_source():
+    """With those inside it that exist; what is no function of the source stays as it was."""
+
+    def make(step):
+        def add(value):
+            return value + step
+
+        return add
+
+    old, inner = FunctionType(make.__code__, {}, "make"), make(2)
+    where = "test_a_function_gets_the_code_of_other_source.<locals>.make"
+    assert old.__code__.co_qualname == where
+    source = (
+        "def test_a_function_gets_the_code_of_other_source():\n    def make(step):\n"
+        "        def add(value):\n            return value - step\n        return add\n"
+    )
+    name = "test_a_function_gets_the_code_of_other_source"
+    assert not replace_code([old, inner], "another", source)
+    assert inner(1) == 3
+    assert replace_code([old, inner], name, source)
+    assert (inner(1), old(5)(1)) == (-1, -4)
+
+
+NOTED = """from __future__ import annotations
+
+LIMIT = 3
+
+
+def f(a):
+    \"\"\"A text.\"\"\"
+    if (
+        a > LIMIT
+    ):
+        return 1
+    for b in range(a):
+        a += b
+    else:
+        a -= 1
+    return a
+"""
+
+
+def test_statements_that_run_are_noted():
+    hits = sys.modules.setdefault(NOTES, ModuleType(NOTES)).__dict__.setdefault("hits", {})
+    namespace = {}
+    exec(compile(add_notes(NOTED, "a file"), "noted", "exec"), namespace)
+    assert (namespace["f"](4), sorted(hits.pop("a file"))) == (1, [8, 11])
+    exec(compile(add_notes(NOTED, "a file"), "noted", "exec"), namespace)
+    assert (namespace["f"](0), sorted(hits["a file"])) == (-1, [8, 12, 15, 16])
+    spans = list_spans(NOTED)
+    assert (spans[8], spans[12], spans[16]) == (range(8, 11), range(12, 13), range(16, 17))
