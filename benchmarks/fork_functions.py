@@ -138,6 +138,6 @@ def list_functions(copy: Path, files: list[str]) -> dict[str, list[FunctionType]
     """Return the functions that exist of each file."""
     by_path: dict[str, list[FunctionType]] = {str(copy / file): [] for file in files}
     for thing in gc.get_objects():
-        if isinstance(thing, FunctionType) and thing.__code__.co_filename in by_path:
+        if type(thing) is FunctionType and thing.__code__.co_filename in by_path:
             by_path[thing.__code__.co_filename].append(thing)
     return {file: by_path[str(copy / file)] for file in files}

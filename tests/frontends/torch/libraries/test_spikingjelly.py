@@ -244,12 +244,12 @@ def test_networks_spike_as_the_library(make, mode, golden):
 REFUSED = {
     "0: KLIFNode is not known; known: LIFNode, IFNode, CUBALIFNode, SimpleIFNode, SimpleLIFNode,"
     " MultiStepIFNode, MultiStepLIFNode, Linear, ParametricLIFNode, HalfThresholdIFNode, WSLinear,"
-    " PrintShapeModule, MultiStepParametricLIFNode and 14 more": lambda: neuron.KLIFNode(),
+    " PrintShapeModule, MultiStepParametricLIFNode, MultiStepDropout2d, BatchNorm1d/2d, Flatten and"
+    " 11 more": lambda: neuron.KLIFNode(),
     "0: PSN is not known; known: WSConv2d, WSLinear, SimpleIFNode, SimpleLIFNode, IFNode, Linear,"
     " MultiStepIFNode, MultiStepLIFNode, PrintShapeModule, Dropout, Flatten, LIFNode,"
-    " ParametricLIFNode, HalfThresholdIFNode, Conv1d/2d, Dropout2d, CUBALIFNode and 10 more": (
-        lambda: neuron.PSN(T=3)
-    ),
+    " ParametricLIFNode, HalfThresholdIFNode, Conv1d/2d, Dropout2d, CUBALIFNode, VotingLayer and 9"
+    " more": (lambda: neuron.PSN(T=3)),
     "0: SynapseFilter is not known; use CUBALIFNode, whose current is such a filter": (
         lambda: layer.SynapseFilter()
     ),
