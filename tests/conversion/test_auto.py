@@ -252,9 +252,12 @@ def test_a_chip_that_cannot_says_why_and_what_to_choose(case):
     with pytest.raises(UnsupportedError) as error:
         snncompile.compile(network, chip=chip)
     assert error.value.obstacles[0].message == message
-    several = ["2 things stand in the way:", f"  {message}"]  # its readout too
     lines = str(error.value).splitlines()
-    assert lines[:2] == several if case == "hard resets only" else lines == [message]
+    if case == "hard resets only":  # its readout too
+        assert lines[0] == "2 things stand in the way:"
+        assert lines[1].startswith(f"  {message.partition('; ')[0]}")
+    else:
+        assert lines == [message]
 
 
 def able(method: str) -> list[str]:

@@ -296,7 +296,8 @@ def test_layers_in_front_and_behind_are_proposed_for_the_host(module, message):
     with pytest.raises(SnnCompileError) as error:
         from_torch(module, values((20,))[:, 0], time="inside")
     assert str(error.value).startswith(message)
-    assert str(error.value).endswith("; or leave it on the host: host=['norm']")
+    last = error.value.obstacles[-1].message
+    assert last.endswith("; or leave it on the host: host=['norm']")
 
 
 def test_an_encoder_without_a_name_is_refused_with_what_to_do():
