@@ -130,8 +130,8 @@ def deep() -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(512, 10))
 
 
-def vgg() -> nn.Module:
-    """Return VGG-16's thirteen convolutions with a quarter of its channels, and average pools."""
+def vgg(pool: type[nn.Module] = nn.AvgPool2d) -> nn.Module:
+    """Return VGG-16's thirteen convolutions with a quarter of its channels, and pools."""
     layers: list[nn.Module] = [pixels()]
     before = 3
     for width, count in ((16, 2), (32, 2), (64, 3), (128, 3), (128, 3)):
@@ -139,7 +139,7 @@ def vgg() -> nn.Module:
             convolution = nn.Conv2d(before, width, 3, padding=1, bias=False)
             layers += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
             before = width
-        layers.append(nn.AvgPool2d(2))
+        layers.append(pool(2))
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(128, 10))
 
 
@@ -159,19 +159,6 @@ def lenet() -> nn.Module:
         nn.ReLU(),
         nn.Linear(84, 10),
     )
-
-
-def vgg_max() -> nn.Module:
-    """Return a small VGG with maximum pools: six convolutions, batch norm, three pools."""
-    layers: list[nn.Module] = [pixels()]
-    before = 3
-    for width in (16, 32, 64):
-        for _ in range(2):
-            convolution = nn.Conv2d(before, width, 3, padding=1, bias=False)
-            layers += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
-            before = width
-        layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(1024, 10))
 
 
 def mobilenet() -> nn.Module:

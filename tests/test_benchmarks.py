@@ -20,6 +20,7 @@ MADE = {
     "mobilenet": (networks.mobilenet, 40_000, 4, 4e-3, True),
     "rate_norm": (lambda: with_rate_norm(networks.deep()), 8_000, 5, 3e-3, False),
     "vgg": (networks.vgg, 40_000, 4, 4e-3, True),
+    "vgg_max": (lambda: networks.vgg(torch.nn.MaxPool2d), 4_000, 1, 1e-3, True),
 }
 
 

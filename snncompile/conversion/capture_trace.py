@@ -220,7 +220,7 @@ class CaptureTrace(Trace):
 
         And the number of these functions.
         """
-        answers, most = [], 0
+        answers, ends = [], 0
         for numbers in self.list_returned(outputs):
             values, count = self.origins.find_values(numbers), 0
             while len(values) == 1 and isinstance(values[0], FunctionValues):
@@ -229,8 +229,8 @@ class CaptureTrace(Trace):
                 numbers, count = values[0].arguments[0], count + 1
                 values = self.origins.find_values(numbers)
             answers.append(numbers)
-            most = max(most, count)
-        return answers, most
+            ends = max(ends, count)
+        return answers, ends
 
 
 def explain(error: UnsupportedError) -> UnsupportedError:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from snncompile.conversion.ann import Ann, Curve, Layer, Product
 from snncompile.conversion.max_trees import expand_maxima
 from snncompile.conversion.scales import LEAST, Scales
+from snncompile.conversion.split_pools import split_pools
 from snncompile.errors import UnsupportedError
 from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Population, Projection
@@ -59,7 +60,7 @@ class Method(ABC):
             UnsupportedError: an activation is no rectifier, or a pool is not known.
         """
         refuse_curves(ann, self.name)
-        return expand_maxima(ann, x)
+        return expand_maxima(split_pools(ann), x)
 
     @abstractmethod
     def plan(self, ann: Ann, steps: int) -> Plan:

@@ -22,6 +22,7 @@ from snncompile.conversion.rebuilt import (
     make_batch_norm,
     make_convolution,
     make_linear,
+    reshape_samples,
 )
 from snncompile.errors import InputError, UnsupportedError
 
@@ -198,11 +199,9 @@ def _clip(attributes: Attributes, given: list[Any], where: str) -> Made:
 
 
 def _reshape(attributes: Attributes, given: list[Any], where: str) -> Made:
-    """Reshape; the first axis stays that of the samples, whatever number the file was made with."""
     if not isinstance(given[1], Tensor):
         raise UnsupportedError(f"{where}: reshapes to a computed shape; export a fixed one")
-    _, *rest = given[1].tolist()
-    return lambda x: x.reshape(len(x), *rest), (given[0],)
+    return reshape_samples(given[1].tolist()[1:]), (given[0],)
 
 
 def _reduce(function: Callable[..., Any]) -> Callable[[Attributes, list[Any], str], Made]:

@@ -128,17 +128,24 @@ def _make_step(node: fx.Node, constants: Mapping[str, Tensor], samples: int | No
     args = list(_rename(node.args))
     if layer := _make_layer(name, node, constants):
         return Step(node.name, layer, (args[0],), {})
-    if name in ("view", "reshape", "expand") and samples and args[1] and args[1][0] == samples:
-        rest = args[1][1:]  # the number of samples that it was exported with
-        args[1] = (samples if -1 in rest else -1, *rest)
+    if name in ("view", "reshape") and samples and args[1] and args[1][0] == samples:
+        return Step(node.name, reshape_samples(args[1][1:]), (args[0],), {})
     return Step(node.name, _find_function(name, node), tuple(args), _rename(node.kwargs))
+
+
+def reshape_samples(shape: Sequence[int]) -> Callable[[Tensor], Tensor]:
+    """Return a function that gives each sample a shape.
+
+    The first axis stays that of the samples, whatever number a network was written down with.
+    """
+    return lambda x: x.reshape(len(x), *shape)
 
 
 def _find_function(name: str, node: fx.Node) -> Callable[..., Any]:
     if name == "getitem":
         return lambda value, index: value[index]
-    for place in (functional, torch, Tensor):
-        if callable(function := getattr(place, name, None)):
+    for namespace in (functional, torch, Tensor):
+        if callable(function := getattr(namespace, name, None)):
             return function  # type: ignore[no-any-return]
     raise UnsupportedError(
         f"{node.name}: {node.target} of an exported program is not known; give the module itself"

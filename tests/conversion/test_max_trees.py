@@ -42,7 +42,7 @@ def make_model(data, order: str, convolution: nn.Module) -> nn.Module:
     return nn.Sequential(convolution, *ORDERS[order](pool), *tail, nn.Linear(3, 2)).double().eval()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     data=st.data(),
     order=st.sampled_from(sorted(ORDERS)),
@@ -106,7 +106,7 @@ def test_windows_without_a_place_that_is_always_inside_are_refused():
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     data=st.data(),
     order=st.sampled_from(["rectifier, pool", "pool, norm, rectifier", "pool, pool"]),

@@ -95,6 +95,18 @@ def maxout() -> nn.Module:
     return Lines(forward, a=conv(), b=conv(), end=nn.Sequential(*head()))
 
 
+def fire() -> nn.Module:
+    """SqueezeNet's module: two convolutions side by side, and a pool of both."""
+
+    def forward(self, x):
+        x = torch.relu(self.squeeze(x))
+        x = torch.cat([torch.relu(self.one(x)), torch.relu(self.three(x))], 1)
+        return self.end(torch.relu(self.next(self.pool(x))))
+
+    layers = {"squeeze": conv(), "one": conv(4, 4, 1), "three": conv(4, 6), "next": conv(10)}
+    return Lines(forward, pool=nn.MaxPool2d(3, 2), end=nn.Sequential(*head()), **layers)
+
+
 def text_cnn() -> nn.Module:
     """Convolutions along time of several lengths, each with its maximum over time."""
 
@@ -209,6 +221,7 @@ CONVERTS: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: chain(nn.ReLU(), conv(4), nn.MaxPool2d(2), conv(4), nn.ReLU()), PLAIN,
     ),
     "ResNet's first layers": (resnet_stem, PLAIN),
+    "max pool of concatenated layers": (fire, PLAIN),
     "maximum over time": (text_cnn, PLAIN),
     **{
         kind.__name__: (lambda kind=kind: chain(kind()), f"1: {kind.__name__}")
@@ -286,6 +299,10 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         "div: divides by values of the network, which no neuron does; multiply by a gate, or train"
         " with batch norm",
     ),
-    "attention written out": (Attention, None),
+    "attention written out": (
+        Attention,
+        "torch.Tensor.matmul between relu and q and k and last is not known; known are functions"
+        " that reshape or select, pools, activations, and sums, products and maxima of layers",
+    ),
 }  # fmt: skip
-"""Name -> network, and the whole message; None: it is pinned by its end alone."""
+"""Name -> network, and the whole message."""
