@@ -80,6 +80,7 @@ def convert(
             steps,
             coding=coding,  # type: ignore[arg-type]
             budget=budget,
+            title=Path(model).stem if model.endswith(".onnx") else None,
             progress=progress,
         )
     rows = diagnose_layers(conversion, x[:diagnose]) if diagnose else ()

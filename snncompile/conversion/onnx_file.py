@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snncompile.conversion.rebuilt import (
+    ExportedNetwork,
     Name,
-    Rebuilt,
     Step,
     make_batch_norm,
     make_convolution,
@@ -67,7 +67,7 @@ def read_onnx(path: str | Path) -> nn.Module:
             names.append(Name(f"{where}.{i}") if isinstance(value, Tensor) else value)
             held |= {f"{where}.{i}": value} if isinstance(value, Tensor) else {}
         steps.append(Step(node.output[0], call, tuple(names), {}))
-    return Rebuilt(inputs[0].name, steps, Name(graph.output[0].name), held).eval()
+    return ExportedNetwork(inputs[0].name, steps, Name(graph.output[0].name), held).eval()
 
 
 def _load(path: Path) -> Any:

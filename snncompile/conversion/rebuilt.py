@@ -36,7 +36,7 @@ class Step:
     kwargs: Mapping[str, Any]
 
 
-class Rebuilt(nn.Module):
+class ExportedNetwork(nn.Module):
     """A network of steps; layers are its children, tensors that it holds its buffers."""
 
     def __init__(
@@ -101,7 +101,7 @@ def read_exported(program: ExportedProgram) -> nn.Module:
     ]
     answer = next(_rename(node.args[0]) for node in nodes if node.op == "output")
     answer = answer[0] if isinstance(answer, tuple) and len(answer) == 1 else answer
-    return Rebuilt(inputs[0].name, steps, answer, constants).eval()
+    return ExportedNetwork(inputs[0].name, steps, answer, constants).eval()
 
 
 def _find_tensor(module: nn.Module, path: Any) -> Tensor:
