@@ -13,6 +13,7 @@ they are not written.
 
 from __future__ import annotations
 
+import logging
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ from snncompile.synapses.convolution import Convolution
 
 if TYPE_CHECKING:
     from snncompile.program import Program
+
+LOG = logging.getLogger(__name__)
 
 BIAS_EXPONENT = 6
 """netx gives every LIF process bias_exp = 6."""
@@ -55,6 +58,8 @@ def write_netx(network: IntegerNetwork, path: str | Path) -> None:
         InputError: the file cannot be written.
     """
     layers = list(list_layers(network))
+    if network.input.host_part:
+        LOG.warning("%s: %s", network.title, network.input.host_part.describe_left_out())
 
     def fill(file: Any) -> None:
         for index, layer in enumerate(layers):

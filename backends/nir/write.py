@@ -7,6 +7,7 @@ file is written with h5py, not with nir, whose `write` fails half-way at numbers
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ from snncompile.synapses.dense import dense
 
 if TYPE_CHECKING:
     from snncompile.program import Program
+
+LOG = logging.getLogger(__name__)
 
 VERSION = "1.0.8"
 ORIGIN = "snncompile"
@@ -76,6 +79,8 @@ def write_nir(
     if not 0 < dt < float("inf"):
         raise InputError(f"dt must be a positive number of seconds, got {dt!r}")
     graph = make_graph(network, dt, dialect)
+    if network.input.host_part:
+        LOG.warning("%s: %s", network.title, network.input.host_part.describe_left_out())
     write_hdf5(Path(path), lambda file: _put(file, {"version": VERSION, "node": graph}))
 
 

@@ -38,6 +38,15 @@ class HostPart:
         """Names of the sample's axes in front of `shape`."""
         return ("samples",) if self.time == "inside" else ("samples", "steps")
 
+    def describe_left_out(self) -> str:
+        """Return what a file that holds only the chip's layers leaves out."""
+        texts = []
+        if self.before:
+            texts.append(f"{', '.join(self.before)} in front of its input")
+        if self.after:
+            texts.append(f"{', '.join(self.after)} behind its output")
+        return f"not in the file, as the host runs it: {' and '.join(texts)}"
+
     def run(self, x: ArrayLike, module: Any) -> NDArray[Any]:
         """Return the network's input for x: the output of the host's layers, float64.
 

@@ -76,9 +76,9 @@ class _Finder:
         """Return the layer whose output is this drive, if it is one of the network."""
         if isinstance(drive, Source) and drive.delay == 0:
             return drive.path
-        unread = find_unread_linear(self.trace, {*self.trace.calls})
-        if isinstance(drive, Through) and drive.path in unread:
-            return drive.path
+        if isinstance(drive, Through):
+            unread = find_unread_linear(self.trace, {*self.trace.calls})
+            return drive.path if drive.path in unread else None
         return None
 
     def _make_layer(self, result: FoundAnswer) -> FoundAnswer:

@@ -223,11 +223,12 @@ def _has_bias(module: Any) -> bool:
 def find_unread_linear(trace: Trace, used: set[str | None]) -> list[str]:
     """Return the last linear layer of each chain that no neuron layer reads."""
     unread = dict.fromkeys(call.path for call in trace.linear_calls if call.path not in used)
+    seen: set[int] = set()
     read_again = {
         values.path
         for call in trace.linear_calls
         if call.path in unread
-        for values in trace.origins.walk_sources(call.inputs)
+        for values in trace.origins.walk_sources(call.inputs, seen)
         if isinstance(values, LinearValues)
     }
     return [path for path in unread if path not in read_again and not _is_summary(path)]

@@ -13,7 +13,8 @@ from snncompile.errors import InputError
 from snncompile.frontends.torch.build_network import ImportedNetwork
 from snncompile.frontends.torch.from_torch import read_module
 from snncompile.frontends.torch.host_part import read_time
-from snncompile.frontends.torch.verify_import import record_module, split_batches
+from snncompile.frontends.torch.record_module import record_module
+from snncompile.frontends.torch.verify_import import split_batches
 from snncompile.ir.graph import Network
 
 
@@ -44,11 +45,12 @@ def record_outputs(module: nn.Module, x: NDArray[Any], network: Network) -> dict
             )
             for _, batch in split_batches(read.x, read.imported)
         ]
-    return {
-        name: np.concatenate([record[name].numpy() for record in records])
-        for name in (*read.imported.origins, network.input.name)
-        if name in records[0]
+    outputs = {
+        name: np.concatenate([record.outputs[name].read().numpy() for record in records])
+        for name in read.imported.origins
     }
+    shown = [record.shown.numpy() for record in records if record.shown is not None]
+    return {**outputs, network.input.name: np.concatenate(shown)} if shown else outputs
 
 
 def _check_same(imported: ImportedNetwork, network: Network) -> None:

@@ -205,7 +205,7 @@ class _Reader:
             torch.equal(columns, columns[:1].expand_as(columns)) and (rows == rows[:, :1]).all()
         ):
             raise NotReadError(f"other outputs of {values.path} for each sample")
-        inner = self.read(values.inputs[rows[:, 0]])
+        inner = self.read(values.pick_inputs(rows[:, 0]))
         if inner.columns:
             raise NotReadError(f"{values.path} of a part of {inner.layers[-1].path}")
         if inner.kind == "maximum" or inner.functions:
@@ -241,7 +241,7 @@ class _Reader:
             current, picked, factor = waiting.pop()
             assert isinstance(current, SumValues)
             for term in reversed(current.terms):
-                numbers = term.numbers.reshape(-1)[picked]
+                numbers = term.pick(picked)
                 if bool((numbers == ZERO).all()):
                     continue
                 if term.factor.ndim and bool((term.factor != term.factor.reshape(-1)[0]).any()):

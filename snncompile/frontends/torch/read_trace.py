@@ -190,7 +190,7 @@ class Reader:
     def _read_summand(
         self, term: Summand, values: SumValues, offsets: Tensor, reader: str
     ) -> Drive:
-        drive = self._go_deeper().read_drive(term.numbers.reshape(-1)[offsets], reader)
+        drive = self._go_deeper().read_drive(term.pick(offsets), reader)
         factor = term.factor
         if factor.ndim:
             factor = factor.reshape(-1)[offsets]
@@ -219,7 +219,7 @@ class Reader:
             )
         local = numbers - values.start - rows[:, :1] * width
         index = _find_index(local, width, values.path, reader)
-        drive = self._go_deeper().read_drive(values.inputs[rows[:, 0]], values.path)
+        drive = self._go_deeper().read_drive(values.pick_inputs(rows[:, 0]), values.path)
         return _Subset(Through(values.path, drive, values.source_shape), width, index)
 
     def _go_deeper(self) -> Reader:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from snncompile.frontends.torch.arguments import find_tensors
+from snncompile.frontends.torch.runs_of_numbers import keep_short
 from snncompile.frontends.torch.values import Values
 
 LARGEST_COPY = 2**20
@@ -20,6 +21,7 @@ Position = tuple[Any, ...]
 """Position of an argument: keys and indices, as (0, 1) for the second positional one."""
 
 
+@keep_short("numbers")
 @dataclass(frozen=True, eq=False)
 class Slot:
     """Position of a known tensor among the arguments of a function."""

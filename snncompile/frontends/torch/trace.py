@@ -31,6 +31,7 @@ from snncompile.frontends.torch.arguments import find_tensors, get_first_argumen
 from snncompile.frontends.torch.host_layers import HostWatch, advise_host
 from snncompile.frontends.torch.libraries.base import Shape
 from snncompile.frontends.torch.linear_layers import make_layer
+from snncompile.frontends.torch.runs_of_numbers import keep_short
 from snncompile.frontends.torch.tape import Operation, Slot, changes_argument, keep
 from snncompile.frontends.torch.time_layouts import join_steps, split_steps
 from snncompile.frontends.torch.values import (
@@ -46,6 +47,7 @@ from snncompile.frontends.torch.values import (
 )
 
 
+@keep_short("drive")
 @dataclass(frozen=True, eq=False)
 class Call:
     """One time step of a neuron layer."""

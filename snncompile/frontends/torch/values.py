@@ -6,10 +6,12 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
+
+from snncompile.frontends.torch.runs_of_numbers import keep_short, pick, pick_rows
 
 Shape = tuple[int, ...]
 
@@ -78,6 +80,7 @@ class NeuronValues(Values):
         return self.call
 
 
+@keep_short("inputs")
 @dataclass(frozen=True, eq=False)
 class LinearValues(Values):
     """Output of one call of a linear layer; shape (..., *target_shape)."""
@@ -97,16 +100,27 @@ class LinearValues(Values):
 
     def pick_operands(self, offsets: Tensor) -> tuple[Tensor, ...]:
         """Return the rows that some values are computed from."""
-        return (self.inputs[torch.unique(offsets // prod(self.target_shape))].reshape(-1),)
+        rows = torch.unique(offsets // prod(self.target_shape))
+        return (self.pick_inputs(rows).reshape(-1),)
+
+    def pick_inputs(self, rows: Tensor) -> Tensor:
+        """Return the numbers of some rows of the input."""
+        return pick_rows(self, "inputs", rows)
 
 
-class Summand(NamedTuple):
+@keep_short("numbers")
+@dataclass(frozen=True, eq=False)
+class Summand:
     """One summand of a weighted sum."""
 
     numbers: Tensor
     """Numbers of its values, in the shape of the sum."""
     factor: Tensor
     """In the shape of the sum, or of shape ()."""
+
+    def pick(self, offsets: Tensor) -> Tensor:
+        """Return the numbers at some places of the sum."""
+        return pick(self, "numbers", offsets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +136,7 @@ class SumValues(Values):
 
     def pick_operands(self, offsets: Tensor) -> tuple[Tensor, ...]:
         """Return the terms of some values."""
-        return tuple(term.numbers.reshape(-1)[offsets] for term in self.terms)
+        return tuple(term.pick(offsets) for term in self.terms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,9 +231,14 @@ class Origins:
                 waiting += values.pick_operands(offsets)
         return latest
 
-    def walk_sources(self, numbers: Tensor) -> Iterator[Values]:
-        """Yield the values that the numbers belong to, and all their operands, each once."""
-        waiting, seen = list(reversed(self.find_values(numbers))), set()
+    def walk_sources(self, numbers: Tensor, seen: set[int] | None = None) -> Iterator[Values]:
+        """Yield the values that the numbers belong to, and all their operands, each once.
+
+        Args:
+            numbers: where to begin.
+            seen: starts of values that earlier walks came by, which are left out; updated.
+        """
+        waiting, seen = list(reversed(self.find_values(numbers))), set() if seen is None else seen
         while waiting:
             values = waiting.pop()
             if values.start in seen:

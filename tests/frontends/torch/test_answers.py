@@ -13,7 +13,7 @@ from torch.nn import functional
 from snncompile.compiler import compile
 from snncompile.errors import ImportMismatchError, UnsupportedError
 from snncompile.files.network import read_network
-from snncompile.frontends.torch import verify_import
+from snncompile.frontends.torch import compare_outputs, record_module
 from snncompile.frontends.torch.from_torch import from_torch
 
 snn = pytest.importorskip("snntorch")
@@ -159,7 +159,7 @@ def test_refuses_layers_behind_what_is_not_linear(result, message):
 
 def test_the_answer_is_compared_with_what_forward_returns(monkeypatch):
     x = spikes(6, STEPS, 3)
-    monkeypatch.setattr(verify_import, "POTENTIAL_TOLERANCE", -1.0)
+    monkeypatch.setattr(compare_outputs, "POTENTIAL_TOLERANCE", -1.0)
     with pytest.raises(ImportMismatchError, match=r"^fc3: sample 0, neuron 0: forward returns .*"):
         from_torch(Returning(lambda m, out, mem, total: m.fc3(total)), x)
 
@@ -206,13 +206,13 @@ def test_parts_of_the_last_layer_are_its_answer(name):
 def test_every_returned_part_is_compared(monkeypatch):
     """A wrong second part is seen where the first is right."""
     module = Returning(lambda m, out, mem, total: PARTS["both"](m.fc3(out.mean(0))))
-    true = verify_import._run_steps
+    true = record_module._run_steps
 
     def run(*args):
         first, second = true(*args)
         return first, second + 1
 
-    monkeypatch.setattr(verify_import, "_run_steps", run)
+    monkeypatch.setattr(record_module, "_run_steps", run)
     with pytest.raises(ImportMismatchError, match=r"^fc3: sample 0, neuron 2: forward returns .*"):
         from_torch(module, spikes(6, STEPS, 3))
 

@@ -113,6 +113,21 @@ def test_the_emitted_folder_says_what_the_host_gives(tmp_path):
     )
 
 
+@pytest.mark.parametrize("backend", ["nir", "netx"])
+def test_files_of_the_chips_layers_say_what_they_leave_out(backend, tmp_path, caplog):
+    module, shape, host, *_ = CASES["decoded"]
+    module.lif = Lif(reset="hard")
+    network = from_torch(module, values(shape), host=host)
+    program = snncompile.compile(network, chip="loihi1", formats="netx")
+    caplog.clear()
+    program.emit(tmp_path / f"file.{backend}", backend)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "Decoded: not in the file, as the host runs it: norm, encoder in front of its input and"
+        " decoder behind its output"
+    )
+
+
 class TwoReaders(Front):
     """The chip's layers read the encoder and what is in front of it."""
 

@@ -20,7 +20,7 @@ from spiking import (
 from torch import nn
 
 from snncompile.errors import ImportMismatchError
-from snncompile.frontends.torch import linear_layers
+from snncompile.frontends.torch import linear_layers, verify_import
 from snncompile.frontends.torch.from_torch import from_torch
 from snncompile.synapses.dense import dense
 
@@ -123,6 +123,41 @@ def test_samples_are_counted_through_all_batches(monkeypatch):
     monkeypatch.setitem(linear_layers.LINEAR, nn.Linear, _always([[0.5]], [0]))
     with pytest.raises(ImportMismatchError, match="layer_1: sample 2, time step 0, neuron 0:"):
         from_torch(_twofold(), np.array([[[0]], [[0]], [[1]]]))
+
+
+def test_time_steps_are_compared_block_after_block(monkeypatch):
+    """Whatever the length of a block, the first difference and their number are the same."""
+    monkeypatch.setattr("snncompile.reference.simulate.MEMORY_BYTES", 1)
+    module = _twofold()
+    x = np.array([[[0], [0], [1]], [[0], [1], [1]]])
+    assert from_torch(module, x).run(x).spikes.tolist() == x.tolist()
+    monkeypatch.setitem(linear_layers.LINEAR, nn.Linear, _always([[0.5]], [0]))
+    with pytest.raises(ImportMismatchError) as error:
+        from_torch(module, x)
+    assert str(error.value) == (
+        "layer_1: sample 0, time step 2, neuron 0: the module's output is 1, the imported"
+        " network's is 0; 3 of 6 differ"
+    )
+
+
+def _chain():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 30), leaky(0.5), nn.Linear(30, 2), leaky(0.5))
+
+
+def test_of_too_many_neurons_some_are_drawn(monkeypatch):
+    monkeypatch.setattr(verify_import, "LARGEST_RECORD", 100)
+    monkeypatch.setattr(verify_import, "DRAWN", 5)
+    x = np.ones((1, 4, 3))
+    note = (
+        "verified on the answer and 5 neurons of each layer, drawn with seed 0: all 32 neurons"
+        " would be more than 100 outputs per sample"
+    )
+    assert note in from_torch(_chain(), x).notes
+    assert note not in from_torch(_chain(), x[:, :3]).notes
+    monkeypatch.setitem(linear_layers.LINEAR, nn.Linear, linear_layers.Row(1, _other_order))
+    with pytest.raises(ImportMismatchError, match=r"^layer_1: .* of 20 differ$"):
+        from_torch(_chain(), x)
 
 
 def test_a_readout_is_compared_by_its_potential(monkeypatch):

@@ -16,13 +16,16 @@ class CallRecorder(TorchFunctionMode):
     """Numbers the calls as `trace.Trace` does, and keeps the results of the wanted ones."""
 
     def __init__(
-        self, runner: nn.Module, wanted: dict[int, list[Tensor]], host: HostPart | None = None
+        self,
+        runner: nn.Module,
+        wanted: dict[int, Callable[[Tensor], None]],
+        host: HostPart | None = None,
     ) -> None:
         """Watch a module.
 
         Args:
             runner: the module, before any other hook is added to it.
-            wanted: number of a call -> list that its result is appended to.
+            wanted: number of a call -> function that takes its result.
             host: layers that are not looked into.
         """
         super().__init__()
@@ -52,7 +55,7 @@ class CallRecorder(TorchFunctionMode):
                 kept = (
                     args[0] if known_layers.name_function(func).endswith("__setitem__") else result
                 )
-                record.append(kept.clone())
+                record(kept)
         return result
 
 
