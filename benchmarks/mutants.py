@@ -230,11 +230,11 @@ def _try_all(work: Work, targets: dict[Target, list[str]], copies: list[Path]) -
     """Return the results: first of functions, all in the first copy, then of what is left."""
     shares = {file: work.choose_sample(file) for file in work.mutants}
     left: list[tuple[str, int]] = []
-    for place, files in enumerate(targets.values()):
-        if files:
-            now = time.monotonic()
-            end = now + FUNCTIONS * (work.end - now) / (len(targets) - place)
-            _wait([_start(_try_target, work, copies[0], files, shares, end, len(copies))])
+    chosen = [files for files in targets.values() if files]
+    for place, files in enumerate(chosen):
+        now = time.monotonic()
+        end = now + FUNCTIONS * (work.end - now) / (len(chosen) - place)
+        _wait([_start(_try_target, work, copies[0], files, shares, end, len(copies))])
     for path in copies[0].glob(f"{AGAIN}*"):
         left += [(file, number) for file, number in json.loads(path.read_text())]
     left.sort(key=lambda one: (list(shares).index(one[0]), one[1]))

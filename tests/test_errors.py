@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import pickle
+from pathlib import Path
 
 import nir
 import numpy as np
@@ -273,3 +275,21 @@ def test_remedies_beyond_a_line_are_left_out():
     assert text == "population a: needs 2 cores, the chip allows 1; " + "; ".join(remedies[:8])
     long = "x" * 400
     assert error.add_hint(long).args[0].endswith(long)  # nobody reads it: it is too long
+
+
+ROOM = 60
+"""Characters for the names and numbers of a message."""
+
+
+def test_the_words_of_every_refusal_leave_room_for_names():
+    """What is read in a test is measured whole, see `conftest.py`; this sees all others."""
+    root, long = Path(__file__).parents[1], []
+    for folder in ("snncompile", "backends", "hwmodels"):
+        for path in (root / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                    words = [c.value for c in ast.walk(node.exc) if isinstance(c, ast.Constant)]
+                    count = sum(len(word) for word in words if isinstance(word, str))
+                    if count > errors.LINE_LENGTH - ROOM:
+                        long.append(f"{path.relative_to(root)}:{node.lineno}: {count}")
+    assert long == []

@@ -14,7 +14,7 @@ import networkx as nx
 import numpy as np
 
 from snncompile.arrays import Floats
-from snncompile.errors import UnsupportedError
+from snncompile.errors import UnsupportedError, list_briefly
 from snncompile.ir.graph import Population, Shape
 
 ALMOST_NONE = 2.0**-40
@@ -109,8 +109,8 @@ def check_dialect(
             raise UnsupportedError(f"{layers[0]}: {dialect.reader} runs no loops when it reads NIR")
         if len(layers) > 1:
             raise UnsupportedError(
-                f"{', '.join(layers)}: {dialect.reader} runs loops of one layer only, not of"
-                f" {len(layers)}"
+                f"{list_briefly(layers, 120)}: {dialect.reader} runs loops of one layer only, not"
+                f" of {len(layers)}"
             )
         for name in sorted(loop):
             sources = set(graph.predecessors(name)) - loop

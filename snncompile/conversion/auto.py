@@ -16,7 +16,7 @@ from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
 from snncompile.conversion.method import Method
 from snncompile.conversion.signed import Signed
-from snncompile.errors import InputError
+from snncompile.errors import InputError, list_briefly
 from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
@@ -124,7 +124,7 @@ class _Trials:
             raise InputError(
                 f"no conversion runs on {self.chip.name}: it takes window_readout and one of"
                 " integrate_fire/soft, signed_integrate_fire and phase_fire, and there are"
-                f" {', '.join(self.chip.neurons)}"
+                f" {list_briefly(list(self.chip.neurons), 120)}"
             )
         self.prepared = {method.name: method.prepare(ann, x) for method, _ in self.known}
         self.activations = {

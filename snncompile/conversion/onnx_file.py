@@ -24,7 +24,7 @@ from snncompile.conversion.rebuilt import (
     make_linear,
     reshape_samples,
 )
-from snncompile.errors import InputError, UnsupportedError
+from snncompile.errors import InputError, UnsupportedError, list_briefly
 
 LARGEST_FILE = 2**31
 """Bytes of a file; protobuf holds no more."""
@@ -58,7 +58,7 @@ def read_onnx(path: str | Path) -> nn.Module:
         if node.op_type not in OPERATIONS:
             raise UnsupportedError(
                 f"{path}: {where}: {node.op_type} is not known; known are"
-                f" {', '.join(list(OPERATIONS)[:20])} and others; give the torch module itself"
+                f" {list_briefly(list(OPERATIONS), 120)}; give the torch module itself"
             )
         given = [constants.get(name, Name(name)) if name else None for name in node.input]
         call, args = OPERATIONS[node.op_type](attributes, given, where)

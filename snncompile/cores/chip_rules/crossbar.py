@@ -151,8 +151,8 @@ def _order_backwards(network: IntegerNetwork) -> list[Population]:
         ready = [p for p in remaining if not any(q.target in names for q in network.out_of(p.name))]
         if not ready:
             raise UnsupportedError(
-                f"populations {', '.join(sorted(names))} are a loop; crossbars are filled from the"
-                " output back to the input"
+                f"populations {list_briefly(sorted(names), 120)} are a loop; crossbars are filled"
+                " from the output back to the input"
             )
         ordered += ready[::-1]
         remaining = [p for p in remaining if p not in ready]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.errors import InputError
+from snncompile.errors import InputError, list_briefly
 from snncompile.files.npz import read_npz
 from snncompile.frontends.hdf5.read import Group, open_hdf5
 
@@ -175,7 +175,7 @@ def _read_hdf5(path: Path, factor: float) -> Iterator[tuple[NDArray[Any], int | 
                 return
         raise InputError(
             f"{path}: holds no events with fields t, x, y and p; it has"
-            f" {', '.join(root.list_names()) or 'nothing'}"
+            f" {list_briefly(root.list_names(), 120) or 'nothing'}"
         )
 
 

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.errors import InputError, UnsupportedError
+from snncompile.errors import InputError, UnsupportedError, list_briefly
 from snncompile.frontends.nir.assumptions import Assumptions, Reading
 from snncompile.frontends.nir.drive import (
     Drive,
@@ -244,7 +244,7 @@ class Builder:
             if population.neuron.payload != BINARY or not population.neuron.spikes:
                 raise UnsupportedError(
                     f"{self.graph.nodes[output].where}: is one of {len(names)} outputs and not of"
-                    f" spikes of 0 or 1; give output=, one of {', '.join(outputs)}"
+                    f" spikes of 0 or 1; give output=, one of {list_briefly(outputs, 120)}"
                 )
         sizes = [p.size for p in parts]
         self.notes.append(f"NIR: the output is {_list_parts(outputs, sizes)}")

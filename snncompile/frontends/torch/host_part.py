@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from snncompile.errors import InputError
+from snncompile.errors import InputError, list_briefly
 from snncompile.frontends.torch.arguments import find_tensors
 from snncompile.frontends.torch.host_layers import HostWatch, join_outputs
 from snncompile.frontends.torch.libraries.base import Shape
@@ -42,7 +42,8 @@ def check_paths(module: nn.Module, host: Sequence[str]) -> None:
     known = [path for path, _ in module.named_modules() if path]
     for path in host:
         if path not in known:
-            raise InputError(f"host: the module has no layer {path!r}; it has {', '.join(known)}")
+            names = list_briefly(known, 160)
+            raise InputError(f"host: the module has no layer {path!r}; it has {names}")
 
 
 def describe_host(
