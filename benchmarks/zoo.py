@@ -90,12 +90,17 @@ def run_row(library: str, name: str, options: Any) -> str:
         neurons = f"{sum(population.size for population in network.populations):,}"
         result = "; ".join(["exact", *network.notes])
         if options.compile:
+            result += f"; imported in {time.process_time() - start:.1f} s, {_read_peak():.2f} GiB"
             result += "; " + _compile(network, x, options.compile)
     except SnnCompileError as error:
         result = str(error).replace("|", "\\|").replace("\n", " ")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
     seconds, shape = time.process_time() - start, " x ".join(map(str, x.shape[2:]))
-    return f" {shape} | {result} | {neurons} | {seconds:.1f} | {peak:.2f} |"
+    return f" {shape} | {result} | {neurons} | {seconds:.1f} | {_read_peak():.2f} |"
+
+
+def _read_peak() -> float:
+    """Return the most memory that this process has had, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
 
 
 def _compile(network: Any, x: Any, chip: str) -> str:
@@ -103,9 +108,8 @@ def _compile(network: Any, x: Any, chip: str) -> str:
     start = time.perf_counter()
 
     def show(text: Any, share: float = 0.0) -> None:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
         seconds = time.perf_counter() - start
-        print(f"{seconds:7.1f} s, peak {peak:.2f} GiB: {text}", file=sys.stderr, flush=True)
+        print(f"{seconds:7.1f} s, peak {_read_peak():.2f} GiB: {text}", file=sys.stderr, flush=True)
 
     show("compile")
     program = snncompile.compile(network, chip=chip, calibration=x, progress=show)

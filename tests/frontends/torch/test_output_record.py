@@ -17,7 +17,7 @@ VALUES = {
 
 
 def outputs(values):
-    return st.integers(1, 4).flatmap(
+    return st.integers(2, 4).flatmap(
         lambda steps: arrays(np.float64, (steps, SAMPLES, SIZE), elements=values)
     )
 
