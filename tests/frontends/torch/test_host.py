@@ -115,10 +115,11 @@ def test_the_emitted_folder_says_what_the_host_gives(tmp_path):
 
 @pytest.mark.parametrize("backend", ["nir", "netx"])
 def test_files_of_the_chips_layers_say_what_they_leave_out(backend, tmp_path, caplog):
-    module, shape, host, *_ = CASES["decoded"]
+    _, shape, host, *_ = CASES["decoded"]
+    module = Decoded()
     module.lif = Lif(reset="hard")
     network = from_torch(module, values(shape), host=host)
-    program = snncompile.compile(network, chip="loihi1", formats="netx")
+    program = snncompile.compile(network, chip="loihi2", formats="netx")
     caplog.clear()
     program.emit(tmp_path / f"file.{backend}", backend)
     (record,) = caplog.records

@@ -147,16 +147,16 @@ def _chain():
 
 def test_of_too_many_neurons_some_are_drawn(monkeypatch):
     monkeypatch.setattr(verify_import, "LARGEST_RECORD", 100)
-    monkeypatch.setattr(verify_import, "DRAWN", 5)
+    monkeypatch.setattr(verify_import, "DRAWN", 20)
     x = np.ones((1, 4, 3))
     note = (
-        "verified on the answer and 5 neurons of each layer, drawn with seed 0: all 32 neurons"
+        "verified on the answer and 20 neurons of each layer, drawn with seed 0: all 32 neurons"
         " would be more than 100 outputs per sample"
     )
     assert note in from_torch(_chain(), x).notes
     assert note not in from_torch(_chain(), x[:, :3]).notes
     monkeypatch.setitem(linear_layers.LINEAR, nn.Linear, linear_layers.Row(1, _other_order))
-    with pytest.raises(ImportMismatchError, match=r"^layer_1: .* of 20 differ$"):
+    with pytest.raises(ImportMismatchError, match=r"^layer_1: .* of 80 differ$"):
         from_torch(_chain(), x)
 
 
