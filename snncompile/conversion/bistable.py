@@ -52,7 +52,8 @@ class Bistable(Method):
 
     def build_populations(self, ann: Ann, steps: int) -> tuple[Population, ...]:
         """Return a population per layer and its relays."""
-        levels, populations = ann.find_depths(), []
+        levels = ann.find_depths()
+        populations: list[Population] = []
         waits = self._count_relays(ann)
         for layer in ann.layers:
             start = (levels[layer.name] - 1) * steps

@@ -268,14 +268,14 @@ def read_windows(module: Any, where: str, shape: Shape) -> Windows:
         repeat_per_axis(value, axes)
         for value in (module.kernel_size, module.stride, module.padding, module.dilation)
     )
-    counts = []
+    numbers: list[int] = []
     for n, k, s, p, d in zip(space, kernel, stride, padding, dilation, strict=True):
         left = n + 2 * p - d * (k - 1) - 1
         count = left // s + 1
         if module.ceil_mode and -(-left // s) * s < n + p:  # as torch: it begins inside
             count = -(-left // s) + 1
-        counts.append(count)
-    return Windows(kernel, stride, padding, dilation, tuple(counts))
+        numbers.append(count)
+    return Windows(kernel, stride, padding, dilation, tuple(numbers))
 
 
 def _join_sizes(values: Shape) -> str:

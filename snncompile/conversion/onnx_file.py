@@ -48,7 +48,8 @@ def read_onnx(path: str | Path) -> nn.Module:
         raise InputError(
             f"{path}: has {len(inputs)} inputs and {len(graph.output)} outputs, expected one each"
         )
-    steps, held = [], {}
+    steps: list[Step] = []
+    held: dict[str, Tensor] = {}
     for number, node in enumerate(graph.node):
         where = node.name or f"{node.op_type}_{number}"
         attributes = _read_attributes(node, str(path))

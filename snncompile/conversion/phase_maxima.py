@@ -137,7 +137,8 @@ def build_stages(
     """
     assert isinstance(layer.operation, Maximum)
     source, shape = layer.terms[0].source, layer.operation.shape
-    populations, projections = [], []
+    populations: list[Population] = []
+    projections: list[Projection] = []
     stages = list(_list_stages(layer.operation.windows))
     for number, axes in enumerate(stages, 1):
         name = layer.name if number == len(stages) else f"{layer.name}_stage{number}"

@@ -40,7 +40,8 @@ def _split(layer: Layer, names: set[str]) -> Parts:
     pool = layer.operation
     if not isinstance(pool, Maximum) or len(layer.terms) < 2 or layer.bias.any():
         return ()
-    places, parts, following = prod(pool.shape[1:]), [], 0
+    places, following = prod(pool.shape[1:]), 0
+    parts: list[tuple[Layer, int]] = []
     ordered = sorted(layer.terms, key=lambda term: _find_first(term.synapses))
     for number, term in enumerate(ordered, 1):
         single, size = list_single_targets(term.synapses), term.synapses.wiring.sources
