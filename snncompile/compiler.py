@@ -24,7 +24,11 @@ from snncompile.options import Options, collect
 from snncompile.passes.advice.input_messages import check_input_messages
 from snncompile.passes.advice.nearest_neuron import check_neurons
 from snncompile.passes.analysis.bounds import prove_bounds
-from snncompile.passes.analysis.loss_warnings import list_warnings, refuse_warnings
+from snncompile.passes.analysis.loss_warnings import (
+    list_answer_notes,
+    list_warnings,
+    refuse_warnings,
+)
 from snncompile.passes.equal_neurons import begin_design
 from snncompile.passes.pipeline import Hook, PassProgress, Pipeline
 from snncompile.program import PROGRAM, Program
@@ -67,7 +71,8 @@ def compile(
         UnsupportedError: the chip lacks a neuron, its messages carry no numbers and the input sends
             some, or a loop is shorter than its projections.
         FitError: a limit of the chip is exceeded; the message says by how much and what would fit.
-        LossError: strict, and the integers lose more than the limits, or the loss is unknown.
+        LossError: strict, and the integers lose more than the limits, the loss is unknown, or the
+            answer is not what the module returns.
         ContractError: a pass lacks what it requires, as one that it needs was skipped.
     """
     if not isinstance(network, Graph):
@@ -89,7 +94,7 @@ def compile(
     check(design.network, design.chip, design.mapping)
     proved = prove_bounds(design.network, design.chip, chosen.quantize.steps)
     texts = list_warnings(design.network, design.loss, chosen)
-    refuse_warnings(texts, design.loss, chosen.loss)
+    refuse_warnings((*list_answer_notes(network), *texts), design.loss, chosen.loss)
     return Program(
         network=design.network,
         mapping=design.mapping,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,9 @@ class Program:
         progress: Progress | None = None,
         timeout_s: float | None = None,
         host: Any = None,
+        time: str | int = "auto",
+        args: Sequence[Any] | dict[str, Any] = (),
+        neurons: dict[Any, Any] | None = None,
     ) -> Verification:
         """Compare every output of every population in up to four runs of the network.
 
@@ -145,6 +149,9 @@ class Program:
             progress: called with (samples done, samples in all) of the Lava run.
             timeout_s: time limit of the Lava run.
             host: the torch module, if the host computes layers of it; x is then what it takes.
+            time: with a model, how it takes its time axis, as it was given to `from_torch`.
+            args: with a model, further arguments of forward, as they were given to `from_torch`.
+            neurons: with a model, neurons that were said to `from_torch`.
 
         Raises:
             InputError: the model is another one, or the network cannot take x.
@@ -155,7 +162,7 @@ class Program:
         missing = self._explain_missing(model, lava)
         library = {}
         if "library" not in missing:
-            library = load("natives", "torch")(model, given, self.source)
+            library = load("natives", "torch")(model, given, self.source, time, args, neurons)
             shown = library.pop(self.network.input.name, shown)  # what its encoders drew
         backends = {"integer": load("backends", "reference"), "lava": load("backends", "lava")}
         runs = {"integer": backends["integer"].spike_trains(self.network, shown)}

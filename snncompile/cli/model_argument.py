@@ -7,6 +7,7 @@ registry; where the frontend has an attribute `suffixes` (`(".onnx",)`), the pat
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 import traceback
 from collections.abc import Mapping
@@ -37,7 +38,8 @@ def load_model(
 ) -> Network | IntegerNetwork:
     """Return the network that MODEL names.
 
-    `file.py:function` is imported and called; the function returns (module, sample) or a network.
+    `file.py:function` is imported and called; the function returns (module, sample),
+    (module, sample, arguments of `from_torch`) or a network.
     Other files are read by the frontend named before a colon, or by that of their suffix.
 
     Args:
@@ -143,8 +145,14 @@ def _name_plug_ins() -> str:
     return "".join(f", or {name}:PATH" for name in _list_plug_ins())
 
 
-def load_native(model: str) -> Any:
+RUN = ("time", "args", "neurons")
+"""Arguments of `from_torch` that say how a module runs."""
+
+
+def load_native(model: str) -> tuple[Any, dict[str, Any]]:
     """Return the torch module that `file.py:function` returns, to be run by its own library.
+
+    With it, the arguments of `from_torch` that say how it runs.
 
     Raises:
         InputError: MODEL names something else, which no library here can run.
@@ -154,11 +162,19 @@ def load_native(model: str) -> Any:
         raise InputError(f"{model}: only a torch module can run by itself; give file.py:function")
     returned = _call_function(Path(path), function)
     if hasattr(returned, "forward"):
-        return returned
-    if not isinstance(returned, tuple) or len(returned) != 2:
+        return returned, {}
+    if not _is_module_and_sample(returned):
         kind = type(returned).__name__
         raise InputError(f"{model}: returned {kind}, expected (module, sample)")
-    return returned[0]
+    options = returned[2] if len(returned) == 3 else {}
+    return returned[0], {name: options[name] for name in RUN if name in options}
+
+
+def _is_module_and_sample(returned: Any) -> bool:
+    """Return whether this is (module, sample), or with a dictionary of options as the third."""
+    if not isinstance(returned, tuple) or len(returned) not in (2, 3):
+        return False
+    return len(returned) == 2 or isinstance(returned[2], Mapping)
 
 
 def load_ann(model: str) -> Any:
@@ -200,12 +216,19 @@ def _from_function(path: Path, name: str, shown: Mapping[str, Any]) -> Network |
         return returned
     if "sample" in shown and hasattr(returned, "forward"):
         returned = (returned, None)
-    if not isinstance(returned, tuple) or len(returned) != 2:
+    if not _is_module_and_sample(returned):
         kind = type(returned).__name__
         alone = " (or the module alone, with --sample)" if hasattr(returned, "forward") else ""
         raise InputError(f"{path}:{name}: returned {kind}, expected (module, sample){alone}")
-    module, sample = returned
-    network: Network = load("frontends", "torch")(module, **({"sample": sample} | dict(shown)))
+    module, sample, *more = returned
+    options = {"sample": sample} | dict(*more) | dict(shown)
+    known = inspect.signature(load("frontends", "torch")).parameters
+    if unknown := sorted(options.keys() - known.keys()):
+        raise InputError(
+            f"{path}:{name}: from_torch has no argument {', '.join(unknown)}; it has"
+            f" {', '.join(list(known)[2:])}"
+        )
+    network: Network = load("frontends", "torch")(module, **options)
     return network
 
 

@@ -125,10 +125,16 @@ def verify(
 
     program = load_program(build)
     spikes = read_spikes(input, program.network)
-    native = load_native(model) if model else None
+    native, options = load_native(model) if model else (None, {})
     with show_progress("lava") as report:
         verification = program.verify(
-            spikes.x, samples, model=native, lava=lava, progress=report, timeout_s=timeout
+            spikes.x,
+            samples,
+            model=native,
+            lava=lava,
+            progress=report,
+            timeout_s=timeout,
+            **options,
         )
     show_proof(verification.proof)
     if as_json:

@@ -18,6 +18,8 @@ Polarity = Literal["split", "merged", "signed"]
 """split: two channels, darker and brighter. merged: one channel counts both. signed: one channel,
 brighter minus darker."""
 LARGEST_BYTES = 2**31
+LONGEST_US = 3.6e9
+"""An hour; a longer recording is likelier one whose unit of time is another."""
 MOST_COUNTED = 2**15 - 1
 """Events of a pixel in a step that tonic's frames hold."""
 
@@ -79,12 +81,13 @@ def encode_events(
         samples: number of recordings, from the first; all if not given.
 
     Raises:
-        InputError: a file is not readable, an event lies outside of the frame, or the frames take
-            too much memory.
+        InputError: a file is not readable, an event lies outside of the frame, the frames take too
+            much memory, or the recordings are so short or long that the unit of time is in doubt.
     """
     recordings = [pair for path in paths for pair in _read(path, unit, samples)][:samples]
     if not recordings:
         raise InputError("no recording to encode")
+    _check_unit(recordings, frames, unit)
     steps = frames.steps or max(_count_steps(events, frames) for _, events, _ in recordings)
     size = int(np.prod([len(recordings), steps, 2, *frames.size], dtype=np.float64))
     if 2 * size > LARGEST_BYTES:
@@ -113,6 +116,25 @@ def _read(
         if len(recordings) == samples:
             break
     return recordings
+
+
+def _check_unit(
+    recordings: list[tuple[Path, NDArray[Any], int | None]], frames: Frames, unit: str
+) -> None:
+    """Refuse recordings of a small part of a step or of hours, unless their steps are given."""
+    durations = [(float(events["t"][-1] - events["t"][0]), path) for path, events, _ in recordings]
+    longest, path = max(durations)
+    several = any(len(events) > 1 for _, events, _ in recordings)
+    if several and longest < frames.bin_us / 10 and frames.steps != 1:
+        raise InputError(
+            f"{path}: times read as {unit} last {longest:g} us, less than a tenth of a step of"
+            f" {frames.bin_us:g} us; say the unit of the files with --time-unit, or --steps 1"
+        )
+    if longest > LONGEST_US and frames.steps is None:
+        raise InputError(
+            f"{path}: times read as {unit} last {longest / LONGEST_US:.3g} hours; say the unit of"
+            " the files with --time-unit, or the number of --steps"
+        )
 
 
 def _count_steps(events: NDArray[Any], frames: Frames) -> int:

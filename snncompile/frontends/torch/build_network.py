@@ -93,6 +93,7 @@ def build_network(
         origin = Origin(layer.path, _choose_compared(layers, layer, dynamics), calls)
         if origin.compared != "answer":
             origins[name] = origin
+        _check_fires(layer, dynamics, origin)
         drive = _find_drive(layers, layer, dynamics, readout=origin.compared != "output")
         drive, more, arriving = maxima.expand(drive, layer.path)
         populations += more
@@ -109,6 +110,10 @@ def build_network(
             projections += [*_make_projections(follows, names[ANSWER], names), *resets]
     output = names.get(ANSWER, names[layers.output])
     answer, checked, notes = settle_answer(layers, names, origins.get(names[layers.output]))
+    notes += tuple(
+        f"{path} is left out: no layer reads it and forward does not return it"
+        for path in layers.left_out
+    )
     network = Network(
         input=Input("input", shape, host_part=host),
         populations=tuple(populations),
@@ -185,7 +190,21 @@ def _find_dynamics(layer: NeuronLayer) -> Dynamics:
         unit = np.asarray(1.0)
         return Dynamics(potential_decay=unit, threshold=unit, reset="none", spikes=False)
     library = known_layers.find_neuron_library(layer.module)
-    return library.translate(layer.module, layer.path, layer.shape)
+    dynamics = library.translate(layer.module, layer.path, layer.shape)
+    return replace(dynamics, reset="none") if _never_fires(dynamics) else dynamics
+
+
+def _never_fires(dynamics: Dynamics) -> bool:
+    """Return whether the threshold is infinite, as in layers whose potential is the answer."""
+    return bool(np.isinf(dynamics.threshold).all())
+
+
+def _check_fires(layer: NeuronLayer, dynamics: Dynamics, origin: Origin) -> None:
+    if _never_fires(dynamics) and dynamics.spikes and origin.compared == "output":
+        raise UnsupportedError(
+            f"{layer.path} never fires, its threshold is infinite; return its potential, in each"
+            " time step or as a mean, sum or maximum over them, and nothing else of it"
+        )
 
 
 def _choose_compared(

@@ -14,9 +14,12 @@ def settle_host(trace: Trace) -> None:
 
     Raises:
         UnsupportedError: the chip's layers read several, or the sample too.
+        HostMisfitError: the output of a layer in front of the chip's holds no time steps.
     """
     if trace.host.paths:
-        _drop_linear_layers(trace, _move_behind(trace))
+        in_front = _move_behind(trace)
+        trace.host.check_front(trace.samples)
+        _drop_linear_layers(trace, in_front)
         trace.host.output = _find_input(trace)
 
 

@@ -50,6 +50,8 @@ class HostWatch:
     """Layers in front of the chip's, with the numbers that each call takes."""
     _outputs: dict[str, _Output] = field(default_factory=dict)
     _calls: dict[str, int] = field(default_factory=dict)
+    _doubtful: dict[str, Shape] = field(default_factory=dict)
+    """Layers whose output holds no time steps, with its shape."""
 
     @property
     def before(self) -> tuple[str, ...]:
@@ -98,13 +100,15 @@ class HostWatch:
             static = self._is_static(drive, shape, samples, origins)
             held = self._find_held(path, shape, samples, static)
             own = shape[1:] if held in ("step", "folded", "static") else shape[2:]
-            steps = 1 if held == "static" else self.steps
-            size = (samples, steps, prod(own))
-            values = origins.add(InputValues(origins.next, size, static=held == "static"))
+            static = held == "static" and path not in self._doubtful
+            size = (samples, 1 if static else self.steps, prod(own))
+            values = origins.add(InputValues(origins.next, size, static=static))
             self._outputs[path] = _Output(held, own or (1,), values)
         output, call = self._outputs[path], self._calls.get(path, 0)
         self._calls[path] = call + 1
         numbers = output.values.numbers
+        if path in self._doubtful:
+            return numbers[:, -1].reshape(shape)
         if output.held == "step":
             if call >= self.steps or shape[:1] != (samples,):
                 raise _refuse_calls(path)
@@ -120,15 +124,32 @@ class HostWatch:
             raise _refuse_calls(path)
         if static:
             return "static"
-        if len(shape) > 1 and self.steps > 1:
-            orders: list[Held] = ["second", "first"]
-            for held in reversed(orders) if self.time == "first" else orders:
-                axes = (self.steps, samples) if held == "first" else (samples, self.steps)
-                if shape[:2] == axes:
-                    return held
+        if len(shape) > 1 and self.steps > 1 and (order := self._find_order(shape, samples)):
+            return order
         if self.steps > 1 and shape[:1] == (samples * self.steps,):
             return "folded"
-        raise HostMisfitError(
+        if shape[:1] == (samples,):  # behind neurons written out in code, which are not known yet
+            self._doubtful[path] = shape
+            return "static"
+        raise self._refuse_shape(path, shape, samples)
+
+    def _find_order(self, shape: Shape, samples: int) -> Held | None:
+        """Return the order of the axes of samples and steps, the likelier first."""
+        orders: list[Held] = ["second", "first"]
+        for held in reversed(orders) if self.time == "first" else orders:
+            axes = (self.steps, samples) if held == "first" else (samples, self.steps)
+            if shape[:2] == axes:
+                return held
+        return None
+
+    def check_front(self, samples: int) -> None:
+        """Refuse a layer in front of the chip's, once all neurons are known, without time steps."""
+        for path in self._outputs:
+            if path in self._doubtful:
+                raise self._refuse_shape(path, self._doubtful[path], samples)
+
+    def _refuse_shape(self, path: str, shape: Shape, samples: int) -> HostMisfitError:
+        return HostMisfitError(
             f"{path} of the host gives a tensor of shape {shape}, which holds neither one time step"
             f" nor all {self.steps} of {samples} samples"
         )

@@ -26,7 +26,12 @@ from snncompile.frontends.torch.libraries.by_hand import FoundCell
 from snncompile.frontends.torch.neuron_layer import FoundAnswer, NeuronLayer
 from snncompile.frontends.torch.read_trace import Reader
 from snncompile.frontends.torch.trace import Trace
-from snncompile.frontends.torch.values import LinearValues, NeuronValues
+from snncompile.frontends.torch.values import (
+    LinearValues,
+    NeuronValues,
+    SumValues,
+    Values,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +50,8 @@ class LayerGraph:
     """What forward returns; None if it is called for each time step."""
     steps: int = 1
     """Time steps of the run."""
+    left_out: tuple[str, ...] = ()
+    """Layers that no other layer reads and that forward does not return."""
 
     def returns_only(self, state: str) -> bool:
         """Return whether the result depends on this state of the output and not on its spikes."""
@@ -76,6 +83,7 @@ def read_layers(
     neurons = add_maxima(neurons, trace.modules)
     used |= {inner.path for layer in neurons for inner in walk(layer.drive)}
     states = frozenset(_find_states(trace, returned))
+    neurons, left_out = _leave_out(neurons, states, answer)
     output = _find_output(neurons, states, answer)
     if answer is None or answer == FoundAnswer():
         answer = _check_returned(trace, returned, output) or answer
@@ -86,6 +94,7 @@ def read_layers(
         returned=states,
         answer=answer,
         steps=max(map(len, trace.calls.values()), default=1),
+        left_out=left_out,
     )
 
 
@@ -104,9 +113,26 @@ def _check_returned(trace: Trace, returned: list[Tensor], output: str) -> FoundA
             layer = isinstance(values, NeuronValues | LinearValues) and values.path
             if whole and layer in (output, *trace.calls):
                 return None
+            _refuse_factor(trace, values)
     if not known:
         return None
     return FoundAnswer(reason=f"values computed from {output} or a part of them, not its output")
+
+
+def _refuse_factor(trace: Trace, values: Values) -> None:
+    """Refuse spikes that the last layer returns with a factor, which the network sends as 1."""
+    if not isinstance(values, SumValues) or len(values.terms) != 1:
+        return
+    (term,) = values.terms
+    sources = trace.origins.find_values(term.numbers)
+    spikes = [v for v in sources if isinstance(v, NeuronValues) and v.state is None]
+    if len(spikes) == len(sources) == 1:
+        path, factors = spikes[0].path, term.factor.unique()
+        times = f"{float(factors[0]):.6g} times" if len(factors) == 1 else "multiples of"
+        raise UnsupportedError(
+            f"forward returns {times} the spikes of {path} in each time step, which a chip sends as"
+            " 1; return the spikes, and multiply the answer"
+        )
 
 
 def add_maxima(neurons: list[NeuronLayer], modules: dict[str, nn.Module]) -> list[NeuronLayer]:
@@ -145,6 +171,52 @@ def _make_maximum(drive: Through, module: nn.Module, taken: set[str]) -> NeuronL
     return NeuronLayer(path, module, shape, drive, maximum=True, of_currents=currents)
 
 
+def _leave_out(
+    neurons: list[NeuronLayer],
+    returned: frozenset[tuple[str, str | None]],
+    answer: FoundAnswer | None,
+) -> tuple[list[NeuronLayer], tuple[str, ...]]:
+    """Return the layers that lead to what forward returns, and the paths of the others.
+
+    Raises:
+        UnsupportedError: forward returns the outputs of several layers that no layer reads.
+    """
+    unread = _find_unread(neurons)
+    if len(unread) < 2:
+        return neurons, ()
+    spikes = [path for path in unread if (path, None) in returned]
+    given = spikes or [path for path in unread if any(path == own for own, _ in returned)]
+    if answer and answer.output in unread:
+        given = [answer.output]
+    if len(given) != 1:
+        names = " and ".join(given or unread)
+        verb = "forward returns" if given else "no layer reads"
+        raise UnsupportedError(
+            f"{verb} {names}; a network has one output: give a module of two lines whose forward"
+            " returns the output of one of them, then the others are left out"
+        )
+    used, waiting = set(given), list(given)
+    drives = {layer.path: layer.drive for layer in neurons}
+    while waiting:
+        for inner in walk(drives[waiting.pop()]):
+            if inner.path in drives and inner.path not in used:
+                used.add(inner.path)
+                waiting.append(inner.path)
+    kept = [layer for layer in neurons if layer.path in used]
+    return kept, tuple(layer.path for layer in neurons if layer.path not in used)
+
+
+def _find_unread(neurons: list[NeuronLayer]) -> list[str]:
+    """Return the paths of the layers that no other layer reads."""
+    read = {
+        source.path
+        for layer in neurons
+        for source in walk(layer.drive)
+        if source.path != layer.path
+    }
+    return [layer.path for layer in neurons if layer.path not in read]
+
+
 def _find_output(
     neurons: list[NeuronLayer],
     returned: frozenset[tuple[str, str | None]],
@@ -154,21 +226,15 @@ def _find_output(
 
     If all are read, it is the last that is returned.
     """
-    read_by_others = {
-        source.path
-        for layer in neurons
-        for source in walk(layer.drive)
-        if source.path != layer.path
-    }
-    unread = [layer.path for layer in neurons if layer.path not in read_by_others]
-    if len(unread) > 1:
-        names = " and ".join(unread)
-        raise UnsupportedError(f"no layer reads {names}; a network has one output, leave one out")
     if answer and answer.output:
         return answer.output
     given = {path for path, _ in returned}
     paths = [layer.path for layer in neurons]
-    return [paths[-1], *(path for path in paths if path in given), *unread][-1]
+    return [
+        paths[-1],
+        *(path for path in paths if path in given),
+        *_find_unread(neurons),
+    ][-1]
 
 
 def _read_neuron_layer(trace: Trace, path: str) -> NeuronLayer:

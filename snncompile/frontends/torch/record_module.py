@@ -136,10 +136,11 @@ def _make_recorder(origin: Origin, record: OutputRecord, samples: int) -> Callab
             return
         library = known_layers.find_neuron_library(module)
         output, states = library.read_result(module, out)
-        if origin.compared == "state":
+        if origin.compared == "state" and library.sequence not in states:
             record.append(states[library.potential])
             return
-        for step in split_steps(output, library.find_time(module), samples):
+        steps = states[library.sequence] if origin.compared == "state" else output
+        for step in split_steps(steps, library.find_time(module), samples):
             record.append(step)
 
     return hook

@@ -268,11 +268,15 @@ class Trace(TorchFunctionMode):
         (output, states), drive = library.read_result(module, out), self._inside.pop()
         time = library.find_time(module)
         calls = self.calls.setdefault(name, [])
-        steps = []
+        steps, potentials = [], []
         for step in split_steps(drive, time, self.samples):
             shape = tuple(split_steps(output, time, self.samples)[0].shape)
             steps.append(self._add_output(name, None, shape))
             calls.append(Call(step))
+            if library.sequence in states:
+                potentials.append(self._add_output(name, library.potential, shape))
+        if potentials:
+            self.hand_in(states.pop(library.sequence), join_steps(potentials, time))
         for state, tensor in states.items():
             self.hand_in(tensor, self._add_output(name, state, tuple(tensor.shape)))
         self.hand_in(output, join_steps(steps, time))  # last: the spikes may be a state too

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from snncompile.errors import LossError, raise_together
-from snncompile.ir.graph import IntegerNetwork
+from snncompile.ir.graph import Graph, IntegerNetwork
 from snncompile.ir.loss import FREQUENT, Loss, PopulationLoss
 from snncompile.options import LossOptions, Options
 from snncompile.passes.analysis.bounds import find_silent_neurons
@@ -32,6 +32,15 @@ def list_warnings(network: IntegerNetwork, loss: Loss, options: Options) -> tupl
             tuple(_check_outputs(network, options.quantize.steps))
             or _check_output_fires(network, loss)
         ),
+    )
+
+
+def list_answer_notes(network: Graph) -> tuple[str, ...]:
+    """Return what the import noted of a result that is not the network's answer."""
+    return tuple(
+        f"{note}; return a sum, mean, maximum or the last over all steps, or leave strict out"
+        for note in network.notes
+        if note.startswith("answer: ")
     )
 
 

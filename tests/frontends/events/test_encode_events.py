@@ -119,7 +119,8 @@ def test_no_event_is_lost(tmp_path_factory, events, bin_us):
     t, x, y, p = (np.array(column) for column in zip(*events, strict=True))
     path = tmp_path_factory.mktemp("events") / "e.npz"
     np.savez(path, t=t, x=x, y=y, p=p)
-    encoded = encode_events([path], Frames(bin_us, (4, 3)))
+    one = int(t.max() - t.min() < bin_us / 10) or None  # it has to be said, see the unit of time
+    encoded = encode_events([path], Frames(bin_us, (4, 3), one))
     assert (encoded.spikes.x[0] == count(t, x, y, p, bin_us=bin_us, size=(4, 3))).all()
 
 
@@ -246,8 +247,20 @@ REFUSED = {
     ),
     "too many in a step": (
         lambda p: save(p, t=np.zeros(70_000), x=np.zeros(70_000), p=np.ones(70_000)),
-        Frames(1000, (1,)),
+        Frames(1000, (1,), 1),
         "e.npz: a pixel has more than 32,767 events in a step; take shorter bins",
+    ),
+    "seconds read as microseconds": (
+        lambda p: save(p, **{**FULL, "t": np.linspace(0, 1.4, len(T))}),
+        Frames(1000, SIZE),
+        "e.npz: times read as us last 1 us, less than a tenth of a step of 1000 us; say the unit of"
+        " the files with --time-unit, or --steps 1",
+    ),
+    "nanoseconds read as microseconds": (
+        lambda p: save(p, **{**FULL, "t": np.linspace(0, 9e9, len(T))}),
+        Frames(1000, SIZE),
+        "e.npz: times read as us last 2.5 hours; say the unit of the files with --time-unit, or"
+        " the number of --steps",
     ),
     "a damaged camera file": (
         lambda p: _damaged(p),

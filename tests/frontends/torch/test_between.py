@@ -216,6 +216,16 @@ def _two_ends(m, x):
     return m.lif1(current), m.lif2(m.fc2(current))
 
 
+def _factor(m, x):
+    return 0.5 * m.lif1(m.fc1(x.flatten(1)))
+
+
+def _one_of_two_ends(m, x):
+    current = m.fc1(x.flatten(1))
+    m.lif2(m.fc2(current))
+    return m.lif1(current)
+
+
 def _other_every_step(m, x):
     m.count += 1
     current = m.fc1(x.flatten(1))
@@ -268,7 +278,14 @@ BETWEEN = {
         " takes once, shape (samples, *shape), with time='inside'; otherwise give every place in"
         " the network a layer of its own"
     ),
-    _two_ends: "no layer reads lif1 and lif2; a network has one output, leave one out",
+    _two_ends: (
+        "forward returns lif1 and lif2; a network has one output: give a module of two lines whose"
+        " forward returns the output of one of them, then the others are left out"
+    ),
+    _factor: (
+        "forward returns 0.5 times the spikes of lif1 in each time step, which a chip sends as 1;"
+        " return the spikes, and multiply the answer"
+    ),
     _sum_over_time: (
         "lif1 is fed by fc1(the input) in time step 0 and by fc1(the input of 4 steps ago) +"
         " fc1(the input of 3 steps ago) + fc1(the input of 2 steps ago) + fc1(the input of one"
@@ -290,6 +307,12 @@ def test_refuses_between_the_layers(forward):
     with pytest.raises(UnsupportedError) as error:
         from_torch(with_forward(forward, Remembers), spikes(4, 5, 2, 3))
     assert str(error.value) == BETWEEN[forward]
+
+
+def test_a_layer_that_forward_does_not_return_is_left_out():
+    network = from_torch(with_forward(_one_of_two_ends, Remembers), spikes(4, 5, 2, 3))
+    assert [p.name for p in network.populations] == ["lif1"]
+    assert network.notes == ("lif2 is left out: no layer reads it and forward does not return it",)
 
 
 def test_a_long_sum_over_time_is_refused_too():

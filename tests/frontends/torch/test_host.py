@@ -339,3 +339,44 @@ def test_refuses_further_arguments():
 class Stated(Inside):
     def forward(self, x, gain):
         return super().forward(gain * x)
+
+
+class ByHand(nn.Module):
+    """Neurons written by hand; the decoder takes the mean of their potentials after the reset."""
+
+    def __init__(self, last):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc1, self.fc2, self.last = nn.Linear(12, 9), nn.Linear(9, 5), last
+        self.decoder = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.LayerNorm(4))
+
+    def forward(self, x):
+        first, second, seen = torch.zeros(len(x), 9), torch.zeros(len(x), 5), []
+        for t in range(x.shape[1]):
+            first = 0.9 * first + 2 * self.fc1(x[:, t])
+            spikes = (first > 0.5).to(x)
+            first = first - 0.5 * spikes
+            second = 0.8 * second + 2 * self.fc2(spikes)
+            second = second - 0.5 * (second > 0.5).to(x)
+            seen.append(second)
+        return nn.functional.normalize(self.decoder(torch.stack(seen)[-self.last :].mean(0)), dim=1)
+
+
+@pytest.mark.parametrize(
+    "last, returned",
+    [
+        (10, "the mean of the state 'potential' of neurons_2, which no neuron of ours sends"),
+        (4, "a mean over 4 of 10 time steps"),
+    ],
+)
+def test_a_decoder_of_potentials_behind_neurons_written_by_hand(last, returned):
+    module, x = ByHand(last), (values((12,), 4, 10) > 0.5).astype(np.float32)
+    network = from_torch(module, x, host=["decoder"])
+    note = f"answer: forward returns {returned}; the prediction is the sum of neurons_2 over time"
+    assert network.notes == (note,)
+    assert network.input.host_part.after == ("decoder",)
+    snncompile.compile(network, chip="loihi2", calibration=x, max_answer_loss=1)
+    with pytest.raises(SnnCompileError) as error:
+        snncompile.compile(network, chip="loihi2", calibration=x, strict=True)
+    remedy = "return a sum, mean, maximum or the last over all steps, or leave strict out"
+    assert f"{note}; {remedy}" in str(error.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from math import prod
@@ -32,8 +33,10 @@ from snncompile.frontends.torch.values import (
     ZERO,
     LinearValues,
     NeuronValues,
+    ReducedValues,
     Summand,
     SumValues,
+    Values,
 )
 
 LATEST = 4
@@ -136,7 +139,7 @@ def _add(cell: Cell, trace: Trace, returned: list[Tensor], steps: int | None) ->
     silent = torch.full_like(drives[0], ZERO)
     trace.calls[cell.name] = [Call(drive) for drive in [silent] * late + drives]
     for time, call in zip(times, range(late, steps), strict=True):
-        for node in outside:
+        for node in dict.fromkeys((*outside, output)):
             if operation := cell.folded.nodes[node].calls.get(time):
                 (values,) = operation.results
                 state = None if node == output else STATE
@@ -182,7 +185,7 @@ def _find_outside(cell: Cell, trace: Trace, returned: list[Tensor]) -> list[int]
         if owner is None or owner[0] not in own:
             sent += [slot.numbers for slot in operation.places.values()]
     for numbers in [*sent, *returned]:
-        for values in trace.origins.find_values(numbers):
+        for values in _list_values(trace, numbers):
             owner = cell.folded.find_owner(values)
             if owner and owner[0] in own:
                 used[owner[0]] = None
@@ -191,14 +194,29 @@ def _find_outside(cell: Cell, trace: Trace, returned: list[Tensor]) -> list[int]
     return list(used)
 
 
+def _list_values(trace: Trace, numbers: Tensor) -> Iterator[Values]:
+    """Yield the values that have these numbers; of a mean over time, those it is taken of."""
+    for values in trace.origins.find_values(numbers):
+        if isinstance(values, ReducedValues):
+            yield from trace.origins.find_values(values.inputs)
+        else:
+            yield values
+
+
 def _choose_output(cell: Cell, outside: list[int], weights: list[float]) -> int:
-    """Return the function that gives the spikes, or the potential of a leaky sum."""
-    spiking = [node for node in outside if _gives_spikes(cell, node, weights)]
-    if not spiking and not cell.group.linear:
-        raise UnsupportedError(
-            f"{cell.name} sends values that are no spikes; neurons send 0, 1 or whole numbers"
-        )
-    return (spiking or outside)[0]
+    """Return the function that gives the spikes, or the potential of a leaky sum.
+
+    Where only a potential is returned, nothing outside reads the spikes.
+    """
+    if cell.group.linear:
+        return next((n for n in outside if _gives_spikes(cell, n, weights)), outside[0])
+    inside = [node for node in cell.group.members if not cell.wires.is_sum(node)]
+    for node in (*outside, *inside):
+        if _gives_spikes(cell, node, weights):
+            return node
+    raise UnsupportedError(
+        f"{cell.name} sends values that are no spikes; neurons send 0, 1 or whole numbers"
+    )
 
 
 def _recognize(cell: Cell, output: int, weights: list[float]) -> Dynamics:

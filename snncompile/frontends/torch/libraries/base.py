@@ -95,6 +95,8 @@ class Library:
     """Name of a refused class -> the alternative that its message proposes."""
     potential: str = "v"
     """Name of the state that is the potential."""
+    sequence: str = ""
+    """Name of the state with the potentials of all time steps of a call, laid out as the output."""
 
     def owns(self, module: nn.Module) -> bool:
         """Return whether a module's class itself, not an ancestor of it, is the library's."""

@@ -242,6 +242,7 @@ SURROGATES = frozenset(
 
 LIBRARY = SpikingJelly(
     package="spikingjelly",
+    sequence="v_seq",
     neurons=NEURONS,
     linear=LAYERS,
     same=frozenset(

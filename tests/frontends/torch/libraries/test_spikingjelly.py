@@ -329,3 +329,50 @@ def test_random_networks_spike_as_the_library(made, samples, steps, mode):
     x = spikes(samples, steps, size)
     network = from_torch(module, x)
     np.testing.assert_array_equal(network.run(x).spikes, native(module, x, mode))
+
+
+class Potentials(nn.Module):
+    """Ends with neurons whose threshold is infinite; their potential is the result."""
+
+    def __init__(self, result):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(layer.Linear(6, 8), neuron.IFNode(v_threshold=0.3))
+        self.head = nn.Sequential(
+            layer.Linear(8, 3), neuron.LIFNode(v_threshold=float("inf"), store_v_seq=True)
+        )
+        self.result = result
+        functional.set_step_mode(self, "m")
+
+    def forward(self, x):
+        spikes = self.head(self.body(x))
+        return self.result(spikes, self.head[1].v_seq)
+
+
+@pytest.mark.parametrize(
+    "result, kind",
+    [
+        (lambda spikes, v: v.mean(0), "mean"),
+        (lambda spikes, v: v.sum(0), "sum"),
+        (lambda spikes, v: v[-1], "last"),
+        (lambda spikes, v: v, "sum"),
+    ],
+)
+def test_potentials_below_an_infinite_threshold_are_a_readout(result, kind):
+    module, x = Potentials(result), spikes(4, 7, 6)
+    network = from_torch(module, x)
+    assert (network.answer.kind, network.notes) == (kind, ())
+    assert [str(p.neuron).partition("(")[0] for p in network.populations] == ["cuba_lif", "readout"]
+    functional.reset_net(module)
+    native = module(torch.tensor(x).float().transpose(0, 1)).detach().numpy()
+    native = native.sum(0) if native.ndim == 3 else native
+    assert np.abs(native - network.run(x).answer).max() < 1e-5
+
+
+def test_spikes_below_an_infinite_threshold_are_refused():
+    with pytest.raises(UnsupportedError) as error:
+        from_torch(Potentials(lambda spikes, v: spikes), spikes(4, 7, 6))
+    assert str(error.value) == (
+        "head.1 never fires, its threshold is infinite; return its potential, in each time step or"
+        " as a mean, sum or maximum over them, and nothing else of it"
+    )
