@@ -51,8 +51,11 @@ class SpikingJelly(Library):
         return CallInput([*args, *kwargs.values()][0], {})
 
     def read_states(self, module: Any) -> dict[str, Tensor]:
-        """Return the memories; before the first call they are numbers, not tensors."""
-        return {name: v for name, v in module.named_memories() if isinstance(v, Tensor)}
+        """Return memories and kept potentials, which are no tensors before the first call."""
+        states = dict(module.named_memories())
+        if _takes_steps(module):  # since 2.0 it is no memory
+            states["v_seq"] = getattr(module, "v_seq", None)
+        return {name: v for name, v in states.items() if isinstance(v, Tensor)}
 
     def find_start(self, module: Any, state: str) -> float:
         """Return the value of a memory at the start of a sample."""

@@ -362,7 +362,7 @@ def test_potentials_below_an_infinite_threshold_are_a_readout(result, kind):
     module, x = Potentials(result), spikes(4, 7, 6)
     network = from_torch(module, x)
     assert (network.answer.kind, network.notes) == (kind, ())
-    assert [str(p.neuron).partition("(")[0] for p in network.populations] == ["cuba_lif", "readout"]
+    assert [type(p.neuron).__name__ for p in network.populations] == ["CubaLif", "Readout"]
     functional.reset_net(module)
     native = module(torch.tensor(x).float().transpose(0, 1)).detach().numpy()
     native = native.sum(0) if native.ndim == 3 else native
