@@ -185,7 +185,7 @@ class _Reader:
         name = values.function.rpartition(".")[2]
         arguments = values.arguments
         if name not in MONOTONE or len(arguments) != 1 or arguments[0].shape != values.shape:
-            raise NotReadError(f"computed by {values.function}")
+            raise NotReadError(f"values computed by {values.function}")
         inner = self.read(arguments[0].reshape(-1)[offsets])
         if inner.columns:
             raise NotReadError(f"{name} of a part of {inner.layers[-1].path}")

@@ -272,7 +272,8 @@ def _weigh(cell: Cell) -> list[float]:
         for run in runs[1:]:
             if not all(torch.allclose(v, runs[0][n], rtol=1e-12) for n, v in run.items()):
                 raise UnsupportedError(
-                    f"{cell.name} gets several inputs and does not add them up; give it their sum"
+                    f"{cell.name} gets several inputs and does not add them up, as where a decay or"
+                    " a threshold depends on the input; give it their sum, and constants there"
                 )
         states = runs[0]
     return [1.0, *[0.0] * (count - 1)]

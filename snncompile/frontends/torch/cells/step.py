@@ -146,8 +146,8 @@ def check_simple(cell: Cell) -> None:
     """Refuse cells that cannot be repeated step by step."""
     if set(cell.group.members) & cell.wires.strange:
         raise UnsupportedError(
-            f"{cell.name} keeps more than its last time step, or mixes values of several layers;"
-            " a neuron's state is what the time step before leaves"
+            f"{cell.name} keeps more than its last time step, or mixes values of several layers or"
+            " samples; a neuron's state is what the step before leaves, its threshold a constant"
         )
     for member in cell.group.members:
         operation = cell.folded.nodes[member].operation
