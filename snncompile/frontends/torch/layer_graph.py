@@ -198,10 +198,10 @@ def _leave_out(
     used, waiting = set(given), list(given)
     drives = {layer.path: layer.drive for layer in neurons}
     while waiting:
-        for inner in walk(drives[waiting.pop()]):
-            if inner.path in drives and inner.path not in used:
-                used.add(inner.path)
-                waiting.append(inner.path)
+        read = {inner.path for inner in walk(drives[waiting.pop()])}
+        new = [path for path in drives if path in read and path not in used]
+        used.update(new)
+        waiting += new
     kept = [layer for layer in neurons if layer.path in used]
     return kept, tuple(layer.path for layer in neurons if layer.path not in used)
 

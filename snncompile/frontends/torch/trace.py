@@ -268,7 +268,8 @@ class Trace(TorchFunctionMode):
         (output, states), drive = library.read_result(module, out), self._inside.pop()
         time = library.find_time(module)
         calls = self.calls.setdefault(name, [])
-        steps, potentials = [], []
+        steps: list[Tensor] = []
+        potentials: list[Tensor] = []
         for step in split_steps(drive, time, self.samples):
             shape = tuple(split_steps(output, time, self.samples)[0].shape)
             steps.append(self._add_output(name, None, shape))

@@ -146,8 +146,8 @@ def test_says_what_is_no_answer(name, caplog):
         (
             lambda m, out, mem, total: m.fc4(m.fc3(total).relu()),
             "fc4: forward returns values computed by torch.Tensor.relu; known are sum, mean,"
-            " maximum and last over all time steps, and linear layers behind a sum, mean or last; or"
-            " leave it on the host: host=['fc4']",
+            " maximum and last over all time steps, and linear layers behind a sum, mean or last;"
+            " or leave it on the host: host=['fc4']",
         ),
     ],
 )
