@@ -42,6 +42,9 @@ TABLES: dict[str, dict[str, str]] = {
         "convolution": "snncompile.synapses.convolution:Convolution",
         "sparse": "snncompile.synapses.sparse:Sparse",
         "scale": "snncompile.synapses.scale:Scale",
+        "transposed_convolution": (
+            "snncompile.synapses.transposed_convolution:TransposedConvolution"
+        ),
         "source_range": "snncompile.synapses.source_range:SourceRange",
     },
     "simulators": {

@@ -21,7 +21,8 @@ from snncompile.errors import UnsupportedError
 from snncompile.frontends.pool_currents import Windows
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.arguments import find_tensors, get_first_argument
-from snncompile.frontends.torch.linear_layers import make_layer, repeat_per_axis
+from snncompile.frontends.torch.function_layers import make_layer
+from snncompile.frontends.torch.layer_values import repeat_per_axis
 from snncompile.frontends.torch.sums import DIVIDE, MULTIPLY
 from snncompile.frontends.torch.trace import Call, Trace
 from snncompile.frontends.torch.values import (

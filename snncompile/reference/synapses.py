@@ -18,6 +18,7 @@ from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.source_range import SourceRange
 from snncompile.synapses.sparse import Sparse, unroll
+from snncompile.synapses.transposed_convolution import TransposedConvolution
 
 Apply = Callable[[Tensor], Tensor]
 EXACT_FLOAT32 = 2**24
@@ -166,6 +167,26 @@ def _bind_convolution(wiring: Convolution, weight: Tensor) -> Apply:
     return apply
 
 
+def _bind_transposed_convolution(wiring: TransposedConvolution, weight: Tensor) -> Apply:
+    functional: Any = torch.nn.functional
+    axes = len(wiring.kernel)
+    function = functional.conv_transpose1d if axes == 1 else functional.conv_transpose2d
+    by_group = weight.reshape(wiring.groups, -1, *wiring.weight_shape[1:]).transpose(1, 2)
+    turned = by_group.reshape(wiring.source_shape[0], -1, *wiring.kernel).contiguous()
+    options = {"stride": wiring.stride, "dilation": wiring.dilation, "groups": wiring.groups}
+
+    def apply(spikes: Tensor) -> Tensor:
+        images = spikes.reshape(-1, *wiring.source_shape).to(weight.dtype)
+        whole: Tensor = function(images, turned, **options)
+        for axis, (first, size) in enumerate(zip(wiring.padding, wiring.target_space, strict=True)):
+            missing = max(0, first + size - whole.shape[2 + axis])
+            ends = [0, 0] * (axes - axis - 1) + [max(0, -first), missing]
+            whole = functional.pad(whole, ends).narrow(2 + axis, max(0, first), size)
+        return whole.reshape(*spikes.shape[:-1], wiring.targets)
+
+    return apply
+
+
 def _bind_sparse(wiring: Sparse, weight: Tensor) -> Apply:
     source = torch.tensor(wiring.source, dtype=torch.int64, device=weight.device)
     target = torch.tensor(wiring.target, dtype=torch.int64, device=weight.device)
@@ -193,5 +214,6 @@ BINDERS: dict[type, Callable[[Any, Tensor], Apply]] = {
     Sparse: _bind_sparse,
     Scale: _bind_scale,
     SourceRange: _bind_source_range,
+    TransposedConvolution: _bind_transposed_convolution,
 }
 """Functions that bind the weights of a wiring; other wirings are unrolled."""

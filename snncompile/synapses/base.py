@@ -48,6 +48,8 @@ class Wiring(ABC):
     """Row of the wiring in the registry."""
     regular: ClassVar[bool] = False
     """Whether slices of one size take the same of a core, except at the border."""
+    largest_list: ClassVar[int | None] = None
+    """Largest number of synapses that may be unrolled one by one; None: any."""
 
     @property
     @abstractmethod

@@ -15,12 +15,24 @@ from snncompile.errors import UnsupportedError
 from snncompile.synapses.base import Shape, Synapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, dense
+from snncompile.synapses.grids import (
+    find_source,
+    list_border,
+    list_touched,
+    pad_convolution,
+    read_grid_map,
+    read_pixel_shuffle,
+    read_repeats,
+)
 from snncompile.synapses.restrict import list_single_targets, restrict
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.sparse import Sparse, unroll, unroll_synapses
+from snncompile.synapses.transposed_convolution import TransposedConvolution
 
 LARGEST = 2**26
-"""Largest number of synapses of a composition without structure: 512 MiB of weights."""
+"""Largest number of synapses of a dense composition: 512 MiB of weights."""
+LARGEST_LIST = 10**7
+"""Largest number of synapses of a composition that lists them one by one."""
 
 
 def compose(outer: Synapses, inner: Synapses) -> Synapses:
@@ -31,11 +43,13 @@ def compose(outer: Synapses, inner: Synapses) -> Synapses:
         X, source i to i + n  ->  X of some of its sources (a convolution: of whole channels)
         convolution twice     ->  convolution, if the outer one has no padding, or the inner one
                                   turns it into zeros: a pool whose windows do not overlap
+        convolution of a transposed one, or the other way round
+                              ->  transposed convolution, if one has stride 1 and no border differs
         dense with anything   ->  dense
         any other two         ->  sparse
 
     Raises:
-        UnsupportedError: the last two would have more than `LARGEST` synapses.
+        UnsupportedError: the last two would have more than `LARGEST` or `LARGEST_LIST` synapses.
     """
     assert outer.wiring.sources == inner.wiring.targets
     if isinstance(inner.wiring, Scale):
@@ -50,12 +64,50 @@ def compose(outer: Synapses, inner: Synapses) -> Synapses:
         return scaled
     if (single := list_single_targets(inner)) and (narrow := restrict(outer, single[0])):
         return compose(narrow, _make_scale(len(single[1]), single[1]))
+    return _keep_kernels(outer, inner) or _multiply(outer, inner)
+
+
+def _keep_kernels(outer: Synapses, inner: Synapses) -> Synapses | None:
+    """Return the composition of two shared kernels as one, or None."""
     first, second = inner.wiring, outer.wiring
-    if not (isinstance(first, Convolution) and isinstance(second, Convolution)):
-        return _multiply(outer, inner)
-    if not _is_padding_silent(second, first):
-        return _multiply(outer, inner)
-    return _compose_convolutions(second, outer.weight, first, inner.weight)
+    if isinstance(first, Convolution) and isinstance(second, Convolution):
+        silent = _is_padding_silent(second, first)
+        return _compose_convolutions(second, outer.weight, first, inner.weight) if silent else None
+    if isinstance(first, TransposedConvolution) and isinstance(second, Convolution):
+        inside = _reads_all_of(second, first)
+        return _convolve_transposed(second, outer.weight, first, inner.weight) if inside else None
+    if isinstance(first, Convolution) and isinstance(second, TransposedConvolution):
+        alone = _puts_nothing_beside(second, first)
+        return _transpose_convolved(second, outer.weight, first, inner.weight) if alone else None
+    return None
+
+
+def compose_all(outer: Synapses, inner: Synapses) -> tuple[Synapses, ...]:
+    """Return synapses that together equal `inner` followed by `outer`, with more structure kept.
+
+        convolution of a padded grid    ->  convolution of its source, and a sparse border
+        convolution of repeated values  ->  transposed convolution, if it has stride 1
+        pixel shuffle of a convolution  ->  transposed convolution
+
+    Raises:
+        UnsupportedError: as `compose`.
+    """
+    if isinstance(outer.wiring, Convolution):
+        grid = read_grid_map(inner, outer.wiring.source_shape)
+        repeats = grid and read_repeats(grid)
+        if repeats and set(outer.wiring.stride) == {1}:
+            return (compose(outer, repeats),)
+        starts = grid and find_source(grid)
+        padded = grid and starts and pad_convolution(outer, grid, starts)
+        if grid and starts and padded:
+            border = list_border(inner, grid, starts)
+            few = _count_product(outer.wiring, border.wiring) < padded.wiring.synapses
+            if not border.wiring.synapses:
+                return (padded,)
+            if few:
+                return padded, _multiply(outer, border)
+    shuffled = read_pixel_shuffle(outer, inner)
+    return (shuffled or compose(outer, inner),)
 
 
 def merge(left: Synapses, right: Synapses) -> Synapses | None:
@@ -68,7 +120,7 @@ def merge(left: Synapses, right: Synapses) -> Synapses | None:
         return dense(left.weight + added)
     if isinstance(a, Scale) and isinstance(b, Scale):
         return _make_scale(a.size, left.weight + right.weight)
-    both_convolve = isinstance(a, Convolution) and isinstance(b, Convolution)
+    both_convolve = type(a) is type(b) and isinstance(a, Convolution | TransposedConvolution)
     if both_convolve and _list_geometry(a) == _list_geometry(b):
         return Synapses(a, left.weight + right.weight)
     return None
@@ -107,7 +159,7 @@ def _scale_sparse_targets(wiring: Sparse, weight: Floats, factor: Floats) -> Syn
 
 
 def _scale_convolution_sources(
-    wiring: Convolution, weight: Floats, factor: Floats
+    wiring: Convolution | TransposedConvolution, weight: Floats, factor: Floats
 ) -> Synapses | None:
     per_channel = _reduce_to_channels(factor, wiring.source_shape[0])
     if per_channel is None:
@@ -118,7 +170,7 @@ def _scale_convolution_sources(
 
 
 def _scale_convolution_targets(
-    wiring: Convolution, weight: Floats, factor: Floats
+    wiring: Convolution | TransposedConvolution, weight: Floats, factor: Floats
 ) -> Synapses | None:
     per_channel = _reduce_to_channels(factor, wiring.channels)
     if per_channel is None:
@@ -150,7 +202,7 @@ def _scale_synapses(wiring: Wiring, weight: Floats, factor: Floats) -> Synapses:
     return Synapses(unrolled.wiring, unrolled.weight * factor)
 
 
-def _list_ones(wiring: Convolution) -> Shape:
+def _list_ones(wiring: Convolution | TransposedConvolution) -> Shape:
     return (1,) * len(wiring.kernel)
 
 
@@ -167,12 +219,14 @@ SCALED_SOURCES: dict[type[Wiring], _Scaled] = {
     Dense: _scale_dense_sources,
     Sparse: _scale_sparse_sources,
     Convolution: _scale_convolution_sources,
+    TransposedConvolution: _scale_convolution_sources,
 }
 SCALED_TARGETS: dict[type[Wiring], _Scaled] = {
     Scale: _scale_scale,
     Dense: _scale_dense_targets,
     Sparse: _scale_sparse_targets,
     Convolution: _scale_convolution_targets,
+    TransposedConvolution: _scale_convolution_targets,
 }
 """Functions that scale a wiring and keep its kind; other wirings are scaled synapse by synapse."""
 
@@ -237,12 +291,118 @@ def _compose_convolutions(
     return Synapses(wiring, weight.reshape(wiring.weight_shape))
 
 
+def _reads_all_of(second: Convolution, first: TransposedConvolution) -> bool:
+    """Whether a convolution of stride 1 reads nothing beside the target that would have values."""
+    axes = zip(
+        second.padding,
+        first.source_shape[1:],
+        first.kernel,
+        first.dilation,
+        first.stride,
+        first.padding,
+        first.target_space,
+        strict=True,
+    )
+    inside = all(
+        not outer or (own <= 0 and (n - 1) * s + (k - 1) * d - own < size)
+        for outer, n, k, d, s, own, size in axes
+    )
+    return inside and set(second.stride) == {1}
+
+
+def _convolve_transposed(
+    second: Convolution, w2: Floats, first: TransposedConvolution, w1: Floats
+) -> Synapses:
+    """Return one transposed convolution: from source i through tap m of the first, which leads to
+    i * stride + m * e - q, and tap k of the second, which reads y + k * d - p.
+    """
+    reach = tuple((k - 1) * d for k, d in zip(second.kernel, second.dilation, strict=True))
+    lengths = [(k - 1) * e for k, e in zip(first.kernel, first.dilation, strict=True)]
+    padding = (q - p + r for q, p, r in zip(first.padding, second.padding, reach, strict=True))
+    groups = gcd(first.groups, second.groups)
+    wiring = TransposedConvolution(
+        first.source_shape,
+        second.channels,
+        tuple(a + b + 1 for a, b in zip(lengths, reach, strict=True)),
+        first.stride,
+        tuple(padding),
+        (1,) * len(reach),
+        second.target_shape[1:],
+        groups,
+    )
+    steps = first.dilation, tuple(-d for d in second.dilation)
+    weight = _add_products(wiring, groups, (first, w1, steps[0]), (second, w2, steps[1]), reach)
+    return Synapses(wiring, weight)
+
+
+def _puts_nothing_beside(second: TransposedConvolution, first: Convolution) -> bool:
+    """Whether sources beside those that a convolution of stride 1 fills would reach no target."""
+    axes = zip(
+        second.source_shape[1:],
+        second.kernel,
+        second.dilation,
+        second.stride,
+        second.padding,
+        second.target_space,
+        strict=True,
+    )
+    outside = all((k - 1) * e < s + q and n * s - q >= size for n, k, e, s, q, size in axes)
+    return outside and set(first.stride) == {1}
+
+
+def _transpose_convolved(
+    second: TransposedConvolution, w2: Floats, first: Convolution, w1: Floats
+) -> Synapses:
+    """Return one transposed convolution: source i is read by tap k of the first for its target
+    m = i - k * d + p, from which tap t of the second leads to m * stride + t * e - q.
+    """
+    steps = tuple(d * s for d, s in zip(first.dilation, second.stride, strict=True))
+    reach = tuple((k - 1) * step for k, step in zip(first.kernel, steps, strict=True))
+    lengths = [(k - 1) * e for k, e in zip(second.kernel, second.dilation, strict=True)]
+    axes = zip(second.padding, first.padding, second.stride, reach, strict=True)
+    groups = gcd(first.groups, second.groups)
+    wiring = TransposedConvolution(
+        first.source_shape,
+        second.channels,
+        tuple(a + b + 1 for a, b in zip(lengths, reach, strict=True)),
+        second.stride,
+        tuple(q - p * s + r for q, p, s, r in axes),
+        (1,) * len(reach),
+        second.target_space,
+        groups,
+    )
+    turned = tuple(-step for step in steps)
+    weight = _add_products(
+        wiring, groups, (first, w1, turned), (second, w2, second.dilation), reach
+    )
+    return Synapses(wiring, weight)
+
+
+_Kernel = tuple[Convolution | TransposedConvolution, Floats, tuple[int, ...]]
+"""A wiring, its weights and the steps between its taps in the kernel of a composition."""
+
+
+def _add_products(
+    wiring: TransposedConvolution, groups: int, first: _Kernel, second: _Kernel, start: Shape
+) -> Floats:
+    """Return the kernel whose tap start + i * steps + j * steps is the product of taps i and j."""
+    inner, outer = (_regroup(w, weight, groups) for w, weight, _ in (first, second))
+    weight = np.zeros((groups, outer.shape[1], inner.shape[2], *wiring.kernel))
+    for i in np.ndindex(*first[0].kernel):
+        for j in np.ndindex(*second[0].kernel):
+            axes = zip(start, i, first[2], j, second[2], strict=True)
+            tap = tuple(s + a * step + b * other for s, a, step, b, other in axes)
+            block = np.einsum("gom,gmc->goc", outer[(..., *j)], inner[(..., *i)])
+            weight[(..., *tap)] += block
+    return weight.reshape(wiring.weight_shape)
+
+
 def _find_common_step(k1: int, near: int, k2: int, far: int) -> int:
     """Return the largest dilation that reaches all taps; 1 if there is one tap."""
     return gcd(near if k1 > 1 else 0, far if k2 > 1 else 0) or 1
 
 
-def _regroup(wiring: Convolution, weight: Floats, groups: int) -> Floats:
+def _regroup(wiring: Convolution | TransposedConvolution, weight: Floats, groups: int) -> Floats:
     """Return the weights with fewer groups, as (group, output channel, source channel, *kernel)."""
     outputs, inner = weight.shape[:2]
     wide = wiring.source_shape[0] // groups
@@ -259,10 +419,23 @@ def _multiply(outer: Synapses, inner: Synapses) -> Synapses:
         if isinstance(inner.wiring, Dense):
             return dense(outer.weight @ inner.weight)
         return dense((inner.wiring.matrix(inner.weight).T @ outer.weight.T).T)
+    if isinstance(outer.wiring, Convolution) and isinstance(inner.wiring, Sparse):
+        return _multiply_touched(outer.wiring, outer.weight, inner)
     left = outer.wiring.matrix(outer.weight)
     if isinstance(inner.wiring, Dense):
         return dense(left @ inner.weight)
     return _make_sparse(csr_array(left @ inner.wiring.matrix(inner.weight)))
+
+
+def _multiply_touched(outer: Convolution, weight: Floats, inner: Synapses) -> Synapses:
+    """Return the product; only targets that it reaches are unrolled."""
+    touched = list_touched(outer, inner.wiring.pattern.tocoo().row)
+    few = outer.rows(weight, touched) @ inner.wiring.matrix(inner.weight)
+    product = csr_array(few)
+    product.sum_duplicates()
+    entries = product.tocoo()
+    wiring = Sparse(touched[entries.row], entries.col, outer.targets, inner.wiring.sources)
+    return Synapses(wiring, entries.data)
 
 
 def _make_sparse(matrix: csr_array) -> Synapses:
@@ -273,17 +446,27 @@ def _make_sparse(matrix: csr_array) -> Synapses:
 
 
 def _check_size(outer: Wiring, inner: Wiring) -> None:
-    fan_in = min(inner.sources, _find_fan_in(outer) * _find_fan_in(inner))
-    synapses = max(
-        outer.targets * fan_in,
-        inner.targets * _find_fan_in(inner),
-        outer.targets * _find_fan_in(outer),
-    )
-    if synapses > LARGEST:
+    one_is_dense = isinstance(outer, Dense) or isinstance(inner, Dense)
+    largest = LARGEST if one_is_dense else min(LARGEST, LARGEST_LIST)
+    if isinstance(outer, Convolution) and isinstance(inner, Sparse):
+        synapses = _count_product(outer, inner)
+    else:
+        fan_in = min(inner.sources, _find_fan_in(outer) * _find_fan_in(inner))
+        synapses = max(
+            outer.targets * fan_in,
+            inner.targets * _find_fan_in(inner),
+            outer.targets * _find_fan_in(outer),
+        )
+    if synapses > largest:
         raise UnsupportedError(
             f"{outer} after {inner} takes up to {synapses:,} synapses as one projection, more than"
-            f" {LARGEST:,}; put a neuron layer between them"
+            f" {largest:,}; put a neuron layer between them"
         )
+
+
+def _count_product(outer: Wiring, inner: Wiring) -> int:
+    """Return the number of pairs of synapses in a row, an upper bound of those of the product."""
+    return int(outer.fan_out(np.arange(outer.targets)) @ inner.fan_in)
 
 
 def _find_fan_in(wiring: Wiring) -> int:

@@ -125,8 +125,14 @@ def unroll(wiring: Wiring) -> Unrolled:
 
     Raises:
         UnsupportedError: the matrix scales a weight, drops one of zero, or has columns that do not
-            rise.
+            rise; or there are more synapses than the wiring lists.
     """
+    if wiring.largest_list is not None and wiring.synapses > wiring.largest_list:
+        raise UnsupportedError(
+            f"{wiring}: its {wiring.synapses:,} synapses would be listed one by one, more than"
+            f" {wiring.largest_list:,}; use fewer channels or a smaller kernel, or put a neuron"
+            " layer behind the upsampling and a plain convolution behind that"
+        )
     count = prod(wiring.weight_shape)
     matrix = wiring.matrix(np.arange(count).reshape(wiring.weight_shape))
     _check_matrix(wiring, matrix, count)

@@ -11,7 +11,7 @@ import numpy as np
 from snncompile.arrays import Floats
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends.nir.file import PASS, Node
-from snncompile.frontends.torch.linear_layers import round_share
+from snncompile.frontends.torch.layer_values import round_share
 from snncompile.synapses.base import Shape, Synapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import dense

@@ -37,6 +37,26 @@ class Zero:
         return "zeros"
 
 
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """Numbers that each sample gets in each time step."""
+
+    values: Tensor
+    """In float64, shape (n,)."""
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same numbers."""
+        return isinstance(other, Constant) and torch.equal(self.values, other.values)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.values.tolist()))
+
+    def __str__(self) -> str:
+        first = self.values.flatten()[0]
+        same = bool((self.values == first).all())
+        return f"{float(first):g}" if same else "constants"
+
+
 @dataclass(frozen=True)
 class Through:
     """A linear layer applied to a drive."""
@@ -110,7 +130,7 @@ class Gather:
         return f"[{', '.join(str(selection.of) for selection in self.selections)}]"
 
 
-Drive = Source | Zero | Through | Plus | Scaled | Gather
+Drive = Source | Zero | Constant | Through | Plus | Scaled | Gather
 
 
 def walk(drive: Drive) -> Iterator[Source | Through]:
@@ -156,7 +176,7 @@ def is_same_in_step(step: int, drive: Drive, step_drive: Drive, has_bias: Any) -
         step_drive: in this one; before anything arrives it may hold zeros, or leave terms out.
         has_bias: path of a linear layer -> whether it adds something of its own.
     """
-    if isinstance(drive, Zero | Source):
+    if isinstance(drive, Zero | Source | Constant):
         return drive == step_drive or (_is_silent(step, drive, has_bias) and step_drive == Zero())
     if isinstance(drive, Plus):
         return _is_same_sum(step, drive, step_drive, has_bias)
@@ -205,6 +225,8 @@ def _is_silent(step: int, drive: Drive, has_bias: Any) -> bool:
     """Return whether nothing of a drive can have arrived until a time step."""
     if isinstance(drive, Source):
         return drive.delay > step
+    if isinstance(drive, Constant):
+        return False
     if isinstance(drive, Through) and has_bias(drive.path):
         return False
     return all(_is_silent(step, inner, has_bias) for inner in _list_inner(drive))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncompile.arrays import Floats
+from snncompile.neurons.adaptive_lif import AdaptiveLif
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.multi_spike_lif import MultiSpikeLif
@@ -63,6 +64,9 @@ class Dynamics:
     """Most spikes of one time step, one per threshold; above 1 only if `fires_at_threshold`."""
     lowest: Floats | None = None
     """Lower bound of the potential at the end of a time step."""
+    threshold_step: Floats | None = None
+    """Rise of the threshold by a spike; the rise loses `threshold_decay` in each time step."""
+    threshold_decay: Floats = 1.0  # type: ignore[assignment]
 
     @property
     def bias_on_potential(self) -> bool:
@@ -80,6 +84,17 @@ class Dynamics:
         if self.fires_at_threshold:
             threshold = np.nextafter(threshold, -np.inf)
         constant = bias + self.constant / self.gain
+        if self.threshold_step is not None:
+            return AdaptiveLif(
+                self.current_decay,
+                self.potential_decay,
+                threshold,
+                self.threshold_decay,
+                self.threshold_step / self.gain,
+                constant,
+                "hard" if self.reset == "hard" else "soft",
+                **self._scale_initial(self.gain),
+            )
         return CubaLif(
             self.current_decay,
             self.potential_decay,

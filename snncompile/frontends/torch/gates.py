@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from snncompile.frontends.torch.drive import Drive, Gather, Plus, Scaled, Source
 from snncompile.frontends.torch.dynamics import Affine
 from snncompile.frontends.torch.linear_layers import Row
-from snncompile.frontends.torch.sums import MULTIPLY, SUBTRACT
+from snncompile.frontends.torch.sums import MULTIPLY, REVERSED, SUBTRACT
 from snncompile.frontends.torch.values import (
-    FunctionValues,
+    ConstantValues,
     InputValues,
     LinearValues,
     NeuronValues,
@@ -35,8 +35,6 @@ from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.scale import Scale
 
-REVERSED = frozenset(["__rsub__", "rsub"])
-"""Subtractions whose first argument is the second one."""
 Numbers = Callable[[Tensor], Tensor]
 """Returns the numbers of a tensor's values."""
 
@@ -56,8 +54,8 @@ GATES = {"and(spikes)": AND, "and_not(spikes)": AND_NOT}
 
 
 @dataclass(frozen=True, eq=False)
-class Complement(FunctionValues):
-    """1 - spikes. Only products read it."""
+class Complement(SumValues):
+    """1 - spikes, the sum of a constant and of the spikes times -1."""
 
 
 def _translate(module: Any, where: str, shape: Shape) -> Affine:
@@ -78,8 +76,8 @@ class Products:
     is_maximum: Callable[[str], bool]
     """Whether the layer at a path takes a maximum."""
 
-    def note_complement(self, name: str, args: Any, kwargs: Any, result: Any) -> Tensor | None:
-        """Return numbers for 1 - spikes, or None if a call is something else."""
+    def note_complement(self, name: str, args: Any, kwargs: Any, result: Any) -> Complement | None:
+        """Return the values of 1 - spikes, or None if a call is something else."""
         if name not in SUBTRACT | REVERSED or len(args) != 2 or kwargs:
             return None
         whole, spikes = (args[1], args[0]) if name in REVERSED else args
@@ -88,8 +86,13 @@ class Products:
         own, shape = self.numbers(spikes), tuple(result.shape)
         if not self._are_spikes(own):
             return None
-        values = Complement(self.origins.next, shape, "1 - spikes", (own.expand(shape),))
-        return self.origins.add(values).numbers
+        one = self.origins.add(
+            ConstantValues(self.origins.next, (), torch.ones((), dtype=torch.float64))
+        )
+        plus, minus = torch.tensor([1.0, -1.0], dtype=torch.float64)
+        terms = Summand(one.numbers.expand(shape), plus), Summand(own.expand(shape), minus)
+        values = Complement(self.origins.next, shape, terms)
+        return self.origins.add(values)
 
     def note_product(self, name: str, args: Any, kwargs: Any, result: Any) -> LinearValues | None:
         """Return the values of a product of spikes, or None if a call is something else."""
@@ -148,7 +151,7 @@ class Products:
         for values in self.origins.find_values(numbers):
             assert isinstance(values, Complement)
             inside = (numbers >= values.start) & (numbers < values.stop)
-            spikes[inside] = values.arguments[0].reshape(-1)[numbers[inside] - values.start]
+            spikes[inside] = values.terms[1].numbers.reshape(-1)[numbers[inside] - values.start]
         return spikes
 
     def _count_axes(self, numbers: Tensor) -> int | None:

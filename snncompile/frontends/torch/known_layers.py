@@ -13,7 +13,7 @@ from torch.fx import GraphModule
 from torch.overrides import resolve_name
 
 from snncompile import registry
-from snncompile.errors import list_briefly
+from snncompile.errors import UnsupportedError, list_briefly
 from snncompile.frontends.torch.gates import ROW, Gate
 from snncompile.frontends.torch.libraries.base import Library
 from snncompile.frontends.torch.linear_layers import LINEAR, Row
@@ -36,6 +36,16 @@ SAME: frozenset[type[nn.Module]] = frozenset(
     }
 )
 
+PADS = (
+    nn.ReflectionPad1d,
+    nn.ReflectionPad2d,
+    nn.ReplicationPad1d,
+    nn.ReplicationPad2d,
+    nn.CircularPad1d,
+    nn.CircularPad2d,
+)
+"""Layers that pad with copies of values."""
+
 CONTAINERS: frozenset[type[nn.Module]] = frozenset(
     {
         nn.Module,
@@ -46,10 +56,21 @@ CONTAINERS: frozenset[type[nn.Module]] = frozenset(
         nn.ZeroPad2d,
         *nn.ZeroPad1d.__mro__[1:3],
         nn.ConstantPad2d,
+        *(cls for pad in PADS for cls in pad.__mro__[:2]),
     }
 )
 
-OPEN: frozenset[type] = frozenset({nn.Softmax, nn.LogSoftmax, nn.Sigmoid})
+OPEN: frozenset[type] = frozenset(
+    {
+        nn.Softmax,
+        nn.LogSoftmax,
+        nn.Sigmoid,
+        nn.ReLU,
+        nn.PixelShuffle,
+        nn.PixelUnshuffle,
+        nn.ChannelShuffle,
+    }
+)
 """Classes of torch whose inside is torch functions."""
 
 NEURON_MODULE = re.compile(r"\b_?neurons?\b")
@@ -107,6 +128,11 @@ MOVES = frozenset(
         "repeat_interleave",
         "tile",
         "flip",
+        "roll",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "channel_shuffle",
+        "native_channel_shuffle",
         "contiguous",
         "clone",
         "detach",
@@ -171,7 +197,9 @@ def _find_known(module: nn.Module) -> list[str]:
         if library.package in packages:
             return _join_axes([*library.neurons, *library.linear, *library.same])
     padding = [cls for cls in CONTAINERS if "Pad" in cls.__name__]
-    names = {cls.__name__ for cls in [*LINEAR, *SAME, *padding] if not cls.__name__.startswith("_")}
+    shuffles = [cls for cls in OPEN if "huffle" in cls.__name__]
+    classes = [*LINEAR, *SAME, *padding, *shuffles]
+    names = {cls.__name__ for cls in classes if not cls.__name__.startswith("_")}
     return _join_axes(names)
 
 
@@ -302,8 +330,23 @@ def changes_nothing(function: Callable[..., Any], args: Any, kwargs: Any) -> boo
     return not training
 
 
+def refuse_output_size(name: str, module: nn.Module) -> None:
+    """Refuse a second argument of a transposed convolution, which chooses among sizes."""
+    if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d):
+        kind = type(module).__name__
+        raise UnsupportedError(f"{name}: {kind} with output_size is not known; use output_padding")
+
+
+COPIES = frozenset({"reflect", "replicate", "circular"})
+"""Modes of `torch.nn.functional.pad` that copy values."""
+
+
+def find_padding(args: Any, kwargs: Any) -> str:
+    """Return the mode of a call of `torch.nn.functional.pad`."""
+    return str(args[2] if len(args) > 2 else kwargs.get("mode", "constant"))
+
+
 def pads_with_zeros(args: Any, kwargs: Any) -> bool:
     """Return whether a call of `torch.nn.functional.pad` adds zeros."""
-    mode = args[2] if len(args) > 2 else kwargs.get("mode", "constant")
     value = args[3] if len(args) > 3 else kwargs.get("value")
-    return mode == "constant" and not value
+    return find_padding(args, kwargs) == "constant" and not value

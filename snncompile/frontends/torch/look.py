@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from snncompile.errors import Obstacle, UnsupportedError
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.arguments import get_first_argument
+from snncompile.frontends.torch.grid_layers import add_own_padding
 from snncompile.frontends.torch.host_layers import HostWatch, advise_host
 from snncompile.frontends.torch.libraries.base import Shape
 from snncompile.frontends.torch.time_layouts import can_hold, split_steps
@@ -90,7 +91,10 @@ class Look(Trace):
     def _leave_linear(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         drive, row = get_first_argument(module, args, kwargs), known_layers.find_linear(module)
         assert row is not None
-        axes = known_layers.count_sample_axes(module, drive.ndim)
+        axes, drive = (
+            known_layers.count_sample_axes(module, drive.ndim),
+            add_own_padding(module, drive),
+        )
         self._try(name, row.translate, module, tuple(drive.shape[drive.ndim - axes :]))
 
     def _leave_same(self, name: str, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:

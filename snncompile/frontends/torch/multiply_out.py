@@ -10,13 +10,22 @@ import torch
 from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch import known_layers
-from snncompile.frontends.torch.drive import Drive, Gather, Plus, Scaled, Selection, Source, Through
+from snncompile.frontends.torch.drive import (
+    Constant,
+    Drive,
+    Gather,
+    Plus,
+    Scaled,
+    Selection,
+    Source,
+    Through,
+)
 from snncompile.frontends.torch.dynamics import Affine
 from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.neurons.base import Interval
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import Synapses
-from snncompile.synapses.compose import compose, merge
+from snncompile.synapses.compose import compose_all, merge
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.sparse import Sparse
 
@@ -46,6 +55,8 @@ def multiply_out(layers: LayerGraph, drive: Drive, size: int) -> Sum:
     """
     if isinstance(drive, Source):
         return Sum((DriveTerm(drive, _make_factor(size, np.asarray(1.0))),), np.zeros(size))
+    if isinstance(drive, Constant):
+        return Sum((), drive.values.numpy())
     if isinstance(drive, Plus):
         return _add_up([multiply_out(layers, term, size) for term in drive.terms], size)
     if isinstance(drive, Scaled):
@@ -67,7 +78,11 @@ def multiply_out(layers: LayerGraph, drive: Drive, size: int) -> Sum:
 def apply_layer(layer: Affine, inner: Sum, where: str) -> Sum:
     """Return a sum after a linear layer."""
     try:
-        terms = [DriveTerm(t.source, compose(layer.synapses, t.synapses)) for t in inner.terms]
+        terms = [
+            DriveTerm(t.source, synapses)
+            for t in inner.terms
+            for synapses in compose_all(layer.synapses, t.synapses)
+        ]
     except UnsupportedError as error:
         raise UnsupportedError(f"{where}: {error}") from None
     return Sum(tuple(terms), apply_to_bias(layer.synapses, inner.bias) + layer.bias)

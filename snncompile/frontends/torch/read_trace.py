@@ -13,6 +13,7 @@ from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.drive import (
     INPUT,
+    Constant,
     Drive,
     Gather,
     Plus,
@@ -26,6 +27,7 @@ from snncompile.frontends.torch.future import REMEDY
 from snncompile.frontends.torch.trace import Trace
 from snncompile.frontends.torch.values import (
     NOTHING,
+    ConstantValues,
     FunctionValues,
     InputValues,
     LinearValues,
@@ -120,6 +122,8 @@ class Reader:
             raise self._explain_unknown_function(values, reader)
         if isinstance(values, SumValues):
             yield everywhere, self._pick_sum(values, numbers - values.start, reader)
+        elif isinstance(values, ConstantValues):
+            yield everywhere, _pick_constants(values, numbers - values.start, reader)
         elif isinstance(values, LinearValues):
             yield everywhere, self._pick_linear(values, numbers, reader)
         elif isinstance(values, NeuronValues):
@@ -254,6 +258,17 @@ class Reader:
         return list(names)
 
 
+def _pick_constants(values: ConstantValues, offsets: Tensor, reader: str) -> _Subset:
+    """Return the constants that are picked, which have to be equal in every sample."""
+    picked = values.constants.reshape(-1)[offsets]
+    if not torch.equal(picked, picked[:1].expand_as(picked)):
+        raise UnsupportedError(
+            f"{reader} gets other constants in one sample than in another; numbers drawn in forward"
+            " are no network, make them part of the input"
+        )
+    return _Subset(Constant(picked[0]), picked.shape[1], torch.arange(picked.shape[1]))
+
+
 def _find_index(local: Tensor, size: int, name: str, reader: str) -> Tensor:
     """Return the indices of a sample's values, which have to be equal in every sample."""
     own = bool(((local >= 0) & (local < size)).all())
@@ -283,4 +298,6 @@ def _describe(values: Values) -> str:
         return values.path
     if isinstance(values, FunctionValues):
         return values.function
+    if isinstance(values, ConstantValues):
+        return "constants"
     return INPUT if isinstance(values, InputValues) else "a sum"

@@ -28,15 +28,17 @@ from torch.overrides import TorchFunctionMode
 from snncompile.errors import LINE_LENGTH, Obstacle, UnsupportedError
 from snncompile.frontends.torch import gates, known_layers, reductions, sums
 from snncompile.frontends.torch.arguments import find_tensors, get_first_argument, map_tensors
+from snncompile.frontends.torch.function_layers import FunctionLayer, find_same, make_layer
+from snncompile.frontends.torch.grid_layers import add_own_padding, pad_values
 from snncompile.frontends.torch.host_layers import HostWatch, advise_host
 from snncompile.frontends.torch.libraries.base import Shape
-from snncompile.frontends.torch.linear_layers import make_layer
 from snncompile.frontends.torch.runs_of_numbers import keep_short
 from snncompile.frontends.torch.tape import Operation, Slot, changes_argument, keep
 from snncompile.frontends.torch.time_layouts import join_steps, split_steps
 from snncompile.frontends.torch.values import (
     NOTHING,
     ZERO,
+    ConstantValues,
     FunctionValues,
     InputValues,
     LinearValues,
@@ -186,6 +188,8 @@ class Trace(TorchFunctionMode):
         return bool(sources) and not any(isinstance(values, NeuronValues) for values in sources)
 
     def _enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
+        if len(args) > 1 or kwargs.get("output_size") is not None:
+            known_layers.refuse_output_size(name, module)
         self._push(name, get_first_argument(module, args, kwargs))
 
     def _push(self, name: str, drive: Any) -> None:
@@ -205,6 +209,7 @@ class Trace(TorchFunctionMode):
         self._depth -= 1
 
     def _hand_in_linear(self, out: Tensor, name: str, inputs: Tensor) -> None:
+        inputs = add_own_padding(self.modules[name], inputs)
         axes = known_layers.count_sample_axes(self.modules[name], inputs.ndim)
         source, target = inputs.shape[inputs.ndim - axes :], out.shape[inputs.ndim - axes :]
         values = LinearValues(
@@ -317,6 +322,10 @@ class Trace(TorchFunctionMode):
         elif short == "pad" and known_layers.pads_with_zeros(args, kwargs):
             drive, pad = [*args, *kwargs.values()][:2]
             self.hand_in(result, nn.functional.pad(self.find_numbers(drive), pad, value=ZERO))
+        elif short == "pad" and known_layers.find_padding(args, kwargs) in known_layers.COPIES:
+            drive, pad = [*args, *kwargs.values()][:2]
+            mode, axes = known_layers.find_padding(args, kwargs), len(pad) // 2 + 1
+            self.hand_in(result, pad_values(self.find_numbers(drive), pad, mode, axes))
         elif short in known_layers.MOVES and "out" not in kwargs:
             moved = func(
                 *map_tensors(args, self._replace_by_numbers),
@@ -334,7 +343,11 @@ class Trace(TorchFunctionMode):
     ) -> None:
         """Note a function that makes new values: a weighted sum, a pool, or an unknown function."""
         short = name.rpartition(".")[2]
-        if terms := sums.read_summands(short, args, kwargs, result, self.find_numbers):
+        if self._note_complement(func, name, args, kwargs, result):
+            pass
+        elif terms := sums.read_summands(
+            short, args, kwargs, result, self.find_numbers, self._number_constants
+        ):
             values = SumValues(self.origins.next, tuple(result.shape), terms)
             self._keep_operation(func, name, self._keep_arguments(args, kwargs), [values])
             self.hand_in(result, self.origins.add(values).numbers)
@@ -342,11 +355,21 @@ class Trace(TorchFunctionMode):
             short, args, kwargs, result
         ):
             pass
-        elif layer := make_layer(short, args, kwargs):
-            self.modules.setdefault(layer.name, layer.module)
-            self._hand_in_linear(result, layer.name, self.find_numbers(layer.drive))
+        elif layer := make_layer(short, args, kwargs, self._knows):
+            self._note_layer(layer, result)
         else:
             self._apply_function(func, name, args, kwargs, result)
+
+    def _note_layer(self, layer: FunctionLayer, result: Tensor) -> None:
+        """Note a called function that is a layer."""
+        path, numbers = find_same(layer, self.modules), self.find_numbers(layer.drive)
+        self.modules.setdefault(path, layer.module)
+        if not layer.columns:
+            self._hand_in_linear(result, path, numbers)
+            return
+        turned = result.mT
+        self._hand_in_linear(turned, path, numbers.mT)
+        self.hand_in(result, self.find_numbers(turned).mT)
 
     def _apply_function(
         self, func: Callable[..., Any], name: str, args: Any, kwargs: Any, result: Any
@@ -392,13 +415,28 @@ class Trace(TorchFunctionMode):
             return True
         return False
 
-    def _note_gate(self, short: str, args: Any, kwargs: Any, result: Any) -> bool:
-        """Note a product of spikes or 1 - spikes; return whether it is one."""
+    def _number_constants(self, tensor: Tensor) -> Tensor:
+        """Return new numbers of a tensor that is computed from neither the input nor a layer."""
+        known = tensor.detach().double().cpu().clone()
+        return self.origins.add(
+            ConstantValues(self.origins.next, tuple(tensor.shape), known)
+        ).numbers
+
+    def _note_complement(
+        self, func: Callable[..., Any], name: str, args: Any, kwargs: Any, result: Any
+    ) -> bool:
+        """Note 1 - spikes; return whether it is that."""
         products = gates.Products(self.origins, self.find_numbers, self._is_maximum)
-        complement = products.note_complement(short, args, kwargs, result)
-        if complement is not None:
-            self.hand_in(result, complement)
-            return True
+        values = products.note_complement(name.rpartition(".")[2], args, kwargs, result)
+        if values is None:
+            return False
+        self._keep_operation(func, name, self._keep_arguments(args, kwargs), [values])
+        self.hand_in(result, values.numbers)
+        return True
+
+    def _note_gate(self, short: str, args: Any, kwargs: Any, result: Any) -> bool:
+        """Note a product of spikes; return whether it is one."""
+        products = gates.Products(self.origins, self.find_numbers, self._is_maximum)
         product = products.note_product(short, args, kwargs, result)
         if product is None:
             return False

@@ -66,6 +66,14 @@ class InputValues(Values):
 
 
 @dataclass(frozen=True, eq=False)
+class ConstantValues(Values):
+    """Numbers made in forward or kept in the module, and not computed from input or layers."""
+
+    constants: Tensor
+    """In float64, of the shape of the values."""
+
+
+@dataclass(frozen=True, eq=False)
 class NeuronValues(Values):
     """Output of one call of a neuron layer; shape (samples, *shape of the layer)."""
 

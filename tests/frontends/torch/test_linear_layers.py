@@ -13,17 +13,19 @@ from torch.nn import functional as F  # noqa: N812
 
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends.torch.from_torch import from_torch
+from snncompile.frontends.torch.function_layers import POOLS
 from snncompile.frontends.torch.known_layers import count_sample_axes
-from snncompile.frontends.torch.linear_layers import LINEAR, POOLS
+from snncompile.frontends.torch.linear_layers import LINEAR
 from snncompile.neurons.base import Interval
 from snncompile.reference.synapses import bind
 from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.transposed_convolution import TransposedConvolution
 
 snn = pytest.importorskip("snntorch")
 
 
 # Each layer alone, with every option: what it does to one sample is synapses and a bias.
-IMAGE, LINE = (4, 9, 6), (4, 11)
+IMAGE, LINE, VOLUME = (4, 9, 6), (4, 11), (4, 3, 5, 4)
 ALONE = [
     (nn.Linear(5, 3), (5,)),
     (nn.Linear(5, 3, bias=False), (5,)),
@@ -48,6 +50,31 @@ ALONE = [
     (nn.BatchNorm1d(4, eps=0.1), LINE),
     (nn.BatchNorm2d(4), IMAGE),
     (nn.BatchNorm2d(4, affine=False), IMAGE),
+    (nn.BatchNorm3d(4), VOLUME),
+    (nn.Conv3d(4, 6, (2, 3, 1), stride=(1, 2, 1), padding=(1, 0, 2), groups=2), VOLUME),
+    (nn.Conv3d(4, 2, 2, dilation=(2, 1, 1), bias=False), VOLUME),
+    (nn.ConvTranspose1d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2), LINE),
+    (nn.ConvTranspose2d(4, 6, (4, 3), stride=(2, 3), padding=(1, 2), dilation=(1, 2)), IMAGE),
+    (nn.ConvTranspose2d(4, 8, 2, stride=3, groups=4, bias=False), IMAGE),
+    (nn.Upsample(scale_factor=2), IMAGE),
+    (nn.Upsample(size=(12, 5)), IMAGE),
+    (nn.Upsample(scale_factor=1.7, mode="nearest-exact"), IMAGE),
+    (nn.Upsample(scale_factor=3, mode="linear"), LINE),
+    (nn.Upsample(scale_factor=(2, 1.5), mode="bilinear"), IMAGE),
+    (nn.Upsample(size=(5, 9), mode="bilinear", align_corners=True), IMAGE),
+    (nn.Upsample(scale_factor=2, mode="bicubic"), IMAGE),
+    (nn.Upsample(size=(4, 4), mode="area"), IMAGE),
+    (nn.Upsample(scale_factor=2, mode="trilinear"), VOLUME),
+    (nn.Upsample(scale_factor=2), VOLUME),
+    (nn.UpsamplingNearest2d(scale_factor=2), IMAGE),
+    (nn.UpsamplingBilinear2d(size=(10, 8)), IMAGE),
+    (nn.AdaptiveAvgPool1d(4), LINE),
+    (nn.AdaptiveAvgPool2d((4, 8)), IMAGE),
+    (nn.AvgPool1d(4, ceil_mode=True), LINE),
+    (nn.AvgPool2d(4, stride=3, padding=(1, 2), ceil_mode=True), IMAGE),
+    (nn.AvgPool2d(4, padding=1, ceil_mode=True, count_include_pad=False), IMAGE),
+    (nn.AvgPool2d(2, stride=2, padding=1, count_include_pad=False), IMAGE),
+    (nn.AvgPool2d(5, ceil_mode=True, divisor_override=3), IMAGE),
 ]
 
 
@@ -65,7 +92,7 @@ def test_a_layer_is_its_synapses_and_bias(layer, shape):
     ours = bind(affine.synapses, Interval(0, 1))(x.flatten(1)) + torch.tensor(affine.bias)
     expected = layer(x).detach()
     np.testing.assert_allclose(ours, expected.flatten(1), rtol=1e-11, atol=1e-11)
-    if isinstance(affine.synapses.wiring, Convolution):
+    if isinstance(affine.synapses.wiring, Convolution | TransposedConvolution):
         assert affine.synapses.wiring.target_shape == expected.shape[1:]
 
 
@@ -85,6 +112,8 @@ CALLS = [
     (F.avg_pool1d, (), {"kernel_size": 3}, LINE, "kernel=3 stride=3 groups=4"),
     (F.adaptive_avg_pool2d, (3,), {}, IMAGE, "kernel=3x2 stride=3x2 groups=4"),
     (F.adaptive_avg_pool1d, (), {"output_size": 1}, LINE, "kernel=11 stride=11 groups=4"),
+    (F.interpolate, (), {"scale_factor": 2}, IMAGE, "kernel=2x2 stride=2x2 groups=4"),
+    (F.interpolate, ((5, 4),), {"mode": "bilinear"}, IMAGE, "sparse 80x216"),
 ]
 
 
@@ -104,10 +133,11 @@ def test_functions_are_layers(function, args, kwargs, shape, text):
 
     for net in (Net(), ByKeyword()):
         network = check(net, spikes(3, 8, *shape))
-        assert str(network.projections[0].synapses.wiring).endswith(f" {text}")
+        assert str(network.projections[0].synapses.wiring).endswith(text)
 
 
 NAMES = {f: ("kernel_size" if "adaptive" not in f.__name__ else "output_size",) for f, *_ in CALLS}
+NAMES[F.interpolate] = ("size",)
 
 
 # Refused, with the whole message.
@@ -115,12 +145,16 @@ def _pool_with_indices(m, x):
     return m.lif(F.max_pool2d(m.conv(x), 2, return_indices=True)[0])
 
 
-def _functional_convolution(m, x):
-    return m.lif(F.conv2d(x, m.conv.weight))
+def _antialiased(m, x):
+    return m.lif(F.interpolate(x, (3, 3), mode="bilinear", antialias=True))
 
 
-def _functional_norm(m, x):
-    return m.lif(F.batch_norm(m.conv(x), torch.zeros(3), torch.ones(3)))
+def _other_size(m, x):
+    return m.lif(m.up(x, output_size=(14, 14)))
+
+
+def _drawn(m, x):
+    return m.lif(m.conv(x) + torch.arange(len(x)).reshape(-1, 1, 1, 1))
 
 
 def _columns_as_images(m, x):
@@ -144,6 +178,7 @@ class Around(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv, self.lif, self.fc = nn.Conv2d(2, 3, 3), leaky(), nn.Linear(4, 4)
+        self.up = nn.ConvTranspose2d(2, 3, 3, stride=2)
 
 
 A_MAXIMUM = "a maximum is known as nn.MaxPool2d without indices"
@@ -159,11 +194,13 @@ BETWEEN = {
         "torch.nn.functional.max_pool2d_with_indices between conv and lif is not known; "
         + A_MAXIMUM
     ),
-    _functional_convolution: (
-        f"torch.nn.functional.conv2d between the input and lif is not known; {IN_FRONT}"
+    _antialiased: (
+        f"torch.nn.functional.interpolate between the input and lif is not known; {IN_FRONT}"
     ),
-    _functional_norm: (
-        f"torch.nn.functional.batch_norm between conv and lif is not known; {IN_FRONT}"
+    _other_size: ("up: ConvTranspose2d with output_size is not known; use output_padding"),
+    _drawn: (
+        "lif gets other constants in one sample than in another; numbers drawn in forward are no"
+        " network, make them part of the input"
     ),
     _columns_as_images: (
         "lif reads the values of avg_pool2d((1, 2)) mixed between samples, which is not known; keep"
@@ -199,16 +236,6 @@ LAYERS = {
     ),
     "0: AdaptiveMaxPool2d from 6x6 to 4x4 has windows of different sizes; use a size that divides"
     " the input's": nn.AdaptiveMaxPool2d(4),
-    "0: Conv2d with padding_mode='circular' is not known; use 'zeros'": nn.Conv2d(
-        2, 3, 3, padding=1, padding_mode="circular"
-    ),
-    "0: AvgPool2d with ceil_mode=True is not known; use padding or another kernel": (
-        nn.AvgPool2d(4, ceil_mode=True)
-    ),
-    "0: AvgPool2d with padding and count_include_pad=False is not known; use"
-    " count_include_pad=True": nn.AvgPool2d(2, padding=1, count_include_pad=False),
-    "0: AdaptiveAvgPool2d from 6x6 to 4x6 has windows of different sizes; use a size that divides"
-    " the input's": nn.AdaptiveAvgPool2d((4, None)),
     "0: BatchNorm2d without running statistics normalizes by the batch, which a chip does not see;"
     " use track_running_stats=True": nn.BatchNorm2d(2, track_running_stats=False),
 }

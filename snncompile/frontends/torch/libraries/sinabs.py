@@ -9,7 +9,10 @@ Layers take (samples, steps, ...), the ones called Squeeze (samples * steps, ...
     v = v - spikes * spike_threshold, or 0       MembraneSubtract, MembraneReset
     v = max(v, min_v_mem)
 
-alpha = exp(-1 / tau), tau in time steps; 1 in an IAF. ExpLeak sends its potential.
+alpha = exp(-1 / tau), tau in time steps; 1 in an IAF. ExpLeak sends its potential. The threshold of
+an ALIF is spike_threshold + adapt_scale * b, where a spike is subtracted too, and then
+
+    b = alpha_adapt * b + (1 - alpha_adapt) * spikes
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch.dynamics import Affine, Dynamics
 from snncompile.frontends.torch.libraries.base import CallInput, Library, Shape, Time, Translate
-from snncompile.frontends.torch.linear_layers import LINEAR, Row
+from snncompile.frontends.torch.linear_layers import LINEAR, Row, refuse_own_padding
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
 
@@ -34,6 +37,8 @@ MANY = 255
 """Most spikes of a MultiSpike layer in one time step: the range of 8 bits. More spikes on the
 sample make the verification of the import fail."""
 STATES = ("v_mem", "i_syn")
+ADAPTIVE_STATES = ("b", "spike_threshold")
+"""Further buffers of an ALIF."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +57,8 @@ class Sinabs(Library):
 
     def reset(self, module: Any) -> None:
         """Clear the state; the next call makes it anew, for its own number of samples."""
-        for name in STATES:
-            if getattr(module, name, None) is not None:
+        for name in (*STATES, *ADAPTIVE_STATES):
+            if isinstance(module._buffers.get(name), Tensor):
                 module.register_buffer(name, torch.zeros(0))
 
     def prepare(self, module: Any, samples: int, steps: int) -> None:
@@ -111,6 +116,57 @@ def _make_dynamics(module: Any, where: str, shape: Shape, alpha: Floats) -> Dyna
         lowest=_read_lowest(module, where, shape),
         **common,
     )
+
+
+def _translate_adaptive(module: Any, where: str, shape: Shape) -> Dynamics:
+    """Return the dynamics of an ALIF.
+
+    Our rise of the threshold decays before it is compared, that of the library by a spike does not:
+    in the next time step both are adapt_scale * (1 - alpha_adapt) higher.
+    """
+    _refuse_adaptive_features(module, where)
+    alpha, adapt = (_find_alpha(module, name, where, shape) for name in ("mem", "adapt"))
+    gain, current_decay = (1 - alpha if module.norm_input else np.asarray(1.0)), np.asarray(1.0)
+    if module.alpha_syn_calculated is not None:
+        alpha_syn = _find_alpha(module, "syn", where, shape)
+        gain = gain * alpha_syn  # an ALIF keeps its current times 1 - alpha_mem
+        current_decay = 1 - gain
+    threshold = _read_parameter(module.b0, "spike_threshold", where, shape)
+    rise = _read_parameter(module.adapt_scale, "adapt_scale", where, shape) * (1 - adapt) / adapt
+    if not ((threshold > 0).all() and (gain > 0).all() and (rise >= 0).all()):
+        raise UnsupportedError(
+            f"{where}: {_get_name(module)} needs a positive spike_threshold, an adapt_scale of 0 or"
+            " more, and a v_mem that its input reaches"
+        )
+    return Dynamics(
+        current_decay=current_decay,
+        potential_decay=1 - alpha,
+        threshold=threshold,
+        threshold_decay=1 - adapt,
+        threshold_step=rise,
+        reset="soft" if _subtracts_own(module, where) else "hard",
+        gain=gain,
+        fires_at_threshold=True,
+        **_translate_recurrent(module, where, shape),
+    )
+
+
+def _refuse_adaptive_features(module: Any, where: str) -> None:
+    if _limit_spikes(module, where) != 1:
+        raise UnsupportedError(
+            f"{where}: {_get_name(module)} with several spikes in a time step is not known; use"
+            " spike_fn=SingleSpike"
+        )
+    if module.min_v_mem is not None:
+        raise UnsupportedError(
+            f"{where}: {_get_name(module)} with min_v_mem is not known; use min_v_mem=None, or LIF"
+        )
+
+
+def _subtracts_own(module: Any, where: str) -> bool:
+    """Return whether a spike subtracts the threshold of its time step; else it resets to 0."""
+    threshold = np.full(1, np.nan)  # no given value is the threshold, which changes
+    return _subtracts(module, where, threshold)
 
 
 def _make_silent(module: Any, where: str, common: dict[str, Any]) -> Dynamics:
@@ -198,6 +254,7 @@ def _translate_recurrent(module: Any, where: str, shape: Shape) -> dict[str, Any
             " linear layer is known, with Flatten and Unflatten around it"
         )
     row = LINEAR[type(layers[0])]
+    refuse_own_padding(layers[0], f"{where}.rec_connect")
     layer = row.translate(layers[0], f"{where}.rec_connect", shape)
     return {
         "recurrent": Affine(layer.synapses, np.zeros_like(layer.bias)),
@@ -241,11 +298,12 @@ NEURONS: dict[str, Translate] = {
     "IAF": _translate_integrate_fire,
     "IAFSqueeze": _translate_integrate_fire,
     "IAFRecurrent": _translate_integrate_fire,
+    "ALIF": _translate_adaptive,
+    "ALIFRecurrent": _translate_adaptive,
     "ExpLeak": _translate_leaky,
     "ExpLeakSqueeze": _translate_leaky,
 }
 
-ADAPTIVE = "its threshold follows the spikes as no neuron of ours does; use LIF"
 LIBRARY = Sinabs(
     package="sinabs",
     neurons=NEURONS,
@@ -253,8 +311,6 @@ LIBRARY = Sinabs(
     same=frozenset({"FlattenTime", "UnflattenTime"}),
     containers=frozenset({"Repeat", "Merge"}),
     instead={
-        "ALIF": ADAPTIVE,
-        "ALIFRecurrent": ADAPTIVE,
         "NeuromorphicReLU": "it is no neuron with a state; use IAF",
         "QuantizeLayer": "leave it out",
     },

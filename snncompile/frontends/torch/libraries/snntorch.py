@@ -20,7 +20,7 @@ from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch.dynamics import Affine, Dynamics
 from snncompile.frontends.torch.libraries.base import Library, Shape, Translate
-from snncompile.frontends.torch.linear_layers import LINEAR
+from snncompile.frontends.torch.linear_layers import LINEAR, refuse_own_padding
 from snncompile.neurons.resets import Reset
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.scale import Scale
@@ -157,6 +157,7 @@ def _translate_recurrent(module: Any, where: str, shape: Shape) -> Affine:
     """Return the recurrent map: a linear layer, a convolution, or V per neuron."""
     inner = module.recurrent
     if row := LINEAR.get(type(inner)):
+        refuse_own_padding(inner, f"{where}.recurrent")
         return row.translate(inner, f"{where}.recurrent", shape)
     weight = _read_parameter(inner, "V", where, shape)
     wiring = Scale(prod(shape), per_neuron=weight.ndim == 1)
@@ -239,4 +240,13 @@ NEURONS: dict[str, Translate] = {
     "Lapicque": _translate_lapicque,
 }
 
-LIBRARY = SnnTorch(package="snntorch", neurons=NEURONS, potential="mem")
+LIBRARY = SnnTorch(
+    package="snntorch",
+    neurons=NEURONS,
+    instead={
+        "Alpha": "a spike sets one of its currents to the threshold, the other to 0; use Synaptic",
+        "SLSTM": "its gates multiply; use RSynaptic",
+        "SConv2dLSTM": "its gates multiply; use RSynaptic",
+    },
+    potential="mem",
+)

@@ -10,7 +10,7 @@ are lower by v_reset, and so is the potential that the leak approaches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -101,6 +101,45 @@ def _translate_current_based(module: Any, where: str, shape: Shape) -> Dynamics:
     )
 
 
+def _translate_scaled(module: Any, where: str, shape: Shape) -> Dynamics:
+    """v = relu(k * LIF(v, x)), so v never ends below 0; with scale_reset divided by k again.
+
+    So with scale_reset it is a LIF with a threshold of v_threshold / k; without it its leak and its
+    input are k times those of a LIF.
+    """
+    k, zero = float(module.k.detach().double()), module.v_reset or 0.0
+    if k <= 0 or zero < 0:
+        raise UnsupportedError(
+            f"{where}: KLIFNode with k={k:g} and v_reset={zero:g} is not known; both have to be 0"
+            " or more, k above 0"
+        )
+    plain = _translate_leaky(module, where, shape)
+    lowest = np.asarray(-zero)
+    if module.scale_reset:
+        threshold = module.v_threshold / k - zero
+        scaled = replace(plain, threshold=np.asarray(threshold), lowest=lowest)
+    else:
+        kept = k * (1 - 1 / module.tau)
+        if kept > 1:
+            raise UnsupportedError(
+                f"{where}: KLIFNode with k={k:g} keeps {kept:g} of its potential in a time step;"
+                " use scale_reset=True, or a k of 1 / (1 - 1 / tau) or less"
+            )
+        scaled = replace(
+            plain,
+            potential_decay=np.asarray(1 - kept),
+            gain=k * plain.gain,
+            constant=np.asarray((k - 1) * zero),
+            lowest=lowest,
+        )
+    if not (scaled.threshold > 0).all():
+        raise UnsupportedError(
+            f"{where}: KLIFNode with v_threshold / k={module.v_threshold / k:g} and"
+            f" v_reset={zero:g} fires without input; use a v_threshold above k * v_reset"
+        )
+    return scaled
+
+
 def _make_dynamics(
     module: Any,
     where: str,
@@ -187,6 +226,7 @@ NEURONS: dict[str, Translate] = {
     "SimpleLIFNode": _translate_leaky,
     "ParametricLIFNode": _translate_parametric_leaky,
     "CUBALIFNode": _translate_current_based,
+    "KLIFNode": _translate_scaled,
     "MultiStepIFNode": _translate_integrate_fire,  # this and the next two: `clock_driven`
     "MultiStepLIFNode": _translate_leaky,
     "MultiStepParametricLIFNode": _translate_parametric_leaky,
@@ -204,6 +244,11 @@ WRAPPED = (
     nn.AdaptiveAvgPool2d,
     nn.BatchNorm1d,
     nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.Upsample,
 )
 """Classes of torch that the library wraps under the same name."""
 
@@ -243,6 +288,18 @@ SURROGATES = frozenset(
 )
 """Spike functions, which a neuron written by hand may call."""
 
+PARALLEL = "it weighs all time steps and has no reset; use LIFNode or ParametricLIFNode"
+ATTENTIONS = (
+    "TemporalWiseAttention",
+    "MultiDimensionalAttention",
+    "SpikingSelfAttention",
+    "QKAttention",
+    "TokenQKAttention",
+    "ChannelQKAttention",
+    "SpikeDrivenSelfAttention",
+)
+ATTENTION = "it multiplies values of two layers; use a convolution or a linear layer in its place"
+
 LIBRARY = SpikingJelly(
     package="spikingjelly",
     sequence="v_seq",
@@ -272,7 +329,11 @@ LIBRARY = SpikingJelly(
         }
     ),
     instead={
-        "SynapseFilter": "use CUBALIFNode, whose current is such a filter",
+        "SynapseFilter": "its decay pauses while a spike arrives; use CUBALIFNode, whose current"
+        " decays in every time step",
+        **dict.fromkeys(("PSN", "MaskedPSN", "SlidingPSN"), PARALLEL),
+        "GatedLIFNode": "its gates mix two resets and two leaks; use ParametricLIFNode",
+        **dict.fromkeys(ATTENTIONS, ATTENTION),
         "NonSpikingIFNode": "end with a linear layer, its result is the answer of each time step",
         "NonSpikingLIFNode": "end with a linear layer, its result is the answer of each time step",
         "BatchNormThroughTime1d": "it differs between time steps; use BatchNorm1d",

@@ -224,10 +224,24 @@ def test_refuses_by_name(name):
 
 
 OTHERS = {
-    "adaptive": (
-        lambda: layers.ALIF(tau_mem=5.0, tau_adapt=5.0),
-        "ALIF: ALIF is not known; its threshold follows the spikes as no neuron of ours does; use"
-        " LIF",
+    "adaptive, bounded": (
+        lambda: layers.ALIF(tau_mem=5.0, tau_adapt=5.0, min_v_mem=-1.0),
+        "ALIF: ALIF with min_v_mem is not known; use min_v_mem=None, or LIF",
+    ),
+    "adaptive, several spikes": (
+        lambda: layers.ALIF(tau_mem=5.0, tau_adapt=5.0, spike_fn=activation.MultiSpike),
+        "ALIF: ALIF with several spikes in a time step is not known; use spike_fn=SingleSpike",
+    ),
+    "adaptive, of a fixed value": (
+        lambda: layers.ALIF(
+            tau_mem=5.0, tau_adapt=5.0, reset_fn=activation.MembraneSubtract(subtract_value=1.0)
+        ),
+        "ALIF: ALIF with subtract_value=1 is not known; leave it out to subtract the threshold",
+    ),
+    "adaptive, not at all": (
+        lambda: layers.ALIF(tau_mem=5.0, tau_adapt=5.0, adapt_scale=-1.0),
+        "ALIF: ALIF needs a positive spike_threshold, an adapt_scale of 0 or more, and a v_mem that"
+        " its input reaches",
     ),
     "leak": (
         lambda: layers.ExpLeak(tau_mem=5.0, min_v_mem=-1.0),
@@ -248,3 +262,33 @@ def test_refuses_layers_by_name(name):
     with pytest.raises(UnsupportedError) as error:
         from_torch(make(), drive(4))
     assert str(error.value) == message
+
+
+ADAPTIVE = {
+    "plain": {},
+    "input not normalized": {"norm_input": False, "adapt_scale": 0.4},
+    "with a current": {"tau_syn": 3.0},
+    "hard reset": {"reset_fn": activation.MembraneReset()},
+    "trained": {"train_alphas": True, "spike_threshold": torch.tensor(0.7)},
+}
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_an_adaptive_threshold_rises_as_the_librarys(name):
+    torch.manual_seed(2)
+    module = layers.ALIF(tau_mem=4.0, tau_adapt=6.0, **ADAPTIVE[name])
+    x = 4 * drive(5)
+    network = from_torch(module, x)
+    (population,) = network.populations
+    assert population.neuron.name == "adaptive_lif"
+    wanted = native(module, x)
+    assert wanted.sum() > 20
+    assert np.array_equal(network.run(x).spikes, wanted)
+
+
+def test_an_adaptive_layer_may_be_recurrent():
+    torch.manual_seed(0)
+    connect = nn.Linear(4, 4)
+    module = layers.ALIFRecurrent(tau_mem=4.0, tau_adapt=6.0, rec_connect=connect, norm_input=False)
+    network = from_torch(module, drive(4))
+    assert {p.source for p in network.projections} >= {"input", network.output}

@@ -241,18 +241,30 @@ def test_networks_spike_as_the_library(make, mode, golden):
 
 
 # What is refused, with the whole message.
+def scaled(k, **options):
+    """Return a KLIFNode whose factor is k."""
+    module = neuron.KLIFNode(**options)
+    torch.nn.init.constant_(module.k, k)
+    return module
+
+
 REFUSED = {
-    "0: KLIFNode is not known; known: LIFNode, IFNode, CUBALIFNode, SimpleIFNode, SimpleLIFNode,"
-    " MultiStepIFNode, MultiStepLIFNode, Linear, ParametricLIFNode, HalfThresholdIFNode, WSLinear,"
-    " PrintShapeModule, MultiStepParametricLIFNode, MultiStepDropout2d, BatchNorm1d/2d, Flatten and"
-    " 11 more": lambda: neuron.KLIFNode(),
-    "0: PSN is not known; known: WSConv2d, WSLinear, SimpleIFNode, SimpleLIFNode, IFNode, Linear,"
-    " MultiStepIFNode, MultiStepLIFNode, PrintShapeModule, Dropout, Flatten, LIFNode,"
-    " ParametricLIFNode, HalfThresholdIFNode, Conv1d/2d, Dropout2d, CUBALIFNode, VotingLayer and 9"
-    " more": (lambda: neuron.PSN(T=3)),
-    "0: SynapseFilter is not known; use CUBALIFNode, whose current is such a filter": (
-        lambda: layer.SynapseFilter()
+    "0: PSN is not known; it weighs all time steps and has no reset; use LIFNode or"
+    " ParametricLIFNode": lambda: neuron.PSN(T=3),
+    "0: GatedLIFNode is not known; its gates mix two resets and two leaks; use ParametricLIFNode": (
+        lambda: neuron.GatedLIFNode(T=3)
     ),
+    "0: SpikingSelfAttention is not known; it multiplies values of two layers; use a convolution or"
+    " a linear layer in its place": lambda: layer.SpikingSelfAttention(4, 2),
+    "0: SynapseFilter is not known; its decay pauses while a spike arrives; use CUBALIFNode, whose"
+    " current decays in every time step": lambda: layer.SynapseFilter(),
+    "0: KLIFNode with k=1 and v_reset=-1 is not known; both have to be 0 or more, k above 0": (
+        lambda: neuron.KLIFNode(v_reset=-1.0)
+    ),
+    "0: KLIFNode with k=3 keeps 1.5 of its potential in a time step; use scale_reset=True, or a k"
+    " of 1 / (1 - 1 / tau) or less": lambda: scaled(3.0),
+    "0: KLIFNode with v_threshold / k=0.5 and v_reset=0.75 fires without input; use a v_threshold"
+    " above k * v_reset": lambda: scaled(2.0, scale_reset=True, v_reset=0.75),
     "0: BatchNormThroughTime2d is not known; it differs between time steps; use BatchNorm2d": (
         lambda: layer.BatchNormThroughTime2d(3, 2)
     ),
@@ -376,3 +388,20 @@ def test_spikes_below_an_infinite_threshold_are_refused():
         "head.1 never fires, its threshold is infinite; return its potential, in each time step or"
         " as a mean, sum or maximum over them, and nothing else of it"
     )
+
+
+@pytest.mark.parametrize("mode", ["s", "m"])
+@pytest.mark.parametrize("decay_input", [True, False])
+@pytest.mark.parametrize("reset", [None, 0.0, 0.25])
+@pytest.mark.parametrize("k, scale_reset", [(1.25, False), (0.75, False), (2.0, True), (0.5, True)])
+def test_a_factor_before_the_threshold_acts_as_in_the_library(
+    k, scale_reset, reset, decay_input, mode
+):
+    x = drive(20, 40, 4) * (4 if decay_input else 2)
+    module = scaled(
+        k, scale_reset=scale_reset, v_reset=reset, decay_input=decay_input, step_mode=mode, tau=3.0
+    ).double()
+    network = from_torch(module, x)
+    wanted = native(module, x, mode)
+    assert wanted.sum() > 20
+    np.testing.assert_array_equal(network.run(x).spikes, wanted)
