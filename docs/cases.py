@@ -15,6 +15,13 @@ FEATURES = {
     "average_pooling": "average pooling",
     "maximum_pooling": "maximum pooling of spikes",
     "maximum_of_currents": "maximum pooling before the neurons",
+    "uneven_pooling": "average pooling with windows of different sizes, `ceil_mode`",
+    "transposed": "transposed convolution",
+    "upsampling": "upsampling: nearest, bilinear",
+    "shuffled": "pixel shuffle",
+    "padded": "padding: reflect, replicate, circular",
+    "volume": "3-D convolution over space",
+    "constants": "constants and normalization in forward, matmul with a parameter",
     "batch_norm": "batch norm",
     "residual": "residual connection",
     "concatenated": "concatenating connection",
@@ -28,6 +35,7 @@ FEATURES = {
     "reset_value": "reset: to another value",
     "reset_none": "no reset: the potential is the answer",
     "several_spikes": "several spikes per time step",
+    "adaptive": "a threshold that rises with every spike",
     "other_neurons": "a neuron that is not known",
     "step": "time: called once per time step, layers keep their state",
     "by_hand": "time: called once per time step, the user hands states on",
@@ -64,6 +72,21 @@ class Residual(nn.Module):
         if self.join == "product":
             return 0.5 * (x * y) + x * (1.0 - y)
         return x + y if self.join == "add" else torch.cat([x, y], -1)
+
+
+class Constants(nn.Module):
+    """Two layers whose sums are written out in forward."""
+
+    def __init__(self, one: nn.Module, two: nn.Module) -> None:
+        super().__init__()
+        self.fc, self.one, self.two = nn.Linear(72, 8), one, two
+        self.weight = nn.Parameter(torch.randn(8, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the spikes of the last layer."""
+        spikes = self.one(self.fc(((x - 0.25) / 0.5).flatten(1)))
+        result: Tensor = self.two(torch.matmul(spikes, self.weight) + torch.linspace(0, 0.4, 5))
+        return result
 
 
 class Cases:
@@ -120,6 +143,61 @@ class Cases:
             *(nn.Conv2d(2, 4, 3, padding=1), nn.MaxPool2d(2), self.neuron(), nn.Flatten()),
             *(nn.Linear(36, 5), self.neuron(5)),
         )
+
+    def uneven_pooling(self) -> nn.Module:
+        """Windows that do not fit the grid."""
+        return self._chain(
+            *(nn.Conv2d(2, 4, 3), self.neuron(), nn.AdaptiveAvgPool2d(3), nn.Conv2d(4, 4, 1)),
+            *(self.neuron(), nn.AvgPool2d(2, ceil_mode=True), nn.Flatten(), nn.Linear(16, 5)),
+            self.neuron(5),
+        )
+
+    def transposed(self) -> nn.Module:
+        """With a stride, behind a convolution."""
+        return self._chain(
+            *(nn.Conv2d(2, 4, 3, stride=2), self.neuron()),
+            *(nn.ConvTranspose2d(4, 3, 3, stride=2, output_padding=1), self.neuron()),
+            *(nn.Flatten(), nn.Linear(108, 5), self.neuron(5)),
+        )
+
+    def upsampling(self) -> nn.Module:
+        """Each before a convolution."""
+        return self._chain(
+            *(nn.Conv2d(2, 4, 3, stride=2), self.neuron()),
+            *(nn.Upsample(scale_factor=2), nn.Conv2d(4, 3, 3, padding=1), self.neuron()),
+            *(nn.Upsample(size=(6, 7), mode="bilinear"), nn.Conv2d(3, 2, 3), self.neuron()),
+            *(nn.Flatten(), nn.Linear(40, 5), self.neuron(5)),
+        )
+
+    def shuffled(self) -> nn.Module:
+        """Behind a convolution."""
+        return self._chain(
+            *(nn.Conv2d(2, 8, 3, stride=2), nn.PixelShuffle(2), self.neuron(), nn.Flatten()),
+            *(nn.Linear(32, 5), self.neuron(5)),
+        )
+
+    def padded(self) -> nn.Module:
+        """Of a convolution, and as a layer."""
+        return self._chain(
+            *(nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular"), self.neuron()),
+            *(nn.ReflectionPad2d(1), nn.Conv2d(4, 3, 3), self.neuron(), nn.ReplicationPad2d(1)),
+            *(nn.Flatten(), nn.Linear(192, 5), self.neuron(5)),
+        )
+
+    def volume(self) -> nn.Module:
+        """Of channels as depth."""
+        return self._chain(
+            *(nn.Unflatten(1, (1, 2)), nn.Conv3d(1, 3, (2, 3, 3)), self.neuron()),
+            *(nn.Flatten(), nn.Linear(48, 5), self.neuron(5)),
+        )
+
+    def constants(self) -> nn.Module:
+        """Mean and deviation of the input, and a tensor that is added."""
+        return Constants(self.neuron(), self.neuron(5))
+
+    def _chain(self, *layers: nn.Module) -> nn.Module:
+        """Return layers in a row."""
+        return nn.Sequential(*layers)
 
     def _pooled(self, pool: nn.Module) -> nn.Module:
         return nn.Sequential(

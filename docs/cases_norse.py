@@ -47,6 +47,11 @@ class Norse(Cases):
         """Stride, padding and two layers."""
         return self._stateful(super().convolution())
 
+    constants = None  # type: ignore[assignment]
+
+    def _chain(self, *layers: nn.Module) -> nn.Module:
+        return self._stateful(layers)
+
     def _pooled(self, pool: nn.Module) -> nn.Module:
         return self._stateful(super()._pooled(pool))
 

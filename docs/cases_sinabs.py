@@ -50,7 +50,11 @@ class Sinabs(Cases):
         return self._hidden(self._lif(reset_fn=activation.MembraneSubtract()))
 
     def other_neurons(self) -> nn.Module:
-        """ALIF, whose threshold adapts."""
+        """NeuromorphicReLU."""
+        return self._hidden(sinabs.NeuromorphicReLU())
+
+    def adaptive(self) -> nn.Module:
+        """ALIF."""
         return self._unfolded(sinabs.ALIF(tau_mem=3.0, tau_adapt=9.0))
 
     def reset_zero(self) -> nn.Module:

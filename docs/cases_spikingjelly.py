@@ -33,8 +33,8 @@ class SpikingJelly(Cases):
         return self._hidden(self._lif(v_reset=None))
 
     def other_neurons(self) -> nn.Module:
-        """KLIFNode."""
-        return self._hidden(neuron.KLIFNode())
+        """PSN."""
+        return self._hidden(neuron.PSN(T=6))
 
     def reset_zero(self) -> nn.Module:
         """As is usual there."""

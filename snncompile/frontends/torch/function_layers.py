@@ -171,7 +171,7 @@ def _fill(module: nn.Module, weight: Tensor | None, bias: Tensor | None) -> nn.M
 
 
 def _make_convolution(function: str, args: Any, kwargs: Any, knows: Knows) -> FunctionLayer | None:
-    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+    names: tuple[str, ...] = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
     if "transpose" in function:
         names = (*names[:5], "output_padding", "groups", "dilation")
     x, weight, bias, *options = _bind(names, args, kwargs)

@@ -163,6 +163,18 @@ CREATES = frozenset(
 SCRIPTED = frozenset({"RecursiveScriptModule", "ScriptModule", "TopLevelTracedModule"})
 """Classes of modules that `torch.jit` makes."""
 
+ATTENTIONS = frozenset(
+    {
+        *("matmul", "bmm", "baddbmm", "einsum", "spmm", "mm", "__matmul__"),
+        *("scaled_dot_product_attention", "MultiheadAttention", "TransformerEncoderLayer"),
+    }
+)
+"""Layers and functions that multiply values of two layers; products with weights are layers."""
+ATTENTION = (
+    "a product with a matrix of weights is known; attention multiplies values of two layers, use a"
+    " convolution or a linear layer in its place"
+)
+
 MAX_POOLS = re.compile(r"(adaptive)?_?max_?pool([12])d(_with_indices)?", re.IGNORECASE)
 """Layers and functions that take a maximum."""
 
@@ -219,6 +231,8 @@ def find_alternative(name: str) -> str:
             return library.instead[name]
     if name in SCRIPTED:
         return "a scripted module hides its layers; give the module from before torch.jit"
+    if name.rpartition(".")[2] in ATTENTIONS:
+        return ATTENTION
     pool = MAX_POOLS.fullmatch(name.rpartition(".")[2])
     if not pool:
         return ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,6 +59,8 @@ ENCODER = (
     "; or put what computes it into a module and leave that on the host, host=[its name], or give"
     " the spikes that come out"
 )
+RECTIFIERS = frozenset(["relu", "relu_"])
+"""Functions that change nothing of spikes."""
 DEEPEST = 100
 """Sums and linear layers in a row between two neuron layers; a sum over time is longer."""
 
@@ -119,8 +122,8 @@ class Reader:
         """Yield (columns, their subset) for numbers that all belong to the same values."""
         everywhere = torch.arange(numbers.shape[1])
         if isinstance(values, FunctionValues):
-            raise self._explain_unknown_function(values, reader)
-        if isinstance(values, SumValues):
+            yield everywhere, self._pick_rectified(values, numbers - values.start, reader)
+        elif isinstance(values, SumValues):
             yield everywhere, self._pick_sum(values, numbers - values.start, reader)
         elif isinstance(values, ConstantValues):
             yield everywhere, _pick_constants(values, numbers - values.start, reader)
@@ -181,6 +184,29 @@ class Reader:
             raise UnsupportedError(
                 f"{reader} reads {source} in time step {self.step}, before it arrives{advice}"
             )
+
+    def _pick_rectified(self, values: FunctionValues, offsets: Tensor, reader: str) -> _Subset:
+        """Follow a rectifier of spikes, which changes nothing; refuse other functions."""
+        short = values.function.rpartition(".")[2]
+        if short not in RECTIFIERS or len(values.arguments) != 1:
+            raise self._explain_unknown_function(values, reader)
+        drive = self._go_deeper().read_drive(values.arguments[0].reshape(-1)[offsets], reader)
+        sources = [drive] if isinstance(drive, Source) else list(_list_picked(drive))
+        if not sources or not all(map(self._sends_spikes, sources)):
+            raise self._explain_unknown_function(values, reader)
+        return _Subset(drive, offsets.shape[1], torch.arange(offsets.shape[1]))
+
+    def _sends_spikes(self, drive: Drive) -> bool:
+        """Return whether a drive is the output of a neuron layer that sends nothing below 0."""
+        module = self.trace.modules.get(drive.path or "") if isinstance(drive, Source) else None
+        if module is None or known_layers.find_role(module) != "neuron":
+            return False
+        path, shape = drive.path or "", tuple(self.trace.calls[drive.path or ""][0].drive.shape[1:])  # type: ignore[union-attr]
+        try:
+            dynamics = known_layers.find_neuron_library(module).translate(module, path, shape)
+        except UnsupportedError:
+            return False  # it is refused with its own reason
+        return dynamics.spikes and dynamics.make_neuron(np.zeros(1)).payload.low >= 0
 
     def _pick_sum(self, values: SumValues, offsets: Tensor, reader: str) -> _Subset:
         """Follow the terms, the last first: in a sum over time it is the shallow one."""
@@ -256,6 +282,12 @@ class Reader:
                 seen.update(v.start for v in new)
                 waiting += new
         return list(names)
+
+
+def _list_picked(drive: Drive) -> Iterator[Drive]:
+    """Yield what a drive picks values of as they are; nothing if it is more than that."""
+    if isinstance(drive, Gather) and all(bool((s.factor == 1).all()) for s in drive.selections):
+        yield from (selection.of for selection in drive.selections)
 
 
 def _pick_constants(values: ConstantValues, offsets: Tensor, reader: str) -> _Subset:

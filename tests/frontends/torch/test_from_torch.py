@@ -46,12 +46,12 @@ def named(**layers):
 
 
 UNKNOWN = {
-    "layer1.up: Upsample": named(layer1=named(up=nn.Upsample(2)), lif=leaky()),
-    "0: Conv3d": nn.Sequential(nn.Conv3d(3, 2, 1), leaky()),
+    "layer1.up: LPPool1d": named(layer1=named(up=nn.LPPool1d(2, 2)), lif=leaky()),
+    "0: ConvTranspose3d": nn.Sequential(nn.ConvTranspose3d(3, 2, 1), leaky()),
     "1: LayerNorm": nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3), leaky()),
-    "1: ReLU": nn.Sequential(nn.Linear(3, 3), nn.ReLU(), leaky()),
+    "1: GELU": nn.Sequential(nn.Linear(3, 3), nn.GELU(), leaky()),
     "0: Swish": nn.Sequential(Swish(3, 3), leaky()),
-    "ConvTranspose1d: ConvTranspose1d": nn.ConvTranspose1d(3, 3, 2),
+    "MaxUnpool1d: MaxUnpool1d": nn.MaxUnpool1d(2),
 }
 
 
