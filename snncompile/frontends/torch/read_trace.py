@@ -198,10 +198,12 @@ class Reader:
 
     def _sends_spikes(self, drive: Drive) -> bool:
         """Return whether a drive is the output of a neuron layer that sends nothing below 0."""
-        module = self.trace.modules.get(drive.path or "") if isinstance(drive, Source) else None
-        if module is None or known_layers.find_role(module) != "neuron":
+        if not isinstance(drive, Source) or drive.path is None:
             return False
-        path, shape = drive.path or "", tuple(self.trace.calls[drive.path or ""][0].drive.shape[1:])  # type: ignore[union-attr]
+        module, path = self.trace.modules[drive.path], drive.path
+        if known_layers.find_role(module) != "neuron":
+            return False
+        shape = tuple(self.trace.calls[path][0].drive.shape[1:]) or (1,)
         try:
             dynamics = known_layers.find_neuron_library(module).translate(module, path, shape)
         except UnsupportedError:
