@@ -25,6 +25,8 @@ def native(drawn):
     for layer in module.modules():
         if hasattr(layer, "batch_size"):
             layer.batch_size = SAMPLES
+        if next(layer.children(), None) is None:  # spikes may be float32
+            layer.register_forward_pre_hook(lambda layer, args: (args[0].double(), *args[1:]))
         owner = find_library(layer)
         if owner is not None and owner.knows(layer):
             owner.keep_precision(layer)

@@ -25,14 +25,7 @@ snn = pytest.importorskip("snntorch")
 utils = pytest.importorskip("snntorch.utils")
 
 
-KNOWN = (
-    "AdaptiveAvgPool1d/2d, AdaptiveMaxPool1d/2d, AlphaDropout, AvgPool1d/2d, BatchNorm1d/2d,"
-    " ConstantPad1d/2d, Conv1d/2d, Dropout, Dropout1d/2d/3d, Flatten, Identity, Linear,"
-    " MaxPool1d/2d, Unflatten, ZeroPad1d/2d"
-)
-
-
-# Layers that are not known, with the whole message.
+# Layers that are not known: the start of the message, with the known names most like theirs.
 class Swish(nn.Linear):
     def forward(self, x):
         return super().forward(x) * torch.sigmoid(x)
@@ -63,7 +56,11 @@ def test_refuses_unknown_layers_by_name(name):
     hint = f"; or leave it on the host: host=[{path!r}]"
     if kind == "Softshrink":  # the whole module
         hint = ""
-    assert str(error.value) == f"{name} is not known; known: {KNOWN}{hint}"
+    message = str(error.value)
+    assert message.startswith(f"{name} is not known; known: ")
+    assert message.endswith(hint)
+    near = {"LPPool1d": "AvgPool1d/2d", "ConvTranspose3d": "ConvTranspose1d/2d"}
+    assert near.get(kind, "Linear") in message
 
 
 def test_a_subclass_with_the_same_equations_is_its_library_neuron():
