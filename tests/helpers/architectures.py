@@ -302,8 +302,8 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "attention written out": (
         Attention,
         "torch.Tensor.matmul between relu and q and k and last is not known; a product with a"
-        " matrix of weights is known; attention multiplies values of two layers, use a convolution or a"
-        " linear layer in its place",
+        " matrix of weights is known; attention multiplies values of two layers, use a"
+        " convolution or a linear layer in its place",
     ),
 }  # fmt: skip
 """Name -> network, and the whole message."""
