@@ -51,6 +51,8 @@ ALONE = [
     (nn.BatchNorm2d(4), IMAGE),
     (nn.BatchNorm2d(4, affine=False), IMAGE),
     (nn.BatchNorm3d(4), VOLUME),
+    (nn.InstanceNorm1d(4, affine=True, track_running_stats=True), LINE),
+    (nn.InstanceNorm2d(4, track_running_stats=True), IMAGE),
     (nn.Conv3d(4, 6, (2, 3, 1), stride=(1, 2, 1), padding=(1, 0, 2), groups=2), VOLUME),
     (nn.Conv3d(4, 2, 2, dilation=(2, 1, 1), bias=False), VOLUME),
     (nn.ConvTranspose1d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2), LINE),
