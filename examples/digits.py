@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import snncompile
 from snncompile.files.spikes import encode_images
+
+try:
+    from sklearn.datasets import load_digits
+except ImportError:
+    raise SystemExit("the examples need scikit-learn: pip install 'snncompile[demo]'") from None
 
 STEPS, TEST, EPOCHS = 8, 360, 5
 DIGITS = load_digits()

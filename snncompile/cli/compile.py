@@ -25,7 +25,15 @@ from snncompile.cli.passes import (
     VerifyEachPass,
     show_passes,
 )
-from snncompile.cli.shared import Json, out, print_fidelity, print_json, print_table, print_warning
+from snncompile.cli.shared import (
+    Json,
+    out,
+    print_fidelity,
+    print_json,
+    print_table,
+    print_warning,
+    show_busy,
+)
 
 if TYPE_CHECKING:
     from snncompile.program import Program
@@ -66,7 +74,8 @@ def compile_command(
     from snncompile.frontends.nir.words import parse_words
 
     shown = collect_input_options(sample, input_kind, input_bits, input_range)
-    network = load_model(model, parse_words(assume) if assume else None, shown)
+    with show_busy(f"importing {model}"):
+        network = load_model(model, parse_words(assume) if assume else None, shown)
     spikes = read_spikes(calibration, network).x if calibration else None
     between = PassOptions(output, print_after or [], save_after or [], time_passes, verify_each)
     with show_passes("compile") as progress:
@@ -80,7 +89,8 @@ def compile_command(
             progress=progress,
             **single,
         )
-    program.save(output)
+    with show_busy(f"writing {output}"):
+        program.save(output)
     show_program(program, as_json)
 
 

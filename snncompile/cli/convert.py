@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snncompile.cli.passes import show_passes
-from snncompile.cli.shared import Json, print_values
+from snncompile.cli.shared import Json, print_values, show_busy
 from snncompile.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def convert(
             title=Path(model).stem if model.endswith(".onnx") else None,
             progress=progress,
         )
-    rows = diagnose_layers(conversion, x[:diagnose]) if diagnose else ()
+    with show_busy("comparing layers"):
+        rows = diagnose_layers(conversion, x[:diagnose]) if diagnose else ()
     conversion.network.save(output)
     notes = conversion.network.notes
     if as_json:
@@ -121,6 +122,7 @@ def present(
 
     loaded = load(network)
     shown = loaded.network if isinstance(loaded, Program) else loaded
-    spikes = present_file(values, shown, samples)
-    write_spikes(output, spikes)
+    with show_busy(f"encoding {values}"):
+        spikes = present_file(values, shown, samples)
+        write_spikes(output, spikes)
     print_values({"output": str(output), "shape": list(spikes.x.shape)}, as_json)

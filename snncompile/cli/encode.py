@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snncompile.cli.shared import Json, print_values, print_warning
+from snncompile.cli.shared import Json, print_values, print_warning, show_busy
 from snncompile.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,8 +79,9 @@ def encode(
             raise InputError("images take one file and --steps; recordings --bin-us and --size")
         spikes = encode_file(files[0], steps, samples, flatten)
     else:
-        frames = _make_frames(bin_us, size, steps, sensor, polarity, binary)
-        spikes = _encode_events(files, frames, time_unit, samples)
+        with show_busy("reading events"):
+            frames = _make_frames(bin_us, size, steps, sensor, polarity, binary)
+            spikes = _encode_events(files, frames, time_unit, samples)
         x = spikes.x
         spikes = replace(spikes, x=x.reshape(*x.shape[:2], -1)) if flatten else spikes
     write_spikes(output, spikes)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from snncompile.cli.options import takes_options
 from snncompile.cli.passes import show_passes
-from snncompile.cli.shared import Json, print_json, print_table
+from snncompile.cli.shared import Json, print_json, print_table, show_busy
 
 
 @takes_options("bits")
@@ -36,13 +36,16 @@ def fit_command(
     from snncompile.fit import fit
     from snncompile.hwmodels import chips
 
-    network = load_model(model)
+    with show_busy(f"importing {model}"):
+        network = load_model(model)
     spikes = read_spikes(input, network) if input else None
     if spikes is not None:
         single |= {"x": spikes.x, "label": spikes.label}
     trials: list[Any] = []
-    for name in chip or chips.list_names():
-        with show_passes(f"fit {name}") as progress:
+    names = chip or chips.list_names()
+    for number, name in enumerate(names, 1):
+        many = f" ({number} of {len(names)})" if len(names) > 1 else ""
+        with show_passes(f"fit {name}{many}") as progress:
             trials += fit(network, chip=name, alone=not chip, progress=progress, **single)
     if as_json:
         print_json({"trials": [asdict(t) | {"fits": t.fits} for t in trials]})

@@ -73,7 +73,7 @@ def _run() -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BoundsWarning)  # `show_proof` says it in one line
-            code = app(standalone_mode=False)
+            code = app(prog_name="snncompile", standalone_mode=False)
     except (SnnCompileError, ChipError) as error:
         _explain_error(error)
         return 1

@@ -19,6 +19,7 @@ from snncompile.cli.shared import (
     print_table,
     print_values,
     print_warning,
+    show_busy,
     show_progress,
     show_proof,
 )
@@ -93,7 +94,8 @@ def emit(
 ) -> None:
     """Write a Lava program that runs without snncompile, a lava-dl .net file or a NIR file."""
     program = load_program(build)
-    program.emit(output, backend, reader=reader)
+    with show_busy(f"writing {output}"):
+        program.emit(output, backend, reader=reader)
     files = sorted(p.name for p in output.iterdir()) if output.is_dir() else [output.name]
     proved = {"proved_steps": program.options.quantize.steps} if backend == "lava" else {}
     note = describe_reader(reader) if reader else {}

@@ -16,6 +16,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -87,7 +88,8 @@ def load_program(build: Path) -> Program:
 
     if not build.exists():
         raise InputError(f"{build}: no such folder; snncompile compile ... -o {build} makes one")
-    program = load(build)
+    with show_busy(f"reading {build}"):
+        program = load(build)
     if not isinstance(program, Program):
         raise InputError(f"{build}: has no {PROGRAM}; compile the network in it first")
     return program
@@ -168,3 +170,12 @@ def show_work(title: str) -> Iterator[Callable[[str, float], None]]:
     with Progress(*columns, console=err, transient=True, disable=is_silent()) as bar:
         task = bar.add_task("", total=1.0)
         yield lambda text, share: bar.update(task, description=text, completed=share)
+
+
+@contextmanager
+def show_busy(title: str) -> Iterator[None]:
+    """Show on standard error that work of unknown length goes on, and for how long it has."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=is_silent()) as bar:
+        bar.add_task(title, total=None)
+        yield

@@ -22,6 +22,7 @@ def explain_usage(error: Exception) -> int:
         return 2
     path = context.command_path if context is not None else "snncompile"
     text = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
+    text = text.partition(" (Possible options")[0]
     line = f"error: {text[:1].lower()}{text[1:]}{_suggest(error, text)}; see {path} --help"
     err.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
     return 2

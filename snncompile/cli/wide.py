@@ -24,8 +24,6 @@ def split_table(table: Table, width: int) -> list[Table]:
     if sum(max(map(_measure, own)) + FRAME for own in texts) + 1 <= width or not texts:
         return [table]
     needs = [_find_need(own) for own in texts]
-    for column, need in zip(table.columns, needs, strict=True):
-        column.min_width = min(need, max(1, width - FRAME - 1))
     blocks, room = [[0]], width - 1 - needs[0] - FRAME
     left = room
     for i in range(1, len(needs)):
@@ -34,7 +32,26 @@ def split_table(table: Table, width: int) -> list[Table]:
             left = room
         blocks[-1].append(i)
         left -= needs[i] + FRAME
+    natural = [max(map(_measure, own)) for own in texts]
+    for block in blocks:
+        _set_widths(table, block, needs, natural, width)
     return [_take(table, block, i == 0, i == len(blocks) - 1) for i, block in enumerate(blocks)]
+
+
+def _set_widths(
+    table: Table, block: list[int], needs: list[int], natural: list[int], width: int
+) -> None:
+    """Give the columns of a block what they need, and the rest from left to right.
+
+    A column of its own that needs more than there is gets what there is: its words are folded.
+    """
+    room = width - 1 - FRAME * len(block)
+    left = max(0, room - sum(needs[i] for i in block))
+    for i in block:
+        more = min(left, max(0, natural[i] - needs[i]))
+        if i:  # the first column is as wide in every block
+            left -= more
+        table.columns[i].width = max(1, min(needs[i] + (more if i else 0), room))
 
 
 def _measure(text: str) -> int:

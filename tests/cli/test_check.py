@@ -51,3 +51,20 @@ def test_mistakes(name, build, spikes, snncompile_command):
     words, message = MISTAKES[name]
     done = check(snncompile_command, *words)
     assert (done.code, done.err) == (1, f"error: {message}\n")
+
+
+def test_chips_check_lists_every_mistake(tmp_path, snncompile_command):
+    (tmp_path / "my.yaml").write_text("extends: toy\nname: my\nmash: 1\ncore: {compartment: 1}\n")
+    done = snncompile_command("chips", "check", "my.yaml")
+    assert done.code == 1
+    assert sorted(done.out.splitlines()) == [
+        "my.yaml line 3: mash: is not a field of a chip file; did you mean mesh?",
+        "my.yaml line 4: core.compartment: is not a field of a chip file; did you mean"
+        " compartments?",
+    ]
+    (tmp_path / "my.yaml").write_text("extends: toy\nname: my\n")
+    done = snncompile_command("chips", "check", "my.yaml")
+    assert (done.code, done.out[:32]) == (0, "my.yaml: complete: my, Toy, four")
+    assert snncompile_command("chips", "check", "my.yaml", "--json").json["problems"] == []
+    done = snncompile_command("chips", "loihi2", "toy")
+    assert done.err == "error: one chip at a time; or: snncompile chips check toy\n"

@@ -16,7 +16,13 @@ from rich.table import Table
 from snncompile.cli import main as cli
 from snncompile.cli.wide import split_table
 
-ENTRY = [sys.executable, "-c", "from snncompile.cli.main import main; main()"]
+SCRIPT = """
+import sys
+from snncompile.cli.main import main
+print("begins", file=sys.stderr, flush=True)
+main()
+"""
+ENTRY = [sys.executable, "-c", SCRIPT]
 
 
 def start(*words, columns=80, **more):
@@ -48,6 +54,7 @@ def test_tables_fit_80_columns_and_no_word_is_cut(
     lines = [line for line in done.out.splitlines() if "│" in line or "┃" in line]
     assert lines
     assert max(map(cell_len, lines)) <= 80
+    assert all(line.rstrip()[-1] in "│┃" for line in lines)
     assert "…" not in done.out
 
 
@@ -86,13 +93,13 @@ WRONG = {
     ),
     "option": (
         ("run", "build", "--inptu", "x.npz"),
-        "error: no such option: --inptu Did you mean --input?; see snncompile run --help\n",
+        "error: no such option: --inptu; did you mean --input?; see snncompile run --help\n",
     ),
     "missing": (("run", "build"), "error: missing option '--input'; see snncompile run --help\n"),
     "number": (
         ("verify", "build", "--input", "x.npz", "--samples", "many"),
-        "error: invalid value for '--samples': 'many' is not a valid int; see snncompile verify"
-        " --help\n",
+        "error: invalid value for '--samples': Input should be a valid integer, unable to parse"
+        " string as an integer; see snncompile verify --help\n",
     ),
 }
 
@@ -121,7 +128,7 @@ def test_a_full_output_is_one_line(build):
             [*ENTRY, "show", build], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 1
-    assert done.stderr == "error: the output cannot be written: No space left on device\n"
+    assert done.stderr == "begins\nerror: the output cannot be written: No space left on device\n"
 
 
 def test_ctrl_c_ends_at_once_with_130(made, tmp_path):
@@ -129,7 +136,8 @@ def test_ctrl_c_ends_at_once_with_130(made, tmp_path):
     np.savez(tmp_path / "long.npz", x=(rng.random((3000, 400, 12)) < 0.3).astype(np.uint8))
     out = tmp_path / "y.npz"
     process = start("run", made / "build", "--input", tmp_path / "long.npz", "-o", out)
-    time.sleep(4)
+    assert process.stderr.readline() == "begins\n"
+    time.sleep(1)
     process.send_signal(signal.SIGINT)
     _, text = process.communicate(timeout=60)
     assert process.returncode == 130

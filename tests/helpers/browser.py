@@ -46,7 +46,8 @@ class Browser:
 
         command = [
             path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-            "--hide-scrollbars", "--remote-debugging-pipe", f"--user-data-dir={self.folder}",
+            "--hide-scrollbars", "--disable-renderer-backgrounding",
+            "--disable-backgrounding-occluded-windows", "--disable-background-timer-throttling", "--remote-debugging-pipe", f"--user-data-dir={self.folder}",
         ]  # fmt: skip
         self.process = subprocess.Popen(
             command, preexec_fn=number_ends, pass_fds=(3, 4), stdin=subprocess.DEVNULL,

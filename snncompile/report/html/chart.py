@@ -89,7 +89,7 @@ def make_figure(data: list[dict[str, Any]], *, height: int = 320, **layout: Any)
     return {"data": data, "layout": standard | layout}
 
 
-def label(text: str, limit: int = 28) -> str:
+def label(text: str, limit: int = 200) -> str:
     """Return a name as plotly shows it letter by letter: no tags, and a long one cut within."""
     if len(text) > limit:
         text = f"{text[: limit // 2]}…{text[-(limit // 2 - 1) :]}"

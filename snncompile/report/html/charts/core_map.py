@@ -81,10 +81,10 @@ def list_cores(facts: Facts) -> Numbers:
     rows: list[tuple[Cell, ...]] = []
     for core in facts.usage:
         site, (name, share) = sites[core.core], find_fullest(facts, core.core)
-        place = (core.core, site.chip, site.tile_x, site.tile_y)
+        where = (core.core, site.chip, site.tile_x, site.tile_y)
         layers = ", ".join(s.where for s in core.slices)
         sent = messages.get(core.core, (None, None))
-        rows.append((*place, layers, name, share, *sent, *core.used.values()))
+        rows.append((*where, layers, name, share, *sent, *core.used.values()))
     used = tuple(facts.usage[0].used) if facts.usage else ()
     words = tuple(facts.words.get(name, name) for name in used)
     head = ("core", "chip", "tile x", "tile y", "neurons", "fullest limit", "share",
@@ -255,10 +255,10 @@ def _list_links(facts: Facts) -> list[tuple[int, float]]:
 def _draw_links(facts: Facts, plan: Plan) -> list[dict[str, Any]]:
     """Return the links in a few widths; the two directions of a border beside each other."""
     links = _list_links(facts)
-    most = max(messages for _, messages in links)
+    busiest = max(messages for _, messages in links)
     buckets: list[list[tuple[int, float]]] = [[] for _ in range(LEVELS)]
     for number, messages in links:
-        buckets[min(LEVELS - 1, int(messages / most * LEVELS))].append((number, messages))
+        buckets[min(LEVELS - 1, int(messages / busiest * LEVELS))].append((number, messages))
     data = []
     for level, bucket in enumerate(buckets):
         if not bucket:
@@ -272,7 +272,7 @@ def _draw_links(facts: Facts, plan: Plan) -> list[dict[str, Any]]:
             x += [ends[0], (ends[0] + ends[2]) / 2, ends[2], None]
             y += [ends[1], (ends[1] + ends[3]) / 2, ends[3], None]
             text += [hint, hint, hint, ""]
-        low, high = most * level / LEVELS, most * (level + 1) / LEVELS
+        low, high = busiest * level / LEVELS, busiest * (level + 1) / LEVELS
         data.append(
             {"type": "scatter", "mode": "lines", "x": x, "y": y, "text": text, "hoverinfo": "text",
              "name": f"{low:,.0f}-{high:,.0f} messages",

@@ -67,7 +67,7 @@ def _say(estimate: Estimate, rows: list[Row]) -> str:
     known = [row for row in rows if row.energy_j]
     if not known or not total:
         return text
-    most = max(known, key=lambda row: row.energy_j or 0.0)
-    share = (most.energy_j or 0.0) / total
-    where = "the chip" if most.event == STATIC else most.layer
-    return f"{text} The largest share, {share:.0%}, is {most.event} of {where}."
+    largest = max(known, key=lambda row: row.energy_j or 0.0)
+    share = (largest.energy_j or 0.0) / total
+    where = "the chip" if largest.event == STATIC else largest.layer
+    return f"{text} The largest share, {share:.0%}, is {largest.event} of {where}."

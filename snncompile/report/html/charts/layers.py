@@ -66,8 +66,8 @@ def list_layers(facts: Facts) -> list[tuple[Cell, ...]]:
 
 def _say(facts: Facts, rows: list[tuple[Cell, ...]]) -> str:
     rates = [(row[4], row[0]) for row in rows if isinstance(row[4], float)]
-    most = max(rows, key=lambda row: row[3] if isinstance(row[3], int) else 0)
-    text = f"{most[0]} takes the most cores, {most[3]:,}."
+    widest = max(rows, key=lambda row: row[3] if isinstance(row[3], int) else 0)
+    text = f"{widest[0]} takes the most cores, {widest[3]:,}."
     if not rates:
         return f"{text} The rates are unknown."
     high, low = max(rates), min(rates)

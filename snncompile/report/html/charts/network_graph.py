@@ -22,7 +22,7 @@ from snncompile.report.html.facts import Facts
 def chart_network(facts: Facts) -> Chart:
     """Return layers and projections."""
     network = facts.program.network
-    places = _place(facts)
+    places = _find_places(facts)
     rows = [
         (p.source, p.target, p.synapses.wiring.kind, p.synapses.wiring.synapses, p.delay,
          getattr(p.synapses, "bits", None))
@@ -56,7 +56,7 @@ def chart_network(facts: Facts) -> Chart:
     return Chart("network", "Network", text, numbers, {"graph": figure})
 
 
-def _place(facts: Facts) -> dict[str, tuple[float, int]]:
+def _find_places(facts: Facts) -> dict[str, tuple[float, int]]:
     """Return column and depth of every layer; loops count as their shortest way."""
     network = facts.program.network
     graph = nx.DiGraph((p.source, p.target) for p in network.projections)
