@@ -66,6 +66,7 @@ def report(
 
 def _name(builds: list[Path]) -> list[str]:
     """Return a name for each folder: its last part, or the whole path where two share that."""
-    last = [build.resolve().name for build in builds]
-    names = [n if last.count(n) == 1 else str(b) for n, b in zip(last, builds, strict=True)]
+    folders = {build.resolve() for build in builds}
+    last = [folder.name for folder in folders]
+    names = [b.resolve().name if last.count(b.resolve().name) == 1 else str(b) for b in builds]
     return [f"{n} ({names[:i].count(n) + 1})" if n in names[:i] else n for i, n in enumerate(names)]

@@ -44,11 +44,13 @@ class Browser:
             os.dup2(to_browser, 3)
             os.dup2(from_browser, 4)
 
-        command = [
-            path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-            "--hide-scrollbars", "--disable-renderer-backgrounding",
-            "--disable-backgrounding-occluded-windows", "--disable-background-timer-throttling", "--remote-debugging-pipe", f"--user-data-dir={self.folder}",
-        ]  # fmt: skip
+        flags = (
+            "headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "hide-scrollbars",
+            "disable-renderer-backgrounding", "disable-background-timer-throttling",
+            "disable-backgrounding-occluded-windows", "remote-debugging-pipe",
+            f"user-data-dir={self.folder}",
+        )  # fmt: skip
+        command = [path, *(f"--{flag}" for flag in flags)]
         self.process = subprocess.Popen(
             command, preexec_fn=number_ends, pass_fds=(3, 4), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,

@@ -45,7 +45,7 @@ def chart_advice(facts: Facts) -> Chart:
     ]  # fmt: skip
     figure = make_figure(
         data, height=130 + 62 * len(titles), barmode="group",
-        xaxis={"title": {"text": "share of what it is now; left of the line is less"},
+        xaxis={"title": {"text": "times what it is now"},
                "type": "log" if _is_wide(shares, titles) else "linear"},
         shapes=[{"type": "line", "x0": 1, "x1": 1, "y0": 0, "y1": 1, "yref": "paper",
                  "line": {"color": "#1f2933", "dash": "dot"}}],
@@ -119,7 +119,8 @@ def _say(facts: Facts) -> str:
     best = gains[0]
     own = [g for g in gains if g.attempt is best.attempt]
     saved = ", ".join(f"{g.quantity} -{g.share:.0%} ({g.figures})" for g in own)
-    return f"{best.attempt.title}: {saved}{_say_price(facts.measured, best)}. {count}."
+    title = f"{best.attempt.title[:1].upper()}{best.attempt.title[1:]}"
+    return f"{title}: {saved}{_say_price(facts.measured, best)}. {count}."
 
 
 def _say_price(now: Measured, best: Gain) -> str:

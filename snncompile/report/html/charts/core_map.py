@@ -197,7 +197,8 @@ def _draw(facts: Facts, plan: Plan, groups: Groups, links: bool = False) -> Figu
     ratio = shape[0] / max(shape[1], 1)
     return make_figure(
         data,
-        height=int(min(900, max(260, 150 + 900 * ratio))),
+        height=int(min(900, max(260, 60 + 1200 * ratio))),
+        meta={"ratio": round(ratio, 4)},
         xaxis=hide_axis(range=[-1.2, shape[1] + 1.2], constrain="domain"),
         yaxis=hide_axis(range=[shape[0] + 1.2, -1.2], scaleanchor="x", constrain="domain"),
         shapes=_outline(facts, plan),

@@ -9,6 +9,10 @@
     const [, figure] = data[chart.id].figures[index];
     const layout = structuredClone(figure.layout);
     if (narrow()) layout.dragmode = false;
+    if (layout.meta?.ratio) {  // a map is as high as its width asks for
+      layout.height = Math.round(Math.min(900, Math.max(180, plot.clientWidth * layout.meta.ratio + 60)));
+      plot.style.minHeight = `${layout.height}px`;
+    }
     chart.dataset.drawn = "1";
     return Plotly.react(plot, figure.data, layout, { ...config, displayModeBar: false });
   }
