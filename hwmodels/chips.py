@@ -297,7 +297,7 @@ def _suggest(problem: ErrorDetails, location: Field) -> str:
     """Return the nearest field, where a field is not known."""
     if problem["type"] not in ("extra_forbidden", "invalid_key") or not location:
         return ""
-    near = get_close_matches(location[-1], list_fields(location[:-1]), 1, 0.6)
+    near = get_close_matches(location[-1], list_fields(location[:-1]), 1, 0.7)
     return f"; did you mean {near[0]}?" if near else ""
 
 

@@ -20,7 +20,7 @@ Figure = dict[str, Any]
 INK, GRID, PALE = "#1f2933", "#e4e7eb", "#cbd2d9"
 COLORS = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D31", "#5E4FA2",
-    "#B3B300", "#7F7F7F",
+    "#B3B300", "#7F7F7F", "#A6192E", "#00857C",
 )  # fmt: skip
 """Told apart by colour-blind readers: Okabe and Ito, "Color Universal Design", 2008, then more."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

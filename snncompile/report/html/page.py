@@ -154,8 +154,7 @@ def _describe(facts: Facts) -> dict[str, Any]:
 def list_warnings(facts: Facts) -> list[str]:
     """Return what a reader has to know before any figure."""
     program = facts.program
-    lines = list(program.warnings)
-    lines += [f"bounds: {bound}" for bound in program.bounds if not bound.holds]
+    lines: list[str] = []
     if program.loss.status == "unknown":
         lines.append(str(program.loss))
     kinds = {p.neuron.kind for p in program.network.populations}
@@ -174,4 +173,5 @@ def list_warnings(facts: Facts) -> list[str]:
             lines.append(str(estimate.proof))
     if facts.verification is not None and not facts.verification.equal:
         lines.append(f"runs that promise equal outputs differ: {facts.verification.first}")
-    return lines
+    lines += program.warnings
+    return lines + [f"bounds: {bound}" for bound in program.bounds if not bound.holds]

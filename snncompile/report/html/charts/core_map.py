@@ -318,8 +318,8 @@ def _outline(facts: Facts, plan: Plan) -> list[dict[str, Any]]:
             for _, x, y in chips for i in range(mesh.columns) for j in range(mesh.rows)
         ]  # fmt: skip
     return shapes + [
-        {"type": "rect", "x0": x - 0.85, "x1": x + mesh.columns * plan.pitch - 0.15,
-         "y0": y - 0.85, "y1": y + mesh.rows * plan.pitch - 0.15,
+        {"type": "rect", "x0": x - 0.85, "x1": x + mesh.columns * plan.pitch - 1.15,
+         "y0": y - 0.85, "y1": y + mesh.rows * plan.pitch - 1.15,
          "line": {"color": INK, "width": 1}}
         for _, x, y in chips
     ]  # fmt: skip

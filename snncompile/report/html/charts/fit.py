@@ -53,7 +53,7 @@ def _say(facts: Facts, rows: list[tuple[str, float, float, int, int]]) -> str:
     layers = ", ".join(dict.fromkeys(s.population for s in facts.usage[core].slices))
     return (
         f"{text} The fullest limit is {facts.words[name]}: core {core} ({layers}) uses"
-        f" {share * limit:,.0f} of {limit:,}, {share:.0%}."
+        f" {share * limit:,.0f} of {limit:,}, {share:.1%}."
     )
 
 

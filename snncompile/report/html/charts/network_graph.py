@@ -30,7 +30,9 @@ def chart_network(facts: Facts) -> Chart:
     ]  # fmt: skip
     numbers = Numbers.of(("from", "to", "wiring", "synapses", "delay", "weight bits"), rows)
     depth = max(y for _, y in places.values()) + 1
-    arrows = [_draw_arrow(places[p.source], places[p.target]) for p in network.projections]
+    ends = [(places[p.source], places[p.target]) for p in network.projections]
+    skips = [(a, b) for a, b in ends if a[0] == b[0] and abs(a[1] - b[1]) != 1]
+    arrows = [_draw_arrow(a, b) for a, b in ends if (a, b) not in skips]
     nodes = [network.input.name, *facts.layers]
     cores = {n: len({s.core for s in facts.program.mapping.of(n)}) for n in facts.layers}
     texts = [_describe(facts, name, cores) for name in nodes]
@@ -41,9 +43,10 @@ def chart_network(facts: Facts) -> Chart:
           "marker": {"size": 14, "color": [COLORS[1], *[COLORS[0]] * len(facts.layers)],
                      "line": {"color": "#fff", "width": 2}}}],
         height=90 + 46 * depth,
-        xaxis=hide_axis(range=[-0.3, max(x for x, _ in places.values()) + 1.7]),
+        xaxis=hide_axis(range=[-0.6, max(x for x, _ in places.values()) + 1.7]),
         yaxis=hide_axis(range=[depth - 0.5, -0.5]),
         annotations=arrows,
+        shapes=[_draw_curve(a, b) for a, b in skips],
         margin={"l": 12, "r": 12, "t": 8, "b": 8},
         showlegend=False,
     )  # fmt: skip
@@ -81,6 +84,15 @@ def _draw_arrow(source: tuple[float, int], target: tuple[float, int]) -> dict[st
         "arrowhead": 2, "arrowsize": 1, "arrowwidth": 1.3, "arrowcolor": PALE,
         "standoff": 9, "startstandoff": 8,
     }  # fmt: skip
+
+
+def _draw_curve(source: tuple[float, int], target: tuple[float, int]) -> dict[str, Any]:
+    """Return the curve of a projection that passes other layers, or leads back."""
+    (x, start), (_, end) = source, target
+    side = x - 0.4 if end > start else x - 0.55
+    path = f"M {x},{start} C {side},{start} {side},{end} {x},{end}"
+    line = {"color": COLORS[2] if end > start else COLORS[3], "width": 1.3}
+    return {"type": "path", "path": path, "line": line, "layer": "below"}
 
 
 def _describe(facts: Facts, name: str, cores: dict[str, int]) -> str:
