@@ -173,7 +173,7 @@ def show_passes(title: str) -> Iterator[PassProgress]:
         _TimeLeft(),
     )
     begun = perf_counter()
-    with Progress(*columns, console=err, transient=True, disable=is_silent()) as bar:
+    with Progress(*columns, console=err, transient=True, disable=is_silent(err)) as bar:
         task = bar.add_task("", total=1.0, visible=False)
 
         def show(a_pass: Pass, share: float) -> None:

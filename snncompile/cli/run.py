@@ -58,7 +58,7 @@ def run(
     }
     if spikes.label is not None:
         values["accuracy"] = result.accuracy(spikes.label)
-        values["float accuracy"] = _measure_floats(program, spikes)
+        values["float_accuracy"] = _measure_floats(program, spikes)
     if as_json:
         values |= {"fidelity": serialize_fidelity(program), **serialize_proof(result.proof)}
     print_values(values, as_json)

@@ -66,9 +66,9 @@ def set_quiet(quiet: bool) -> None:
 _quiet = False
 
 
-def is_silent() -> bool:
+def is_silent(console: Console = err) -> bool:
     """Whether no progress is shown: wanted so, or standard error is no terminal."""
-    return _quiet or not err.is_terminal
+    return _quiet or not console.is_terminal
 
 
 def print_table(table: Table) -> None:
@@ -102,7 +102,7 @@ def print_values(values: dict[str, Any], as_json: bool) -> None:
         return
     for key, value in values.items():
         if value is not None:
-            shown = f"{value:.2%}" if key in ("accuracy", "float accuracy", "rate") else value
+            shown = f"{value:.2%}" if key in ("accuracy", "float_accuracy", "rate") else value
             out.print(f"{key}: {shown}", markup=False)
 
 

@@ -147,10 +147,10 @@ def test_ctrl_c_ends_at_once_with_130(made, tmp_path):
 
 def test_run_prints_float_accuracy_beside_integer(build, spikes, snncompile_command):
     done = snncompile_command("run", build, "--input", spikes, "--json")
-    assert 0 <= done.json["float accuracy"] <= 1
+    assert 0 <= done.json["float_accuracy"] <= 1
     text = snncompile_command("run", build, "--input", spikes).out
     assert "\naccuracy: " in text
-    assert "\nfloat accuracy: " in text
+    assert "\nfloat_accuracy: " in text
 
 
 def test_labels_out_of_range_or_under_another_name_are_said(
