@@ -35,8 +35,7 @@ from snncompile.verification import Verification, verify_runs
 
 if TYPE_CHECKING:
     from snncompile.backends.energy.result import Estimate
-    from snncompile.report.html.write import Page
-    from snncompile.report.plots import Plots
+    from snncompile.report.html.document import Page
 
 PROGRAM = "program.json"
 SOURCE, KEPT = "source/", "kept/"
@@ -339,10 +338,12 @@ class Program:
         folder.write_folder(Path(path), PROGRAM, record, arrays | routes)
 
     @property
-    def plot(self) -> Plots:
-        """Figures for papers: `program.plot.cores()`, `.raster(x)`, `.energy(x)`; matplotlib."""
-        plots: Plots = load("reports", "plots")(self)
-        return plots
+    def plot(self) -> Any:
+        """Figures for papers: `program.plot.cores()`, `.raster(x)`, `.energy(x)`; matplotlib.
+
+        See `snncompile/report/plots.py`.
+        """
+        return load("reports", "plots")(self)
 
     def _list_facts(self) -> list[tuple[str, object]]:
         """Return what a short text shows of the Program."""

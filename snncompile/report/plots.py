@@ -17,7 +17,8 @@ from snncompile.registry import load
 from snncompile.report.html.attempts import Measured
 from snncompile.report.html.chart import PALE, color_of
 from snncompile.report.html.charts.core_map import find_fullest, make_plan
-from snncompile.report.html.facts import Facts, Request
+from snncompile.report.html.facts import Facts
+from snncompile.report.html.request import Request
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -134,7 +134,7 @@ class Browser:
             raise RuntimeError(str(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
-    def open(self, path: Path, condition: str = "true", seconds: float = 30) -> float:
+    def open(self, path: Path, condition: str = "true", seconds: float = 240) -> float:
         """Open a file; return the seconds until a condition holds."""
         begun = time.perf_counter()
         self.call("Page.navigate", url=path.resolve().as_uri())

@@ -19,10 +19,10 @@ from snncompile.ir.host_part import take
 from snncompile.passes.analysis.number_ranges import choose_default_bits
 from snncompile.passes.base import Pass
 from snncompile.program import Program
+from snncompile.report.html.request import Request
 
 if TYPE_CHECKING:
     from snncompile.backends.energy.result import Estimate
-    from snncompile.report.html.facts import Request
 
 FEWER_BITS = (6, 4, 2)
 TIME_UP = "not tried: the time for trying was over"

@@ -28,6 +28,7 @@ from snncompile.report.html.charts.side_by_side import chart_side_by_side
 from snncompile.report.html.charts.sources import chart_sources
 from snncompile.report.html.charts.step import chart_step
 from snncompile.report.html.charts.time import chart_time
+from snncompile.report.html.document import MARK
 from snncompile.report.html.facts import Facts
 from snncompile.report.units import format_joules, format_seconds
 
@@ -38,8 +39,6 @@ DETAILS: tuple[Charter, ...] = (
     chart_cores, list_links, chart_network, chart_layers, chart_weights, chart_step, chart_raster,
     chart_runs, chart_sources,
 )  # fmt: skip
-MARK = "<!DOCTYPE html>\n<!-- written by snncompile -->"
-"""Beginning of every report."""
 UNSAFE = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029'"}
 """Characters that end a script or are none in JavaScript."""
 

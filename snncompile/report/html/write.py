@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from snncompile.errors import InputError
-from snncompile.files.replace import begins_with, replace_file
 from snncompile.program import Program
-from snncompile.report.html.facts import SAMPLES, Request, Say, gather
-from snncompile.report.html.page import MARK, read_plotly, render
-
-
-@dataclass(frozen=True)
-class Page:
-    """A report: the text of one HTML file. A notebook shows it, `write` saves it."""
-
-    html: str
-    answers: dict[str, dict[str, str]]
-    """The sentence that answers each question, by name of the Program."""
-
-    def write(self, path: str | Path) -> None:
-        """Write the report; nothing half-written is left behind.
-
-        Raises:
-            InputError: at the path is something else than a report, or it cannot be written.
-        """
-        with replace_file(Path(path), begins_with(MARK)) as aside:
-            aside.write_text(self.html, encoding="utf-8")
-
-    def __repr__(self) -> str:
-        """Its size; the text itself is long."""
-        return f"<report, {len(self.html) / 1e6:.1f} MB; .write('report.html') saves it>"
-
-    def _repr_html_(self) -> str:
-        style = "width:100%;height:80vh;border:1px solid #ccc"
-        return f'<iframe srcdoc="{escape(self.html)}" style="{style}"></iframe>'
+from snncompile.report.html.document import Page
+from snncompile.report.html.facts import Say, gather
+from snncompile.report.html.page import read_plotly, render
+from snncompile.report.html.request import SAMPLES, Request
 
 
 def make_report(

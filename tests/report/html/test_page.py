@@ -73,11 +73,11 @@ def test_a_map_of_1000_cores_opens_within_3_seconds(many_cores, tmp_path, open_b
     make_report([("many", many_cores)]).write(tmp_path / "r.html")
     browser = open_browser()
     browser.open(tmp_path / "r.html", DRAWN)
-    browser.call("Performance.enable")
+    browser.call("Performance.enable", timeDomain="threadTicks")
     browser.call("Page.reload")
     browser.open(tmp_path / "r.html", DRAWN)
     metrics = {m["name"]: m["value"] for m in browser.call("Performance.getMetrics")["metrics"]}
-    assert metrics["TaskDuration"] < 3  # seconds of the page's own work, all charts drawn
+    assert metrics["TaskDuration"] < 3  # processor time, all charts drawn
     assert browser.errors == []
 
 

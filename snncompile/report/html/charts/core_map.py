@@ -198,7 +198,8 @@ def _draw(facts: Facts, plan: Plan, groups: Groups, links: bool = False) -> Figu
     return make_figure(
         data,
         height=int(min(900, max(260, 60 + 1200 * ratio))),
-        meta={"ratio": round(ratio, 4)},
+        meta={"ratio": round(ratio, 4), "cells": shape[1]},
+        showlegend=True,
         xaxis=hide_axis(range=[-1.2, shape[1] + 1.2], constrain="domain"),
         yaxis=hide_axis(range=[shape[0] + 1.2, -1.2], scaleanchor="x", constrain="domain"),
         shapes=_outline(facts, plan),
@@ -329,9 +330,9 @@ def _name_chips(facts: Facts, plan: Plan) -> list[dict[str, Any]]:
     if facts.program.mapping.chips < 2:
         return []
     return [
-        {"x": x - 0.5, "y": y - 0.5, "text": f"chip {chip}", "showarrow": False,
-         "xanchor": "left", "yanchor": "top", "bgcolor": "rgba(255,255,255,0.75)",
-         "font": {"size": 10}}
+        {"x": x - 0.5, "y": y - 0.85, "text": f"chip {chip}", "showarrow": False,
+         "xanchor": "left", "yanchor": "top" if y else "bottom",
+         "bgcolor": "rgba(255,255,255,0.75)", "font": {"size": 10}}
         for chip, x, y in _list_chips(facts, plan)
     ]  # fmt: skip
 

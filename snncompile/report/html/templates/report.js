@@ -10,7 +10,9 @@
     const layout = structuredClone(figure.layout);
     if (narrow()) layout.dragmode = false;
     if (layout.meta?.ratio) {  // a map is as high as its width asks for
-      layout.height = Math.round(Math.min(900, Math.max(180, plot.clientWidth * layout.meta.ratio + 60)));
+      const width = Math.max(plot.clientWidth, Math.min(6000, layout.meta.cells * 7));
+      if (width > plot.clientWidth) layout.width = width;  // many chips beside each other: scrolled
+      layout.height = Math.round(Math.min(900, Math.max(180, width * layout.meta.ratio + 70)));
       plot.style.minHeight = `${layout.height}px`;
     }
     chart.dataset.drawn = "1";
