@@ -4,6 +4,8 @@
     python benchmarks/conversion.py jpeg           # all 10,000 JPEG test images [--resume]
     python benchmarks/conversion.py spikingjelly   # the same network converted by ann2snn, one run
     python benchmarks/conversion.py mnist          # a CNN [--anew]
+    python benchmarks/conversion.py graded         # one message per neuron, by the formula too
+    python benchmarks/conversion.py stream         # changes of frames beside whole frames
     python benchmarks/conversion.py lava           # ten images of ResNet-20 on real Lava
 
 Everything runs on Loihi 2's integers with 8-bit weights, and with one step of delay per layer.
@@ -23,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import conversion_graded as numbers
 import conversion_networks as networks
 import numpy as np
 import torch
@@ -34,6 +37,7 @@ from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase, BistableRate
 from snncompile.conversion.capture import capture
 from snncompile.conversion.convert import convert
+from snncompile.conversion.graded import GradedMessages
 from snncompile.conversion.method import Method
 from snncompile.conversion.signed import Signed
 from snncompile.hwmodels import chips
@@ -353,14 +357,40 @@ def mnist(data: Path, samples: int, *, anew: bool = False) -> None:
     table(case, [*rows, (BistableRate(), 16), (BistablePhase(), 4)], priced=True)
 
 
-def lava(data: Path, samples: int, steps: int = 8) -> None:
+def graded(data: Path, samples: int) -> None:
+    """Print agreement by bits of a message, and the outputs that differ from the formula."""
+    case = _resnet(data, samples)
+    print("ResNet-20, one step per layer; agrees within one standard error of (percent points)")
+    table(case, [(GradedMessages(bits=bits), 1) for bits in numbers.BITS], priced=True)
+    answers = case.answers()
+    for bits in numbers.BITS:
+        made = convert(case.model, case.calibration, GradedMessages(bits=bits))
+        network = integers(made.network, case.calibration)
+        agrees = float((run(network, case.x).predictions == answers).mean())
+        error = 100 * (agrees * (1 - agrees) / len(case.x)) ** 0.5
+        differ, outputs = numbers.count_differences(network, case.x)
+        print(
+            f"{bits} bits: +-{error:.2f}; {differ} of {outputs:,} outputs differ from the formula"
+        )
+
+
+def stream(data: Path, samples: int) -> None:
+    """Print messages per frame of graded messages and of their changes."""
+    case = _resnet(data, min(samples, 32))
+    numbers.stream(case.model, case.calibration, case.x)
+
+
+def lava(data: Path, samples: int) -> None:
     """Compare ten images on Lava with the reference, every spike of every population."""
+    case = _resnet(data, 10)
+    for method, steps in (("signed", 8), ("graded", 1)):
+        _compare_with_lava(case, method, steps)
+
+
+def _compare_with_lava(case: Case, method: str, steps: int) -> None:
     from snncompile.backends.lava.run import spike_trains
 
-    case = _resnet(data, 10)
-    made = integers(
-        convert(case.model, case.calibration, "signed", steps).network, case.calibration
-    )
+    made = integers(convert(case.model, case.calibration, method, steps).network, case.calibration)
     shown = check_spikes(made, made.input.present(case.x))
     start = time.perf_counter()
     found = spike_trains(made, shown, timeout_s=3000)
@@ -368,7 +398,7 @@ def lava(data: Path, samples: int, steps: int = 8) -> None:
     (wanted,) = run_batches(made, shown)
     different = sum(int((found[p.name] != wanted[p.name].numpy()).sum()) for p in made.populations)
     outputs = sum(found[p.name].size for p in made.populations)
-    print(f"Lava, 10 images, {steps} steps, {seconds:.0f} s:", end=" ")
+    print(f"Lava, 10 images, {method}, {steps} steps, {seconds:.0f} s:", end=" ")
     print(f"{different} of {outputs:,} outputs differ")
 
 
@@ -377,6 +407,8 @@ PARTS = {
     "jpeg": jpeg,
     "spikingjelly": spikingjelly,
     "mnist": mnist,
+    "graded": graded,
+    "stream": stream,
     "lava": lava,
 }
 

@@ -20,6 +20,7 @@ TABLES: dict[str, dict[str, str]] = {
         "bistable_fire": "snncompile.neurons.bistable_fire:BistableFire",
         "cuba_lif": "snncompile.neurons.cuba_lif:CubaLif",
         "graded": "snncompile.neurons.graded:Graded",
+        "graded_delta": "snncompile.neurons.graded_delta:GradedDelta",
         "integrate_fire": "snncompile.neurons.integrate_fire:IntegrateFire",
         "multi_spike_lif": "snncompile.neurons.multi_spike_lif:MultiSpikeLif",
         "phase_fire": "snncompile.neurons.phase_fire:PhaseFire",
@@ -76,6 +77,7 @@ TABLES: dict[str, dict[str, str]] = {
         "bistable_rate": "snncompile.conversion.bistable:BistableRate",
         "bistable_phase": "snncompile.conversion.bistable:BistablePhase",
         "graded": "snncompile.conversion.graded:GradedMessages",
+        "sigma_delta": "snncompile.conversion.sigma_delta:SigmaDeltaMessages",
     },
     "passes": {
         "retime": "snncompile.passes.timing.retime:Retime",
@@ -118,6 +120,7 @@ TABLES: dict[str, dict[str, str]] = {
         "Readout": "snncompile.backends.lava.neuron_processes:READOUT",
         "Accumulate": "snncompile.backends.lava.neuron_processes:ACCUMULATE",
         "Graded": "snncompile.backends.lava.neuron_processes:GRADED",
+        "GradedDelta": "snncompile.backends.lava.neuron_processes:GRADED_DELTA",
         "AdaptiveLif": "snncompile.backends.lava.neuron_processes:ADAPTIVE_LIF",
         "BistableFire": "snncompile.backends.lava.neuron_processes:BISTABLE_FIRE",
         "PhaseFire": "snncompile.backends.lava.neuron_processes:PHASE_FIRE",

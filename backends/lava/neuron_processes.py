@@ -89,6 +89,17 @@ GRADED = LavaProcess(
     ),
     states=("v",),
 )
+GRADED_DELTA = LavaProcess(
+    name="GradedDelta",
+    file=f"{OURS}:processes/graded_delta.py",
+    neurons=("graded_delta",),
+    parameters=(
+        *GRADED.parameters,
+        LavaParameter("least", "least", 1, _STATE),
+        LavaParameter("memory", "memory", 0, 1),
+    ),
+    states=("sigma", "sent"),
+)
 ADAPTIVE_LIF = LavaProcess(
     name="AdaptiveLif",
     file=f"{OURS}:processes/adaptive_lif.py",

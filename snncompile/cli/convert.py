@@ -23,13 +23,28 @@ def convert(
     calibration: Annotated[Path, typer.Option(help="npz with x (samples, ...)")],
     output: Annotated[Path, typer.Option("-o", "--output", help="folder to write the network to")],
     method: Annotated[
-        str, typer.Option(help="signed, balance, bistable_rate, bistable_phase, auto")
+        str,
+        typer.Option(
+            help="signed, balance, bistable_rate, bistable_phase, graded, sigma_delta, auto"
+        ),
     ] = "signed",
     steps: Annotated[
         int | None,
-        typer.Option(help="time steps of a layer's window (32; bistable_phase: 8)", min=1),
+        typer.Option(
+            help="time steps of a layer's window (32; bistable_phase: 8; graded, sigma_delta: 1)",
+            min=1,
+        ),
     ] = None,
-    coding: Annotated[str | None, typer.Option(help="constant, rate, poisson, phase")] = None,
+    coding: Annotated[
+        str | None, typer.Option(help="constant, rate, poisson, phase; analog: a frame per step")
+    ] = None,
+    message_bits: Annotated[
+        int | None, typer.Option(help="with graded, sigma_delta: bits of a message, 1 to 8 (8)")
+    ] = None,
+    least: Annotated[
+        int | None,
+        typer.Option(help="with sigma_delta: smallest change that is sent (1: every change)"),
+    ] = None,
     calibrate_bias: Annotated[
         bool,
         typer.Option("--calibrate-bias", help="correct biases for the loss of few steps (slower)"),
@@ -62,16 +77,19 @@ def convert(
 ) -> None:
     """Convert a trained network to a spiking one, to be compiled like any other."""
     from snncompile.cli.model_argument import load_ann
-    from snncompile.conversion.convert import add_bias_calibration
+    from snncompile.conversion.convert import add_bias_calibration, set_messages
     from snncompile.conversion.convert import convert as convert_module
     from snncompile.conversion.diagnosis import diagnose as diagnose_layers
     from snncompile.files.spikes import read_values
 
     x = read_values(calibration)
     budget = _make_budget(max_steps, max_energy, max_loss, chip)
-    if method == "auto" and (steps is not None or calibrate_bias):
-        raise InputError("auto chooses steps and options itself; drop --steps and --calibrate-bias")
+    messages = (message_bits, least) != (None, None)
+    if method == "auto" and (steps is not None or calibrate_bias or messages):
+        drop = "--message-bits and --least" if messages else "--steps and --calibrate-bias"
+        raise InputError(f"auto chooses steps and options itself; drop {drop}")
     full_method = add_bias_calibration(method) if calibrate_bias else method
+    full_method = set_messages(full_method, message_bits, least) if messages else full_method
     with show_passes("convert") as progress:
         conversion = convert_module(
             load_ann(model),

@@ -66,9 +66,9 @@ def build_conversion(
     if activations is None:
         ann = method.prepare(ann, x)
     values = ann.compute_activations(x) if activations is None else activations
-    scales = method.scales.choose_all(ann, values, method.count_levels(steps))
+    scales = method.choose_scales(ann, values, method.count_levels(steps))
     plan, (unit, payload) = method.plan(ann, steps), _choose_input(x, kind)
-    factor = unit * method.find_input_factor(kind, plan.shown)
+    factor = method.find_input_weight(kind, unit, plan.shown)
     notes = (
         f"convert: {method}, {steps} steps per layer, {plan.steps} in all",
         f"convert: input is shown as {kind}, a payload of 1 is {unit:g}",
@@ -77,7 +77,7 @@ def build_conversion(
     def build(scales: dict[str, Floats]) -> Network:
         units = {name: scale / method.top for name, scale in scales.items()}
         scaled = normalize(ann, units, factor)
-        return Network(
+        network = Network(
             Input(INPUT, ann.shape, payload, Coding(kind, unit, plan.shown, plan.steps)),
             method.build_populations(scaled, plan.shown),
             method.build_projections(scaled, plan.shown),
@@ -85,6 +85,7 @@ def build_conversion(
             title=ann.title,
             notes=notes,
         )
+        return method.finish_network(network)
 
     if isinstance(method.scales, SpikeTrains):
         if not isinstance(method, Direct):
@@ -104,6 +105,10 @@ def _check_steps(method: Method, steps: int) -> None:
     if steps < 1:
         raise InputError(f"steps must be at least 1, got {steps}")
     if method.longest_window is not None and steps > method.longest_window:
+        if method.longest_window == 1:
+            raise InputError(
+                f"{method.name} takes one step per layer, got {steps}; leave out steps"
+            )
         raise InputError(
             f"{method.name} sends a binary digit per step, at most {method.longest_window} of them,"
             f" got {steps} steps; {method.default_steps} are the default"
@@ -125,7 +130,7 @@ def _choose_input(x: NDArray[np.float64], coding: Kind) -> tuple[float, Interval
     """Return the input value of a payload of 1, and the payload's range."""
     largest = float(np.abs(x).max()) or 1.0
     low = -1 if x.min() < 0 else 0
-    if coding != "constant":
+    if coding not in ("constant", "analog"):
         return largest, Interval(low, 1)
     if largest <= PIXEL and not (x % 1).any():
         return 1.0, Interval(low * PIXEL, PIXEL)

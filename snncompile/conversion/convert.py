@@ -35,19 +35,20 @@ def from_ann(
     budget: Budget | None = None,
     title: str | None = None,
 ) -> Network:
-    """Return a spiking network that classifies as a trained network of rectifiers does.
+    """Return a spiking network that classifies as a trained network does.
 
     Args:
         model: linear layers, convolutions, batch norms, average and maximum pools and rectifiers in
-            any `nn.Module`; or a program of `torch.export.export`.
+            any `nn.Module`, for "graded" and "sigma_delta" also other activations; or a program of
+            `torch.export.export`.
         calibration: input of the model, shape (samples, *shape); 100 to 300 samples are enough,
             labels are not needed. Whole numbers from -255 to 255 are shown to the chip unchanged,
             so a model that starts with its normalization takes pixels; other numbers are rounded
             to 8 bits.
         method: a row of the registry's `conversions`, one of their records with its options, or
             "auto", which chooses method and steps within the budget.
-        steps: time steps of every layer's window; the method's own if not given: 32, and 8 digits
-            for "bistable_phase".
+        steps: time steps of every layer's window; the method's own if not given: 32, 8 digits for
+            "bistable_phase", 1 for "graded" and "sigma_delta".
         coding: of the input; the method's own if not given.
         budget: limits for "auto".
         title: name of the network in reports.
@@ -137,3 +138,21 @@ def add_bias_calibration(method: str | Method) -> Method:
     if not isinstance(chosen, Direct):
         raise InputError(f"{chosen.name} has no biases to calibrate; balance and signed have")
     return replace(chosen, calibrate_bias=True)  # type: ignore[type-var]
+
+
+def set_messages(method: str | Method, bits: int | None, least: int | None) -> Method:
+    """Return the method with other bits of a message, and another smallest change to send.
+
+    Raises:
+        InputError: there is no such method, or it has no such option, or not of this value.
+    """
+    chosen = find_method(method)
+    given = {name: n for name, n in (("bits", bits), ("least", least)) if n is not None}
+    missing = [name for name in given if not hasattr(chosen, name)]
+    if missing:
+        able = "sigma_delta has" if "least" in missing else "graded and sigma_delta have"
+        raise InputError(f"{chosen.name} has no {missing[-1]} of its messages; {able}")
+    try:
+        return replace(chosen, **given)  # type: ignore[type-var]
+    except ValueError as error:
+        raise InputError(f"{chosen.name}: {error}") from None

@@ -15,7 +15,7 @@ from snncompile.conversion.convert import check_calibration
 from snncompile.errors import InputError
 from snncompile.ir.graph import Graph
 from snncompile.neurons.base import FloatNeuron
-from snncompile.reference.simulate import check_input, run_batches
+from snncompile.reference.simulate import check_spikes, run_batches
 
 SATURATED = 0.01
 """A channel with more than this share of outputs at the largest value is saturated."""
@@ -92,7 +92,8 @@ def _decode_layers(
     conversion: Conversion, graph: Graph, x: NDArray[np.float64]
 ) -> dict[str, Tensor]:
     """Return the decoded spikes of each rectified layer, (samples, size)."""
-    shown = check_input(graph, conversion.network.input.present(x), np.int32)
+    source = conversion.network.input
+    shown = check_spikes(graph, source.present(x[:, None] if source.analog else x))
     decoded: dict[str, list[Tensor]] = {}
     for spike_trains in run_batches(graph, shown):
         for layer in conversion.ann.rectified:

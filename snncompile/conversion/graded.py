@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
-from snncompile.conversion.ann import Ann, Layer
+from snncompile.arrays import Floats
+from snncompile.conversion.ann import Ann, Layer, Maximum
+from snncompile.conversion.graded_layers import Table, prepare_layers
 from snncompile.conversion.method import Method, Plan
 from snncompile.conversion.scales import LEAST, Scales
+from snncompile.frontends.pool_currents import (
+    Pooled,
+    make_one_to_one,
+    make_synapses,
+    pool_currents,
+)
+from snncompile.ir.answer import Answer
 from snncompile.ir.coding import Kind
-from snncompile.ir.graph import Population
+from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.graded import Graded
+from snncompile.neurons.readout import Readout
 from snncompile.neurons.window_readout import WindowReadout
+
+MOST_BITS = 8
+"""More bits are of no use: with 8 answers differ by the rounding of 8-bit weights alone."""
 
 
 @dataclass(frozen=True)
 class GradedMessages(Method):
     """A network of k-bit activations: one time step and at most one message per neuron.
 
-    After SDANN (arXiv 2505.12221). A layer sends whole numbers from 0 to 2^bits - 1; they are its
-    activations in units of its scale / (2^bits - 1), rounded to the nearest.
+    After SDANN (arXiv 2505.12221). A layer sends its activations in units of its scale /
+    (2^bits - 1), rounded to the nearest: from 0 to 2^bits - 1, and below 0 where its activation
+    has a sign. Rectifiers are limits, other activations tables, maximum pools are exact.
     """
 
     bits: int = 8
-    """Bits of a message, 1 to 8."""
+    """Bits of the largest message, 1 to 8."""
     scales: Scales = LEAST
-    """Activation of the largest message."""
+    """Activation of the largest message of rectifiers."""
 
     name: ClassVar[str] = "graded"
-    codings: ClassVar[tuple[Kind, ...]] = ("constant",)
+    codings: ClassVar[tuple[Kind, ...]] = ("constant", "analog")
     default_steps: ClassVar[int] = 1
     longest_window: ClassVar[int | None] = 1
 
@@ -45,6 +63,10 @@ class GradedMessages(Method):
         """Largest message."""
         return (1 << self.bits) - 1
 
+    def prepare(self, ann: Ann, x: NDArray[np.float64]) -> Ann:
+        """Return the network in rectifiers, tables and maxima."""
+        return prepare_layers(ann, x, self.top)
+
     def plan(self, ann: Ann, steps: int) -> Plan:
         """Return one step: no layer keeps anything."""
         return Plan(steps, steps)
@@ -53,19 +75,104 @@ class GradedMessages(Method):
         """Return the largest message."""
         return self.top
 
+    def choose_scales(
+        self, ann: Ann, activations: dict[str, Tensor], levels: int
+    ) -> dict[str, Floats]:
+        """Return the activation of the largest message of each layer, per channel or for all.
+
+        A table has its own, a maximum that of what it compares.
+        """
+        scales: dict[str, Floats] = {}
+        for layer in ann.rectified:
+            if isinstance(layer.operation, Table):
+                scales[layer.name] = np.array([layer.operation.unit * levels])
+            elif isinstance(layer.operation, Maximum):
+                scales[layer.name] = scales[layer.terms[0].source]
+            else:
+                scales[layer.name] = self.scales.choose(layer, activations[layer.name], levels)
+        return scales
+
     def build_populations(self, ann: Ann, steps: int) -> tuple[Population, ...]:
-        """Return a population per layer."""
-        *inner, last = ann.layers
-        populations = [
-            Population(layer.name, layer.shape, self.make_neuron(layer)) for layer in inner
-        ]
-        readout = WindowReadout(np.asarray(1.0), bias=last.bias)
-        return (*populations, Population(last.name, last.shape, readout))
+        """Return a population per layer, and the rectifiers of maxima."""
+        populations: list[Population] = []
+        for layer in ann.rectified:
+            if isinstance(layer.operation, Maximum):
+                low, high = self._find_range(ann, layer)
+                relays = self._pool(ann, layer).populations
+                neuron = Graded(lowest=np.asarray(low), highest=np.asarray(high))
+                pool = Population(layer.name, layer.shape, neuron)
+                populations += (self.finish(p, exact=True) for p in (*relays, pool))
+                continue
+            neuron = self._make_neuron(layer)
+            populations.append(self.finish(Population(layer.name, layer.shape, neuron)))
+        return (*populations, self.make_answer(ann.layers[-1]))
 
-    def make_neuron(self, layer: Layer) -> FloatNeuron:
-        """Return neurons that send their activation in units of the layer's smallest message."""
-        return Graded(lowest=np.asarray(0.0), highest=np.asarray(float(self.top)), bias=layer.bias)
+    def build_projections(self, ann: Ann, steps: int) -> tuple[Projection, ...]:
+        """Return the projections, those of maxima over their rectifiers."""
+        return tuple(self._connect(ann))
+
+    def finish(self, population: Population, *, exact: bool = False) -> Population:
+        """Return a population as it sends its messages: as they are."""
+        return population
+
+    def finish_network(self, network: Network) -> Network:
+        """Return the network; of frames, one per step, the answer is that of the last one.
+
+        An integrator with a potential of 12 bits of decay answers in each step: it keeps 1 / 4096
+        of the answer before.
+        """
+        if network.input.coding is None or network.input.coding.kind != "analog":
+            return network
+        *rest, last = network.populations
+        assert isinstance(last.neuron, WindowReadout)
+        all_lost = np.asarray(1.0)
+        answer = replace(last, neuron=Readout(all_lost, all_lost, last.neuron.bias))
+        return replace(network, populations=(*rest, answer), answer=Answer("last"))
+
+    def make_answer(self, layer: Layer) -> Population:
+        """Return the population of the last layer: its sums are the answer."""
+        readout: FloatNeuron = WindowReadout(np.asarray(1.0), bias=layer.bias)
+        return Population(layer.name, layer.shape, readout)
+
+    def _make_neuron(self, layer: Layer) -> Graded:
+        """Return the neurons of a layer; its sums are in units of its smallest message."""
+        table, top = layer.operation, np.asarray(float(self.top))
+        if not isinstance(table, Table):
+            return Graded(lowest=np.asarray(0.0), highest=top, bias=layer.bias)
+        ends = (np.asarray(float(end)) for end in (table.lowest, table.highest))
+        factor = np.asarray(table.unit / table.step)
+        return Graded(factor, *ends, table=table.entries * 1.0, bias=layer.bias)
+
+    def _connect(self, ann: Ann) -> Iterator[Projection]:
+        for layer in ann.layers:
+            if not isinstance(layer.operation, Maximum):
+                for term in layer.terms:
+                    yield Projection(term.source, layer.name, term.synapses)
+                continue
+            pooled = self._pool(ann, layer)
+            yield from pooled.projections
+            for t in pooled.terms:
+                yield Projection(t.source, layer.name, make_synapses(t), t.delay)
+
+    def _find_range(self, ann: Ann, pool: Layer) -> tuple[float, float]:
+        """Return the smallest and largest message that a maximum compares."""
+        source = ann.find_layer(pool.terms[0].source)
+        if isinstance(source.operation, Maximum):
+            return self._find_range(ann, source)
+        payload = self._make_neuron(source).payload
+        return float(payload.low), float(payload.high)
+
+    def _pool(self, ann: Ann, pool: Layer) -> Pooled:
+        """Return the rectifiers of a maximum of whole numbers, and the terms of its sum."""
+        assert isinstance(pool.operation, Maximum)
+        low, high = self._find_range(ann, pool)
+        shape = pool.operation.shape
+        term = make_one_to_one(pool.terms[0].source, 0, shape, np.ones(shape[0]))
+        names = _name_rectifiers({layer.name for layer in ann.layers}, pool.name)
+        return pool_currents([term], pool.operation.windows, names, largest=high - low, whole=True)
 
 
-MOST_BITS = 8
-"""More bits are not needed: 8 agree with the model as often as its weights of 8 bits allow."""
+def _name_rectifiers(taken: set[str], pool: str) -> Callable[[], str]:
+    """Return a function that returns new names: `pool_1`, `pool_2` and so on."""
+    names: Any = (name for i in count(1) if (name := f"{pool}_{i}") not in taken)
+    return lambda: str(next(names))

@@ -8,14 +8,16 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from snncompile.arrays import Floats
 from snncompile.conversion.ann import Ann, Curve, Layer, Product
 from snncompile.conversion.max_trees import expand_maxima
 from snncompile.conversion.scales import LEAST, Scales
 from snncompile.conversion.split_pools import split_pools
 from snncompile.errors import UnsupportedError
 from snncompile.ir.coding import Kind
-from snncompile.ir.graph import Population, Projection
+from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.window_readout import WindowReadout
 
@@ -86,6 +88,26 @@ class Method(ABC):
     def count_levels(self, steps: int) -> int:
         """Return the number of values above 0 that a neuron can send in a window of `steps`."""
         return steps
+
+    def choose_scales(
+        self, ann: Ann, activations: dict[str, Tensor], levels: int
+    ) -> dict[str, Floats]:
+        """Return the activation of all spikes of a neuron together, per layer; see `Scales`."""
+        return self.scales.choose_all(ann, activations, levels)
+
+    def find_input_weight(self, coding: Kind, unit: float, steps: int) -> float:
+        """Return the value that a message of 1 stands for at the layers that read the input.
+
+        Args:
+            coding: of the input; analog ones are values already.
+            unit: value of a message of 1.
+            steps: in which it is shown.
+        """
+        return 1.0 if coding == "analog" else unit * self.find_input_factor(coding, steps)
+
+    def finish_network(self, network: Network) -> Network:
+        """Return the network as it is shown its input: as it is."""
+        return network
 
     def find_input_factor(self, coding: Kind, steps: int) -> float:
         """Return the factor of the input's weights."""

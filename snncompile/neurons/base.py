@@ -95,6 +95,16 @@ class Neuron(ABC):
         return BINARY
 
     @property
+    def message_sum(self) -> Interval | None:
+        """Interval that the sum of its messages never leaves; None: no statement."""
+        return None
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether its states depend on the sum of all that arrived alone, since the start."""
+        return False
+
+    @property
     def role(self) -> Role | None:
         """Use of the neuron by conversions; None: they do not use it."""
         return None

@@ -12,7 +12,14 @@ from snncompile.arrays import Floats, Ints
 from snncompile.errors import QuantizeError
 from snncompile.neurons import convert
 from snncompile.neurons.accumulate import IntegerAccumulate
-from snncompile.neurons.base import BINARY, FloatNeuron, IntegerNeuron, Interval, State
+from snncompile.neurons.base import (
+    BINARY,
+    FloatNeuron,
+    IntegerNeuron,
+    Interval,
+    Role,
+    State,
+)
 from snncompile.neurons.fixed import STATE_LIMIT, limit
 from snncompile.neurons.ranges import Range
 
@@ -88,6 +95,16 @@ class Graded(FloatNeuron):
         return name == "factor"
 
     @property
+    def kind(self) -> str:
+        """Name in chip files; scaled where it multiplies, adds a bias or looks up."""
+        return _name_kind(self)
+
+    @property
+    def role(self) -> Role | None:
+        """A layer, where it sends whole numbers."""
+        return "layer" if self.whole else None
+
+    @property
     def sends_currents(self) -> bool:
         """Whether its scale is that of its targets."""
         return not self.whole
@@ -116,20 +133,30 @@ class Graded(FloatNeuron):
 
     def decode(self, spike_trains: Any) -> Any:
         """Return the output as a share of the largest one; see `FloatNeuron.decode`."""
-        return spike_trains.mean(1) / max(float(self.payload.high), 1.0)
+        low, high = self.payload
+        return spike_trains.mean(1) / max(-float(low), float(high), 1.0)
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerGraded:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
+        return IntegerGraded(**self._quantize_all(scale))
+
+    def _quantize_all(self, scale: Any) -> dict[str, Ints]:
+        """Return the parameters of the integer neuron by name."""
         ends, share = (1.0, scale) if self.whole else (scale, 1.0)
         factor, shift = round_factor(self.factor / share)
         lowest, highest = (
             np.clip(round_(end * ends), 1 - STATE_LIMIT, STATE_LIMIT - 1).astype(np.int64)
             for round_, end in ((np.floor, self.lowest), (np.ceil, self.highest))
         )
-        bias = convert.round_initial(self.bias * scale)
-        initial = convert.round_initial(self.initial * scale)
-        table = self.table.astype(np.int64)
-        return IntegerGraded(factor, shift, lowest, highest, table, bias, initial=initial)
+        return {
+            "factor": factor,
+            "shift": shift,
+            "lowest": lowest,
+            "highest": highest,
+            "table": self.table.astype(np.int64),
+            "bias": convert.round_level("bias", self.bias * scale),
+            "initial": convert.round_initial(self.initial * scale),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +194,16 @@ class IntegerGraded(IntegerNeuron):
         convert.check_not_negative("highest", self.highest)
         _check_table(self.table, self.lowest, self.highest)
 
+    @property
+    def kind(self) -> str:
+        """Name in chip files; scaled where it multiplies, adds a bias or looks up."""
+        return _name_kind(self)
+
+    @property
+    def role(self) -> Role | None:
+        """A layer."""
+        return "layer"
+
     def equals(self) -> tuple[IntegerNeuron, ...]:
         """Return an accumulating neuron, where nothing is multiplied and no table is read."""
         if (
@@ -197,7 +234,10 @@ class IntegerGraded(IntegerNeuron):
 
     def bounds(self, x: Interval, steps: int | None) -> dict[str, Interval]:
         """Return the interval of the accumulated weights and of v; see `IntegerNeuron.bounds`."""
-        x = Interval(np.asarray(x.low) + self.bias, np.asarray(x.high) + self.bias)
+        x = Interval(
+            np.asarray(x.low) + np.minimum(self.bias, 0),
+            np.asarray(x.high) + np.maximum(self.bias, 0),
+        )
         low = np.minimum(np.minimum(x.low, self.initial), self.lowest * (x.low < 0))
         high = np.maximum(np.maximum(x.high, self.initial), self._limit_highest(x.high))
         return {"v": Interval(low, high)}
@@ -243,6 +283,11 @@ def round_factor(factor: Floats) -> tuple[Ints, Ints]:
         even = (whole % 2 == 0) & (shift > 0)
         whole, shift = np.where(even, whole >> 1, whole), np.where(even, shift - 1, shift)
     return whole, shift
+
+
+def _name_kind(neuron: Graded | IntegerGraded) -> str:
+    scaled = neuron.table.size or neuron.bias.any() or (neuron.factor != 1).any()
+    return f"{neuron.name}/scaled" if scaled else neuron.name
 
 
 def _leave_out_unused(names: tuple[str, ...], table: Any, bias: Any) -> tuple[str, ...]:

@@ -56,6 +56,11 @@ class IntegerSigma(IntegerNeuron):
     potential: ClassVar[str] = "sigma"
     spikes: ClassVar[bool] = False
 
+    @property
+    def adds_up(self) -> bool:
+        """It adds up what arrives."""
+        return True
+
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (sigma,) and the sum."""
         sigma = wrap_word(state[0] + x)

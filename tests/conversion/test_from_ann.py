@@ -162,6 +162,8 @@ DEFAULTS = {
     "signed": (32, 0.2),
     "bistable_rate": (32, 0.2),
     "balance": (32, 0.6),
+    "graded": (1, 0.02),
+    "sigma_delta": (1, 0.02),
 }
 
 
@@ -169,7 +171,7 @@ DEFAULTS = {
 def test_a_method_works_with_its_defaults(name):
     made, x = MODELS["chain"](), images("chain")
     steps, allowed = DEFAULTS[name]
-    network = snncompile.from_ann(made, x, name)
+    network = snncompile.from_ann(made, x, name, coding="constant")
     assert network.input.coding.shown == steps
     wanted = made(torch.tensor(x)).detach().numpy()
     found = scaled_answer(network, x, steps)
@@ -181,7 +183,8 @@ def test_refuses_methods_and_steps():
     for arguments, message in [
         (
             {"method": "magic"},
-            "no conversion called 'magic'; known: balance, bistable_phase, bistable_rate, signed",
+            "no conversion called 'magic'; known: balance, bistable_phase, bistable_rate,"
+            " graded, sigma_delta, signed",
         ),
         ({"steps": 0}, "steps must be at least 1, got 0"),
         (
@@ -193,6 +196,14 @@ def test_refuses_methods_and_steps():
             {"method": "bistable_phase", "steps": 17},
             "bistable_phase sends a binary digit per step, at most 16 of them, got 17 steps; 8 are"
             " the default",
+        ),
+        (
+            {"method": "graded", "steps": 4},
+            "graded takes one step per layer, got 4; leave out steps",
+        ),
+        (
+            {"method": "sigma_delta", "coding": "rate"},
+            "sigma_delta cannot read 'rate' input; choose from analog, constant",
         ),
     ]:
         with pytest.raises(InputError) as error:

@@ -13,16 +13,17 @@ from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.timing.retime import Retime
 from snncompile.reference.simulate import check_spikes, run_batches
 
-IMAGES, STEPS, LIMIT_S = 10, 8, 900
+IMAGES, LIMIT_S = 10, 900
+SIGNED = pytest.param("signed", 8, marks=pytest.mark.very_slow)
 
 
+@pytest.mark.parametrize("method, steps", [SIGNED, ("graded", 1)])
 @pytest.mark.lava
 @pytest.mark.slow
-@pytest.mark.very_slow
-def test_ten_images_equal_the_reference_spike_for_spike(lava, shared):
+def test_ten_images_equal_the_reference_spike_for_spike(lava, shared, method, steps):
     calibration, _ = trained.lossless(shared, "train")
     images, _ = trained.lossless(shared, "test")
-    made = snncompile.from_ann(trained.resnet20(shared), calibration[:300], "signed", STEPS)
+    made = snncompile.from_ann(trained.resnet20(shared), calibration[:300], method, steps)
     shown = made.input.present(images[:IMAGES])
     network = Quantize()(Retime()(design(made, LOIHI2, shown[:8]))).network
     (wanted,) = run_batches(network, check_spikes(network, shown))

@@ -101,6 +101,8 @@ def images(model: str) -> np.ndarray:
 def scaled_answer(network, x: np.ndarray, steps: int) -> np.ndarray:
     """Return the readout in the unit of the model's answer."""
     readout = network.population(network.output).neuron
+    if readout.name == "sigma":
+        return network.run(network.input.present(x)).spikes[:, -1]
     total = network.run(network.input.present(x)).spikes.sum(axis=1)
     if readout.doubling:
         return total / 2.0**steps

@@ -41,6 +41,8 @@ MODERATE = {
     "most": (1, 9),
     "lowest": (-20000, 0),
     "highest": (0, 20000),
+    "least": (1, 9),
+    "memory": (0, 1),
     "factor": (1, 9),
     "shift": (0, 4),
 }

@@ -207,7 +207,8 @@ def _draw_converted(rng, seed: int, number: int, x) -> Network:
     method = snncompile.registry.load("conversions", METHODS[number % len(METHODS)])()
     if any(f.name == "calibrate_bias" for f in fields(method)) and rng.random() < 0.5:
         method = replace(method, calibrate_bias=True)
-    return snncompile.from_ann(model, x[:, 0], method, WINDOW)
+    steps = min(WINDOW, method.longest_window or WINDOW)
+    return snncompile.from_ann(model, x[:, 0], method, steps, coding="constant")
 
 
 DRAW = {"integers": _draw_integers, "floats": _draw_floats, "converted": _draw_converted}

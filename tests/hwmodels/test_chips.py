@@ -335,6 +335,8 @@ def test_neurons_loihi1_cannot_build():
     assert missing == {
         "accumulate",
         "graded",
+        "graded/scaled",
+        "graded_delta",
         "cuba_lif/delayed_hard",
         "cuba_lif/strict_soft",
         "cuba_lif/none",

@@ -40,6 +40,7 @@ def prove_bounds(network: IntegerNetwork, chip: Chip, steps: int | None) -> tupl
             chip,
             steps,
             find_bias_limit(network, population.name),
+            collect_sums(network, population.name, network.into(population.name)),
         )
     )
 
@@ -50,6 +51,7 @@ def prove_population_bounds(
     chip: Chip,
     steps: int | None,
     bias_limit: int = 0,
+    sums: Sequence[Arriving] | None = None,
 ) -> tuple[Bound, ...]:
     """Return the bounds of one population: accumulator, then its states in order.
 
@@ -58,6 +60,8 @@ def prove_population_bounds(
         arriving: synapses that end at each input of its neurons; see `collect_arriving`.
         chip, steps: see `prove_bounds`.
         bias_limit: largest magnitude of a bias of the host, in the unit of accumulated weights.
+        sums: of neurons that add up changes, the same with the bounds of all messages together;
+            then no number of time steps changes the bounds. See `collect_sums`.
     """
     name, neuron = population.name, population.neuron
     assert isinstance(neuron, IntegerNeuron)
@@ -65,6 +69,8 @@ def prove_population_bounds(
     bits = chip.formats.accumulator_bits.whole
     accumulators = (1 << (bits - 1)) - 1 if bits else None
     proved = [_make_bound(name, "accumulator", x, accumulators, "overflows")]
+    if sums is not None:
+        x, steps = add_arriving(population, sums), 1
     x = Interval(x.low - bias_limit, x.high + bias_limit)
     for quantity, interval in neuron.bounds(x, steps).items():
         proved.append(_make_bound(name, quantity, interval, *neuron.width(quantity)))
@@ -140,6 +146,31 @@ def collect_arriving(graph: Graph, name: str, projections: Sequence[Projection])
         ]
         for port in ports
     ]
+
+
+def collect_sums(
+    graph: Graph, name: str, projections: Sequence[Projection]
+) -> list[Arriving] | None:
+    """Return what arrives in a whole sample at neurons that add up changes.
+
+    None of other neurons, and where the sum of a source's messages has no bound.
+    """
+    if not graph.population(name).neuron.adds_up:
+        return None
+    arriving = []
+    for p in projections:
+        sums = find_message_sum(graph, p.source)
+        if sums is None:
+            return None
+        if isinstance(p.synapses, IntegerSynapses):
+            arriving.append((p.synapses, sums))
+    return [arriving]
+
+
+def find_message_sum(graph: Graph, source: str) -> Interval | None:
+    """Return the interval of the sum of all messages of a source; None: not known."""
+    end = graph.end(source)
+    return end.neuron.message_sum if isinstance(end, Population) else None
 
 
 def _shift(total: Any, exponent: int) -> Any:

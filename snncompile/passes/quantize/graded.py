@@ -26,7 +26,13 @@ from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.base import IntegerNeuron
 from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.neurons.graded import LARGEST_SHIFT, Graded
-from snncompile.passes.analysis.bounds import add_arriving, collect_arriving
+from snncompile.passes.analysis.bounds import (
+    add_arriving,
+    collect_arriving,
+    collect_sums,
+    find_message_sum,
+)
+from snncompile.passes.analysis.number_ranges import USUAL_BITS, find_end
 from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import report_errors
 from snncompile.passes.quantize.grouped_input import GroupedInput, choose_bits, read_input
@@ -52,16 +58,17 @@ ROUNDING = 1e-9
 
 
 def has_free_scale(network: Network, population: Population) -> bool:
-    """Whether a population sends whole numbers and has weights that are none.
+    """Whether a population sends whole numbers and has weights that are none, or large.
 
-    Weights that are whole numbers, as those of rectifiers of whole numbers, have the scale 1.
+    Small whole weights, as those of rectifiers of whole numbers, have the scale 1.
     """
     neuron = population.neuron
     if not isinstance(neuron, Graded) or neuron.sends_currents:
         return False
-    weights = [p.synapses.weight for p in network.into(population.name)]
-    whole = all((np.asarray(w) % 1 == 0).all() for w in weights)
-    return not whole or bool((neuron.bias % 1 != 0).any()) or bool((neuron.factor < 1).any())
+    weights = [np.asarray(p.synapses.weight) for p in network.into(population.name)]
+    whole = all((np.abs(w - np.rint(w)) < ROUNDING).all() for w in (*weights, neuron.bias))
+    small = all(np.abs(w).max(initial=0.0) <= find_end(USUAL_BITS) for w in weights)
+    return not (whole and small) or bool((neuron.factor != 1).any())
 
 
 def quantize_graded(
@@ -88,7 +95,8 @@ def quantize_graded(
     count = int(groups.max(initial=-1)) + 1
     into = network.into(population.name)
     inputs = [
-        read_input(network, p, groups, count, b, None) for p, b in zip(into, each, strict=True)
+        _read_sums(network, population, read_input(network, p, groups, count, b, None), p.source)
+        for p, b in zip(into, each, strict=True)
     ]
     room = np.ones(count)
     for _ in range(TRIES):
@@ -111,6 +119,14 @@ def quantize_graded(
     )
 
 
+def _read_sums(
+    network: Network, population: Population, read: GroupedInput, source: str
+) -> GroupedInput:
+    """Return a projection with the bounds of all messages together, where they are added up."""
+    sums = find_message_sum(network, source) if population.neuron.adds_up else None
+    return read if sums is None else replace(read, payload=sums)
+
+
 def _correct_bias(
     network: Network,
     population: Population,
@@ -122,6 +138,9 @@ def _correct_bias(
     """Return the float population with a bias that makes up for the mean error of the weights."""
     if spike_trains is None or not projections:
         return population
+    if population.neuron.adds_up:
+        sources = {p.source for p in projections}
+        spike_trains = {s: spike_trains[s].double().cumsum(dim=1) for s in sources}
     shift = measure_shift(network, population, projections, scale[groups], groups, spike_trains)
     neuron = population.neuron
     return replace(population, neuron=replace(neuron, bias=neuron.bias - shift))  # type: ignore[attr-defined,call-arg]
@@ -134,8 +153,9 @@ def _measure_excess(
     population, projections = integers
     neuron = population.neuron
     assert isinstance(neuron, IntegerNeuron)
-    x = add_arriving(population, collect_arriving(network, population.name, projections))
-    (reached,) = neuron.bounds(x, None).values()
+    sums = collect_sums(network, population.name, projections)
+    arriving = sums or collect_arriving(network, population.name, projections)
+    reached, *_ = neuron.bounds(add_arriving(population, arriving), 1).values()
     excess = np.zeros(count)
     largest = np.maximum(-np.asarray(reached.low), reached.high) / (STATE_LIMIT - 1)
     np.maximum.at(excess, groups, np.broadcast_to(largest, groups.shape))

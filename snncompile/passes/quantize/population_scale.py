@@ -16,7 +16,11 @@ from snncompile.ir.reports import Bound
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.fixed import STATE_LIMIT, STATE_SHIFT, shift_bias
 from snncompile.passes.analysis import number_ranges
-from snncompile.passes.analysis.bounds import collect_arriving, prove_population_bounds
+from snncompile.passes.analysis.bounds import (
+    collect_arriving,
+    collect_sums,
+    prove_population_bounds,
+)
 from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import Integers, report_errors
 from snncompile.passes.quantize.messages import find_unit
@@ -160,7 +164,8 @@ class PopulationScale:
     def _prove(self, integers: Integers) -> tuple[Bound, ...]:
         population, projections = integers
         arriving = collect_arriving(self.network, population.name, projections)
-        return prove_population_bounds(population, arriving, self.chip, self.steps)
+        sums = collect_sums(self.network, population.name, projections)
+        return prove_population_bounds(population, arriving, self.chip, self.steps, sums=sums)
 
     def _has_room(self, scale: float) -> bool:
         """Whether values stay within half of their width on the calibration data.
