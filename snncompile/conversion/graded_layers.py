@@ -29,6 +29,7 @@ from snncompile.conversion.ann import (
     Product,
     add_up,
 )
+from snncompile.conversion.split_pools import split_pools
 from snncompile.errors import UnsupportedError
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.compose import compose
@@ -83,7 +84,7 @@ def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int) -> Ann:
                 f"{layer.path}: a product of two activations has no neuron here; leave out the"
                 " gate, or train with one that is added"
             )
-    ann = _split_slopes(_bring_maxima_forward(ann))
+    ann = _split_slopes(_bring_maxima_forward(split_pools(ann)))
     curves = [layer for layer in ann.rectified if isinstance(layer.operation, Curve)]
     if not curves:
         return ann
