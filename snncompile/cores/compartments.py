@@ -42,9 +42,10 @@ def _suggest_instead(neuron: Neuron, chip: Chip) -> str:
     """Return the alternative to a neuron: its own, or that of a converted network."""
     if neuron.instead:
         able = (name for name in chips.list_names() if neuron.kind in chips.load_chip(name).neurons)
-        converted = "; if it was converted, take method='balance'" if neuron.role else ""
-        converted = converted if {LAYER, ANSWER} <= set(chip.neurons) else ""
-        return f"; {neuron.instead}{converted}; or choose {', '.join(able)}"
+        hint = neuron.instead
+        if neuron.role and {LAYER, ANSWER} <= set(chip.neurons):
+            hint = "its messages are numbers; if it was converted, take method='balance'"
+        return f"; {hint}; or choose {', '.join(able)}"
     if neuron.role is None:
         return ""
     if LAYER not in chip.neurons:

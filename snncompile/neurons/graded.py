@@ -101,8 +101,8 @@ class Graded(FloatNeuron):
 
     @property
     def role(self) -> Role | None:
-        """A layer, where it sends whole numbers."""
-        return "layer" if self.whole else None
+        """A layer, where it is scaled: as of converted networks."""
+        return "layer" if self.kind != self.name else None
 
     @property
     def sends_currents(self) -> bool:
@@ -201,8 +201,8 @@ class IntegerGraded(IntegerNeuron):
 
     @property
     def role(self) -> Role | None:
-        """A layer."""
-        return "layer"
+        """A layer, where it is scaled: as of converted networks."""
+        return "layer" if self.kind != self.name else None
 
     def equals(self) -> tuple[IntegerNeuron, ...]:
         """Return an accumulating neuron, where nothing is multiplied and no table is read."""

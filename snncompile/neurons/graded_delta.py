@@ -13,6 +13,7 @@ from snncompile.neurons import convert
 from snncompile.neurons.base import (
     IntegerNeuron,
     Interval,
+    Role,
     State,
     bound_leaky_sum,
     widen_by_start,
@@ -64,6 +65,11 @@ class GradedDelta(Graded):
     def kind(self) -> str:
         """Name in chip files."""
         return self.name
+
+    @property
+    def role(self) -> Role | None:
+        """A layer."""
+        return "layer"
 
     @property
     def adds_up(self) -> bool:
@@ -135,6 +141,11 @@ class IntegerGradedDelta(IntegerGraded):
     def kind(self) -> str:
         """Name in chip files."""
         return self.name
+
+    @property
+    def role(self) -> Role | None:
+        """A layer."""
+        return "layer"
 
     @property
     def adds_up(self) -> bool:

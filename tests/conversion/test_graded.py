@@ -168,8 +168,10 @@ def test_refusals():
     network = snncompile.from_ann(curved, x, "graded")
     with pytest.raises(UnsupportedError) as error:
         snncompile.compile(network, chip="loihi1")
-    assert "loihi1 has no neuron graded; it has" in str(error.value)
-    assert "if it was converted, take method='balance'" in str(error.value)
+    assert "loihi1 has no neuron graded/scaled; it has" in str(error.value)
+    assert str(error.value).endswith(
+        "; its messages are numbers; if it was converted, take method='balance'; or choose loihi2"
+    )
 
 
 @pytest.mark.parametrize("bits", [0, 9])
