@@ -124,7 +124,7 @@ def test_a_maximum_of_messages_is_exact(pool):
     layers = (nn.Conv2d(2, 3, 3, padding=1), *POOLS[pool], nn.Flatten())
     x = np.random.default_rng(2).normal(size=(10, 2, 8, 8))
     size = compute(nn.Sequential(*layers), x).shape[1]
-    model = nn.Sequential(*layers, nn.Linear(size, 4))
+    model = nn.Sequential(*layers, nn.Linear(size, 4)).float()
     converted = snncompile.from_ann(model, x, "graded")
     network = make_integers(converted, x)
     (trains,) = run_batches(network, check_spikes(network, network.input.present(x)))
