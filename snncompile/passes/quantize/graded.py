@@ -106,7 +106,9 @@ def quantize_graded(
             for p, e, b in zip(into, exponents, each, strict=True)
         )
         corrected = _correct_bias(network, population, projections, scale, groups, spike_trains)
-        neuron = corrected.neuron.quantize(_simplify(scale[groups]), chip.formats)  # type: ignore[union-attr]
+        floats = corrected.neuron
+        assert isinstance(floats, Graded)
+        neuron = floats.quantize(_simplify(scale[groups]), chip.formats)
         integers = replace(population, neuron=neuron), projections
         excess = _measure_excess(network, integers, groups, count)
         if (excess <= 1).all():
@@ -143,7 +145,8 @@ def _correct_bias(
         spike_trains = {s: spike_trains[s].double().cumsum(dim=1) for s in sources}
     shift = measure_shift(network, population, projections, scale[groups], groups, spike_trains)
     neuron = population.neuron
-    return replace(population, neuron=replace(neuron, bias=neuron.bias - shift))  # type: ignore[attr-defined,call-arg]
+    assert isinstance(neuron, Graded)
+    return replace(population, neuron=replace(neuron, bias=neuron.bias - shift))
 
 
 def _measure_excess(
