@@ -162,8 +162,8 @@ DEFAULTS = {
     "signed": (32, 0.2),
     "bistable_rate": (32, 0.2),
     "balance": (32, 0.6),
-    "graded": (1, 0.02),
-    "sigma_delta": (1, 0.02),
+    "graded": (1, 0.05),
+    "sigma_delta": (1, 0.05),
 }
 
 
