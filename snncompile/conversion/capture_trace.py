@@ -21,7 +21,7 @@ from snncompile.errors import UnsupportedError
 from snncompile.frontends.pool_currents import Windows
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.arguments import find_tensors, get_first_argument
-from snncompile.frontends.torch.function_layers import make_layer
+from snncompile.frontends.torch.function_layers import make_pool
 from snncompile.frontends.torch.layer_values import repeat_per_axis
 from snncompile.frontends.torch.sums import DIVIDE, MULTIPLY
 from snncompile.frontends.torch.trace import Call, Trace
@@ -298,7 +298,7 @@ def _read_operation(
     if not given or not isinstance(given[0], Tensor):
         return None
     if known_layers.MAX_POOLS.fullmatch(name):
-        layer = make_layer(name.removesuffix("_with_indices"), args, kwargs)
+        layer = make_pool(name.removesuffix("_with_indices"), args, kwargs)
         return None if layer is None else layer.module
     if name in ("amax", "max"):
         return WholePool() if _reduces_space(given[0], given[1:], kwargs) else None

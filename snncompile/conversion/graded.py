@@ -139,9 +139,13 @@ class GradedMessages(Method):
         table, top = layer.operation, np.asarray(float(self.top))
         if not isinstance(table, Table):
             return Graded(lowest=np.asarray(0.0), highest=top, bias=layer.bias)
-        ends = (np.asarray(float(end)) for end in (table.lowest, table.highest))
-        factor = np.asarray(table.unit / table.step)
-        return Graded(factor, *ends, table=table.entries * 1.0, bias=layer.bias)
+        return Graded(
+            factor=np.asarray(table.unit / table.step),
+            lowest=np.asarray(float(table.lowest)),
+            highest=np.asarray(float(table.highest)),
+            table=table.entries.astype(np.float64),
+            bias=layer.bias,
+        )
 
     def _connect(self, ann: Ann) -> Iterator[Projection]:
         for layer in ann.layers:

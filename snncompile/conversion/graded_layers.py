@@ -245,7 +245,7 @@ def _count_sums(layer: Layer, x: NDArray[np.float64], values: dict[str, Tensor])
         low, high = min(low, float(z.min())), max(high, float(z.max()))
     high = high if high > low else low + 1.0
     count = sum(np.histogram(z, BINS, (low, high))[0] for z in walk())
-    middle = low + (np.arange(BINS) + 0.5) * ((high - low) / BINS)
+    middle = np.asarray(low + (np.arange(BINS) + 0.5) * ((high - low) / BINS), np.float64)
     return _Counts(middle, np.asarray(count), low, high)
 
 
@@ -268,7 +268,7 @@ def _make_table(layer: Layer, low: float, high: float, top: int) -> Table:
     step = (high - low) / (ENTRIES - 1)
     lowest = int(np.ceil(low / step - 0.5))
     numbers = np.arange(lowest, lowest + ENTRIES)
-    activations = _apply(layer, numbers * step)[:, 0]
+    activations = _apply(layer, np.asarray(numbers * step, np.float64))[:, 0]
     unit = float(np.abs(activations).max()) / top or 1.0
     entries = np.rint(activations / unit).astype(np.int64)
 

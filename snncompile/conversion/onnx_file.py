@@ -116,7 +116,7 @@ def _read_tensor(tensor: Any, path: str) -> Tensor:
 def _read_attributes(node: Any, path: str) -> dict[str, Any]:
     from onnx import AttributeProto, helper
 
-    values = {}
+    values: dict[str, Any] = {}
     for attribute in node.attribute:
         if attribute.type == AttributeProto.TENSOR:
             values[attribute.name] = _read_tensor(attribute.t, path)
@@ -207,7 +207,7 @@ def _reshape(attributes: Attributes, given: list[Any], where: str) -> Made:
 
 def _reduce(function: Callable[..., Any]) -> Callable[[Attributes, list[Any], str], Made]:
     def make(attributes: Attributes, given: list[Any], where: str) -> Made:
-        axes = given[1].tolist() if len(given) > 1 else attributes.get("axes")
+        axes = given[1].tolist() if len(given) > 1 else attributes.get("axes") or ()
         keep = bool(attributes.get("keepdims", 1))
         return lambda x: function(x, tuple(axes), keep), (given[0],)
 

@@ -156,7 +156,8 @@ def _make_layer(name: str, node: fx.Node, constants: Mapping[str, Tensor]) -> nn
     """Return the layer of a call with weights of the program; None for others."""
     if name not in ("conv1d", "conv2d", "linear", "batch_norm"):
         return None
-    given = dict(zip(_list_arguments(node), node.args, strict=False)) | dict(node.kwargs)
+    given: dict[str, Any] = dict(zip(_list_arguments(node), node.args, strict=False))
+    given |= node.kwargs
     tensors = {
         key: constants.get(value.name)
         for key, value in given.items()
@@ -168,7 +169,8 @@ def _make_layer(name: str, node: fx.Node, constants: Mapping[str, Tensor]) -> nn
         return make_linear(tensors["weight"], tensors.get("bias"))
     if name == "batch_norm":
         return make_batch_norm(tensors, given["eps"])
-    options = {k: given[k] for k in ("stride", "padding", "dilation", "groups") if k in given}
+    kept = ("stride", "padding", "dilation", "groups")
+    options: dict[str, Any] = {key: given[key] for key in kept if key in given}
     return make_convolution(tensors["weight"], tensors.get("bias"), options)
 
 

@@ -74,8 +74,9 @@ def _read_parts(layer: Layer, parts: dict[str, Parts]) -> Layer:
         pools = parts.get(term.source, ())
         whole = sum(pool.size for pool, _ in pools)
         for pool, first in pools:
-            target = first * prod(pool.shape[1:]) + np.arange(pool.size)
-            placement = Sparse(target, np.arange(pool.size), whole, pool.size)
+            source = np.arange(pool.size, dtype=np.int32)
+            target = first * prod(pool.shape[1:]) + source
+            placement = Sparse(target, source, whole, pool.size)
             side_by_side = Synapses(placement, np.ones(pool.size))
             terms.append(LayerTerm(pool.name, compose(term.synapses, side_by_side)))
         if not pools:

@@ -58,7 +58,7 @@ def make_layer(function: str, args: Any, kwargs: Any, knows: Knows) -> FunctionL
         kwargs: its keyword arguments.
         knows: tells values from weights.
     """
-    return _make_weighted(function, args, kwargs, knows) or _make_pool(function, args, kwargs)
+    return _make_weighted(function, args, kwargs, knows) or make_pool(function, args, kwargs)
 
 
 def find_same(layer: FunctionLayer, modules: dict[str, nn.Module]) -> str:
@@ -79,7 +79,8 @@ def _is_same(first: nn.Module, second: nn.Module) -> bool:
     return same and all(torch.equal(value, other[key]) for key, value in one.items())
 
 
-def _make_pool(function: str, args: Any, kwargs: Any) -> FunctionLayer | None:
+def make_pool(function: str, args: Any, kwargs: Any) -> FunctionLayer | None:
+    """Return the pool equivalent to a call of a function; None for other functions."""
     given = list(args) or [kwargs["input"]] if "input" in kwargs or args else []
     options = {key: value for key, value in kwargs.items() if key != "input"}
     if function in POOLS:

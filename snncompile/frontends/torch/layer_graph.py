@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -127,7 +128,7 @@ def _refuse_factor(trace: Trace, values: Values) -> None:
     sources = trace.origins.find_values(term.numbers)
     spikes = [v for v in sources if isinstance(v, NeuronValues) and v.state is None]
     if len(spikes) == len(sources) == 1:
-        path, factors = spikes[0].path, term.factor.unique()
+        path, factors = spikes[0].path, np.unique(term.factor.numpy())
         times = f"{float(factors[0]):.6g} times" if len(factors) == 1 else "multiples of"
         raise UnsupportedError(
             f"forward returns {times} the spikes of {path} in each time step, which a chip sends as"

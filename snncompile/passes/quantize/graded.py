@@ -235,7 +235,7 @@ def _limit_scales(
 
 def _divide(top: Floats | float, by: Floats) -> Floats:
     """Return the quotient; infinite where the divisor is 0."""
-    return np.divide(top, by, out=np.full(by.shape, np.inf), where=by > 0)
+    return np.asarray(np.divide(top, by, out=np.full(by.shape, np.inf), where=by > 0))
 
 
 def _cap_outliers(scale: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ class CallRecorder(TorchFunctionMode):
     def __init__(
         self,
         runner: nn.Module,
-        wanted: dict[int, Callable[[Tensor], None]],
+        wanted: Mapping[int, Callable[[Tensor], None]],
         host: HostPart | None = None,
     ) -> None:
         """Watch a module.
