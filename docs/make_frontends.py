@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,10 @@ def lively(module: nn.Module) -> nn.Module:
     """Give a module random weights that make it spike, and its batch norms statistics."""
     generator = torch.Generator().manual_seed(1)
     for inner in module.modules():
-        if isinstance(inner, nn.Linear | nn.Conv2d):
+        if isinstance(inner, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             fan_in = inner.weight[0].numel()
+            if isinstance(inner, nn.ConvTranspose2d):  # (in, out, *kernel); strides share it out
+                fan_in = inner.weight[:, 0].numel() // prod(inner.stride)
             inner.weight.data.normal_(0.3 / fan_in**0.5, 2 / fan_in**0.5, generator=generator)
         if isinstance(inner, nn.BatchNorm1d | nn.BatchNorm2d):
             inner.running_var.uniform_(0.5, 2, generator=generator)
