@@ -24,7 +24,7 @@ BIAS = (
 )
 INITIAL = LavaParameter("initial", "initial", -_STATE, _STATE)
 WINDOW = LavaParameter("window", "window", 1, WORD_LIMIT - 1)
-MEMBERS = LavaParameter("members", "members", 1, 8)
+MEMBERS = LavaParameter("members", "numbers", 1, 8)  # a Lava model has members
 ONSET = LavaParameter("start", "onset", 0, WORD_LIMIT - 1)  # a Lava model has a method start
 ONCE = LavaParameter("once", "once", 0, 1)
 HIGHEST = LavaParameter("most", "most", 1, _STATE)

@@ -127,10 +127,10 @@ def list_border(synapses: Synapses, grid: GridMap, starts: Shape) -> Synapses:
     wiring: Any = synapses.wiring
     shape = (grid.source_shape[0], *map(len, grid.maps))
     inside = np.ones(len(wiring.target), bool)
-    for place, start, size in zip(
+    for position, start, size in zip(
         np.unravel_index(wiring.target, shape)[1:], starts, grid.source_shape[1:], strict=True
     ):
-        inside &= (place >= start) & (place < start + size)
+        inside &= (position >= start) & (position < start + size)
     border = Sparse(wiring.target[~inside], wiring.source[~inside], wiring.targets, wiring.sources)
     return Synapses(border, synapses.weight[~inside])
 

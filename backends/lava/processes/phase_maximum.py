@@ -13,10 +13,10 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
 class PhaseMaximum(AbstractProcess):
-    """From time step `onset` of a sample on: digits of the largest of `members` numbers.
+    """From time step `onset` of a sample on: digits of the largest of `numbers` numbers.
 
     position = (clock - onset) % (2 * window)
-    v = 2**members - 1           where position == 0
+    v = 2**numbers - 1           where position == 0
     s_out = v & a_in > 0
     v = v & a_in                 where s_out
     clock = clock + 1
@@ -25,14 +25,14 @@ class PhaseMaximum(AbstractProcess):
     time_step % reset_interval == reset_offset % reset_interval.
     """
 
-    def __init__(self, *, shape, members, window, onset, reset_interval, reset_offset, initial=0):
+    def __init__(self, *, shape, numbers, window, onset, reset_interval, reset_offset, initial=0):
         super().__init__(reset_interval=reset_interval, reset_offset=reset_offset)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
         self.v = Var(shape=shape, init=initial)
         self.initial = Var(shape=shape, init=initial)
         self.clock = Var(shape=shape, init=0)
-        self.members = Var(shape=shape, init=members)
+        self.numbers = Var(shape=shape, init=numbers)
         self.window = Var(shape=shape, init=window)
         self.onset = Var(shape=shape, init=onset)
 
@@ -48,7 +48,7 @@ class PyPhaseMaximumModel(PyLoihiProcessModel):
     v: np.ndarray = LavaPyType(np.ndarray, np.int64)
     initial: np.ndarray = LavaPyType(np.ndarray, np.int64)
     clock: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    members: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    numbers: np.ndarray = LavaPyType(np.ndarray, np.int64)
     window: np.ndarray = LavaPyType(np.ndarray, np.int64)
     onset: np.ndarray = LavaPyType(np.ndarray, np.int64)
 
@@ -59,7 +59,7 @@ class PyPhaseMaximumModel(PyLoihiProcessModel):
         if self.time_step % interval == self.proc_params["reset_offset"] % interval:
             self.v[:] = self.initial
             self.clock[:] = 0
-        everyone = (1 << self.members) - 1
+        everyone = (1 << self.numbers) - 1
         position = (self.clock - self.onset) % (2 * self.window)
         v = np.where(position == 0, everyone, self.v)
         both = v & a_in & everyone

@@ -371,9 +371,9 @@ def _describe_readings(pairs: Pairs) -> Iterator[str]:
         yield "nothing in it tells"
     elif _is_near(pairs.tau, float(pairs.dt[0])):
         yield (
-            f"tau of {pairs.tau[0]:g} with r of 1 is dt={pairs.dt[0]:g}, where an input is added"
-            " as it is, or any smaller one, where dt / tau of it is added (SpikingJelly's"
-            " decay_input writes this at any dt)"
+            f"tau of {pairs.tau[0]:g} with r of 1 is dt={pairs.dt[0]:g}, where input is added as"
+            " it is, or any smaller one, where dt / tau of it is (SpikingJelly's decay_input, at"
+            " any dt)"
         )
     else:
         yield (

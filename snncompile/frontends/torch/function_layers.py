@@ -73,10 +73,10 @@ def find_same(layer: FunctionLayer, modules: dict[str, nn.Module]) -> str:
 
 
 def _is_same(first: nn.Module, second: nn.Module) -> bool:
-    one, other = first.state_dict(), second.state_dict()
-    alike = type(first) is type(second) and one.keys() == other.keys()
+    weights, other = first.state_dict(), second.state_dict()
+    alike = type(first) is type(second) and weights.keys() == other.keys()
     same = alike and repr(first) == repr(second)
-    return same and all(torch.equal(value, other[key]) for key, value in one.items())
+    return same and all(torch.equal(value, other[key]) for key, value in weights.items())
 
 
 def make_pool(function: str, args: Any, kwargs: Any) -> FunctionLayer | None:

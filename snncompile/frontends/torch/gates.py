@@ -86,11 +86,11 @@ class Products:
         own, shape = self.numbers(spikes), tuple(result.shape)
         if not self._are_spikes(own):
             return None
-        one = self.origins.add(
+        constant = self.origins.add(
             ConstantValues(self.origins.next, (), torch.ones((), dtype=torch.float64))
         )
         plus, minus = torch.tensor([1.0, -1.0], dtype=torch.float64)
-        terms = Summand(one.numbers.expand(shape), plus), Summand(own.expand(shape), minus)
+        terms = Summand(constant.numbers.expand(shape), plus), Summand(own.expand(shape), minus)
         values = Complement(self.origins.next, shape, terms)
         return self.origins.add(values)
 

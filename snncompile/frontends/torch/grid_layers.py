@@ -128,10 +128,10 @@ def list_synapses(
             f"{where}: {kind} to {channels}x{space} takes {count:,} synapses that are listed one by"
             f" one, more than {LARGEST_LIST:,}; repeat values (nearest), or use a smaller size"
         )
-    one = reduce(lambda a, b: csr_array(kron(a, b, format="csr")), map(csr_array, matrices))
+    plane = reduce(lambda a, b: csr_array(kron(a, b, format="csr")), map(csr_array, matrices))
     if divide is not None:
-        one = csr_array(one.multiply(divide.reshape(-1, 1)))
-    entries = csr_array(kron(eye_array(channels), one, format="csr")).tocoo()
+        plane = csr_array(plane.multiply(divide.reshape(-1, 1)))
+    entries = csr_array(kron(eye_array(channels), plane, format="csr")).tocoo()
     wiring = Sparse(entries.row, entries.col, *entries.shape)
     return Affine(Synapses(wiring, entries.data), np.zeros(wiring.targets))
 
@@ -171,8 +171,8 @@ def list_windows(size: int, kernel: int, stride: int, padding: int, *, ceiling: 
 
 
 def _mark(start: Any, stop: Any, size: int, lengths: Any) -> Windows:
-    place = np.arange(size)
-    return Windows((place >= start[:, None]) & (place < stop[:, None]), lengths)
+    index = np.arange(size)
+    return Windows((index >= start[:, None]) & (index < stop[:, None]), lengths)
 
 
 def pool_windows(
@@ -220,11 +220,11 @@ def translate_volume_convolution(module: Any, where: str, shape: Shape) -> Affin
     folded = np.zeros((outputs, layers, channels, depth, *kernels))
     taken = np.zeros(folded.shape[:4], bool)
     for output, layer, tap in np.ndindex(outputs, layers, kernel):
-        place = layer * stride + tap * dilation - padding
+        position = layer * stride + tap * dilation - padding
         first = output // (outputs // module.groups) * inner
-        if 0 <= place < depth:
-            folded[output, layer, first : first + inner, place] = weight[output, :, tap]
-            taken[output, layer, first : first + inner, place] = True
+        if 0 <= position < depth:
+            folded[output, layer, first : first + inner, position] = weight[output, :, tap]
+            taken[output, layer, first : first + inner, position] = True
     wiring = Convolution(
         (channels * depth, *plane),
         outputs * layers,

@@ -106,8 +106,8 @@ GIVE = "; give dt=, seconds of a time step, and perhaps origin=, its writer"
 ASKED = {
     "one tau, r of 1": (
         lif(4e-3, 4e-3, r=1),
-        "tau of 0.004 with r of 1 is dt=0.004, where an input is added as it is, or any smaller"
-        " one, where dt / tau of it is added (SpikingJelly's decay_input writes this at any dt)",
+        "tau of 0.004 with r of 1 is dt=0.004, where input is added as it is, or any smaller"
+        " one, where dt / tau of it is (SpikingJelly's decay_input, at any dt)",
     ),
     "one tau": (
         lif(4e-3, 4e-3, dt=1e-3),
