@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-from snncompile.errors import LINE_LENGTH, SnnCompileError
 
 # `golden` and builders of values are safe to share between the examples of one test.
 settings.register_profile(
@@ -22,23 +19,6 @@ SHARED = HERE.parent.parent / "shared"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files")
-
-
-@pytest.fixture(autouse=True)
-def _refusals_are_short(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
-    """Fail a test that reads a refusal of `LINE_LENGTH` characters or more, its folder left out."""
-    seen: set[str] = set()
-
-    def read(error: SnnCompileError) -> str:
-        text = Exception.__str__(error)
-        seen.add(text)
-        return text
-
-    monkeypatch.setattr(SnnCompileError, "__str__", read)
-    yield
-    folder = re.escape(str(tmp_path_factory.getbasetemp())) + "/[^/]*"
-    long = [text for text in seen if len(re.sub(folder, "", text)) >= LINE_LENGTH]
-    assert long == [], f"a refusal has {LINE_LENGTH} characters or more"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from snncompile import registry
 from snncompile.backends.lava.lava_process import LavaParameter, LavaProcess
 from snncompile.backends.lava.network_processes import SPARSE
-from snncompile.errors import BackendError, InputError, UnsupportedError
+from snncompile.errors import BackendError, InputError, UnsupportedError, list_briefly
 from snncompile.ir.graph import Population
 from snncompile.synapses.base import Wiring
 
@@ -44,7 +44,7 @@ def choose_neuron_process(
     reset = getattr(neuron, "reset", "")
     candidates = [p for p in processes if p.computes(neuron.name, reset)]
     if not candidates:
-        known = ", ".join(sorted({name for process in processes for name in process.neurons}))
+        known = list_briefly(sorted({name for process in processes for name in process.neurons}))
         raise UnsupportedError(
             f"population {population.name}: the Lava backend has no process for {neuron.kind};"
             f" it knows {known}"

@@ -23,11 +23,15 @@ def start_log(level: str) -> None:
     logger = logging.getLogger(NAME)
     for handler in [h for h in logger.handlers if isinstance(h, _Stream)]:
         logger.removeHandler(handler)
-    handler = _Stream(sys.stderr)
+    handler = _Stream(level.upper())
     handler.setFormatter(logging.Formatter(FORMAT))
     logger.addHandler(handler)
     logger.setLevel(level.upper())
 
 
-class _Stream(logging.StreamHandler):  # type: ignore[type-arg]
+class _Stream(logging.Handler):
     """The handler of the command line, told apart from those of others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record to what is standard error now."""
+        print(self.format(record), file=sys.stderr)

@@ -36,9 +36,8 @@ from snncompile.frontends.torch.trace import Trace
 MOST_PROBED = 64
 """Most samples that a module is run with to find out how it takes them."""
 WRAP = (
-    "; where forward takes another shape, give a module of two lines: def __init__(self, net):"
-    " super().__init__(); self.net = net and def forward(self, x): return self.net(x.flatten(2)),"
-    " with your own change of x, (samples, steps, *shape)"
+    "; if it takes another shape, give a module whose forward(self, x) returns"
+    " self.net(x.flatten(2)), or what x needs"
 )
 SHAPES = ("RuntimeError: ", "IndexError: ", "ValueError: ")
 """Beginnings of torch's errors where a tensor has another shape than forward expects."""

@@ -277,7 +277,8 @@ class Reader:
         while waiting:
             current = waiting.pop(0)
             if not isinstance(current, FunctionValues | SumValues):
-                names[_describe(current)] = None
+                if not isinstance(current, ConstantValues):
+                    names[_describe(current)] = None
                 continue
             for operand in current.operands:
                 new = [v for v in self.trace.origins.find_values(operand) if v.start not in seen]

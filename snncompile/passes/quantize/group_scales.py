@@ -144,7 +144,8 @@ def _find_whole_exponent(bits: tuple[int, ...]) -> int:
     """Return the smallest exponent with which all sums of weights of these bits are whole.
 
     With a smaller one each time step cuts off half a unit on the average, a bias that phase codes
-    double in every step: with exponents of -3, a quarter of ResNet-20's numbers were too small by 1.
+    double in every step: with exponents of -3, a quarter of the numbers that layers of ResNet-20
+    sent were too small by 1.
     """
     return max((1 - weight_step(b).bit_length() for b in bits), default=0)
 

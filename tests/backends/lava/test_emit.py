@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from snncompile.backends.lava.emit import emit, write_folder
-from snncompile.errors import BackendError, SnnCompileError
+from snncompile.errors import BackendError, SnnCompileError, list_briefly
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import IntegerNeuron
 from snncompile.neurons.cuba_lif import IntegerCubaLif
@@ -296,7 +296,7 @@ REFUSED = [
     (
         one(Unknown(0, 0), made(1, 1)),
         "population out: the Lava backend has no process for unknown; it knows "
-        + ", ".join(sorted(TABLES["neurons"])),
+        + list_briefly(sorted(TABLES["neurons"])),
     ),
 ]
 

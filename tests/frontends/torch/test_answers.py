@@ -231,10 +231,8 @@ class Headed(torch.nn.Module):
 
 
 HEADS = {
-    "scaled": lambda out: out * 2,
     "turned": lambda out: out.flip(1),
     "a part": lambda out: out[:, :2],
-    "negative": lambda out: -out,
 }
 
 
@@ -244,6 +242,16 @@ def test_a_head_of_each_step_that_forward_computes_is_said(name):
     assert network.notes == (
         "answer: forward returns values computed from lif or a part of them, not its output;"
         " the prediction is the sum of lif over time",
+    )
+
+
+@pytest.mark.parametrize("factor", [2, -1])
+def test_spikes_with_a_factor_in_each_step_are_refused(factor):
+    with pytest.raises(UnsupportedError) as error:
+        from_torch(Headed(lambda out: out * factor), spikes(4, 9, 3), time="step")
+    assert str(error.value) == (
+        f"forward returns {factor} times the spikes of lif in each time step, which a chip sends as"
+        " 1; return the spikes, and multiply the answer"
     )
 
 

@@ -256,7 +256,6 @@ IN_FRONT = (
 BETWEEN = {
     _relu: f"torch.relu between fc1 and lif1 is not known{IN_FRONT}",
     _mean_of_two: f"torch.maximum between fc2 and lif1 and lif2 is not known{ONLY}",
-    _functional: f"torch.nn.functional.linear between lif1 and lif2 is not known{ONLY}",
     _bernoulli: f"torch.bernoulli between the input and fc1 is not known{IN_FRONT}",
     _cast: f"torch.Tensor.to between fc1 and lif1 is not known{IN_FRONT}",
     _switched_on: f"Dropout between fc1 and lif1 is not known{IN_FRONT}",
@@ -307,6 +306,12 @@ def test_refuses_between_the_layers(forward):
     with pytest.raises(UnsupportedError) as error:
         from_torch(with_forward(forward, Remembers), spikes(4, 5, 2, 3))
     assert str(error.value) == BETWEEN[forward]
+
+
+def test_a_linear_function_between_neurons_is_a_layer():
+    network = from_torch(with_forward(_functional, Remembers), spikes(4, 5, 2, 3))
+    assert [p.name for p in network.populations] == ["lif1", "lif2"]
+    assert len(network.projections) == 2
 
 
 def test_a_layer_that_forward_does_not_return_is_left_out():

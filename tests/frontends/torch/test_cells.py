@@ -200,7 +200,7 @@ REFUSED = {
         "cells.0 computes what no known neuron does; the nearest is cuba_lif/hard current_decay=1"
         " potential_decay=0.1 threshold=1 bias=0, from which it differs first in time step 2 of"
         " drawn input, neuron 10: the module's output is 1, the neuron's 0; say what it is with"
-        " neurons={its class: a neuron of snncompile}",
+        " neurons={its class: a neuron}",
     ),
     "wrong neuron": (
         SwappedNet(Swapped()),

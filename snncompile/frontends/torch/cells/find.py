@@ -245,7 +245,7 @@ def _recognize(cell: Cell, output: int, weights: list[float]) -> Dynamics:
 
 
 def _explain(cell: Cell, nearest: tuple[Difference, Candidate] | None) -> UnsupportedError:
-    advice = "say what it is with neurons={its class: a neuron of snncompile}"
+    advice = "say what it is with neurons={its class: a neuron}"
     if nearest is None:
         return UnsupportedError(f"{cell.name} computes what no known neuron does; {advice}")
     difference, candidate = nearest
