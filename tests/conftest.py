@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+os.environ.pop("COLUMNS", None)  # workers of pytest-xdist have it; tables would obey it
 
 # `golden` and builders of values are safe to share between the examples of one test.
 settings.register_profile(

@@ -261,7 +261,8 @@ EDITED = {
     "kind": (
         (*PROJECTION, "wiring", "kind"),
         "conv",
-        ": no wiring called 'conv'; known: convolution, dense, scale, source_range, sparse",
+        ": no wiring called 'conv'; known: convolution, dense, scale, source_range, sparse,"
+        " transposed_convolution",
     ),
     "weight": ((*PROJECTION, "weight"), "w\nx", ": 'w\\nx' is not in arrays.npz"),
     "a vector as weight": (

@@ -204,7 +204,9 @@ def _draw_converted(rng, seed: int, number: int, x) -> Network:
         layers += [nn.Linear(size, width), nn.ReLU()]
         size = width
     model = nn.Sequential(*layers, nn.Linear(size, 3)).eval()
-    method = snncompile.registry.load("conversions", METHODS[number % len(METHODS)])()
+    method = snncompile.registry.load(
+        "conversions", METHODS[(number // 15 + number % 5) % len(METHODS)]
+    )()
     if any(f.name == "calibrate_bias" for f in fields(method)) and rng.random() < 0.5:
         method = replace(method, calibrate_bias=True)
     steps = min(WINDOW, method.longest_window or WINDOW)

@@ -24,7 +24,14 @@ RANGES = {
     "initial": (0.0, 0.25),
     "lowest": (-4.0, 0.0),
 }
-STEPS = {"window": (2, 2), "start": (0, 0), "once": (0, 0), "doubling": (0, 0), "most": (3, 3)}
+STEPS = {
+    "window": (2, 2),
+    "start": (0, 0),
+    "once": (0, 0),
+    "doubling": (0, 0),
+    "most": (3, 3),
+    "members": (3, 3),
+}
 STEPS |= {"refractory": (0, 3)}
 WIRINGS = ("dense", "sparse", "convolution", "recurrent", "shortcut")
 NEURONS = 12

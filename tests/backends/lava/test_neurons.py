@@ -140,6 +140,7 @@ def network(make, seed: int) -> IntegerNetwork:
     The last one has an input that wraps u and drives v to its limits.
     """
     random = np.random.default_rng(seed)
+    exponent = 0 if make is phase_maximum else 7  # a mask takes the lowest bits only
     populations, projections = [], []
 
     def weight(targets: int, sources: int):
@@ -161,7 +162,7 @@ def network(make, seed: int) -> IntegerNetwork:
 
         name = f"kind_{case}"
         populations.append(Population(name, (SIZE,), make(some), phase=1))
-        project("input", name, 1, weight(SIZE, LINES), 7 if case == 3 else 0)
+        project("input", name, 1, weight(SIZE, LINES), exponent if case == 3 else 0)
         populations.append(Population(f"shown_{case}", (4,), NONE, phase=2))
         project(name, f"shown_{case}", 1 + case, weight(4, SIZE), -1)
     project("kind_1", "kind_1", 2, weight(SIZE, SIZE))
