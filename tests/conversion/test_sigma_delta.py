@@ -56,6 +56,7 @@ def build():
 def test_sums_of_changes_are_graded_messages(seed, bits):
     rng, model = np.random.default_rng(seed), build()
     x, frames = rng.normal(size=(9, 1, 8, 8)).clip(-3, 3), walk(rng, (1, 8, 8), 7)
+    x[0, 0, 0, :2] = -3, 3  # the range of the frames
     whole = make_integers(model, x, GradedMessages(bits=bits))
     changes = make_integers(model, x, SigmaDeltaMessages(bits=bits))
     wanted, sent = run(whole, frames), run(changes, frames)
