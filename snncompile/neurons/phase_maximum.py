@@ -90,7 +90,8 @@ class PhaseMaximum(FloatNeuron):
         members, window, start = (
             value.astype(np.int64) for value in (self.members, self.window, self.start)
         )
-        return IntegerPhaseMaximum(members, window, start)
+        initial = np.rint(self.initial).astype(np.int64)  # a mask, which has no scale
+        return IntegerPhaseMaximum(members, window, start, initial=initial)
 
 
 @dataclass(frozen=True, eq=False)

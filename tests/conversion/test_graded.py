@@ -71,6 +71,18 @@ def test_integers_of_random_networks_are_those_of_the_formula(seed, bits):
     assert all(bound.holds for bound in prove_bounds(network, LOIHI2, None))
 
 
+def test_a_bias_larger_than_all_weights_stays_within_the_bounds():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    with torch.no_grad():
+        model[0].weight.mul_(1e-3)
+        model[0].bias.fill_(100.0)
+    x = np.random.default_rng(0).normal(size=(9, 6))
+    network = make_integers(snncompile.from_ann(model, x, "graded"), x)
+    assert all(bound.holds for bound in prove_bounds(network, LOIHI2, None))
+    assert plain.count_differences(network, x)[0] == 0
+
+
 ACTIVATIONS = [
     nn.Sigmoid(),
     nn.Tanh(),

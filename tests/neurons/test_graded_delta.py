@@ -112,6 +112,8 @@ def test_bounds_are_those_of_any_number_of_steps():
     bounds = neuron.bounds(x, 10)
     assert (bounds["sigma"].low.item(), bounds["sigma"].high.item()) == (-34, 52)
     assert bounds["sent"] == (0, 9)
+    lifted = IntegerGradedDelta(1, 0, 0, 9, bias=4, initial=2).bounds(x, 10)["sigma"]
+    assert (lifted.low.item(), lifted.high.item()) == (-30, 56)
     assert neuron.bounds(x, None)["sigma"].high.item() == np.inf
 
 

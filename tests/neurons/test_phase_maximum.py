@@ -96,10 +96,20 @@ def test_the_mask_stays_within_its_bounds():
     assert bounds["v"].high.tolist() == [3, 255]
 
 
+@pytest.mark.parametrize("kind", [PhaseMaximum, IntegerPhaseMaximum])
+def test_bits_of_more_numbers_than_it_has_count_nothing(kind):
+    """They can be in the initial mask, before the first number begins."""
+    few = kind([1, 3], 4, 1, initial=[6, 6])
+    (mask, _), spike = few.step((np.full(2, 6), np.zeros(2, int)), np.full(2, 6))
+    assert (spike.tolist(), mask.tolist()) == ([False, True], [6, 6])
+
+
 def test_integers_are_the_floats():
     made = PhaseMaximum(4.0, 3.0, 2.0).quantize(1.0, TOY.formats)
     assert (made.members, made.window, made.start) == (4, 3, 2)
     assert PhaseMaximum(4.0, 3.0).fixed_scale == 1
+    begun = PhaseMaximum(4.0, 3.0, 2.0, initial=5.0)
+    assert begun.quantize(1024.0, TOY.formats).initial == 5, "a mask has no scale"
 
 
 REFUSED = [

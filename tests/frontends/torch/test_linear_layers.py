@@ -73,6 +73,10 @@ ALONE = [
     (nn.AdaptiveAvgPool1d(4), LINE),
     (nn.AdaptiveAvgPool2d((4, 8)), IMAGE),
     (nn.AvgPool1d(4, ceil_mode=True), LINE),
+    (
+        nn.AvgPool1d(3, stride=6, padding=1, ceil_mode=True),
+        LINE,
+    ),  # the third would begin in the padding
     (nn.AvgPool2d(4, stride=3, padding=(1, 2), ceil_mode=True), IMAGE),
     (nn.AvgPool2d(4, padding=1, ceil_mode=True, count_include_pad=False), IMAGE),
     (nn.AvgPool2d(2, stride=2, padding=1, count_include_pad=False), IMAGE),

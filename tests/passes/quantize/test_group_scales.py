@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conversion_models import MODELS, images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import LOIHI1, LOIHI2, TOY, design
 
+import snncompile
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.base import Interval
 from snncompile.neurons.cuba_lif import CubaLif
@@ -21,6 +23,7 @@ from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.quantize.rounding import convert_to_real
 from snncompile.passes.quantize.scale_limits import find_largest_potential
+from snncompile.passes.timing.retime import Retime
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import dense
@@ -293,3 +296,14 @@ def test_a_tiny_threshold_of_changes_leaves_messages_their_width():
     )
     done = quantized(made)
     assert done.quantized[0].message == pytest.approx(64 * 2**8 / 0.3)
+
+
+@pytest.mark.parametrize("digits", [6, 8])
+def test_no_proof_is_worth_sums_that_are_cut_off(digits):
+    """Weights of 8 bits are even: their sums are whole from an exponent of -1 on."""
+    model, x = MODELS["chain"](), images("chain")
+    made = snncompile.from_ann(model, x, "bistable_phase", digits)
+    integers = Quantize()(Retime()(design(made, LOIHI2, made.input.present(x)))).network
+    between = [p for p in integers.projections if p.source != integers.input.name]
+    assert len(between) > 1
+    assert all(p.synapses.exponent >= -1 for p in between)
