@@ -33,17 +33,19 @@ def compute(model, x):
         return model.double()(torch.tensor(x)).numpy()
 
 
-@pytest.mark.parametrize("bits, allowed", [(8, 0.03), (5, 0.25)])
+# Floats were measured 1.6 and 2.8 % off at most: half a unit of a layer is 0.2 and 1.6 % of its
+# largest activation, and layers amplify. Integers round weights to 8 bits besides; 1 - correlation
+# was 7e-5 and 6e-4.
+@pytest.mark.parametrize("bits, allowed, apart", [(8, 0.02, 1e-4), (5, 0.035, 1e-3)])
 @pytest.mark.parametrize("model", MODELS)
-def test_the_answer_is_that_of_the_model(model, bits, allowed):
+def test_the_answer_is_that_of_the_model(model, bits, allowed, apart):
     made, x = MODELS[model](), images(model)
     wanted = compute(made, x)
     network = snncompile.from_ann(made, x, GradedMessages(bits=bits, scales=Percentile(100)))
-    # A layer rounds to half a unit of its largest activation over 2^bits - 1; five layers at most.
     found = scaled_answer(network, x, 1).reshape(wanted.shape)
     assert np.abs(found - wanted).max() < allowed * np.abs(wanted).max()
     integers = make_integers(network, x).run(network.input.present(x)).spikes.sum(axis=1)
-    assert np.corrcoef(integers.ravel(), wanted.ravel())[0, 1] > 1 - allowed / 5
+    assert np.corrcoef(integers.ravel(), wanted.ravel())[0, 1] > 1 - apart
 
 
 @pytest.mark.parametrize("model", MODELS)

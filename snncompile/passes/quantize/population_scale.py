@@ -118,9 +118,20 @@ class PopulationScale:
             return
         for exponent in range(highest, lowest - 1, -1):
             full = number_ranges.find_top(self.bits) * 2**exponent / largest if largest else inf
+            if lowest < exponent and full >= 2 * cap and self._reads_numbers():
+                continue  # a smaller exponent has finer weights at the same scale
             if full <= cap or exponent <= 0:  # a scale in between would leave weight bits unused
                 scale = min(full, cap)  # infinite where there is no number at all
                 yield neuron.nearest_scale(scale if scale < inf else 1.0), exponent
+
+    def _reads_numbers(self) -> bool:
+        """Whether it is a readout that gets numbers instead of spikes.
+
+        An exponent below 0 cuts off less than one unit of each sum in a time step. The rounding of
+        a weight counts as often as the number says, up to 255 times.
+        """
+        payloads = (np.abs(self.network.payload(p.source)).max() for p in self._into)
+        return not self.population.neuron.spikes and max(payloads, default=0) > 1
 
     def _find_largest_scale(self) -> float:
         """Return the largest scale whose parameters and potential are in the chip's ranges."""
