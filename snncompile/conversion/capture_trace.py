@@ -22,6 +22,7 @@ from snncompile.frontends.pool_currents import Windows
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.arguments import find_tensors, get_first_argument
 from snncompile.frontends.torch.function_layers import make_pool
+from snncompile.frontends.torch.grid_layers import count_windows
 from snncompile.frontends.torch.layer_values import repeat_per_axis
 from snncompile.frontends.torch.sums import DIVIDE, MULTIPLY
 from snncompile.frontends.torch.trace import Call, Trace
@@ -269,14 +270,11 @@ def read_windows(module: Any, where: str, shape: Shape) -> Windows:
         repeat_per_axis(value, axes)
         for value in (module.kernel_size, module.stride, module.padding, module.dilation)
     )
-    numbers: list[int] = []
-    for n, k, s, p, d in zip(space, kernel, stride, padding, dilation, strict=True):
-        left = n + 2 * p - d * (k - 1) - 1
-        count = left // s + 1
-        if module.ceil_mode and -(-left // s) * s < n + p:  # as torch: it begins inside
-            count = -(-left // s) + 1
-        numbers.append(count)
-    return Windows(kernel, stride, padding, dilation, tuple(numbers))
+    numbers = tuple(
+        count_windows(n, d * (k - 1) + 1, s, p, ceiling=module.ceil_mode)
+        for n, k, s, p, d in zip(space, kernel, stride, padding, dilation, strict=True)
+    )
+    return Windows(kernel, stride, padding, dilation, numbers)
 
 
 def _join_sizes(values: Shape) -> str:

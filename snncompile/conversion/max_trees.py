@@ -193,7 +193,7 @@ class _Builder:
         if len(grids) > 1 or not grids[0].exists.all():
             raise UnsupportedError(
                 f"{name}: no place of its windows lies inside at both edges; use less padding than"
-                " half of the kernel"
+                " half of the kernel, and no ceil_mode"
             )
         return grids[0]
 

@@ -102,7 +102,7 @@ def test_windows_without_a_place_that_is_always_inside_are_refused():
         expand_maxima(capture(model, x), x)
     assert str(error.value) == (
         "layer_2: no place of its windows lies inside at both edges; use less padding than half of"
-        " the kernel"
+        " the kernel, and no ceil_mode"
     )
 
 

@@ -155,16 +155,23 @@ def list_adaptive_windows(size: int, target: int) -> Windows:
     return _mark(start, stop, size, stop - start)
 
 
-def list_windows(size: int, kernel: int, stride: int, padding: int, *, ceiling: bool) -> Windows:
-    """Return the windows of torch's average pools.
+def count_windows(size: int, kernel: int, stride: int, padding: int, *, ceiling: bool) -> int:
+    """Return the number of windows of torch's pools along one axis.
 
-    With `ceil_mode` a last one may reach over the end, if it begins in the source or its padding;
-    what it holds beyond the padding is not counted.
+    With `ceil_mode` a last one may reach over the end, if it begins in the source or in the padding
+    before it.
     """
     spare = size + 2 * padding - kernel
     count = (ceil(spare / stride) if ceiling else spare // stride) + 1
-    if ceiling and (count - 1) * stride >= size + padding:
-        count -= 1
+    return count - (ceiling and (count - 1) * stride >= size + padding)
+
+
+def list_windows(size: int, kernel: int, stride: int, padding: int, *, ceiling: bool) -> Windows:
+    """Return the windows of torch's average pools.
+
+    What a window holds beyond the padding is not counted; see `count_windows`.
+    """
+    count = count_windows(size, kernel, stride, padding, ceiling=ceiling)
     start = np.arange(count) * stride - padding
     stop = np.minimum(start + kernel, size + padding)
     return _mark(start, stop, size, stop - start)
