@@ -36,6 +36,18 @@ def test_many_layers_are_refused_in_one_line(chip):
     answer("200 layers", chip)
 
 
+def test_cores_of_crossbars_are_counted_as_far_as_it_says_enough():
+    """Of 156,800 neurons each is built for every core that hears it: a count takes minutes."""
+    network = make_network("depthwise", load_chip("odin"))
+    with pytest.raises(FitError) as error:
+        snncompile.compile(network, chip="odin", prune=False)
+    assert str(error.value) == (
+        "network depthwise: needs 1,025 cores or more (p1 1025), the chip allows 1; use fewer"
+        " neurons or weight bits: sources with many axons are built several times; with"
+        " 196,000 neurons only boards were tried, to answer soon"
+    )
+
+
 @pytest.mark.parametrize("chip", ["speck2", "loihi1"])
 def test_thresholds_of_one_core_are_as_many_as_its_profiles(chip):
     """On chips with rules of their own, too."""

@@ -10,6 +10,7 @@ its targets are on several cores, is built several times; the copies take rows o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -31,10 +32,13 @@ from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Slice
 from snncompile.synapses.dense import Dense
 
-Masks = dict[str, NDArray[np.int64]]
+Mask = NDArray[np.uint8]
+Masks = dict[str, Mask]
 """By source: the axons of each of its neurons on a core as bits, one per type."""
 _COUNT = np.array([bin(mask).count("1") for mask in range(256)])
 """Bits that are set; a mask has one per type of axon."""
+MOST = 1024
+"""Cores after which no more are filled if the chips have fewer: to fill thousands takes minutes."""
 FEWER = "use fewer sources per neuron or fewer weight bits"
 
 
@@ -96,7 +100,7 @@ class _Cores:
         room &= axons <= (self.crossbar.axons.whole or 0)
         return int(np.argmax(room)) if room.any() else len(self.cores)
 
-    def _count_shared(self, source: str, mask: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _count_shared(self, source: str, mask: Mask) -> NDArray[np.int64]:
         """Return how many of a source's axons each core has already."""
         holders = self.holders.get(source, {})
         lists = (holders.get(axon, ()) for axon in _number_axons(mask))
@@ -104,10 +108,10 @@ class _Cores:
         return np.bincount(numbers, minlength=len(self.cores))
 
 
-def _number_axons(mask: NDArray[np.int64]) -> list[int]:
+def _number_axons(mask: Mask) -> list[int]:
     """Return the numbers of the axons of a mask: neuron x 8 + type."""
     neurons = np.flatnonzero(mask)
-    neuron, kind = np.nonzero(mask[neurons, None] >> np.arange(8) & 1)
+    neuron, kind = np.nonzero(mask[neurons, None] >> np.arange(8, dtype=np.uint8) & 1)
     numbers: list[int] = (neurons[neuron] * 8 + kind).tolist()
     return numbers
 
@@ -117,13 +121,15 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
 
     Raises:
         UnsupportedError: the chip lacks a neuron, or the network has a loop.
-        FitError: one neuron has too many sources or copies, or there are too few cores.
+        FitError: one neuron has too many sources or copies, or there are too few cores; where
+            it takes more than `MOST`, only that is said.
     """
     crossbar = chip.crossbar
     assert crossbar is not None
     cores = _Cores(network, crossbar)
     driven = {p.name: np.zeros(p.size, np.int64) for p in network.populations}
     driven[network.input.name] = np.zeros(network.input.size, np.int64)
+    available = (chip.mesh.cores.whole or 0) * chip.chips
     for population in _order_backwards(network):
         count_compartments_per_neuron(chip, population)
         for start, stop, masks in _cut_population(
@@ -133,13 +139,20 @@ def fill_cores(network: IntegerNetwork, chip: Chip) -> Fitted:
             new_axons = cores.put(population.name, start, stop, rows, masks)
             for source, new in new_axons.items():
                 driven[source] += _COUNT[new]
-    available = (chip.mesh.cores.whole or 0) * chip.chips
-    counts = list_briefly(
-        [f"{p.name} {_count_cores_of(cores.cores, p.name)}" for p in network.populations]
-    )
-    hint = "use fewer neurons or weight bits: sources with many axons are built several times"
-    require(f"network {network.title}", f"cores ({counts})", len(cores.cores), available, hint)
+            if len(cores.cores) > max(available, MOST):
+                _require_cores(network, cores.cores, "cores or more", available)
+    _require_cores(network, cores.cores, "cores", available)
     return _build_fitted(network, crossbar, cores.cores[::-1])
+
+
+def _require_cores(
+    network: IntegerNetwork, cores: list[_Core], resource: str, available: int
+) -> None:
+    """Refuse more cores than there are, with how many each population is on."""
+    counts = [(p.name, _count_cores_of(cores, p.name)) for p in network.populations]
+    listed = list_briefly([f"{name} {count}" for name, count in counts if count])
+    hint = "use fewer neurons or weight bits: sources with many axons are built several times"
+    require(f"network {network.title}", f"{resource} ({listed})", len(cores), available, hint)
 
 
 def _order_backwards(network: IntegerNetwork) -> list[Population]:
@@ -161,20 +174,19 @@ def _order_backwards(network: IntegerNetwork) -> list[Population]:
 
 def _cut_population(
     network: IntegerNetwork, chip: Chip, population: Population, driven: NDArray[np.int64]
-) -> list[tuple[int, int, Masks]]:
-    """Return the fewest ranges of a population's neurons that fit an empty core each."""
+) -> Iterator[tuple[int, int, Masks]]:
+    """Yield the fewest ranges of a population's neurons that fit an empty core each."""
     crossbar = chip.crossbar
     assert crossbar is not None
     matrices = [_Matrix(crossbar, p) for p in network.into(population.name)]
     copies = np.maximum(driven, 1)
-    ranges, start = [], 0
+    start = 0
     while start < population.size:
         alone = _merge_masks(_collect_needs(matrices, start, start + 1), 1)
         _check_neuron(crossbar, network, population, alone, int(copies[start]))
         count, masks = _find_longest(network, crossbar, matrices, copies, start)
-        ranges.append((start, start + count, masks))
+        yield start, start + count, masks
         start += count
-    return ranges
 
 
 def _find_longest(
@@ -251,7 +263,7 @@ class _Matrix:
         self.mask = (1 << bits) - 1
         self.synapses = synapses
 
-    def find_needs(self, start: int, stop: int) -> NDArray[np.int64]:
+    def find_needs(self, start: int, stop: int) -> Mask:
         """Return the axons that targets need of each source, as bits, (targets, sources)."""
         wiring, weight = self.synapses.wiring, self.synapses.weight
         if isinstance(wiring, Dense):
@@ -260,8 +272,8 @@ class _Matrix:
             rows = wiring.rows(weight, np.arange(start, stop)).toarray()
         values = divide_into_steps(rows, self.bits)
         if self.by_source:
-            return (values > 0) + 2 * (values < 0).astype(np.int64)
-        return values & self.mask
+            return (values > 0) + 2 * (values < 0).astype(np.uint8)
+        return (values & self.mask).astype(np.uint8)
 
 
 def _collect_needs(matrices: list[_Matrix], start: int, stop: int) -> Masks:
