@@ -414,7 +414,7 @@ PARTS = {
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=[*PARTS], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, "all"], default="all")
     parser.add_argument("--samples", type=int, default=932)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--methods", nargs="*", help="only these rows of resnet and jpeg")
@@ -427,5 +427,5 @@ if __name__ == "__main__":
     PARTS["mnist"] = partial(mnist, anew=given.anew)
     PARTS["resnet"] = partial(resnet, methods=given.methods, priced=given.priced)
     PARTS["jpeg"] = partial(jpeg, methods=given.methods, kept=KEPT if given.resume else None)
-    for part in given.parts:
+    for part in PARTS if "all" in given.parts else given.parts:
         PARTS[part](given.data, given.samples)

@@ -181,9 +181,9 @@ PARTS: dict[str, Callable[[Path], None]] = {
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=[*PARTS], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, "all"], default="all")
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--anew", action="store_true", help="train again; see trained_weights.py")
     given = parser.parse_args()
-    for part in given.parts:
+    for part in PARTS if "all" in given.parts else given.parts:
         PARTS[part](given.data)

@@ -187,10 +187,10 @@ NETWORKS = {"lenet": lenet, "vgg": vgg}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", choices=[*NETWORKS], default=list(NETWORKS))
+    parser.add_argument("networks", nargs="*", choices=[*NETWORKS, "all"], default="all")
     parser.add_argument("--samples", type=int, help="test images: 1000 for lenet, 300 for vgg")
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--anew", action="store_true", help="train again; see trained_weights.py")
     given = parser.parse_args()
-    for network in given.networks:
+    for network in NETWORKS if "all" in given.networks else given.networks:
         NETWORKS[network](given.data, given.samples)

@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 from networks import LOIHI1, LOIHI2, TOY, design, integer_chain, limited, random_integer_network
 
 from snncompile.checker.core_limits import count_route_entries
-from snncompile.errors import FitError
+from snncompile.errors import ContractError, FitError
 from snncompile.hwmodels.chips import load_chip
-from snncompile.ir.mapping import Mapping
+from snncompile.ir.mapping import Mapping, Site, Slice
 from snncompile.ir.tables import Tables
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.passes.partition.partition import Partition
+from snncompile.passes.pipeline import Pipeline
 from snncompile.passes.place.place import Place
-from snncompile.passes.route import Route
+from snncompile.passes.route import Route, write_tables
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.sparse import Sparse
 
 HARD = IntegerCubaLif(4095, 0, 1)
 EVERY = LOIHI2.neurons | TOY.neurons | LOIHI1.neurons
@@ -143,3 +146,37 @@ def test_a_network_of_one_population_has_no_routes():
     assert done.log[-1] == "route: 1 blocks of synapses, 1 of input axons, 0 routes"
     assert Route().ensures(done, done) == ""
     assert np.array_equal(Tables().lines, done.mapping.tables.lines)
+
+
+def test_blocks_of_memory_of_an_axon_rise():
+    """Two projections from one source into two halves of a population lie on the core by halves."""
+    network = integer_chain(3, 4, neuron=HARD)
+    (first,) = network.projections
+    network = replace(network, projections=(first, replace(first, delay=2)))
+    mapping = mapped(network, LOIHI1).mapping
+    (a,) = network.populations
+    halves = Slice.from_range(a, 0, 2, 0), Slice.from_range(a, 2, 4, 0)
+    tables = write_tables(network, LOIHI1, replace(mapping, slices=halves))
+    assert [(b.projection, b.slice) for b in tables.memory] == [(0, 0), (1, 0), (0, 1), (1, 1)]
+    assert [axons.memory for axons in tables.axons] == [(0, 1, 2, 3)]
+
+
+def test_routes_of_a_slice_are_in_the_order_of_blocks():
+    """The first half of b hears four neurons of a, the second two."""
+    pairs = [(0, 0), (0, 1), (1, 2), (1, 3), (2, 0), (3, 1)]
+    network = integer_chain(1, 4, 4, neuron=HARD)
+    into, onward = network.projections
+    sparse = Sparse(*np.transpose(pairs), 4, 4)
+    weights = IntegerSynapses(sparse, np.full(6, 2, np.int16), 0, 8)
+    network = replace(network, projections=(into, replace(onward, synapses=weights)))
+    a, b = network.populations
+    cuts = (a, 0, 4, 0), (b, 0, 2, 0), (b, 2, 4, 1)
+    mapping = mapped(network, LOIHI1).mapping
+    slices = tuple(Slice.from_range(*cut) for cut in cuts)
+    mapping = replace(mapping, slices=slices, sites=(*mapping.sites, Site(1, 0, 0)))
+    assert write_tables(network, LOIHI1, mapping).lines[:, :3].tolist() == [[0, 1, 4], [0, 2, 2]]
+
+
+def test_a_failure_of_the_pass_says_its_name():
+    with pytest.raises(ContractError, match="pass route"):
+        Pipeline((Partition(), Route())).run(design(integer_chain(1, 2), LOIHI1))
