@@ -97,6 +97,7 @@ TARGETS = (
         (
             "tests/passes/analysis/test_bounds.py",
             "tests/passes/analysis/test_bounds_networks.py",
+            "tests/passes/analysis/test_bounds_of_changes.py",
             "tests/passes/analysis/test_bounds_of_host.py",
             "tests/passes/analysis/test_bounds_report.py",
             "tests/passes/analysis/test_silent_neurons.py",
@@ -350,8 +351,8 @@ def _note_result(copy: Path, file: str, mutant: Mutant, outcome: str, test: str)
 def _choose_tests(work: Work, file: str, mutant: Mutant | None) -> tuple[list[str], float]:
     """Return the tests of a mutant, the quickest first, and the seconds that they may take.
 
-    These are the tests that run its lines; if none does, of its statement; all where what is
-    changed runs at the import.
+    These are the tests that run its lines; if none does, of its statement; if none does either, as
+    with defaults and names, which are read at the import, all.
     """
     ordered = sorted(work.covered[file], key=lambda c: c.seconds)
     if mutant is not None and mutant.where != "module":
@@ -359,7 +360,7 @@ def _choose_tests(work: Work, file: str, mutant: Mutant | None) -> tuple[list[st
         chosen = (
             [c for c in ordered if not span_misses(c.lines.get(file, ()), span)] for span in spans
         )
-        ordered = next((tests for tests in chosen if tests), [])
+        ordered = next((tests for tests in chosen if tests), ordered)
     tests, total = [], 0.0
     for c in ordered:
         if tests and total + c.seconds > work.seconds:

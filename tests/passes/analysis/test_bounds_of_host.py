@@ -11,6 +11,7 @@ from networks import TOY, alone
 from snncompile.ir.graph import Projection
 from snncompile.ir.host import HostLayer
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.neurons.ternary_lif import IntegerTernaryLif
 from snncompile.passes.analysis.bounds import (
     collect_arriving,
     find_bias_limit,
@@ -75,6 +76,19 @@ SILENT = [(None, [True] * 4), (10, [True] * 4), (11, [True, False, True, True]),
 def test_a_neuron_is_silent_if_weights_and_bias_together_reach_no_threshold(limit, silent):
     network = with_host(limit)
     assert find_silent_neurons(network, network.populations[0], 1).tolist() == silent
+
+
+# Largest bias; which neurons stay within -14..14, under weights of 2, 4, -4 and -6, negative first.
+BOTH_SIDES = [(8, [True] * 4), (9, [True, True, True, False]), (11, [True, False, False, False])]
+
+
+@pytest.mark.parametrize("limit, silent", BOTH_SIDES)
+def test_a_neuron_with_negative_spikes_is_silent_within_both_thresholds(limit, silent):
+    network = with_host(limit)
+    (a,) = network.populations
+    ternary = replace(a, neuron=IntegerTernaryLif(4095, 4095, 14, -14))
+    network = replace(network, populations=(ternary,))
+    assert find_silent_neurons(network, ternary, 1).tolist() == silent
 
 
 # Sources of the second list of neurons with ports; a float projection is no integer synapse.
