@@ -148,13 +148,28 @@ def _shorten_hint(hint: str, room: int) -> str:
     return first
 
 
-def list_briefly(names: Sequence[str], room: int = LIST_LENGTH) -> str:
+def list_briefly(names: Sequence[str], room: int = LIST_LENGTH, between: str = ", ") -> str:
     """Return names with commas between; those beyond the room are counted: `a, b and 7 more`."""
-    whole = ", ".join(names)
+    whole = between.join(names)
     if len(whole) <= room:
         return whole
-    count = max(1, sum(len(", ".join(names[: n + 1])) <= room - 15 for n in range(len(names))))
-    return f"{', '.join(names[:count])} and {len(names) - count:,} more"
+    fits = (len(between.join(names[: n + 1])) <= room - 15 for n in range(len(names)))
+    count = max(1, sum(fits))
+    return f"{between.join(names[:count])} and {len(names) - count:,} more"
+
+
+def list_reasons(reasons: Sequence[str], room: int) -> str:
+    """Return reasons with semicolons between, long ones cut; those beyond the room are counted."""
+    each = room if len(reasons) == 1 else room - 15
+    return list_briefly([cut_text(reason, each) for reason in reasons], room, "; ")
+
+
+def cut_text(text: str, room: int) -> str:
+    """Return a text that is not longer than the room, cut behind a word: `a long ...`."""
+    if len(text) <= room:
+        return text
+    start = text[: max(room - 4, 1)]
+    return f"{start.rpartition(' ')[0] or start} ..."
 
 
 def raise_together(errors: Iterable[SnnCompileError]) -> None:
@@ -196,8 +211,7 @@ def _write_together(obstacles: Sequence[Obstacle], remedy: str = "") -> str:
             if len(text) < LINE_LENGTH:
                 return text
     room = len(brief) + LINE_LENGTH - len(text)
-    cut = brief[: max(room - 4, 20)].rpartition(" ")[0]
-    return text.replace(brief, f"{cut} ...", 1)
+    return text.replace(brief, cut_text(brief, max(room, 24)), 1)
 
 
 def _write_lines(obstacles: Sequence[Obstacle]) -> list[str]:

@@ -25,6 +25,7 @@ from snncompile.errors import (
     UnsupportedError,
     join_errors,
     list_briefly,
+    list_reasons,
     raise_together,
 )
 from snncompile.neurons.cuba_lif import CubaLif
@@ -266,6 +267,21 @@ LISTS = [
 @pytest.mark.parametrize("names, room, text", LISTS, ids=range(len(LISTS)))
 def test_a_long_list_is_cut_and_the_rest_counted(names, room, text):
     assert list_briefly(names, room) == text
+
+
+REASONS = [
+    (["step: no", "last: none"], 30, "step: no; last: none"),
+    (["step: no", "last: none", "first: never"], 25, "step: no and 2 more"),
+    (["one reason of many words"], 30, "one reason of many words"),
+    (["one reason of many words", "two"], 30, "one reason ...; two"),
+    (["word" * 10], 30, "wordwordwordwordwordwordwo ..."),
+]
+
+
+@pytest.mark.parametrize("reasons, room, text", REASONS, ids=range(len(REASONS)))
+def test_long_reasons_are_cut_too(reasons, room, text):
+    assert list_reasons(reasons, room) == text
+    assert len(text) <= room
 
 
 def test_remedies_beyond_a_line_are_left_out():

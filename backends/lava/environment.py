@@ -21,7 +21,7 @@ from pathlib import Path
 import platformdirs
 from uv import find_uv_bin
 
-from snncompile.errors import BackendError
+from snncompile.errors import LINE_LENGTH, BackendError, list_reasons
 from snncompile.files.replace import make_aside, swap
 
 CONSTRAINTS = Path(__file__).parent / "constraints.txt"
@@ -153,7 +153,8 @@ def find_python(say: Say) -> Path:
     """Return a Python 3.10 that really starts.
 
     Raises:
-        BackendError: none does; the message lists every candidate with its reason.
+        BackendError: none does; the message lists the candidates with their reasons, as many as a
+            line holds.
     """
     tried = []
     given = os.environ.get("SNNCOMPILE_PYTHON310")
@@ -168,10 +169,10 @@ def find_python(say: Say) -> Path:
                 tried.append(f"{candidate}: {reason}")
         except _FailedError as error:
             tried.append(f"{where}: {error}")
-    raise BackendError(
-        f"found no Python {PYTHON}, which Lava needs; tried {'; '.join(tried)};"
-        f" install Python {PYTHON} and set SNNCOMPILE_PYTHON310 to its path"
-    )
+    text = f"found no Python {PYTHON}, which Lava needs; tried "
+    hint = f"; install Python {PYTHON} and set SNNCOMPILE_PYTHON310 to its path"
+    room = LINE_LENGTH - len(text) - len(hint) - 1
+    raise BackendError(f"{text}{list_reasons(tried, room)}{hint}")
 
 
 def _use_given(path: Path) -> Path:

@@ -16,7 +16,7 @@ from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
 from snncompile.conversion.method import Method
 from snncompile.conversion.signed import Signed
-from snncompile.errors import InputError, list_briefly
+from snncompile.errors import LINE_LENGTH, InputError, list_briefly, list_reasons
 from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
@@ -97,8 +97,9 @@ def choose_conversion(
     trials = _Trials(ann, x, budget, progress)
     best = trials.find_nearest() if budget.loss is None else trials.find_fastest(budget.loss)
     if best is None:
-        tried = "; ".join(trials.notes) or "nothing, all take more steps"
-        raise InputError(f"nothing keeps to {budget}; tried {tried}")
+        text = f"nothing keeps to {budget}; tried "
+        tried = list_reasons(trials.notes, LINE_LENGTH - len(text) - 1)
+        raise InputError(f"{text}{tried or 'nothing, all take more steps'}")
     best = trials.rebuild(best)
     notes = tuple(f"convert: auto tried {note}" for note in trials.notes)
     if trials.unpriced:

@@ -9,7 +9,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from snncompile.errors import InputError, SnnCompileError, UnsupportedError, raise_together
+from snncompile.errors import (
+    LINE_LENGTH,
+    InputError,
+    SnnCompileError,
+    UnsupportedError,
+    list_reasons,
+    raise_together,
+)
 from snncompile.frontends.torch import layer_graph
 from snncompile.frontends.torch.answer_layer import find_answer
 from snncompile.frontends.torch.arguments import Arguments
@@ -309,13 +316,16 @@ def _explain_no_layout(
     layouts: dict[str, list[str]] = {}
     for layout, reason in reasons.items():
         layouts.setdefault(reason, []).append(repr(layout))
-    text = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in layouts.items())
+    hints = ""
     if any(reason.startswith("RuntimeError: shape '[") for reason in reasons.values()):
-        text += "; if forward holds a number of samples, take it from the input: x.shape[0]"
+        hints += "; if forward holds a number of samples, take it from the input: x.shape[0]"
     elif any(reason.startswith(SHAPES) for reason in reasons.values()):
-        text += WRAP
+        hints += WRAP
     if untested := describe_untested(module):
-        text += f"; {untested}"
+        hints += f"; {untested}"
     samples, steps = looks[0][1].shape
     shape = f"{samples} samples" + (f" of {steps} time steps" if steps > 1 else "")
-    return InputError(f"{type(module).__name__} does not run on {shape}; tried time={text}")
+    text = f"{type(module).__name__} does not run on {shape}; tried time="
+    tried = [f"{', '.join(names)}: {reason}" for reason, names in layouts.items()]
+    room = LINE_LENGTH - len(text) - len(hints) - 1
+    return InputError(f"{text}{list_reasons(tried, room)}{hints}")

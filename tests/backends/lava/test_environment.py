@@ -6,7 +6,7 @@ import pytest
 from lava_machine import GOOD, WORKS, quiet, script, uv_that_makes
 
 from snncompile.backends.lava import environment
-from snncompile.errors import BackendError
+from snncompile.errors import LINE_LENGTH, BackendError, list_reasons
 
 SHIM = 'echo "pyenv: python3.10: command not found" >&2; echo "Note: see pyenv help" >&2; exit 127'
 PYTHON_39 = "echo 'is Python 3.9' >&2; exit 1"
@@ -49,15 +49,18 @@ def test_says_what_was_tried(machine):
     (machine / "pyenv" / "versions").mkdir(parents=True)
     with pytest.raises(BackendError) as error:
         environment.find_python(quiet)
-    assert str(error.value) == (
-        "found no Python 3.10, which Lava needs; tried"
-        f" {machine}/one/python3.10: pyenv: python3.10: command not found;"
-        f" {machine}/two/python3.10: is Python 3.9;"
-        f" pyenv: no 3.10.* in {machine}/pyenv/versions;"
-        " uv python find: No interpreter found;"
-        " uv python install: No interpreter found;"
-        " install Python 3.10 and set SNNCOMPILE_PYTHON310 to its path"
-    )
+    begin = "found no Python 3.10, which Lava needs; tried "
+    end = "; install Python 3.10 and set SNNCOMPILE_PYTHON310 to its path"
+    tried = [
+        f"{machine}/one/python3.10: pyenv: python3.10: command not found",
+        f"{machine}/two/python3.10: is Python 3.9",
+        f"pyenv: no 3.10.* in {machine}/pyenv/versions",
+        "uv python find: No interpreter found",
+        "uv python install: No interpreter found",
+    ]
+    room = LINE_LENGTH - len(begin) - len(end) - 1
+    assert str(error.value) == begin + list_reasons(tried, room) + end
+    assert len(str(error.value)) < LINE_LENGTH
 
 
 @pytest.mark.parametrize(
