@@ -248,11 +248,13 @@ class Program:
             label: class of each sample.
             **more: `samples` to run (32, from the first), `seconds` for trying changes (60; 0:
                 none), `lava` (False), `costs`, `timing` as of `estimate`, `host`, and `progress`,
-                called with what is done and the share that is done.
+                called with what is done and the share that is done. For converted networks
+                `images`, shape (samples, *shape), in place of x, and `model`, the trained module,
+                with which other methods of conversion are tried.
 
         Raises:
-            InputError: plotly is missing (`pip install snncompile[report]`), or the network cannot
-                take x.
+            InputError: plotly is missing (`pip install 'snncompile[report]'`), the network cannot
+                take x, or the arguments do not go together.
         """
         page: Page = load("reports", "html")(self, x, label, **more)
         return page

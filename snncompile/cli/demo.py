@@ -120,7 +120,7 @@ def _load_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise InputError("the demo needs scikit-learn: pip install snncompile[demo]") from None
+        raise InputError("the demo needs scikit-learn: pip install 'snncompile[demo]'") from None
     digits = load_digits()
     return encode_images(digits.data, STEPS, highest=16.0), digits.target.astype(np.int64)
 
@@ -130,7 +130,7 @@ def _train(x: NDArray[np.uint8], label: NDArray[np.int64], say: Say) -> nn.Modul
     try:
         import snntorch
     except ImportError:
-        raise InputError("the demo needs snnTorch: pip install snncompile[demo]") from None
+        raise InputError("the demo needs snnTorch: pip install 'snncompile[demo]'") from None
     import torch
     from torch import nn
 

@@ -162,10 +162,19 @@ def present_file(path: Path, network: Graph, samples: int | None) -> Spikes:
     Raises:
         InputError: the file is not readable, or the network has no coding.
     """
-    values = read_values(path)
-    label = _read_label(path, read_npz(path), len(values))
+    values, label = read_images(path)
     x = network.input.present(values[:samples])
     return Spikes(x, None if label is None else label[:samples])
+
+
+def read_images(path: Path) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
+    """Return the values x of an npz file, shape (samples, ...), and its labels, if it has any.
+
+    Raises:
+        InputError: the file is not readable.
+    """
+    values = read_values(path)
+    return values, _read_label(path, read_npz(path), len(values))
 
 
 def _read_label(

@@ -137,7 +137,7 @@ def _make_axes(height: float) -> tuple[Figure, Any]:
     try:
         module = importlib.import_module("matplotlib.figure")
     except ImportError:
-        raise InputError("plots need matplotlib: pip install snncompile[plot]") from None
+        raise InputError("plots need matplotlib: pip install 'snncompile[plot]'") from None
     figure = module.Figure(figsize=(WIDTH, float(min(height, 9.0))), layout="constrained")
     axes = figure.add_subplot()
     for side in ("top", "right"):

@@ -23,3 +23,9 @@ def format_scaled(value: float | None, unit: str) -> str:
         if abs(value) >= factor:
             return f"{value / factor:.3g} {prefix}{unit}"
     return f"{value / 1e-12:.3g} p{unit}"
+
+
+def name_events(events: tuple[str, ...]) -> str:
+    """Return the names of events in words: `barrier sync, host input and host output`."""
+    words = [event.replace("_", " ") for event in events]
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

@@ -43,7 +43,7 @@ def test_figures_refuse(program, x, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     with pytest.raises(InputError) as error:
         program.plot.cores()
-    assert str(error.value) == "plots need matplotlib: pip install snncompile[plot]"
+    assert str(error.value) == "plots need matplotlib: pip install 'snncompile[plot]'"
 
 
 def test_a_prompt_shows_one_line(program, x):

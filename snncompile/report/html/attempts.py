@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snncompile.compiler import compile
-from snncompile.cores.memory_words import ENCODINGS
 from snncompile.errors import BoundsWarning, SnnCompileError
-from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Network
 from snncompile.ir.host_part import take
-from snncompile.passes.analysis.number_ranges import choose_default_bits
 from snncompile.passes.base import Pass
 from snncompile.program import Program
+from snncompile.report.html.changes import Change, list_changes
 from snncompile.report.html.request import Request
 
 if TYPE_CHECKING:
     from snncompile.backends.energy.result import Estimate
 
-FEWER_BITS = (6, 4, 2)
 TIME_UP = "not tried: the time for trying was over"
 
 
@@ -40,6 +39,8 @@ class Measured:
     float_accuracy: float | None = None
     same_answers: float | None = None
     """Share of the samples whose answer is that of the float network."""
+    float_answers: NDArray[Any] | None = None
+    """Answers of the float network."""
 
     @classmethod
     def count(cls, program: Program) -> Measured:
@@ -73,36 +74,41 @@ class Attempt:
     """Why it was refused or not tried."""
 
 
-@dataclass(frozen=True)
-class Change:
-    """A change of the options or of the chip."""
-
-    title: str
-    chip: Chip
-    options: dict[str, Any]
-
-
 class _TimeUpError(Exception):
     """The time for trying is over."""
 
 
-def measure_program(program: Program, request: Request) -> Measured:
-    """Return the cost of a Program on the input of a request, and how well it answers."""
+def measure_program(
+    program: Program, request: Request, wanted: NDArray[Any] | None = None
+) -> Measured:
+    """Return the cost of a Program on the input of a request, and how well it answers.
+
+    Args:
+        program: the Program.
+        request: with an input.
+        wanted: answers to compare with; those of the Program's own float network if not given.
+    """
     x = request.shown
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BoundsWarning)
         estimate = program.estimate(x, request.costs, timing=request.timing, host=request.host)
         result = program.run(x, host=request.host)
+    measured = Measured(program.mapping.cores, program.mapping.chips, estimate)
     if np.prod(program.network.output_shape) < 2:
-        return Measured(program.mapping.cores, program.mapping.chips, estimate)
-    accuracy = None if request.label is None else result.accuracy(request.label)
-    floats = same = None
-    if program.source is not None:
+        return measured
+    label, floats = request.label, None
+    if wanted is None and program.source is not None:
         shown = take(program.source.input.host_part, x, request.host)
         of_source = load_floats(program.source, shown)
-        floats = None if request.label is None else of_source.accuracy(request.label)
-        same = float((of_source.prediction == result.prediction).mean())
-    return Measured(program.mapping.cores, program.mapping.chips, estimate, accuracy, floats, same)
+        wanted = of_source.prediction
+        floats = None if label is None else of_source.accuracy(label)
+    return replace(
+        measured,
+        accuracy=None if label is None else result.accuracy(label),
+        float_accuracy=floats,
+        same_answers=None if wanted is None else float((wanted == result.prediction).mean()),
+        float_answers=wanted,
+    )
 
 
 def load_floats(source: Network, shown: Any) -> Any:
@@ -115,63 +121,54 @@ def load_floats(source: Network, shown: Any) -> Any:
 def try_changes(
     program: Program, now: Measured, request: Request, say: Callable[[str, float], None]
 ) -> tuple[Attempt, ...]:
-    """Return what each change brought, in a fixed order; those beyond the time are not tried."""
-    changes = list(list_changes(program))
+    """Return what each change brought, in a fixed order; those beyond the time are not tried.
+
+    The first change of every kind is tried first, so that none is left out where time is short.
+    """
+    changes = list(list_changes(program, request))
     if request.seconds <= 0:
-        return tuple(Attempt(c.title, None, "not tried: trying was left out") for c in changes)
+        return tuple(
+            Attempt(c.title, None, c.why_not or "not tried: trying was left out") for c in changes
+        )
     end = perf_counter() + request.seconds
-    attempts = []
+    attempts: dict[int, Attempt] = {}
+    for done, number in enumerate(_order(changes)):
+        say(f"trying {changes[number].title}", done / len(changes))
+        attempts[number] = _try(program, changes[number], now, request, end)
+    return tuple(attempts[number] for number in range(len(changes)))
+
+
+def _order(changes: list[Change]) -> list[int]:
+    """Return the numbers of the changes: the first of each kind, then the second, ..."""
+    seen: Counter[str] = Counter()
+    turns = []
     for number, change in enumerate(changes):
-        say(f"trying {change.title}", number / len(changes))
-        attempts.append(_try(program, change, request, end))
-    return tuple(attempts)
+        turns.append((seen[change.kind], number))
+        seen[change.kind] += 1
+    return [number for _, number in sorted(turns)]
 
 
-def list_changes(program: Program) -> Iterator[Change]:
-    """Yield the changes that can be tried of a Program: bits, method, cores, chips."""
-    chip, options = program.chip, program.options
-    if isinstance(program.source, Network):
-        now = options.quantize.bits or choose_default_bits(chip)
-        for bits in (b for b in FEWER_BITS if b < now and b in chip.formats.weight_bits.values):
-            yield Change(f"{bits}-bit weights", chip, {"bits": bits})
-        scales = "population" if options.quantize.scales != "population" else "neuron"
-        yield Change(f"one scale per {scales}", chip, {"scales": scales})
-    if chip.encoding not in ENCODINGS:
-        return
-    shares = not options.mapping.share_cores
-    yield Change(
-        "layers share cores" if shares else "a core per layer", chip, {"share_cores": shares}
-    )
-    titles = {
-        "cores": "as few cores as possible",
-        "traffic": "least spike traffic",
-        "latency": "work spread over all cores",
-    }
-    for objective, title in titles.items():
-        if objective != options.mapping.objective:
-            yield Change(title, chip, {"objective": objective})
-    boards = [chip.model_copy(update={"board": board}) for board in chip.boards]
-    larger = sorted((c for c in boards if c.chips > chip.chips), key=lambda c: c.chips)
-    for board in larger[:1]:
-        title = f"{board.chips:,} chips, work spread"
-        yield Change(title, board, {"objective": "latency"})
-
-
-def _try(program: Program, change: Change, request: Request, end: float) -> Attempt:
+def _try(program: Program, change: Change, now: Measured, request: Request, end: float) -> Attempt:
     def watch(a_pass: Pass, share: float) -> None:
         if perf_counter() > end:
             raise _TimeUpError
 
+    if change.why_not:
+        return Attempt(change.title, None, change.why_not)
     try:
         if perf_counter() > end:
             raise _TimeUpError
-        options = program.options.change(**change.options)
-        calibration = take(program.network.input.host_part, request.shown, request.host)
-        source = program.source if program.source is not None else program.network
+        source = change.make_source(program)
+        own = replace(request, x=None) if request.images is not None else request
+        own = own.show_to(source)
         other = compile(
-            source, chip=change.chip, calibration=calibration, options=options, progress=watch
+            source,
+            chip=change.chip,
+            calibration=take(source.input.host_part, own.shown, own.host),
+            options=program.options.change(**change.options),
+            progress=watch,
         )
-        return Attempt(change.title, measure_program(other, request))
+        return Attempt(change.title, measure_program(other, own, now.float_answers))
     except _TimeUpError:
         return Attempt(change.title, None, TIME_UP)
     except SnnCompileError as error:

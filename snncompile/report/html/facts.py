@@ -100,6 +100,7 @@ def gather(program: Program, name: str, request: Request, say: Say | None = None
     say = say or (lambda text, share: None)
     say("counting cores", 0.0)
     usage = program.usage()
+    request = request.show_to(program.network)
     if request.x is None:
         return Facts(name, program, request, usage, Measured.count(program), NO_INPUT)
     say("running the network", 0.05)

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from snncompile import __version__
+from snncompile.backends.energy.result import Estimate
 from snncompile.errors import InputError
 from snncompile.report.html.chart import Chart
 from snncompile.report.html.charts.advice import chart_advice
@@ -30,7 +31,7 @@ from snncompile.report.html.charts.step import chart_step
 from snncompile.report.html.charts.time import chart_time
 from snncompile.report.html.document import MARK
 from snncompile.report.html.facts import Facts
-from snncompile.report.units import format_joules, format_seconds
+from snncompile.report.units import format_joules, format_seconds, name_events
 
 Charter = Callable[[Facts], Chart]
 QUESTIONS: tuple[Charter, ...] = (chart_fit, chart_loss, chart_time, chart_energy, chart_advice)
@@ -101,7 +102,7 @@ def read_plotly() -> str:
     """
     spec = find_spec("plotly")
     if spec is None or not spec.submodule_search_locations:
-        raise InputError("a report needs plotly: pip install snncompile[report]")
+        raise InputError("a report needs plotly: pip install 'snncompile[report]'")
     path = Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
     if not path.is_file():
         raise InputError(f"a report needs plotly's {path.name}, which this plotly lacks: update it")
@@ -128,13 +129,12 @@ def _serialize(chart: Chart, key: str, builds: tuple[Facts, ...]) -> dict[str, A
 
 def _describe(facts: Facts) -> dict[str, Any]:
     """Return the head of a build: its tiles and warnings."""
-    now, program = facts.measured, facts.program
-    lacking = facts.estimate.missing if facts.estimate else ()
+    now, program, estimate = facts.measured, facts.program, facts.estimate
     tiles = [
         ("chip", program.chip.full_name),
         ("cores", f"{now.cores:,}" + (f" on {now.chips:,} chips" if now.chips > 1 else "")),
-        ("energy" + " *" * bool(lacking), format_joules(now.energy_j)),
-        ("latency" + " *" * bool(lacking), format_seconds(now.latency_s)),
+        ("energy" + " *" * bool(estimate and estimate.unpriced), format_joules(now.energy_j)),
+        ("latency" + " *" * bool(estimate and estimate.untimed), format_seconds(now.latency_s)),
         ("accuracy", "unknown" if now.accuracy is None else f"{now.accuracy:.1%}"),
         ("as floats", "unknown" if now.float_accuracy is None else f"{now.float_accuracy:.1%}"),
     ]
@@ -161,16 +161,23 @@ def list_warnings(facts: Facts) -> list[str]:
         lines.append(f"fidelity: {program.chip.describe_fidelity(kinds)}")
     if facts.why_not:
         lines.append(f"no energy, time or accuracy: {facts.why_not}")
-    estimate = facts.estimate
-    if estimate:
-        kinds_of_lack = (("energy", estimate.unpriced), ("time", estimate.untimed))
-        lack = [f"the {kind} of {', '.join(names)}" for kind, names in kinds_of_lack if names]
-        if lack:
-            lines.append(f"* without {' and '.join(lack)}, which are unknown")
-        lines += [f"assumed: {assumption}" for assumption in estimate.assumed]
-        if estimate.proof is not None and estimate.proof.lapsed:
-            lines.append(str(estimate.proof))
+    lines += _list_doubts(facts.estimate) if facts.estimate else []
     if facts.verification is not None and not facts.verification.equal:
         lines.append(f"runs that promise equal outputs differ: {facts.verification.first}")
     lines += program.warnings
     return lines + [f"bounds: {bound}" for bound in program.bounds if not bound.holds]
+
+
+def _list_doubts(estimate: Estimate) -> list[str]:
+    """Return what an estimate lacks and assumes."""
+    lines = []
+    for mark, names in (("energy", estimate.unpriced), ("latency", estimate.untimed)):
+        if names:
+            price = "price" if mark == "energy" else "time"
+            lines.append(
+                f"{mark} *: cost set {estimate.costs} has no {price} of {name_events(names)}"
+            )
+    lines += [f"assumed: {assumption}" for assumption in estimate.assumed]
+    if estimate.proof is not None and estimate.proof.lapsed:
+        lines.append(str(estimate.proof))
+    return lines

@@ -32,7 +32,8 @@ def make_report(
         label: class of each sample.
         samples: of the input that are run, from the first; None for all.
         progress: called with what is done, and the share that is done.
-        **more: see `Request`.
+        **more: see `Request`; `images` in place of x are shown to each converted network by its own
+            coding, and with `model`, the trained module, other methods of conversion are tried.
 
     Raises:
         InputError: plotly is missing, no Program is given or the network cannot take x.

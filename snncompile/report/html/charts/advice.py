@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 from snncompile.report.html.attempts import Attempt, Measured
 from snncompile.report.html.chart import COLORS, Cell, Chart, Numbers, make_figure, wrap
@@ -34,7 +36,7 @@ def chart_advice(facts: Facts) -> Chart:
     columns = ("change", "cores", "chips", "energy J", "latency s", "accuracy or equal answers",
                "cores now = 1", "energy now = 1", "latency now = 1", "why not")  # fmt: skip
     numbers = Numbers.of(columns, rows)
-    titles = [a.title for a in tried][::-1]
+    titles = [a.title for a in tried]
     shares = {row[0]: row[6:9] for row in rows}
     data = [
         {"type": "bar", "orientation": "h", "name": name, "y": [wrap(title) for title in titles],
@@ -43,20 +45,32 @@ def chart_advice(facts: Facts) -> Chart:
         for i, (name, color) in enumerate((("cores", 0), ("energy", 1), ("latency", 2)))
         if any(shares[title][i] is not None for title in titles)
     ]  # fmt: skip
+    known = [v for title in titles for v in shares[title] if isinstance(v, int | float) and v > 0]
     figure = make_figure(
         data, height=130 + 62 * len(titles), barmode="group",
-        xaxis={"title": {"text": "times what it is now"},
-               "type": "log" if _is_wide(shares, titles) else "linear"},
+        xaxis={"title": {"text": "times what it is now"}, "tickangle": 0} | _choose_axis(known),
+        yaxis={"autorange": "reversed"},
         shapes=[{"type": "line", "x0": 1, "x1": 1, "y0": 0, "y1": 1, "yref": "paper",
                  "line": {"color": "#1f2933", "dash": "dot"}}],
     )  # fmt: skip
     return Chart("advice", TITLE, _say(facts), numbers, {"all changes": figure} if data else {})
 
 
-def _is_wide(shares: dict[Cell, tuple[Cell, ...]], titles: list[str]) -> bool:
-    """Whether some share is so large that a logarithmic axis is needed."""
-    known = [v for title in titles for v in shares[title] if isinstance(v, float) and v > 0]
-    return max(known, default=1.0) > 5
+def _choose_axis(shares: list[float]) -> dict[str, object]:
+    """Return a linear axis, or a logarithmic one where some share is far from the others."""
+    low, high = min([*shares, 1.0]), max([*shares, 1.0])
+    if high <= 5:
+        return {"rangemode": "tozero"}
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1, 2, 5) if last - first <= 2 else (1,)
+    ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    ends = [math.log10(low) - 0.15, math.log10(high) + 0.1]
+    return {
+        "type": "log",
+        "range": ends,
+        "tickvals": ticks,
+        "ticktext": [f"{tick:,g}" for tick in ticks],
+    }
 
 
 def _make_row(title: str, m: Measured | None, now: Measured, why: str) -> tuple[Cell, ...]:
@@ -78,13 +92,15 @@ def list_gains(now: Measured, attempts: tuple[Attempt, ...]) -> list[Gain]:
     gains = []
     for attempt in attempts:
         m = attempt.measured
-        if m is None or _costs_answers(now, m) or set(_lacks(m)) != set(_lacks(now)):
+        if m is None or _costs_answers(now, m):
             continue
-        pairs = (
+        pairs: list[tuple[str, Any, Any, Any]] = [
             ("cores", m.cores, now.cores, lambda v: f"{v:,}"),
             ("energy", m.energy_j, now.energy_j, format_joules),
             ("latency", m.latency_s, now.latency_s, format_seconds),
-        )
+        ]
+        if not set(_lacks(m)) <= set(_lacks(now)):
+            pairs = pairs[:1]  # a sum that lacks more prices is smaller for that alone
         for quantity, value, old, show in pairs:
             share = _divide(value, old)
             if share is not None and share < 1 - LEAST:
@@ -100,7 +116,7 @@ def _costs_answers(now: Measured, m: Measured) -> bool:
 
 
 def _lacks(m: Measured) -> tuple[str, ...]:
-    """Return what the totals lack: sums that lack other prices are not compared."""
+    """Return what the totals lack."""
     return m.estimate.missing if m.estimate else ()
 
 

@@ -342,7 +342,9 @@ def _say(facts: Facts) -> str:
     shares = [value for core in facts.usage if (value := find_fullest(facts, core.core)[1])]
     chips = f" on {mapping.chips:,} chips" if mapping.chips > 1 else ""
     text = f"{mapping.cores:,} core{'s' * (mapping.cores != 1)}{chips}"
-    if shares:
-        text += f"; their fullest limit is used to {np.mean(shares):.0%} in the mean"
+    if len(shares) == 1:
+        text += f", whose fullest limit is used to {shares[0]:.0%}"
+    elif shares:
+        text += f"; the fullest limit of a core is used to {np.mean(shares):.0%} in the mean"
     note = facts.mesh.assumed if mapping.chips > 1 else ""
     return f"{text}. The darker a core, the fuller it is.{f' Assumed: {note}.' if note else ''}"

@@ -7,7 +7,7 @@ import zlib
 from snncompile.backends.energy.result import STATIC, Estimate, Row
 from snncompile.report.html.chart import Chart, Numbers, color_of, label, make_figure
 from snncompile.report.html.facts import Facts
-from snncompile.report.units import format_joules
+from snncompile.report.units import format_joules, name_events
 
 TITLE = "Where does the energy go?"
 
@@ -27,13 +27,13 @@ def chart_energy(facts: Facts) -> Chart:
 
 
 def _make_figures(rows: list[Row]) -> dict[str, dict[str, object]]:
-    layers = list(dict.fromkeys(row.layer for row in rows))
+    layers = list(dict.fromkeys(row.layer for row in rows if row.energy_j))
     events = list(dict.fromkeys(row.event for row in rows if row.energy_j))
     data = [
-        {"type": "bar", "name": event, "x": [label(layer) for layer in layers],
+        {"type": "bar", "name": name_events((event,)), "x": [label(layer) for layer in layers],
          "y": [_sum(rows, layer, event) for layer in layers],
          "marker": {"color": color_event(event)},
-         "hovertemplate": f"%{{x}}<br>{event}: %{{y:.3s}}J<extra></extra>"}
+         "hovertemplate": f"%{{x}}<br>{name_events((event,))}: %{{y:.3s}}J<extra></extra>"}
         for event in events
     ]  # fmt: skip
     axis = {"tickformat": ".2s", "ticksuffix": "J", "exponentformat": "SI"}
@@ -60,14 +60,15 @@ def _sum(rows: list[Row], layer: str, event: str) -> float:
 
 def _say(estimate: Estimate, rows: list[Row]) -> str:
     total = estimate.energy_j
-    lacking = f", without {', '.join(estimate.unpriced)}" if estimate.unpriced else ""
+    lacking = name_events(estimate.unpriced)
     if total is None:
-        return f"The energy is unknown: no price of {', '.join(estimate.unpriced)}."
-    text = f"{format_joules(total)} per inference{lacking} (cost set {estimate.costs})."
+        return f"The energy is unknown: cost set {estimate.costs} has no price of {lacking}."
+    text = f"{format_joules(total)} per inference"
     known = [row for row in rows if row.energy_j]
-    if not known or not total:
-        return text
-    largest = max(known, key=lambda row: row.energy_j or 0.0)
-    share = (largest.energy_j or 0.0) / total
-    where = "the chip" if largest.event == STATIC else largest.layer
-    return f"{text} The largest share, {share:.0%}, is {largest.event} of {where}."
+    if known and total:
+        largest = max(known, key=lambda row: row.energy_j or 0.0)
+        share = (largest.energy_j or 0.0) / total
+        where = "the chip" if largest.event == STATIC else largest.layer
+        text += f", {share:.0%} of it for {name_events((largest.event,))} of {where}"
+    without = f"; {lacking} have no price and are not in it" if lacking else ""
+    return f"{text} (cost set {estimate.costs}{without})."

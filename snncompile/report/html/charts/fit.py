@@ -17,7 +17,7 @@ def chart_fit(facts: Facts) -> Chart:
         used = [core.used[name] for core in facts.usage]
         fullest = facts.usage[used.index(max(used))].core
         rows.append((name, max(used) / limit, sum(used) / len(used) / limit, fullest, limit))
-    rows.sort(key=lambda row: row[1])
+    rows.sort(key=lambda row: -row[1])
     names = [wrap(facts.words[row[0]]) for row in rows]
     shares, means = [row[1] for row in rows], [row[2] for row in rows]
     hints = [f"core {row[3]}: {row[1] * row[4]:,.0f} of {row[4]:,}" for row in rows]
@@ -29,13 +29,18 @@ def chart_fit(facts: Facts) -> Chart:
         height=110 + 44 * len(rows),
         barmode="group",
         bargap=0.25,
-        xaxis={"tickformat": ".0%", "rangemode": "tozero", "title": {"text": "share of the limit"}},
+        xaxis={
+            "tickformat": ".0%",
+            "range": [0, max([1.06, *(1.06 * share for share in shares)])],
+            "title": {"text": "share of the limit"},
+        },
+        yaxis={"autorange": "reversed"},
         shapes=[_line_at(1.0)],
     )
     numbers = Numbers.of(
         ("limit", "fullest core", "used there", "available", "share", "mean share"),
         [(facts.words[n], core, round(s * limit), limit, s, mean)
-         for n, s, mean, core, limit in reversed(rows)],
+         for n, s, mean, core, limit in rows],
     )  # fmt: skip
     figures = {"all limits": figure} if rows else {}
     return Chart("fit", "Does it fit, and what limits it?", _say(facts, rows), numbers, figures)
@@ -49,7 +54,7 @@ def _say(facts: Facts, rows: list[tuple[str, float, float, int, int]]) -> str:
     text = f"It fits: {mapping.cores:,} of {there} cores of {chip.full_name}{boards}."
     if not rows:
         return f"{text} What limits a core is unknown: the chip file knows no limit."
-    name, share, _, core, limit = rows[-1]
+    name, share, _, core, limit = rows[0]
     layers = ", ".join(dict.fromkeys(s.population for s in facts.usage[core].slices))
     return (
         f"{text} The fullest limit is {facts.words[name]}: core {core} ({layers}) uses"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snncompile.ir.loss import PopulationLoss
 from snncompile.report.html.chart import COLORS, Cell, Chart, Numbers, label, make_figure
 from snncompile.report.html.facts import Facts
 
@@ -64,5 +65,21 @@ def _say_accuracy(facts: Facts) -> str:
 def _say_place(facts: Facts) -> str:
     """Return the calibration data's loss, and the layer that loses most."""
     loss = facts.program.loss
-    text = str(loss)
-    return f"{text[0].upper()}{text[1:]}."
+    if loss.status != "measured":
+        text = str(loss)
+        return f"{text[0].upper()}{text[1:]}."
+    worst = max(loss.populations, key=_order, default=None)
+    layer = ""
+    if worst is not None and worst.rate_error is None:
+        layer = f", most is lost in {worst.population}, which is silent as floats and fires now"
+    elif worst is not None and worst.rate_error:
+        layer = (
+            f", most is lost in {worst.population}, whose rates are off by {worst.rate_error:.2%}"
+        )
+    if loss.answers is None:
+        return f"One output gives no answer that could differ{layer}."
+    return f"On the calibration data {loss.answers}{layer}."
+
+
+def _order(row: PopulationLoss) -> float:
+    return float("inf") if row.rate_error is None else row.rate_error

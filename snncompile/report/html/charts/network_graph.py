@@ -18,6 +18,9 @@ from snncompile.report.html.chart import (
 )
 from snncompile.report.html.facts import Facts
 
+COLUMN = 280
+"""Pixels of a column, at least: narrower pages scroll."""
+
 
 def chart_network(facts: Facts) -> Chart:
     """Return layers and projections."""
@@ -36,6 +39,7 @@ def chart_network(facts: Facts) -> Chart:
     nodes = [network.input.name, *facts.layers]
     cores = {n: len({s.core for s in facts.program.mapping.of(n)}) for n in facts.layers}
     texts = [_describe(facts, name, cores) for name in nodes]
+    columns = max(x for x, _ in places.values()) + 1
     figure = make_figure(
         [{"type": "scatter", "mode": "markers+text", "x": [places[n][0] for n in nodes],
           "y": [places[n][1] for n in nodes], "text": texts, "textposition": "middle right",
@@ -43,9 +47,10 @@ def chart_network(facts: Facts) -> Chart:
           "marker": {"size": 14, "color": [COLORS[1], *[COLORS[0]] * len(facts.layers)],
                      "line": {"color": "#fff", "width": 2}}}],
         height=90 + 46 * depth,
-        xaxis=hide_axis(range=[-0.6, max(x for x, _ in places.values()) + 1.7]),
+        xaxis=hide_axis(range=[-0.6, columns + 0.4]),
         yaxis=hide_axis(range=[depth - 0.5, -0.5]),
         annotations=arrows,
+        meta={"least": int(COLUMN * columns)},
         shapes=[_draw_curve(a, b) for a, b in skips],
         margin={"l": 12, "r": 12, "t": 8, "b": 8},
         showlegend=False,
@@ -99,7 +104,7 @@ def _describe(facts: Facts, name: str, cores: dict[str, int]) -> str:
     network = facts.program.network
     shape = " x ".join(f"{n:,}" for n in network.end(name).shape)
     if name == network.input.name:
-        return f"  {label(name)}: {shape}"
+        return f"  {label(name, 40)}<br>  {shape}"
     kind = network.population(name).neuron.kind.replace("_", " ")
     many = f"{cores[name]:,} core{'s' * (cores[name] != 1)}"
-    return f"  {label(name)}: {shape} {kind}, {many}"
+    return f"  {label(name, 40)}<br>  {shape} {kind}, {many}"

@@ -56,17 +56,19 @@ def _draw(facts: Facts, names: list[str], sample: int) -> Figure:
     drawn = sum(int(np.count_nonzero(t[:, :: every[n]])) for n, t in trains.items())
     thin = max(1, -(-drawn // MOST_POINTS))
     data, ticks, texts, base = [], [], [], 0
-    steps = max(t.shape[0] for t in trains.values())
+    phases = {name: facts.program.network.phase(name) for name in trains}
+    steps = max(t.shape[0] + phases[name] for name, t in trains.items())
     for i, (name, train) in enumerate(trains.items()):
         stride = every[name] * thin
-        data.append(_draw_layer(train, name, stride, base, color_of(i)))
+        data.append(_draw_layer(train, name, phases[name], stride, base, color_of(i)))
         rows = -(-train.shape[1] // stride)
         ticks.append(base + rows / 2)
         texts.append(label(name, 20) + (f" (1 of {stride})" if stride > 1 else ""))
         base += rows + max(2, rows // 20)
     return make_figure(
         data, height=int(min(900, 140 + max(base * 3, 60 * len(trains)))),
-        xaxis={"title": {"text": "time step of the layer"}, "range": [-0.5, steps - 0.5]},
+        xaxis={"title": {"text": "time step"}, "range": [-0.5, steps - 0.5]}
+        | ({"dtick": 1} if steps <= 12 else {}),
         yaxis={"tickvals": ticks, "ticktext": texts, "range": [base, -1], "showgrid": False,
                "zeroline": False},
         showlegend=False,
@@ -74,11 +76,11 @@ def _draw(facts: Facts, names: list[str], sample: int) -> Figure:
 
 
 def _draw_layer(
-    train: NDArray[Any], name: str, stride: int, base: int, color: str
+    train: NDArray[Any], name: str, phase: int, stride: int, base: int, color: str
 ) -> dict[str, Any]:
     step, neuron = np.nonzero(train[:, ::stride])
     return {
-        "type": "scatter", "mode": "markers", "name": label(name), "x": step.tolist(),
+        "type": "scatter", "mode": "markers", "name": label(name), "x": (step + phase).tolist(),
         "y": (neuron + base).tolist(),
         "marker": {"size": 4, "symbol": "line-ns-open", "color": color},
         "customdata": (neuron * stride).tolist(),

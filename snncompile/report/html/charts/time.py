@@ -10,10 +10,16 @@ from snncompile.backends.energy.result import Estimate
 from snncompile.report.html.chart import COLORS, Cell, Chart, Numbers, make_figure
 from snncompile.report.html.charts.bounds import name_bound, sort_bound
 from snncompile.report.html.facts import Facts
-from snncompile.report.units import format_seconds
+from snncompile.report.units import format_seconds, name_events
 
 TITLE = "Where does the time go?"
 KINDS = ("a core sends", "a core receives", "a link", "barrier sync", "shortest time step")
+
+
+WAITS = {
+    "a core sends": "a core that sends",
+    "a core receives": "a core that receives",
+}
 
 
 def chart_time(facts: Facts) -> Chart:
@@ -53,15 +59,22 @@ def chart_time(facts: Facts) -> Chart:
 
 
 def _say(facts: Facts, estimate: Estimate) -> str:
-    lacking = f", without {', '.join(estimate.untimed)}" if estimate.untimed else ""
+    lacking = name_events(estimate.untimed)
     if estimate.latency_s is None:
-        return f"The time is unknown: the cost set has no time of {', '.join(estimate.untimed)}."
-    text = (
-        f"{format_seconds(estimate.latency_s)} per inference of {estimate.steps:,} time"
-        f" steps{lacking} (cost set {estimate.costs}, timing {estimate.timing})."
-    )
-    first = next(iter(estimate.bounds.items()), None)
+        return f"The time is unknown: cost set {estimate.costs} has no time of {lacking}."
+    time = format_seconds(estimate.latency_s)
+    text = f"{time} per inference of {estimate.steps:,} time steps"
+    without = f"; {lacking} have no time and are not in it" if lacking else ""
+    end = f" (cost set {estimate.costs}, timing {estimate.timing}{without})."
+    first = next(iter(estimate.bounds), None)
     if first is None:
-        return text
-    name, share = first
-    return f"{text} {share:.0%} of the steps wait longest for {name_bound(facts, name)}."
+        return text + end
+    shares: Counter[str] = Counter()
+    for name, share in estimate.bounds.items():
+        shares[sort_bound(name)] += share  # type: ignore[assignment]
+    kind, share = shares.most_common(1)[0]
+    names = [name for name in estimate.bounds if sort_bound(name) == kind]
+    often = name_bound(facts, names[0])
+    if len(names) > 1:
+        often = f"{WAITS.get(kind, kind)}, most often {often}"
+    return f"{text}; {share:.0%} of the steps wait for {often}{end}"

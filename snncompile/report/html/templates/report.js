@@ -15,6 +15,7 @@
       layout.height = Math.round(Math.min(900, Math.max(180, width * layout.meta.ratio + 70)));
       plot.style.minHeight = `${layout.height}px`;
     }
+    if (layout.meta?.least > plot.clientWidth) layout.width = layout.meta.least;  // scrolled
     chart.dataset.drawn = "1";
     return Plotly.react(plot, figure.data, layout, { ...config, displayModeBar: false });
   }
