@@ -93,7 +93,7 @@ class _HostPart(Record):
     before: tuple[str, ...]
     after: tuple[str, ...]
     output: str
-    held: Literal["step", "first", "second", "folded", "static"]
+    held: Literal["step", "first", "second", "folded", "folded_first", "static"]
     shape: tuple[Size, ...]
     time: str
     steps: Annotated[int, Field(ge=1, le=2**20)] | None

@@ -22,8 +22,8 @@ class HostPart:
     output: str
     """The layer whose output is the network's input; empty if that is the sample itself."""
     held: str
-    """How that output holds its time steps: `step` (one per call), `first`, `second`, `folded`, or
-    `static` (one for all steps)."""
+    """How that output holds its time steps: `step` (one per call), `first`, `second`, `folded`
+    (sample after sample), `folded_first` (step after step), or `static` (one for all steps)."""
     shape: tuple[int, ...]
     """Shape of one time step of the sample that the model takes."""
     time: str

@@ -79,6 +79,50 @@ class Current(nn.Module):
         return spk, (syn, mem * (1 - spk))
 
 
+class NorseOrder(nn.Module):
+    """The potential takes the old current, which then decays and adds the input."""
+
+    def forward(self, x, state):
+        syn, mem = state
+        new = mem + 0.2 * ((0.0 - mem) + syn)
+        syn = syn - 0.1 * syn + x
+        spk = (new > 0.25).to(x)
+        return spk, (syn, (1 - spk) * new)
+
+
+class NorseJump(nn.Module):
+    """The input comes first, then the potential, and the current decays at last."""
+
+    def forward(self, x, state):
+        syn, mem = state
+        syn = syn + x
+        mem = mem + 0.2 * ((0.0 - mem) + syn)
+        spk = (mem > 0.25).to(x)
+        return spk, (0.9 * syn, (1 - spk) * mem)
+
+
+class BothLate(nn.Module):
+    """Spikes of the old potential, which adds the old current."""
+
+    def forward(self, x, state):
+        syn, mem = state
+        spk = Fire.apply(mem - 1.0)
+        return spk, (0.8 * syn + x, (0.9 * mem + syn) * (1.0 - spk.detach()))
+
+
+class OneTau(nn.Module):
+    """A time constant that is a parameter of one element, for all neurons."""
+
+    def __init__(self):
+        super().__init__()
+        self.tau = nn.Parameter(torch.tensor([4.0]))
+
+    def forward(self, x, mem):
+        mem = mem + (x - mem) / self.tau
+        spk = Fire.apply(mem - 0.25)
+        return spk, mem * (1 - spk)
+
+
 class AtThreshold(nn.Module):
     def forward(self, x, mem):
         mem = mem + (x - mem) / 2.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -167,46 +166,56 @@ def _list_inner(drive: Drive) -> tuple[Drive, ...]:
     return (drive.of,) if isinstance(drive, Through | Scaled) else ()
 
 
-def is_same_in_step(step: int, drive: Drive, step_drive: Drive, has_bias: Any) -> bool:
+@dataclass(frozen=True)
+class Starts:
+    """What is known of the layers in the first time steps."""
+
+    has_bias: Callable[[str], bool]
+    """Path of a linear layer -> whether it adds something of its own."""
+    find_late: Callable[[str], int]
+    """Path of a neuron layer -> time steps by which its first output is late, zeros before."""
+
+
+def is_same_in_step(step: int, drive: Drive, step_drive: Drive, starts: Starts) -> bool:
     """Return whether the drive of a layer in one time step is its drive in all of them.
 
     Args:
         step: the time step.
         drive: in all time steps.
         step_drive: in this one; before anything arrives it may hold zeros, or leave terms out.
-        has_bias: path of a linear layer -> whether it adds something of its own.
+        starts: what is known of layers before anything arrives.
     """
     if isinstance(drive, Zero | Source | Constant):
-        return drive == step_drive or (_is_silent(step, drive, has_bias) and step_drive == Zero())
+        return drive == step_drive or (_is_silent(step, drive, starts) and step_drive == Zero())
     if isinstance(drive, Plus):
-        return _is_same_sum(step, drive, step_drive, has_bias)
+        return _is_same_sum(step, drive, step_drive, starts)
     if isinstance(drive, Gather):
-        return _is_same_gather(step, drive, step_drive, has_bias)
+        return _is_same_gather(step, drive, step_drive, starts)
     if type(step_drive) is not type(drive):
-        return step_drive == Zero() and _is_silent(step, drive, has_bias)
+        return step_drive == Zero() and _is_silent(step, drive, starts)
     assert isinstance(step_drive, Through | Scaled)
     own = drive.path if isinstance(drive, Through) else drive.factor
     other = step_drive.path if isinstance(step_drive, Through) else step_drive.factor
-    return own == other and is_same_in_step(step, drive.of, step_drive.of, has_bias)
+    return own == other and is_same_in_step(step, drive.of, step_drive.of, starts)
 
 
-def _is_same_sum(step: int, drive: Plus, step_drive: Drive, has_bias: Any) -> bool:
+def _is_same_sum(step: int, drive: Plus, step_drive: Drive, starts: Starts) -> bool:
     terms = step_drive.terms if isinstance(step_drive, Plus) else (step_drive,)
     if len(terms) == len(drive.terms):
         pairs = zip(drive.terms, terms, strict=True)
-        if all(is_same_in_step(step, first, second, has_bias) for first, second in pairs):
+        if all(is_same_in_step(step, first, second, starts) for first, second in pairs):
             return True
-    expected = [term for term in drive.terms if not _is_silent(step, term, has_bias)]
+    expected = [term for term in drive.terms if not _is_silent(step, term, starts)]
     given = [term for term in terms if term != Zero()]
     if len(expected) != len(given):
         return False
     pairs = zip(expected, given, strict=True)
-    return all(is_same_in_step(step, first, second, has_bias) for first, second in pairs)
+    return all(is_same_in_step(step, first, second, starts) for first, second in pairs)
 
 
-def _is_same_gather(step: int, drive: Gather, step_drive: Drive, has_bias: Any) -> bool:
+def _is_same_gather(step: int, drive: Gather, step_drive: Drive, starts: Starts) -> bool:
     expected = [
-        selection for selection in drive.selections if not _is_silent(step, selection.of, has_bias)
+        selection for selection in drive.selections if not _is_silent(step, selection.of, starts)
     ]
     if step_drive == Zero():
         return not expected
@@ -216,20 +225,21 @@ def _is_same_gather(step: int, drive: Gather, step_drive: Drive, has_bias: Any) 
     if len(step_drive.selections) == len(drive.selections):
         expected, given = list(drive.selections), step_drive.selections
     return len(expected) == len(given) and all(
-        first.picks_same(second) and is_same_in_step(step, first.of, second.of, has_bias)
+        first.picks_same(second) and is_same_in_step(step, first.of, second.of, starts)
         for first, second in zip(expected, given, strict=True)
     )
 
 
-def _is_silent(step: int, drive: Drive, has_bias: Any) -> bool:
+def _is_silent(step: int, drive: Drive, starts: Starts) -> bool:
     """Return whether nothing of a drive can have arrived until a time step."""
     if isinstance(drive, Source):
-        return drive.delay > step
+        late = 0 if drive.path is None else starts.find_late(drive.path)
+        return drive.delay + late > step
     if isinstance(drive, Constant):
         return False
-    if isinstance(drive, Through) and has_bias(drive.path):
+    if isinstance(drive, Through) and starts.has_bias(drive.path):
         return False
-    return all(_is_silent(step, inner, has_bias) for inner in _list_inner(drive))
+    return all(_is_silent(step, inner, starts) for inner in _list_inner(drive))
 
 
 def _describe_delay(delay: int) -> str:

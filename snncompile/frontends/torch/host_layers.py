@@ -13,8 +13,9 @@ from snncompile.frontends.torch.libraries.base import Shape, Time
 from snncompile.frontends.torch.time_layouts import Layout, split_steps
 from snncompile.frontends.torch.values import FunctionValues, InputValues, Origins, Values
 
-Held = Time | Literal["static"]
-"""How the output of a layer holds its time steps; static: one for all of them."""
+Held = Time | Literal["folded_first", "static"]
+"""How the output of a layer holds its time steps; folded_first: step after step, where `folded` is
+sample after sample; static: one for all of them."""
 
 
 class HostMisfitError(Exception):
@@ -99,7 +100,9 @@ class HostWatch:
         if path not in self._outputs:
             static = self._is_static(drive, shape, samples, origins)
             held = self._find_held(path, shape, samples, static)
-            own = shape[1:] if held in ("step", "folded", "static") else shape[2:]
+            if held == "folded" and self._is_step_after_step(drive, samples, origins):
+                held = "folded_first"
+            own = shape[2:] if held in ("first", "second") else shape[1:]
             static = held == "static" and path not in self._doubtful
             size = (samples, 1 if static else self.steps, prod(own))
             values = origins.add(InputValues(origins.next, size, static=static))
@@ -113,7 +116,8 @@ class HostWatch:
             if call >= self.steps or shape[:1] != (samples,):
                 raise _refuse_calls(path)
             return numbers[:, call].reshape(shape)
-        return (numbers.transpose(0, 1) if output.held == "first" else numbers).reshape(shape)
+        first = output.held in ("first", "folded_first")
+        return (numbers.transpose(0, 1) if first else numbers).reshape(shape)
 
     def _find_held(self, path: str, shape: Shape, samples: int, static: bool) -> Held:
         """Return how an output holds its time steps, by how often the layer is called."""
@@ -132,6 +136,18 @@ class HostWatch:
             self._doubtful[path] = shape
             return "static"
         raise self._refuse_shape(path, shape, samples)
+
+    def _is_step_after_step(self, drive: Tensor, samples: int, origins: Origins) -> bool:
+        """Return whether the rows of a layer's input go through all samples of a step in turn.
+
+        Rows of the sample, or of another layer's output, tell; else the time layout.
+        """
+        rows = drive.reshape(len(drive), -1)[:, 0]
+        sources = origins.find_values(rows)
+        if len(sources) == 1 and isinstance(sources[0], InputValues):
+            owners = (rows - sources[0].start) // prod(sources[0].shape[1:])
+            return torch.equal(owners, torch.arange(samples).repeat(self.steps))
+        return self.time in ("first", "inside")
 
     def _find_order(self, shape: Shape, samples: int) -> Held | None:
         """Return the order of the axes of samples and steps, the likelier first."""
@@ -187,6 +203,8 @@ def join_outputs(outputs: list[Tensor], held: str, samples: int, steps: int) -> 
         joined = torch.stack(outputs, 1)
     elif held == "static":
         joined = outputs[0].unsqueeze(1).expand(-1, steps, *outputs[0].shape[1:])
+    elif held == "folded_first":
+        joined = outputs[0].reshape(steps, samples, *outputs[0].shape[1:]).transpose(0, 1)
     else:
         joined = torch.stack(split_steps(outputs[0], held, samples), 1)  # type: ignore[arg-type]
     return joined.unsqueeze(-1) if joined.ndim == 2 else joined

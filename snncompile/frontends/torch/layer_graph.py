@@ -17,6 +17,7 @@ from snncompile.frontends.torch.drive import (
     Drive,
     Gather,
     Source,
+    Starts,
     Through,
     change_inner,
     holds_zeros,
@@ -25,9 +26,10 @@ from snncompile.frontends.torch.drive import (
 )
 from snncompile.frontends.torch.libraries.by_hand import FoundCell
 from snncompile.frontends.torch.neuron_layer import FoundAnswer, NeuronLayer
-from snncompile.frontends.torch.read_trace import Reader
+from snncompile.frontends.torch.read_trace import MixedSamplesError, Reader
 from snncompile.frontends.torch.trace import Trace
 from snncompile.frontends.torch.values import (
+    FunctionValues,
     LinearValues,
     NeuronValues,
     SumValues,
@@ -260,12 +262,12 @@ def fold_steps(trace: Trace, path: str, steps: list[Tensor]) -> Drive:
         Reader(trace, step).read_drive(steps[step], path) for step in reversed(range(len(steps)))
     ]
     drive, last = drives[0], len(steps) - 1
-    for step, step_drive in list(enumerate(reversed(drives)))[
-        _find_late(trace.modules.get(path)) :
-    ]:
-        if not is_same_in_step(
-            step, drive, step_drive, lambda path: _has_bias(trace.modules[path])
-        ):
+    starts = Starts(
+        lambda path: _has_bias(trace.modules[path]),
+        lambda path: _find_late(trace.modules.get(path)),
+    )
+    for step, step_drive in list(enumerate(reversed(drives)))[starts.find_late(path) :]:
+        if not is_same_in_step(step, drive, step_drive, starts):
             raise UnsupportedError(
                 f"{path} is fed by {step_drive} in time step {step} and by {drive} in time step"
                 f" {last}; a network is the same in every time step"
@@ -333,11 +335,26 @@ def _read_last_linear(trace: Trace, path: str, reason: str) -> NeuronLayer:
     shape = first.target_shape
     try:
         drive, rows = fold_steps(trace, path, list(order)), "steps"
-    except UnsupportedError:
+    except UnsupportedError as error:
         order = inputs.reshape(trace.samples, steps, -1).transpose(0, 1)
-        drive, rows = fold_steps(trace, path, list(order)), "samples"
+        try:
+            drive, rows = fold_steps(trace, path, list(order)), "samples"
+        except MixedSamplesError:  # the order was the usual one; that is what is not known
+            raise UnsupportedError(f"{error}{_offer_host(trace, path, inputs)}") from None
     through = Through(path, drive, first.source_shape)
     return NeuronLayer(path, trace.modules[path], shape, through, rows)  # type: ignore[arg-type]
+
+
+def _offer_host(trace: Trace, path: str, inputs: Tensor) -> str:
+    """Return the advice to leave a decoder on the host; empty if no function makes it one."""
+    sources = list(trace.origins.walk_sources(inputs))
+    if not any(isinstance(values, FunctionValues) for values in sources):
+        return ""
+    drives = torch.cat([calls[-1].drive.reshape(-1) for calls in trace.calls.values()])
+    inside = {v.path for v in trace.origins.walk_sources(drives) if isinstance(v, LinearValues)}
+    linear = {v.path for v in sources if isinstance(v, LinearValues)} - inside
+    names = [name for name in trace.modules if name in linear or name == path]
+    return f"; or leave what is behind the neurons on the host: host={names!r}"
 
 
 def _find_states(trace: Trace, returned: list[Tensor]) -> Iterator[tuple[str, str | None]]:

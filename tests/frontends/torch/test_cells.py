@@ -8,6 +8,7 @@ import torch
 from cells import (
     Adaptive,
     AtThreshold,
+    BothLate,
     Clamped,
     Current,
     DelayedReset,
@@ -17,6 +18,9 @@ from cells import (
     Learned,
     Loop,
     LoopCell,
+    NorseJump,
+    NorseOrder,
+    OneTau,
     Refractory,
     Soft,
     Ternary,
@@ -68,6 +72,13 @@ CELLS = {
     "learned decay": (KeptInside(Learned(), Learned(6)), CubaLif(1.0, LEARNED, 1.0, reset="soft")),
     "ternary": (HandedIn(Ternary()), TernaryLif(1.0, 1 - 0.9, 1.0, -1.2)),
     "reset by multiplication": (Loop(LoopCell(), LoopCell()), CubaLif(1.0, 1 - 0.8, 1.0)),
+    "norse's order": (HandedIn(NorseOrder(), states=2), CubaLif(0.1, 0.2, 1.25)),
+    "norse's order, input first": (HandedIn(NorseJump(), states=2), CubaLif(0.1, 0.2, 1.25)),
+    "a tau of one element": (HandedIn(OneTau()), CubaLif(1.0, 0.25, 1.0)),
+    "two layers late": (
+        HandedIn(BothLate(), states=2),
+        CubaLif(1 - 0.8, 1 - 0.9, 1.0, reset="delayed_hard"),
+    ),
     "spikes two steps late": (
         TwoStepsLate(),
         CubaLif(1 - 0.8, 1 - 0.9, 1.0, reset="delayed_hard"),

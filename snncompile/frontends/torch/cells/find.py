@@ -115,9 +115,9 @@ def _list_sent(trace: Trace) -> list[Tensor]:
 
 def _add(cell: Cell, trace: Trace, returned: list[Tensor], steps: int | None) -> None:
     check_simple(cell)
+    weights = _weigh(cell)
     _check_equal_steps(cell)
     outside = _find_outside(cell, trace, returned)
-    weights = _weigh(cell)
     output = _choose_output(cell, outside, weights)
     _check_sent(cell, output, trace)
     times = cell.list_times(output)
@@ -225,8 +225,13 @@ def _recognize(cell: Cell, output: int, weights: list[float]) -> Dynamics:
         return _read_leaky_sum(cell, output, weights)
     probe = Probe(cell, output, weights)
     headroom = find_headroom(probe, probe.start)
-    if not bool((headroom > 0).all()):
+    if bool((headroom < 0).any()):
         raise UnsupportedError(f"{cell.name} fires without input; use a threshold above its start")
+    if not bool((headroom > 0).all()):
+        raise UnsupportedError(
+            f"{cell.name} fires at any input above 0, so its threshold is its start; chips need one"
+            " above it, such as 0.01"
+        )
     if not bool(torch.isfinite(headroom).all()):
         raise UnsupportedError(
             f"{cell.name} does not fire in the first time step, whatever its input"

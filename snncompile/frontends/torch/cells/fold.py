@@ -1,8 +1,9 @@
 """Fold the functions that a module calls in every time step into those of one time step.
 
 A function belongs to the last time step whose input its result depends on; `static_drive.py` says
-what that is where all time steps get the same input. The functions of the time steps are matched by
-their order; those of the fullest one stand for all:
+what that is where all time steps get the same input, and the calls of a linear layer before any
+input has reached it are as many time steps earlier, below 0. The functions of the time steps are
+matched by their order; those of the fullest one stand for all:
 
     step 0: x0 + 0, > 1             step 1: 0.9 * v0 + x1, > 1           folded: 0.9 * v' + x, > 1
 """
@@ -28,9 +29,9 @@ from snncompile.frontends.torch.values import (
     Values,
 )
 
-ALWAYS = -2
+ALWAYS = -(2**30)
 """Time step of values that are the same in all of them: a static input, and what is made of it."""
-NEVER = -1
+NEVER = ALWAYS + 1
 """Time step of values that depend on no input."""
 
 
@@ -109,12 +110,43 @@ def _find_times(trace: Trace) -> Tensor:
         for values in operation.results
     }
     readers = find_static_readers(trace)
+    _fill(times, trace, slots, readers, {})
+    if early := _find_early(trace, times):
+        _fill(times, trace, slots, readers, early)
+    return times
+
+
+def _fill(
+    times: Tensor,
+    trace: Trace,
+    slots: dict[int, list[Tensor]],
+    readers: frozenset[int],
+    early: dict[int, int],
+) -> None:
+    """Fill in the time step of all values, those known by their start as they are."""
     for values in trace.origins:
         time = _find_time(values, times, slots).reshape(-1)
         if values.start in readers:
-            time = time.clamp(min=NEVER) + 1
-        times[values.start : values.stop] = time
-    return times
+            time = torch.where(time <= NEVER, 0, time + 1)
+        times[values.start : values.stop] = early.get(values.start, time)
+
+
+def _find_early(trace: Trace, times: Tensor) -> dict[int, int]:
+    """Return the time steps, below 0, of linear layers called before input has reached them.
+
+    Their source shows its first spikes late, so they get zeros and give their bias.
+    """
+    calls: dict[str, list[LinearValues]] = defaultdict(list)
+    for values in trace.origins:
+        if isinstance(values, LinearValues):
+            calls[values.path].append(values)
+    early = dict[int, int]()
+    for given in calls.values():
+        steps = [int(times[values.start]) for values in given]
+        count = sum(step == NEVER for step in steps)
+        if count and steps[count:] == list(range(len(steps) - count)) != []:
+            early |= {values.start: k - count for k, values in enumerate(given[:count])}
+    return early
 
 
 def _find_time(values: Values, times: Tensor, slots: dict[int, list[Tensor]]) -> Tensor:
@@ -126,9 +158,9 @@ def _find_time(values: Values, times: Tensor, slots: dict[int, list[Tensor]]) ->
     if isinstance(values, NeuronValues):
         return torch.full(values.shape, values.call)
     if isinstance(values, LinearValues):
-        rows = times[values.inputs.clamp(min=NEVER)].amax(1)
+        rows = times[values.inputs.clamp(min=-1)].amax(1)
         return rows[:, None].expand(len(rows), prod(values.target_shape))
-    operands = [times[n.clamp(min=NEVER)] for n in slots.get(values.start, values.operands)]
+    operands = [times[n.clamp(min=-1)] for n in slots.get(values.start, values.operands)]
     if operands and all(_fits(operand.shape, values.shape) for operand in operands):
         return torch.stack([operand.expand(values.shape) for operand in operands]).amax(0)
     last = max((int(operand.max()) for operand in operands if operand.numel()), default=NEVER)

@@ -57,10 +57,55 @@ class Cell:
         return [edge for edge in self.wires.edges if edge.target in own]
 
     @cached_property
-    def memory(self) -> list[int]:
+    def read_later(self) -> list[int]:
         """Functions whose results the next time step reads."""
         own = set(self.group.members)
         return sorted({edge.source for edge in self.edges if edge.lag and edge.source in own})
+
+    @cached_property
+    def memory(self) -> list[int]:
+        """Functions whose results are its states: those read later that no other ones give."""
+        derived = {node for node, _ in self._derived}
+        return [node for node in self.read_later if node not in derived]
+
+    @cached_property
+    def _derived(self) -> list[tuple[int, list[int]]]:
+        """Functions read later that other states give, each with the functions that lead to it.
+
+        v = v + (rest - v) / tau      rest - v of the next step depends on v of this one alone
+        """
+        start, derived = self._find_start(self.read_later), list[tuple[int, list[int]]]()
+        for node in self.read_later:
+            way = self._find_way(node)
+            if way and torch.equal(self._follow(way, start)[node], start[node].double()):
+                derived.append((node, way))
+        return derived
+
+    def _find_way(self, node: int) -> list[int]:
+        """Return the functions from other states to this one; none if more leads to it."""
+        way, waiting = {node}, [node]
+        while waiting:
+            target = waiting.pop()
+            for edge in self.edges:
+                if edge.target != target or edge.source in way:
+                    continue
+                if edge.lag or edge.source not in self.group.members:
+                    return []
+                if edge.source not in self.read_later:
+                    way.add(edge.source)
+                    waiting.append(edge.source)
+        return sorted(way)
+
+    def _follow(self, way: list[int], states: States) -> States:
+        """Return states, and the results of functions that read nothing but them."""
+        results = dict(states)
+        with float64_by_default():
+            for node in way:
+                (result,) = self.folded.nodes[node].operation.repeat(
+                    lambda slot: self._sources[id(slot)](results, results, [])
+                )
+                results[node] = result.double()
+        return results
 
     @cached_property
     def arrivals(self) -> list[Arrival]:
@@ -80,13 +125,16 @@ class Cell:
 
     def begin(self) -> States:
         """Return the states before the first time step; 0 where the module has none yet."""
+        return self._find_start(self.memory) | self.start
+
+    def _find_start(self, nodes: list[int]) -> States:
         states = {}
-        for node in self.memory:
+        for node in nodes:
             shape = self.folded.nodes[node].operation.results[0].shape
             states[node] = torch.zeros(shape, dtype=torch.float64)
             for value in self._find_first_values(node):
                 states[node] = torch.as_tensor(value).to(torch.float64).expand(shape)
-        return states | self.start
+        return states
 
     def _find_first_values(self, node: int) -> Iterator[Any]:
         """Yield the constants that stand where later the state does."""
@@ -107,6 +155,8 @@ class Cell:
             drives: one tensor for each of `arrivals`, shape (samples, *shape).
         """
         now = dict[int, Tensor]()
+        for _, way in self._derived:
+            states = self._follow(way, states)
         with float64_by_default():  # casts to other types are no functions of their own
             for member in self.group.members:
                 operation = self.folded.nodes[member].operation
