@@ -218,17 +218,24 @@ SCALED_TARGETS: dict[type[Wiring], _Scaled] = {
 
 
 def _multiply(outer: Synapses, inner: Synapses) -> Synapses:
-    _check_size(outer.wiring, inner.wiring)
-    if isinstance(outer.wiring, Dense):
+    if _stays_dense(outer.wiring, inner.wiring):
+        if not isinstance(outer.wiring, Dense):
+            return dense(outer.wiring.matrix(outer.weight) @ inner.weight)
         if isinstance(inner.wiring, Dense):
             return dense(outer.weight @ inner.weight)
         return dense((inner.wiring.matrix(inner.weight).T @ outer.weight.T).T)
+    _check_size(outer.wiring, inner.wiring)
     if isinstance(outer.wiring, Convolution) and isinstance(inner.wiring, Sparse):
         return _multiply_touched(outer.wiring, outer.weight, inner)
     left = outer.wiring.matrix(outer.weight)
-    if isinstance(inner.wiring, Dense):
-        return dense(left @ inner.weight)
     return _make_sparse(csr_array(left @ inner.wiring.matrix(inner.weight)))
+
+
+def _stays_dense(outer: Wiring, inner: Wiring) -> bool:
+    """Return whether the product is dense: small, or a view of a dense map or of its source."""
+    maps = [wiring for wiring in (outer, inner) if isinstance(wiring, Dense)]
+    own = 2 * maps[0].synapses if len(maps) == 1 else 0
+    return bool(maps) and outer.targets * inner.sources <= max(LARGEST, own)
 
 
 def _multiply_touched(outer: Convolution, weight: Floats, inner: Synapses) -> Synapses:
@@ -250,8 +257,8 @@ def _make_sparse(matrix: csr_array) -> Synapses:
 
 
 def _check_size(outer: Wiring, inner: Wiring) -> None:
-    one_is_dense = isinstance(outer, Dense) or isinstance(inner, Dense)
-    largest = LARGEST if one_is_dense else min(LARGEST, LARGEST_LIST)
+    both_dense = isinstance(outer, Dense) and isinstance(inner, Dense)
+    largest = LARGEST if both_dense else min(LARGEST, LARGEST_LIST)
     if isinstance(outer, Convolution) and isinstance(inner, Sparse):
         synapses = _count_product(outer, inner)
     else:

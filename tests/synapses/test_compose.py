@@ -210,6 +210,20 @@ def test_dense_maps_have_the_same_limit(monkeypatch):
         compose(dense(np.ones((4, 2))), dense(np.ones((2, 5))))
 
 
+def test_a_view_of_a_large_dense_map_is_no_larger(monkeypatch):
+    monkeypatch.setattr("snncompile.synapses.compose.LARGEST", 15)
+    monkeypatch.setattr("snncompile.synapses.compose.LARGEST_LIST", 15)
+    weights = np.arange(20.0).reshape(4, 5)
+    view = Synapses(Sparse(np.arange(5), np.arange(1, 6), 5, 8), np.ones(5))
+    whole = compose(dense(weights), view)
+    assert isinstance(whole.wiring, Dense)
+    np.testing.assert_array_equal(whole.weight[:, 1:6], weights)
+    wide = Synapses(Sparse(np.arange(2), np.array([3, 90]), 2, 99), np.ones(2))
+    few = compose(dense(np.ones((4, 2))), wide)
+    assert isinstance(few.wiring, Sparse)
+    assert few.wiring.synapses == 8
+
+
 @st.composite
 def placements(draw, targets):
     """Draw wiring of sources to places of their own, in a row or anywhere."""
