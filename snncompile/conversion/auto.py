@@ -14,9 +14,10 @@ from snncompile.arrays import Floats
 from snncompile.conversion.ann import Ann
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
+from snncompile.conversion.graded import GradedMessages
 from snncompile.conversion.method import Method
 from snncompile.conversion.signed import Signed
-from snncompile.errors import LINE_LENGTH, InputError, list_briefly, list_reasons
+from snncompile.errors import LINE_LENGTH, InputError, UnsupportedError, list_briefly, list_reasons
 from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
     from snncompile.conversion.build import Conversion
 
 CANDIDATES: tuple[tuple[Method, tuple[int, ...]], ...] = (
+    (GradedMessages(), (1,)),
     (BistablePhase(), (3, 4, 5, 6, 7, 8)),
     (Signed(calibrate_bias=True), (4, 8, 16, 24, 32, 48, 64, 96, 128)),
     (Balance(calibrate_bias=True), (8, 16, 32, 64, 128, 256)),
 )
-"""Candidates: each method with its steps, from few to many."""
+"""Candidates: each method with its steps, from few to many.
+
+Graded messages have the most bits, as fewer bits take as many steps.
+"""
 SAMPLES = 64
 """Samples on which the answers are compared."""
 BUILT = 128
@@ -91,6 +96,7 @@ def choose_conversion(
     Raises:
         InputError: nothing keeps to the budget; the message lists the candidates. Or the chip lacks
             the neurons of every candidate.
+        UnsupportedError: no candidate whose neurons the chip has takes the network.
     """
     if budget.loss is None and budget.steps is None and budget.energy_j is None:
         budget = replace(budget, loss=LOSS)
@@ -120,18 +126,13 @@ class _Trials:
         self.all_progress = self.progress = progress
         """Callbacks of all candidates together, and of the one that runs."""
         self.chip = chips.load_chip(budget.chip)
-        self.known = [(m, many) for m, many in CANDIDATES if self._has_neurons(m, many[0])]
-        if not self.known:
-            raise InputError(
-                f"no conversion runs on {self.chip.name}: it takes window_readout and one of"
-                " integrate_fire/soft, signed_integrate_fire and phase_fire, and there are"
-                f" {list_briefly(list(self.chip.neurons), 120)}"
-            )
-        self.prepared = {method.name: method.prepare(ann, x) for method, _ in self.known}
+        self.notes: list[str] = []
+        self.prepared: dict[str, Ann] = {}
+        """The network as each method takes it, by its name."""
+        self.known = self._find_known()
         self.activations = {
             name: own.compute_activations(self.x) for name, own in self.prepared.items()
         }
-        self.notes: list[str] = []
         self.unpriced: tuple[str, ...] = ()
         """Events without a price, which the energies of the trials lack."""
 
@@ -183,9 +184,32 @@ class _Trials:
         """Return the callback of one candidate; the last share is for building on all samples."""
         return share_progress(self.all_progress, number, count + (len(self.all_x) > len(self.x)))
 
-    def _has_neurons(self, method: Method, steps: int) -> bool:
-        populations = method.build_populations(method.prepare(self.ann, self.x), steps)
-        return all(find_equal_neuron(p.neuron, self.chip) for p in populations)
+    def _find_known(self) -> list[tuple[Method, tuple[int, ...]]]:
+        """Return the candidates that take the network and whose neurons the chip has."""
+        known, refusals, missing = [], list[UnsupportedError](), list[str]()
+        for method, many in CANDIDATES:
+            try:
+                prepared = method.prepare(self.ann, self.all_x)
+                populations = method.build_populations(prepared, many[0])
+            except UnsupportedError as error:
+                refusals.append(error)
+                self.notes.append(f"{method.name}: {error}")
+                continue
+            if all(find_equal_neuron(p.neuron, self.chip) for p in populations):
+                self.prepared[method.name] = prepared
+                known.append((method, many))
+            else:
+                missing.append(method.name)
+        if not known and refusals:
+            lacks = f"; {self.chip.name} has no neurons of {', '.join(missing)}" if missing else ""
+            raise UnsupportedError(f"{refusals[0]}{lacks}")
+        if not known:
+            raise InputError(
+                f"no conversion runs on {self.chip.name}: it takes window_readout and one of"
+                " integrate_fire/soft, signed_integrate_fire, phase_fire and graded/scaled, and"
+                f" there are {list_briefly(list(self.chip.neurons), 120)}"
+            )
+        return known
 
     def _walk_candidates(self) -> Iterator[tuple[Method, int]]:
         """Yield methods and steps within the budget's time steps."""
@@ -230,7 +254,7 @@ class _Trials:
                 f" {estimate.costs} has no energy of {', '.join(estimate.unpriced)}; take another"
                 " chip or a limit of the time steps"
             )
-        self.unpriced = estimate.unpriced
+        self.unpriced = tuple(sorted({*self.unpriced, *estimate.unpriced}))
         return estimate.energy_j
 
 

@@ -120,12 +120,12 @@ def test_auto_without_a_loss_takes_what_is_nearest_the_model():
     network = snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=40))
     rows = [one.split(" ") for one in tried(network)]
     assert [row[:2] for row in rows] == [
-        ["bistable_phase", "8:"], ["signed", "32:"], ["balance", "32:"]
+        ["graded", "1:"], ["bistable_phase", "8:"], ["signed", "32:"], ["balance", "32:"]
     ]  # fmt: skip
     assert all(int(row[2]) <= 40 for row in rows)
     off = [float(one.split("scores ")[1].split("%")[0]) for one in tried(network)]
     nearest = rows[int(np.argmin(off))][0].replace("_", "")
-    assert f"convert: {nearest}" in network.notes[3].lower()
+    assert f"convert: {nearest}" in network.notes[4].lower()
 
 
 def test_auto_lowers_steps_until_the_energy_suffices():
@@ -142,7 +142,8 @@ def test_auto_lowers_steps_until_the_energy_suffices():
 def test_auto_says_what_it_tried_where_nothing_fits():
     with pytest.raises(InputError) as error:
         snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=9, loss=-1.0))
-    assert "tried signed 4: 8 time steps, " in str(error.value)
+    assert "tried graded 1: 5 time steps, " in str(error.value)
+    assert "; signed 4: 8 time steps, " in str(error.value)
     with pytest.raises(InputError) as error:
         snncompile.from_ann(CHAIN, X, "auto", budget=Budget(20, 1e-15, 0.5))
     assert " J; " in str(error.value)
@@ -168,8 +169,8 @@ def test_auto_takes_no_unknown_energy_for_an_affordable_one():
 def test_auto_names_what_its_energies_lack():
     network = snncompile.from_ann(CHAIN, X, "auto", budget=Budget(20, 1.0))
     assert (
-        "convert: these energies are without barrier sync, host_input, host_output, static power"
-        " in missing times" in network.notes
+        "convert: these energies are without host_input, host_output, static power in missing times"
+        in network.notes
     )
 
 
@@ -178,7 +179,29 @@ def test_auto_refuses_chips_without_the_neurons():
         snncompile.from_ann(CHAIN, X, "auto", budget=Budget(chip="odin"))
     assert str(error.value) == (
         "no conversion runs on odin: it takes window_readout and one of integrate_fire/soft,"
-        " signed_integrate_fire and phase_fire, and there are integrate_fire/hard"
+        " signed_integrate_fire, phase_fire and graded/scaled, and there are integrate_fire/hard"
+    )
+
+
+CURVED = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 3)).eval()
+
+
+def test_auto_takes_the_method_that_takes_the_network():
+    x = np.random.default_rng(0).random((12, 4))
+    network = snncompile.from_ann(CURVED, x, "auto")
+    notes = [one for one in tried(network) if not one.startswith("graded")]
+    assert [one.split(":")[0] for one in notes] == ["bistable_phase", "signed", "balance"]
+    assert "1: GELU is no rectifier" in notes[0]
+    assert method_of_last(network) == "graded"
+
+
+def test_auto_refuses_what_no_method_of_the_chip_takes():
+    x = np.random.default_rng(0).random((12, 4))
+    with pytest.raises(UnsupportedError) as error:
+        snncompile.from_ann(CURVED, x, "auto", budget=Budget(chip="loihi1"))
+    assert str(error.value) == (
+        "1: GELU is no rectifier, and bistable_phase sends rates of rectifiers; take"
+        " method='graded', or train with ReLU; loihi1 has no neurons of graded"
     )
 
 
