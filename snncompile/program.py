@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from warnings import warn
@@ -18,7 +19,7 @@ from snncompile.files import mapping as mapping_file
 from snncompile.files import network as network_file
 from snncompile.files.meaning import hash_meaning
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import IntegerNetwork, Network, Progress
+from snncompile.ir.graph import IntegerNetwork, Network, Progress, Say
 from snncompile.ir.host_part import take
 from snncompile.ir.input import read_array
 from snncompile.ir.loss import OLDER, Loss
@@ -145,7 +146,7 @@ class Program:
             samples: number of samples, from the first; None for all.
             model: the torch module that the network was imported from; runs in its own library.
             lava: whether to run Lava.
-            progress: called with (samples done, samples in all) of the Lava run.
+            progress: called with (samples done, samples in all) of each run in turn.
             timeout_s: time limit of the Lava run.
             host: the torch module, if the host computes layers of it; x is then what it takes.
             time: with a model, how it takes its time axis, as it was given to `from_torch`.
@@ -164,9 +165,10 @@ class Program:
             library = load("natives", "torch")(model, given, self.source, time, args, neurons)
             shown = library.pop(self.network.input.name, shown)  # what its encoders drew
         backends = {"integer": load("backends", "reference"), "lava": load("backends", "lava")}
-        runs = {"integer": backends["integer"].spike_trains(self.network, shown)}
+        run = backends["integer"].spike_trains
+        runs = {"integer": run(self.network, shown, progress=progress)}
         if "float" not in missing:
-            runs["float"] = self._select_kept(backends["integer"].spike_trains(self.source, shown))
+            runs["float"] = self._select_kept(run(self.source, shown, progress=progress))
         if "library" not in missing:
             runs["library"] = self._select_kept(library)
         if "lava" not in missing:
@@ -276,7 +278,14 @@ class Program:
             raise InputError(f"{self.chip.name} has no times that depend on a clock")
         return replace(self, chip=self.chip.at_clock(mhz))
 
-    def emit(self, path: str | Path, backend: str = "lava", *, reader: str | None = None) -> None:
+    def emit(
+        self,
+        path: str | Path,
+        backend: str = "lava",
+        *,
+        reader: str | None = None,
+        progress: Say | None = None,
+    ) -> None:
         """Write files for another system.
 
         Args:
@@ -285,6 +294,7 @@ class Program:
                 integer network) or `nir` (a NIR file with the float network it was made of).
             reader: with `nir`, the importer that is to read the file as it is meant: `snntorch`,
                 `norse`, `sinabs` or `spyx`; see `snncompile.to_nir`.
+            progress: called with what is written and the share that is, by backends that say so.
 
         Raises:
             InputError: no such backend or reader, or the folder holds something else.
@@ -292,8 +302,11 @@ class Program:
         """
         if reader is not None and backend != "nir":
             raise InputError(f"a reader is named for NIR files, not with backend {backend!r}")
-        options = {} if reader is None else {"reader": reader}
-        load("emitters", backend)(self, Path(path), **options)
+        options: dict[str, Any] = {} if reader is None else {"reader": reader}
+        emitter = load("emitters", backend)
+        if "progress" in signature(emitter).parameters:
+            options["progress"] = progress
+        emitter(self, Path(path), **options)
 
     @property
     def meaning(self) -> str:

@@ -21,6 +21,7 @@ LAYERS = [  # each may import itself and what stands above it
     {"backends"},
     {"report", "compiler", "fit"},
     {"cli"},
+    {"__main__"},
 ]
 RANK = {name: i for i, layer in enumerate(LAYERS) for name in layer}
 

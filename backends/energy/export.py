@@ -86,15 +86,6 @@ def write_parquet(path: Path, columns: Columns) -> None:
         parquet.write_table(table, aside)
 
 
-def write_tables(
-    path: Path, estimate: Estimate, kind: Literal["csv", "parquet"]
-) -> tuple[Path, Path]:
-    """Write both tables beside each other; return the two paths.
-
-    `run.csv` gets the events, `run.steps.csv` the steps.
-    """
-    other = path.with_suffix(f".steps{path.suffix}")
-    write_table = write_parquet if kind == "parquet" else write_csv
-    write_table(path, list_events(estimate))
-    write_table(other, list_steps(estimate))
-    return path, other
+def write_table(path: Path, columns: Columns, kind: Literal["csv", "parquet"]) -> None:
+    """Write a table to a file of this name, and nothing else; see `write_csv`, `write_parquet`."""
+    (write_parquet if kind == "parquet" else write_csv)(path, columns)

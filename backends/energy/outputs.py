@@ -22,7 +22,9 @@ class Outputs:
 
     trace: Path | None = None
     csv: Path | None = None
+    steps_csv: Path | None = None
     parquet: Path | None = None
+    steps_parquet: Path | None = None
     sanafe: Path | None = None
 
     def write(self, program: Program, x: ArrayLike, estimate: Estimate) -> Iterator[str]:
@@ -36,10 +38,15 @@ class Outputs:
             steps = trace.write_trace(self.trace, program, x, costs=estimate.costs)
             lacking = format_lacking(estimate.untimed)
             yield f"{self.trace}: {steps} of {estimate.steps} time steps{lacking}"
-        if self.csv:
-            yield from map(str, export.write_tables(self.csv, estimate, "csv"))
-        if self.parquet:
-            yield from map(str, export.write_tables(self.parquet, estimate, "parquet"))
+        for path, columns, kind in (
+            (self.csv, export.list_events, "csv"),
+            (self.steps_csv, export.list_steps, "csv"),
+            (self.parquet, export.list_events, "parquet"),
+            (self.steps_parquet, export.list_steps, "parquet"),
+        ):
+            if path:
+                export.write_table(path, columns(estimate), kind)  # type: ignore[arg-type]
+                yield str(path)
         if self.sanafe:
             first = check_spikes(program.network, x)[:1]
             steps = sanafe.write_sanafe(self.sanafe, program, first, costs=estimate.costs)

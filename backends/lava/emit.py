@@ -35,7 +35,7 @@ from snncompile.backends.lava.sums import is_emitted, write_sums
 from snncompile.errors import BackendError
 from snncompile.files.npz import write_npz
 from snncompile.files.replace import replace_folder
-from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection, Say
 from snncompile.ir.host import HostLayer
 from snncompile.neurons.base import BINARY
 from snncompile.synapses.base import IntegerSynapses
@@ -66,6 +66,7 @@ def emit(
     *,
     states: bool = False,
     proved_steps: int | None = None,
+    progress: Say | None = None,
 ) -> LavaFolder:
     """Return the Lava program of a network whose projections have delays of 1 or more.
 
@@ -75,6 +76,7 @@ def emit(
         states: whether the program can record the states of all neurons too.
         proved_steps: time steps of a sample beyond which its run.py warns that the bounds were
             proved for no more; None: any number.
+        progress: called with the population or projection that is written, and the share.
 
     Raises:
         BackendError: a delay is 0, a number does not fit its Lava process, or a Lava process cannot
@@ -82,12 +84,13 @@ def emit(
         UnsupportedError: there is no Lava process for a kind of neuron.
     """
     title = network.title if title is None else title
-    return _Emitter(network, title, states, proved_steps).emit()
+    return _Emitter(network, title, states, proved_steps).emit(progress)
 
 
-def emit_program(program: Program, path: Path) -> None:
+def emit_program(program: Program, path: Path, progress: Say | None = None) -> None:
     """Write the Lava program of a Program; see `write_folder`."""
-    write_folder(program.network, path, proved_steps=program.options.quantize.steps)
+    steps = program.options.quantize.steps
+    write_folder(program.network, path, proved_steps=steps, progress=progress)
 
 
 def write_folder(
@@ -97,6 +100,7 @@ def write_folder(
     *,
     states: bool = False,
     proved_steps: int | None = None,
+    progress: Say | None = None,
 ) -> None:
     """Write the Lava program to a folder, see `emit`; an older one is replaced.
 
@@ -104,7 +108,7 @@ def write_folder(
         InputError: the folder holds something else, or cannot be written.
         BackendError: see `emit`.
     """
-    emitted = emit(network, title, states=states, proved_steps=proved_steps)
+    emitted = emit(network, title, states=states, proved_steps=proved_steps, progress=progress)
     with replace_folder(Path(folder), is_emitted) as new:
         for name, text in emitted.texts.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
@@ -133,13 +137,17 @@ class _Emitter:
             choose_synapse_process(p.synapses.wiring, processes) for p in network.projections
         ]
 
-    def emit(self) -> LavaFolder:
+    def emit(self, progress: Say | None = None) -> LavaFolder:
         """Return its files."""
+        say = progress or (lambda text, share: None)
         populations = [self._write_population(p) for p in self.network.populations]
-        projections = [
-            self._write_projection(projection, process)
-            for projection, process in zip(self.network.projections, self.synapses, strict=True)
-        ]
+        projections = []
+        pairs = zip(self.network.projections, self.synapses, strict=True)
+        for number, (projection, process) in enumerate(pairs):
+            name = f"{projection.source} to {projection.target}"
+            say(name, number / (len(self.synapses) + 1))
+            projections.append(self._write_projection(projection, process))
+        say("files", len(projections) / (len(projections) + 1))
         links = [self._write_link(p) for p in _find_separate_parts(self.network)]
         custom = {process for process in self.neurons.values() if process.file}
         custom |= {process for process in self.synapses if process.file}

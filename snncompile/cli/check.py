@@ -21,6 +21,7 @@ from snncompile.cli.shared import (
     out,
     print_json,
     print_warning,
+    show_busy,
     show_progress,
 )
 from snncompile.errors import InputError
@@ -137,7 +138,8 @@ def _check_fit(program: Program) -> Promise:
     from snncompile.errors import SnnCompileError
 
     try:
-        check_mapping(program.network, program.chip, program.mapping)
+        with show_busy("counting cores"):
+            check_mapping(program.network, program.chip, program.mapping)
     except SnnCompileError as error:
         return _make_promise("fits", str(error), False)
     return _make_promise(

@@ -33,6 +33,7 @@ from snncompile.cli.shared import (
     print_table,
     print_warning,
     show_busy,
+    show_work,
 )
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def compile_command(
     from snncompile.frontends.nir.words import parse_words
 
     shown = collect_input_options(sample, input_kind, input_bits, input_range)
-    with show_busy(f"importing {model}"):
-        network = load_model(model, parse_words(assume) if assume else None, shown)
+    with show_work(f"importing {model}") as say:
+        network = load_model(model, parse_words(assume) if assume else None, shown, say)
     spikes = read_spikes(calibration, network).x if calibration else None
     between = PassOptions(output, print_after or [], save_after or [], time_passes, verify_each)
     with show_passes("compile") as progress:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snncompile.cli.passes import show_passes
-from snncompile.cli.shared import Json, print_values, show_busy
+from snncompile.cli.shared import Json, print_values, show_busy, show_work
 from snncompile.errors import InputError
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def convert(
         raise InputError(f"auto chooses steps and options itself; drop {drop}")
     full_method = add_bias_calibration(method) if calibrate_bias else method
     full_method = set_messages(full_method, message_bits, least) if messages else full_method
-    with show_passes("convert") as progress:
+    with show_work("convert") as say:
         conversion = convert_module(
             load_ann(model),
             x,
@@ -99,11 +98,13 @@ def convert(
             coding=coding,  # type: ignore[arg-type]
             budget=budget,
             title=Path(model).stem if model.endswith(".onnx") else None,
-            progress=progress,
+            progress=lambda a_pass, share: say(a_pass.name, share),
+            say=say,
         )
     with show_busy("comparing layers"):
         rows = diagnose_layers(conversion, x[:diagnose]) if diagnose else ()
-    conversion.network.save(output)
+    with show_busy(f"writing {output}"):
+        conversion.network.save(output)
     notes = conversion.network.notes
     if as_json:
         layers = {"layers": [asdict(row) for row in rows]} if diagnose else {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snncompile.cli.shared import Json, print_values, print_warning, show_busy
+from snncompile.cli.shared import Json, print_values, print_warning, show_busy, show_progress
 from snncompile.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,14 +77,15 @@ def encode(
     if bin_us is None and size is None and not holds_events(files[0]):
         if len(files) > 1 or steps is None:
             raise InputError("images take one file and --steps; recordings --bin-us and --size")
-        spikes = encode_file(files[0], steps, samples, flatten)
+        with show_busy(f"encoding {files[0]}"):
+            spikes = encode_file(files[0], steps, samples, flatten)
     else:
-        with show_busy("reading events"):
-            frames = _make_frames(bin_us, size, steps, sensor, polarity, binary)
-            spikes = _encode_events(files, frames, time_unit, samples)
+        frames = _make_frames(bin_us, size, steps, sensor, polarity, binary)
+        spikes = _encode_events(files, frames, time_unit, samples)
         x = spikes.x
         spikes = replace(spikes, x=x.reshape(*x.shape[:2], -1)) if flatten else spikes
-    write_spikes(output, spikes)
+    with show_busy(f"writing {output}"):
+        write_spikes(output, spikes)
     values: dict[str, Any] = {"output": str(output), "shape": list(spikes.x.shape)}
     if spikes.x.min() >= 0 and spikes.x.max() <= 1:
         values |= {"rate": float(spikes.x.mean())}
@@ -122,7 +123,8 @@ def _encode_events(files: list[Path], frames: Frames, unit: str, samples: int | 
     """Return the frames; warn of events that are left out."""
     from snncompile.frontends.events.frames import encode_events
 
-    encoded = encode_events(files, frames, unit, samples)
+    with show_progress("recordings") as progress:
+        encoded = encode_events(files, frames, unit, samples, progress)
     if encoded.late:
         print_warning(
             f"{encoded.late:,} of {encoded.events:,} events come after the last of"

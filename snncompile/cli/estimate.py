@@ -42,9 +42,13 @@ def estimate(
         Path | None, typer.Option(help="JSON file to write for Perfetto, of the first sample")
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="file to write: events by step and core, and steps")
+        Path | None, typer.Option(help="CSV file to write: events by time step and core")
     ] = None,
-    parquet: Annotated[Path | None, typer.Option(help="the same tables as Parquet")] = None,
+    steps_csv: Annotated[
+        Path | None, typer.Option(help="CSV file to write: time steps of each sample")
+    ] = None,
+    parquet: Annotated[Path | None, typer.Option(help="the events as Parquet")] = None,
+    steps_parquet: Annotated[Path | None, typer.Option(help="the time steps as Parquet")] = None,
     sanafe: Annotated[Path | None, typer.Option(help="folder to write SANA-FE's files to")] = None,
     baseline: Annotated[
         bool, typer.Option("--baseline", help="compare with the arithmetic of an ANN")
@@ -64,7 +68,8 @@ def estimate(
     spikes = read_spikes(input, program.network)
     with show_progress("reference") as report:
         result = program.estimate(spikes.x, costs, timing=timing, account=account, progress=report)
-    for line in Outputs(trace, csv, parquet, sanafe).write(program, spikes.x, result):
+    files = Outputs(trace, csv, steps_csv, parquet, steps_parquet, sanafe)
+    for line in files.write(program, spikes.x, result):
         err.print(line, markup=False)
     show_proof(result.proof)
     rows = arithmetic.compare_arithmetic(program, result)

@@ -11,13 +11,16 @@ from rich.table import Table
 
 from snncompile.cli.options import takes_options
 from snncompile.cli.passes import show_passes
-from snncompile.cli.shared import Json, print_json, print_table, show_busy
+from snncompile.cli.shared import Json, print_json, print_table, show_work
 
 
 @takes_options("bits")
 def fit_command(
-    model: Annotated[
-        str, typer.Argument(help=".net or .nir file, file.py:function, or saved network")
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...", help=".net or .nir files, file.py:function, or saved networks"
+        ),
     ],
     chip: Annotated[
         list[str] | None,
@@ -30,39 +33,61 @@ def fit_command(
     as_json: Json = False,
     **single: Any,
 ) -> None:
-    """Report whether MODEL fits a chip, its cost and remedies; exit 1 if nothing fits."""
+    """Report whether MODEL fits a chip, its cost and remedies; exit 1 if one fits nowhere."""
+    rows: list[tuple[str, Any]] = []
+    fitting = []
+    for number, model in enumerate(models, 1):
+        of = f" ({number} of {len(models)})" if len(models) > 1 else ""
+        title, trials = _try_model(f"{model}{of}", model, chip, input, single)
+        name = title if len(models) == 1 else f"{model}: {title}"
+        rows += [(name, trial) for trial in trials]
+        fitting.append(any(trial.fits for trial in trials))
+    if as_json:
+        listed = [{"network": name} | asdict(t) | {"fits": t.fits} for name, t in rows]
+        print_json({"trials": listed})
+    else:
+        print_table(tabulate_trials(rows))
+    if not all(fitting):
+        raise typer.Exit(1)
+
+
+def _try_model(
+    shown: str, model: str, chip: list[str] | None, input: Path | None, single: dict[str, Any]
+) -> tuple[str, list[Any]]:
+    """Return the title of a network and what was tried of it."""
     from snncompile.cli.model_argument import load_model
     from snncompile.files.spikes import read_spikes
     from snncompile.fit import fit
     from snncompile.hwmodels import chips
 
-    with show_busy(f"importing {model}"):
-        network = load_model(model)
+    with show_work(f"importing {shown}") as say:
+        network = load_model(model, progress=say)
     spikes = read_spikes(input, network) if input else None
     if spikes is not None:
-        single |= {"x": spikes.x, "label": spikes.label}
+        single = single | {"x": spikes.x, "label": spikes.label}
     trials: list[Any] = []
     names = chip or chips.list_names()
     for number, name in enumerate(names, 1):
         many = f" ({number} of {len(names)})" if len(names) > 1 else ""
-        with show_passes(f"fit {name}{many}") as progress:
+        with show_passes(f"fit {shown}: {name}{many}") as progress:
             trials += fit(network, chip=name, alone=not chip, progress=progress, **single)
-    if as_json:
-        print_json({"trials": [asdict(t) | {"fits": t.fits} for t in trials]})
-    else:
-        print_table(tabulate_trials(network.title, trials))
-    if not any(trial.fits for trial in trials):
-        raise typer.Exit(1)
+    return network.title, trials
 
 
-def tabulate_trials(title: str, trials: list[Any]) -> Table:
-    """Return one row per trial."""
-    table = Table(title=f"{title}: what was tried", title_justify="left")
+def tabulate_trials(rows: list[tuple[str, Any]]) -> Table:
+    """Return one row per name of a network and trial."""
+    names = list(dict.fromkeys(name for name, _ in rows))
+    several = len(names) > 1
+    title = "what was tried" if several else f"{names[0]}: what was tried"
+    table = Table(title=title, title_justify="left")
+    if several:
+        table.add_column("network", overflow="fold")
     for column in ("chip", "tried", "cores", "at least", "chips", "accuracy", "fullest", "why"):
         right = column in ("cores", "at least", "chips", "accuracy")
         table.add_column(column, justify="right" if right else "left", overflow="fold")
-    for t in trials:
+    for name, t in rows:
         table.add_row(
+            *([name] if several else []),
             t.chip,
             t.what,
             "does not fit" if t.cores is None else f"{t.cores:,}",

@@ -23,6 +23,7 @@ from snncompile.cli.compile import compile_command, show_program
 from snncompile.cli.convert import convert, present
 from snncompile.cli.encode import encode
 from snncompile.cli.estimate import compare, estimate
+from snncompile.cli.exit_codes import INTERRUPTED
 from snncompile.cli.fit import fit_command
 from snncompile.cli.lava import lava_app
 from snncompile.cli.log import start_log
@@ -44,8 +45,6 @@ from snncompile.errors import BoundsWarning, Obstacle, SnnCompileError
 from snncompile.hwmodels.chips import ChipError
 from snncompile.report import estimates
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as of shells: 128 and the number of the signal."""
 HELP = "Compile spiking neural networks for neuromorphic chips, run, verify and price them."
 app = typer.Typer(
     no_args_is_help=True,

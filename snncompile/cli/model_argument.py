@@ -17,7 +17,7 @@ from typing import Any
 
 from snncompile.errors import InputError, SnnCompileError
 from snncompile.files import network as network_file
-from snncompile.ir.graph import IntegerNetwork, Network
+from snncompile.ir.graph import IntegerNetwork, Network, Say
 from snncompile.registry import list_names, load
 
 EXPECTED = "expected a .net or .nir file, file.py:function or the folder of a saved network"
@@ -35,6 +35,7 @@ def load_model(
     model: str,
     assume: Mapping[str, Any] | None = None,
     shown: Mapping[str, Any] | None = None,
+    progress: Say | None = None,
 ) -> Network | IntegerNetwork:
     """Return the network that MODEL names.
 
@@ -46,6 +47,7 @@ def load_model(
         model: the argument as typed.
         assume: facts that a .nir file lacks; arguments of `from_nir`.
         shown: what a torch module is shown; arguments of `from_torch`, the sample among them.
+        progress: called with what is done of importing a torch module, and the share.
 
     Raises:
         InputError: there is no such file, or no frontend reads it.
@@ -56,7 +58,7 @@ def load_model(
         raise InputError(f"{model}: only a .nir file leaves something to assume")
     path, _, function = model.rpartition(":")
     if frontend is None and path.endswith(".py"):
-        return _from_function(Path(path), function, shown or {})
+        return _from_function(Path(path), function, shown or {}, progress)
     if shown:
         raise InputError(f"{model}: a sample and its kind are for a torch module, file.py:function")
     if frontend is not None:
@@ -205,7 +207,9 @@ def _from_folder(path: Path) -> Network | IntegerNetwork:
     return network_file.read_network(path)
 
 
-def _from_function(path: Path, name: str, shown: Mapping[str, Any]) -> Network | IntegerNetwork:
+def _from_function(
+    path: Path, name: str, shown: Mapping[str, Any], progress: Say | None
+) -> Network | IntegerNetwork:
     returned = _call_function(path, name)
     if isinstance(returned, Network | IntegerNetwork):
         if shown:
@@ -226,9 +230,9 @@ def _from_function(path: Path, name: str, shown: Mapping[str, Any]) -> Network |
     if unknown := sorted(options.keys() - known.keys()):
         raise InputError(
             f"{path}:{name}: from_torch has no argument {', '.join(unknown)}; it has"
-            f" {', '.join(list(known)[2:])}"
+            f" {', '.join(name for name in list(known)[2:] if name != 'progress')}"
         )
-    network: Network = load("frontends", "torch")(module, **options)
+    network: Network = load("frontends", "torch")(module, **({"progress": progress} | options))
     return network
 
 

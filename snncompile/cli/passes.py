@@ -11,11 +11,19 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from rich.text import Text
 
-from snncompile.cli.shared import Json, err, is_silent, out, print_json, print_table
+from snncompile.cli.shared import (
+    Json,
+    TimeLeft,
+    describe_progress,
+    err,
+    is_silent,
+    out,
+    print_json,
+    print_table,
+)
 from snncompile.errors import InputError
 
 if TYPE_CHECKING:
@@ -170,7 +178,7 @@ def show_passes(title: str) -> Iterator[PassProgress]:
         BarColumn(),
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
-        _TimeLeft(),
+        TimeLeft(),
     )
     begun = perf_counter()
     with Progress(*columns, console=err, transient=True, disable=is_silent(err)) as bar:
@@ -178,35 +186,9 @@ def show_passes(title: str) -> Iterator[PassProgress]:
 
         def show(a_pass: Pass, share: float) -> None:
             bar.update(task, description=a_pass.name, completed=share, visible=True)
-            LOG.info(
-                "%s: %s", title, _describe_progress(a_pass.name, share, perf_counter() - begun)
-            )
+            LOG.info("%s: %s", title, describe_progress(a_pass.name, share, perf_counter() - begun))
 
         yield show
-
-
-class _TimeLeft(ProgressColumn):
-    """The time left as if the rest took as long per share as what is done.
-
-    Rich's own column shows nothing while a pass takes longer than 30 s.
-    """
-
-    def render(self, task: Task) -> Text:
-        """Return `about 90 s left`, or nothing before the first share is done."""
-        left = _estimate_left(task.completed, task.elapsed or 0.0)
-        return Text("" if left is None else f"about {left:.0f} s left")
-
-
-def _estimate_left(share: float, seconds: float) -> float | None:
-    """Return the seconds that the rest takes; None before anything is done."""
-    return seconds * (1 - share) / share if share else None
-
-
-def _describe_progress(name: str, share: float, seconds: float) -> str:
-    """Return `quantize, 25 % done in 30 s, about 90 s left`."""
-    left = _estimate_left(share, seconds)
-    rest = "" if left is None else f", about {left:.0f} s left"
-    return f"{name}, {share:.0%} done in {seconds:.0f} s{rest}"
 
 
 def _print_aside(text: str) -> None:

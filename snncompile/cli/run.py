@@ -22,6 +22,7 @@ from snncompile.cli.shared import (
     show_busy,
     show_progress,
     show_proof,
+    show_work,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def run(
         result = program.run(spikes.x, backend, progress=report, timeout_s=timeout)
     show_proof(result.proof)
     if output:
-        write_result(output, result)
+        with show_busy(f"writing {output}"):
+            write_result(output, result)
     values: dict[str, Any] = {
         "backend": backend,
         "samples": len(result.spikes),
@@ -94,8 +96,8 @@ def emit(
 ) -> None:
     """Write a Lava program that runs without snncompile, a lava-dl .net file or a NIR file."""
     program = load_program(build)
-    with show_busy(f"writing {output}"):
-        program.emit(output, backend, reader=reader)
+    with show_work(f"writing {output}") as say:
+        program.emit(output, backend, reader=reader, progress=say)
     files = sorted(p.name for p in output.iterdir()) if output.is_dir() else [output.name]
     proved = {"proved_steps": program.options.quantize.steps} if backend == "lava" else {}
     note = describe_reader(reader) if reader else {}
@@ -128,7 +130,7 @@ def verify(
     program = load_program(build)
     spikes = read_spikes(input, program.network)
     native, options = load_native(model) if model else (None, {})
-    with show_progress("lava") as report:
+    with show_progress("comparing runs") as report:
         verification = program.verify(
             spikes.x,
             samples,

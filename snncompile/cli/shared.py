@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,11 +18,13 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.text import Text
 
 from snncompile.cli.wide import split_table
 from snncompile.errors import InputError
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from snncompile.program import Program
 
 
+LOG = logging.getLogger(__name__)
 WIDE = 160
 """Columns of a table that does not go to a terminal."""
 
@@ -149,32 +154,77 @@ def print_json(values: Any) -> None:
     print(json.dumps(values, indent=1, allow_nan=False))
 
 
+class TimeLeft(ProgressColumn):
+    """The time left as if the rest took as long per share as what is done.
+
+    Rich's own column shows nothing while a step takes longer than 30 s.
+    """
+
+    def render(self, task: Task) -> Text:
+        """Return `about 90 s left`, or nothing before the first share is done."""
+        left = estimate_left(task.completed / task.total if task.total else 0, task.elapsed or 0.0)
+        return Text("" if left is None else f"about {left:.0f} s left")
+
+
+def estimate_left(share: float, seconds: float) -> float | None:
+    """Return the seconds that the rest takes; None before anything is done."""
+    return seconds * (1 - share) / share if share else None
+
+
+def describe_progress(text: str, share: float, seconds: float) -> str:
+    """Return `quantize, 25% done in 30 s, about 90 s left`."""
+    left = estimate_left(share, seconds)
+    rest = "" if left is None else f", about {left:.0f} s left"
+    return f"{text}, {share:.0%} done in {seconds:.0f} s{rest}"
+
+
 @contextmanager
 def show_progress(title: str) -> Iterator[Report]:
-    """Show on standard error how many samples are done."""
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    """Show on standard error how many samples are done, and the time left."""
+    columns = (
+        TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeLeft(),
+    )  # fmt: skip
     with Progress(*columns, console=err, transient=True, disable=is_silent()) as bar:
         task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def show(done: int, total: int) -> None:
+            if done < bar.tasks[0].completed:  # the next run begins
+                bar.reset(task, total=total)
+            bar.update(task, completed=done, total=total)
+            LOG.debug("%s: %d of %d", title, done, total)
+
+        yield show
 
 
 @contextmanager
 def show_work(title: str) -> Iterator[Callable[[str, float], None]]:
-    """Show on standard error what is done now, the share that is done, and the time left."""
+    """Show on standard error what is done now, the share that is done, and the time left.
+
+    Where standard error is no terminal, that is for the log alone: `--log-level info`.
+    """
+    LOG.debug("%s", title)
     columns = (
         TextColumn(title),
         BarColumn(bar_width=20),
         TextColumn("{task.description}", markup=False),
-        TimeRemainingColumn(elapsed_when_finished=True),
+        TimeElapsedColumn(),
+        TimeLeft(),
     )
     with Progress(*columns, console=err, transient=True, disable=is_silent()) as bar:
         task = bar.add_task("", total=1.0)
-        yield lambda text, share: bar.update(task, description=text, completed=share)
+        begun = perf_counter()
+
+        def show(text: str, share: float) -> None:
+            bar.update(task, description=text, completed=share)
+            LOG.info("%s: %s", title, describe_progress(text, share, perf_counter() - begun))
+
+        yield show
 
 
 @contextmanager
 def show_busy(title: str) -> Iterator[None]:
     """Show on standard error that work of unknown length goes on, and for how long it has."""
+    LOG.debug("%s", title)
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=is_silent()) as bar:
         bar.add_task(title, total=None)

@@ -16,7 +16,7 @@ from snncompile.conversion.method import Direct, Method
 from snncompile.conversion.spike_trains import SpikeTrains
 from snncompile.errors import InputError
 from snncompile.ir.coding import Coding, Kind
-from snncompile.ir.graph import Input, Network
+from snncompile.ir.graph import Input, Network, Say
 from snncompile.neurons.base import Interval
 
 PIXEL = 255
@@ -46,6 +46,7 @@ def build_conversion(
     steps: int,
     coding: Kind | None = None,
     activations: dict[str, Tensor] | None = None,
+    say: Say = lambda text, share: None,
 ) -> Conversion:
     """Return the conversion of a captured network.
 
@@ -57,6 +58,7 @@ def build_conversion(
         coding: of the input.
         activations: of the calibration samples, of a network that the method has prepared; None:
             it is prepared here.
+        say: called with what is done, and the share that is done, roughly.
     """
     _check_steps(method, steps)
     kind = method.codings[0] if coding is None else coding
@@ -64,8 +66,11 @@ def build_conversion(
         known = ", ".join(method.codings)
         raise InputError(f"{method.name} cannot read {kind!r} input; choose from {known}")
     if activations is None:
+        say("preparing layers", 0.2)
         ann = method.prepare(ann, x)
+    say("running the model", 0.3)
     values = ann.compute_activations(x) if activations is None else activations
+    say("choosing scales", 0.5)
     scales = method.choose_scales(ann, values, method.count_levels(steps))
     plan, (unit, payload) = method.plan(ann, steps), _choose_input(x, kind)
     factor = method.find_input_weight(kind, unit, plan.shown)
@@ -93,9 +98,12 @@ def build_conversion(
                 f"{method.name} has a window per layer; spike trains balance layers that share one,"
                 " as those of balance and signed do"
             )
+        say("balancing spike trains", 0.6)
         scales = method.scales.measure(build, ann.rectified, scales, x)
+    say("building the network", 0.7)
     network = build(scales)
     if getattr(method, "calibrate_bias", False):
+        say("calibrating biases", 0.8)
         rates = _scale_to_rates(ann, values, scales)
         network = calibrate_biases(network, ann.layers, rates, x)
     return Conversion(network, ann, method, steps, scales)

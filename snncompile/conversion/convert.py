@@ -14,7 +14,7 @@ from snncompile.conversion.capture import capture
 from snncompile.conversion.method import Direct, Method
 from snncompile.errors import InputError
 from snncompile.ir.coding import Kind
-from snncompile.ir.graph import Network
+from snncompile.ir.graph import Network, Say
 from snncompile.ir.input import read_array
 from snncompile.passes.pipeline import PassProgress
 from snncompile.registry import load
@@ -75,11 +75,15 @@ def convert(
     budget: Budget | None = None,
     title: str | None = None,
     progress: PassProgress | None = None,
+    say: Say | None = None,
 ) -> Conversion:
     """Return the network and its origin; see `from_ann`.
 
-    With the method "auto", `progress` is called with the passes of its candidates.
+    With the method "auto", `progress` is called with the passes of its candidates, with others
+    `say` with what is done and the share that is done.
     """
+    say = say or (lambda text, share: None)
+    say("reading the model", 0.0)
     if method == "auto" and coding is not None:
         raise InputError("auto chooses the coding with the method; leave out coding")
     if method != "auto" and budget is not None:
@@ -92,7 +96,7 @@ def convert(
     else:
         chosen = find_method(method)
         window = chosen.default_steps if steps is None else steps
-        conversion = build_conversion(ann, used, chosen, window, coding)
+        conversion = build_conversion(ann, used, chosen, window, coding, say=say)
     if len(used) == len(x):
         return conversion
     note = f"convert: only {len(used)} of {len(x)} calibration samples used, for memory"

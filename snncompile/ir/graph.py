@@ -34,6 +34,8 @@ __all__ = [
     "Shape",
 ]
 
+Say = Callable[[str, float], None]
+"""Called with what is done now, and the share that is done, 0..1."""
 Progress = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""
 

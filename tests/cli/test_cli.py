@@ -92,9 +92,9 @@ def test_estimate_json_adds_up(timing, build, spikes, snncompile_command):
 
 def test_estimate_names_what_its_total_lacks(build, spikes, snncompile_command):
     text = snncompile_command("estimate", "build", "--input", spikes, "--baseline").out
-    lacks = "energy without barrier sync, host_input, host_output, static power in missing times"
+    lacks = "energy without host_input, host_output, static power in missing times"
     assert text.count(lacks) == 1 or lacks in " ".join(text.split())
-    assert "missing in these totals: energy of barrier sync, host_input, host_output" in text
+    assert "missing in these totals: energy of host_input, host_output" in text
     assert "missing in these totals: time of host_input, host_output" in text
     assert "(1) unknown: not in this cost set" in text
     assert " ".join(text.split()).count("with its known activity has the median") == 1  # once
@@ -116,15 +116,25 @@ def test_estimate_writes_trace_and_tables(build, spikes, snncompile_command):
     done = snncompile_command(
         *("estimate", "build", "--input", spikes),
         *("--timing", "cycle", "--trace", "t.json", "--csv", "t.csv", "--parquet", "t.parquet"),
+        *("--steps-csv", "t-steps.csv", "--steps-parquet", "t-steps.parquet"),
     )
     assert done.code == 0
-    assert sorted(p.name for p in Path().glob("t.*")) == [
+    assert sorted(p.name for p in Path().glob("t*")) == [
+        "t-steps.csv",
+        "t-steps.parquet",
         "t.csv",
         "t.json",
         "t.parquet",
-        "t.steps.csv",
-        "t.steps.parquet",
     ]
+    assert Path("t.csv").read_text().startswith("step,core,layer,event,count,energy_j,seconds\n")
+    assert Path("t-steps.csv").read_text().startswith("sample,step,seconds,bound\n")
+
+
+def test_a_table_is_written_to_the_name_that_was_given(build, spikes, snncompile_command):
+    before = set(Path().iterdir())
+    done = snncompile_command("estimate", "build", "--input", spikes, "--csv", "only.csv")
+    assert done.code == 0
+    assert {p.name for p in set(Path().iterdir()) - before} == {"only.csv"}
 
 
 def test_estimate_with_a_timing_that_is_not_there(build, spikes, snncompile_command):

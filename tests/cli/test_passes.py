@@ -13,7 +13,8 @@ from rich.progress import Task
 
 import snncompile
 from snncompile import registry
-from snncompile.cli.passes import _TimeLeft, show_passes
+from snncompile.cli.passes import show_passes
+from snncompile.cli.shared import TimeLeft
 from snncompile.options import Options
 from snncompile.passes.describe import describe_pass
 from snncompile.passes.pipeline import Pipeline
@@ -245,4 +246,4 @@ def test_progress_on_a_terminal_has_the_pass_and_the_time_left(monkeypatch):
 def test_the_time_left_is_in_proportion(share, seconds, left):
     task = Task(0, "", 1.0, share, lambda: seconds)
     task.start_time = 0.0
-    assert str(_TimeLeft().render(task)) == left
+    assert str(TimeLeft().render(task)) == left

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from snncompile.errors import InputError
 from snncompile.files.spikes import Spikes
 from snncompile.frontends.events.read import load_tonic, read_recordings
+from snncompile.ir.graph import Progress
 
 Polarity = Literal["split", "merged", "signed"]
 """split: two channels, darker and brighter. merged: one channel counts both. signed: one channel,
@@ -67,7 +68,11 @@ class Encoded:
 
 
 def encode_events(
-    paths: Sequence[Path], frames: Frames, unit: str = "us", samples: int | None = None
+    paths: Sequence[Path],
+    frames: Frames,
+    unit: str = "us",
+    samples: int | None = None,
+    progress: Progress | None = None,
 ) -> Encoded:
     """Return one sample per recording, x of shape (samples, steps, channels, height, width).
 
@@ -79,12 +84,18 @@ def encode_events(
         frames: how they become frames.
         unit: of time in them.
         samples: number of recordings, from the first; all if not given.
+        progress: called with (files read, files in all), then with (recordings encoded, all).
 
     Raises:
         InputError: a file is not readable, an event lies outside of the frame, the frames take too
             much memory, or the recordings are so short or long that the unit of time is in doubt.
     """
-    recordings = [pair for path in paths for pair in _read(path, unit, samples)][:samples]
+    progress = progress or (lambda done, total: None)
+    recordings = []
+    for number, path in enumerate(paths, 1):
+        recordings += _read(path, unit, samples)
+        progress(number, len(paths))
+    recordings = recordings[:samples]
     if not recordings:
         raise InputError("no recording to encode")
     _check_unit(recordings, frames, unit)
@@ -96,7 +107,8 @@ def encode_events(
             f" the limit is {LARGEST_BYTES:,}; take longer bins, fewer steps or a smaller size"
         )
     x, late = [], 0
-    for path, events, _ in recordings:
+    for number, (path, events, _) in enumerate(recordings, 1):
+        progress(number, len(recordings))
         counts, left_out = _make_frames(path, events, frames, steps)
         x.append(counts)
         late += left_out

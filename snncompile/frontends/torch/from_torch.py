@@ -30,9 +30,11 @@ from snncompile.frontends.torch.static_input import fix_steps
 from snncompile.frontends.torch.ties import Ties, check_choice
 from snncompile.frontends.torch.time_layouts import Layout, check_layout
 from snncompile.frontends.torch.verify_import import verify
-from snncompile.ir.graph import Network
+from snncompile.ir.graph import Network, Say
 
 LOG = logging.getLogger(__name__)
+READ = 0.2
+"""Share of an import's time that reading the module takes, roughly; the rest is comparing."""
 
 
 def from_torch(
@@ -48,6 +50,7 @@ def from_torch(
     neurons: by_hand.Said | None = None,
     ties: Ties = "refuse",
     host: Sequence[str] = (),
+    progress: Say | None = None,
 ) -> Network:
     """Return the network with the module's spikes, and its readouts to 1e-9.
 
@@ -84,6 +87,7 @@ def from_torch(
         host: paths of layers (encoders, an ANN front end, a decoder) that stay on the host. They
             are not examined; the output of the last one in front of the chip's layers is the
             network's input. Run, verify and estimate then take the module: `host=module`.
+        progress: called with what is done now, and the share that is done.
 
     Raises:
         InputError: module or sample are malformed, or no time layout fits.
@@ -92,6 +96,8 @@ def from_torch(
     """
     check_choice(ties)
     given = read_arguments(args)
+    say = progress or (lambda text, share: None)
+    say("reading the module", 0.0)
     with torch.no_grad(), torch.random.fork_rng(devices=[]), by_hand.say(neurons):
         read = read_module(module, sample, time, title, given, host)
         lines, shown = read.imported.network.input, read.x
@@ -106,7 +112,13 @@ def from_torch(
             imported = show_input(read.imported, source, note)
         if read.layout == "inside":
             imported = fix_steps(imported, shown)
-        unverified = verify(read.module, read.x, read.layout, imported, given, ties)
+
+        def compare(share: float) -> None:
+            say("comparing with the module", READ + (1 - READ) * share)
+
+        unverified = verify(
+            read.module, read.x, read.layout, imported, given, ties, progress=compare
+        )
     network = imported.network
     for text in read.imported.network.notes:
         LOG.warning("%s: %s", network.title, text)

@@ -7,7 +7,7 @@ steps, so that memory grows neither with the samples nor, beyond those bits, wit
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import prod
 
@@ -46,6 +46,8 @@ def verify(
     imported: ImportedNetwork,
     given: Arguments = NONE,
     ties: Ties = "refuse",
+    *,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[str, ...]:
     """Refuse a network whose outputs on the sample differ from the module's, both in float64.
 
@@ -61,6 +63,7 @@ def verify(
         imported: the network to check.
         given: further arguments of forward.
         ties: whether to take outputs that differ because rounding decides, see `ties.py`.
+        progress: called with the share that is done.
 
     Returns:
         Notes: layers that were silent on all of it, and so are not verified; whether neurons were
@@ -72,10 +75,12 @@ def verify(
     run = _Run(module, time, imported, given, _draw_neurons(imported, x.shape[1]))
     counts = {name: _Counts() for name in imported.origins}
     for start, batch in split_batches(x, imported):
+        first, size = start / len(x), len(batch) / len(x)
+        progress(first)
         exact = run.record(batch, torch.float64)
         batch = batch if exact.shown is None else exact.shown
         try:
-            run.compare(batch, exact, start)
+            run.compare(batch, exact, start, _Span(progress, first + size / 3, size / 3))
         except ImportMismatchError as error:
             if not _may_hold_ties(exact.outputs):
                 raise
@@ -83,6 +88,7 @@ def verify(
             _take_ties(imported.network, batch, layers, start, ties, error)
         own = exact
         if imported.network.input.host_part is None:  # whose encoders may draw other numbers
+            progress(first + size * 2 / 3)
             own = run.record(batch, find_own_dtype(module))
         for name, count in counts.items():
             count.add(exact.outputs[name], own.outputs[name])
@@ -90,6 +96,19 @@ def verify(
         _log(imported.network.population(name), count, find_own_dtype(module))
     silent = {name for name, count in counts.items() if count.active == 0}
     return (*run.describe(), *_verify_silent(run, x, silent))
+
+
+@dataclass(frozen=True, eq=False)
+class _Span:
+    """Part of a progress: from a share on, of a size."""
+
+    progress: Callable[[float], None]
+    first: float
+    size: float
+
+    def __call__(self, share: float) -> None:
+        """Say that a share of the part is done."""
+        self.progress(self.first + self.size * share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,15 +135,16 @@ class _Run:
             neurons=self.neurons,
         )
 
-    def compare(self, x: Tensor, exact: Recording, start: int) -> None:
+    def compare(self, x: Tensor, exact: Recording, start: int, progress: _Span) -> None:
         """Run the network; refuse outputs, or an answer, other than the module's.
 
         Args:
             x: input of the network.
             exact: the module's outputs on it.
             start: number of the first sample.
+            progress: called with the share of this comparison that is done.
         """
-        differences, answering = self.find_differences(x, exact)
+        differences, answering = self.find_differences(x, exact, progress)
         for name, difference in differences.items():
             if difference.count:
                 raise ImportMismatchError(f"{name}: {difference.describe(start)}")
@@ -132,7 +152,9 @@ class _Run:
             assert exact.answer is not None
             compare_answer(self.imported, exact.answer, answering, start)
 
-    def find_differences(self, x: Tensor, exact: Recording) -> tuple[dict[str, Difference], Tensor]:
+    def find_differences(
+        self, x: Tensor, exact: Recording, progress: Callable[[float], None] = lambda share: None
+    ) -> tuple[dict[str, Difference], Tensor]:
         """Return the differences by population, and what the network answers with, step by step."""
         network = self.imported.network
         differences = {
@@ -141,6 +163,7 @@ class _Run:
         }
         answering: list[Tensor] = []
         for (block,) in simulate.run_together((network,), x.numpy()):
+            progress((block.first_sample + block.first_step / x.shape[1]) / len(x))
             for name, difference in differences.items():
                 ours = block.spike_trains[name]
                 neurons = self.neurons.get(name)

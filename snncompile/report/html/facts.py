@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from snncompile.backends.energy.mesh import Mesh
 from snncompile.cores.resources import RESOURCES, read_core_limits
 from snncompile.cores.usage import CoreUsage
 from snncompile.errors import InputError, SnnCompileError
+from snncompile.ir.graph import Say
 from snncompile.ir.host_part import take
 from snncompile.program import Program
 from snncompile.registry import load
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 NO_INPUT = "no input was given"
 RASTER_SAMPLES = 4
 VERIFIED = 16
-
-Say = Callable[[str, float], None]
-"""Called with what is done now, and the share that is done."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,10 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from snncompile.errors import InputError
+from snncompile.ir.graph import Say
 from snncompile.program import Program
 from snncompile.report.html.document import Page
-from snncompile.report.html.facts import Say, gather
+from snncompile.report.html.facts import gather
 from snncompile.report.html.page import read_plotly, render
 from snncompile.report.html.request import SAMPLES, Request
 

@@ -122,8 +122,10 @@ def test_a_trace_ends_where_it_gets_too_long(layers):
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_tables_add_up(layers, kind, tmp_path):
     found = layers.estimate(spikes(LAYERS, 3, 4))
-    paths = export.write_tables(tmp_path / f"run.{kind}", found, kind)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [f"run.{kind}", f"run.steps.{kind}"]
+    paths = [tmp_path / f"run.{kind}", tmp_path / f"steps.{kind}"]
+    export.write_table(paths[0], export.list_events(found), kind)
+    assert [path.name for path in tmp_path.iterdir()] == [f"run.{kind}"]  # this name and no other
+    export.write_table(paths[1], export.list_steps(found), kind)
     events, steps = (read(path, kind) for path in paths)
     energy = sum(float(row["energy_j"]) for row in events)
     of_chip = sum(r.energy_j for r in found.rows if r.event == "barrier sync")
@@ -149,7 +151,8 @@ def read(path, kind):
 
 def test_an_unknown_price_is_an_empty_field(tmp_path):
     program = apart(LAYERS, chip=priced(neuron_active=(None, 5)))
-    (path, _) = export.write_tables(tmp_path / "run.csv", program.estimate(X), "csv")
+    path = tmp_path / "run.csv"
+    export.write_table(path, export.list_events(program.estimate(X)), "csv")
     rows = [row for row in read(path, "csv") if row["event"] == "neuron_active"]
     assert {row["energy_j"] for row in rows} == {""}
     assert all(float(row["seconds"]) > 0 for row in rows)

@@ -1,0 +1,5 @@
+"""`python -m snncompile` is the command `snncompile`."""
+
+from snncompile.cli.start import main
+
+main()
