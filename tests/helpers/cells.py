@@ -79,7 +79,7 @@ class Current(nn.Module):
         return spk, (syn, mem * (1 - spk))
 
 
-class NorseOrder(nn.Module):
+class OldCurrent(nn.Module):
     """The potential takes the old current, which then decays and adds the input."""
 
     def forward(self, x, state):
@@ -90,7 +90,7 @@ class NorseOrder(nn.Module):
         return spk, (syn, (1 - spk) * new)
 
 
-class NorseJump(nn.Module):
+class NorseOrder(nn.Module):
     """The input comes first, then the potential, and the current decays at last."""
 
     def forward(self, x, state):

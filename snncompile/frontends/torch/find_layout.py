@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from snncompile.frontends.torch import layer_graph
 from snncompile.frontends.torch.answer_layer import find_answer
 from snncompile.frontends.torch.arguments import Arguments
 from snncompile.frontends.torch.cells.find import UnknownCellError, find_cells
-from snncompile.frontends.torch.future import explain_future
+from snncompile.frontends.torch.future import explain_future, explain_product
 from snncompile.frontends.torch.host_input import settle_host
 from snncompile.frontends.torch.host_layers import HostMisfitError, HostWatch
 from snncompile.frontends.torch.layer_graph import LayerGraph
@@ -280,6 +281,8 @@ def _choose_error(
         )
     if errors and not any(map(_loses_state, looks)):
         return errors[0][1]
+    if reason := next(filter(None, _find_products(module, looks, given)), ""):
+        return UnsupportedError(reason)
     if not any(map(_loses_state, looks)):
         for look in looks:
             if reason := _find_future(module, *look, given):
@@ -300,6 +303,18 @@ def _find_future(
         return explain_future(_run(module, probe, candidate.layout, given)[0])
     except Exception:  # the module's own error; the look has said what is wrong
         return ""
+
+
+def _find_products(
+    module: nn.Module, looks: list[tuple[_Candidate, _Glance]], given: Arguments
+) -> Iterator[str]:
+    """Yield which products of values mix the samples of a neuron layer, for each layout."""
+    for candidate, glance in looks:
+        if glance.look.misfits and not glance.failed and candidate.layout != "step":
+            probe = next(candidate.list_probes(torch.float64))
+            with suppress(Exception):  # the module's own error; the look has said what is wrong
+                trace, _ = _run(module, probe, candidate.layout, given)
+                yield explain_product(trace)
 
 
 def _loses_state(look: tuple[_Candidate, _Glance]) -> bool:

@@ -1,9 +1,12 @@
-"""Find layers that act along the time axis: what comes behind them needs input of later steps."""
+"""Find what makes a neuron layer run otherwise than once per step: layers along time, attention."""
 
 from __future__ import annotations
 
+from torch import Tensor
+
+from snncompile.frontends.torch.known_layers import ATTENTION, find_alternative
 from snncompile.frontends.torch.trace import Trace
-from snncompile.frontends.torch.values import LinearValues
+from snncompile.frontends.torch.values import FunctionValues, LinearValues, NeuronValues
 
 REMEDY = "let it act on each time step alone"
 
@@ -21,3 +24,22 @@ def explain_future(trace: Trace) -> str:
                     f" not arrived; {REMEDY}"
                 )
     return ""
+
+
+def explain_product(trace: Trace) -> str:
+    """Return which values are multiplied with each other as attention does, or ""."""
+    for values in trace.origins:
+        if isinstance(values, FunctionValues) and find_alternative(values.function) == ATTENTION:
+            layers = dict.fromkeys(_find_nearest(trace, argument) for argument in values.arguments)
+            return f"{values.function} of {' and '.join(layers)} is not known; {ATTENTION}"
+    return ""
+
+
+def _find_nearest(trace: Trace, numbers: Tensor) -> str:
+    """Return the layer that gives values, through functions if need be."""
+    layers = (
+        values.path
+        for values in trace.origins.walk_sources(numbers)
+        if isinstance(values, LinearValues | NeuronValues)
+    )
+    return next(layers, "the input")

@@ -210,15 +210,17 @@ class Origins:
     def find_values(self, numbers: Tensor) -> list[Values]:
         """Return all values that the numbers belong to, in order; `NOTHING` and `ZERO` belong
         to none."""
-        known = numbers[numbers >= 0]
+        known = numbers
+        if not known.numel() or int(known.min()) < 0:
+            known = numbers[numbers >= 0]
         if not known.numel():
             return []
         low, high = (bisect_right(self._starts, int(end)) - 1 for end in known.aminmax())
         if low == high:  # the usual case
             return [self._all[low]]
-        starts = torch.tensor(self._starts)
-        indices = torch.searchsorted(starts, known.reshape(-1), right=True) - 1
-        return [self._all[index] for index in torch.unique(indices).tolist()]
+        starts = torch.tensor(self._starts[low + 1 : high + 1])
+        counts = torch.bincount(torch.searchsorted(starts, known.reshape(-1), right=True))
+        return [self._all[low + index] for index in counts.nonzero()[:, 0].tolist()]
 
     def find_step(self, numbers: Tensor) -> int:
         """Return the last time step whose spikes, states or input the numbers are made of.

@@ -1,4 +1,4 @@
-"""Layers that act along the time axis are refused, with the reason."""
+"""Layers that act along the time axis, and attention over it, are refused with the reason."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from spiking import leaky, spikes
 from torch import nn
 
-from snncompile.errors import SnnCompileError
+from snncompile.errors import SnnCompileError, UnsupportedError
 from snncompile.frontends.torch.from_torch import from_torch
 
 
@@ -37,3 +37,25 @@ def test_says_that_a_layer_looks_into_the_future(stride, time):
     with pytest.raises(SnnCompileError) as error:
         from_torch(OverTime(stride), spikes(4, 16, 2), time=time)
     assert str(error.value) == MESSAGES[stride]
+
+
+class Attends(nn.Module):
+    """Spikes for each pair of time steps, which hold no samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.query, self.key, self.lif = nn.Linear(5, 4), nn.Linear(5, 4), leaky()
+
+    def forward(self, x):
+        pairs = self.query(x) @ torch.relu(self.key(x)).transpose(1, 2)
+        return self.lif(pairs.flatten().unsqueeze(0))
+
+
+def test_attention_is_named_where_it_mixes_time_steps():
+    with pytest.raises(UnsupportedError) as error:
+        from_torch(Attends(), spikes(4, 7, 5))
+    assert str(error.value) == (
+        "torch.Tensor.matmul of query and key is not known; a product with a matrix of weights"
+        " is known; attention multiplies values of two layers, use a convolution or a linear layer"
+        " in its place"
+    )
