@@ -17,7 +17,7 @@ ORDER = (
     "hwmodels", "snncompile/ir", "snncompile/neurons", "snncompile/synapses", "snncompile/files",
     "snncompile/reference", "snncompile/cores", "snncompile/checker", "snncompile/passes",
     "snncompile/frontends", "snncompile/training", "snncompile/conversion", "backends",
-    "snncompile/report", "snncompile/cli",
+    "snncompile/report", "snncompile/study", "snncompile/cli",
 )  # fmt: skip
 """As in the arrows of imports: a folder imports from those above it."""
 HEAD = """# Map

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from snncompile.ir.graph import IntegerNetwork, Network
     from snncompile.options import Options
     from snncompile.program import Program
+    from snncompile.study.sweep import sweep
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ _WHERE = {
     "Network": "snncompile.ir.graph:Network",
     "Options": "snncompile.options:Options",
     "Program": "snncompile.program:Program",
+    "sweep": "snncompile.study.sweep:sweep",
 }
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "from_nir",
     "from_torch",
     "load",
+    "sweep",
     "to_nir",
 ]
 

@@ -20,6 +20,7 @@ LAYERS = [  # each may import itself and what stands above it
     {"verification", "verify_passes", "program", "program_file"},
     {"backends"},
     {"report", "compiler", "fit"},
+    {"study"},
     {"cli"},
     {"__main__"},
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,16 +24,11 @@ from snncompile.cli.shared import (
     show_progress,
 )
 from snncompile.errors import InputError
-from snncompile.report.units import format_joules, format_seconds
+from snncompile.report.units import format_joules, format_seconds, parse_quantity
 
 if TYPE_CHECKING:
     from snncompile.files.spikes import Spikes
     from snncompile.program import Program
-
-PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12}
-QUANTITY = re.compile(
-    r"(?P<number>[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?)\s*(?P<prefix>[munp]?)(?P<unit>[Js])"
-)
 
 KNOWN = (*EVENTS, "synaptic_op", "barrier sync", "shortest time step")
 """Events that may be left out of a promise."""
@@ -228,12 +222,10 @@ def _read_quantity(option: str, text: str | None, unit: str) -> float | None:
     """
     if text is None:
         return None
-    match = QUANTITY.fullmatch(text.strip().replace("µ", "u").replace("μ", "u"))
-    if match is None or match["unit"] != unit:
-        raise InputError(
-            f"{option} {text}: expected a number and a unit, such as 1m{unit} or 20u{unit}"
-        )
-    return float(match["number"]) * PREFIXES[match["prefix"]]
+    try:
+        return parse_quantity(text, unit)
+    except ValueError as error:
+        raise InputError(f"{option} {text}: {error}") from None
 
 
 def _read_events(text: str | None) -> tuple[str, ...]:

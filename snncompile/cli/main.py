@@ -40,6 +40,7 @@ from snncompile.cli.shared import (
     print_table,
     set_quiet,
 )
+from snncompile.cli.sweep import sweep_command
 from snncompile.cli.usage import USAGE, explain_usage
 from snncompile.errors import BoundsWarning, Obstacle, SnnCompileError
 from snncompile.hwmodels.chips import ChipError
@@ -185,6 +186,7 @@ app.command("convert")(convert)
 app.command("present")(present)
 app.command("compile")(compile_command)
 app.command("fit")(fit_command)
+app.command("sweep")(sweep_command)
 for command in (
     show, report, run, emit, verify, check, estimate, compare, chips, passes, encode, demo,
 ):  # fmt: skip

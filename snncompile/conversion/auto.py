@@ -50,6 +50,11 @@ LOSS = 0.02
 """Limit of the loss where the budget sets none."""
 
 
+def list_candidates() -> tuple[tuple[Method, tuple[int, ...]], ...]:
+    """Return the candidates of "auto", each method with its steps; a sweep tries them all."""
+    return CANDIDATES
+
+
 @dataclass(frozen=True)
 class Budget:
     """Limits of a conversion; None: no limit."""

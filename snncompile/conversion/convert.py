@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
+from snncompile.conversion.ann import Ann
 from snncompile.conversion.auto import Budget, choose_conversion
 from snncompile.conversion.build import Conversion, build_conversion
 from snncompile.conversion.capture import capture
@@ -90,6 +91,21 @@ def convert(
         raise InputError("a budget is for method='auto'; this method has its steps")
     x = check_calibration(calibration)
     ann = capture(model, x, title)
+    return convert_captured(ann, x, method, steps, coding, budget, progress, say)
+
+
+def convert_captured(
+    ann: Ann,
+    x: NDArray[np.float64],
+    method: str | Method = "signed",
+    steps: int | None = None,
+    coding: Kind | None = None,
+    budget: Budget | None = None,
+    progress: PassProgress | None = None,
+    say: Say | None = None,
+) -> Conversion:
+    """Return the conversion of a network that was captured with the checked samples x."""
+    say = say or (lambda text, share: None)
     used = x[: max(FEWEST, ACTIVATIONS // ann.neurons)]
     if method == "auto":
         conversion = choose_conversion(ann, used, budget or Budget(), progress)

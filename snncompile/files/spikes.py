@@ -51,7 +51,7 @@ def read_spikes(path: Path, network: Graph | None = None) -> Spikes:
     if "x" not in arrays:
         others = ", ".join(arrays) or "nothing"
         raise InputError(f"{path}: has no array x of shape (samples, steps, ...); it has {others}")
-    label = _read_label(path, arrays, len(arrays["x"]))
+    label = read_label(path, arrays, len(arrays["x"]))
     return Spikes(arrays["x"], label, _note_labels(path, arrays, label, network))
 
 
@@ -135,7 +135,7 @@ def encode_file(path: Path, steps: int, samples: int | None, flatten: bool) -> S
     if images.size == 0 or not ((images >= 0) & (images <= 255)).all():
         raise InputError(f"{path}: x holds no pixels, NaN, or pixels outside 0..255")
     highest = 1.0 if images.max() <= 1 else 255.0
-    label = _read_label(path, arrays, len(images))
+    label = read_label(path, arrays, len(images))
     images = images[:samples].reshape(
         len(images[:samples]), *((-1,) if flatten else images.shape[1:])
     )
@@ -174,12 +174,17 @@ def read_images(path: Path) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
         InputError: the file is not readable.
     """
     values = read_values(path)
-    return values, _read_label(path, read_npz(path), len(values))
+    return values, read_label(path, read_npz(path), len(values))
 
 
-def _read_label(
+def read_label(
     path: Path, arrays: dict[str, NDArray[Any]], samples: int
 ) -> NDArray[np.int64] | None:
+    """Return the labels `label` or `y` of an npz file; None: it has none.
+
+    Raises:
+        InputError: there is not one whole number per sample.
+    """
     label = arrays.get("label", arrays.get("y"))
     if label is None:
         return None

@@ -63,7 +63,7 @@ def render(builds: tuple[Facts, ...]) -> tuple[str, dict[str, dict[str, str]]]:
     compare = chart_side_by_side(builds) if len(builds) > 1 else None
     if compare:
         charts["compare"] = compare
-    template = _load_environment().get_template("report.html.j2")
+    template = load_environment().get_template("report.html.j2")
     html = template.render(
         mark=MARK,
         title=" · ".join(dict.fromkeys(f.program.network.title for f in builds)),
@@ -72,8 +72,8 @@ def render(builds: tuple[Facts, ...]) -> tuple[str, dict[str, dict[str, str]]]:
         details=details,
         compare=compare,
         data=to_script({key: _serialize(chart, key, builds) for key, chart in charts.items()}),
-        style=_read("report.css"),
-        script=_read("report.js"),
+        style=read_template("report.css"),
+        script=read_template("report.js"),
         plotly=script,
         version=__version__,
     )
@@ -85,12 +85,14 @@ def render(builds: tuple[Facts, ...]) -> tuple[str, dict[str, dict[str, str]]]:
 
 
 @cache
-def _load_environment() -> Environment:
+def load_environment() -> Environment:
+    """Return the templates of pages."""
     loader = PackageLoader("snncompile.report.html", "templates")
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
 
 
-def _read(name: str) -> str:
+def read_template(name: str) -> str:
+    """Return a file of the templates as it is."""
     return (files("snncompile.report.html") / "templates" / name).read_text("utf-8")
 
 

@@ -17,7 +17,14 @@
     }
     if (layout.meta?.least > plot.clientWidth) layout.width = layout.meta.least;  // scrolled
     chart.dataset.drawn = "1";
-    return Plotly.react(plot, figure.data, layout, { ...config, displayModeBar: false });
+    return Plotly.react(plot, figure.data, layout, { ...config, displayModeBar: false }).then(() => {
+      if (plot.dataset.opens) return;
+      plot.dataset.opens = "1";
+      plot.on("plotly_click", (event) => {  // a point of a sweep opens its build
+        const link = event.points[0]?.customdata?.open;
+        if (link) window.open(link);
+      });
+    });
   }
 
   function show(value) {

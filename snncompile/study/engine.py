@@ -1,0 +1,184 @@
+"""The engine: jobs go to Dask's workers, results come as they are ready.
+
+A job is a name and JSON text; a worker imports the function by its name. So nothing but text goes
+over the network, and a worker that dies is replaced: Dask gives its jobs to another one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from snncompile.errors import BackendError, InputError
+
+WINDOW = 2
+"""Jobs that wait for each thread of a worker, so that it is never idle."""
+CONNECT_S = 30
+"""Seconds after which a scheduler is not there."""
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Variables that say how many threads a library takes."""
+
+Work = tuple[str, tuple[Any, ...]]
+"""Name of a job, the same for the same job; arguments of the function, text and numbers."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that has no result: its worker died again and again, or a mistake of ours."""
+
+    reason: str
+
+
+def import_dask() -> Any:
+    """Return the module `distributed`.
+
+    Raises:
+        InputError: a package of the extra is missing.
+    """
+    for name in ("optuna", "dask", "distributed"):
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            raise InputError(
+                f"a sweep needs {name}, which is not installed: pip install 'snncompile[sweep]'"
+            ) from None
+    return importlib.import_module("distributed")
+
+
+@contextmanager
+def open_engine(
+    scheduler: str | None = None, workers: int | None = None, threads: int = 1
+) -> Iterator[Engine]:
+    """Give an engine of local workers, or of a scheduler that runs already.
+
+    Args:
+        scheduler: address of a Dask scheduler, such as `tcp://10.0.0.5:8786`; None: local workers.
+        workers: processes of local workers; None: one per core.
+        threads: of each local worker's libraries; a worker runs one job at a time.
+
+    Raises:
+        InputError: a package is missing, or there is no such scheduler; or this process was started
+            by another one that did not say which of its lines are for the first process alone.
+    """
+    distributed = import_dask()
+    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
+        raise InputError(
+            "a sweep starts processes, which import the script again: put its call below"
+            " `if __name__ == '__main__':`"
+        )
+    if scheduler is None:
+        count = workers or os.cpu_count() or 1
+        with (
+            _start_workers(distributed, count, threads) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            yield Engine(client)
+        return
+    try:
+        client = distributed.Client(scheduler, timeout=CONNECT_S)
+    except (OSError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise InputError(f"no Dask scheduler at {scheduler}: {reason}") from None
+    with client:
+        yield Engine(client)
+
+
+@contextmanager
+def _start_workers(distributed: Any, workers: int, threads: int) -> Iterator[Any]:
+    """Give a cluster of processes on this machine, each with so many threads for its libraries."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update({name: str(threads) for name in THREADS})
+    try:
+        cluster = distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=50,
+        )
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with cluster:
+        yield cluster
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Dask's workers."""
+
+    client: Any
+
+    @property
+    def dashboard(self) -> str | None:
+        """Address of Dask's dashboard; None where the scheduler has none."""
+        with suppress(Exception):
+            link = self.client.dashboard_link
+            return str(link) if link else None
+        return None
+
+    @property
+    def slots(self) -> int:
+        """Jobs that run at a time."""
+        return max(1, int(sum(self.client.nthreads().values())))
+
+    def run(
+        self, function: Callable[..., str], jobs: Iterator[Work]
+    ) -> Iterator[tuple[str, str | Failure]]:
+        """Yield the name and the result of each job, as they are ready.
+
+        Jobs are taken while there is room, so that they may be made while others run.
+
+        Args:
+            function: of a module, called with the arguments of a job in a worker.
+            jobs: no two of one name.
+        """
+        running: dict[Any, str] = {}
+        ready = importlib.import_module("distributed").as_completed()
+        try:
+            while self._fill(function, jobs, running, ready) or running:
+                future = next(ready)
+                yield running.pop(future), _collect(future)
+                future.release()
+        finally:
+            self.client.cancel(list(running))
+
+    def _fill(
+        self,
+        function: Callable[..., str],
+        jobs: Iterator[Work],
+        running: dict[Any, str],
+        ready: Any,
+    ) -> bool:
+        """Submit jobs while there is room; return whether there was one."""
+        submitted = False
+        while len(running) < WINDOW * self.slots:
+            job = next(jobs, None)
+            if job is None:
+                break
+            name, arguments = job
+            future = self.client.submit(function, *arguments, key=name)
+            running[future] = name
+            ready.add(future)
+            submitted = True
+            if not ready.queue.empty():
+                break  # a result waits
+        return submitted
+
+
+def _collect(future: Any) -> str | Failure:
+    """Return the result of a job that has ended, or why it has none."""
+    error = future.exception()
+    if error is None:
+        return str(future.result())
+    if type(error).__name__ == "KilledWorker":
+        return Failure("its worker died again and again; more memory per worker may help")
+    if isinstance(error, BackendError):
+        return Failure(str(error))
+    return Failure(f"{type(error).__name__}: {' '.join(str(error).split())}")
