@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from pathlib import Path
@@ -23,7 +23,7 @@ from snncompile.ir.graph import IntegerNetwork, Network, Progress, Say
 from snncompile.ir.host_part import take
 from snncompile.ir.input import read_array
 from snncompile.ir.loss import OLDER, Loss
-from snncompile.ir.mapping import Mapping
+from snncompile.ir.mapping import Mapping as CoreMapping
 from snncompile.ir.reports import Bound, Proof, QuantizedLayer
 from snncompile.ir.result import Result
 from snncompile.notebook import format_line, format_rows
@@ -51,7 +51,7 @@ class Program:
     """
 
     network: IntegerNetwork
-    mapping: Mapping
+    mapping: CoreMapping
     chip: Chip
     options: Options
     quantized: tuple[QuantizedLayer, ...]
@@ -159,24 +159,49 @@ class Program:
         """
         given = read_array(x)[:samples]
         shown = np.asarray(take(self.network.input.host_part, given, host))
-        missing = self._explain_missing(model, lava)
+        missing = self.explain_missing(model, lava)
         library = {}
         if "library" not in missing:
             library = load("natives", "torch")(model, given, self.source, time, args, neurons)
             shown = library.pop(self.network.input.name, shown)  # what its encoders drew
+        runs = self.record_runs(shown, missing, progress=progress, timeout_s=timeout_s)
+        if "library" not in missing:
+            runs["library"] = self._select_kept(library)
+        return self.compare_runs(runs, missing)
+
+    def record_runs(
+        self,
+        shown: ArrayLike,
+        missing: Mapping[str, str],
+        *,
+        progress: Progress | None = None,
+        timeout_s: float | None = None,
+    ) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return the outputs of every population in each run of `verify` but the library's.
+
+        Args:
+            shown: spikes of shape (samples, steps, *input.shape).
+            missing: runs that are left out, with the reason.
+            progress: called with (samples done, samples in all) of the Lava run.
+            timeout_s: time limit of the Lava run.
+        """
         backends = {"integer": load("backends", "reference"), "lava": load("backends", "lava")}
         run = backends["integer"].spike_trains
         runs = {"integer": run(self.network, shown, progress=progress)}
         if "float" not in missing:
             runs["float"] = self._select_kept(run(self.source, shown, progress=progress))
-        if "library" not in missing:
-            runs["library"] = self._select_kept(library)
         if "lava" not in missing:
             runs["lava"] = backends["lava"].spike_trains(
                 self.network, shown, progress=progress, timeout_s=timeout_s
             )
+        return runs
+
+    def compare_runs(
+        self, runs: Mapping[str, dict[str, NDArray[Any]]], missing: Mapping[str, str]
+    ) -> Verification:
+        """Return the verification of runs that were recorded, with the bounds for their steps."""
         verification = verify_runs(self.network, runs, missing, self._list_scales())
-        return replace(verification, proof=self._warn(verification.steps))
+        return replace(verification, proof=self._warn(verification.steps, stacklevel=4))
 
     def _select_kept(self, spike_trains: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the outputs of the neurons that were kept."""
@@ -189,7 +214,7 @@ class Program:
         """Return integer per float output of readouts and of neurons that send values."""
         return output_scales(self.source, self.quantized) if self.source else {}
 
-    def _explain_missing(self, model: Any, lava: bool) -> dict[str, str]:
+    def explain_missing(self, model: Any, lava: bool) -> dict[str, str]:
         """Return the reason for each missing run of a verification."""
         missing = {}
         if self.source is None:

@@ -18,7 +18,7 @@ from snncompile.ir.graph import IntegerNetwork, Progress, Projection
 from snncompile.neurons.base import BINARY
 from snncompile.reference.fast.base import Scratch
 from snncompile.reference.fast.projections import build_ways
-from snncompile.reference.simulate import Block, run_blocks
+from snncompile.reference.simulate import Block, count_block_samples, run_blocks
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -88,6 +88,11 @@ def record(
         network, x, work_limit=limit or MOST_EVENTS, charged=updates, progress=progress
     ):
         yield recorder.add(block)
+
+
+def count_piece_samples(network: IntegerNetwork, steps: int, *, updates: bool = False) -> int:
+    """Return the samples of a piece of `record`; shards of a multiple of them have equal pieces."""
+    return count_block_samples(network, steps, work_limit=MOST_EVENTS, charged=updates)
 
 
 def record_sample(network: IntegerNetwork, x: NDArray[Any], *, updates: bool = False) -> Activity:

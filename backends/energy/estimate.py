@@ -8,8 +8,9 @@ shorter than the chip's floor.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from typing import Literal, get_args
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -92,18 +93,35 @@ def _estimate(
     account: Account,
     progress: Progress | None,
 ) -> Estimate:
+    spikes = check_spikes(program.network, x)
+    ledger = open_ledger(program, spikes.shape[1], timing, costs, account)
+    fill_ledger(ledger, program, spikes, progress)
+    return ledger.close()
+
+
+def open_ledger(
+    program: Program, steps: int, timing: Timing, costs: str | None, account: Account
+) -> Ledger:
+    """Return an empty ledger for input of some time steps.
+
+    Raises:
+        InputError: no such account or cost set is known.
+    """
     if account not in get_args(Account):
         raise InputError(f"no account called {account!r}; known: {', '.join(get_args(Account))}")
     chosen = find_costs(program.chip, costs)
-    spikes = check_spikes(program.network, x)
-    steps = count_network_steps(program.network, spikes.shape[1])
-    ledger = Ledger(make_machine(program, account), chosen, timing, account, steps)
-    updates = account == "sanafe" or any(
-        s.find_price("neuron_updated") for s in ledger.sets.values()
-    )
-    for activity in record(program.network, spikes, updates=updates, progress=progress):
+    whole = count_network_steps(program.network, steps)
+    return Ledger(make_machine(program, account), chosen, timing, account, whole)
+
+
+def fill_ledger(
+    ledger: Ledger, program: Program, spikes: NDArray[Any], progress: Progress | None = None
+) -> None:
+    """Add the activity of checked input to a ledger."""
+    for activity in record(
+        program.network, spikes, updates=ledger.counts_updates, progress=progress
+    ):
         ledger.add(activity)
-    return ledger.close()
 
 
 class Ledger:
@@ -122,8 +140,8 @@ class Ledger:
         """Messages between each pair of `Routes`, in all samples and steps."""
         self.seconds: list[NDArray[np.float64]] = []
         self.bound: list[NDArray[np.int64]] = []
-        self.others: defaultdict[str, float] = defaultdict(float)
-        self.busy = np.zeros(machine.layout.cores)
+        self.pieces: list[tuple[dict[str, float], NDArray[np.float64]]] = []
+        """Of each piece of activity: seconds by cost set, and seconds of each core's work."""
         self.times: Times | None = None
 
     def add(self, activity: Activity) -> None:
@@ -138,12 +156,13 @@ class Ledger:
             self.bound.append(np.zeros((activity.samples, self.steps), np.int64))
         done = measure_work(self.machine, self.costs, counts)
         step = self._time_steps(self.costs, done, activity)
-        self.busy += np.maximum(done.sending, done.receiving).sum(axis=0) * 1e-9
+        busy = np.maximum(done.sending, done.receiving).sum(axis=0) * 1e-9
         barrier = find_barrier_ns(self.machine, self.costs, self.account) or 0.0
         floor = self.costs.set.step_floor_ns.value or 0.0
         self.bound[-1][:, now] = find_bounds(done, barrier, floor, step).reshape(shape)
         self.seconds[-1][:, now] = step.reshape(shape) * 1e-9
-        self._add_others(counts, float(self._solve_closed(self.costs, done).sum()))
+        own = float(self._solve_closed(self.costs, done).sum())
+        self.pieces.append((self._time_others(counts, own), busy))
 
     def _time_steps(self, costs: Costs, done: Work, activity: Activity) -> NDArray[np.float64]:
         if self.timing == "fast":
@@ -162,15 +181,53 @@ class Ledger:
         step = longest + (find_barrier_ns(self.machine, costs, self.account) or 0.0)
         return np.maximum(step, costs.set.step_floor_ns.value or 0.0)
 
-    def _add_others(self, counts: Counts, own: float) -> None:
-        """Add the time by every other cost set, in closed form, for the range."""
-        for name, other in self.sets.items():
-            if name == self.costs.name:
-                self.others[name] += own
-                continue
-            self.others[name] += float(
-                self._solve_closed(other, measure_work(self.machine, other, counts)).sum()
-            )
+    def _time_others(self, counts: Counts, own: float) -> dict[str, float]:
+        """Return the time by every cost set, in closed form, for the range."""
+        return {
+            name: own
+            if name == self.costs.name
+            else float(self._solve_closed(other, measure_work(self.machine, other, counts)).sum())
+            for name, other in self.sets.items()
+        }
+
+    @property
+    def counts_updates(self) -> bool:
+        """Whether updates of potentials are counted, which takes longer."""
+        priced = any(s.find_price("neuron_updated") for s in self.sets.values())
+        return self.account == "sanafe" or priced
+
+    @property
+    def others(self) -> dict[str, float]:
+        """Seconds by cost set, of all pieces in their order."""
+        return {name: sum(times[name] for times, _ in self.pieces) for name in self.sets}
+
+    @property
+    def busy(self) -> NDArray[np.float64]:
+        """Seconds of each core's work, of all pieces in their order."""
+        total = np.zeros(self.machine.layout.cores)
+        for _, busy in self.pieces:
+            total += busy
+        return total
+
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return all that was added, for a ledger of another process to `take`."""
+        return {
+            "counts": self.counts,
+            "sent": self.sent,
+            "seconds": np.concatenate(self.seconds),
+            "bound": np.concatenate(self.bound),
+            "others": np.array([[times[n] for n in self.sets] for times, _ in self.pieces]),
+            "busy": np.array([busy for _, busy in self.pieces]),
+        }
+
+    def take(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Add further samples, which another ledger has exported."""
+        self.counts += arrays["counts"]
+        self.sent += arrays["sent"]
+        self.seconds.append(arrays["seconds"])
+        self.bound.append(arrays["bound"])
+        for times, busy in zip(arrays["others"].tolist(), arrays["busy"], strict=True):
+            self.pieces.append((dict(zip(self.sets, times, strict=True)), busy))
 
     def close(self) -> Estimate:
         """Return the means over all samples."""
@@ -259,10 +316,11 @@ class Ledger:
         """Return the range: the set's own lowest and highest numbers, else the spread of the chip's
         cost sets and the set's own error.
         """
-        own = self.others[self.costs.name] or 1.0
+        others = self.others
+        own = others[self.costs.name] or 1.0
         energies, latencies, lacking = {}, {}, {}
         for name, costs in self.sets.items():
-            other = self.others[name]
+            other = others[name]
             time = latency * other / own if latency is not None and other else None
             rows = _make_rows(self.machine, costs, means, time)
             energies[name], latencies[name] = add_energies(rows), time

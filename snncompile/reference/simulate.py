@@ -134,10 +134,23 @@ def run_blocks(
         charged: whether to mark potentials that are not zero.
         progress: called after the last block of some samples.
     """
-    steps = max(1, min(x.shape[1], work_limit // _count_neurons(network)))
-    samples = max(1, work_limit // (steps * _count_neurons(network)))
     runner = Runner(network, fast=True, charged=charged)
-    yield from _run_in_blocks(runner, x, _list_names(network), (samples, steps), progress)
+    limits = _limit_block(network, x.shape[1], work_limit)
+    yield from _run_in_blocks(runner, x, _list_names(network), limits, progress)
+
+
+def count_block_samples(
+    network: IntegerNetwork, steps: int, *, work_limit: int, charged: bool = False
+) -> int:
+    """Return the samples that `run_blocks` runs at a time, however many there are."""
+    runner = Runner(network, fast=True, charged=charged)
+    return _fit_block(runner, _limit_block(network, steps, work_limit))[0]
+
+
+def _limit_block(network: IntegerNetwork, steps: int, work_limit: int) -> tuple[int, int]:
+    """Return the most (samples, steps) of a block."""
+    length = max(1, min(steps, work_limit // _count_neurons(network)))
+    return max(1, work_limit // (length * _count_neurons(network))), length
 
 
 def run_together(
@@ -180,10 +193,7 @@ def _run_in_blocks(
 ) -> Iterator[Block]:
     """Run all samples, within the limits of (samples, steps) at a time and of memory."""
     samples, steps = x.shape[:2]
-    free = MEMORY_BYTES - runner.state_bytes
-    length = max(1, min(size_limits[1], free // runner.bytes))
-    room = MEMORY_BYTES // (length * runner.bytes + runner.state_bytes)
-    size = max(1, min(512, size_limits[0], room))
+    size, length = _fit_block(runner, size_limits)
     dtype = None if runner.exact else np.float64
     for first in range(0, samples, size):
         batch = x[first : first + size]
@@ -201,6 +211,14 @@ def _run_in_blocks(
             yield Block(first, now, now + length >= steps, spike_trains, charged)
         if progress:
             progress(min(first + size, samples), samples)
+
+
+def _fit_block(runner: Runner, size_limits: tuple[int, int]) -> tuple[int, int]:
+    """Return the (samples, steps) of a block within limits and within memory."""
+    free = MEMORY_BYTES - runner.state_bytes
+    length = max(1, min(size_limits[1], free // runner.bytes))
+    room = MEMORY_BYTES // (length * runner.bytes + runner.state_bytes)
+    return max(1, min(512, size_limits[0], room)), length
 
 
 def _list_names(network: Graph) -> list[str]:

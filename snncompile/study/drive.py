@@ -66,6 +66,10 @@ class Sweep:
         build = row.outcome.build
         return None if build is None else self.folder / "builds" / build
 
+    def read_log(self) -> list[dict[str, Any]]:
+        """Return what the workers noted: when each trial began and ended, and its seconds."""
+        return Store(self.folder).read_log()
+
     def __repr__(self) -> str:
         """One line."""
         return f"<sweep of {len(self.rows)} trials, {len(self.front.front)} on the front>"
