@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from snncompile.frontends.nir.from_nir import from_nir
     from snncompile.frontends.torch.from_torch import from_torch
     from snncompile.ir.graph import IntegerNetwork, Network
+    from snncompile.ir.learning_rule import LearningRule
+    from snncompile.ir.plastic import copy_bank, plastic
+    from snncompile.ir.stdp import r_stdp, stdp, stochastic_stdp
     from snncompile.options import Options
     from snncompile.program import Program
     from snncompile.study.sweep import sweep
@@ -39,6 +42,12 @@ _WHERE = {
     "to_nir": "snncompile.backends.nir.write:write_nir",
     "IntegerNetwork": "snncompile.ir.graph:IntegerNetwork",
     "Network": "snncompile.ir.graph:Network",
+    "LearningRule": "snncompile.ir.learning_rule:LearningRule",
+    "copy_bank": "snncompile.ir.plastic:copy_bank",
+    "plastic": "snncompile.ir.plastic:plastic",
+    "r_stdp": "snncompile.ir.stdp:r_stdp",
+    "stdp": "snncompile.ir.stdp:stdp",
+    "stochastic_stdp": "snncompile.ir.stdp:stochastic_stdp",
     "Options": "snncompile.options:Options",
     "Program": "snncompile.program:Program",
     "sweep": "snncompile.study.sweep:sweep",
@@ -46,16 +55,22 @@ _WHERE = {
 
 __all__ = [
     "IntegerNetwork",
+    "LearningRule",
     "Network",
     "Options",
     "Program",
     "SnnCompileError",
     "compile",
+    "copy_bank",
     "from_ann",
     "from_netx",
     "from_nir",
     "from_torch",
     "load",
+    "plastic",
+    "r_stdp",
+    "stdp",
+    "stochastic_stdp",
     "sweep",
     "to_nir",
 ]

@@ -15,7 +15,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.backends.lava import python_text
+from snncompile.backends.lava import learning, python_text
 from snncompile.backends.lava.choose_process import (
     choose_neuron_process,
     choose_synapse_process,
@@ -25,9 +25,11 @@ from snncompile.backends.lava.choose_process import (
 from snncompile.backends.lava.lava_process import OURS, LavaProcess, read_resource
 from snncompile.backends.lava.network_processes import (
     DELAY,
+    LEARNING_SPARSE,
     PROBE,
     SPARSE,
     SPIKE_SOURCE,
+    START,
     STATE_PROBE,
 )
 from snncompile.backends.lava.python_text import quote, write_shape
@@ -134,8 +136,12 @@ class _Emitter:
         self.variables = {p.name: self._name_variable(p.name) for p in network.populations}
         self.neurons = {p.name: choose_neuron_process(p, processes) for p in network.populations}
         self.synapses = [
-            choose_synapse_process(p.synapses.wiring, processes) for p in network.projections
+            choose_synapse_process(p.synapses.wiring, processes)
+            if p.rule is None
+            else learning.choose_learning_process(p)
+            for p in network.projections
         ]
+        self.gated = bool(network.plastic) and learning.fires_early(network)
 
     def emit(self, progress: Say | None = None) -> LavaFolder:
         """Return its files."""
@@ -152,6 +158,7 @@ class _Emitter:
         custom = {process for process in self.neurons.values() if process.file}
         custom |= {process for process in self.synapses if process.file}
         custom |= {DELAY for p in projections if p["delay"]}
+        custom |= {START for p in projections for gate in p["hears"] if gate["gate"]}
         used = {*custom, *self.neurons.values(), *self.synapses, SPIKE_SOURCE, PROBE}
         used |= {SPARSE} if links else set()
         used |= {STATE_PROBE} if self.with_states else set()
@@ -159,7 +166,9 @@ class _Emitter:
             "network.py": python_text.load_template("network.py.j2").render(
                 imports=python_text.write_imports(used),
                 states=self._list_states(),
-                sparse=SPARSE in self.synapses,
+                sparse=bool({SPARSE, LEARNING_SPARSE} & {*self.synapses}),
+                rules=sorted({p["rule"][0] for p in projections if p["rule"]}),
+                learning=[p for p in projections if p["rule"]],
                 input_shape=write_shape(self.network.input.shape),
                 payload=write_shape(self.network.input.payload),
                 unit=repr(float(self.network.input.unit)) if self.network.input.analog else None,
@@ -263,21 +272,31 @@ class _Emitter:
         if projection.delay > 1 or own_delay:
             delay = self._write_delay(projection, name, own_delay)
         ends = projection.source, projection.target
-        return self._write_ends(*ends, comment, delay, projection.port) | {
+        bits = [("num_weight_bits", synapses.bits), ("sign_mode", "SignMode.MIXED")]
+        written = self._write_ends(*ends, comment, delay, projection.port) | {
             "variable": name,
             "process": process.name,
             "arguments": [
                 ("weights", weights),
                 ("weight_exp", synapses.exponent),
-                ("num_weight_bits", synapses.bits),
-                ("sign_mode", "SignMode.MIXED"),
+                *(
+                    bits
+                    if projection.rule is None
+                    else learning.list_sign_and_bits(projection.rule)
+                ),
                 *self._write_message(projection),
             ],
         }
+        if projection.rule is None:
+            return written
+        names = self.variables | {self.network.input.name: self.source}
+        return learning.write_learning(
+            self.network, projection, written, names, self.gated, self._name_variable
+        )
 
     def _write_weights(self, name: str, synapses: IntegerSynapses, process: LavaProcess) -> str:
         """Return the weights as text: an array as the wiring has it, or its matrix for Sparse."""
-        if process != SPARSE:
+        if process not in (SPARSE, LEARNING_SPARSE):
             return self._store_array(f"{name}.weights", synapses.weight)
         matrix = synapses.wiring.matrix(synapses.weight)
         matrix.sort_indices()
@@ -342,6 +361,9 @@ class _Emitter:
             "delay": delay,
             "source_port": f"{self.variables.get(source, self.source)}.s_out",
             "target_port": f"{self.variables[target]}.{into}",
+            "rule": None,
+            "hears": [],
+            "heard": False,
         }
 
     def _write_number(self, name: str, value: NDArray[Any]) -> str:

@@ -11,6 +11,10 @@ SPARSE = LavaProcess(name="Sparse", library="lava.proc.sparse.process")
 Lava's Conv is no such process: it ignores `weight_exp` and `num_weight_bits`, and numbers neurons
 in another order.
 """
+LEARNING_DENSE = LavaProcess(name="LearningDense", library="lava.proc.dense.process")
+LEARNING_SPARSE = LavaProcess(name="LearningSparse", library="lava.proc.sparse.process")
+"""Synapses with a rule; `learning.py` chooses between them."""
+START = LavaProcess(name="Start", file=f"{OURS}:processes/start.py")
 
 DELAY = LavaProcess(name="Delay", file=f"{OURS}:processes/delay.py")
 SPIKE_SOURCE = LavaProcess(name="SpikeSource", file=f"{OURS}:processes/spike_source.py")

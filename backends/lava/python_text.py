@@ -15,7 +15,7 @@ RESERVED = (
     *("np", "Path", "csr_matrix", "sparse", "SignMode", "len", "int"),
     *("ARRAYS", "INPUT_SHAPE", "PAYLOAD", "OUTPUT", "POPULATIONS", "STATES", "build"),
     *("spikes", "steps", "probes", "outputs", "name", "path", "phase", "dtype", "port", "probe"),
-    *("states", "watched", "key", "_"),
+    *("states", "watched", "key", "_", "learning", "Loihi2FLearningRule", "Loihi3FLearningRule"),
 )
 """Names that `network.py` uses itself, beside the classes of its processes."""
 
@@ -27,7 +27,7 @@ def write_imports(processes: Iterable[LavaProcess]) -> list[str]:
     copies = sorted((p for p in classes.values() if p.file), key=lambda p: p.module)
     lines = [_write_import(process) for process in libraries]
     lines.append("from lava.utils.weightutils import SignMode")
-    if "Sparse" in classes:
+    if classes.keys() & {"Sparse", "LearningSparse"}:
         lines.append("from scipy.sparse import csr_matrix")
     return [*lines, "", *(_write_import(process) for process in copies)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,6 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from snncompile.errors import InputError
 from snncompile.files import folder, versions
+from snncompile.files.learning import (
+    LearningRecord,
+    list_state_arrays,
+    read_state,
+    record_learning,
+)
+from snncompile.files.wirings import WiringRecord, list_arrays, read_wiring, record_wiring
 from snncompile.ir.answer import SUM, Answer
 from snncompile.ir.coding import Coding, Kind
 from snncompile.ir.graph import Graph, Input, IntegerNetwork, Network, Population, Projection
@@ -20,7 +27,7 @@ from snncompile.ir.host import HostLayer
 from snncompile.ir.host_part import HostPart
 from snncompile.neurons.base import BINARY, FloatNeuron, Interval, Neuron
 from snncompile.registry import load
-from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
+from snncompile.synapses.base import IntegerSynapses, Synapses
 
 NETWORK = "network.json"
 Arrays = dict[str, NDArray[Any]]
@@ -50,21 +57,16 @@ class _Population(Record):
     neuron: _Neuron
 
 
-class _Wiring(Record):
-    kind: str
-    parameters: dict[str, bool | int | tuple[int, ...] | str | _Wiring]
-    """A number, some numbers, the name of an array, or another wiring."""
-
-
 class _Projection(Record):
     source: str
     target: str
     delay: Annotated[int, Field(ge=0, le=2**31)]
-    wiring: _Wiring
+    wiring: WiringRecord
     weight: str
     exponent: Annotated[int, Field(ge=-32, le=32)] | None = None
     bits: Annotated[int, Field(ge=1, le=32)] | None = None
     port: str | None = None
+    learning: LearningRecord | None = None
 
 
 class _Coding(Record):
@@ -81,7 +83,7 @@ class _Answer(Record):
 
 class _HostLayer(Record):
     target: str
-    wiring: _Wiring
+    wiring: WiringRecord
     weight: str
     bias: str
     largest: Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -205,8 +207,8 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
                 for p in record.populations
             ),
             tuple(
-                Projection(p.source, p.target, _read_synapses(p, arrays), p.delay, p.port)
-                for p in record.projections
+                _read_projection(f"projection{i}", p, arrays)
+                for i, p in enumerate(record.projections)
             ),
             record.output,
             title=record.title,
@@ -243,7 +245,7 @@ def _record_host(index: int, layer: HostLayer, arrays: Arrays) -> dict[str, Any]
     arrays |= {f"{key}.weight": layer.synapses.weight, f"{key}.bias": layer.bias}
     return {
         "target": layer.target,
-        "wiring": _record_wiring(key, layer.synapses.wiring, arrays),
+        "wiring": record_wiring(key, layer.synapses.wiring, arrays),
         "weight": f"{key}.weight",
         "bias": f"{key}.bias",
         "largest": layer.largest,
@@ -253,7 +255,7 @@ def _record_host(index: int, layer: HostLayer, arrays: Arrays) -> dict[str, Any]
 
 
 def _read_host(record: _HostLayer, arrays: Arrays) -> HostLayer:
-    synapses = Synapses(_read_wiring(record.wiring, arrays), arrays[record.weight])
+    synapses = Synapses(read_wiring(record.wiring, arrays), arrays[record.weight])
     bias = np.asarray(arrays[record.bias], np.float64)
     return HostLayer(record.target, synapses, bias, record.largest, record.unit, record.limit)
 
@@ -291,16 +293,30 @@ def _record_projection(index: int, projection: Projection, arrays: Arrays) -> di
     synapses = projection.synapses
     key = f"projection{index}.weight"
     arrays[key] = synapses.weight
-    return {
+    learning: dict[str, Any] = {}
+    if projection.rule is not None:
+        state = projection.learned
+        learning["learning"] = record_learning(f"projection{index}", projection.rule, state, arrays)
+    return learning | {
         "source": projection.source,
         "target": projection.target,
         "delay": projection.delay,
-        "wiring": _record_wiring(f"projection{index}", synapses.wiring, arrays),
+        "wiring": record_wiring(f"projection{index}", synapses.wiring, arrays),
         "weight": key,
         "exponent": synapses.exponent if isinstance(synapses, IntegerSynapses) else None,
         "bits": synapses.bits if isinstance(synapses, IntegerSynapses) else None,
         **({} if projection.port is None else {"port": projection.port}),
     }
+
+
+def _read_projection(key: str, record: _Projection, arrays: Arrays) -> Projection:
+    synapses = _read_synapses(record, arrays)
+    projection = Projection(record.source, record.target, synapses, record.delay, record.port)
+    if record.learning is None:
+        return projection
+    rule = record.learning.make_rule()
+    learned = read_state(key, record.learning, synapses.weight, arrays)
+    return replace(projection, rule=rule, learned=learned)
 
 
 def _read_neuron(population: _Population, numbers: str, arrays: Arrays) -> Neuron:
@@ -335,52 +351,24 @@ def _check_all_used(record: NetworkRecord, arrays: Arrays, where: Path) -> None:
     used = {p.weight for p in record.projections}
     for layer in record.input.host:
         used |= {layer.weight, layer.bias}
-        used |= _list_arrays(layer.wiring)
-    for projection in record.projections:
-        used |= _list_arrays(projection.wiring)
+        used |= list_arrays(layer.wiring)
+    for i, projection in enumerate(record.projections):
+        used |= list_arrays(projection.wiring)
+        if projection.learning is not None:
+            used |= list_state_arrays(f"projection{i}", projection.learning)
     for population in record.populations:
         used |= {v for v in population.neuron.parameters.values() if isinstance(v, str)}
     for name in sorted(arrays.keys() - used):
         raise InputError(f"{where}: arrays.npz holds {name!r}, which no part of it uses")
 
 
-def _list_arrays(wiring: _Wiring) -> set[str]:
-    values = wiring.parameters.values()
-    inner = (_list_arrays(value) for value in values if isinstance(value, _Wiring))
-    return {value for value in values if isinstance(value, str)}.union(*inner)
-
-
-def _record_wiring(key: str, wiring: Wiring, arrays: Arrays) -> dict[str, Any]:
-    parameters: dict[str, Any] = {}
-    for field in fields(wiring):
-        value = getattr(wiring, field.name)
-        if isinstance(value, np.ndarray):
-            arrays[f"{key}.{field.name}"] = value
-            value = f"{key}.{field.name}"
-        elif isinstance(value, Wiring):
-            value = _record_wiring(f"{key}.{field.name}", value, arrays)
-        parameters[field.name] = list(value) if isinstance(value, tuple) else value
-    return {"kind": wiring.kind, "parameters": parameters}
-
-
 def _read_synapses(record: _Projection, arrays: Arrays) -> Synapses | IntegerSynapses:
-    weight, wiring = arrays[record.weight], _read_wiring(record.wiring, arrays)
+    weight, wiring = arrays[record.weight], read_wiring(record.wiring, arrays)
     if record.exponent is None or record.bits is None:
         return Synapses(wiring, weight)
     if weight.dtype != np.int16:
         raise ValueError(f"{record.weight} has dtype {weight.dtype}, expected int16")
     return IntegerSynapses(wiring, weight, record.exponent, record.bits)
-
-
-def _read_wiring(record: _Wiring, arrays: Arrays) -> Wiring:
-    kind: type[Wiring] = load("wirings", record.kind)
-    values: dict[str, Any] = {
-        name: arrays[value] if isinstance(value, str) else value
-        for name, value in record.parameters.items()
-    }
-    inner = {k: _read_wiring(v, arrays) for k, v in values.items() if isinstance(v, _Wiring)}
-    wiring: Wiring = kind(**values | inner)
-    return wiring
 
 
 def _join_lines(text: str) -> str:

@@ -90,7 +90,8 @@ def _add_loss_and_seal(head: dict[str, Any]) -> dict[str, Any]:
 UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
     "program": (_name_writer, _add_loss_and_seal),  # then `loss` and `warnings`
     "network file": (_name_writer, _add_seal),
-    "network": (keep,),  # codings `analog`, `biases`; `answer`, `host`, `host_part`
+    # codings `analog`, `biases`; `answer`, `host`, `host_part`; `learning` of projections.
+    "network": (keep, keep),
     "mapping": (),
     # `rule_limits`; `fidelity`, `variants`; `input_payload`, `zero_weights`, spreads of numbers.
     "chip": (keep, keep, keep),

@@ -15,6 +15,8 @@ from snncompile.ir import verify
 from snncompile.ir.answer import SUM, Answer
 from snncompile.ir.host_part import take
 from snncompile.ir.input import Input, Shape
+from snncompile.ir.learning_rule import LearningRule
+from snncompile.ir.learning_state import LearningState
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, Neuron
 from snncompile.notebook import format_line, format_rows
 from snncompile.registry import load
@@ -70,6 +72,10 @@ class Projection:
     delay: int = 0
     port: str | None = None
     """Input of the target's neurons that it feeds; None where they have only one."""
+    rule: LearningRule | None = None
+    """How its weights learn; None: they stay as they are."""
+    learned: LearningState | None = None
+    """Where its learning goes on; None: at the beginning."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -127,6 +133,15 @@ class Graph:
         """Return the delay between the own steps of source and target, 0 or more."""
         shift = self.phase(projection.source) - self.phase(projection.target)
         return projection.delay + shift
+
+    @property
+    def plastic(self) -> tuple[Projection, ...]:
+        """Projections that learn."""
+        return tuple(p for p in self.projections if p.rule is not None)
+
+    def third_lag(self, projection: Projection, source: str) -> int:
+        """Return how many own steps of the target later its synapses see a third factor."""
+        return 1 + self.phase(source) - self.phase(projection.target)
 
     def into(self, name: str) -> tuple[Projection, ...]:
         """Return the projections that end at a population."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snncompile.errors import InputError
 from snncompile.ir.answer import SUM, Answer
+from snncompile.ir.learning_state import LearningState
 from snncompile.ir.reports import Proof
 from snncompile.notebook import format_line, format_rows
 
@@ -25,6 +27,9 @@ class Result:
     """Bounds for the steps of this run; None for a network, which has none."""
     readout: Answer = SUM
     """How the output over time becomes the answer; the network's."""
+    learned: Mapping[int, LearningState] = field(default_factory=dict)
+    """Weights, tags, traces and generators after the run, by the number of each projection that
+    learns; `Program.learned` goes on from there."""
 
     @property
     def answer(self) -> NDArray[Any]:

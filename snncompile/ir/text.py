@@ -44,4 +44,9 @@ def _format_projection(projection: Projection) -> str:
         text += f" weight=[{weight.min():g} .. {weight.max():g}]"
     if isinstance(synapses, IntegerSynapses):
         text += f" exponent={synapses.exponent} bits={synapses.bits}"
-    return text + f" delay={projection.delay}"
+    text += f" delay={projection.delay}"
+    if projection.rule is not None:
+        text += f" learns {projection.rule}"
+    if projection.learned is not None:
+        text += f" steps={projection.learned.steps}"
+    return text

@@ -12,6 +12,7 @@ import numpy as np
 from snncompile.errors import InputError
 from snncompile.ir import view
 from snncompile.ir.input import LARGEST_PAYLOAD
+from snncompile.ir.verify_learning import check_learning
 
 if TYPE_CHECKING:
     from snncompile.ir.graph import Graph
@@ -177,4 +178,5 @@ RULES = (
     _check_ports,
     _check_delays,
     _check_loops,
+    check_learning,
 )

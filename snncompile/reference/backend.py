@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snncompile.ir.graph import Graph, Progress
 from snncompile.ir.result import Result
+from snncompile.reference.learning.run import run_learning
 from snncompile.reference.simulate import check_spikes, run_batches, run_integer
 from snncompile.renamed import make_getattr
 
@@ -46,6 +47,9 @@ def spike_trains(
         uint8 or int64 per population; potentials of a float network are float64.
     """
     spikes = check_spikes(network, x)
+    if network.plastic:
+        names = [p.name for p in network.populations]
+        return run_learning(network, spikes, names, progress).outputs
     batches = list(run_batches(network, spikes, progress=progress))
     return {
         p.name: _as_bytes(np.concatenate([batch[p.name].numpy() for batch in batches]))

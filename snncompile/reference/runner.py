@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from snncompile.errors import InputError
 from snncompile.ir import view
 from snncompile.ir.graph import Graph, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import BINARY, Neuron
@@ -56,6 +57,12 @@ class Runner:
         device: str = "cpu",
         charged: bool = False,
     ) -> None:
+        if network.plastic:
+            first = network.plastic[0]
+            raise InputError(
+                f"projection {first.source} -> {first.target} learns: its samples run one after the"
+                " other, not in batches; use run, or freeze_learning for fixed weights"
+            )
         self.network = network
         self.watch = watch
         self.charged = charged

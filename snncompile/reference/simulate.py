@@ -22,6 +22,7 @@ from snncompile.ir.graph import Graph, IntegerNetwork, Network, Population, Prog
 from snncompile.ir.input import read_array
 from snncompile.ir.result import Result
 from snncompile.neurons.base import BINARY, IntegerNeuron
+from snncompile.reference.learning.run import run_learning
 from snncompile.reference.runner import (
     Runner,
     Session,
@@ -301,6 +302,10 @@ def check_spikes(network: Graph, x: ArrayLike) -> NDArray[Any]:
 
 def _run(network: Graph, x: NDArray[Any], progress: Progress | None, device: str | None) -> Result:
     keep = [network.output]
+    if network.plastic:
+        learned = run_learning(network, x, keep, progress)
+        output = learned.outputs[network.output].reshape(*x.shape[:2], *network.output_shape)
+        return Result(output, readout=network.answer, learned=learned.states)
     batches = [
         out[network.output]
         for out in run_batches(network, x, progress=progress, keep=keep, device=device)

@@ -30,12 +30,12 @@ HEADS = {
             "chip": 4,
             "loss": 1,
             "mapping": 1,
-            "network": 2,
+            "network": 3,
             "options": 3,
             "quantized": 2,
         },
     },
-    NETWORK: {"version": 3, "written_by": "snncompile 0.1.0", "schemas": {"network": 2}},
+    NETWORK: {"version": 3, "written_by": "snncompile 0.1.0", "schemas": {"network": 3}},
 }
 
 

@@ -1,12 +1,14 @@
 """Run the network of `network.py` on Lava processes on the CPU.
 
-    python run.py --input x.npz --output out.npz [--all] [--states]
+    python run.py --input x.npz --output out.npz [--all] [--states] [--weights-every N]
 
 x.npz holds `x` of shape (samples, steps, *input shape): 0 and 1, whole numbers within the
 PAYLOAD of network.py, or analog values where it has their UNIT. out.npz gets `spikes` of shape
 (samples, steps, *output shape), the potentials if the output is a readout; with --all also
 `spikes.NAME` of every population. --states, for a network that was written for it, adds
-`state.NAME.STATE`: what the neurons keep after each time step.
+`state.NAME.STATE`: what the neurons keep after each time step. If projections learn, it gets their
+weights, tags and traces at the end, `learned.NUMBER.weights` and so on (the numbers of LEARNING in
+network.py); with --weights-every also `learned.NUMBER.weights.SAMPLES`, the weights after so many.
 """
 
 import argparse
@@ -79,10 +81,11 @@ def say(text):
     print(text, flush=True)  # noqa: T201 - a script prints
 
 
-def simulate(x, names, folder, guard):
+def simulate(x, names, folder, guard, every):
     """Return what is called `names`: outputs of populations, and states, "population.state".
 
-    Each has the shape (samples, steps, *shape of the population).
+    Each has the shape (samples, steps, *shape of the population). Also return what was learned,
+    with weights after every `every` samples if that is not 0.
     """
     samples, steps = x.shape[:2]
     probes = {name: str(Path(folder, f"{name}.npy")) for name in names}
@@ -90,21 +93,67 @@ def simulate(x, names, folder, guard):
     if hasattr(network, "HOST"):
         more = {"biases": compute_biases(x)}
         x = np.zeros(x.shape, np.uint8)
+    learning, learned = {}, {}
+    if hasattr(network, "LEARNING"):
+        more["learning"] = learning
     process = network.build(x.reshape(samples * steps, -1), steps, probes, **more)
     process.create_runtime(run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
     finished = watch(guard)
-    chunk = max(1, samples // 50)  # samples between two lines of progress
+    chunk = every or max(1, samples // 50)  # samples between two lines of progress
     for done in range(0, samples, chunk):
+        if every and done:
+            for number, synapses in learning.items():
+                weights = read_learned(number, synapses)[f"learned.{number}.weights"]
+                learned[f"learned.{number}.weights.{done}"] = weights
         say(f"samples {done} of {samples}")
         process.run(condition=RunSteps(num_steps=steps * (min(done + chunk, samples) - done)))
     kept = {name: network.POPULATIONS[name.partition(".")[0]] for name in names}
     last = max(phase for _, phase, _ in kept.values())
-    if last:  # the last sample is still on its way
-        process.run(condition=RunSteps(num_steps=last))
+    learned |= finish(process, learning, last)
     say(f"samples {samples} of {samples}")
     finished.set()
     process.stop()
-    return {n: np.load(probes[n]).reshape(samples, steps, *kept[n][0]) for n in names}
+    outputs = {n: np.load(probes[n]).reshape(samples, steps, *kept[n][0]) for n in names}
+    return outputs, learned
+
+
+def finish(process, learning, last):
+    """Run the steps in which the last sample is still on its way; return what was learned.
+
+    The synapses of a late population finish a sample as late as its neurons, one step before them.
+    """
+    learned, ran = {}, 0
+    cuts = {number: cut for number, (_, cut) in getattr(network, "LEARNING", {}).items()}
+    for step in sorted({*cuts.values(), last}):
+        if step > ran:
+            process.run(condition=RunSteps(num_steps=step - ran))
+            ran = step
+        for number in (n for n, cut in cuts.items() if cut == step):
+            learned |= read_learned(number, learning[number])
+    return learned
+
+
+def read_learned(number, synapses):
+    """Return weights, tags and traces of synapses that learn, by their names in out.npz."""
+    values = {}
+    for key in ("weights", "tag_1", "x1", "x2", "y1", "y2", "y3"):
+        variable = getattr(synapses, key)
+        if hasattr(variable.init, "tocsr"):  # Var.get cannot read a matrix in which zeros stand
+            values[key] = read_sparse(synapses, variable)
+        else:
+            values[key] = np.asarray(variable.get())
+    return {f"learned.{number}.{key}": np.int64(value) for key, value in values.items()}
+
+
+def read_sparse(synapses, variable):
+    """Return a matrix as an array of shape (target, source)."""
+    from lava.utils.sparse import find
+
+    matrix = np.zeros(variable.init.shape)
+    if variable.init.nnz:
+        row, column, _ = find(variable.init, explicit_zeros=True)
+        matrix[row, column] = synapses.runtime.get_var(variable.id, None)
+    return matrix
 
 
 def watch(guard):
@@ -145,14 +194,19 @@ def main():
     parser.add_argument("--output", required=True, help="npz file to write")
     parser.add_argument("--all", action="store_true", help="record every population")
     parser.add_argument("--states", action="store_true", help="record what the neurons keep")
+    parser.add_argument(
+        "--weights-every", type=int, default=0, help="samples between two readings of weights"
+    )
     parser.add_argument("--guarded", action="store_true", help="end when standard input ends")
     options = parser.parse_args()
     x = read_input(options.input)
     names = list(network.POPULATIONS) if options.all else [network.OUTPUT]
     states = list(getattr(network, "STATES", ())) if options.states else []
     with tempfile.TemporaryDirectory() as folder:
-        outputs = simulate(x, names + states, folder, [sys.stdin] if options.guarded else [])
+        guard = [sys.stdin] if options.guarded else []
+        outputs, learned = simulate(x, names + states, folder, guard, options.weights_every)
     everything = {f"spikes.{name}": outputs[name] for name in names} if options.all else {}
+    everything |= learned
     everything |= {f"state.{name}": outputs[name] for name in states}
     np.savez(options.output, spikes=outputs[network.OUTPUT], **everything)
 

@@ -1,0 +1,110 @@
+"""Networks that learn on real Lava, from the written folder: spikes and all that was learned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from plastic_networks import PAIRS, layers, rewarded, show
+
+from snncompile.backends.lava.emit import emit
+from snncompile.backends.lava.run import run_folder
+from snncompile.errors import BackendError
+from snncompile.ir.plastic import adopt_states
+from snncompile.reference.backend import spike_trains
+from snncompile.reference.learning.run import run_learning
+
+MAKE = {
+    "layers": layers,
+    "biased": lambda rng: layers(rng, bias=95),
+    "rewarded": rewarded,
+}
+
+
+def densify(network, state, number, values):
+    """Return an array of our synapses as a matrix."""
+    return network.projections[number].synapses.wiring.matrix(values).toarray()
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("name", MAKE)
+def test_lava_learns_what_the_reference_learns(name):
+    rng = np.random.default_rng(3)
+    network = MAKE[name](rng)
+    x = show(rng, network)
+    populations = [p.name for p in network.populations]
+    ours = run_learning(network, x, populations)
+    on_lava = run_folder(network, x, ["--all", "--weights-every", "2"])
+    for population in populations:
+        wanted = ours.outputs[population]
+        assert wanted.any()
+        assert (on_lava[f"spikes.{population}"].reshape(wanted.shape) == wanted).all(), population
+    for number, state in ours.states.items():
+        before = network.projections[number].synapses.weight
+        assert (state.weight != before).any()
+        for key, values in (("weights", state.weight), ("tag_1", state.tag)):
+            wanted = densify(network, state, number, values)
+            assert (on_lava[f"learned.{number}.{key}"] == wanted).all(), (number, key)
+        for k in range(2):
+            assert (on_lava[f"learned.{number}.x{k + 1}"] == state.pre[k]).all()
+        for k in range(3):
+            assert (on_lava[f"learned.{number}.y{k + 1}"] == state.post[k]).all()
+    number = network.number(network.plastic[0])
+    half = run_learning(network, x[:2], []).states[number]
+    assert (on_lava[f"learned.{number}.weights.2"] == half.weight).all()
+
+
+def test_the_written_program_is_golden(golden):
+    network = layers(np.random.default_rng(3), bias=95)
+    golden(emit(network).texts["network.py"])
+
+
+def test_a_learned_network_is_not_written():
+    rng = np.random.default_rng(3)
+    network = layers(rng)
+    learned = adopt_states(network, dict(network.run(show(rng, network)).learned))
+    with pytest.raises(BackendError) as error:
+        emit(learned)
+    assert str(error.value) == (
+        "projection input -> h: it has learned for 44 steps, and Lava's generators and traces"
+        " always begin anew; emit the Program from before, or take its rule off"
+    )
+
+
+def spoil(**values):
+    """Return the layers with another sparse projection."""
+    network = layers(np.random.default_rng(3))
+    return replace(
+        network, projections=(*network.projections[:2], replace(network.projections[2], **values))
+    )
+
+
+def test_what_lava_cannot_compute_is_refused():
+    with pytest.raises(BackendError) as error:
+        emit(spoil(rule=PAIRS.change(dw="x0*w")))
+    assert str(error.value) == (
+        "projection h -> o: Lava's LearningSparse fails on a rule that reads w; use a dense wiring"
+    )
+    with pytest.raises(BackendError) as error:
+        emit(spoil(rule=PAIRS.change(sign="positive")))
+    assert str(error.value) == (
+        "projection h -> o: Lava's LearningSparse fails on positive weights; use a dense wiring"
+    )
+    synapses = layers(np.random.default_rng(3)).projections[2].synapses
+    with pytest.raises(BackendError) as error:
+        emit(spoil(synapses=replace(synapses, weight=0 * synapses.weight)))
+    assert str(error.value) == (
+        "projection h -> o: Lava's LearningSparse drops synapses whose weight is 0 at the start;"
+        " give them another weight, or leave them out of the wiring"
+    )
+
+
+def test_spike_trains_of_a_network_that_learns():
+    rng = np.random.default_rng(3)
+    network = layers(rng)
+    trains = spike_trains(network, show(rng, network))
+    assert {name: train.shape for name, train in trains.items()} == {
+        "h": (4, 11, 5),
+        "o": (4, 11, 4),
+    }

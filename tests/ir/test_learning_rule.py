@@ -1,0 +1,115 @@
+# ruff: noqa: E501 - whole messages
+"""Learning rules: read, written, built by name, refused with the nearest that can be held."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snncompile import LearningRule, r_stdp, stdp, stochastic_stdp
+from snncompile.errors import InputError
+from snncompile.ir.products import EXPONENT, MANTISSA, Factor, read_products, round_scale
+
+READ = [
+    ("2^-2*x1*y0 - 2^-3*y1*x0", "2^-2*y0*x1 - 2^-3*x0*y1"),
+    ("(-2) * 2 ^ -1 * x0 * y1 + 3 * y0 * x1", "-2*2^-1*x0*y1 + 3*y0*x1"),
+    ("u0*t*y2", "u0*t*y2"),
+    ("-u2*(w - 4)*sgn(t)*3", "-3*u2*(w - 4)*sgn(t)"),
+    ("x0*(-x1 + 3)", "-x0*(x1 - 3)"),
+    ("0.375*y0", "3*2^-3*y0"),
+    ("16*y0", "4*2^2*y0"),
+    ("-8*2^-2*y0", "-4*2^-1*y0"),
+    ("x0*y0", "x0*y0"),
+]
+
+
+@pytest.mark.parametrize("text, written", READ)
+def test_a_rule_is_read_and_written(text, written):
+    rule = LearningRule(dw=text)
+    assert rule.dw == written
+    assert LearningRule(dw=rule.dw) == rule
+
+
+REFUSED = [
+    ({"dw": "0.3*x0*y1"}, "learning rule dw = '0.3*x0*y1': 0.3 is no m*2^e with m of -8..7; the nearest is 5*2^-4 = 0.3125"),
+    ({"dw": "x1*y1"}, "learning rule dw = 'x1*y1': a product has no dependency; multiply it by x0, y0 or u0"),
+    ({"dw": "d*x0"}, "learning rule dw = 'd*x0': d: delays do not learn, in Lava a rule on them has no effect; use the tag t"),
+    ({"dd": "x0"}, "learning rule dd = 'x0': delays do not learn, in Lava a rule on them has no effect; use dt, which changes the tags"),
+    ({}, "a learning rule needs dw, dt or both"),
+    ({"dw": "x0*z"}, "learning rule dw = 'x0*z': cannot read 'z'"),
+    ({"dw": "x0 y1"}, "learning rule dw = 'x0 y1': expected + or - before 'y1'"),
+    ({"dw": "x0*"}, "learning rule dw = 'x0*': it ends too early"),
+    ({"dw": "x0*u0"}, "learning rule dw = 'x0*u0': x0 and u0 are two dependencies of one product"),
+    ({"dw": "u0 + u1"}, "learning rule dw = 'u0 + u1': u0 and u1 have different intervals; a chip has one for all rules"),
+    ({"dw": "u0", "dt": "u1"}, "learning rule: dw and dt use u0 and u1; a chip has one interval for all rules"),
+    ({"dw": "u10"}, "learning rule dw = 'u10': u10: the largest interval is u9"),
+    ({"dw": "3^2*x0"}, "learning rule dw = '3^2*x0': 3^ is no power of two"),
+    ({"dw": "x0*sgn(x1)"}, "learning rule dw = 'x0*sgn(x1)': sgn takes w or t, with a plus"),
+    ({"dw": "x0*(x1 + 0.5)"}, "learning rule dw = 'x0*(x1 + 0.5)': a constant of 0.5 beside x1 must be a whole number"),
+    ({"dw": "x0*(x1 + 200)"}, "factor (x1 + 200): the constant must be within -128..127; the nearest is 127"),
+    ({"dw": "x0*(w + 3)"}, "factor (w + 3): the constant must be within -256..254 and even; the nearest is 4"),
+    ({"dw": "x0*x1*x1*x1*x1*x2"}, "learning rule dw = 'x0*x1*x1*x1*x1*x2': x0*x1*x1*x1*x1*x2: its factors have 35 bits, 28 are allowed"),
+    ({"dw": "x0", "x1_impulse": 0.3}, "x1_impulse 0.3 is no multiple of 1/256 within 0..127; the nearest is 0.30078125"),
+    ({"dw": "x0", "y1_impulse": 200}, "y1_impulse 200 is no multiple of 1/256 within 0..127; the nearest is 127"),
+    ({"dw": "x0", "x1_tau": -1}, "x1_tau must be 0 or more, got -1"),
+    ({"dw": "x0", "epoch": 64}, "epoch must be a whole number of 1..63, got 64"),
+    ({"dw": "x0", "sign": "odd"}, "sign must be one of mixed, positive, got 'odd'"),
+    ({"dw": "x0", "third_factor": {"x1": "a"}}, "third_factor: 'x1' must be one of y1, y2, y3, each once"),
+    ({"dw": "x0", "third_factor": {"y2": "a"}, "y1_impulse": 1}, "y1_impulse and y1_tau must be 0 where the rule has a third factor: Lava then takes every trace of the target from populations"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("values, message", REFUSED)
+def test_what_cannot_be_held_is_refused(values, message):
+    with pytest.raises(InputError) as error:
+        LearningRule(**values)
+    assert str(error.value) == message
+
+
+@given(st.floats(1e-3, 1800) | st.floats(-1800, -1e-3))
+def test_the_nearest_scale_is_the_nearest(scale):
+    mantissa, exponent, error = round_scale(scale)
+    assert MANTISSA[0] <= mantissa <= MANTISSA[1]
+    every = (
+        math.ldexp(m, e)
+        for m in range(MANTISSA[0], MANTISSA[1] + 1)
+        for e in range(EXPONENT[0], EXPONENT[1] + 1)
+    )
+    smallest = min(abs(other - scale) for other in every)
+    assert abs(math.ldexp(mantissa, exponent) - scale) == pytest.approx(smallest)
+    assert error == pytest.approx(smallest / abs(scale), abs=1e-12)
+
+
+def test_shifts_are_those_of_lava():
+    products = read_products("dw", "x0 + x0*x1*w + x0*x1*y1 + x0*x1*y1*w")
+    assert [p.shift for p in products] == [0, 5, 3, 12]
+    assert products[1].factors == (Factor("x1"), Factor("w"))
+
+
+def test_stdp_is_that_of_lava():
+    rule = stdp(learning_rate=0.5, a_plus=1, a_minus=-2, tau_plus=10, tau_minus=20, epoch=2)
+    assert str(rule) == (
+        "dw='-x0*y1 + 2^-1*y0*x1' x1_impulse=16 x1_tau=10 y1_impulse=16 y1_tau=20 epoch=2"
+    )
+
+
+def test_stochastic_stdp_changes_weights_at_spikes_of_the_target():
+    rule = stochastic_stdp(potentiation=0.125, depression=4, tau=5)
+    assert str(rule) == "dw='2^-3*y0*x1 - 2^2*y0' x1_impulse=127 x1_tau=5 sign=positive"
+
+
+def test_r_stdp_keeps_tags_until_the_reward():
+    rule = r_stdp(reward="r", a_plus=1, tau_plus=4, tag_decay=0.5, learning_rate=0.25)
+    assert (rule.dt, rule.dw) == ("y0*x1 - 2^-1*u0*t", "2^-2*u0*t*y2")
+    assert rule.third_factor == (("y2", "r"),)
+    both = r_stdp(reward="r", a_plus=1, a_minus=-1, tau_plus=4, tag_decay=0.5, post_trace="trace")
+    assert both.dt == "-x0*y1 + y0*x1 - 2^-1*u0*t"
+    assert both.third_factor == (("y1", "trace"), ("y2", "r"))
+
+
+def test_a_builder_refuses_with_the_nearest():
+    with pytest.raises(InputError, match=r"the nearest is 5\*2\^-4 = 0.3125"):
+        stdp(a_plus=0.3, a_minus=-1, tau_plus=1, tau_minus=1)
