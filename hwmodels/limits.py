@@ -141,7 +141,7 @@ class HeadedRows(Record):
     index_bits: KnownWhole
     """Target of a synapse; the synapses of a kernel have none."""
     learning_bits: Known
-    """All of a synapse that learns; no network of ours has one."""
+    """All of a synapse that learns, its tag and its target included."""
     delay_bits: KnownWhole
     """Bits of a synapse's own delay, where it has one."""
     weight_bits: Choices

@@ -30,6 +30,7 @@ from snncompile.passes.analysis.loss_warnings import (
     refuse_warnings,
 )
 from snncompile.passes.equal_neurons import begin_design
+from snncompile.passes.learning_chip import check_learning_chip
 from snncompile.passes.pipeline import Hook, PassProgress, Pipeline
 from snncompile.program import PROGRAM, Program
 from snncompile.program_file import read_program
@@ -86,6 +87,7 @@ def compile(
     design = begin_design(network, target, spikes)
     design = replace(design, log=(*design.log, *lines))
     check_neurons(network, design.chip, spikes)
+    check_learning_chip(network, design.chip)
     pipeline = _make_pipeline(chosen, passes, skip)
     chosen = pipeline.adopt_options(chosen)
     design = pipeline.run(design, progress, hooks)

@@ -17,13 +17,14 @@ from snncompile.errors import BoundsWarning, InputError
 from snncompile.files import folder, versions
 from snncompile.files import mapping as mapping_file
 from snncompile.files import network as network_file
-from snncompile.files.meaning import hash_meaning
+from snncompile.files.meaning import hash_meaning, hash_network
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Network, Progress, Say
 from snncompile.ir.host_part import take
 from snncompile.ir.input import read_array
 from snncompile.ir.loss import OLDER, Loss
 from snncompile.ir.mapping import Mapping as CoreMapping
+from snncompile.ir.plastic import adopt_states
 from snncompile.ir.reports import Bound, Proof, QuantizedLayer
 from snncompile.ir.result import Result
 from snncompile.notebook import format_line, format_rows
@@ -104,6 +105,27 @@ class Program:
             self, shown, progress=progress, timeout_s=timeout_s
         )
         return replace(result, proof=self._warn(result.spikes.shape[1]))
+
+    def learned(self, result: Result) -> Program:
+        """Return the Program as it is after a run, with the weights and traces learned in it.
+
+        It goes on from there bit for bit: `run(a)` and then `learned(...).run(b)` give what
+        `run(a + b)` gives. Cores, bounds and options stay. It has no float network to compare
+        with, and its Lava program cannot be written, since Lava begins anew.
+
+        Args:
+            result: of `run` on the reference, of this Program.
+
+        Raises:
+            InputError: the result is of another network, or of Lava.
+        """
+        if self.network.plastic and not result.learned:
+            raise InputError(
+                "the result holds no learning states; run the Program with backend reference"
+            )
+        network = adopt_states(self.network, dict(result.learned))
+        hashes = self.hashes | {"network": hash_network(network)}
+        return replace(self, network=network, hashes=hashes, source=None, kept={})
 
     def prove(self, steps: int) -> Proof:
         """Return the bounds that lapse in samples of `steps` time steps; proved anew for more."""

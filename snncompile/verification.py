@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.ir.graph import Graph
+from snncompile.ir.graph import Graph, Projection
+from snncompile.ir.learning_state import name_weights
 from snncompile.ir.reports import Proof
 from snncompile.neurons.base import Neuron
 from snncompile.notebook import format_line, format_rows
@@ -31,6 +32,8 @@ TITLES = {
     "before": "the network before",
     "after": "the network after",
 }
+WEIGHTS = "weights "
+"""Before the ends of a projection that learns, in place of a population."""
 POTENTIAL_TOLERANCE = 1e-9
 """Largest difference of float potentials, relative to the largest one: float64 sums in another
 order keep more digits than that."""
@@ -53,6 +56,12 @@ class Difference:
 
     def __str__(self) -> str:
         """Sample, step and neuron at which the two runs differ, with both values."""
+        if self.population.startswith(WEIGHTS):
+            return (
+                f"{self.population} after sample {self.sample}, synapse {self.neuron}:"
+                f" {TITLES[self.first]} gives {self.first_value:.10g},"
+                f" {TITLES[self.second]} {self.second_value:.10g}"
+            )
         return (
             f"sample {self.sample}, step {self.step}, population {self.population}, neuron"
             f" {self.neuron}: {TITLES[self.first]} gives {self.first_value:.10g},"
@@ -242,8 +251,32 @@ def compare_runs(
             values = first, a[sample, step, neuron].item(), second, b[sample, step, neuron].item()
             difference = Difference(sample, step, p.name, neuron, *values)
             differences.append(((sample, step + p.phase, order), difference))
+    for projection in network.plastic if promised else ():
+        name = name_weights(network.number(projection))
+        if name in runs[first] and name in runs[second]:
+            row, weight = _compare_weights(runs, (first, second), projection, name)
+            rows.append(row)
+            last = runs[first][network.output].shape
+            differences += [((last[0], last[1], 0), weight)] if weight else []
     earliest = min(differences, key=lambda entry: entry[0])[1] if differences else None
     return Comparison(first, second, promised, tuple(rows), earliest)
+
+
+def _compare_weights(
+    runs: Mapping[str, SpikeTrains], pair: tuple[str, str], projection: Projection, name: str
+) -> tuple[Agreement, Difference | None]:
+    """Return the agreement of the weights that two runs learned, and the first that differs."""
+    first, second = pair
+    a, b = (np.asarray(runs[run][name]).ravel() for run in pair)
+    where = f"{WEIGHTS}{projection.source} -> {projection.target}"
+    wrong = np.flatnonzero(a != b)
+    row = Agreement(where, a.size, len(wrong), _measure_gap(a, b))
+    if not len(wrong):
+        return row, None
+    samples, steps = runs[first][projection.target].shape[:2]
+    synapse = int(wrong[0])
+    values = first, float(a[synapse]), second, float(b[synapse])
+    return row, Difference(samples - 1, steps - 1, where, synapse, *values)
 
 
 def _find_differences(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:

@@ -25,6 +25,8 @@ FIELDS = {
 """Fields that files or users hold under a filler, with the reason; the wish is to rename them."""
 VERBS = {"flatten", "open", "listen", "shorten", "widen", "embed", "feed", "harden", "need"}
 """Verbs that end like a participle."""
+NAMED = {"learned"}
+"""`program.learned(result)`: the name that was asked for."""
 PREDICATES = {"is", "has", "can"}
 KERNELS = {"graded", "signed_integrate_fire"}
 """Functions that are called like the neuron they compute."""
@@ -99,7 +101,7 @@ def list_participles(text: str, where: str) -> list[str]:
 def begins_with_participle(name: str) -> bool:
     """Whether the first word of a function is a participle, as far as its ending shows it."""
     first = name.strip("_").split("_")[0]
-    return first.endswith(("ed", "en")) and first not in VERBS | PREDICATES
+    return first.endswith(("ed", "en")) and first not in VERBS | NAMED | PREDICATES
 
 
 @pytest.mark.parametrize("rule", [list_fillers, list_participles])

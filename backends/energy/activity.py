@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -93,6 +93,22 @@ def record(
 def count_piece_samples(network: IntegerNetwork, steps: int, *, updates: bool = False) -> int:
     """Return the samples of a piece of `record`; shards of a multiple of them have equal pieces."""
     return count_block_samples(network, steps, work_limit=MOST_EVENTS, charged=updates)
+
+
+def record_blocks(
+    network: IntegerNetwork, blocks: Iterable[Block], steps: int, updates: bool
+) -> Iterator[Activity]:
+    """Yield the activity of blocks that ran already; see `record`.
+
+    Args:
+        network: the integer network.
+        blocks: whole samples, with marks of charged potentials where `updates` are recorded.
+        steps: time steps of a sample.
+        updates: whether to record the written potentials.
+    """
+    recorder = _Recorder(network, steps, updates)
+    for block in blocks:
+        yield recorder.add(block)
 
 
 def record_sample(network: IntegerNetwork, x: NDArray[Any], *, updates: bool = False) -> Activity:

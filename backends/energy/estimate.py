@@ -15,7 +15,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snncompile.backends.energy.activity import Activity, count_network_steps, record
+from snncompile.backends.energy.activity import (
+    Activity,
+    count_network_steps,
+    record,
+    record_blocks,
+)
 from snncompile.backends.energy.costs import Costs, find_costs, list_spread
 from snncompile.backends.energy.counts import (
     Counts,
@@ -26,6 +31,7 @@ from snncompile.backends.energy.counts import (
 )
 from snncompile.backends.energy.cycle import Times, follow
 from snncompile.backends.energy.events import EVENTS
+from snncompile.backends.energy.learning import add_updates, run_blocks
 from snncompile.backends.energy.result import (
     ENERGY,
     STATIC,
@@ -95,8 +101,16 @@ def _estimate(
 ) -> Estimate:
     spikes = check_spikes(program.network, x)
     ledger = open_ledger(program, spikes.shape[1], timing, costs, account)
-    fill_ledger(ledger, program, spikes, progress)
-    return ledger.close()
+    if not program.network.plastic:
+        fill_ledger(ledger, program, spikes, progress)
+        return ledger.close()
+    blocks, learned = run_blocks(program, spikes, progress)
+    updates = ledger.counts_updates
+    for activity in record_blocks(program.network, blocks, spikes.shape[1], updates):
+        ledger.add(activity)
+    return add_updates(
+        ledger.close(), program, find_costs(program.chip, costs), learned, len(spikes)
+    )
 
 
 def open_ledger(

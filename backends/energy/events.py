@@ -22,7 +22,8 @@ of its arrival, one or more later.
     chip_crossing            borders between chips that the sent messages cross
     host_input               messages from the host: one per input spike and core it has synapses on
     host_output              spikes (or potentials) of the output population, read by the host
-    learning_update          none: no network here learns on the chip
+    learning_update          synapses that learn whose source or target fired in an epoch, or all of
+                             them where a product of uk counts; see `learning.py`
 
 The arrangement of chips is defined in `mesh`. The host joins the mesh at tile 0,0 of chip 0.
 """

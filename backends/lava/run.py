@@ -22,9 +22,11 @@ from numpy.typing import ArrayLike, NDArray
 from snncompile.backends.lava import emit, environment
 from snncompile.errors import BackendError
 from snncompile.ir.graph import IntegerNetwork, Progress
+from snncompile.ir.learning_state import name_weights
 from snncompile.ir.result import Result
 from snncompile.reference.simulate import check_spikes
 from snncompile.renamed import make_getattr
+from snncompile.synapses.sparse import Sparse
 
 PROGRESS = re.compile(rb"samples (\d+) of (\d+)")
 PYTHON_OPTIONS = ("-E", "-s", "-W", "ignore::UserWarning:multiprocessing.resource_tracker")
@@ -67,12 +69,22 @@ def spike_trains(
     progress: Progress | None = None,
     timeout_s: float | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Return the output of every population, each (samples, steps, size); see `run`."""
+    """Return the output of every population, each (samples, steps, size); see `run`.
+
+    Of a network that learns also the weights at the end, called as `name_weights` says.
+    """
     outputs = run_folder(network, x, ["--all"], progress=progress, timeout_s=timeout_s)
-    return {
+    trains = {
         p.name: outputs[f"spikes.{p.name}"].reshape(*outputs["spikes"].shape[:2], p.size)
         for p in network.populations
     }
+    for p in network.plastic:
+        number = network.number(p)
+        weight, wiring = outputs[f"learned.{number}.weights"], p.synapses.wiring
+        if isinstance(wiring, Sparse):
+            weight = weight[wiring.target, wiring.source]
+        trains[name_weights(number)] = weight
+    return trains
 
 
 if not TYPE_CHECKING:

@@ -54,6 +54,8 @@ def count_words(chip: Chip, p: Projection, s: Slice) -> int:
         pieces = _cut_channels(_count_channels(wiring, s))
         return taps * sum(-(-(head + piece * bits) // width) for piece in pieces)
     each = bits + _read(rows, "index_bits")
+    if p.rule is not None:  # tags and all else
+        each = _read(rows, "learning_bits")
     counts = count_rows(wiring, s, shared=False).items()
     return sum(times * -(-(head + len(row) * each) // width) for row, times in counts)
 

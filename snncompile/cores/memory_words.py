@@ -81,7 +81,12 @@ class ListedRows:
 
 
 def choose_memory(
-    chip: Chip, rows: RowKinds | ListedRows | KernelRows, weights: WeightBits, delayed: bool
+    chip: Chip,
+    rows: RowKinds | ListedRows | KernelRows,
+    weights: WeightBits,
+    delayed: bool,
+    *,
+    learning: bool = False,
 ) -> Memory:
     """Return the memory of rows in the chip's cheapest encoding; weights of zero are stored, too.
 
@@ -92,11 +97,13 @@ def choose_memory(
         rows: rows to store.
         weights: bits to store of each weight.
         delayed: whether the synapses have an extra delay.
+        learning: whether they learn, on a chip whose rows have `learning_bits`.
     """
     store = _Store(
         width=chip.core.synapse_word_bits.whole or 64,
         weights=weights,
         delayed=delayed,
+        learning=learning,
         kinds=() if chip.rows is None else chip.rows.kinds,
         rules=None if chip.rows is None else read_row_rules(chip),
         headed=None if chip.headed_rows is None else read_headed_rules(chip),
@@ -120,6 +127,7 @@ class _Store:
     """Bits of a word."""
     weights: WeightBits
     delayed: bool
+    learning: bool
     kinds: tuple[str, ...]
     """Kinds of row encoding that the chip has, where it has several."""
     rules: RowRules | None = None
@@ -154,8 +162,8 @@ def _pack_rows(rows: RowKinds, store: _Store) -> Memory:
 def _store_headed_rows(rows: RowKinds, store: _Store) -> Memory:
     """Store rows with a head and an index for every synapse; see `headed_rows.py`."""
     assert store.headed is not None
-    bits, delayed = store.weights.bits, store.delayed
-    sizes = [store.headed.count_row_words(row.synapses, bits, delayed=delayed) for row in rows]
+    bits, how = store.weights.bits, {"delayed": store.delayed, "learning": store.learning}
+    sizes = [store.headed.count_row_words(row.synapses, bits, **how) for row in rows]
     words = sum(row.count * size for row, size in zip(rows, sizes, strict=True))
     return Memory(words, "rows", longest=max(sizes))
 

@@ -91,7 +91,9 @@ class Demand:
         elif self.chip.headed_rows is not None:
             choices = self.chip.headed_rows.weight_bits.values
             known = WeightBits(find_stored_bits(synapses, choices))
-        return choose_memory(self.chip, self.reach.rows, known, self.projection.delay > 1)
+        learning = self.projection.rule is not None
+        delayed = self.projection.delay > 1
+        return choose_memory(self.chip, self.reach.rows, known, delayed, learning=learning)
 
 
 def measure_demand(chip: Chip, projection: Projection, s: Slice) -> Demand:

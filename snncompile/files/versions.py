@@ -96,7 +96,7 @@ UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
     # `rule_limits`; `fidelity`, `variants`; `input_payload`, `zero_weights`, spreads of numbers.
     "chip": (keep, keep, keep),
     "options": (keep, keep),  # sections (`Options` reads the flat form); `loss`, `scales`
-    "quantized": (keep,),  # errors of single neurons, `message`
+    "quantized": (keep, keep),  # errors of single neurons, `message`; `rule_error`
     "bounds": (keep,),  # `effect`
     "loss": (),
     "spikes": (),

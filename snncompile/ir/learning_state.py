@@ -73,3 +73,12 @@ class LearningState:
                 f"{where}: its learning state has other weights; take both from one result, with"
                 " Program.learned"
             )
+
+
+def name_weights(number: int) -> str:
+    """Return the name of learned weights among the outputs of a run; no population is called so.
+
+    Args:
+        number: of the projection in its network.
+    """
+    return f"learned.{number}"

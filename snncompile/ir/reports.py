@@ -49,6 +49,9 @@ class QuantizedLayer(Report):
     output_error: float | None
     """Share of output spikes that differ on the calibration data, given equal input spikes (for a
     readout the root mean square error over that of the potential); None without such data."""
+    rule_error: float | None = None
+    """Largest relative error of a factor m * 2^e of the rules by which its synapses learn, and of
+    their constants beside weights; None where none learn."""
 
 
 EARLIER: dict[str, Effect] = {

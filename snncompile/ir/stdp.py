@@ -35,7 +35,7 @@ def stdp(
     """
     minus, plus = learning_rate * a_minus, learning_rate * a_plus
     return LearningRule(
-        dw=f"{minus:.17f}*x0*y1 + {plus:.17f}*y0*x1",
+        dw=f"{minus:.64f}*x0*y1 + {plus:.64f}*y0*x1",
         x1_impulse=impulse,
         x1_tau=tau_plus,
         y1_impulse=impulse,
@@ -74,7 +74,7 @@ def stochastic_stdp(
     Raises:
         InputError: a number cannot be held; the message names the nearest that can.
     """
-    dw = f"{potentiation:.17f}*y0*x1 - {depression:.17f}*y0"
+    dw = f"{potentiation:.64f}*y0*x1 - {depression:.64f}*y0"
     return LearningRule(dw=dw, x1_impulse=impulse, x1_tau=tau, sign=sign, **more)
 
 
@@ -111,10 +111,10 @@ def r_stdp(
         InputError: a number cannot be held, or a_minus has no trace.
     """
     third = {"y2": reward} | ({} if post_trace is None else {"y1": post_trace})
-    weaken = f"{a_minus:.17f}*x0*y1 + " if a_minus else ""
+    weaken = f"{a_minus:.64f}*x0*y1 + " if a_minus else ""
     return LearningRule(
-        dt=f"{weaken}{a_plus:.17f}*y0*x1 - {tag_decay:.17f}*u0*t",
-        dw=f"{learning_rate:.17f}*u0*t*y2",
+        dt=f"{weaken}{a_plus:.64f}*y0*x1 - {tag_decay:.64f}*u0*t",
+        dw=f"{learning_rate:.64f}*u0*t*y2",
         x1_impulse=impulse,
         x1_tau=tau_plus,
         third_factor=tuple(third.items()),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snncompile.ir.graph import Graph, Progress
+from snncompile.ir.learning_state import name_weights
 from snncompile.ir.result import Result
 from snncompile.reference.learning.run import run_learning
 from snncompile.reference.simulate import check_spikes, run_batches, run_integer
@@ -44,12 +45,15 @@ def spike_trains(
         timeout_s: not used here.
 
     Returns:
-        uint8 or int64 per population; potentials of a float network are float64.
+        uint8 or int64 per population; potentials of a float network are float64. Of a network that
+        learns also the weights at the end, called as `name_weights` says.
     """
     spikes = check_spikes(network, x)
     if network.plastic:
         names = [p.name for p in network.populations]
-        return run_learning(network, spikes, names, progress).outputs
+        learned = run_learning(network, spikes, names, progress)
+        weights = {name_weights(n): state.weight for n, state in learned.states.items()}
+        return learned.outputs | weights
     batches = list(run_batches(network, spikes, progress=progress))
     return {
         p.name: _as_bytes(np.concatenate([batch[p.name].numpy() for batch in batches]))

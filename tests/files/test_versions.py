@@ -32,7 +32,7 @@ HEADS = {
             "mapping": 1,
             "network": 3,
             "options": 3,
-            "quantized": 2,
+            "quantized": 3,
         },
     },
     NETWORK: {"version": 3, "written_by": "snncompile 0.1.0", "schemas": {"network": 3}},

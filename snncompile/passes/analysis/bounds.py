@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from snncompile.neurons.base import Effect, IntegerNeuron, Interval
 from snncompile.reference.synapses import sum_at_ones
 from snncompile.synapses.base import IntegerSynapses
 
+LEARNED = {"mixed": (-256, 255), "positive": (255,)}
+"""Ends of weights that learn, by the sign of the rule, and 0."""
 Arriving = Sequence[tuple[IntegerSynapses, Interval]]
 """Synapses that end at a population, each with the smallest and largest payload of its source."""
 
@@ -140,12 +143,24 @@ def collect_arriving(graph: Graph, name: str, projections: Sequence[Projection])
     ports = range(max(1, len(graph.population(name).neuron.ports)))
     return [
         [
-            (p.synapses, graph.payload(p.source))
+            (synapses, graph.payload(p.source))
             for p in projections
-            if graph.port(p) == port and isinstance(p.synapses, IntegerSynapses)
+            if graph.port(p) == port
+            for synapses in _list_extremes(p)
         ]
         for port in ports
     ]
+
+
+def _list_extremes(projection: Projection) -> list[IntegerSynapses]:
+    """Return the integer synapses; of those that learn, all at their ends, which add up."""
+    synapses = projection.synapses
+    if not isinstance(synapses, IntegerSynapses):
+        return []
+    if projection.rule is None:
+        return [synapses]
+    ends = LEARNED[projection.rule.sign]
+    return [replace(synapses, weight=np.full_like(synapses.weight, end)) for end in ends]
 
 
 def collect_sums(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from snncompile.arrays import Floats
 from snncompile.ir.graph import Graph, IntegerNetwork, Network, Population, Progress
 from snncompile.ir.loss import FREQUENT, AnswerLoss, Loss, PopulationLoss
+from snncompile.ir.plastic import freeze_learning
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron
 from snncompile.reference.simulate import run_together
@@ -62,7 +63,8 @@ def measure_losses(
         candidates: integer networks with their scales.
     """
     counts = [_Counts(floats, scales) for _, scales in candidates]
-    networks = [floats, *(integers for integers, _ in candidates)]
+    networks: list[Graph] = [freeze_learning(floats)]
+    networks += [freeze_learning(integers) for integers, _ in candidates]
     for first, *others in run_together(networks, x, progress=progress):
         for count, other in zip(counts, others, strict=True):
             count.add(first.spike_trains, other.spike_trains, first.last)

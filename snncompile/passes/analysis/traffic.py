@@ -16,6 +16,7 @@ from snncompile.cores.axon_counts import InputAxons, list_input_axons
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Site
+from snncompile.ir.plastic import freeze_learning
 from snncompile.ir.region import Region
 from snncompile.reference.simulate import run_batches
 
@@ -62,7 +63,7 @@ def measure_rates(network: IntegerNetwork, calibration: NDArray[np.uint8] | None
         return {name: np.ones(size) for name, size in sizes.items()}
     total = {name: np.zeros(size) for name, size in sizes.items()}
     samples = calibration[:SAMPLES]
-    for spike_trains in run_batches(network, samples):
+    for spike_trains in run_batches(freeze_learning(network), samples):
         for name in total:
             total[name] += (spike_trains[name] != 0).sum(dim=(0, 1)).numpy()
     count = samples.shape[0] * samples.shape[1]

@@ -67,6 +67,8 @@ class Prune(Pass):
         assert isinstance(network, IntegerNetwork)
         if not self.on:
             return self.done(design, "skipped")
+        if network.plastic:
+            return self.done(design, "skipped: the network learns, and its neurons may still fire")
         pruned, kept = _prune(network)
         gone = [
             f"{p.size - len(kept[p.name]):,} of {p.size:,} neurons of {p.name}"

@@ -15,6 +15,7 @@ from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron
 from snncompile.passes.analysis.number_ranges import find_end
 from snncompile.passes.quantize.grouped_input import SMALLEST
+from snncompile.passes.quantize.learning import scale_rule
 from snncompile.passes.quantize.messages import find_message_unit, find_unit
 from snncompile.passes.quantize.rounding import convert_to_real
 from snncompile.passes.quantize.weight_rows import list_rows
@@ -68,7 +69,20 @@ def report_errors(
         largest_neuron=largest,
         parameter_error=_measure_parameter_errors(population, integers[0], scale),
         output_error=measure_output_error(network, population, integers, scale, spike_trains),
+        rule_error=_measure_rule_error(network, population, integers[1], scale),
     )
+
+
+def _measure_rule_error(
+    network: Network, population: Population, integers: tuple[Projection, ...], scale: Any
+) -> float | None:
+    """Return the largest error of the rules by which synapses of a population learn."""
+    errors = [
+        scale_rule(old, float(scale) / find_unit(network, old) / 2.0**new.synapses.exponent).error
+        for old, new in zip(network.into(population.name), integers, strict=True)
+        if old.rule is not None and isinstance(new.synapses, IntegerSynapses)
+    ]
+    return max(errors, default=None)
 
 
 def _measure_weight_errors(

@@ -23,6 +23,7 @@ from snncompile.passes.analysis.bounds import (
 )
 from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import Integers, report_errors
+from snncompile.passes.quantize.learning import find_largest_weight, make_integer
 from snncompile.passes.quantize.messages import find_unit
 from snncompile.passes.quantize.readout_bias import correct_readout_bias
 from snncompile.passes.quantize.rounding import FEW_BITS
@@ -104,7 +105,7 @@ class PopulationScale:
         """Yield scales with the exponent of the largest weights, from large to small."""
         neuron = self.population.neuron
         assert isinstance(neuron, FloatNeuron)
-        weights = (_find_largest(p) / find_unit(self.network, p) for p in self._into)
+        weights = (find_largest_weight(p) / find_unit(self.network, p) for p in self._into)
         largest = clip * max(weights, default=0.0)
         cap = self._find_largest_scale()
         highest = self.chip.formats.weight_exponent_highest
@@ -154,11 +155,10 @@ class PopulationScale:
         if self.formats == "netx":
             new = _give_netx_bias(new)
         return new, tuple(
-            replace(
+            make_integer(
                 p,
-                synapses=_round_synapses(
-                    p, scale / find_unit(self.network, p), exponent, self.bits
-                ),
+                _round_synapses(p, scale / find_unit(self.network, p), exponent, self.bits),
+                scale / find_unit(self.network, p),
             )
             for p in self._into
         )
@@ -204,10 +204,6 @@ def _is_clearly_better(new: Choice, old: Choice, outputs: int) -> bool:
     return bool(wrong * outputs + 2 * (before * outputs) ** 0.5 < before * outputs)
 
 
-def _find_largest(projection: Projection) -> float:
-    return float(np.abs(projection.synapses.weight).max(initial=0.0))
-
-
 def _give_netx_bias(population: Population) -> Population:
     """Return the population with the bias that netx gives its neurons: a mantissa times 2^6."""
     neuron = population.neuron
@@ -228,7 +224,7 @@ def _round_synapses(
     """Return the weights times `scale` as integers with the smallest exponent that holds them."""
     assert isinstance(projection.synapses, Synapses)
     weight, top, step = projection.synapses.weight, number_ranges.find_top(bits), weight_step(bits)
-    largest = _find_largest(projection) * scale
+    largest = find_largest_weight(projection) * scale
     if largest:
         spare = floor(log2(top) + exponent - log2(largest) + 1e-9)
         exponent = max(min(0, exponent), min(exponent, exponent - spare))

@@ -17,6 +17,7 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import Graph, IntegerNetwork, Network, Population, Projection
 from snncompile.ir.loss import EXACT
+from snncompile.ir.plastic import freeze_learning
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.delta_code import SPIKE_EXPONENT
@@ -215,7 +216,10 @@ class Quantize(Pass):
         """
         if network.input.find_host(population.name):
             return None
-        if self.scales == "population" or self.formats == "netx" or not _sends_spikes(population):
+        learns = any(p.rule is not None for p in network.into(population.name))
+        if learns or self.scales == "population" or self.formats == "netx":
+            return None
+        if not _sends_spikes(population):
             return None
         groups = group_neurons(network, population)
         size, profiles = population.size, chip.core.threshold_profiles.whole
@@ -291,7 +295,15 @@ def _describe_errors(reports: tuple[QuantizedLayer, ...]) -> str:
         f", largest weight error of a layer {layer:.2%}; of the neurons median {median:.2%},"
         f" worst {worst.worst_error:.2%} ({worst.population} {worst.worst_neuron})"
         f"{''.join(_describe_sharing(r) for r in reports)}"
+        f"{''.join(_describe_rule(r) for r in reports)}"
     )
+
+
+def _describe_rule(report: QuantizedLayer) -> str:
+    """Return a clause if synapses of a population learn."""
+    if report.rule_error is None:
+        return ""
+    return f"; rule of {report.population}: largest error of a factor {report.rule_error:.2%}"
 
 
 def _describe_sharing(report: QuantizedLayer) -> str:
@@ -351,7 +363,7 @@ def _run_calibration(network: Network, calibration: NDArray[Any] | None) -> Spik
     count = max(2, CALIBRATION_OUTPUTS // (neurons * calibration.shape[1]))
     x = calibration[: min(count, CALIBRATION_SAMPLES)]
     x = x if network.input.host else network.input.send(x)  # the host takes images as they are
-    runs = list(run_batches(network, x.astype(np.float64)))
+    runs = list(run_batches(freeze_learning(network), x.astype(np.float64)))
     return {name: torch.cat([batch[name] for batch in runs]) for name in runs[0]}
 
 

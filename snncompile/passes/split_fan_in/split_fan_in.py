@@ -102,6 +102,12 @@ def add_sum_relays(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
         return network
     while True:
         too_large = next(_find_too_large(network, chip), None)
+        if too_large is not None and network.plastic:
+            target = network.plastic[0].target
+            raise UnsupportedError(
+                "sums have to be split over relay populations for a fan-in this large, and the"
+                f" synapses into {target} learn; use fewer sources"
+            )
         if too_large is None:
             return network
         network = _split_projection(network, *too_large)

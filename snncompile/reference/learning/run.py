@@ -55,10 +55,17 @@ class Learned:
     states: dict[int, LearningState]
     """By the numbers of the projections."""
     updates: tuple[UpdateCount, ...]
+    charged: dict[str, NDArray[np.uint8]]
+    """1 where a potential is not zero after a step, in the shape of outputs; empty if not asked."""
 
 
 def run_learning(
-    network: Graph, x: NDArray[Any], keep: Collection[str], progress: Progress | None = None
+    network: Graph,
+    x: NDArray[Any],
+    keep: Collection[str],
+    progress: Progress | None = None,
+    *,
+    charged: bool = False,
 ) -> Learned:
     """Return outputs and learning states.
 
@@ -67,11 +74,12 @@ def run_learning(
         x: checked input, shape (samples, steps, *input.shape).
         keep: the input or populations whose outputs are returned.
         progress: called after each sample.
+        charged: whether to mark potentials that are not zero.
 
     Raises:
         InputError: the host feeds a population behind the learning.
     """
-    return _LearningRun(network).run(x, keep, progress)
+    return _LearningRun(network, charged).run(x, keep, progress)
 
 
 class _Synapses:
@@ -144,8 +152,9 @@ class _Learning:
 class _LearningRun:
     """A network that learns, ready to run."""
 
-    def __init__(self, network: Graph) -> None:
+    def __init__(self, network: Graph, charged: bool) -> None:
         self.network = network
+        self.charged: dict[str, list[NDArray[np.uint8]]] | None = {} if charged else None
         self.dtype = _choose_type(network)
         whole = make_digraph(network)
         behind = {p.target for p in network.plastic}
@@ -202,7 +211,7 @@ class _LearningRun:
             projections=projections,
             output=output,
         )
-        return Runner(sub)
+        return Runner(sub, charged=self.charged is not None)
 
     def run(self, x: NDArray[Any], keep: Collection[str], progress: Progress | None) -> Learned:
         """Run all samples."""
@@ -214,6 +223,7 @@ class _LearningRun:
             if progress:
                 progress(done + 1, len(x))
         learned = self.learning.values()
+        marks = {name: np.stack(parts) for name, parts in (self.charged or {}).items()}
         return Learned(
             {name: np.stack(parts) for name, parts in kept.items()},
             {layer.number: layer.learner.snapshot(layer.waiting, layer.third) for layer in learned},
@@ -221,6 +231,7 @@ class _LearningRun:
                 UpdateCount(layer.number, layer.learner.updates, layer.learner.epochs)
                 for layer in learned
             ),
+            marks,
         )
 
     def _run_before(self, sample: NDArray[Any]) -> dict[str, torch.Tensor]:
@@ -234,7 +245,14 @@ class _LearningRun:
         if self.runner is not None:
             session = Session(1, biases=self.runner.compute_biases(sample))
             trains |= self.runner.run(session, tensor, [p.name for p in self.before])
+            for name, marks in session.charged.items():
+                self._mark(name, marks[0].numpy())
         return trains
+
+    def _mark(self, name: str, marks: NDArray[Any]) -> None:
+        """Remember where the potentials of a sample are not zero."""
+        if self.charged is not None:
+            self.charged.setdefault(name, []).append(marks.astype(np.uint8))
 
     def _run_sample(self, sample: NDArray[Any]) -> dict[str, NDArray[Any]]:
         trains = self._run_before(sample)
@@ -250,13 +268,18 @@ class _LearningRun:
         states = {p.name: p.neuron.begin(np.zeros(p.size, self.dtype)) for p in populations}
         for p in populations:
             outputs[p.name] = np.zeros((steps, p.size), _choose_output_type(p, self.dtype))
+        marks = {p.name: np.zeros((steps, p.size), np.uint8) for p in populations}
         for t in range(steps):
             for p in populations:
                 drive = self._add_up(p, outputs, early, t)
                 states[p.name], output = p.neuron.step(states[p.name], drive)
                 outputs[p.name][t] = output
+                potential = p.neuron.states.index(p.neuron.potential)
+                marks[p.name][t] = states[p.name][potential] != 0
             for learning in self.learning.values():
                 learning.finish_step(outputs, t)
+        for name, marked in marks.items():
+            self._mark(name, marked)
         return outputs
 
     def _add_up(
