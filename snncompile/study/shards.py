@@ -113,6 +113,11 @@ class Shards:
             piece: samples that may not be divided.
             progress: called with (samples done, samples in all).
         """
+        if self.program.network.plastic:
+            raise InputError(
+                "a network that learns takes its samples one after the other, so no shards; use the"
+                f" Program's own {kind}"
+            )
         store = Store(self.folder)
         store.create({"shards": kind})
         self.program.save(self.folder / "builds" / "program")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from networks import chain
 from studies import InProcess, build_ann
 
 import snncompile
-from snncompile.errors import BackendError
+from snncompile.errors import BackendError, InputError
 from snncompile.study.shards import Shards
 
 
@@ -84,3 +85,18 @@ def test_an_interrupted_job_goes_on(program, shown, tmp_path):
 def test_a_shard_that_fails_is_named(program, shown, tmp_path):
     with pytest.raises(BackendError, match="samples 0 to 162: a mistake"):
         Shards(program, Engine(failing=True), tmp_path / "shards").run(shown)
+
+
+def test_a_network_that_learns_has_no_shards(tmp_path):
+    rule = snncompile.stdp(
+        learning_rate=2**-9, a_plus=1, a_minus=-1, tau_plus=4, tau_minus=4, limit=1.0
+    )
+    network = snncompile.plastic(chain(4, 6, 3), "a", "b", rule)
+    learning = snncompile.compile(network, chip="loihi2")
+    with pytest.raises(InputError) as error:
+        Shards(learning, Engine(), tmp_path / "shards").run(np.zeros((8, 3, 4)))
+    assert str(error.value) == (
+        "a network that learns takes its samples one after the other, so no shards; use the"
+        " Program's own run"
+    )
+    assert not (tmp_path / "shards").exists()
