@@ -9,6 +9,7 @@ import pytest
 from chips_fit import CASES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import integer_chain
 from published import mlp, mnist_cnn
 
 import snncompile
@@ -17,6 +18,7 @@ from snncompile.checker.mapping import check
 from snncompile.cores.chip_rules import fill_cores
 from snncompile.errors import FitError, MappingError
 from snncompile.hwmodels.chips import load_chip
+from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.ir.mapping import Mapping, Site, Slice
 from snncompile.neurons.integrate_fire import IntegrateFire
@@ -29,8 +31,9 @@ def together(network, chip: str = "toy") -> Mapping:
     return Mapping(slices, (Site(0, 0, 0),))
 
 
-def found(network, chip: str, mapping: Mapping | None = None) -> list[str]:
-    return list(check_chip_rules(network, load_chip(chip), mapping or together(network)))
+def found(network, chip: str | Chip, mapping: Mapping | None = None) -> list[str]:
+    known = load_chip(chip) if isinstance(chip, str) else chip
+    return list(check_chip_rules(network, known, mapping or together(network)))
 
 
 # Chip, network whose neurons are all on core 0; what the checker says.
@@ -168,3 +171,34 @@ def test_weights_of_zero_take_no_axons_of_a_crossbar():
     )
     program = snncompile.compile(network, chip="truenorth", bits=2, prune=False)
     assert [u.used["axons_in"] for u in program.usage()] == [105]
+
+
+# Weight in steps; types of axons that a sum of 1, 2, 4, ... takes, the last one negative.
+TYPES = [(7, 3), (8, 4), (-1, 1), (-2, 2), (-3, 3), (-4, 3), (-5, 4), (-8, 4), (-9, 5)]
+
+
+@pytest.mark.parametrize("weight, types", TYPES)
+def test_types_of_axons_that_a_weight_takes(weight, types):
+    """As two's complement, which has one negative number more."""
+    chip = load_chip("truenorth")
+    network = integer_chain(1, 1, weight=8 * weight, bits=6)
+    limits = {
+        "axon_types": types - 1,
+        "type_weight_bits": 8,
+    }
+    for limit, value in limits.items():
+        chip = _with_limit(chip, limit, value)
+    assert found(network, chip)[0] == f"input -> a needs {types} axon types of {types - 1}"
+
+
+def test_a_dense_layer_of_speck_takes_a_word_per_neuron():
+    program = snncompile.compile(mlp(16, 8), chip="speck2", prune=False)
+    (site,) = program.mapping.sites
+    kernels = program.chip.kernels
+    words = list(kernels.neuron_words.values)
+    words[site.tile_x] = 7
+    small = kernels.neuron_words.model_copy(update={"values": words})
+    chip = program.chip.model_copy(
+        update={"kernels": kernels.model_copy(update={"neuron_words": small})}
+    )
+    assert found(program.network, chip, program.mapping) == ["core 0 holds 8 words of neurons of 7"]
