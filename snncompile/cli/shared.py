@@ -71,9 +71,9 @@ def set_quiet(quiet: bool) -> None:
 _quiet = False
 
 
-def is_silent(console: Console = err) -> bool:
+def is_silent(console: Console | None = None) -> bool:
     """Whether no progress is shown: wanted so, or standard error is no terminal."""
-    return _quiet or not console.is_terminal
+    return _quiet or not (console or err).is_terminal
 
 
 def print_table(table: Table) -> None:

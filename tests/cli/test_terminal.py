@@ -2,11 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
+from io import StringIO
 
 import numpy as np
 import pytest
+from report_networks import make_network
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
@@ -34,26 +38,67 @@ def start(*words, columns=80, **more):
 
 COMMANDS = {
     "show": "show build",
+    "show --map": "show build --map",
     "chips": "chips",
+    "a chip": "chips loihi2",
+    "chips check": "chips check my.yaml",
     "passes": "passes",
+    "a pass": "passes quantize",
     "estimate": "estimate build --input x.npz --baseline",
     "compare": "compare build build --input x.npz",
     "verify": "verify build --input x.npz --no-lava",
     "fit": "fit network --chip toy --chip loihi2",
+    "fit of several": "fit network network --chip loihi1 --chip loihi2",
+    "compile": "compile network --chip loihi2 --calibration x.npz -o new",
+    "run": "run build --input x.npz -o y.npz",
+    "report": "report build --input x.npz --try-seconds 0 -o r.html",
+    "check": "check build --fits --energy-below 1mJ --without host_input,host_output --input x.npz",
+    "emit": "emit build -o lava",
+    "encode": "encode i.npz --steps 4 -o e.npz",
+    "convert": "convert ann.py:build --calibration i.npz -o net",
+    "present": "present net i.npz -o p.npz",
+    "lava check": "lava check",
 }
+WITHOUT_TABLES = ("show --map", "chips check", "run", "report", "check", "emit", "encode",
+                  "convert", "present", "lava check")  # fmt: skip
+ANN = """
+from torch import nn
+def build():
+    return nn.Sequential(nn.Linear(12, 3), nn.ReLU())
+"""
+
+
+@pytest.fixture
+def files(build, spikes, tmp_path, snncompile_command):
+    """Everything that the commands above read."""
+    (tmp_path / "my.yaml").write_text("extends: toy\nname: my\n")
+    (tmp_path / "ann.py").write_text(ANN)
+    np.savez(tmp_path / "i.npz", x=np.random.default_rng(1).integers(0, 255, (6, 12)))
+
+    def run(name, *more):
+        if name == "present":
+            assert snncompile_command(*COMMANDS["convert"].split()).code == 0
+        return snncompile_command(*COMMANDS[name].split(), *more)
+
+    return run
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_tables_fit_80_columns_and_no_word_is_cut(
-    name, build, spikes, snncompile_command, monkeypatch
-):
+def test_tables_fit_80_columns_and_no_word_is_cut(name, files, monkeypatch):
     monkeypatch.setattr("snncompile.cli.shared.out._width", 80)
-    done = snncompile_command(*COMMANDS[name].split())
+    done = files(name)
+    assert done.code == 0 or name == "lava check", done.err
     lines = [line for line in done.out.splitlines() if "│" in line or "┃" in line]
-    assert lines
-    assert max(map(cell_len, lines)) <= 80
+    assert bool(lines) == (name not in WITHOUT_TABLES)
+    assert max(map(cell_len, lines), default=0) <= 80
     assert all(line.rstrip()[-1] in "│┃" for line in lines)
     assert "…" not in done.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_json(name, files):
+    done = files(name, "--json")
+    assert isinstance(done.json, dict), done.err
 
 
 def test_a_wide_table_becomes_several():
@@ -173,3 +218,83 @@ def test_log_level(build, snncompile_command):
     wrong = snncompile_command("--log-level", "loud", "chips")
     assert wrong.err == ("error: no log level called 'loud'; known: debug, info, warning, error\n")
     assert cli  # the module under test
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Standard error as a terminal of 100 columns; returns what was shown."""
+    from snncompile.cli import shared
+
+    console = Console(file=StringIO(), force_terminal=True, width=100)
+    monkeypatch.setattr(shared, "err", console)
+    return lambda: console.file.getvalue()
+
+
+def test_samples_show_the_time_left_of_each_run(terminal):
+    from snncompile.cli.shared import show_progress
+
+    with show_progress("comparing runs") as progress:
+        progress(3, 4)
+        time.sleep(0.3)
+    first = terminal()
+    assert re.search(r"comparing runs .*3/4.* about \d+ s left", first)
+    with show_progress("comparing runs") as progress:
+        for done in (4, 1):  # the next run begins
+            progress(done, 4)
+            time.sleep(0.3)
+    last = terminal()[len(first) :]
+    assert last.index("4/4") < last.index("1/4")
+
+
+def test_work_shows_what_is_done_and_the_time_left(terminal):
+    from snncompile.cli.shared import show_work
+
+    with show_work("importing net.py:build") as say:
+        say("comparing with the module", 0.5)
+        time.sleep(0.3)
+    assert re.search(
+        r"importing net.py:build .*comparing with the module .* about \d+ s left", terminal()
+    )
+
+
+def test_quiet_and_pipes_show_nothing(terminal, monkeypatch):
+    from snncompile.cli import shared
+
+    monkeypatch.setattr(shared, "_quiet", True)
+    with shared.show_work("importing") as say, shared.show_progress("runs") as progress:
+        say("half", 0.5)
+        progress(1, 2)
+    assert terminal() == ""
+
+
+def test_an_import_says_how_far_it_is(tmp_path):
+    import torch
+
+    from snncompile.frontends.torch.from_torch import from_torch
+    from snncompile.training import Lif
+
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(4, 6), Lif(0.1))
+    x = (np.random.default_rng(0).random((50, 60, 4)) < 0.5).astype(np.uint8)
+    said = []
+    from_torch(module, x, progress=lambda text, share: said.append((text, share)))
+    assert said[0] == ("reading the module", 0.0)
+    shares = [share for _, share in said]
+    assert shares == sorted(shares)
+    assert {text for text, _ in said[1:]} == {"comparing with the module"}
+    assert 0.2 <= shares[1] < shares[-1] < 1
+
+
+def test_fit_of_several_networks_is_one_table(build, tmp_path, snncompile_command):
+    make_network(neurons=300).save(tmp_path / "large")
+    words = ("fit", "network", "large", "--chip", "toy")
+    done = snncompile_command(*words, "--json")
+    fits = {}
+    for trial in done.json["trials"]:
+        fits[trial["network"]] = fits.get(trial["network"], False) or trial["fits"]
+    assert list(fits) == ["network: small", "large: small"]
+    assert done.code == (0 if all(fits.values()) else 1)
+    alone = snncompile_command("fit", "network", "--chip", "toy", "--json")
+    assert alone.code == (0 if any(t["fits"] for t in alone.json["trials"]) else 1)
+    assert {t["network"] for t in alone.json["trials"]} == {"small"}
+    assert "network: small" in snncompile_command(*words).out

@@ -18,7 +18,7 @@ from snncompile.report.html.chart import (
 )
 from snncompile.report.html.facts import Facts
 
-COLUMN = 280
+COLUMN = 390
 """Pixels of a column, at least: narrower pages scroll."""
 
 

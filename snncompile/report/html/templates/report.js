@@ -8,14 +8,21 @@
     const plot = chart.querySelector(".plot");
     const [, figure] = data[chart.id].figures[index];
     const layout = structuredClone(figure.layout);
+    const names = layout.showlegend === false ? 0 : figure.data.filter((d) => d.name && d.showlegend !== false).length;
+    const below = narrow() ? 19 * Math.max(0, names - 2) : 0;  // a legend of one column takes height
     if (narrow()) layout.dragmode = false;
+    if (below) {
+      layout.height += below;
+      layout.margin = { ...layout.margin, t: layout.margin.t + below };
+    }
     if (layout.meta?.ratio) {  // a map is as high as its width asks for
       const width = Math.max(plot.clientWidth, Math.min(6000, layout.meta.cells * 7));
       if (width > plot.clientWidth) layout.width = width;  // many chips beside each other: scrolled
-      layout.height = Math.round(Math.min(900, Math.max(180, width * layout.meta.ratio + 70)));
-      plot.style.minHeight = `${layout.height}px`;
+      layout.height = Math.round(Math.min(900, Math.max(180, width * layout.meta.ratio + 70))) + below;
     }
     if (layout.meta?.least > plot.clientWidth) layout.width = layout.meta.least;  // scrolled
+    plot.style.minHeight = `${layout.height}px`;
+    chart.classList.toggle("scrolls", layout.width > plot.clientWidth);
     chart.dataset.drawn = "1";
     return Plotly.react(plot, figure.data, layout, { ...config, displayModeBar: false }).then(() => {
       if (plot.dataset.opens) return;
