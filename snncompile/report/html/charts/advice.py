@@ -99,8 +99,9 @@ def list_gains(now: Measured, attempts: tuple[Attempt, ...]) -> list[Gain]:
             ("energy", m.energy_j, now.energy_j, format_joules),
             ("latency", m.latency_s, now.latency_s, format_seconds),
         ]
-        if not set(_lacks(m)) <= set(_lacks(now)):
-            pairs = pairs[:1]  # a sum that lacks more prices is smaller for that alone
+        for quantity, lacks in (("energy", _list_unpriced), ("latency", _list_untimed)):
+            if not set(lacks(m)) <= set(lacks(now)):  # the sum may be smaller for that alone
+                pairs = [pair for pair in pairs if pair[0] != quantity]
         for quantity, value, old, show in pairs:
             share = _divide(value, old)
             if share is not None and share < 1 - LEAST:
@@ -115,9 +116,12 @@ def _costs_answers(now: Measured, m: Measured) -> bool:
     return m.quality < now.quality - TOLERATED
 
 
-def _lacks(m: Measured) -> tuple[str, ...]:
-    """Return what the totals lack."""
-    return m.estimate.missing if m.estimate else ()
+def _list_unpriced(m: Measured) -> tuple[str, ...]:
+    return m.estimate.unpriced if m.estimate else ()
+
+
+def _list_untimed(m: Measured) -> tuple[str, ...]:
+    return m.estimate.untimed if m.estimate else ()
 
 
 def _say(facts: Facts) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from snncompile.report.html.chart import Chart, Numbers, color_of, label, make_figure
 from snncompile.report.html.facts import Facts
-from snncompile.report.units import UNKNOWN, format_joules, format_seconds
+from snncompile.report.units import UNKNOWN, format_joules, format_seconds, name_events
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,10 @@ def chart_side_by_side(builds: tuple[Facts, ...]) -> Chart:
         rows.append((measure.title, *cells))
     rows.insert(0, ("chip", *(facts.program.chip.full_name for facts in builds)))
     rows.append(("cost set", *(_name_costs(facts) for facts in builds)))
-    rows.append(
-        ("prices and times missing in *", *(", ".join(_lacks(f)) or "nothing" for f in builds))
-    )
+    for title, quantity in SUMS.items():
+        if any(_lacks(facts, title) for facts in builds):
+            lacking = (name_events(_lacks(facts, title)) or "nothing" for facts in builds)
+            rows.append((f"{quantity} * is without", *lacking))
     numbers = Numbers.of(("figure", *(facts.name for facts in builds)), rows)
     return Chart("compare", "Side by side", _say(builds), numbers, _make_figures(builds))
 
@@ -84,23 +85,25 @@ def find_best(
     return {i for i, value in enumerate(known) if value == best}
 
 
-SUMS = ("energy per inference", "latency")
+SUMS = {"energy per inference": "energy", "latency": "latency"}
 """Figures that lack what has no price or time."""
 
 
 def _list_lacking(measure: Measure, builds: tuple[Facts, ...]) -> list[tuple[str, ...]]:
     """Return what the figure of each build lacks."""
-    return [_lacks(facts) if measure.title in SUMS else () for facts in builds]
+    return [_lacks(facts, measure.title) for facts in builds]
 
 
-def _lacks(facts: Facts) -> tuple[str, ...]:
-    return facts.estimate.missing if facts.estimate else ()
+def _lacks(facts: Facts, title: str) -> tuple[str, ...]:
+    """Return what a figure lacks: events without a price or a time."""
+    if facts.estimate is None or title not in SUMS:
+        return ()
+    return facts.estimate.untimed if SUMS[title] == "latency" else facts.estimate.unpriced
 
 
 def _mark(measure: Measure, facts: Facts) -> str:
     """Return ` *` where a sum lacks prices or times."""
-    value = measure.read(facts)
-    return " *" if measure.title in SUMS and value is not None and _lacks(facts) else ""
+    return " *" if measure.read(facts) is not None and _lacks(facts, measure.title) else ""
 
 
 def _name_costs(facts: Facts) -> str:
@@ -140,10 +143,9 @@ def _say(builds: tuple[Facts, ...]) -> str:
             also = f" and {len(best) - 1} more" if len(best) > 1 else ""
             value = measure.show(values[first])
             texts.append(f"{word} {measure.title}: {builds[first].name}{also} ({value})")
-    if len({_lacks(facts) for facts in builds}) > 1:
-        texts.append(
-            "energy and latency are not ranked, as some builds lack prices that others have"
-        )
+    for title, quantity in SUMS.items():
+        if len({_lacks(facts, title) for facts in builds}) > 1:
+            texts.append(f"{quantity} is not ranked, as some builds lack what others have")
     if not texts:
         return "No build is better than the others in a figure that is known of all."
     text = "; ".join(texts)
