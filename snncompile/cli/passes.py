@@ -23,6 +23,7 @@ from snncompile.cli.shared import (
     out,
     print_json,
     print_table,
+    shorten,
 )
 from snncompile.errors import InputError
 
@@ -174,8 +175,8 @@ def show_passes(title: str) -> Iterator[PassProgress]:
     Where standard error is no terminal, that is for the log alone: `--log-level info`.
     """
     columns = (
-        TextColumn(title),
-        BarColumn(),
+        TextColumn(shorten(title, err.width - 60)),
+        BarColumn(bar_width=12),
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
         TimeLeft(),

@@ -154,6 +154,14 @@ def print_json(values: Any) -> None:
     print(json.dumps(values, indent=1, allow_nan=False))
 
 
+def shorten(text: str, width: int) -> str:
+    """Return a text of at most some characters, cut within, so that the times stay whole."""
+    width = max(width, 8)
+    if len(text) <= width:
+        return text
+    return f"{text[: width // 2]}…{text[len(text) - (width - width // 2 - 1) :]}"
+
+
 class TimeLeft(ProgressColumn):
     """The time left as if the rest took as long per share as what is done.
 
@@ -182,7 +190,8 @@ def describe_progress(text: str, share: float, seconds: float) -> str:
 def show_progress(title: str) -> Iterator[Report]:
     """Show on standard error how many samples are done, and the time left."""
     columns = (
-        TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeLeft(),
+        TextColumn(shorten(title, err.width - 56)), BarColumn(bar_width=12), MofNCompleteColumn(),
+        TimeElapsedColumn(), TimeLeft(),
     )  # fmt: skip
     with Progress(*columns, console=err, transient=True, disable=is_silent()) as bar:
         task = bar.add_task(title, total=None)
@@ -203,9 +212,11 @@ def show_work(title: str) -> Iterator[Callable[[str, float], None]]:
     Where standard error is no terminal, that is for the log alone: `--log-level info`.
     """
     LOG.debug("%s", title)
+    room = err.width - 40  # beside the bar, the times and the gaps
+    name = shorten(title, room // 2)
     columns = (
-        TextColumn(title),
-        BarColumn(bar_width=20),
+        TextColumn(name),
+        BarColumn(bar_width=10),
         TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),
         TimeLeft(),
@@ -215,7 +226,8 @@ def show_work(title: str) -> Iterator[Callable[[str, float], None]]:
         begun = perf_counter()
 
         def show(text: str, share: float) -> None:
-            bar.update(task, description=text, completed=share)
+            shown = shorten(text, room - len(name))
+            bar.update(task, description=shown, completed=share)
             LOG.info("%s: %s", title, describe_progress(text, share, perf_counter() - begun))
 
         yield show

@@ -15,8 +15,8 @@ from snncompile.ir.input import read_array
 from snncompile.program import Program
 from snncompile.registry import load
 from snncompile.report.html.attempts import Measured
-from snncompile.report.html.chart import PALE, color_of
-from snncompile.report.html.charts.core_map import find_fullest, make_plan
+from snncompile.report.html.chart import INK, PALE, color_of
+from snncompile.report.html.charts.core_map import find_fullest, list_chips, make_plan
 from snncompile.report.html.facts import Facts
 from snncompile.report.html.request import Request
 
@@ -42,6 +42,8 @@ class Plots:
         facts = _gather(self.program)
         plan = make_plan(facts)
         figure, axes = _make_axes(WIDTH * plan.height / max(plan.width, 1) + 0.8)
+        for _, x, y in list_chips(facts, plan):
+            axes.add_patch(_outline(x, y, facts.mesh.columns, facts.mesh.rows, plan.pitch))
         fullest = {core.core: find_fullest(facts, core.core) for core in facts.usage}
         names = list(dict.fromkeys(name for name, _ in fullest.values()))
         for i, name in enumerate(names):
@@ -143,6 +145,15 @@ def _make_axes(height: float) -> tuple[Figure, Any]:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return figure, axes
+
+
+def _outline(x: int, y: int, columns: int, rows: int, pitch: int) -> Any:
+    """Return the border of a chip whose first tile is at x, y."""
+    patches = importlib.import_module("matplotlib.patches")
+    return patches.Rectangle(
+        (x - 0.85, y - 0.85), columns * pitch - 0.3, rows * pitch - 0.3, fill=False,
+        edgecolor=INK, linewidth=0.5,
+    )  # fmt: skip
 
 
 def _square(column: int, row: int, color: str, share: float) -> Any:

@@ -257,6 +257,23 @@ def test_work_shows_what_is_done_and_the_time_left(terminal):
     )
 
 
+def test_the_times_are_whole_in_80_columns(terminal, monkeypatch):
+    from snncompile.cli import shared
+
+    monkeypatch.setattr(shared.err, "_width", 80)
+    with shared.show_work(f"importing {'a/' * 40}model.py:build") as say:
+        say("comparing with the module, layer after layer, step after step", 0.5)
+        time.sleep(0.3)
+    with shared.show_progress("comparing runs") as progress:
+        progress(12_000, 60_000)
+        time.sleep(0.3)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal())
+    times = r"0:00:0\d about \d s left"
+    assert re.search(rf"importing .*…\S*build [━╺╸]+ compar.*….* {times}", shown), shown
+    assert re.search(rf"comparing runs .* 12000/60000 {times}", shown), shown
+    assert max(map(cell_len, re.split(r"[\r\n]+", shown))) <= 80
+
+
 def test_quiet_and_pipes_show_nothing(terminal, monkeypatch):
     from snncompile.cli import shared
 

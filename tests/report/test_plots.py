@@ -33,7 +33,8 @@ def test_figures_are_vector_graphics(program, x, tmp_path):
     drawn = plot.raster(x, 1).axes[0].lines
     spikes = program.run(x[1:2]).spikes
     assert len(drawn[-1].get_xdata()) == np.count_nonzero(spikes)
-    assert len(plot.cores().axes[0].patches) == program.mapping.cores
+    mapping = program.mapping
+    assert len(plot.cores().axes[0].patches) == mapping.cores + mapping.chips  # with their borders
 
 
 def test_figures_refuse(program, x, monkeypatch):

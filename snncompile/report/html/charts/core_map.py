@@ -294,7 +294,7 @@ def _place_link(facts: Facts, plan: Plan, number: int) -> tuple[float, float, fl
     return x0 + shift, y0, x0 + shift, y0 + step
 
 
-def _list_chips(facts: Facts, plan: Plan) -> list[tuple[int, int, int]]:
+def list_chips(facts: Facts, plan: Plan) -> list[tuple[int, int, int]]:
     """Return number, first column and first row of each chip in use, in cells."""
     mesh, chips = facts.mesh, sorted({site.chip for site in facts.program.mapping.sites})
     places = []
@@ -309,7 +309,7 @@ def _list_chips(facts: Facts, plan: Plan) -> list[tuple[int, int, int]]:
 def _outline(facts: Facts, plan: Plan) -> list[dict[str, Any]]:
     """Return the borders of chips, and the tiles of chips in use where they are few."""
     mesh, shapes = facts.mesh, []
-    chips = _list_chips(facts, plan)
+    chips = list_chips(facts, plan)
     if len(chips) * mesh.columns * mesh.rows <= 600:
         shapes = [
             {"type": "rect", "layer": "below", "x0": x + i * plan.pitch - 0.5,
@@ -333,7 +333,7 @@ def _name_chips(facts: Facts, plan: Plan) -> list[dict[str, Any]]:
         {"x": x - 0.5, "y": y - 0.85, "text": f"chip {chip}", "showarrow": False,
          "xanchor": "left", "yanchor": "top" if y else "bottom",
          "bgcolor": "rgba(255,255,255,0.75)", "font": {"size": 10}}
-        for chip, x, y in _list_chips(facts, plan)
+        for chip, x, y in list_chips(facts, plan)
     ]  # fmt: skip
 
 
