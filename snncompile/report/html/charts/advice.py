@@ -128,7 +128,7 @@ def _say(facts: Facts) -> str:
     tried = [a for a in facts.attempts if a.measured is not None]
     if not tried:
         why = facts.why_not or next((a.why for a in facts.attempts), "nothing can be tried")
-        return f"Unknown: {why}."
+        return f"Unknown: {why.removeprefix('not tried: ')}."
     count = f"{len(tried)} of {len(facts.attempts)} changes were compiled and measured"
     gains = list_gains(facts.measured, facts.attempts)
     if not gains:
