@@ -185,6 +185,25 @@ class Clamped(Kept):
         return spk
 
 
+class Recurrent(Kept):
+    """Its own spikes of the step before are a second input."""
+
+    def __init__(self, size=12):
+        super().__init__()
+        torch.manual_seed(size)
+        self.own, self.spikes = nn.Linear(size, size, bias=False), None
+
+    def reset(self):
+        self.mem = self.spikes = None
+
+    def update(self, x):
+        before = torch.zeros_like(x) if self.spikes is None else self.spikes
+        self.mem = 0.9 * self.mem + x + self.own(before)
+        self.spikes = Fire.apply(self.mem - 1.0)
+        self.mem = self.mem - self.spikes
+        return self.spikes
+
+
 class Learned(Kept):
     """A decay per neuron, behind a sigmoid."""
 
@@ -256,6 +275,19 @@ class LoopCell(nn.Module):
         for t in range(x.shape[1]):
             mem = mem * 0.8 * (1 - spk) + x[:, t]
             spk = Fire.apply(mem - 1.0)
+            out.append(spk)
+        return torch.stack(out, dim=1)
+
+
+class LateLoop(nn.Module):
+    """Spikes of the old potential, which then adds the old current, in a loop over time."""
+
+    def forward(self, x):
+        syn = mem = torch.zeros_like(x[:, 0])
+        out = []
+        for t in range(x.shape[1]):
+            spk = Fire.apply(mem - 1.0)
+            mem, syn = (0.9 * mem + syn) * (1.0 - spk), 0.8 * syn + x[:, t]
             out.append(spk)
         return torch.stack(out, dim=1)
 

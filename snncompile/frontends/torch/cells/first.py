@@ -121,13 +121,16 @@ class FirstStep:
         return values[0] if owner is None or owner[0] in self._own else None
 
     def _repeat(self, drive: Tensor, x: Tensor) -> States:
-        """Return the states after the first time step with a drive."""
+        """Return the states after the first time step; x is the first part of its drive."""
         results: dict[int, Tensor] = {}
+        parts: list[Tensor] = []
 
         def fill(slot: Slot) -> Tensor:
             values = self._find_maker(slot)
             if values is None:
-                return x.reshape(slot.numbers.shape).to(slot.dtype)
+                parts.append(slot.numbers)
+                part = x if torch.equal(slot.numbers, parts[0]) else torch.zeros_like(x)
+                return part.reshape(slot.numbers.shape).to(slot.dtype)
             return evaluate(values).reshape(-1)[slot.numbers - values.start].to(slot.dtype)
 
         def evaluate(values: Values) -> Tensor:

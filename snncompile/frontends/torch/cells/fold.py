@@ -121,7 +121,7 @@ def _fill(
     trace: Trace,
     slots: dict[int, list[Tensor]],
     readers: frozenset[int],
-    early: dict[int, int],
+    early: dict[int, Tensor],
 ) -> None:
     """Fill in the time step of all values, those known by their start as they are."""
     for values in trace.origins:
@@ -131,22 +131,48 @@ def _fill(
         times[values.start : values.stop] = early.get(values.start, time)
 
 
-def _find_early(trace: Trace, times: Tensor) -> dict[int, int]:
+def _find_early(trace: Trace, times: Tensor) -> dict[int, Tensor]:
     """Return the time steps, below 0, of linear layers called before input has reached them.
 
-    Their source shows its first spikes late, so they get zeros and give their bias.
+    Their source shows its first spikes late, so they get zeros and give their bias. A layer may be
+    called once per step, or once with the rows of all steps.
     """
     calls: dict[str, list[LinearValues]] = defaultdict(list)
     for values in trace.origins:
         if isinstance(values, LinearValues):
             calls[values.path].append(values)
-    early = dict[int, int]()
+    early = dict[int, Tensor]()
     for given in calls.values():
-        steps = [int(times[values.start]) for values in given]
-        count = sum(step == NEVER for step in steps)
-        if count and steps[count:] == list(range(len(steps) - count)) != []:
-            early |= {values.start: k - count for k, values in enumerate(given[:count])}
+        rows = torch.cat([_list_rows(values, times) for values in given])
+        if len(rows) % trace.samples:
+            continue
+        for order in (rows.reshape(-1, trace.samples), rows.reshape(trace.samples, -1).T):
+            earlier = _count_back(order[:, 0])
+            if earlier is None or not bool((order == order[:, :1]).all()):
+                continue
+            whole = earlier[:, None].expand_as(order)
+            whole = whole if order.is_contiguous() else whole.T
+            parts = torch.split(
+                whole.reshape(-1), [len(_list_rows(values, times)) for values in given]
+            )
+            for values, part in zip(given, parts, strict=True):
+                width = prod(values.target_shape)
+                early[values.start] = part[:, None].expand(-1, width).reshape(-1).int()
+            break
     return early
+
+
+def _list_rows(values: LinearValues, times: Tensor) -> Tensor:
+    """Return the time step of each row of a linear layer's result."""
+    return times[values.start : values.stop : prod(values.target_shape)]
+
+
+def _count_back(steps: Tensor) -> Tensor | None:
+    """Return NEVER, ..., 0, 1, ... as -2, -1, 0, 1, ...; None if that is not what they are."""
+    count = int((steps == NEVER).sum())
+    expected = torch.arange(len(steps), dtype=steps.dtype) - count
+    fits = 0 < count < len(steps) and torch.equal(steps[count:], expected[count:])
+    return expected if fits else None
 
 
 def _find_time(values: Values, times: Tensor, slots: dict[int, list[Tensor]]) -> Tensor:
