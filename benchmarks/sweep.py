@@ -1,10 +1,10 @@
 """Sweeps: the front of ResNet-20, two workers against one, memory over many trials.
 
-    python benchmarks/sweep.py front [--folder F] [--samples 256]  # bits x method x steps
+    python benchmarks/sweep.py front [--folder F] [--bits 4 6 8]  # bits x method x steps
     python benchmarks/sweep.py ratio [--trials 6]                 # seconds with one and two workers
     python benchmarks/sweep.py memory                             # 200 trials of the digits network
 
-`front` needs the trained ResNet-20 and the CIFAR-10 images beside the project; its 54 trials also
+`front` needs the trained ResNet-20 and the CIFAR-10 images beside the project; its 48 trials also
 report memory. Each worker has one thread.
 """
 
@@ -31,7 +31,7 @@ DATA = HERE.parent.parent / "shared" / "data"
 METHODS = [
     {"method": "balance", "steps": [32, 64]},
     {"method": "signed", "calibrate_bias": True, "steps": [8, 16, 32]},
-    {"method": "bistable_phase", "steps": [4, 5, 6]},
+    {"method": "bistable_phase", "steps": [4, 5]},
     "graded",
 ]
 """Of ResNet-20."""
@@ -133,12 +133,12 @@ def show(sweep: Sweep) -> None:
     print("\n".join(summarize(sweep)))
 
 
-def run_front(folder: Path, samples: int, workers: int) -> None:
+def run_front(folder: Path, samples: int, bits: list[int], workers: int) -> None:
     """Run the study of ResNet-20."""
     folder.mkdir(parents=True, exist_ok=True)
     write_cifar(folder)
     study = describe_study(
-        "ResNet-20", "resnet20", folder, chips=["loihi1:nahuku", "loihi2"], bits=[4, 6, 8],
+        "ResNet-20", "resnet20", folder, chips=["loihi1:nahuku", "loihi2"], bits=bits,
         methods=METHODS, samples=samples, priced=4, calibrated=4,
     )  # fmt: skip
     memory = Memory()
@@ -198,6 +198,7 @@ def main() -> None:
         "--folder", type=Path, help="for inputs and results; temporary if not given"
     )
     parser.add_argument("--samples", type=int, default=256)
+    parser.add_argument("--bits", type=int, nargs="+", default=[4, 6, 8])
     parser.add_argument("--trials", type=int, default=6)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
@@ -205,7 +206,7 @@ def main() -> None:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         if options.which == "front":
-            run_front(folder, options.samples, options.workers)
+            run_front(folder, options.samples, options.bits, options.workers)
         elif options.which == "ratio":
             run_ratio(folder, options.trials)
         else:

@@ -20,7 +20,8 @@ def change_chip(chip: Chip, fields: Mapping[str, Any]) -> Chip:
 
     Args:
         chip: the chip to start from.
-        fields: path of a field, such as `core.synapse_words`, and its value.
+        fields: path of a field, such as `core.synapse_words`, or several with commas between, and
+            the value.
 
     Raises:
         ValueError: there is no such field, or it cannot have that value.
@@ -30,7 +31,8 @@ def change_chip(chip: Chip, fields: Mapping[str, Any]) -> Chip:
     content = chip.model_dump(mode="json")
     content["sources"] = content["sources"] | {SOURCE: "varied by a study"}
     for path, value in fields.items():
-        _set_field(content, tuple(path.split(".")), path, value)
+        for name in path.replace(" ", "").split(","):
+            _set_field(content, tuple(name.split(".")), name, value)
     try:
         changed = Chip.model_validate(content)
     except ValidationError as error:

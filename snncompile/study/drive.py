@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snncompile.study.engine import Engine, Failure, Work, import_dask, open_engine
+from snncompile.study.engine import Engine, EngineOnDemand, Failure, Work, import_dask
 from snncompile.study.front import Front, Row, find_front
 from snncompile.study.inputs import Inputs, Task
 from snncompile.study.job import Outcome
@@ -79,7 +79,13 @@ class Driver:
     """Runs one study in one folder."""
 
     def __init__(
-        self, study: Study, store: Store, engine: Engine, trials: Trials, inputs: Inputs, tell: Tell
+        self,
+        study: Study,
+        store: Store,
+        engine: Engine | EngineOnDemand,
+        trials: Trials,
+        inputs: Inputs,
+        tell: Tell,
     ) -> None:
         self.study, self.store, self.engine = study, store, engine
         self.trials, self.inputs, self.tell = trials, inputs, tell
@@ -241,10 +247,9 @@ def run_study(
     url = locate_database(folder, storage)
     trials = Trials(study, url, driver)
     with ExitStack() as stack:
-        engine = stack.enter_context(open_engine(scheduler, workers, threads))
-        inputs = Inputs(study, store, given)
-        run = Driver(study, store, engine, trials, inputs, tell or _ignore)
-        run.announce()
+        options = {"scheduler": scheduler, "workers": workers, "threads": threads}
+        engine = EngineOnDemand(stack, lambda: run.announce(), **options)
+        run = Driver(study, store, engine, trials, Inputs(study, store, given), tell or _ignore)
         if study.search is None:
             run.run_grid()
         else:

@@ -7,11 +7,12 @@ over the network, and a worker that dies is replaced: Dask gives its jobs to ano
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from snncompile.errors import BackendError, InputError
@@ -62,18 +63,13 @@ def open_engine(
         threads: of each local worker's libraries; a worker runs one job at a time.
 
     Raises:
-        InputError: a package is missing, or there is no such scheduler; or this process was started
-            by another one that did not say which of its lines are for the first process alone.
+        InputError: a package is missing, or there is no such scheduler.
     """
     distributed = import_dask()
-    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
-        raise InputError(
-            "a sweep starts processes, which import the script again: put its call below"
-            " `if __name__ == '__main__':`"
-        )
     if scheduler is None:
         count = workers or os.cpu_count() or 1
         with (
+            _hide_script(),
             _start_workers(distributed, count, threads) as cluster,
             distributed.Client(cluster) as client,
         ):
@@ -86,6 +82,26 @@ def open_engine(
         raise InputError(f"no Dask scheduler at {scheduler}: {reason}") from None
     with client:
         yield Engine(client)
+
+
+@contextmanager
+def _hide_script() -> Iterator[None]:
+    """Keep new processes from importing the script that runs: jobs need none of it.
+
+    `multiprocessing` looks for `__spec__` and `__file__` of `__main__`; without them a script needs
+    no `if __name__ == "__main__":`. Workers that replace others are started later, so this holds
+    while there is an engine.
+    """
+    main = sys.modules["__main__"]
+    kept = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
+    main.__spec__ = None
+    if "__file__" in kept:
+        del main.__file__
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(main, name, value)
 
 
 @contextmanager
@@ -170,6 +186,32 @@ class Engine:
             if not ready.queue.empty():
                 break  # a result waits
         return submitted
+
+
+class EngineOnDemand:
+    """An engine that is opened for its first job: where all results are there, nothing starts."""
+
+    def __init__(self, stack: ExitStack, opened: Callable[[], None], **options: Any) -> None:
+        """Keep the options of `open_engine`; the stack closes the engine, `opened` is called."""
+        self.stack, self.opened, self.options = stack, opened, options
+        self.engine: Engine | None = None
+
+    @property
+    def dashboard(self) -> str | None:
+        """Address of Dask's dashboard; None before the first job."""
+        return None if self.engine is None else self.engine.dashboard
+
+    def run(
+        self, function: Callable[..., str], jobs: Iterator[Work]
+    ) -> Iterator[tuple[str, str | Failure]]:
+        """Yield the name and the result of each job; see `Engine.run`."""
+        first = next(jobs, None)
+        if first is None:
+            return
+        if self.engine is None:
+            self.engine = self.stack.enter_context(open_engine(**self.options))
+            self.opened()
+        yield from self.engine.run(function, chain([first], jobs))
 
 
 def _collect(future: Any) -> str | Failure:

@@ -30,7 +30,7 @@ class Front:
     rows: tuple[Row, ...]
     """In the order of the study."""
     front: tuple[Row, ...]
-    """From the best of the first objective on."""
+    """From the best of the first objective on; where models are separate, model after model."""
     kept: bool
     """Whether the front is of trials that keep the budgets; if none does, it is of all."""
 
@@ -59,8 +59,11 @@ def find_front(study: Study, rows: Sequence[Row]) -> Front:
     within = [row for row in ranked if keeps_budgets(study.budgets, row.outcome) is not False]
     values = {row.key: _orient(study, row.outcome) for row in ranked}
     pool = list({row.key: row for row in within or ranked}.values())
-    front = [row for row in pool if not _is_beaten(values[row.key], pool, values)]
-    front.sort(key=lambda row: values[row.key])
+    front = []
+    for name in study.models if study.separate else ("",):
+        rivals = [row for row in pool if name in ("", row.point.model)]
+        best = [row for row in rivals if not _is_beaten(values[row.key], rivals, values)]
+        front += sorted(best, key=lambda row: values[row.key])
     return Front(study, tuple(rows), tuple(front), bool(within))
 
 

@@ -328,6 +328,8 @@ class Study(Record):
     """Objectives of the mapping."""
     objectives: Annotated[tuple[Objective, ...], *Several] = ("accuracy", "energy")
     budgets: Budgets = Budgets()
+    separate: bool = False
+    """Whether each model has a front of its own; else models are alternatives to each other."""
     samples: Count | None = None
     """Samples of the data that are run, from the first; all if not given."""
     priced: Count = 8

@@ -34,9 +34,6 @@ def sweep(
 ) -> Sweep:
     """Return the trials of a study and their front; what is in the folder already is not run again.
 
-    Local workers are processes that import the script again, so the call stands below
-    `if __name__ == "__main__":`.
-
     Args:
         study: a study file, its content as a mapping, or a study.
         folder: where inputs and results go; the name of the file without its suffix, or of the

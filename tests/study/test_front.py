@@ -70,3 +70,19 @@ def test_an_unknown_value_keeps_no_budget_and_a_sum_without_prices_may(tmp_path)
     assert keeps_budgets(budgets, beyond) is False
     assert keeps_budgets(budgets, Outcome(fits=True, cores=4, energy_j=0.5)) is False
     assert keeps_budgets(budgets, Outcome(fits=False, reason="too large")) is False
+
+
+def test_each_model_may_have_a_front_of_its_own(tmp_path):
+    write_inputs(tmp_path)
+    models = {name: {"ann": "ann.py:build_ann"} for name in ("small", "large")}
+    rows = [
+        Row(Point(model, "toy"), f"{i}", Outcome(fits=True, accuracy=accuracy, energy_j=energy))
+        for i, (model, accuracy, energy) in enumerate(
+            [("large", 0.5, 0.5), ("large", 0.25, 0.75), ("small", 0.75, 0.25)]
+        )
+    ]
+    content = make_content(models=models)
+    together = find_front(make_study(content, tmp_path), rows)
+    assert [row.key for row in together.front] == ["2"]
+    apart = find_front(make_study(content | {"separate": True}, tmp_path), rows)
+    assert [row.key for row in apart.front] == ["2", "0"]
