@@ -32,6 +32,25 @@ def test_the_model_of_an_example_is_imported(name, monkeypatch):
     assert network.run(digits.X[:2]).spikes.shape == (2, digits.STEPS, 10)
 
 
+def test_the_learning_example_finds_the_lines_that_fire_together(tmp_path):
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        str(EXAMPLES / "learning.py"),
+        str(tmp_path / "made"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (after,) = (line for line in done.stdout.splitlines() if line.startswith("after: "))
+    together, others = (
+        [float(number) for number in part.split("]")[0].split()] for part in after.split("[")[1:]
+    )
+    assert min(together) > max(others)
+    program = snncompile.load(tmp_path / "made" / "program")
+    assert program.network.plastic[0].learned.steps == 60 * 12
+    assert (tmp_path / "made" / "lava" / "run.py").is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_an_example_runs_to_the_end(name, tmp_path):
