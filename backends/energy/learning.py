@@ -85,6 +85,8 @@ def add_updates(
         latency += spent
     before = [replace(r, count=latency) if r.event == STATIC else r for r in estimate.rows]
     occurred = any(row.count for row in rows)
+    learning = sum(row.energy_j or 0.0 for row in rows)
+    watts = sum(row.price_j or 0.0 for row in estimate.rows if row.event == STATIC)
     lacking = [ENERGY + EVENT] * (joules is None and occurred)
     lacking += [TIME + EVENT] * (seconds is None and occurred)
     return replace(
@@ -92,7 +94,7 @@ def add_updates(
         rows=(*rows, *before),
         latency_s=latency,
         missing=(*estimate.missing, *lacking),
-        range=_shift(estimate.range, sum(row.energy_j or 0.0 for row in rows), spent),
+        range=_shift(estimate.range, learning + watts * spent, spent),
         left_out=tuple(text for text in LEFT_OUT if text != "learning"),
     )
 

@@ -154,6 +154,9 @@ def test_updates_have_rows_and_take_time(program, x):
     fewer = still.estimate(x, costs="loihi1_scaled")
     assert estimate.latency_s > fewer.latency_s
     assert "learning" not in estimate.left_out
+    low, high = estimate.range.energy_j
+    assert low <= estimate.energy_j * (1 + 1e-9)
+    assert estimate.energy_j <= high * (1 + 1e-9)
     unknown = program.estimate(x, costs="measured")
     assert "energy of learning_update" in unknown.missing
     assert "time of learning_update" in unknown.missing
