@@ -50,22 +50,23 @@ class IntegerLearner:
             third: with a third factor the traces of the targets, (3, targets).
         """
         table = self.table
-        targets = self.post.shape[1]
         pre, post = (np.not_equal(spikes, 0).view(np.uint8) for spikes in (pre, post))
-        total = kernels.sum_spikes(self.weight, self.row, self.column, pre, targets)
         self.steps += 1
         within = (self.steps - 1) % table.epoch + 1
         numbers = self._get_numbers()
-        kernels.see_spikes(
-            self.pre, self.pre_time, pre, within, table.impulse[:2], table.fraction[:2], 0
-        )
-        kernels.see_spikes(
+        total = kernels.receive(
+            self.weight,
+            self.row,
+            self.column,
+            pre,
+            post,
+            self.pre,
+            self.pre_time,
             self.post,
             self.post_time,
-            post,
             within,
-            table.impulse[2:],
-            table.fraction[2:],
+            table.impulse,
+            table.fraction,
             int(numbers[4]),
         )
         if table.third:

@@ -72,6 +72,42 @@ def see_spikes(
 
 
 @compile_function
+def receive(
+    weight: Ints,
+    row: Ints,
+    column: Ints,
+    pre: Array,
+    post: Array,
+    pre_traces: Ints,
+    pre_time: Ints,
+    post_traces: Ints,
+    post_time: Ints,
+    step: int,
+    impulse: Ints,
+    fraction: Ints,
+    number: int,
+) -> Ints:
+    """Return the sums of the weights of the sources that fired; note the spikes of both ends.
+
+    Args:
+        weight: shape (synapses,).
+        row: target of each synapse.
+        column: source of each synapse.
+        pre: spikes of the sources.
+        post: spikes of the targets.
+        pre_traces, pre_time, post_traces, post_time: see `see_spikes`, updated in place.
+        step: within the epoch, from 1.
+        impulse: whole part of the impulse of each of the five traces.
+        fraction: its rest in 1/256.
+        number: decides whether impulses of the targets round up; those of the sources always do.
+    """
+    total = sum_spikes(weight, row, column, pre, len(post_time))
+    see_spikes(pre_traces, pre_time, pre, step, impulse[:2], fraction[:2], 0)
+    see_spikes(post_traces, post_time, post, step, impulse[2:], fraction[2:], number)
+    return total
+
+
+@compile_function
 def follow_traces(
     traces: Ints,
     times: Ints,

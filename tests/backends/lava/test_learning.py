@@ -107,4 +107,6 @@ def test_spike_trains_of_a_network_that_learns():
     assert {name: train.shape for name, train in trains.items()} == {
         "h": (4, 11, 5),
         "o": (4, 11, 4),
+        "learned.0": (5, 6),
+        "learned.2": (6,),
     }
