@@ -78,12 +78,14 @@ class InProcess:
             yield name, Failure("a mistake") if self.failing else function(*arguments)
 
 
-def run_here(folder: Path, content: dict[str, Any], engine: InProcess | None = None) -> Sweep:
+def run_here(
+    folder: Path, content: dict[str, Any], engine: InProcess | None = None, name: str = "driver"
+) -> Sweep:
     """Run a study in this process; inputs are in `folder`, results in `folder/study`."""
     study = make_study(content, folder)
     store = Store(folder / "study")
     store.create(study.model_dump(mode="json"))
-    trials = Trials(study, locate_database(store.folder, None))
+    trials = Trials(study, locate_database(store.folder, None), name)
     driver = Driver(study, store, engine or InProcess(), trials, Inputs(study, store), lambda n: n)
     if study.search is None:
         driver.run_grid()

@@ -164,6 +164,24 @@ def test_a_search_that_was_interrupted_has_the_same_trials(folder, tmp_path_fact
     assert len(params[0]) == 10
 
 
+def test_two_drivers_share_a_search(folder):
+    content = make_content(steps={"low": 2, "high": 8}, search=SEARCH | {"trials": 4})
+    with pytest.raises(KeyboardInterrupt):
+        run_here(folder, content, InProcess(stop_after=1), "a")
+    run_here(folder, content, name="b")
+    engine = InProcess()
+    run_here(folder, content, engine, "a")
+    trials = load_optuna(folder).trials
+    names = [t.user_attrs["driver"] for t in trials]
+    assert names == ["a"] * 4 + ["b"] * 4
+    assert all(t.state.is_finished() for t in trials)
+    keys = {t.user_attrs["key"] for t in trials}
+    assert {name.removesuffix(".json") for name in read_results(folder / "study")} <= keys
+    again = InProcess()
+    run_here(folder, content, again, "a")
+    assert again.ran == []
+
+
 def test_a_pruner_stops_trials_on_few_samples(folder):
     search = SEARCH | {"trials": 12, "pruner": "median", "rungs": [6, 12]}
     content = make_content(
