@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from snncompile.arrays import Ints
 from snncompile.ir.learning_rule import LearningRule
 from snncompile.ir.learning_state import LearningState
-from snncompile.reference.learning import kernels
 from snncompile.reference.learning.generators import draw_numbers
 from snncompile.reference.learning.tables import make_table
 
@@ -24,6 +24,8 @@ class IntegerLearner:
 
     def __init__(self, rule: LearningRule, row: Ints, column: Ints, state: LearningState) -> None:
         self.rule, self.row, self.column = rule, row, column
+        self.kernels: Any = importlib.import_module("snncompile.reference.learning.kernels")
+        """Loaded with the first synapses that learn, as numba takes a second."""
         self.table = make_table(rule)
         self.shape = state.weight.shape
         self.weight = state.weight.reshape(-1).astype(np.int64)
@@ -54,7 +56,7 @@ class IntegerLearner:
         self.steps += 1
         within = (self.steps - 1) % table.epoch + 1
         numbers = self._get_numbers()
-        total = kernels.receive(
+        total = self.kernels.receive(
             self.weight,
             self.row,
             self.column,
@@ -77,7 +79,7 @@ class IntegerLearner:
 
     def _end_epoch(self, numbers: NDArray[np.float64]) -> None:
         table = self.table
-        x = kernels.follow_traces(
+        x = self.kernels.follow_traces(
             self.pre,
             self.pre_time,
             table.epoch,
@@ -86,7 +88,7 @@ class IntegerLearner:
             table.fraction[:2],
             numbers[:2],
         )
-        y = kernels.follow_traces(
+        y = self.kernels.follow_traces(
             self.post,
             self.post_time,
             table.epoch,
@@ -96,7 +98,7 @@ class IntegerLearner:
             numbers[2:4],
         )
         u = table.interval > 0 and (self.steps // table.epoch) % table.interval == 0
-        self.updates += kernels.learn(
+        self.updates += self.kernels.learn(
             self.weight,
             self.tag,
             self.row,
