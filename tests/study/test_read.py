@@ -105,7 +105,7 @@ def test_auto_stands_for_the_candidates_of_convert(tmp_path):
     study = make_study(make_content(methods="auto"), tmp_path)
     own = [(choice.method, choice.steps) for choice in study.methods]
     assert own == [(method.name, steps) for method, steps in list_candidates()]
-    assert [choice.calibrate_bias for choice in study.methods] == [False, True, True]
+    assert [choice.calibrate_bias for choice in study.methods] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "models: &a {}\n", "models: [\n", "\x00"])
