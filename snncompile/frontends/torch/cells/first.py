@@ -129,8 +129,8 @@ class FirstStep:
             values = self._find_maker(slot)
             if values is None:
                 parts.append(slot.numbers)
-                part = x if torch.equal(slot.numbers, parts[0]) else torch.zeros_like(x)
-                return part.reshape(slot.numbers.shape).to(slot.dtype)
+                arriving = x if torch.equal(slot.numbers, parts[0]) else torch.zeros_like(x)
+                return arriving.reshape(slot.numbers.shape).to(slot.dtype)
             return evaluate(values).reshape(-1)[slot.numbers - values.start].to(slot.dtype)
 
         def evaluate(values: Values) -> Tensor:

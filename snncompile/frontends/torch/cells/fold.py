@@ -155,9 +155,9 @@ def _find_early(trace: Trace, times: Tensor) -> dict[int, Tensor]:
             parts = torch.split(
                 whole.reshape(-1), [len(_list_rows(values, times)) for values in given]
             )
-            for values, part in zip(given, parts, strict=True):
+            for values, steps in zip(given, parts, strict=True):
                 width = prod(values.target_shape)
-                early[values.start] = part[:, None].expand(-1, width).reshape(-1).int()
+                early[values.start] = steps[:, None].expand(-1, width).reshape(-1).int()
             break
     return early
 
