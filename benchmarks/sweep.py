@@ -151,7 +151,7 @@ def run_ratio(folder: Path, trials: int) -> None:
     """Print the seconds of the same trials with one worker and with two."""
     write_digits(folder)
     data = np.load(folder / "data.npz")
-    repeats = 8  # 2,880 images, each message followed: trials of 10 s and more
+    repeats = 14  # 5,040 images, each message followed: trials of 10 s and more
     np.savez(
         folder / "data.npz", x=np.tile(data["x"], (repeats, 1, 1, 1)),
         label=np.tile(data["label"], repeats),
