@@ -2,4 +2,5 @@
 
 from snncompile.cli.start import main
 
-main()
+if __name__ == "__main__":
+    main()
