@@ -97,6 +97,23 @@ class AxonEntries(Record):
     """Additional entries if the destination is on another chip."""
 
 
+class RowLearning(Record):
+    """Synapses that learn in rows of a common format; all of a core learn, by one epoch, or none.
+
+    Every projection that learns has input axons of its own, one per source and slice.
+    """
+
+    kinds: Annotated[tuple[RowKind, ...], Field(min_length=1)]
+    """Ways to write their rows: without fillers, which would learn too."""
+    kinds_source: str
+    synapse_bits: Known
+    """Weight and tag of one of them."""
+    axon_entries: Known
+    """Entries of `axons_in` of one of their sources."""
+    cores_source: str
+    """Origin of the rule that all synapses of a core learn, by one epoch, or none."""
+
+
 class RowMemory(Record):
     """Rows of synapses in entries of a common format: encoding `loihi1`."""
 
@@ -119,6 +136,8 @@ class RowMemory(Record):
     """Different synapse formats of one core."""
     destination_groups: Known
     """Groups of neurons that share rows through different bases, interleaved on one core."""
+    learning: RowLearning | None = None
+    """Synapses that learn; null where the chip has none, or nobody says what they take."""
 
     @model_validator(mode="after")
     def _bits_in_order(self) -> Self:

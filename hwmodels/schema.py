@@ -293,6 +293,9 @@ class Chip(Record):
             yield ("zero_weights_source",), self.zero_weights_source
         if self.rows is not None:
             yield ("rows", "kinds_source"), self.rows.kinds_source
+            if (learning := self.rows.learning) is not None:
+                yield ("rows", "learning", "kinds_source"), learning.kinds_source
+                yield ("rows", "learning", "cores_source"), learning.cores_source
         yield ("formats", "weight_exponent_source"), self.formats.weight_exponent_source
         for location, number in walk_numbers(self, ()):
             yield (*location, "source"), number.source

@@ -18,6 +18,7 @@ from snncompile.checker import headed_rows
 from snncompile.checker import wiring_reach as reach
 from snncompile.checker.chip_rules import check_chip_rules, check_encoding
 from snncompile.checker.core_limits import check_core_limits, count_route_entries
+from snncompile.checker.learning import check_learning, count_entries
 from snncompile.checker.memory_words import Stored, measure_block
 from snncompile.checker.shared_axons import NOBODY, count_sharing, group_sources
 from snncompile.checker.table_numbers import check_numbers
@@ -118,13 +119,15 @@ def _check_block(stored: Stored) -> Problems:
 
 
 def _check_formats(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
-    """No core has more synapse formats than it can; formats of one width count once."""
+    """No core has more synapse formats than it can; formats of one width and rule count once."""
     available = None if chip.rows is None else chip.rows.formats.whole
     formats: defaultdict[int, set[tuple[object, ...]]] = defaultdict(set)
     delay_bits = None if chip.rows is None else chip.rows.delay_bits.whole
     for block in mapping.tables.memory:
         delayed = block.delay > 1 and delay_bits != 0
-        formats[block.core].add((block.format, block.weight_bits, block.shared_sign, delayed))
+        rule = repr(network.projections[block.projection].rule)
+        how = block.format, block.weight_bits, block.shared_sign, delayed, rule
+        formats[block.core].add(how)
     for core, used in formats.items():
         if available is not None and len(used) > available:
             yield f"core {core} has {len(used)} synapse formats of {available}"
@@ -156,7 +159,7 @@ def _check_axons(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Probl
 def _check_counts(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
     """Every block of axons has as many as its neurons, or the pieces of its channels, take."""
     if chip.headed_rows is None:
-        yield from _check_sharing(network, mapping)
+        yield from _check_sharing(network, chip, mapping)
         return
     for axons in mapping.tables.axons:
         need = headed_rows.count_input_entries(network, mapping, axons)
@@ -164,12 +167,13 @@ def _check_counts(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Prob
             yield f"core {axons.core} has {axons.count} axons from {axons.source}, needs {need}"
 
 
-def _check_sharing(network: IntegerNetwork, mapping: Mapping) -> Problems:
+def _check_sharing(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
     """Neurons that share an axon exist, have rows of their own, and are counted."""
     sharing, tables = count_sharing(network, mapping), mapping.tables
     for number, axons in enumerate(tables.axons):
         shared = [sharing.get((number, s), NOBODY) for s in axons.grouped]
         alone = axons.region.size - sum(group.neurons for group in shared)
+        alone *= count_entries(network, chip, mapping, axons)
         if axons.count != alone + sum(group.axons for group in shared):
             yield f"core {axons.core} has {axons.count} axons from {axons.source}"
         blocks = [tables.memory[i] for i in axons.memory]
@@ -267,6 +271,7 @@ RULES: tuple[Callable[[IntegerNetwork, Chip, Mapping], Problems], ...] = (
     _check_formats,
     _check_axons,
     _check_routes,
+    check_learning,
     check_core_limits,
     check_chip_rules,
 )

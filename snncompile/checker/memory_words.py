@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.checker import headed_rows
+from snncompile.checker.learning import read_bits
 from snncompile.checker.row_words import (
     NEGATIVE,
     POSITIVE,
@@ -205,11 +206,14 @@ def _split_weighted_row(
 
 
 def _read_weight_bits(stored: Stored, numbers: RowNumbers) -> int:
-    """Return the bits stored per weight.
+    """Return the bits stored per weight; with its tag where it learns.
 
     Raises:
         MappingError: the chip has no weights of so many bits, or they do not hold all weights.
     """
+    learning = read_bits(stored.chip, stored.projection, stored.slice, stored.block)
+    if learning is not None:
+        return learning
     choices, own = numbers.weight_bits, stored.synapses.bits
     quantized = next((bits for bits in choices if bits >= own), choices[-1])
     bits, shared_sign = stored.block.weight_bits or quantized, stored.block.shared_sign

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snncompile.cores.learning import find_row_learning
 from snncompile.cores.port_entries import count_input_entries
 from snncompile.cores.synapses_of_slice import list_demands
 from snncompile.hwmodels.schema import Chip
@@ -28,7 +29,7 @@ class InputAxons:
     projections: tuple[int, ...]
     """Projections whose synapses the axons reach, by number in the network."""
     slice: int | None
-    """Number of the core's slice where rows are shared; None: all slices of the projections."""
+    """Number of the core's slice where rows are shared or learn; None: all of the projections."""
     entries: int = 0
     """Entries that they take on chips that count them otherwise; 0: one per neuron."""
 
@@ -42,8 +43,8 @@ def list_input_axons(network: Graph, chip: Chip, slices: Sequence[Slice]) -> lis
     """Return the input axons of a core, in the order of its slices and of the projections.
 
     A source's rows lie one after the other, so that one axon per neuron reaches them all. Rows that
-    several sources share have axons of their own. On chips with headed rows every projection into
-    every slice has.
+    several sources share have axons of their own, and so have learning rows. On chips with headed
+    rows every projection into every slice has.
     """
     if chip.headed_rows is not None:
         return [
@@ -58,7 +59,12 @@ def list_input_axons(network: Graph, chip: Chip, slices: Sequence[Slice]) -> lis
         for demand in list_demands(chip, network, s):
             p = demand.projection
             index = network.number(p)
-            if demand.shared:
+            if (learning := find_row_learning(chip, p)) is not None:
+                entries = demand.region.size * (learning.axon_entries.whole or 1)
+                blocks.append(
+                    InputAxons(p.source, demand.region, (index,), number_of_slice, entries)
+                )
+            elif demand.shared:
                 blocks.append(InputAxons(p.source, demand.region, (index,), number_of_slice))
             else:
                 regions.setdefault(p.source, []).append((index, demand.region))

@@ -18,7 +18,8 @@ import numpy as np
 from snncompile.arrays import Ints
 from snncompile.cores import axon_counts, resources
 from snncompile.cores.axon_counts import InputAxons
-from snncompile.cores.memory_words import Memory
+from snncompile.cores.learning import find_row_learning, mark_formats
+from snncompile.cores.memory_words import Memory, list_kinds
 from snncompile.cores.row_encoding import (
     Encoding,
     RowRules,
@@ -270,6 +271,7 @@ class _Choice:
         rows = build_rows(synapses, demand.slice, group)
         rules = replace(self.rules, formats=limit)
         memory = _choose_cheapest(rows, self._list_encodings(demand, rows), rules)
+        memory = mark_formats(memory, demand.projection)
         if key is not None:
             self.senders.known[key, demand.projection.delay > 1, limit] = memory
         return memory
@@ -277,7 +279,12 @@ class _Choice:
     def _list_encodings(self, demand: Demand, rows: Rows) -> tuple[Encoding, ...]:
         """Return every encoding of the chip that holds the weights of a demand."""
         delay = self.rules.delay_bits if demand.projection.delay > 1 else 0
-        kinds = self.chip.rows.kinds if self.chip.rows is not None else ()
+        assert self.chip.rows is not None
+        if (learning := find_row_learning(self.chip, demand.projection)) is not None:
+            bits = learning.synapse_bits.whole or 0
+            kinds = list_kinds(self.chip.rows, learning=True)
+            return tuple(Encoding(kind, False, bits, delay) for kind in kinds)
+        kinds = self.chip.rows.kinds
         encodings = list_encodings(rows.weight, delay_bits=delay, kinds=kinds, rules=self.rules)
         if any(not encoding.shared_sign for encoding in encodings):
             return encodings

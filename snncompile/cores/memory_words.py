@@ -28,6 +28,7 @@ from snncompile.cores.row_encoding import (
 )
 from snncompile.cores.row_formats import Format
 from snncompile.cores.weight_bits import WeightBits
+from snncompile.hwmodels.limits import RowMemory
 from snncompile.hwmodels.schema import Chip
 
 Runs = tuple[tuple[int, int], ...]
@@ -97,14 +98,14 @@ def choose_memory(
         rows: rows to store.
         weights: bits to store of each weight.
         delayed: whether the synapses have an extra delay.
-        learning: whether they learn, on a chip whose rows have `learning_bits`.
+        learning: whether they learn, on a chip whose rows say what that takes.
     """
     store = _Store(
         width=chip.core.synapse_word_bits.whole or 64,
         weights=weights,
         delayed=delayed,
         learning=learning,
-        kinds=() if chip.rows is None else chip.rows.kinds,
+        kinds=() if chip.rows is None else list_kinds(chip.rows, learning=learning),
         rules=None if chip.rows is None else read_row_rules(chip),
         headed=None if chip.headed_rows is None else read_headed_rules(chip),
     )
@@ -117,6 +118,13 @@ def choose_memory(
             rows.ends, rows.targets, np.ones(len(rows.ends) - 1, np.int64), store
         )
     return _choose_of_kinds(chip.encoding, rows, store)
+
+
+def list_kinds(rows: RowMemory, *, learning: bool) -> tuple[str, ...]:
+    """Return the kinds of row that synapses of a chip can be written in."""
+    if not learning or rows.learning is None:
+        return rows.kinds
+    return tuple(k for k in rows.learning.kinds if k in rows.kinds) or rows.learning.kinds
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from scipy.sparse import csr_array
 from snncompile.cores import chip_rules
 from snncompile.cores.convolution_reach import AxisReach, measure_axis_reach, measure_channel_reach
 from snncompile.cores.headed_rows import KernelRows, find_stored_bits
+from snncompile.cores.learning import find_row_learning, mark_formats
 from snncompile.cores.memory_words import (
     CUTS_KERNELS,
     ENCODINGS,
@@ -85,7 +86,9 @@ class Demand:
             words = chip_rules.count_words(self.chip, self.projection, self.slice)
             return Memory(words, self.chip.encoding)
         known = WeightBits(synapses.bits)
-        if self.chip.rows is not None:
+        if (learns := find_row_learning(self.chip, self.projection)) is not None:
+            known = WeightBits(learns.synapse_bits.whole or 0)
+        elif self.chip.rows is not None:
             choices = self.chip.formats.weight_bits.values
             known = measure_weights(synapses, self.slice, choices)
         elif self.chip.headed_rows is not None:
@@ -93,7 +96,9 @@ class Demand:
             known = WeightBits(find_stored_bits(synapses, choices))
         learning = self.projection.rule is not None
         delayed = self.projection.delay > 1
-        return choose_memory(self.chip, self.reach.rows, known, delayed, learning=learning)
+        rows = self.reach.rows
+        memory = choose_memory(self.chip, rows, known, delayed, learning=learning)
+        return mark_formats(memory, self.projection)
 
 
 def measure_demand(chip: Chip, projection: Projection, s: Slice) -> Demand:

@@ -93,8 +93,9 @@ UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
     # codings `analog`, `biases`; `answer`, `host`, `host_part`; `learning` of projections.
     "network": (keep, keep),
     "mapping": (),
-    # `rule_limits`; `fidelity`, `variants`; `input_payload`, `zero_weights`, spreads of numbers.
-    "chip": (keep, keep, keep),
+    # `rule_limits`; `fidelity`, `variants`; `input_payload`, `zero_weights`, spreads of numbers;
+    # `learning` of `rows`.
+    "chip": (keep, keep, keep, keep),
     "options": (keep, keep),  # sections (`Options` reads the flat form); `loss`, `scales`
     "quantized": (keep, keep),  # errors of single neurons, `message`; `rule_error`
     "bounds": (keep,),  # `effect`

@@ -35,7 +35,8 @@ class MemoryBlock:
     delay: int
     """Time steps from a spike of the source to its effect, 1 or more."""
     weight_bits: int = 0
-    """Stored per weight; 0: as many as the projection's weights have."""
+    """Stored per weight, on Loihi 1 with the tag where it learns; 0: as many as the projection's
+    weights have."""
     shared_sign: bool = False
     """Whether the synapses of a row with weights >= 0 and those < 0 are lists of their own, whose
     weights are stored without a sign."""
@@ -50,7 +51,8 @@ class AxonBlock:
     """Input axons of a core, one per neuron of a region, in rising order of the neurons.
 
     Neurons that share an axon have none of their own; shared ones follow at the end. On Loihi 2 the
-    axons of a convolution are one per piece of the core's channels, for all neurons of the region.
+    axons of a convolution are one per piece of the core's channels, for all neurons of the region;
+    on Loihi 1 those of synapses that learn are two per neuron.
     """
 
     core: int

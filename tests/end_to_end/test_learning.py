@@ -10,6 +10,7 @@ import pytest
 import snncompile
 from snncompile.checker.mapping import check
 from snncompile.errors import InputError, MappingError, UnsupportedError
+from snncompile.hwmodels.chips import load_chip
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.ir.learning_state import name_weights
 from snncompile.neurons.cuba_lif import CubaLif
@@ -110,7 +111,13 @@ def test_other_weights_are_shown(program, x):
     )
 
 
-@pytest.mark.parametrize("chip", ["loihi1", "toy"])
+def silent_loihi1():
+    """Return Loihi 1 without the section of synapses that learn."""
+    chip = load_chip("loihi1")
+    return chip.model_copy(update={"rows": chip.rows.model_copy(update={"learning": None})})
+
+
+@pytest.mark.parametrize("chip", ["toy", silent_loihi1()], ids=["toy", "silent"])
 def test_chips_without_learning_are_refused(chip):
     with pytest.raises(UnsupportedError) as error:
         snncompile.compile(network(), chip=chip)

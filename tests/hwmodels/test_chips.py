@@ -59,6 +59,8 @@ def test_every_source_is_used(name):
     used = {part.source for part in list_numbers(chip)}
     used |= {chip.encoding_source, chip.formats.weight_exponent_source}
     used |= {chip.rows.kinds_source} if chip.rows else set()
+    if chip.rows and chip.rows.learning:
+        used |= {chip.rows.learning.kinds_source, chip.rows.learning.cores_source}
     used |= {chip.fidelity.source, chip.zero_weights_source} - {None}
     assert set(chip.sources) == used
 
@@ -195,6 +197,8 @@ FACTS = [
     ("loihi1", "costs.sanafe.link_buffer", 16),
     ("loihi1", "costs.sanafe.energy_error", 0.12),
     ("loihi1", "costs.sanafe.latency_error", 0.25),
+    ("loihi1", "rows.learning.synapse_bits", 18),
+    ("loihi1", "rows.learning.axon_entries", 2),
     ("loihi1", "costs.davies2018.prices.learning_update.energy_pj", 120),
     ("loihi1", "costs.davies2018.prices.learning_update.time_ns", 6.1),
     ("loihi1", "costs.davies2018.barrier_chips.0.time_ns", 14300),

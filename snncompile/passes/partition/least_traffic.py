@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from snncompile.arrays import Ints
 from snncompile.cores import resources, usage
+from snncompile.cores.learning import find_epochs
 from snncompile.cores.resources import ADDED, DIFFERENT
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
@@ -148,8 +149,9 @@ def _make_mapping(network: IntegerNetwork, chip: Chip, work: _Work) -> Mapping:
 
 
 def _fits(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> bool:
-    limits = resources.read_core_limits(chip)
-    return all(
+    limits, epochs = resources.read_core_limits(chip), find_epochs(network, chip)
+    apart = all(len({epochs.get(s.population) for s in on}) == 1 for on in mapping.by_core.values())
+    return apart and all(
         core.used[name] <= limit
         for core in usage.measure_usage(network, chip, mapping, exact=False)
         for name, limit in limits.items()

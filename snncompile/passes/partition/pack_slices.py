@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from snncompile.arrays import Floats
 from snncompile.cores import axon_counts, resources, synapses_of_slice, usage
+from snncompile.cores.learning import find_epochs
 from snncompile.cores.resources import ADDED, DIFFERENT, Entries
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork
@@ -52,7 +53,8 @@ def choose_cores(
     capacity = np.array([limits.get(name, np.inf) for name in ADDED], np.float64)
     need = np.array([[each.get(name, 0) for name in ADDED] for each in used], np.float64)
     remaining = np.full(need.shape, -1.0)
-    cores = _Cores(capacity, need.min(axis=0, initial=np.inf), limits, share, remaining)
+    epochs = find_epochs(network, chip)
+    cores = _Cores(capacity, need.min(axis=0, initial=np.inf), limits, share, remaining, epochs)
     order = np.lexsort((np.arange(len(slices)), -(need / capacity).max(axis=1)))
     core_of = np.zeros(len(slices), np.int64)
     for i in order.tolist():
@@ -85,6 +87,8 @@ class _Cores:
     share: bool
     remaining: Floats
     """Shape (cores, resources), of all possible cores; -1 where a core is full or not begun."""
+    epochs: dict[str, int]
+    """Epochs of populations that share a core only with those of the same epoch."""
     entries: list[Entries] = field(default_factory=list)
     holds: list[str] = field(default_factory=list)
     """Population of a core's first slice."""
@@ -104,7 +108,10 @@ class _Cores:
         return core
 
     def _fits(self, core: int, entries: Entries, population: str) -> bool:
-        if not self.share and self.holds[core] != population:
+        first = self.holds[core]
+        if not self.share and first != population:
+            return False
+        if self.epochs.get(first) != self.epochs.get(population):
             return False
         together = _unite(self.entries[core], entries)
         return all(len(together[k]) <= self.limits.get(k, np.inf) for k in DIFFERENT)

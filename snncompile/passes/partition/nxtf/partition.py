@@ -109,6 +109,11 @@ def partition_nxtf(network: IntegerNetwork, chip: Chip, encoding: str) -> tuple[
     """
     if chip.rows is None or chip.axon_entries is None:
         raise UnsupportedError(f"partitioner nxtf is for Loihi 1; {chip.name} stores no such rows")
+    if network.plastic:
+        target = network.plastic[0].target
+        raise UnsupportedError(
+            f"partitioner nxtf counts no synapses that learn, as those into {target}; use free"
+        )
     after: list[CutLayer] = []
     for layer in reversed(_list_layers(network, chip)):
         after.insert(0, _Search(chip, encoding, layer, after).find_first())
