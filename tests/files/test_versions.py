@@ -27,7 +27,7 @@ HEADS = {
         "written_by": "snncompile 0.1.0",
         "schemas": {
             "bounds": 2,
-            "chip": 4,
+            "chip": 5,
             "loss": 1,
             "mapping": 1,
             "network": 3,
@@ -63,7 +63,7 @@ NEWER = "written by a newer snncompile (0.2.0; this is 0.1.0): install it, or"
 # File, field, value, who wrote it, the whole message after the file.
 REFUSED = {
     "program": (PROGRAM, "version", 4, "snncompile 0.2.0", f"{NEWER} compile again"),
-    "chip": (PROGRAM, "chip", 5, "snncompile 0.2.0", f"{NEWER} compile again"),
+    "chip": (PROGRAM, "chip", 6, "snncompile 0.2.0", f"{NEWER} compile again"),
     "network": (NETWORK, "version", 4, "snncompile 0.2.0", f"{NEWER} import the network again"),
     "lines": (PROGRAM, "bounds", 9, "snncompile 0.2.0\n", f"{NEWER} compile again"),
     "a long name": (
