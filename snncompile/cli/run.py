@@ -24,9 +24,11 @@ from snncompile.cli.shared import (
     show_proof,
     show_work,
 )
+from snncompile.errors import InputError
 
 if TYPE_CHECKING:
     from snncompile.files.spikes import Spikes
+    from snncompile.ir.result import Result
     from snncompile.program import Program
 
 
@@ -35,14 +37,21 @@ def run(
     input: InputFile,
     backend: Annotated[str, typer.Option(help="reference or lava")] = "reference",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="npz to write")] = None,
+    learned: Annotated[
+        Path | None, typer.Option(help="folder to write: the Program with what it learned")
+    ] = None,
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """Run a Program on spikes; print the accuracy if the input has labels."""
+    """Run a Program on spikes; print the accuracy if the input has labels.
+
+    A Program that learns stays as it is; --learned writes the one that goes on.
+    """
     from snncompile.files.spikes import read_spikes, write_result
     from snncompile.report.tables import serialize_fidelity, serialize_proof
 
     program = load_program(build)
+    _check_learning(program, build, backend, learned)
     spikes = read_spikes(input, program.network)
     for note in spikes.notes:
         print_warning(note)
@@ -61,11 +70,50 @@ def run(
     if spikes.label is not None:
         values["accuracy"] = result.accuracy(spikes.label)
         values["float_accuracy"] = _measure_floats(program, spikes)
+    values |= _count_changes(program, result, as_json)
+    if learned:
+        values |= _save_learned(program, result, learned)
     if as_json:
         values |= {"fidelity": serialize_fidelity(program), **serialize_proof(result.proof)}
     print_values(values, as_json)
     if not as_json:
         print_fidelity(program, only_other=True)
+
+
+def _check_learning(program: Program, build: Path, backend: str, learned: Path | None) -> None:
+    """Refuse to write what a Program learned where it cannot have learned, before it runs."""
+    if learned is None:
+        return
+    if not program.network.plastic:
+        raise InputError(
+            f"{build}: none of its projections learns, so there is nothing to write with --learned;"
+            " give one a rule with plastic(network, source, target, rule)"
+        )
+    if backend != "reference":
+        raise InputError(
+            f"--learned needs --backend reference: a run on {backend} gives no traces and"
+            " generators to go on from"
+        )
+
+
+def _save_learned(program: Program, result: Result, path: Path) -> dict[str, Any]:
+    """Write the Program that goes on from a run; return its folder, to be printed."""
+    with show_busy(f"writing {path}"):
+        program.learned(result).save(path)
+    return {"learned": str(path)}
+
+
+def _count_changes(program: Program, result: Result, as_json: bool) -> dict[str, Any]:
+    """Return the weights that changed, by projection; nothing where no states were read back."""
+    changes = {}
+    for number, state in result.learned.items():
+        p = program.network.projections[number]
+        changed = int((state.weight != p.synapses.weight).sum())
+        changes[f"{p.source} -> {p.target}"] = (changed, state.weight.size)
+    if as_json:
+        weights = {name: {"changed": n, "of": size} for name, (n, size) in changes.items()}
+        return {"weights": weights} if weights else {}
+    return {f"weights {name}": f"{n:,} of {size:,} changed" for name, (n, size) in changes.items()}
 
 
 def _measure_floats(program: Program, spikes: Spikes) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from snncompile.report.tables import serialize_proof
-from snncompile.verification import Agreement, Comparison, Verification
+from snncompile.verification import WEIGHTS, Agreement, Comparison, Verification
 
 HEADS = {
     ("library", "float"): "library = float",
@@ -19,7 +19,10 @@ HEADS = {
 
 
 def tabulate_verification(verification: Verification) -> Table:
-    """Return one row per population: its activity and the agreement of the runs."""
+    """Return one row per population: its activity and the agreement of the runs.
+
+    Rows of weights, where synapses learned and two runs gave them, follow.
+    """
     title = f"{verification.samples} samples of {verification.steps} steps"
     table = Table(title=title, title_justify="left")
     table.add_column("layer")
@@ -37,6 +40,9 @@ def tabulate_verification(verification: Verification) -> Table:
             *agree,
             "-" if error is None or error.rate_error is None else f"{error.rate_error:.2%}",
         )
+    for name in _list_weights(verification):
+        agree = [_format_agreement(c, name) for c in verification.comparisons]
+        table.add_row(name, *"----", *agree, "-")
     return table
 
 
@@ -58,6 +64,11 @@ def _format_count(count: int | None, neurons: int) -> str:
     if count is None:
         return "-"
     return "all" if count == neurons else f"{count:,}"
+
+
+def _list_weights(verification: Verification) -> list[str]:
+    rows = (row.population for c in verification.comparisons for row in c.rows)
+    return list(dict.fromkeys(name for name in rows if name.startswith(WEIGHTS)))
 
 
 def _find_row(comparison: Comparison, population: str) -> Agreement | None:
