@@ -112,6 +112,9 @@ class RowLearning(Record):
     """Entries of `axons_in` of one of their sources."""
     cores_source: str
     """Origin of the rule that all synapses of a core learn, by one epoch, or none."""
+    third_factor: bool
+    """Whether a population can send a trace to single synapses."""
+    third_factor_source: str
 
 
 class RowMemory(Record):

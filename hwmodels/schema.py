@@ -296,6 +296,8 @@ class Chip(Record):
             if (learning := self.rows.learning) is not None:
                 yield ("rows", "learning", "kinds_source"), learning.kinds_source
                 yield ("rows", "learning", "cores_source"), learning.cores_source
+                third = learning.third_factor_source
+                yield ("rows", "learning", "third_factor_source"), third
         yield ("formats", "weight_exponent_source"), self.formats.weight_exponent_source
         for location, number in walk_numbers(self, ()):
             yield (*location, "source"), number.source

@@ -50,15 +50,22 @@ def check_learning(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Ite
     for block in mapping.tables.memory:
         rule = network.projections[block.projection].rule
         epochs[block.core].add(None if rule is None else rule.epoch)
+        if rule is not None and rule.third_factor and not chip.rows.learning.third_factor:
+            yield f"core {block.core} has a third factor of learning; the chip has none"
+    yield from _list_mixed_cores(epochs)
+    for axons in mapping.tables.axons:
+        entries = count_entries(network, chip, mapping, axons)
+        if entries > 1 and (len(axons.memory) > 1 or axons.grouped):
+            yield f"axons of core {axons.core} from {axons.source} learn and are shared"
+
+
+def _list_mixed_cores(epochs: dict[int, set[int | None]]) -> Iterator[str]:
+    """Yield cores with several epochs; None is that of synapses that do not learn."""
     for core, of_core in epochs.items():
         if len(of_core) > 1 and None in of_core:
             yield f"core {core} has synapses that learn and others that do not"
         elif len(of_core) > 1:
             yield f"core {core} has {len(of_core)} learning epochs of 1"
-    for axons in mapping.tables.axons:
-        entries = count_entries(network, chip, mapping, axons)
-        if entries > 1 and (len(axons.memory) > 1 or axons.grouped):
-            yield f"axons of core {axons.core} from {axons.source} learn and are shared"
 
 
 def _find_section(chip: Chip, p: Projection) -> RowLearning | None:

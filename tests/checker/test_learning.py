@@ -123,6 +123,22 @@ def test_a_core_learns_wholly_or_not_at_all(program):
     assert explain(program, network=frozen) != ""
 
 
+def test_a_third_factor_is_refused(program):
+    network = program.network
+    third = RULE.change(dw="2^-2*x1*y0*y2", third_factor={"y2": "teacher"})
+    teacher = replace(network.populations[1], name="teacher")
+    learns = replace(network.projections[1], rule=third)
+    changed = replace(
+        network,
+        populations=(*network.populations, teacher),
+        projections=(network.projections[0], learns),
+    )
+    s = replace(program.mapping.slices[1], population="teacher")
+    mapping = replace(program.mapping, slices=(*program.mapping.slices, s))
+    message = "core 1 has a third factor of learning; the chip has none"
+    assert explain(program, network=changed, mapping=mapping) == message
+
+
 def test_learning_layers_of_one_epoch_share_a_core_and_others_do_not():
     network = learner(more=1)
     cores = snncompile.compile(network, chip="loihi1").mapping.by_core.values()

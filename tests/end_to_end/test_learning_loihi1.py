@@ -110,6 +110,26 @@ def test_two_epochs_into_a_population_are_refused(x):
     )
 
 
+def test_third_factors_are_refused(x):
+    """Loihi 2 has them for single synapses."""
+    net = network()
+    teacher = Population("reward", (6,), CubaLif(1.0, 0.1, 1.0))
+    feeds = Projection("input", "reward", dense(np.full((6, 20), 0.1)))
+    rule = snncompile.LearningRule(
+        "2^-6*x1*y0*y2", x1_impulse=16, x1_tau=4, third_factor={"y2": "reward"}, limit=1.0
+    )
+    populations = (*net.populations[:1], teacher, net.populations[1])
+    third = replace(net, populations=populations, projections=(*net.projections, feeds))
+    third = snncompile.plastic(third, "f", "h", rule)
+    with pytest.raises(UnsupportedError) as error:
+        snncompile.compile(third, chip="loihi1", calibration=x)
+    assert str(error.value) == (
+        "projection f -> h learns with a third factor (y2 of reward): on loihi1 no population can"
+        " send one to single synapses; compile for loihi2, or take traces of source and target"
+        " alone"
+    )
+
+
 def test_nxtf_does_not_count_it(x):
     with pytest.raises(UnsupportedError) as error:
         snncompile.compile(network(), chip="loihi1", calibration=x, partitioner="nxtf")

@@ -60,7 +60,8 @@ def test_every_source_is_used(name):
     used |= {chip.encoding_source, chip.formats.weight_exponent_source}
     used |= {chip.rows.kinds_source} if chip.rows else set()
     if chip.rows and chip.rows.learning:
-        used |= {chip.rows.learning.kinds_source, chip.rows.learning.cores_source}
+        learning = chip.rows.learning
+        used |= {learning.kinds_source, learning.cores_source, learning.third_factor_source}
     used |= {chip.fidelity.source, chip.zero_weights_source} - {None}
     assert set(chip.sources) == used
 
