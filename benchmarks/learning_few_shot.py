@@ -12,7 +12,8 @@ shrinks wherever it fires by itself. Rows of the old classes get no y2 and y3 an
 network sees each new example three times or more, and as many old ones as `--replay` says, all of
 that `--passes` times, one after the other; then its weights are fixed and tested. Beside it a ridge
 regression on the spike counts of the same integer features, with the same examples and 2,000 old
-ones, each class of equal weight.
+ones, each class of equal weight. Updates of the first 8 samples are counted and priced by the cost
+set loihi1_scaled, whose price of one is Loihi 1's; see docs/learning.md for what one is.
 """
 
 from __future__ import annotations
@@ -148,13 +149,15 @@ def run_seed(seed: int, data: dict[str, np.ndarray], options: argparse.Namespace
             np.resize(examples[:shots], max(3 * shots, options.again)) if shots else examples[:0]
         )
         chosen = np.concatenate([again, base[: options.replay]])
-        after, updates = program, 0.0
+        after, updates, joules = program, 0.0, 0.0
         if shots:
             order = np.concatenate([rng.permutation(chosen) for _ in range(options.passes)])
             stream = present(x[order], label[order] == new)
             after = program.learned(program.run(stream))
             rows_of = program.estimate(stream[:8], costs="loihi1_scaled").rows
-            updates = sum(r.energy_j for r in rows_of if r.event == "learning_update")
+            of_learning = [r for r in rows_of if r.event == "learning_update"]
+            updates = sum(r.count for r in of_learning)
+            joules = sum(r.energy_j for r in of_learning)
         fixed = freeze_learning(after.network)
         ours = score(fixed.run(test).prediction, answers, new)
         few = count_features(program, present(x[examples[:shots]], None)) if shots else many[:0]
@@ -165,7 +168,7 @@ def run_seed(seed: int, data: dict[str, np.ndarray], options: argparse.Namespace
             (score((tested @ fit).argmax(axis=1), answers, new) for fit in fits),
             key=lambda result: result[2],
         )
-        rows.append([new, shots, *ours, *ridge, updates])
+        rows.append([new, shots, *ours, *ridge, updates, joules])
     return rows
 
 
@@ -188,7 +191,10 @@ def main() -> None:
         np.load(options.data / "mnist_test.npz") as b,
     ):
         data = {"x": a["x"], "y": a["y"], "test_x": b["x"], "test_y": b["y"]}
-    print("seed  class  examples | chip: new   old  all | ridge: new   old  all | update nJ/sample")
+    print(
+        "seed  class  examples | chip: new   old  all | ridge: new   old  all |"
+        " updates/sample  pJ/update  nJ/sample"
+    )
     table = []
     for seed in range(options.seeds):
         for row in run_seed(seed, data, options):
@@ -201,12 +207,13 @@ def main() -> None:
 
 def print_row(seed: str, row: list) -> None:
     """Print one line of the table."""
-    new, shots, *values, energy = row
+    new, shots, *values, updates, joules = row
+    each = f"{1e12 * joules / updates:9.1f}" if updates else f"{'-':>9}"
     a, b, c, d, e, f = (f"{value:5.1f}" for value in values)
     name = f"{new:5.0f}" if seed != "mean" else "     "
     print(
         f"{seed:4}  {name}  {shots:8.0f} |    {a} {b} {c}   |     {d} {e} {f}   |"
-        f" {1e9 * energy:8.2f}",
+        f" {updates:14,.1f}  {each}  {1e9 * joules:9.2f}",
         flush=True,
     )
 
