@@ -25,6 +25,7 @@ from snncompile.passes.advice import remedies
 from snncompile.passes.advice.input_messages import check_input_messages
 from snncompile.passes.analysis import number_ranges
 from snncompile.passes.equal_neurons import begin_design
+from snncompile.passes.learning_chip import check_learning_chip
 from snncompile.passes.partition.partition import cut_network
 from snncompile.passes.pipeline import PassProgress, Pipeline, share_progress
 from snncompile.passes.split_fan_in.split_fan_in import split_largest
@@ -205,6 +206,7 @@ def _make_design(inputs: _Inputs, change: Change) -> Design:
     if isinstance(network, IntegerNetwork) and change.bits is not None:
         network = remedies.reduce_bits(network, change.bits) or network
     check_input_messages(network, change.chip)
+    check_learning_chip(network, change.chip)
     passes = BEFORE_PARTITION.change("quantize", bits=change.bits or inputs.bits)
     design = passes.run(begin_design(network, change.chip, inputs.spikes), inputs.progress)
     integers = design.network

@@ -158,3 +158,11 @@ def test_without_lava_there_is_no_row_of_weights(snncompile_command):
     done = snncompile_command("verify", "learner", "--input", "x.npz", "--no-lava")
     assert done.code == 0, done.err
     assert "weights f -> h" not in done.out
+
+
+@pytest.mark.usefixtures("learner")
+def test_fit_names_chips_without_learning(snncompile_command):
+    snncompile.load("learner").source.save("network")
+    done = snncompile_command("fit", "network", "--chip", "loihi1", "--chip", "toy", "--json")
+    assert "projection f -> h learns: toy has no synapses that learn" in done.out
+    assert "loihi1 has no synapses that learn" not in done.out
