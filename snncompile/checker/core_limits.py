@@ -18,17 +18,12 @@ from snncompile.neurons.base import IntegerNeuron
 Held = defaultdict[int, int]
 """By core."""
 RESOURCES = {
-    "compartments": "compartments",
-    "synapse_words": "synapse words",
     "axons_in": "input axons",
     "axons_out": "output axons",
-    "neuron_groups": "neuron groups",
-    "compartment_profiles": "compartment profiles",
-    "threshold_profiles": "threshold profiles",
     "axon_memory": "words of axon memory",
     "total_words": "words of all tables",
 }
-"""Words for fields of `CoreLimits`."""
+"""Words for fields of `CoreLimits` whose names are not the words themselves."""
 
 
 def check_core_limits(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Iterator[str]:

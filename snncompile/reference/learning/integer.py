@@ -56,7 +56,7 @@ class IntegerLearner:
         self.steps += 1
         within = (self.steps - 1) % table.epoch + 1
         numbers = self._get_numbers()
-        total = self.kernels.receive(
+        total: Ints = self.kernels.receive(
             self.weight,
             self.row,
             self.column,

@@ -61,6 +61,7 @@ def test_a_killed_install_leaves_the_old_or_the_new(machine):
 
 
 @pytest.mark.lava
+@pytest.mark.very_slow
 @pytest.mark.slow
 def test_a_real_install_killed_ten_times(lava, tmp_path):
     """Real uv, packages and Python; where the first are not in uv's cache they are downloaded."""

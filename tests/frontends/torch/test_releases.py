@@ -91,6 +91,7 @@ SCRIPTS = {
 }
 
 
+@pytest.mark.very_slow
 @pytest.mark.slow
 @pytest.mark.parametrize("package, release", SCRIPTS)
 def test_a_release_imports_exactly(package, release, tmp_path):
