@@ -37,8 +37,8 @@ MOST_NEURONS = 300_000
 """Above this number the objective `traffic` cuts for few copies and tries no other cuts."""
 BLOCKS = ((1, 2), (2, 1), (2, 2), (1, 3), (3, 1), (2, 3), (3, 2), (3, 3), (2, 4), (4, 2), (4, 4))
 """Parts along the height and width of an image that are tried."""
-ROUNDS = 4
-"""Largest number of cuts of a loop of populations; most settle after two."""
+ROUNDS, MOST_ROUNDS = 4, 64
+"""Cuts of a loop of populations, if all slices fit then; most settle after two."""
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ class _Cutting:
     def _cut_group(self, names: tuple[str, ...], loop: bool) -> None:
         """Cut a population, or a loop of them, and count the axons that lead to them."""
         before = {name: count.copy() for name, count in self.axons.items()} if loop else {}
-        for _ in range(ROUNDS if loop else 1):
+        for number in range(MOST_ROUNDS if loop else 1):
             last = {name: self.slices.get(name) for name in names}
             for name in names:
                 self.slices[name] = self._cut_population(name)
@@ -294,6 +294,13 @@ class _Cutting:
                 self._count_axons(self.slices[name])
             if all(self.slices[name] == last[name] for name in names):
                 break
+            if number + 1 >= ROUNDS and all(map(self._all_fit, names)):
+                break
+
+    def _all_fit(self, name: str) -> bool:
+        """Return whether all slices of a population fit, with the axons that lead from them now."""
+        cutter = self._make_cutter(self.network.population(name))
+        return all(map(cutter.fits, self.slices[name]))
 
     def _count_axons(self, slices: list[Slice]) -> None:
         """Add the axons that lead to slices."""

@@ -7,7 +7,7 @@ import dataclasses
 import differential
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from networks import (
     LOIHI1,
@@ -268,6 +268,7 @@ def test_profiles_are_counted_per_slice():
 
 
 @settings(max_examples=200)
+@example(seed=63, compartments=6, synapse_words=30, axons_in=9, axons_out=2, cores=6)
 @given(
     seed=st.integers(0, 10**9),
     compartments=st.integers(2, 12),
