@@ -123,6 +123,8 @@ def _transpose(rng: Any, shape: Any) -> nn.Module | None:
     if max(shape[1:]) > 12:
         return None
     kernel, stride = int(rng.integers(1, 4)), int(rng.integers(1, 3))
+    if (min(shape[1:]) - 1) * stride + kernel - 2 * (kernel // 2) < 1:
+        return None  # nothing would be left
     return nn.ConvTranspose2d(shape[0], int(rng.integers(1, 4)), kernel, stride, kernel // 2)
 
 
