@@ -40,8 +40,9 @@ class Draft:
 
     @property
     def shape(self) -> Shape:
-        """Shape of the last layer."""
-        return self.populations[-1].shape if self.populations else self.input.shape
+        """Shape of the last layer, or of the input where the next layer is beside it."""
+        shapes = {p.name: p.shape for p in self.populations}
+        return shapes.get(self.last, self.input.shape)
 
     def weigh(self, wiring: Wiring) -> IntegerSynapses:
         """Return random weights over the whole range of the chip's bits."""
