@@ -273,6 +273,8 @@ REASONS = [
     (["step: no", "last: none"], 30, "step: no; last: none"),
     (["step: no", "last: none", "first: never"], 25, "step: no and 2 more"),
     (["one reason of many words"], 30, "one reason of many words"),
+    (["one reason of many words"], 24, "one reason of many words"),
+    (["one reason of many words"], 23, "one reason of many ..."),
     (["one reason of many words", "two"], 30, "one reason ...; two"),
     (["word" * 10], 30, "wordwordwordwordwordwordwo ..."),
 ]
