@@ -58,9 +58,15 @@ def list_steps(estimate: Estimate) -> Columns:
     }
 
 
-def write_csv(path: Path, columns: Columns) -> None:
-    """Write a table as CSV, None as an empty field; nothing half-written is left behind."""
-    ours = begins_with(",".join(columns) + "\n")
+def write_csv(path: Path, columns: Columns, begin: str = "") -> None:
+    """Write a table as CSV, None as an empty field; nothing half-written is left behind.
+
+    Args:
+        path: of the file; one that begins like ours is replaced.
+        columns: by name.
+        begin: of files of ours, where not all have the same columns.
+    """
+    ours = begins_with(begin or ",".join(columns) + "\n")
     with replace_file(path, ours) as aside, aside.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -73,17 +79,25 @@ def write_parquet(path: Path, columns: Columns) -> None:
     Raises:
         BackendError: pyarrow is not installed.
     """
+    arrow, parquet = import_pyarrow()
+    with replace_file(path, ends_with_mark) as aside:
+        table = arrow.table(columns).replace_schema_metadata({"source": MARK})
+        parquet.write_table(table, aside)
+
+
+def import_pyarrow() -> tuple[Any, Any]:
+    """Return the modules `pyarrow` and `pyarrow.parquet`.
+
+    Raises:
+        BackendError: pyarrow is not installed.
+    """
     try:
-        arrow = importlib.import_module("pyarrow")
-        parquet = importlib.import_module("pyarrow.parquet")
+        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise BackendError(
             "writing Parquet needs pyarrow; install it with pip install 'snncompile[parquet]'"
             " or write CSV"
         ) from None
-    with replace_file(path, ends_with_mark) as aside:
-        table = arrow.table(columns).replace_schema_metadata({"source": MARK})
-        parquet.write_table(table, aside)
 
 
 def write_table(path: Path, columns: Columns, kind: Literal["csv", "parquet"]) -> None:

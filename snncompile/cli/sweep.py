@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from snncompile.study.drive import News, Sweep
 
 LOG = logging.getLogger(__name__)
+WAITING = "the scheduler has no workers yet; the trials wait for them"
 
 
 def sweep_command(
@@ -53,6 +54,7 @@ def sweep_command(
     from snncompile.study.engine import import_dask
     from snncompile.study.read import read_study
     from snncompile.study.sweep import name_folder
+    from snncompile.study.tables import check_outputs, list_failures
 
     import_dask()
     try:
@@ -60,6 +62,7 @@ def sweep_command(
     except InputError as error:
         _list_mistakes(error)
         raise
+    check_outputs(csv, parquet, report)
     with _show_news(record.name) as tell:
         sweep = run_study(
             record,
@@ -71,15 +74,15 @@ def sweep_command(
             driver=driver,
             tell=tell,
         )
-    _write_files(sweep, csv, parquet, report)
     if as_json:
         from snncompile.study.tables import serialize_sweep
 
         print_json(serialize_sweep(sweep))
     else:
         _print_sweep(sweep)
-    for point, reason in sweep.failures:
-        err.print(f"failed: {point}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    _write_files(sweep, csv, parquet, report)
+    for line in list_failures(sweep):
+        err.print(line, markup=False, highlight=False, soft_wrap=True)
     if sweep.failures:
         raise typer.Exit(1)
 
@@ -126,16 +129,29 @@ def _show_news(name: str) -> Iterator[Callable[[News], None]]:
     said: set[str] = set()
     with Progress(*columns, console=err, transient=True, disable=is_silent()) as bar:
         task = bar.add_task("", total=None)
+        done = 0
 
         def tell(news: News) -> None:
+            nonlocal done
+            done = news.done
             if news.dashboard and news.dashboard not in said:
                 said.add(news.dashboard)
                 err.print(f"dashboard: {news.dashboard}", markup=False, highlight=False)
+            if news.threads == 0 and WAITING not in said:
+                said.add(WAITING)
+                err.print(WAITING, markup=False, highlight=False)
             text = _describe(news)
             bar.update(task, completed=news.done, total=news.total, description=text)
             LOG.info("%s: %d of %d, %s", name, news.done, news.total, text)
 
-        yield tell
+        try:
+            yield tell
+        except KeyboardInterrupt:
+            err.print(
+                f"stopped: {done:,} trials are done and kept; the same command goes on",
+                highlight=False,
+            )
+            raise
 
 
 def _describe(news: News) -> str:

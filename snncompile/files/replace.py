@@ -9,6 +9,7 @@ link, a device or a pipe is refused and kept.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import secrets
 import shutil
@@ -74,12 +75,32 @@ def replace_file(path: Path, is_ours: IsOurs) -> Iterator[Path]:
     """
     path = Path(os.path.abspath(path))
     with _translate_errors(path):
-        if path.is_dir() and not path.is_symlink():
-            raise InputError(f"{path}: is a folder; give the name of a file")
-        _check_place(path, stat.S_ISREG, lambda file: not file.stat().st_size or is_ours(file))
+        _check_file_place(path, is_ours)
         with make_aside(path) as (aside, _):
             yield aside / path.name
             (aside / path.name).replace(path)
+
+
+def check_file(path: Path, is_ours: IsOurs) -> None:
+    """Refuse what `replace_file` would refuse, before there is anything to write.
+
+    Raises:
+        InputError: as of `replace_file`.
+    """
+    path = Path(os.path.abspath(path))
+    with _translate_errors(path):
+        _check_file_place(path, is_ours)
+        above = next(parent for parent in path.parents if parent.exists())
+        if not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "")
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "")
+
+
+def _check_file_place(path: Path, is_ours: IsOurs) -> None:
+    if path.is_dir() and not path.is_symlink():
+        raise InputError(f"{path}: is a folder; give the name of a file")
+    _check_place(path, stat.S_ISREG, lambda file: not file.stat().st_size or is_ours(file))
 
 
 def begins_with(*texts: str) -> IsOurs:

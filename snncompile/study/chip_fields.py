@@ -31,7 +31,7 @@ def change_chip(chip: Chip, fields: Mapping[str, Any]) -> Chip:
     content = chip.model_dump(mode="json")
     content["sources"] = content["sources"] | {SOURCE: "varied by a study"}
     for path, value in fields.items():
-        for name in path.replace(" ", "").split(","):
+        for name in split_path(path):
             _set_field(content, tuple(name.split(".")), name, value)
     try:
         changed = Chip.model_validate(content)
@@ -40,6 +40,11 @@ def change_chip(chip: Chip, fields: Mapping[str, Any]) -> Chip:
         where = ".".join(map(str, first["loc"])) or ", ".join(fields)
         raise ValueError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
     return changed.model_copy(update={"board": chip.board})
+
+
+def split_path(path: str) -> list[str]:
+    """Return the fields that have one value together."""
+    return path.replace(" ", "").split(",")
 
 
 def _set_field(content: dict[str, Any], keys: tuple[str, ...], path: str, value: Any) -> None:
@@ -52,6 +57,9 @@ def _set_field(content: dict[str, Any], keys: tuple[str, ...], path: str, value:
     if not isinstance(section, dict) or last not in section:
         raise ValueError(_explain_unknown(path, tuple(sections), last))
     old = section[last]
+    known = old.get("value") if isinstance(old, dict) else old
+    if isinstance(value, bool) and isinstance(known, int | float) and not isinstance(known, bool):
+        raise ValueError(f"fields.{path}: expected a number, got {str(value).lower()}")
     if isinstance(old, dict):
         if not {"unit", "evidence"} <= old.keys():
             raise ValueError(f"fields.{path}: is a section; name a number in it")
@@ -76,7 +84,9 @@ def check_fields(chip: Chip, fields: Mapping[str, tuple[Any, ...]]) -> None:
     Raises:
         ValueError: lists every mistake.
     """
-    problems = []
+    names = [name for path in fields for name in split_path(path)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    problems = [f"fields.{name}: is set twice" for name in twice]
     for path, values in fields.items():
         for value in values:
             try:

@@ -10,15 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snncompile.study.engine import Engine, EngineOnDemand, Failure, Work, import_dask
-from snncompile.study.front import Front, Row, find_front
+from snncompile.errors import InputError
+from snncompile.study.engine import (
+    Engine,
+    EngineOnDemand,
+    Failure,
+    Work,
+    check_scheduler,
+    import_dask,
+)
+from snncompile.study.front import Best, Front, Row, find_front
 from snncompile.study.inputs import Inputs, Task
 from snncompile.study.job import Outcome
 from snncompile.study.points import Point, list_points
 from snncompile.study.records import Search, Study
-from snncompile.study.store import Store
+from snncompile.study.store import Store, hash_value
 from snncompile.study.trial import run_trial
-from snncompile.study.trials import Trials, locate_database
+from snncompile.study.trials import Trials, explain_storage, locate_database
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,8 @@ class News:
     """By the first objective, of the trials that keep the budgets."""
     dashboard: str | None = None
     """Address of Dask's dashboard."""
+    threads: int | None = None
+    """Of all workers when the first trial began, each for one trial; None before that."""
 
 
 Tell = Callable[[News], None]
@@ -47,7 +57,9 @@ class Sweep:
     failures: tuple[tuple[str, str], ...] = ()
     """Point and reason of trials without a result."""
     ran: int = 0
-    """Trials whose result was not there before."""
+    """Results that were not there before; a trial that may be pruned has one per rung."""
+    repeated: int = 0
+    """Trials of a search that chose a point which another one had chosen."""
     storage: str = ""
     """URL of Optuna's storage."""
 
@@ -95,36 +107,71 @@ class Driver:
         self.ran = 0
         self.begun = time.monotonic()
         self.total = 0
+        self.done = self.ended = 0
+        """Trials that are done, and those of them that had to run."""
+        self.threads: int | None = None
+        self.best = Best(study)
 
     def run_grid(self) -> None:
         """Run every point that has no result yet."""
         points = list(list_points(self.study))
         self.total = len(points)
-        stored = self.trials.list_keys()
+        stored = self.trials.list_stored()
         tasks = (self.inputs.make_task(point) for point in points)
         for task, outcome in self._run(tasks):
-            if isinstance(outcome, Failure):
-                continue
-            self._keep(task.point, task.key, outcome)
-            if task.key not in stored:
-                stored.add(task.key)
-                self.trials.add(task.point, task.key, outcome)
+            self.ended = self.ran
+            if not isinstance(outcome, Failure):
+                self._keep(task.point, task.key, outcome)
+                if (task.key, str(task.point)) not in stored:
+                    self._store(task, outcome)
+            self._count()
         self.rows = {str(p): self.rows[str(p)] for p in points if str(p) in self.rows}
 
+    def _store(self, task: Task, outcome: Outcome) -> None:
+        """Store a trial of the grid, unless another driver has stored it meanwhile."""
+        with self.store.lock("storage"):
+            if (task.key, str(task.point)) not in self.trials.list_stored():
+                self.trials.add(task.point, task.key, outcome)
+
     def run_search(self, search: Search) -> None:
-        """Run generation after generation until the study has all its trials."""
+        """Run generation after generation until the study has all its trials.
+
+        Raises:
+            InputError: another driver of this name runs in the folder.
+        """
         self.total = search.trials
-        self._read_earlier()
-        while asked := list(self.trials.ask(search)):
-            self._run_generation(search, asked)
+        with self.store.claim(f"driver-{hash_value(self.trials.driver)}") as is_free:
+            if not is_free:
+                raise InputError(
+                    f"{self.store.folder}: a driver called {self.trials.driver!r} runs this search"
+                    " now; wait for it, or give this one a name: --driver NAME"
+                )
+            self._read_earlier()
+            while asked := list(self.trials.ask(search)):
+                self._run_generation(search, asked)
 
     def _read_earlier(self) -> None:
-        """Take the trials that are in the storage already."""
-        for key, params, pruned in self.trials.list_ended():
-            text = self.store.read_result(key)
-            if text is not None:
-                point = self.trials.read_point(params)
-                self.rows[str(point)] = Row(point, key, Outcome.read(text), pruned)
+        """Take the trials that are in the storage already; run those without a result again."""
+        lost: dict[tuple[str, int | None, bool], Point] = {}
+        for trial in self.trials.list_ended():
+            text = self.store.read_result(trial.key)
+            if text is None:
+                lost[str(trial.point), trial.samples, trial.pruned] = trial.point
+            else:
+                self._keep(trial.point, trial.key, Outcome.read(text), trial.pruned)
+        self.done = self.trials.count_own()
+        for point in self.trials.list_failed():
+            lost.setdefault((str(point), None, False), point)
+        for (_, samples, pruned), point in lost.items():
+            self._rerun(point, samples if pruned else None, pruned)
+        self._announce()
+
+    def _rerun(self, point: Point, samples: int | None, pruned: bool) -> None:
+        """Run a trial that has ended, but of which there is no result."""
+        for task, outcome in self._run(iter([self.inputs.make_task(point, samples)])):
+            if not isinstance(outcome, Failure):
+                self._keep(point, task.key, outcome, pruned)
+                self.trials.add_again(point, task.key, outcome)
 
     def _run_generation(self, search: Search, asked: list[tuple[Any, Point]]) -> None:
         """Run trials on more and more samples; those that are pruned stop early."""
@@ -137,6 +184,8 @@ class Driver:
                 task, outcome = results[str(point)]
                 if isinstance(outcome, Failure):
                     self.trials.fail(trial, outcome.reason)
+                    self.ended += 1
+                    self._count()
                 elif samples is None or not outcome.fits:
                     self._end(trial, task, outcome, pruned=False)
                 elif self._is_pruned(trial, outcome, pruner):
@@ -165,19 +214,31 @@ class Driver:
     def _end(self, trial: Any, task: Task, outcome: Outcome, pruned: bool) -> None:
         self._keep(task.point, task.key, outcome, pruned)
         self.trials.tell(trial, task.point, task.key, outcome, pruned)
+        self.ended += 1
+        self._count()
 
     def _keep(self, point: Point, key: str, outcome: Outcome, pruned: bool = False) -> None:
+        """Keep a result; a point that was pruned in one trial and not in another was not."""
         if not pruned or str(point) not in self.rows:
-            self.rows[str(point)] = Row(point, key, outcome, pruned)
-        self.announce()
+            row = self.rows[str(point)] = Row(point, key, outcome, pruned)
+            self.best.take(row)
 
-    def announce(self) -> None:
+    def _count(self) -> None:
+        self.done += 1
+        self._announce()
+
+    def _announce(self) -> None:
         """Tell how far the sweep is."""
-        done = len(self.rows) + len(self.failures)
         seconds = time.monotonic() - self.begun
-        left = seconds / self.ran * max(0, self.total - done) if self.ran else None
-        best = find_front(self.study, list(self.rows.values())).best
-        self.tell(News(done, self.total, left, best, self.engine.dashboard))
+        left = seconds / self.ended * max(0, self.total - self.done) if self.ended else None
+        dashboard = self.engine.dashboard
+        self.tell(News(self.done, self.total, left, self.best.row, dashboard, self.threads))
+
+    def open_engine(self) -> None:
+        """Note that the first trial of this run begins, and tell where the workers are."""
+        self.begun = time.monotonic()
+        self.threads = self.engine.threads
+        self._announce()
 
     def _run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | Failure]]:
         """Yield tasks with their outcomes: stored ones, and those that workers compute."""
@@ -242,20 +303,25 @@ def run_study(
 ) -> Sweep:
     """Return the finished sweep of a study; see `snncompile.sweep`."""
     import_dask()
-    store = Store(folder)
-    store.create(study.model_dump(mode="json"))
+    if scheduler is not None:
+        check_scheduler(scheduler)
     url = locate_database(folder, storage)
-    trials = Trials(study, url, driver)
-    with ExitStack() as stack:
+    store = Store(folder)
+    inputs = Inputs(study, store, given)
+    inputs.check()
+    store.create(study.model_dump(mode="json"))
+    trials = Trials(study, url, inputs.hash_all(), driver)
+    with ExitStack() as stack, explain_storage(url):
         options = {"scheduler": scheduler, "workers": workers, "threads": threads}
-        engine = EngineOnDemand(stack, lambda: run.announce(), **options)
-        run = Driver(study, store, engine, trials, Inputs(study, store, given), tell or _ignore)
+        engine = EngineOnDemand(stack, lambda: run.open_engine(), **options)
+        run = Driver(study, store, engine, trials, inputs, tell or _ignore)
         if study.search is None:
             run.run_grid()
         else:
             run.run_search(study.search)
     front = find_front(study, list(run.rows.values()))
-    return Sweep(front, folder, tuple(run.failures), run.ran, url)
+    repeated = 0 if study.search is None else trials.count_repeated()
+    return Sweep(front, folder, tuple(run.failures), run.ran, repeated, url)
 
 
 def _ignore(news: News) -> None:

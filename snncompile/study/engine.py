@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,11 +17,14 @@ from itertools import chain
 from typing import Any
 
 from snncompile.errors import BackendError, InputError
+from snncompile.study.store import hash_value
 
 WINDOW = 2
 """Jobs that wait for each thread of a worker, so that it is never idle."""
 CONNECT_S = 30
-"""Seconds after which a scheduler is not there."""
+"""Seconds after which what answers at an address is no scheduler."""
+REACH_S = 5
+"""Seconds after which nothing answers at an address."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Variables that say how many threads a library takes."""
 
@@ -75,13 +79,40 @@ def open_engine(
         ):
             yield Engine(client)
         return
+    check_scheduler(scheduler)
     try:
         client = distributed.Client(scheduler, timeout=CONNECT_S)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error) or type(error).__name__
         raise InputError(f"no Dask scheduler at {scheduler}: {reason}") from None
     with client:
         yield Engine(client)
+
+
+def check_scheduler(address: str) -> None:
+    """Refuse an address at which no Dask scheduler answers; Dask itself would try for long.
+
+    Dask's side of a connection speaks first, other than that of HTTP.
+
+    Raises:
+        InputError: it is no address, or nothing answers there.
+    """
+    addressing = importlib.import_module("distributed.comm.addressing")
+    try:
+        scheme, location = addressing.parse_address(address)
+        if scheme not in ("tcp", "tls"):
+            return
+        with socket.create_connection(addressing.parse_host_port(location), REACH_S) as probe:
+            if scheme == "tcp" and not probe.recv(1):
+                raise OSError("what answers there is something else")
+    except TimeoutError:
+        raise InputError(f"no Dask scheduler at {address}: no answer in {REACH_S} s") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"no Dask scheduler at {address}: {reason}; `dask scheduler` prints its address, such"
+            " as tcp://10.0.0.5:8786"
+        ) from None
 
 
 @contextmanager
@@ -140,9 +171,14 @@ class Engine:
         return None
 
     @property
+    def threads(self) -> int:
+        """Threads of all workers, each for one job; 0 before the first worker is there."""
+        return int(sum(self.client.nthreads().values()))
+
+    @property
     def slots(self) -> int:
         """Jobs that run at a time."""
-        return max(1, int(sum(self.client.nthreads().values())))
+        return max(1, self.threads)
 
     def run(
         self, function: Callable[..., str], jobs: Iterator[Work]
@@ -163,7 +199,8 @@ class Engine:
                 yield running.pop(future), _collect(future)
                 future.release()
         finally:
-            self.client.cancel(list(running))
+            if self.client.status == "running":  # else it is closed, and its jobs are gone
+                self.client.cancel(list(running))
 
     def _fill(
         self,
@@ -179,7 +216,8 @@ class Engine:
             if job is None:
                 break
             name, arguments = job
-            future = self.client.submit(function, *arguments, key=name)
+            key = f"{function.__name__}-{hash_value(arguments)}"  # others may have jobs there, too
+            future = self.client.submit(function, *arguments, key=key)
             running[future] = name
             ready.add(future)
             submitted = True
@@ -200,6 +238,11 @@ class EngineOnDemand:
     def dashboard(self) -> str | None:
         """Address of Dask's dashboard; None before the first job."""
         return None if self.engine is None else self.engine.dashboard
+
+    @property
+    def threads(self) -> int | None:
+        """Threads of all workers; None before the first job."""
+        return None if self.engine is None else self.engine.threads
 
     def run(
         self, function: Callable[..., str], jobs: Iterator[Work]

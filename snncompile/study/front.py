@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from snncompile.study.job import Outcome
 from snncompile.study.points import Point
 from snncompile.study.records import HIGHEST, Budgets, Study, list_limits
@@ -57,14 +59,31 @@ def find_front(study: Study, rows: Sequence[Row]) -> Front:
     """
     ranked = [row for row in rows if is_ranked(study, row)]
     within = [row for row in ranked if keeps_budgets(study.budgets, row.outcome) is not False]
-    values = {row.key: _orient(study, row.outcome) for row in ranked}
-    pool = list({row.key: row for row in within or ranked}.values())
-    front = []
+    front: list[Row] = []
     for name in study.models if study.separate else ("",):
-        rivals = [row for row in pool if name in ("", row.point.model)]
-        best = [row for row in rivals if not _is_beaten(values[row.key], rivals, values)]
-        front += sorted(best, key=lambda row: values[row.key])
+        pool = [row for row in within or ranked if name in ("", row.point.model)]
+        rivals = list({row.key: row for row in reversed(pool)}.values())[::-1]
+        front += sorted(_drop_beaten(study, rivals), key=lambda row: _orient(study, row.outcome))
     return Front(study, tuple(rows), tuple(front), bool(within))
+
+
+class Best:
+    """The best trial so far by the first objective, of those that keep the budgets."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.row: Row | None = None
+        self.rank: tuple[float, ...] = ()
+
+    def take(self, row: Row) -> None:
+        """Take one more trial; the front's `best` is the same row or an equal one."""
+        study = self.study
+        if not is_ranked(study, row) or keeps_budgets(study.budgets, row.outcome) is False:
+            return
+        model = list(study.models).index(row.point.model) if study.separate else 0
+        rank = (model, *_orient(study, row.outcome))
+        if self.row is None or rank < self.rank:
+            self.row, self.rank = row, rank
 
 
 def is_ranked(study: Study, row: Row) -> bool:
@@ -104,10 +123,11 @@ def _orient(study: Study, outcome: Outcome) -> tuple[float, ...]:
     return tuple(-v if o in HIGHEST else v for o, v in zip(study.objectives, values, strict=True))
 
 
-def _is_beaten(
-    own: tuple[float, ...], pool: Sequence[Row], values: dict[str, tuple[float, ...]]
-) -> bool:
-    others = (values[row.key] for row in pool)
-    return any(
-        other != own and all(a <= b for a, b in zip(other, own, strict=True)) for other in others
-    )
+def _drop_beaten(study: Study, rows: Sequence[Row]) -> list[Row]:
+    """Return the trials that no other one beats."""
+    values = np.array([_orient(study, row.outcome) for row in rows])
+    return [
+        row
+        for row, own in zip(rows, values, strict=True)
+        if not ((values <= own).all(axis=1) & (values < own).any(axis=1)).any()
+    ]

@@ -17,11 +17,12 @@ from snncompile.files.meaning import hash_network
 from snncompile.files.npz import read_npz, write_npz
 from snncompile.hwmodels import chips
 from snncompile.hwmodels.schema import Chip
+from snncompile.study.check_files import Taken
 from snncompile.study.chip_fields import change_chip
 from snncompile.study.hash_ann import hash_ann
 from snncompile.study.job import Job, Outcome
 from snncompile.study.points import Point, find_chip, find_choice, make_method
-from snncompile.study.records import ModelChoice, Study
+from snncompile.study.records import ChipChoice, ModelChoice, Study
 from snncompile.study.store import Store, dump, hash_value, read_json, write_text
 from snncompile.study.trial import describe_refusal, read_shown
 
@@ -52,6 +53,8 @@ class Model:
         self.data_path = choice.data or study.data
         self.calibration_path = choice.calibration or study.calibration
         self.limit = study.samples
+        self.wanted = study.wanted
+        self.rungs = () if study.search is None else study.search.rungs or ()
 
     @cached_property
     def data(self) -> str | None:
@@ -88,6 +91,39 @@ class Model:
         return hash_ann(self.ann, self.values[:4])
 
     @cached_property
+    def refusal(self) -> SnnCompileError | None:
+        """Why no trial of this model can be made: it has a layer, or does a thing, that is unknown.
+
+        Raises:
+            InputError: it cannot be loaded, or an array of its files has another shape.
+        """
+        try:
+            takes = self._find_taken()
+        except InputError:
+            raise
+        except SnnCompileError as error:
+            return error
+        if self.calibration_path is not None and not takes.is_ann:
+            takes.check_shown(Path(self.calibration_path))
+        if self.data_path is not None:
+            takes.check_data(Path(self.data_path), self.wanted, self.rungs)
+        return None
+
+    def _find_taken(self) -> Taken:
+        if self.choice.is_ann:
+            return Taken(self.ann.shape, is_ann=True, values=True)
+        coding = self.network.input.coding
+        return Taken(self.network.input.shape, is_ann=False, values=coding is not None)
+
+    @property
+    def fingerprint(self) -> list[str | None]:
+        """Hashes of all that is read of it."""
+        if self.refusal is not None:
+            return [describe_refusal(self.refusal)]
+        own = self.ann_hash if self.choice.is_ann else hash_network(self.network)[:32]
+        return [own, self.data, self.calibration]
+
+    @cached_property
     def network(self) -> Graph:
         """The network, if it is no ANN."""
         from snncompile.cli.model_argument import load_model
@@ -108,8 +144,9 @@ class Model:
         """Save a network under its hash, which is returned."""
         key = hash_network(network)[:32]
         path = self.store.folder / "networks" / key
-        if not path.exists():
-            network.save(path)
+        with self.store.lock(key):
+            if not path.exists():
+                network.save(path)
         return key
 
     @cached_property
@@ -117,12 +154,13 @@ class Model:
         """Hash of the file with the model's own answers on the data."""
         assert self.data is not None
         whole = self.ann_hash if self.choice.is_ann else hash_network(self.network)[:32]
-        key = hash_value([whole, self.data, self.limit, "answers"])
+        key = hash_value([__version__, whole, self.data, self.limit, "answers"])
         path = self.store.find_data(key)
-        if not path.exists():
-            aside = path.with_name(f".{key}.npz")
-            write_npz(aside, {"answer": self._compute_answers()})
-            aside.replace(path)
+        with self.store.lock(key):
+            if not path.exists():
+                aside = path.with_name(f".{key}.npz")
+                write_npz(aside, {"answer": self._compute_answers()})
+                aside.replace(path)
         return key
 
     def _compute_answers(self) -> NDArray[np.int64]:
@@ -148,6 +186,21 @@ class Inputs:
             for name, choice in study.models.items()
         }
 
+    def check(self) -> None:
+        """Load every model and look at its data, so that mistakes come before the first trial.
+
+        Raises:
+            InputError: a model cannot be loaded, or an array of its files has another shape.
+        """
+        for model in self.models.values():
+            _ = model.refusal
+
+    def hash_all(self) -> str:
+        """Return a hash of the content of all models, data and chips, whatever their names."""
+        chips = [load_extended(choice).model_dump(mode="json") for choice in self.study.chips]
+        models = {name: model.fingerprint for name, model in self.models.items()}
+        return hash_value([__version__, models, chips])
+
     def make_task(self, point: Point, samples: int | None = None) -> Task:
         """Return the job of a point, or why there is none.
 
@@ -159,9 +212,11 @@ class Inputs:
             chip = self._make_chip(point)
             network = self._find_network(point)
         except SnnCompileError as error:
-            text = describe_refusal(error)
-            key = hash_value([__version__, str(point), text])
-            return Task(point, key, outcome=Outcome(fits=False, reason=text))
+            outcome = Outcome(fits=False, reason=describe_refusal(error))
+            key = hash_value([__version__, str(point), outcome.reason])
+            if self.models[point.model].store.read_result(key) is None:
+                self.models[point.model].store.write_result(key, outcome.write())
+            return Task(point, key, outcome=outcome)
         model, study, wanted = self.models[point.model], self.study, self.study.wanted
         priced = bool(wanted & {"energy", "latency"})
         run = priced or bool(wanted & {"accuracy", "agreement"})
@@ -184,12 +239,14 @@ class Inputs:
     def _make_chip(self, point: Point) -> Chip:
         choice = find_chip(self.study, point.chip)
         try:
-            return change_chip(chips.load_chip(choice.extends), dict(point.fields))
-        except (chips.ChipError, ValueError) as error:
+            return change_chip(load_extended(choice), dict(point.fields))
+        except ValueError as error:
             raise InputError(str(error)) from None
 
     def _find_network(self, point: Point) -> str:
         model = self.models[point.model]
+        if model.refusal is not None:
+            raise model.refusal
         if point.method is None:
             return model.save_network(model.network)
         method = make_method(find_choice(self.study, point.method))
@@ -204,6 +261,18 @@ class Inputs:
         if "reason" in record:
             raise InputError(record["reason"])
         return str(record["network"])
+
+
+def load_extended(choice: ChipChoice) -> Chip:
+    """Return the chip that a choice starts from.
+
+    Raises:
+        InputError: its file is gone, or was changed into one that is no chip.
+    """
+    try:
+        return chips.load_chip(choice.extends)
+    except chips.ChipError as error:
+        raise InputError(str(error)) from None
 
 
 def _convert(model: Model, method: Any, steps: int | None) -> dict[str, str]:

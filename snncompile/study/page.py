@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from snncompile import __version__
 from snncompile.files.replace import begins_with, replace_file
@@ -21,6 +22,7 @@ from snncompile.study.tables import (
     list_columns,
     list_varied,
     read_choice,
+    shorten_fields,
     show_measure,
     summarize,
 )
@@ -51,7 +53,7 @@ def write_page(path: Path, sweep: Sweep, say: Callable[[str, float], None] | Non
     for number, row in enumerate(sweep.front.front):
         if say:
             say(f"report of {row.point}", number / len(sweep.front.front))
-        links[row.key] = f"{reports.name}/{row.key}.html"
+        links[row.key] = quote(f"{reports.name}/{row.key}.html")
         _write_report(reports / f"{row.key}.html", sweep, row)
     html = render_page(sweep, links)
     with replace_file(path, begins_with(MARK)) as aside:
@@ -62,7 +64,7 @@ def _link_folders(path: Path, sweep: Sweep) -> Links:
     builds = ((row.key, sweep.find_build(row)) for row in sweep.rows)
     parent = path.resolve().parent
     return {
-        key: Path(os.path.relpath(build.resolve(), parent)).as_posix() + "/"
+        key: quote(Path(os.path.relpath(build.resolve(), parent)).as_posix()) + "/"
         for key, build in builds
         if build is not None
     }
@@ -121,7 +123,7 @@ def render_page(sweep: Sweep, links: Links) -> str:
             version=__version__,
             trials=len(sweep.rows),
             chart=chart,
-            columns=[*(name.rpartition(".")[2] for name in varied), *measures],
+            columns=[*shorten_fields(varied), *measures],
             front=front,
             lines=summarize(sweep),
             data=to_script({"front": data}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from snncompile.conversion.convert import (
@@ -16,10 +17,9 @@ from snncompile.study.records import (
     ChipChoice,
     MethodChoice,
     ModelChoice,
-    Range,
     Study,
-    list_values,
 )
+from snncompile.study.values import Range, count_values, list_values
 
 Values = tuple[Any, ...] | Range
 Pick = Callable[[str, Values], Any]
@@ -77,7 +77,7 @@ def choose_point(study: Study, pick: Pick) -> Point:
     fields = tuple((path, ask(f"{chip.label} {path}", v)) for path, v in chip.fields.items())
     method, steps = None, None
     if study.models[model].is_ann:
-        method = ask("method", tuple(m.label for m in study.methods))
+        method = ask("method", tuple(c.label for c in study.choices))
         steps = ask(f"steps of {method}", _list_steps(study, find_choice(study, method)))
     return Point(
         model=model,
@@ -113,6 +113,15 @@ def list_points(study: Study) -> Iterator[Point]:
         index[-1] += 1
 
 
+def count_points(study: Study) -> int:
+    """Return how many points the grid has."""
+    options = (study.bits, study.scales, study.mapping)
+    conversions = sum(count_values(_list_steps(study, choice)) for choice in study.choices)
+    models = sum(conversions if model.is_ann else 1 for model in study.models.values())
+    fields = sum(prod(map(count_values, chip.fields.values())) for chip in study.chips)
+    return models * fields * prod(map(count_values, options))
+
+
 def find_chip(study: Study, label: str) -> ChipChoice:
     """Return the chip with a label."""
     return next(chip for chip in study.chips if chip.label == label)
@@ -120,7 +129,7 @@ def find_chip(study: Study, label: str) -> ChipChoice:
 
 def find_choice(study: Study, label: str) -> MethodChoice:
     """Return the method with a label."""
-    return next(choice for choice in study.methods if choice.label == label)
+    return next(choice for choice in study.choices if choice.label == label)
 
 
 def find_model(study: Study, point: Point) -> ModelChoice:

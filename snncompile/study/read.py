@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -12,7 +12,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from snncompile.errors import InputError, Obstacle, raise_together
-from snncompile.study.records import KINDS, Study
+from snncompile.study.check_study import list_problems
+from snncompile.study.records import Study
+from snncompile.study.values import KINDS
 
 MAX_BYTES = 1 << 20
 """A study file has some kilobytes; more is a mistake."""
@@ -50,15 +52,29 @@ def make_study(content: Mapping[str, Any], folder: Path | None = None) -> Study:
 
 def _validate(content: Any, folder: Path, where: str, lines: dict[Location, int]) -> Study:
     try:
-        return Study.model_validate(content, context={"folder": folder})
+        study = Study.model_validate(content, context={"folder": folder})
     except ValidationError as error:
         problems = [
             text
             for problem in error.errors(include_url=False)
             for text in _describe(problem, where, lines)
         ]
+        _refuse(problems)
+    _refuse(
+        f"{_locate(location, where, lines)}{reason}" for location, reason in list_problems(study)
+    )
+    return study
+
+
+def _refuse(problems: Iterable[str]) -> None:
     raise_together([InputError(text, Obstacle(text)) for text in dict.fromkeys(problems)])
-    raise AssertionError("a refused study has a mistake")
+
+
+def _locate(location: Location, where: str, lines: dict[Location, int]) -> str:
+    """Return `study.yaml line 3: bits: `."""
+    line = _find_line(location, lines)
+    begin = f"{where} line {line}: " if line else f"{where}: "
+    return f"{begin}{'.'.join(location)}: " if location else begin
 
 
 def _parse(path: str | Path, text: str) -> tuple[Any, dict[Location, int]]:
@@ -69,7 +85,7 @@ def _parse(path: str | Path, text: str) -> tuple[Any, dict[Location, int]]:
                 line = event.start_mark.line + 1  # type: ignore[union-attr]
                 raise InputError(f"{path} line {line}: anchors, aliases and tags are not allowed")
         content = yaml.safe_load(text)
-        lines = dict(_walk_lines(yaml.compose(text, Loader=yaml.SafeLoader), ()))
+        walked = list(_walk_lines(yaml.compose(text, Loader=yaml.SafeLoader), ()))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
@@ -77,6 +93,14 @@ def _parse(path: str | Path, text: str) -> tuple[Any, dict[Location, int]]:
         raise InputError(f"{path}{line}: {reason}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: is no study; it must be a mapping with `models:` and `chips:`")
+    lines: dict[Location, int] = {}
+    for location, line_number in walked:
+        if location in lines:
+            name, first = ".".join(location), lines[location]
+            raise InputError(
+                f"{path} line {line_number}: {name}: is there twice, first on line {first}"
+            )
+        lines[location] = line_number
     return content, lines
 
 
@@ -95,12 +119,10 @@ def _walk_lines(node: Any, location: Location) -> Iterator[tuple[Location, int]]
 
 def _describe(problem: ErrorDetails, where: str, lines: dict[Location, int]) -> Iterator[str]:
     """Yield one line per mistake."""
-    shown = tuple(str(key) for key in problem["loc"] if key not in KINDS)
-    line = _find_line(shown, lines)
-    begin = f"{where} line {line}: " if line else f"{where}: "
-    field = f"{'.'.join(shown)}: " if shown else ""
+    shown = tuple(str(key) for key in problem["loc"] if key not in (*KINDS, "[key]"))
+    begin = _locate(shown, where, lines)
     for reason in _explain(problem).split("\n"):
-        yield f"{begin}{field}{reason}{_suggest(problem)}"
+        yield f"{begin}{reason}{_suggest(problem)}"
 
 
 def _find_line(location: Location, lines: dict[Location, int]) -> int | None:
@@ -110,6 +132,8 @@ def _find_line(location: Location, lines: dict[Location, int]) -> int | None:
 
 
 def _explain(problem: ErrorDetails) -> str:
+    reason = f"{problem['msg'][0].lower()}{problem['msg'][1:]}"
+    got = f", got {_shorten(problem['input'])}"
     match problem["type"]:
         case "missing":
             return "is missing"
@@ -117,12 +141,16 @@ def _explain(problem: ErrorDetails) -> str:
             return "is not a key of a study"
         case "value_error":
             return problem["msg"].removeprefix("Value error, ")
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"expected a mapping{got}"
         case "literal_error":
-            return f"{problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
-    reason = f"{problem['msg'][0].lower()}{problem['msg'][1:]}"
-    if isinstance(problem["input"], dict | list):
-        return reason
-    return f"{reason}, got {problem['input']!r}"
+            return f"{reason}{got}"
+    return reason if isinstance(problem["input"], dict | list) else f"{reason}{got}"
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _suggest(problem: ErrorDetails) -> str:

@@ -7,18 +7,17 @@ the rest, so that all mistakes of a file come at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import product
+from math import nan
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
-    Discriminator,
     Field,
-    Tag,
     ValidationInfo,
     model_validator,
 )
@@ -28,22 +27,12 @@ from snncompile.hwmodels import chips
 from snncompile.registry import list_names
 from snncompile.report.units import parse_quantity
 from snncompile.study.chip_fields import check_fields
+from snncompile.study.values import Bits, Count, Range, Record, Several, Steps, Text, Values
 
 AUTO = "auto"
 Objective = Literal["accuracy", "agreement", "energy", "latency", "cores"]
 HIGHEST = ("accuracy", "agreement")
 """Objectives of which more is better; of the others less is."""
-
-
-class Record(BaseModel):
-    """A section of a study file; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-Text = Annotated[str, Field(strict=True, min_length=1)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 def find_path(path: str, folder: Path | None) -> str:
@@ -77,81 +66,40 @@ def _suggest(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _wrap(value: Any) -> Any:
-    """Return a list of a single value."""
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def _check_several(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not values:
-        raise ValueError("the list is empty; leave the key out for the default")
-    for value in values:
-        if values.count(value) > 1:
-            raise ValueError(f"{value} is there twice")
-    return values
-
-
 File = Annotated[Text, AfterValidator(_check_file)]
 Model = Annotated[Text, AfterValidator(_check_model)]
-Several = BeforeValidator(_wrap), AfterValidator(_check_several)
 
 
-class Range(Record):
-    """Numbers from `low` to `high` in steps."""
-
-    low: Annotated[int, Field(strict=True)]
-    high: Annotated[int, Field(strict=True)]
-    step: Count = 1
-
-    @model_validator(mode="after")
-    def _check_order(self) -> Self:
-        if self.high <= self.low:
-            raise ValueError(f"high must be above low, got {self.low} to {self.high}")
-        if (self.high - self.low) % self.step:
-            raise ValueError(f"{self.high} is not {self.low} plus a multiple of {self.step}")
-        return self
-
-
-def _check_scalar(value: Any) -> Any:
-    if not isinstance(value, int | float | str):
-        raise ValueError(f"expected a number, a word, true or false, got {type(value).__name__}")
-    return value
-
-
-def _name_kind(value: Any) -> str:
-    return "range" if isinstance(value, dict | Range) else "list"
-
-
-Scalar = Annotated[Any, AfterValidator(_check_scalar)]
-Values = Annotated[
-    Annotated[tuple[Scalar, ...], *Several, Tag("list")] | Annotated[Range, Tag("range")],
-    Discriminator(_name_kind),
-]
-"""A list of values, one value, or a range of whole numbers."""
-Steps = Annotated[
-    Annotated[tuple[Count, ...], *Several, Tag("list")] | Annotated[Range, Tag("range")],
-    Discriminator(_name_kind),
-]
-KINDS = ("list", "range")
-"""Names that pydantic puts into the path of a mistake, and that no file has."""
-
-
-def list_values(values: tuple[Any, ...] | Range) -> tuple[Any, ...]:
-    """Return every value."""
-    if isinstance(values, Range):
-        return tuple(range(values.low, values.high + 1, values.step))
-    return values
-
-
-class MethodChoice(Record):
+@dataclass(frozen=True)
+class MethodChoice:
     """A conversion method with its options, and steps of its own."""
 
-    method: Text
+    method: str
     calibrate_bias: bool = False
-    message_bits: Annotated[int, Field(strict=True, ge=1, le=8)] | None = None
-    least: Count | None = None
+    message_bits: int | None = None
+    least: int | None = None
+    steps: tuple[int, ...] | Range | None = None
+    """Steps of a layer's window; those of the study if None."""
+
+    @property
+    def label(self) -> str:
+        """Name with its options, as tables show it."""
+        options = ("calibrated" * self.calibrate_bias, self.message_bits, self.least)
+        names = ("", " bits", " least")
+        given = [f"{o}{n}" for o, n in zip(options, names, strict=True) if o]
+        return " ".join((self.method, *given))
+
+
+class MethodOptions(Record):
+    """A conversion method as a file has it; each option is a value or a list of values to try."""
+
+    method: Text
+    calibrate_bias: Annotated[tuple[Annotated[bool, Field(strict=True)], ...], *Several] = (False,)
+    message_bits: (
+        Annotated[tuple[Annotated[int, Field(strict=True, ge=1, le=8)], ...], *Several] | None
+    ) = None
+    least: Annotated[tuple[Count, ...], *Several] | None = None
     steps: Steps | None = None
-    """Steps of a layer's window; those of the study if not given."""
 
     @model_validator(mode="after")
     def _check_method(self) -> Self:
@@ -163,20 +111,27 @@ class MethodChoice(Record):
             raise ValueError("auto chooses options and steps itself; drop the others")
         return self
 
-    @property
-    def label(self) -> str:
-        """Name with its options, as tables show it."""
-        options = ("calibrated" * self.calibrate_bias, self.message_bits, self.least)
-        names = ("", " bits", " least")
-        given = [f"{o}{n}" for o, n in zip(options, names, strict=True) if o]
-        return " ".join((self.method, *given))
+    def list_choices(self) -> list[MethodChoice]:
+        """Return one choice for each combination of options; those of `auto` are its candidates."""
+        if self.method == AUTO:
+            return [
+                MethodChoice(
+                    method.name,
+                    getattr(method, "calibrate_bias", False),
+                    getattr(method, "bits", None),
+                    steps=steps,
+                )
+                for method, steps in list_candidates()
+            ]
+        options = product(self.calibrate_bias, self.message_bits or (None,), self.least or (None,))
+        return [MethodChoice(self.method, *values, steps=self.steps) for values in options]
 
 
 def _read_method(value: Any) -> Any:
     return {"method": value} if isinstance(value, str) else value
 
 
-Method = Annotated[MethodChoice, BeforeValidator(_read_method)]
+Method = Annotated[MethodOptions, BeforeValidator(_read_method)]
 
 
 class ModelChoice(Record):
@@ -204,6 +159,11 @@ class ModelChoice(Record):
         return self.ann is not None or self.given == "ann"
 
 
+def _list_ends(values: tuple[Any, ...] | Range) -> tuple[Any, ...]:
+    """Return values that stand for all: of a range, which may be a long one, both ends."""
+    return (values.low, values.high) if isinstance(values, Range) else values
+
+
 class ChipChoice(Record):
     """A chip, or one with other fields."""
 
@@ -221,7 +181,7 @@ class ChipChoice(Record):
         except chips.ChipError as error:
             near = _suggest(self.extends, chips.list_names())
             raise ValueError(f"{error}{near}") from None
-        check_fields(chip, {name: list_values(values) for name, values in self.fields.items()})
+        check_fields(chip, {name: _list_ends(values) for name, values in self.fields.items()})
         return self.model_copy(update={"extends": path})
 
     @property
@@ -255,14 +215,19 @@ def _read_seconds(value: Any) -> Any:
     return parse_quantity(value, "s") if isinstance(value, str) else value
 
 
-def _read_share(value: Any) -> Any:
-    """Return 0.95 of `95 %`."""
-    if isinstance(value, str) and value.rstrip().endswith("%"):
-        return float(value.rstrip().rstrip("%")) / 100
-    return value
+def _read_share(value: Any) -> float:
+    """Return 0.95 of `95 %` or 0.95."""
+    text = str(value).strip()
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = nan
+    if not 0 <= share <= 1:
+        raise ValueError(f"expected a share such as 0.95 or 95 %, got {value!r}")
+    return share
 
 
-Above = Annotated[Share, BeforeValidator(_read_share)]
+Above = Annotated[float, BeforeValidator(_read_share)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -299,6 +264,8 @@ class Search(Record):
     def _check_rungs(self) -> Self:
         if (self.pruner is None) != (self.rungs is None):
             raise ValueError("pruner and rungs come together")
+        if self.sampler == "nsga2" and self.generation < 2:
+            raise ValueError("nsga2 needs a generation of at least 2 trials")
         if self.rungs is not None and list(self.rungs) != sorted(self.rungs):
             raise ValueError("rungs must grow")
         return self
@@ -307,20 +274,18 @@ class Search(Record):
 class Study(Record):
     """What a sweep tries and measures."""
 
-    name: Text = "study"
+    name: Annotated[Text, Field(max_length=200)] = "study"
     models: Annotated[dict[Text, ModelChoice], Field(min_length=1)]
     data: File | None = None
     """npz with x (samples, ...) and label, to measure with."""
     calibration: File | None = None
     """npz with x, to convert and to quantize with; needed by ANNs."""
     chips: Annotated[tuple[Chip, ...], *Several]
-    bits: (
-        Annotated[tuple[Annotated[int, Field(strict=True, ge=1, le=32)], ...], *Several] | None
-    ) = None
+    bits: Bits | None = None
     scales: Annotated[tuple[Literal["neuron", "channel", "population"], ...], *Several] | None = (
         None
     )
-    methods: Annotated[tuple[Method, ...], *Several] = (MethodChoice(method="signed"),)
+    methods: Annotated[tuple[Method, ...], *Several] = (MethodOptions(method="signed"),)
     """Of ANNs; `auto` stands for the candidates of `convert --method auto`."""
     steps: Steps | None = None
     """Time steps of a layer's window, of methods that do not say their own."""
@@ -340,29 +305,11 @@ class Study(Record):
     costs: Text | None = None
     search: Search | None = None
 
-    @model_validator(mode="after")
-    def _expand_auto(self) -> Self:
-        if not any(choice.method == AUTO for choice in self.methods):
-            return self
-        kept = tuple(choice for choice in self.methods if choice.method != AUTO)
-        auto = tuple(
-            MethodChoice(
-                method=method.name,
-                calibrate_bias=getattr(method, "calibrate_bias", False),
-                steps=steps,
-            )
-            for method, steps in list_candidates()
-        )
-        return self.model_copy(update={"methods": kept + auto})
-
-    @model_validator(mode="after")
-    def _check_whole(self) -> Self:
-        problems = [*_list_name_problems(self), *_list_data_problems(self)]
-        if self.search is not None:
-            problems += _list_search_problems(self.search, self.objectives, self.samples)
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
+    @property
+    def choices(self) -> tuple[MethodChoice, ...]:
+        """Every method with one value of each of its options; those of `auto` last."""
+        rows = sorted(self.methods, key=lambda row: row.method == AUTO)
+        return tuple(choice for row in rows for choice in row.list_choices())
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -374,41 +321,3 @@ class Study(Record):
 def list_limits(budgets: Budgets) -> list[tuple[str, float]]:
     """Return the limits that are given, by name."""
     return [(name, limit) for name, limit in budgets if limit is not None]
-
-
-def _list_name_problems(study: Study) -> list[str]:
-    problems = []
-    for kind, labels, remedy in (
-        ("chips", [chip.label for chip in study.chips], "give one a name"),
-        ("methods", [method.label for method in study.methods], "list their steps together"),
-    ):
-        twice = sorted({label for label in labels if labels.count(label) > 1})
-        problems += [f"{kind}: two are called {label}; {remedy}" for label in twice]
-    return problems
-
-
-def _list_data_problems(study: Study) -> list[str]:
-    problems = []
-    answered = {"accuracy", "agreement", "energy", "latency"} & study.wanted
-    for name, model in study.models.items():
-        if answered and model.data is None and study.data is None:
-            problems.append(f"models.{name}: {', '.join(sorted(answered))} need data")
-        if model.is_ann and model.calibration is None and study.calibration is None:
-            problems.append(f"models.{name}: an ann needs calibration")
-    return problems
-
-
-def _list_search_problems(
-    search: Search, objectives: tuple[str, ...], samples: int | None
-) -> list[str]:
-    if search.pruner is None or search.rungs is None:
-        return []
-    problems = []
-    if len(objectives) > 1:
-        problems.append(
-            f"search.pruner compares one objective, there are {len(objectives)}; give one objective"
-            " and budgets for the others, or drop the pruner"
-        )
-    if samples is not None and search.rungs[-1] >= samples:
-        problems.append(f"search.rungs must stay below samples ({samples})")
-    return problems

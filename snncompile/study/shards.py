@@ -9,6 +9,8 @@ the order of the samples.
 from __future__ import annotations
 
 import json
+import secrets
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,18 +19,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from snncompile import __version__
 from snncompile.backends.energy.activity import count_piece_samples
 from snncompile.backends.energy.estimate import Estimate, Timing, fill_ledger, open_ledger
 from snncompile.backends.energy.timing import Account
 from snncompile.errors import BackendError, InputError
+from snncompile.files.folder import read_seal
 from snncompile.files.npz import read_npz, write_npz
 from snncompile.ir.graph import Progress
 from snncompile.ir.input import read_array
 from snncompile.ir.result import Result
-from snncompile.program import Program
+from snncompile.program import PROGRAM, Program
 from snncompile.reference.simulate import check_spikes
 from snncompile.study.engine import Engine, Failure
 from snncompile.study.store import Store, dump, hash_file, hash_value, read_json, write_text
+from snncompile.study.trial import check_worker
 from snncompile.verification import Verification
 
 EACH = 4
@@ -113,6 +118,8 @@ class Shards:
             piece: samples that may not be divided.
             progress: called with (samples done, samples in all).
         """
+        if not len(shown):
+            raise InputError(f"{kind} of no samples; give at least 1")
         if self.program.network.plastic:
             raise InputError(
                 "a network that learns takes its samples one after the other, so no shards; use the"
@@ -120,12 +127,9 @@ class Shards:
             )
         store = Store(self.folder)
         store.create({"shards": kind})
-        self.program.save(self.folder / "builds" / "program")
-        data = self.folder / "shown.npz"
-        write_npz(data, {"x": shown})
         head = {
-            "kind": kind, "meaning": self.program.meaning, "x": hash_file(data),
-            "options": dict(options), "chip": hash_value(self.program.chip.model_dump(mode="json")),
+            "version": __version__, "kind": kind, "options": dict(options),
+            "program": _add_program(store, self.program), "x": _add_shown(store, shown),
         }  # fmt: skip
         jobs: dict[str, dict[str, Any]] = {}
         for first, stop in self._cut(len(shown), piece):
@@ -151,6 +155,31 @@ class Shards:
         return [(first, min(first + size, count)) for first in range(0, count, size)]
 
 
+def _add_program(store: Store, program: Program) -> str:
+    """Save a Program under the hash of its content, which is returned."""
+    aside = store.folder / "builds" / f"new-{secrets.token_hex(4)}"
+    program.save(aside)
+    seal = read_seal(aside / PROGRAM)
+    assert seal is not None
+    key = seal[:32]
+    with store.lock(key):
+        target = store.folder / "builds" / key
+        if target.exists():
+            shutil.rmtree(aside)
+        else:
+            aside.rename(target)
+    return key
+
+
+def _add_shown(store: Store, shown: NDArray[Any]) -> str:
+    """Write the input under the hash of its file, which is returned."""
+    aside = store.folder / "data" / f".shown-{secrets.token_hex(4)}.npz"
+    write_npz(aside, {"x": shown})
+    key = hash_file(aside)
+    aside.replace(store.find_data(key))
+    return key
+
+
 def _locate(store: Store, key: str) -> Path:
     return store.folder / "results" / f"{key}.npz"
 
@@ -166,11 +195,12 @@ def run_shard(folder: str, key: str, text: str) -> str:
     from snncompile.compiler import load
 
     store, job = Store(Path(folder)), json.loads(text)
+    check_worker(job["version"], store)
     with store.lock(key):
         if read_json(store.folder / "results" / f"{key}.json") is None:
-            program = load(store.folder / "builds" / "program")
+            program = load(store.folder / "builds" / job["program"])
             assert isinstance(program, Program)
-            x = read_npz(store.folder / "shown.npz")["x"][job["first"] : job["stop"]]
+            x = read_npz(store.find_data(job["x"]))["x"][job["first"] : job["stop"]]
             arrays = KINDS[job["kind"]](program, x, **job["options"])
             aside = store.folder / "results" / f".{key}.npz"
             write_npz(aside, arrays)

@@ -6,7 +6,7 @@ data/HASH.npz         copies of the data files, by their content
 conversions/HASH.json which network a conversion gives, or why none
 builds/HASH/          compiled Programs
 results/HASH.json     results, one per trial: the same bytes whoever computes them
-locks/HASH            held while a trial is computed, by the system: gone with its process
+locks/HASH            held while a trial or a Program is made, by the system: gone with its process
 log/PROCESS.jsonl     one line when a process begins a trial, one when it has ended it
 """
 
@@ -83,8 +83,9 @@ class Store:
         return isinstance(record, dict) and record.get("format") == FORMAT
 
     def read_result(self, key: str) -> str | None:
-        """Return the result of a trial as JSON text; None: not there."""
-        return read_text(self.folder / "results" / f"{key}.json")
+        """Return the result of a trial as JSON text; None: not there, or damaged."""
+        path = self.folder / "results" / f"{key}.json"
+        return read_text(path) if isinstance(read_json(path), dict) else None
 
     def write_result(self, key: str, text: str) -> None:
         """Write the result of a trial; nothing half-written is ever under its name."""
@@ -92,10 +93,21 @@ class Store:
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
-        """Wait until no other process computes the trial, and keep others waiting meanwhile."""
+        """Wait until no other process holds a name, and keep others waiting meanwhile."""
         with (self.folder / "locks" / key).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    @contextmanager
+    def claim(self, name: str) -> Iterator[bool]:
+        """Hold a name until the block ends; give whether no other process has it."""
+        with (self.folder / "locks" / name).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
     def log(self, event: str, key: str, **more: Any) -> None:
         """Add a line to the log of this process."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def sweep(
         InputError: the study has mistakes (`obstacles` lists all), a file is not readable, a
             package is missing, or there is no such scheduler or storage.
     """
+    _check_kind(study)
     target = Path(folder) if folder is not None else name_folder(study)
     if isinstance(study, str | Path):
         if models or data is not None or calibration is not None:
@@ -73,6 +75,12 @@ def sweep(
         given=models,
         tell=progress,
     )
+
+
+def _check_kind(study: object) -> None:
+    if not isinstance(study, str | Path | Mapping | Study):
+        kind = type(study).__name__
+        raise InputError(f"a study is a file, a mapping or a Study, got {kind}")
 
 
 def name_folder(study: str | Path | Mapping[str, Any] | Study) -> Path:
@@ -108,7 +116,7 @@ def _write_given(folder: Path, name: str, arrays: Mapping[str, Any]) -> str:
     """Write arrays beside the folder under the hash of their content; return the path."""
     parent = folder.resolve().parent / f"{folder.name}.given"
     parent.mkdir(parents=True, exist_ok=True)
-    aside = parent / f".{name}.npz"
+    aside = parent / f".{name}-{secrets.token_hex(4)}.npz"
     write_npz(aside, arrays, compress=True)
     path = parent / f"{name}-{hash_file(aside)[:12]}.npz"
     aside.replace(path)

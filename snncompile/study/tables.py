@@ -9,14 +9,19 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from snncompile.files.replace import begins_with, check_file, ends_with_mark
+from snncompile.report.html.document import MARK
 from snncompile.report.units import UNKNOWN, format_joules, format_seconds
 from snncompile.study.drive import Sweep
 from snncompile.study.front import Front, Row, is_ranked, keeps_budgets
-from snncompile.study.records import HIGHEST
+from snncompile.study.records import HIGHEST, list_limits
+from snncompile.study.trials import hide_password
 
 Columns = dict[str, list[Any]]
 CHOICES = ("model", "chip", "method", "steps", "bits", "scales", "mapping")
 MEASURES = ("cores", "accuracy", "agreement", "energy", "latency")
+CSV = ",".join(CHOICES) + ","
+"""Beginning of our CSV files; fields of chips come after it."""
 LACKS = " *"
 """Mark of a sum that lacks prices or times."""
 
@@ -52,7 +57,7 @@ def serialize_sweep(sweep: Sweep) -> dict[str, Any]:
     return {
         "study": sweep.front.study.model_dump(mode="json"),
         "folder": str(sweep.folder),
-        "storage": sweep.storage,
+        "storage": hide_password(sweep.storage),
         "ran": sweep.ran,
         "best": None if best is None else best.key,
         "budgets_kept": sweep.front.kept,
@@ -82,6 +87,15 @@ def list_varied(front: Front) -> list[str]:
     return [*names, *fields]
 
 
+def shorten_fields(names: Sequence[str]) -> list[str]:
+    """Return the last word of each field of a chip; where two have the same one, the whole path."""
+    ends = [name.rpartition(".")[2] for name in names]
+    return [
+        end if ends.count(end) == 1 and (end == name or end not in MEASURES) else name
+        for name, end in zip(names, ends, strict=True)
+    ]
+
+
 def read_choice(row: Row, name: str) -> str:
     """Return a choice of a trial as text; empty where it has none."""
     values = {n: getattr(row.point, n) for n in CHOICES} | dict(row.point.fields)
@@ -95,8 +109,8 @@ def tabulate_front(front: Front) -> Table:
     table = Table(title=f"{front.study.name}: the front{kept}", title_justify="left")
     varied = list_varied(front)
     measures = [m for m in MEASURES if m == "cores" or m in front.study.wanted]
-    for name in varied:
-        table.add_column(name.rpartition(".")[2], overflow="fold")
+    for name in shorten_fields(varied):
+        table.add_column(name, overflow="fold")
     for name in measures:
         table.add_column(name, justify="right", overflow="fold")
     for row in front.front:
@@ -151,18 +165,40 @@ def summarize(sweep: Sweep) -> list[str]:
         + f", {counts['pruned']:,} pruned" * bool(counts["pruned"])
         + f"; {sweep.ran:,} ran now, the others were there"
     ]
+    if sweep.repeated:
+        lines.append(f"{sweep.repeated:,} more chose a point that another trial had chosen")
     if unranked:
         lines.append(f"{unranked:,} are not ranked: an objective is not known of them")
     if any(row.outcome.lacks(m) for row in front.front for m in front.study.wanted):
         lacking = sorted({name for row in front.front for name in row.outcome.missing})
         lines.append(f"* without {', '.join(lacking)}")
+    if unproved := _list_unproved(front):
+        lines.append(f"whether {', '.join(unproved)} is kept is not known: * is a lower bound")
     lines += [f"misfit: {text}" for text in list_misfits(front)]
     if sweep.best is not None:
         values = ", ".join(f"{o} {show_measure(sweep.best, o)}" for o in front.study.objectives)
         lines.append(f"best: {sweep.best.point}: {values}")
     elif front.front:
         lines.append("best: nothing keeps the budgets")
-    return [*lines, f"folder: {sweep.folder}", f"storage: {sweep.storage}"]
+    return [*lines, f"folder: {sweep.folder}", f"storage: {hide_password(sweep.storage)}"]
+
+
+def _list_unproved(front: Front) -> list[str]:
+    """Return the budgets that trials of the front keep by sums that lack prices or times."""
+    rows = front.front if front.kept else ()
+    names = [name for name, _ in list_limits(front.study.budgets)]
+    return [name for name in names if any(r.outcome.lacks(name.partition("_")[0]) for r in rows)]
+
+
+def list_failures(sweep: Sweep) -> list[str]:
+    """Return each reason of trials without a result, with their number and the first of them."""
+    points: dict[str, list[str]] = {}
+    for point, reason in sweep.failures:
+        points.setdefault(reason, []).append(point)
+    return [
+        f"failed: {names[0]}{f' and {len(names) - 1} more' * (len(names) > 1)}: {reason}"
+        for reason, names in points.items()
+    ]
 
 
 def list_misfits(front: Front) -> list[str]:
@@ -185,4 +221,35 @@ def write_table(path: Path, sweep: Sweep, kind: str) -> None:
     from snncompile.backends.energy.export import write_csv, write_parquet
 
     columns = list_columns(sweep)
-    (write_csv if kind == "csv" else write_parquet)(path, columns)
+    if kind == "csv":
+        write_csv(path, columns, CSV)
+    else:
+        write_parquet(path, {name: _unite(values) for name, values in columns.items()})
+
+
+def _unite(values: list[Any]) -> list[Any]:
+    """Return values of one kind: text, where a field of a chip has words and numbers."""
+    kinds = {type(value) for value in values} - {type(None)}
+    if len(kinds - {int, float}) + bool(kinds & {int, float}) < 2:
+        return values
+    return [None if value is None else str(value) for value in values]
+
+
+def check_outputs(csv: Path | None, parquet: Path | None, report: Path | None) -> None:
+    """Refuse files that cannot be written after a sweep, before it runs.
+
+    Raises:
+        InputError: at a path is something else than an older result, or its folder is not writable.
+        BackendError: a package that writes one is not installed.
+    """
+    from snncompile.backends.energy.export import import_pyarrow
+    from snncompile.report.html.page import read_plotly
+
+    if csv is not None:
+        check_file(csv, begins_with(CSV))
+    if parquet is not None:
+        import_pyarrow()
+        check_file(parquet, ends_with_mark)
+    if report is not None:
+        read_plotly()
+        check_file(report, begins_with(MARK))

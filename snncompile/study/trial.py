@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snncompile.errors import BoundsWarning, SnnCompileError
+from snncompile import __version__
+from snncompile.errors import BackendError, BoundsWarning, SnnCompileError
 from snncompile.files.npz import read_npz
 from snncompile.study.job import Job, Outcome
 from snncompile.study.store import Store
@@ -30,8 +31,14 @@ def run_trial(folder: str, text: str) -> str:
     Args:
         folder: of the study.
         text: the job as JSON.
+
+    Raises:
+        BackendError: this process has another version of snncompile, or does not see the folder.
+        InputError: an input of the job cannot be read, or the Program cannot be written.
     """
-    job, store = Job.model_validate(json.loads(text)), Store(Path(folder))
+    values, store = json.loads(text), Store(Path(folder))
+    check_worker(values["version"], store)
+    job = Job.model_validate(values)
     key = job.key
     with store.lock(key):
         result = store.read_result(key)
@@ -44,14 +51,29 @@ def run_trial(folder: str, text: str) -> str:
     return result
 
 
+def check_worker(version: str, store: Store) -> None:
+    """Refuse a job of another version, or of a folder that this process does not see.
+
+    Raises:
+        BackendError: with what to do.
+    """
+    if version != __version__:
+        raise BackendError(
+            f"a worker has snncompile {__version__}, the driver {version}; install the same"
+        )
+    if not store.is_ours():
+        raise BackendError(
+            f"a worker does not see the folder {store.folder}; workers need it under the same path"
+        )
+
+
 def compute_outcome(store: Store, job: Job) -> Outcome:
     """Return the result of a job; what does not fit is a result with its reason."""
     with warnings.catch_warnings(record=True) as lapses:
         warnings.simplefilter("always", BoundsWarning)
-        try:
-            program = _build(store, job)
-        except SnnCompileError as error:
-            return Outcome(fits=False, reason=describe_refusal(error))
+        program = _build(store, job)
+        if isinstance(program, str):
+            return Outcome(fits=False, reason=program)
         values = _measure(store, job, program)
     notes = tuple(str(w.message) for w in lapses if w.category is BoundsWarning)
     loss = program.loss.answers
@@ -73,25 +95,33 @@ def describe_refusal(error: SnnCompileError) -> str:
     return f"{text} (and {len(others)} more)" if others else " ".join(str(error).split())
 
 
-def _build(store: Store, job: Job) -> Program:
-    """Return the Program, compiled or from the folder of an earlier trial."""
+def _build(store: Store, job: Job) -> Program | str:
+    """Return the Program, compiled or from the folder of an earlier trial; or why it does not fit.
+
+    Only what `compile` refuses is a misfit; a file that cannot be read or written is an error.
+    """
     from snncompile.compiler import compile, load
     from snncompile.files.network import read_network
     from snncompile.hwmodels.schema import Chip
     from snncompile.program import PROGRAM, Program
 
     path = store.folder / "builds" / job.build
-    if (path / PROGRAM).is_file():
-        program = load(path)
-        assert isinstance(program, Program)
+    with store.lock(job.build):
+        if (path / PROGRAM).is_file():
+            program = load(path)
+            assert isinstance(program, Program)
+            return program
+        network = read_network(store.folder / "networks" / job.network)
+        x = None
+        if job.calibration is not None:
+            x = read_shown(store.find_data(job.calibration), network, job.calibrated)[0]
+        chip = Chip.model_validate(job.chip)
+        try:
+            program = compile(network, chip=chip, calibration=x, **job.options)
+        except SnnCompileError as error:
+            return describe_refusal(error)
+        program.save(path)
         return program
-    network = read_network(store.folder / "networks" / job.network)
-    x = None
-    if job.calibration is not None:
-        x = read_shown(store.find_data(job.calibration), network, job.calibrated)[0]
-    program = compile(network, chip=Chip.model_validate(job.chip), calibration=x, **job.options)
-    program.save(path)
-    return program
 
 
 def _measure(store: Store, job: Job, program: Program) -> dict[str, Any]:

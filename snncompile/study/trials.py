@@ -8,38 +8,83 @@ for worse than all others.
 from __future__ import annotations
 
 import importlib
+import re
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from snncompile.errors import InputError
 from snncompile.study.job import Outcome
 from snncompile.study.points import Pick, Point, Values, choose_point
-from snncompile.study.records import HIGHEST, Budgets, Range, Search, Study, list_limits
+from snncompile.study.records import HIGHEST, Budgets, Search, Study, list_limits
 from snncompile.study.store import hash_value
+from snncompile.study.values import Range
 
 DATABASE = "optuna.db"
-KEY, POINT, DRIVER, STOPPED = "key", "point", "driver", "stopped"
+KEY, POINT, DRIVER, STOPPED, AGAIN = "key", "point", "driver", "stopped", "again"
 """Names of user attributes of a trial."""
-SHOWN = ("fits", "reason", "cores", "accuracy", "agreement", "energy_j", "latency_s", "build")
+SHOWN = (
+    "fits", "reason", "cores", "samples", "accuracy", "agreement", "energy_j", "latency_s", "build",
+)  # fmt: skip
 """Fields of an outcome that are user attributes, for optuna-dashboard."""
 
 
-def name_study(study: Study) -> str:
-    """Return the name of a study in the storage: its own, and a hash of what it varies."""
-    return f"{study.name}-{hash_value(study.model_dump(mode='json'))[:8]}"
+def name_study(study: Study, inputs: str) -> str:
+    """Return the name of a study in the storage: its own, and a hash of what it varies and reads.
+
+    Args:
+        study: the study.
+        inputs: hash of the content of its models, data and chips.
+    """
+    return f"{study.name}-{hash_value([study.model_dump(mode='json'), inputs])[:8]}"
 
 
 def locate_database(folder: Path, url: str | None) -> str:
-    """Return the URL of Optuna's storage; SQLite in the study's folder if none is given."""
-    return url or f"sqlite:///{folder.resolve() / DATABASE}"
+    """Return the URL of Optuna's storage; SQLite in the study's folder if none is given.
+
+    Raises:
+        InputError: the name of the folder cannot be part of a URL.
+    """
+    path = folder.resolve() / DATABASE
+    if url is None and "?" in str(path):
+        raise InputError(
+            f"{folder}: a ? in its path ends the URL of a SQLite file; choose another folder, or"
+            " give --storage"
+        )
+    return url or f"sqlite:///{path}"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial that is stored."""
+
+    key: str
+    """Name of its result."""
+    point: Point
+    pruned: bool
+    """Whether it was stopped on few samples."""
+    samples: int | None
+    """That were run."""
 
 
 class Trials:
     """The trials of a study in Optuna's storage."""
 
-    def __init__(self, study: Study, url: str, driver: str = "driver") -> None:
+    def __init__(self, study: Study, url: str, inputs: str, driver: str = "driver") -> None:
+        """Open the storage.
+
+        Args:
+            study: the study.
+            url: of the storage.
+            inputs: hash of the content of its models, data and chips.
+            driver: name of this driver.
+
+        Raises:
+            InputError: the storage cannot be opened.
+        """
         self.optuna = importlib.import_module("optuna")
         self.optuna.logging.set_verbosity(self.optuna.logging.ERROR)
         self.study, self.driver = study, driver
@@ -47,38 +92,59 @@ class Trials:
         try:
             self.own = self.optuna.create_study(
                 storage=url,
-                study_name=name_study(study),
+                study_name=name_study(study, inputs),
                 directions=directions,
                 load_if_exists=True,
             )
-        except (ImportError, ValueError, OSError) as error:
-            raise InputError(f"storage {url}: {_shorten(error)}") from None
         except Exception as error:  # Optuna's own and those of SQLAlchemy and each driver
-            raise InputError(f"storage {url}: {_shorten(error)}") from None
+            raise InputError(f"storage {hide_password(url)}: {_shorten(error)}") from None
         self.own.set_user_attr("snncompile", "sweep")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns that it may change
             self.own.set_metric_names(list(study.objectives))
 
-    def list_keys(self) -> set[str]:
-        """Return the names of the results that are stored."""
-        return {t.user_attrs[KEY] for t in self._list_ended() if KEY in t.user_attrs}
+    def list_stored(self) -> set[tuple[str, str]]:
+        """Return the name of the result and the point of each trial that is stored."""
+        ended = (trial.user_attrs for trial in self._list_ended())
+        return {(values[KEY], values[POINT]) for values in ended if KEY in values}
 
-    def list_ended(self) -> Iterator[tuple[str, dict[str, Any], bool]]:
-        """Yield key, parameters and whether it was pruned, of the trials that are stored."""
+    def list_ended(self) -> Iterator[Ended]:
+        """Yield the trials that are stored and have a result."""
         for trial in self._list_ended():
-            if KEY in trial.user_attrs:
-                pruned = trial.user_attrs.get(STOPPED, False)
-                yield trial.user_attrs[KEY], trial.params, bool(pruned)
+            values = trial.user_attrs
+            if KEY in values:
+                yield Ended(
+                    values[KEY], self._read_point(trial), bool(values.get(STOPPED, False)),
+                    values.get("samples"),
+                )  # fmt: skip
 
-    def read_point(self, params: dict[str, Any]) -> Point:
-        """Return the point of the parameters of a trial."""
-        return choose_point(self.study, lambda name, values: params[name])
+    def count_own(self) -> int:
+        """Return how many trials that this driver asked for have ended."""
+        return sum(map(self._is_mine, self._list_ended()))
+
+    def count_repeated(self) -> int:
+        """Return how many of this driver's trials chose a point that an earlier one had chosen."""
+        own = [str(self._read_point(t)) for t in self._list_ended() if self._is_mine(t)]
+        return len(own) - len(set(own))
+
+    def list_failed(self) -> list[Point]:
+        """Return the points of this driver's trials without a result."""
+        got = {point for _, point in self.list_stored()}
+        failed = [t for t in self._list_ended() if KEY not in t.user_attrs and self._is_mine(t)]
+        return [point for point in map(self._read_point, failed) if str(point) not in got]
+
+    def _read_point(self, trial: Any) -> Point:
+        return choose_point(self.study, lambda name, values: trial.params[name])
 
     def _list_ended(self) -> list[Any]:
         return [t for t in self.own.get_trials(deepcopy=False) if t.state.is_finished()]
 
-    def add(self, point: Point, key: str, outcome: Outcome) -> None:
+    def add_again(self, point: Point, key: str, outcome: Outcome) -> None:
+        """Store a trial of a search that had no result, beside the one that failed."""
+        if (key, str(point)) not in self.list_stored():
+            self.add(point, key, outcome, again=True)
+
+    def add(self, point: Point, key: str, outcome: Outcome, *, again: bool = False) -> None:
         """Store a trial of the grid."""
         values, state = self._rate(outcome)
         trial = self.optuna.trial.create_trial(
@@ -86,7 +152,7 @@ class Trials:
             params=dict(point.params),
             distributions=self._list_distributions(point),
             values=values,
-            user_attrs=self._describe(point, key, outcome),
+            user_attrs=self._describe(point, key, outcome) | ({AGAIN: True} if again else {}),
             constraints=measure_excess(self.study.budgets, outcome),
         )
         self.own.add_trial(trial)
@@ -142,7 +208,9 @@ class Trials:
             yield trial, choose_point(self.study, self._make_pick(trial))
 
     def _is_mine(self, trial: Any) -> bool:
-        return bool(trial.user_attrs.get(DRIVER, self.driver) == self.driver)
+        """Whether it is a trial that this driver asked for, and not one that was run again."""
+        values = trial.user_attrs
+        return bool(values.get(DRIVER, self.driver) == self.driver and AGAIN not in values)
 
     def _make_pick(self, trial: Any) -> Pick:
         def pick(name: str, values: Values) -> Any:
@@ -191,7 +259,7 @@ class Trials:
         self.own.tell(trial, values, state)
 
     def fail(self, trial: Any, reason: str) -> None:
-        """Store that a trial has no result; it is not tried again."""
+        """Store that a trial has no result; when the search goes on, its point is run again."""
         trial.set_user_attr("reason", reason)
         self.own.tell(trial, state=self.optuna.trial.TrialState.FAIL)
 
@@ -210,5 +278,28 @@ def measure_excess(budgets: Budgets, outcome: Outcome) -> dict[str, float]:
     return excess
 
 
+@contextmanager
+def explain_storage(url: str) -> Iterator[None]:
+    """Turn an error of Optuna's storage into one line; results are in the study's folder already.
+
+    Raises:
+        InputError: in place of the error.
+    """
+    optuna = importlib.import_module("optuna")
+    database = importlib.import_module("sqlalchemy.exc")
+    try:
+        yield
+    except (optuna.exceptions.OptunaError, database.SQLAlchemyError) as error:
+        raise InputError(
+            f"storage {hide_password(url)}: {_shorten(error)}; results so far are kept: give the"
+            " same command again"
+        ) from None
+
+
+def hide_password(url: str) -> str:
+    """Return the URL of a storage without the password that it may hold."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
+
+
 def _shorten(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -84,15 +84,18 @@ def run_here(
     """Run a study in this process; inputs are in `folder`, results in `folder/study`."""
     study = make_study(content, folder)
     store = Store(folder / "study")
+    inputs = Inputs(study, store)
+    inputs.check()
     store.create(study.model_dump(mode="json"))
-    trials = Trials(study, locate_database(store.folder, None), name)
-    driver = Driver(study, store, engine or InProcess(), trials, Inputs(study, store), lambda n: n)
+    trials = Trials(study, locate_database(store.folder, None), inputs.hash_all(), name)
+    driver = Driver(study, store, engine or InProcess(), trials, inputs, lambda n: n)
     if study.search is None:
         driver.run_grid()
     else:
         driver.run_search(study.search)
     front = find_front(study, list(driver.rows.values()))
-    return Sweep(front, store.folder, tuple(driver.failures), driver.ran)
+    repeated = 0 if study.search is None else trials.count_repeated()
+    return Sweep(front, store.folder, tuple(driver.failures), driver.ran, repeated)
 
 
 def read_results(folder: Path) -> dict[str, bytes]:

@@ -1,10 +1,12 @@
 """The front: what no other trial beats."""
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from studies import make_content, write_inputs
 
-from snncompile.study.front import Row, find_front, keeps_budgets
+from snncompile.study.front import Best, Row, find_front, keeps_budgets
 from snncompile.study.job import Outcome
 from snncompile.study.points import Point
 from snncompile.study.read import make_study
@@ -47,6 +49,22 @@ def test_nothing_on_the_front_is_beaten_and_all_else_is(tmp_path_factory, trials
             for o in (other.outcome for other in rows)
         )
         assert (row.key in front) == (known and not beaten)
+
+
+@settings(max_examples=50)
+@given(trials=TRIALS, energy=st.sampled_from([None, 0.3]), separate=st.booleans())
+def test_the_best_so_far_is_the_best_of_the_front(tmp_path_factory, trials, energy, separate):
+    folder = tmp_path_factory.mktemp("study")
+    write_inputs(folder)
+    limits = {} if energy is None else {"energy_below": energy}
+    models = {name: {"ann": "ann.py:build_ann"} for name in ("m", "n")}
+    study = make_study(make_content(models=models, budgets=limits, separate=separate), folder)
+    rows = make_rows(trials)
+    rows = [replace(r, point=Point("nm"[i % 2], r.point.chip)) for i, r in enumerate(rows)]
+    best = Best(study)
+    for row in rows:
+        best.take(row)
+    assert best.row == find_front(study, rows).best
 
 
 def test_the_front_is_of_trials_that_keep_the_budgets_if_any_does(tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from studies import make_content, write_inputs
 
-from snncompile.study.points import list_points
+from snncompile.study.points import count_points, list_points
 from snncompile.study.read import make_study
 
 
@@ -25,6 +25,7 @@ def test_a_grid_has_every_point_once(tmp_path_factory, bits, steps, words, mappi
     content = make_content(chips=chips, bits=bits, steps=steps, mapping=mapping)
     points = list(list_points(make_study(content, folder)))
     others = prod(map(len, (bits, steps, mapping)))
+    assert len(points) == count_points(make_study(content, folder))
     assert len(points) == len(set(points)) == others * (max(1, len(words)) + 1)
     assert {point.fields for point in points if point.chip == "toy"} == {()}
 

@@ -82,6 +82,29 @@ def test_an_interrupted_job_goes_on(program, shown, tmp_path):
     assert {p: p.stat().st_mtime_ns for p in before} == before
 
 
+def test_one_folder_may_hold_the_shards_of_other_inputs_and_programs(program, shown, tmp_path):
+    """The second job begins before the workers of the first one have read anything."""
+    folder, few, others = tmp_path / "shards", shown[:300], shown[300:600]
+    x = np.random.default_rng(5).random((12, 1, 4, 4))
+    network = snncompile.from_ann(build_ann(), x, "signed", 12)
+    coarse = snncompile.compile(network, chip="loihi2", calibration=shown[:12], bits=2)
+
+    class Meanwhile(Engine):
+        def run(self, function, jobs):
+            jobs = list(jobs)
+            Shards(coarse, Engine(), folder).run(others)
+            yield from super().run(function, iter(jobs))
+
+    result = Shards(program, Meanwhile(), folder).run(few)
+    np.testing.assert_array_equal(result.spikes, program.run(few).spikes)
+    assert (result.spikes != coarse.run(few).spikes).any()
+
+
+def test_no_samples_are_refused(program, shown, tmp_path):
+    with pytest.raises(InputError, match="verify of no samples; give at least 1"):
+        Shards(program, Engine(), tmp_path / "shards").verify(shown, 0, lava=False)
+
+
 def test_a_shard_that_fails_is_named(program, shown, tmp_path):
     with pytest.raises(BackendError, match="samples 0 to 162: a mistake"):
         Shards(program, Engine(failing=True), tmp_path / "shards").run(shown)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 from clusters import THREADS
 from studies import make_content, write_inputs
+
+from snncompile.errors import InputError
+from snncompile.study import engine
+from snncompile.study.engine import open_engine
 
 pytest.importorskip("optuna")
 pytest.importorskip("distributed")
@@ -134,20 +140,34 @@ def test_mistakes_are_all_listed_and_exit_with_1(tmp_path):
     assert not (tmp_path / "study.sweep").exists()
 
 
-def test_no_scheduler_is_one_line(tmp_path, monkeypatch):
-    from snncompile.errors import InputError
-    from snncompile.study import engine
+# What is at an address, and what is said.
+NO_SCHEDULERS = {
+    "tcp://127.0.0.1:9": "Connection refused",
+    "nonsense": "missing port number in address 'nonsense'",
+    "": "missing port number in address ''",
+}
+REMEDY = "; `dask scheduler` prints its address, such as tcp://10.0.0.5:8786"
 
-    monkeypatch.setattr(engine, "CONNECT_S", 0.5)
-    with (
-        pytest.raises(InputError, match=r"no Dask scheduler at tcp://127\.0\.0\.1:9"),
-        engine.open_engine("tcp://127.0.0.1:9"),
-    ):
+
+@pytest.mark.parametrize("address", NO_SCHEDULERS)
+def test_no_scheduler_is_one_line_at_once(address):
+    begun = time.monotonic()
+    with pytest.raises(InputError) as error, open_engine(address):
         pass
+    assert time.monotonic() - begun < 5
+    assert str(error.value) == f"no Dask scheduler at {address}: {NO_SCHEDULERS[address]}{REMEDY}"
+
+
+def test_a_server_of_another_kind_is_no_scheduler(monkeypatch):
+    monkeypatch.setattr(engine, "REACH_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(InputError) as error, open_engine(address):
+            pass
+    assert str(error.value) == f"no Dask scheduler at {address}: no answer in 0.5 s"
 
 
 def test_what_is_missing_is_said_in_one_line(monkeypatch):
-    from snncompile.errors import InputError
     from snncompile.study.engine import import_dask
 
     monkeypatch.setitem(sys.modules, "optuna", None)
