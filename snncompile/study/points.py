@@ -77,7 +77,7 @@ def choose_point(study: Study, pick: Pick) -> Point:
     fields = tuple((path, ask(f"{chip.label} {path}", v)) for path, v in chip.fields.items())
     method, steps = None, None
     if study.models[model].is_ann:
-        method = ask("method", tuple(m.label for m in study.methods))
+        method = ask("method", tuple(c.label for c in study.choices))
         steps = ask(f"steps of {method}", _list_steps(study, find_choice(study, method)))
     return Point(
         model=model,
@@ -120,7 +120,7 @@ def find_chip(study: Study, label: str) -> ChipChoice:
 
 def find_choice(study: Study, label: str) -> MethodChoice:
     """Return the method with a label."""
-    return next(choice for choice in study.methods if choice.label == label)
+    return next(choice for choice in study.choices if choice.label == label)
 
 
 def find_model(study: Study, point: Point) -> ModelChoice:

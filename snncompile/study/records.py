@@ -7,7 +7,9 @@ the rest, so that all mistakes of a file come at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -143,15 +145,36 @@ def list_values(values: tuple[Any, ...] | Range) -> tuple[Any, ...]:
     return values
 
 
-class MethodChoice(Record):
+@dataclass(frozen=True)
+class MethodChoice:
     """A conversion method with its options, and steps of its own."""
 
-    method: Text
+    method: str
     calibrate_bias: bool = False
-    message_bits: Annotated[int, Field(strict=True, ge=1, le=8)] | None = None
-    least: Count | None = None
+    message_bits: int | None = None
+    least: int | None = None
+    steps: tuple[int, ...] | Range | None = None
+    """Steps of a layer's window; those of the study if None."""
+
+    @property
+    def label(self) -> str:
+        """Name with its options, as tables show it."""
+        options = ("calibrated" * self.calibrate_bias, self.message_bits, self.least)
+        names = ("", " bits", " least")
+        given = [f"{o}{n}" for o, n in zip(options, names, strict=True) if o]
+        return " ".join((self.method, *given))
+
+
+class MethodOptions(Record):
+    """A conversion method as a file has it; each option is a value or a list of values to try."""
+
+    method: Text
+    calibrate_bias: Annotated[tuple[Annotated[bool, Field(strict=True)], ...], *Several] = (False,)
+    message_bits: (
+        Annotated[tuple[Annotated[int, Field(strict=True, ge=1, le=8)], ...], *Several] | None
+    ) = None
+    least: Annotated[tuple[Count, ...], *Several] | None = None
     steps: Steps | None = None
-    """Steps of a layer's window; those of the study if not given."""
 
     @model_validator(mode="after")
     def _check_method(self) -> Self:
@@ -163,20 +186,27 @@ class MethodChoice(Record):
             raise ValueError("auto chooses options and steps itself; drop the others")
         return self
 
-    @property
-    def label(self) -> str:
-        """Name with its options, as tables show it."""
-        options = ("calibrated" * self.calibrate_bias, self.message_bits, self.least)
-        names = ("", " bits", " least")
-        given = [f"{o}{n}" for o, n in zip(options, names, strict=True) if o]
-        return " ".join((self.method, *given))
+    def list_choices(self) -> list[MethodChoice]:
+        """Return one choice for each combination of options; those of `auto` are its candidates."""
+        if self.method == AUTO:
+            return [
+                MethodChoice(
+                    method.name,
+                    getattr(method, "calibrate_bias", False),
+                    getattr(method, "bits", None),
+                    steps=steps,
+                )
+                for method, steps in list_candidates()
+            ]
+        options = product(self.calibrate_bias, self.message_bits or (None,), self.least or (None,))
+        return [MethodChoice(self.method, *values, steps=self.steps) for values in options]
 
 
 def _read_method(value: Any) -> Any:
     return {"method": value} if isinstance(value, str) else value
 
 
-Method = Annotated[MethodChoice, BeforeValidator(_read_method)]
+Method = Annotated[MethodOptions, BeforeValidator(_read_method)]
 
 
 class ModelChoice(Record):
@@ -320,7 +350,7 @@ class Study(Record):
     scales: Annotated[tuple[Literal["neuron", "channel", "population"], ...], *Several] | None = (
         None
     )
-    methods: Annotated[tuple[Method, ...], *Several] = (MethodChoice(method="signed"),)
+    methods: Annotated[tuple[Method, ...], *Several] = (MethodOptions(method="signed"),)
     """Of ANNs; `auto` stands for the candidates of `convert --method auto`."""
     steps: Steps | None = None
     """Time steps of a layer's window, of methods that do not say their own."""
@@ -341,21 +371,6 @@ class Study(Record):
     search: Search | None = None
 
     @model_validator(mode="after")
-    def _expand_auto(self) -> Self:
-        if not any(choice.method == AUTO for choice in self.methods):
-            return self
-        kept = tuple(choice for choice in self.methods if choice.method != AUTO)
-        auto = tuple(
-            MethodChoice(
-                method=method.name,
-                calibrate_bias=getattr(method, "calibrate_bias", False),
-                steps=steps,
-            )
-            for method, steps in list_candidates()
-        )
-        return self.model_copy(update={"methods": kept + auto})
-
-    @model_validator(mode="after")
     def _check_whole(self) -> Self:
         problems = [*_list_name_problems(self), *_list_data_problems(self)]
         if self.search is not None:
@@ -363,6 +378,12 @@ class Study(Record):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    @property
+    def choices(self) -> tuple[MethodChoice, ...]:
+        """Every method with one value of each of its options; those of `auto` last."""
+        rows = sorted(self.methods, key=lambda row: row.method == AUTO)
+        return tuple(choice for row in rows for choice in row.list_choices())
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -380,7 +401,7 @@ def _list_name_problems(study: Study) -> list[str]:
     problems = []
     for kind, labels, remedy in (
         ("chips", [chip.label for chip in study.chips], "give one a name"),
-        ("methods", [method.label for method in study.methods], "list their steps together"),
+        ("methods", [choice.label for choice in study.choices], "list their steps together"),
     ):
         twice = sorted({label for label in labels if labels.count(label) > 1})
         problems += [f"{kind}: two are called {label}; {remedy}" for label in twice]

@@ -4,6 +4,7 @@ import pytest
 from studies import make_content, write_inputs
 
 from snncompile.errors import InputError
+from snncompile.study.points import make_method
 from snncompile.study.read import make_study, read_study
 
 WRONG = """\
@@ -103,9 +104,30 @@ def test_auto_stands_for_the_candidates_of_convert(tmp_path):
 
     write_inputs(tmp_path)
     study = make_study(make_content(methods="auto"), tmp_path)
-    own = [(choice.method, choice.steps) for choice in study.methods]
-    assert own == [(method.name, steps) for method, steps in list_candidates()]
-    assert [choice.calibrate_bias for choice in study.methods] == [False, False, True, True]
+    own = [(choice.label, choice.steps) for choice in study.choices]
+    assert own == [(method.label, steps) for method, steps in list_candidates()]
+    assert [make_method(choice) for choice in study.choices] == [m for m, _ in list_candidates()]
+
+
+def test_each_combination_of_a_methods_options_is_a_choice(tmp_path):
+    write_inputs(tmp_path)
+    methods = [
+        {"method": "graded", "message_bits": [3, 8]},
+        {"method": "sigma_delta", "least": [1, 4], "message_bits": [6, 8]},
+        {"method": "signed", "calibrate_bias": [False, True], "steps": 16},
+    ]
+    study = make_study(make_content(methods=methods), tmp_path)
+    assert [choice.label for choice in study.choices] == [
+        "graded 3 bits",
+        "graded 8 bits",
+        "sigma_delta 6 bits 1 least",
+        "sigma_delta 6 bits 4 least",
+        "sigma_delta 8 bits 1 least",
+        "sigma_delta 8 bits 4 least",
+        "signed",
+        "signed calibrated",
+    ]
+    assert [choice.steps for choice in study.choices[-2:]] == [(16,), (16,)]
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "models: &a {}\n", "models: [\n", "\x00"])
