@@ -218,7 +218,7 @@ def resnet(
 def _resnet(data: Path, samples: int) -> Case:
     x, y = networks.lossless(data, "test")
     calibration, _ = networks.lossless(data, "train")
-    return Case(networks.resnet20(data), calibration[:CALIBRATION], x[:samples], y[:samples])
+    return Case(networks.resnet(data), calibration[:CALIBRATION], x[:samples], y[:samples])
 
 
 def jpeg(
@@ -227,7 +227,7 @@ def jpeg(
     """Print the best methods on all test images."""
     x, y = networks.jpeg(data, "test", 10_000 if samples == 932 else samples)
     calibration, _ = networks.lossless(data, "train")
-    case = Case(networks.resnet20(data), calibration[:CALIBRATION], x, y, kept)
+    case = Case(networks.resnet(data), calibration[:CALIBRATION], x, y, kept)
     print("ResNet-20, JPEG test images")
     rows: Rows = [(Signed(calibrate_bias=True), 32), (BistablePhase(), 6), (BistablePhase(), 7)]
     table(case, chosen(rows, methods), priced=False)
@@ -312,7 +312,7 @@ def _converted(data: Path, calibration: np.ndarray, options: dict[str, Any]) -> 
 
     images = torch.tensor(calibration).float().split(50)
     recipe = ann2snn.RateCodingRecipe([(part, 0) for part in images], **options)
-    model = networks.resnet20(data)
+    model = networks.resnet(data)
     for block in (part for part in model.modules() if isinstance(part, networks.Block)):
         if isinstance(block.shortcut, networks.Padded):  # it knows no padding
             block.shortcut = block.shortcut.convolution()

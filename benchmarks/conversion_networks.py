@@ -1,4 +1,4 @@
-"""Networks and data of `conversion.py`: a trained ResNet-20, and small ones trained in minutes."""
+"""Networks and data of `conversion.py`: trained ResNets, and small ones trained in minutes."""
 
 from __future__ import annotations
 
@@ -54,11 +54,16 @@ class Block(nn.Module):
         return self.act2(y + self.shortcut(x))
 
 
-class ResNet20(nn.Module):
-    """The network of `models/resnet20_cifar10.th`; takes pixels."""
+class ResNet(nn.Module):
+    """He et al. 2016 for CIFAR-10, as in `models/resnet20_cifar10.th`; takes pixels.
 
-    def __init__(self) -> None:
+    Args:
+        depth: layers with weights, 6 n + 2: 20, 32, 44.
+    """
+
+    def __init__(self, depth: int = 20) -> None:
         super().__init__()
+        self.blocks = (depth - 2) // 6
         self.norm = pixels()
         self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
@@ -68,10 +73,9 @@ class ResNet20(nn.Module):
         self.layer3 = self._layer(32, 64, 2)
         self.pool, self.flatten, self.linear = nn.AvgPool2d(8), nn.Flatten(), nn.Linear(64, 10)
 
-    @staticmethod
-    def _layer(before: int, channels: int, stride: int) -> nn.Sequential:
-        first = Block(before, channels, stride)
-        return nn.Sequential(first, Block(channels, channels, 1), Block(channels, channels, 1))
+    def _layer(self, before: int, channels: int, stride: int) -> nn.Sequential:
+        others = (Block(channels, channels, 1) for _ in range(self.blocks - 1))
+        return nn.Sequential(Block(before, channels, stride), *others)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the ten answers for pixels."""
@@ -88,10 +92,10 @@ def pixels() -> nn.BatchNorm2d:
     return norm.eval()
 
 
-def resnet20(data: Path) -> nn.Module:
-    """Return the trained network."""
-    model = ResNet20()
-    path = data / "models" / "resnet20_cifar10.th"
+def resnet(data: Path, depth: int = 20) -> nn.Module:
+    """Return a trained network of 20, 32 or 44 layers."""
+    model = ResNet(depth)
+    path = data / "models" / f"resnet{depth}_cifar10.th"
     state = torch.load(path, map_location="cpu", weights_only=True)
     state = state.get("state_dict", state)
     own = {name.replace("module.", ""): value for name, value in state.items()}

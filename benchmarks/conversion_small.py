@@ -28,7 +28,7 @@ from torch import nn
 from trained_weights import Training, load_or_train
 
 import snncompile
-from snncompile.conversion.auto import Budget
+from snncompile.conversion.auto_records import Budget
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
 from snncompile.conversion.convert import convert
@@ -148,7 +148,7 @@ def _digits(data: Path) -> Case:
 def _pixels(data: Path) -> Case:
     x, y = networks.lossless(data, "test")
     calibration, _ = networks.lossless(data, "train")
-    return Case(networks.resnet20(data), calibration[:CALIBRATION], x[:300], y[:300])
+    return Case(networks.resnet(data), calibration[:CALIBRATION], x[:300], y[:300])
 
 
 def chips(data: Path) -> None:

@@ -3,9 +3,10 @@
     python benchmarks/sweep.py front [--folder F] [--bits 4 6 8]  # bits x method x steps
     python benchmarks/sweep.py ratio [--trials 6]                 # seconds with one and two workers
     python benchmarks/sweep.py memory                             # 200 trials of the digits network
+    python benchmarks/sweep.py memory --resnet                    # 40 trials of ResNet-20
 
-`front` needs the trained ResNet-20 and the CIFAR-10 images beside the project; its 48 trials also
-report memory. Each worker has one thread.
+`front` and `--resnet` need the trained ResNet-20 and the CIFAR-10 images beside the project; each
+reports memory too. Each worker has one thread.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ STATE = "SNNCOMPILE_DIGITS"
 
 def resnet20() -> nn.Module:
     """Return the trained ResNet-20."""
-    from conversion_networks import resnet20 as build
+    from conversion_networks import resnet as build
 
     return build(DATA)
 
@@ -178,13 +179,24 @@ def run_ratio(folder: Path, trials: int) -> None:
     print(f"two workers against one: {seconds[1] / seconds[2]:.2f} x")
 
 
-def run_memory(folder: Path, workers: int) -> None:
-    """Run 200 trials of the digits network."""
-    write_digits(folder)
-    study = describe_study(
-        "digits", "digits", folder, chips=["loihi1", "loihi2"], bits=[3, 4, 5, 6, 8],
-        methods=["balance", "signed"], steps={"low": 4, "high": 22, "step": 2}, priced=4,
-    )  # fmt: skip
+def run_memory(folder: Path, workers: int, resnet: bool) -> None:
+    """Run 200 trials of the digits network, or 40 of ResNet-20."""
+    if resnet:
+        write_cifar(folder)
+        methods = [
+            {"method": "graded", "message_bits": [3, 4, 5, 6, 7, 8]},
+            {"method": "bistable_phase", "steps": [4, 5]},
+        ]
+        study = describe_study(
+            "ResNet-20", "resnet20", folder, chips="loihi2", bits=[4, 5, 6, 7, 8],
+            methods=methods, samples=16, priced=1, calibrated=4,
+        )  # fmt: skip
+    else:
+        write_digits(folder)
+        study = describe_study(
+            "digits", "digits", folder, chips=["loihi1", "loihi2"], bits=[3, 4, 5, 6, 8],
+            methods=["balance", "signed"], steps={"low": 4, "high": 22, "step": 2}, priced=4,
+        )  # fmt: skip
     memory = Memory()
     show(snncompile.sweep(study, folder / "study", workers=workers, progress=memory))
     memory.show()
@@ -201,6 +213,7 @@ def main() -> None:
     parser.add_argument("--bits", type=int, nargs="+", default=[4, 6, 8])
     parser.add_argument("--trials", type=int, default=6)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--resnet", action="store_true", help="memory over trials of ResNet-20")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
@@ -210,7 +223,7 @@ def main() -> None:
         elif options.which == "ratio":
             run_ratio(folder, options.trials)
         else:
-            run_memory(folder, options.workers)
+            run_memory(folder, options.workers, options.resnet)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snncompile.cli.shared import Json, print_values, show_busy, show_work
+from snncompile.cli.shared import (
+    Json,
+    print_table,
+    print_values,
+    print_warning,
+    show_busy,
+    show_work,
+)
 from snncompile.errors import InputError
 
 if TYPE_CHECKING:
-    from snncompile.conversion.auto import Budget
+    from rich.table import Table
+
+    from snncompile.conversion.auto_records import Budget, Trial
 
 
 def convert(
@@ -64,7 +73,14 @@ def convert(
     ] = None,
     chip: Annotated[
         str | None,
-        typer.Option(help="with method auto: chip whose integers candidates run on (loihi2)"),
+        typer.Option(help="with method auto: chip that candidates are compiled for (loihi2)"),
+    ] = None,
+    time: Annotated[
+        float | None,
+        typer.Option(
+            help="with method auto: seconds for the search; then, or with Ctrl-C, it takes the best"
+            " so far"
+        ),
     ] = None,
     diagnose: Annotated[
         int | None,
@@ -82,7 +98,7 @@ def convert(
     from snncompile.files.spikes import read_values
 
     x = read_values(calibration)
-    budget = _make_budget(max_steps, max_energy, max_loss, chip)
+    budget = _make_budget(max_steps, max_energy, max_loss, chip, time)
     messages = (message_bits, least) != (None, None)
     if method == "auto" and (steps is not None or calibrate_bias or messages):
         drop = "--message-bits and --least" if messages else "--steps and --calibrate-bias"
@@ -106,23 +122,56 @@ def convert(
     with show_busy(f"writing {output}"):
         conversion.network.save(output)
     notes = conversion.network.notes
+    if conversion.stopped:
+        print_warning(f"auto took the best so far, {conversion.stopped}")
     if as_json:
         layers = {"layers": [asdict(row) for row in rows]} if diagnose else {}
-        print_values({"output": str(output), "notes": list(notes), **layers}, as_json)
+        trials = {"tried": [asdict(t) for t in conversion.trials]} if method == "auto" else {}
+        values = {"output": str(output), "notes": list(notes), **trials, **layers}
+        print_values(values, as_json)
     else:
+        if conversion.trials:
+            print_table(_tabulate(conversion.trials))
+        notes = tuple(note for note in notes if "auto tried" not in note)  # the table has them
         lines = {row.layer: str(row).removeprefix(f"{row.layer}: ") for row in rows}
         print_values({"output": str(output), "notes": "; ".join(notes), **lines}, as_json)
 
 
 def _make_budget(
-    steps: int | None, energy: float | None, loss: float | None, chip: str | None
+    steps: int | None,
+    energy: float | None,
+    loss: float | None,
+    chip: str | None,
+    seconds: float | None,
 ) -> Budget | None:
     """Return the budget of "auto", None if no option gives one."""
-    from snncompile.conversion.auto import Budget
+    from snncompile.conversion.auto_records import Budget
 
-    if (steps, energy, loss, chip) == (None, None, None, None):
+    if (steps, energy, loss, chip, seconds) == (None, None, None, None, None):
         return None
-    return Budget(steps, energy, loss, chip or "loihi2")
+    return Budget(steps, energy, loss, chip or "loihi2", seconds)
+
+
+COLUMNS = ("method", "steps", "in all", "agrees", "spikes", "cores", "energy", "note")
+"""Of the table of what auto tried; the note says which is taken, or why one is not."""
+
+
+def _tabulate(trials: tuple[Trial, ...]) -> Table:
+    """Return the table of what auto tried; `-` stands for what is not known."""
+    from rich.table import Table
+
+    from snncompile.report.units import format_joules
+
+    table = Table(*COLUMNS)
+    for column in table.columns[1:-1]:
+        column.justify = "right"
+    for t in trials:
+        counts = (t.steps, t.total_steps), (t.spikes, t.cores)
+        before, after = (["-" if n is None else f"{n:,.0f}" for n in pair] for pair in counts)
+        agrees = "-" if t.agreement is None else f"{t.agreement:.1%}"
+        energy = "-" if t.energy_j is None else format_joules(t.energy_j)
+        table.add_row(t.method, *before, agrees, *after, energy, t.note)
+    return table
 
 
 def present(

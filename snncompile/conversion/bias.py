@@ -15,7 +15,7 @@ from torch import Tensor
 from snncompile.arrays import Floats
 from snncompile.conversion.ann import Layer
 from snncompile.conversion.layerwise import Outputs, bind_drives, keep_needed, run_population, show
-from snncompile.ir.graph import Network, Population
+from snncompile.ir.graph import Network, Population, Say
 
 SAMPLES = 128, 32
 """Most calibration samples, more change a mean per channel little; and fewest, enough in any number
@@ -27,7 +27,11 @@ ROUNDS = 2
 
 
 def calibrate_biases(
-    network: Network, layers: tuple[Layer, ...], wanted: dict[str, Tensor], x: NDArray[np.float64]
+    network: Network,
+    layers: tuple[Layer, ...],
+    wanted: dict[str, Tensor],
+    x: NDArray[np.float64],
+    say: Say = lambda text, share: None,
 ) -> Network:
     """Return the network with biases calibrated for its number of steps.
 
@@ -37,6 +41,7 @@ def calibrate_biases(
         wanted: activations to reach by the rates, between 0 and 1, those of the last layer as
             they are; shape (samples, *layer shape).
         x: the same samples.
+        say: called before each layer, the shares being those of a conversion.
     """
     coding = network.input.coding
     assert coding is not None
@@ -45,6 +50,7 @@ def calibrate_biases(
     spike_trains = show(network, x)
     calibrated: dict[str, Population] = {}
     for i, layer in enumerate(layers):
+        say(f"calibrating biases of {layer.name}", 0.8 + 0.2 * i / len(layers))
         population = network.population(layer.name)
         target = wanted[layer.name][: len(x)].flatten(1)
         new, train = _calibrate_layer(network, population, spike_trains, target)

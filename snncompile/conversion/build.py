@@ -11,6 +11,7 @@ from torch import Tensor
 
 from snncompile.arrays import Floats
 from snncompile.conversion.ann import INPUT, Ann, normalize
+from snncompile.conversion.auto_records import Trial
 from snncompile.conversion.bias import calibrate_biases
 from snncompile.conversion.method import Direct, Method
 from snncompile.conversion.spike_trains import SpikeTrains
@@ -37,6 +38,10 @@ class Conversion:
     """Time steps of every layer's window."""
     scales: dict[str, Floats]
     """Rectified layer -> activation of all its spikes together, per channel, or one for all."""
+    trials: tuple[Trial, ...] = ()
+    """What `auto` tried."""
+    stopped: str = ""
+    """Why `auto` ended before it was done, if it did."""
 
 
 def build_conversion(
@@ -105,7 +110,7 @@ def build_conversion(
     if getattr(method, "calibrate_bias", False):
         say("calibrating biases", 0.8)
         rates = _scale_to_rates(ann, values, scales)
-        network = calibrate_biases(network, ann.layers, rates, x)
+        network = calibrate_biases(network, ann.layers, rates, x, say)
     return Conversion(network, ann, method, steps, scales)
 
 

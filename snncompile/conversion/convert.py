@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from snncompile.conversion.ann import Ann
-from snncompile.conversion.auto import Budget, choose_conversion
+from snncompile.conversion.auto import choose_conversion
+from snncompile.conversion.auto_records import Budget
 from snncompile.conversion.build import Conversion, build_conversion
 from snncompile.conversion.capture import capture
 from snncompile.conversion.method import Direct, Method

@@ -63,6 +63,11 @@ class GradedMessages(Method):
         """Largest message."""
         return (1 << self.bits) - 1
 
+    @property
+    def label(self) -> str:
+        """Name and bits of a message."""
+        return f"{self.name} {self.bits} bits"
+
     def prepare(self, ann: Ann, x: NDArray[np.float64]) -> Ann:
         """Return the network in rectifiers, tables and maxima."""
         return prepare_layers(ann, x, self.top)

@@ -51,6 +51,11 @@ class Method(ABC):
     top: int = 1
     """Output of a neuron for an activation of the layer's scale."""
 
+    @property
+    def label(self) -> str:
+        """Name with the options that tell it from others of its kind."""
+        return self.name
+
     def prepare(self, ann: Ann, x: NDArray[np.float64]) -> Ann:
         """Return the network in the layers that the method has neurons for: rectifiers.
 
@@ -137,6 +142,11 @@ class Direct(Method):
 
     readout_delay: int = 0
     calibrate_bias: bool = False
+
+    @property
+    def label(self) -> str:
+        """Name, and whether biases are calibrated."""
+        return f"{self.name} calibrated" if self.calibrate_bias else self.name
 
     @abstractmethod
     def make_neuron(self, layer: Layer) -> FloatNeuron:

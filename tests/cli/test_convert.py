@@ -67,11 +67,45 @@ def convert(files, *options) -> str:
 
 
 def test_auto_keeps_to_the_budget_of_the_command(files):
-    said = convert(files, "--method", "auto", "--max-steps", 20)
-    assert "auto tried bistable_phase 8: 18 time steps" in said
+    rows = [line.split("│")[1:-1] for line in said_lines(files, "--max-steps", 20)]
+    rows = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
+    assert list(rows) == [
+        "graded 8 bits", "graded 6 bits", "graded 5 bits", "graded 4 bits", "bistable_phase",
+        "signed calibrated", "balance calibrated", "bistable_rate",
+    ]  # fmt: skip
+    steps, in_all, agrees, spikes, cores, energy, _ = rows["bistable_phase"]
+    assert (steps, in_all, cores) == ("8", "18", "1")
+    assert agrees.endswith("%")
+    assert int(spikes) > 0
+    assert energy.endswith(" uJ")
+    assert sum(row[-1] == "taken" for row in rows.values()) == 1
     said = convert(files, "--method", "auto", "--max-loss", 0.5, "--chip", "loihi1")
-    assert "auto tried balance 8: 10 time steps" in said
+    assert [line for line in said.splitlines() if "balance calibrated │     8 │     10 │" in line]
     assert "convert: Balance(" in said
+
+
+def said_lines(files, *options) -> list[str]:
+    said = convert(files, "--method", "auto", *options)
+    return [line for line in said.splitlines() if line.startswith("│")]
+
+
+def test_auto_tells_what_it_tried_as_json(files):
+    said = json.loads(convert(files, "--method", "auto", "--max-steps", 4, "--json"))
+    assert [row["method"] for row in said["tried"]][:2] == ["graded 8 bits", "graded 6 bits"]
+    assert [row["taken"] for row in said["tried"]].count(True) == 1
+
+
+def test_auto_without_time_is_one_line(files):
+    result = CliRunner().invoke(
+        app,
+        ["convert", f"{files}/model.py:build", "--calibration", str(files / "x.npz"), "-o",
+         str(files / "net"), "--method", "auto", "--time", "1e-9"],
+    )  # fmt: skip
+    assert str(result.exception) == (
+        "nothing keeps to 2.0% other answers on loihi2, the time is over after 0 of 28 candidates;"
+        " give more seconds"
+    )
+    assert not (files / "net").exists()
 
 
 @pytest.mark.parametrize("method", ["signed", "balance", "bistable_rate", "bistable_phase"])

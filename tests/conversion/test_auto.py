@@ -12,7 +12,7 @@ from networks import LOIHI2, design
 from torch import nn
 
 import snncompile
-from snncompile.conversion.auto import Budget
+from snncompile.conversion.auto_records import Budget
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
 from snncompile.conversion.convert import convert
@@ -102,7 +102,8 @@ def test_auto_takes_the_fewest_steps_within_the_loss():
     assert (network.run(network.input.present(X)).prediction != wanted).sum() <= 2
     steps = [int(one.split(": ")[1].split(" time")[0]) for one in tried(network)]
     assert steps == sorted(steps)
-    assert f"convert: {method_of_last(network)}" in network.notes[len(tried(network))].lower()
+    assert taken(network) == tried(network)[-1]
+    assert method_of_last(network) in method_note(network)
 
 
 @pytest.mark.parametrize(("budget", "loss"), [(Budget(loss=0.0), 0), (None, 2)])
@@ -112,38 +113,117 @@ def test_auto_stops_at_the_first_with_that_loss(budget, loss):
     assert shares[-1] <= loss < min([*shares[:-1], 100])
 
 
+def taken(network) -> str:
+    (one,) = [one for one in tried(network) if one.endswith(", taken") or ", taken, " in one]
+    return one
+
+
+def method_note(network) -> str:
+    return next(n for n in network.notes if "steps per layer" in n).lower()
+
+
 def method_of_last(network) -> str:
     return tried(network)[-1].split(" ")[0].replace("_", "")
 
 
 def test_auto_without_a_loss_takes_what_is_nearest_the_model():
-    network = snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=40))
-    rows = [one.split(" ") for one in tried(network)]
-    assert [row[:2] for row in rows] == [
-        ["graded", "1:"], ["bistable_phase", "8:"], ["signed", "32:"], ["balance", "32:"]
+    conversion = convert(CHAIN, X, "auto", budget=Budget(steps=40))
+    assert [(t.method, t.steps) for t in conversion.trials] == [
+        ("graded 8 bits", 1), ("graded 6 bits", 1), ("graded 5 bits", 1), ("graded 4 bits", 1),
+        ("bistable_phase", 8), ("signed calibrated", 32), ("balance calibrated", 32),
+        ("bistable_rate", 8),
     ]  # fmt: skip
-    assert all(int(row[2]) <= 40 for row in rows)
-    off = [float(one.split("scores ")[1].split("%")[0]) for one in tried(network)]
-    nearest = rows[int(np.argmin(off))][0].replace("_", "")
-    assert f"convert: {nearest}" in network.notes[4].lower()
+    assert all(t.total_steps <= 40 and t.runs and not t.reason for t in conversion.trials)
+    nearest = min(conversion.trials, key=lambda t: t.distance)
+    assert [t for t in conversion.trials if t.taken] == [nearest]
+    assert conversion.method.label == nearest.method
 
 
 def test_auto_lowers_steps_until_the_energy_suffices():
-    free = snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=20, energy_j=1.0))
-    energies = [float(one.rsplit(", ", 1)[1].removesuffix(" J")) for one in tried(free)]
-    budget = Budget(steps=20, energy_j=min(energies) * 1.01)  # they are told in three digits
-    network = snncompile.from_ann(CHAIN, X, "auto", budget=budget)
-    assert len(tried(network)) > 3
-    for one in tried(network):
-        energy = float(one.removesuffix(" J").split(" ")[-1])
-        assert ("scores" in one) == (energy <= budget.energy_j)
+    free = convert(CHAIN, X, "auto", budget=Budget(steps=20, energy_j=1.0))
+    limit = min(t.energy_j for t in free.trials)
+    trials = convert(CHAIN, X, "auto", budget=Budget(steps=20, energy_j=limit)).trials
+    assert len(trials) > len(free.trials)
+    for trial in trials:
+        assert trial.reason == ("" if trial.energy_j <= limit else f"above {limit:g} J")
+
+
+def test_every_trial_is_compiled_run_and_priced():
+    conversion = convert(CHAIN, X, "auto", budget=Budget(steps=20))
+    trial = next(t for t in conversion.trials if t.taken)
+    shown = conversion.network.input.present(X)
+    program = snncompile.compile(conversion.network, chip="loihi2", calibration=shown[:4])
+    assert trial.cores == program.mapping.cores
+    assert trial.energy_j == pytest.approx(program.estimate(shown[:4]).energy_j)
+    wanted = CHAIN(torch.tensor(X)).detach().numpy().argmax(1)
+    assert trial.agreement == (program.run(shown).prediction == wanted).mean()
+    counts = snncompile.reference.backend.spike_trains(program.network, shown[:4])
+    sent = sum(
+        np.count_nonzero(counts[p.name]) for p in program.network.populations if p.neuron.spikes
+    )
+    assert trial.spikes == sent / 4
+
+
+def test_auto_never_takes_what_the_chip_refuses():
+    wide = nn.Sequential(nn.Linear(64, 3000), nn.ReLU(), nn.Linear(3000, 3)).eval()
+    x = np.random.default_rng(0).random((6, 64))
+    with pytest.raises(InputError) as error:
+        snncompile.from_ann(wide, x, "auto", budget=Budget(steps=8, chip="toy"))
+    assert str(error.value).startswith(
+        "nothing keeps to 8 time steps on toy; tried bistable_phase 3: population layer_1: needs 64"
+        " input axons for one neuron, the chip allows 8"
+    )
+
+
+def test_auto_takes_the_best_so_far_when_it_is_interrupted():
+    calls = []
+
+    def interrupt(a_pass, share):
+        calls.append(a_pass.name)
+        if calls.count("measure") == 2:
+            raise KeyboardInterrupt
+
+    conversion = convert(CHAIN, X, "auto", budget=Budget(steps=40), progress=interrupt)
+    assert [t.method for t in conversion.trials] == ["graded 8 bits"]
+    assert conversion.trials[0].taken
+    assert conversion.stopped.startswith("interrupted after 1 of ")
+    assert f"convert: auto took the best so far, {conversion.stopped}" in conversion.network.notes
+
+
+def test_an_interrupt_before_any_candidate_is_one():
+    def interrupt(a_pass, share):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(CHAIN, X, "auto", progress=interrupt)
+
+
+def test_auto_stops_in_time_and_says_what_is_beyond_the_limit(monkeypatch):
+    from snncompile.conversion import auto_search
+
+    clock = iter(range(10_000))
+    monkeypatch.setattr(auto_search.time, "perf_counter", lambda: next(clock))
+    conversion = convert(CHAIN, X, "auto", budget=Budget(loss=-1.0, seconds=60))
+    assert conversion.stopped.startswith(f"the time is over after {len(conversion.trials)} of ")
+    assert conversion.stopped.endswith("% other answers, the limit is -100.0%")
+    best = min(t.loss for t in conversion.trials)
+    assert [t.loss for t in conversion.trials if t.taken] == [best]
+
+
+def test_auto_without_the_time_for_one_candidate_is_refused():
+    with pytest.raises(InputError) as error:
+        convert(CHAIN, X, "auto", budget=Budget(seconds=1e-9))
+    assert str(error.value) == (
+        "nothing keeps to 2.0% other answers on loihi2, the time is over after 0 of 28 candidates;"
+        " give more seconds"
+    )
 
 
 def test_auto_says_what_it_tried_where_nothing_fits():
     with pytest.raises(InputError) as error:
         snncompile.from_ann(CHAIN, X, "auto", budget=Budget(steps=9, loss=-1.0))
-    assert "tried graded 1: 5 time steps, " in str(error.value)
-    assert "; signed 4: 8 time steps, " in str(error.value)
+    assert "tried graded 8 bits 1: 8.3% other answers, " in str(error.value)
+    assert "; graded 6 bits 1: " in str(error.value)
     with pytest.raises(InputError) as error:
         snncompile.from_ann(CHAIN, X, "auto", budget=Budget(20, 1e-15, 0.5))
     assert " J; " in str(error.value)
@@ -190,7 +270,9 @@ def test_auto_takes_the_method_that_takes_the_network():
     x = np.random.default_rng(0).random((12, 4))
     network = snncompile.from_ann(CURVED, x, "auto")
     notes = [one for one in tried(network) if not one.startswith("graded")]
-    assert [one.split(":")[0] for one in notes] == ["bistable_phase", "signed", "balance"]
+    assert [one.split(":")[0] for one in notes] == [
+        "bistable_phase", "signed calibrated", "balance calibrated", "bistable_rate"
+    ]  # fmt: skip
     assert "1: GELU is no rectifier" in notes[0]
     assert method_of_last(network) == "graded"
 
@@ -307,5 +389,6 @@ def test_auto_builds_candidates_on_some_samples_and_the_choice_on_all():
     conversion = convert(CHAIN, x, "auto", progress=lambda a_pass, share: shares.append(share))
     tried = [note for note in conversion.network.notes if "auto tried" in note]
     assert tried[-1].endswith(", built on all 300 samples")
+    assert conversion.trials[-1].taken
     assert shares == sorted(shares)
     assert 0 <= shares[0] < shares[-1] <= 1

@@ -23,7 +23,7 @@ SIGNED = pytest.param("signed", 8, marks=pytest.mark.very_slow)
 def test_ten_images_equal_the_reference_spike_for_spike(lava, shared, method, steps):
     calibration, _ = trained.lossless(shared, "train")
     images, _ = trained.lossless(shared, "test")
-    made = snncompile.from_ann(trained.resnet20(shared), calibration[:300], method, steps)
+    made = snncompile.from_ann(trained.resnet(shared), calibration[:300], method, steps)
     shown = made.input.present(images[:IMAGES])
     network = Quantize()(Retime()(design(made, LOIHI2, shown[:8]))).network
     (wanted,) = run_batches(network, check_spikes(network, shown))

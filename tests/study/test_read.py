@@ -5,7 +5,7 @@ import yaml
 from studies import make_content, write_inputs
 
 from snncompile.errors import InputError
-from snncompile.study.points import count_points, list_points
+from snncompile.study.points import count_points, list_points, make_method
 from snncompile.study.read import make_study, read_study
 
 WRONG = """\
@@ -203,9 +203,9 @@ def test_auto_stands_for_the_candidates_of_convert(tmp_path):
 
     write_inputs(tmp_path)
     study = make_study(make_content(methods="auto", steps=None), tmp_path)
-    own = [(choice.method, choice.steps) for choice in study.choices]
-    assert own == [(method.name, steps) for method, steps in list_candidates()]
-    assert [choice.calibrate_bias for choice in study.choices] == [False, False, True, True]
+    own = [(choice.label, choice.steps) for choice in study.choices]
+    assert own == [(method.label, steps) for method, steps in list_candidates()]
+    assert [make_method(choice) for choice in study.choices] == [m for m, _ in list_candidates()]
 
 
 def test_each_combination_of_a_methods_options_is_a_choice(tmp_path):
