@@ -28,6 +28,11 @@ REACH_S = 5
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Variables that say how many threads a library takes."""
 
+GONE = (
+    "the Dask scheduler is gone; results so far are kept: start it and give the same command again"
+)
+"""Said where the connection ended and did not come back."""
+
 Work = tuple[str, tuple[Any, ...]]
 """Name of a job, the same for the same job; arguments of the function, text and numbers."""
 
@@ -172,8 +177,15 @@ class Engine:
 
     @property
     def threads(self) -> int:
-        """Threads of all workers, each for one job; 0 before the first worker is there."""
-        return int(sum(self.client.nthreads().values()))
+        """Threads of all workers, each for one job; 0 before the first worker is there.
+
+        Raises:
+            BackendError: the scheduler is gone.
+        """
+        try:
+            return int(sum(self.client.nthreads().values()))
+        except (AttributeError, OSError, RuntimeError):  # a client that is closed has no scheduler
+            raise BackendError(GONE) from None
 
     @property
     def slots(self) -> int:
@@ -190,12 +202,17 @@ class Engine:
         Args:
             function: of a module, called with the arguments of a job in a worker.
             jobs: no two of one name.
+
+        Raises:
+            BackendError: the scheduler is gone.
         """
         running: dict[Any, str] = {}
         ready = importlib.import_module("distributed").as_completed()
         try:
             while self._fill(function, jobs, running, ready) or running:
                 future = next(ready)
+                if future.status in ("cancelled", "lost"):
+                    raise BackendError(GONE)
                 yield running.pop(future), _collect(future)
                 future.release()
         finally:

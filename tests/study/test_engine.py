@@ -1,13 +1,33 @@
 """The engine on a scheduler that others use, too."""
 
 import operator
+import time
 
 import pytest
-from clusters import Cluster
+from clusters import Cluster, kill
 
+from snncompile.errors import BackendError
 from snncompile.study.engine import open_engine
 
 pytest.importorskip("distributed")
+
+
+def test_a_scheduler_that_goes_away_is_one_line(tmp_path):
+    """Dask tries to connect again for some seconds before it gives up."""
+    import dask
+
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), Cluster(tmp_path) as cluster:
+        cluster.add_worker()
+        with open_engine(cluster.address) as engine:
+            results = engine.run(time.sleep, iter([("first", (0,)), ("second", (600,))]))
+            assert next(results) == ("first", "None")
+            kill(cluster.scheduler)
+            with pytest.raises(BackendError) as error:
+                next(results)
+    assert str(error.value) == (
+        "the Dask scheduler is gone; results so far are kept: start it and give the same command"
+        " again"
+    )
 
 
 def test_jobs_of_one_name_and_other_arguments_are_other_jobs(tmp_path):
