@@ -5,7 +5,6 @@ Nothing here imports Lava: the files of processes and `templates/run.py` are tex
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +33,7 @@ from snncompile.backends.lava.network_processes import (
 )
 from snncompile.backends.lava.python_text import quote, write_shape
 from snncompile.backends.lava.sums import is_emitted, write_sums
+from snncompile.backends.lava.written_arrays import WrittenArrays, check_synapses
 from snncompile.errors import BackendError
 from snncompile.files.npz import write_npz
 from snncompile.files.replace import replace_folder
@@ -42,7 +42,6 @@ from snncompile.ir.host import HostLayer
 from snncompile.neurons.base import BINARY
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
-from snncompile.synapses.weight_formats import weight_step
 
 if TYPE_CHECKING:
     from snncompile.program import Program
@@ -129,11 +128,11 @@ class _Emitter:
         self.proved_steps = proved_steps
         self.with_states = states
         self.title = " ".join(title.split())
-        self.arrays: dict[str, NDArray[Any]] = {}
+        self.written = WrittenArrays()
         processes = load_processes()
-        self.taken = {*python_text.RESERVED, *(process.name for process in processes)}
-        self.source = self._name_variable(network.input.name)
-        self.variables = {p.name: self._name_variable(p.name) for p in network.populations}
+        self.names = python_text.Names(process.name for process in processes)
+        self.source = self.names.add(network.input.name)
+        self.variables = {p.name: self.names.add(p.name) for p in network.populations}
         self.neurons = {p.name: choose_neuron_process(p, processes) for p in network.populations}
         self.synapses = [
             choose_synapse_process(p.synapses.wiring, processes)
@@ -183,7 +182,7 @@ class _Emitter:
             "README.md": self._write_readme(custom),
             "processes/__init__.py": '"""Processes that Lava does not have."""\n',
         }
-        return LavaFolder(texts | self._copy_processes(used), self.arrays)
+        return LavaFolder(texts | self._copy_processes(used), self.written.arrays)
 
     def _copy_processes(self, used: set[LavaProcess]) -> dict[str, str]:
         """Return the files of the processes that are used: Lava executes every file of a folder."""
@@ -245,7 +244,7 @@ class _Emitter:
     def _write_population(self, population: Population) -> dict[str, Any]:
         process, variable = self.neurons[population.name], self.variables[population.name]
         values = [
-            (keyword, self._write_number(f"{population.name}.{keyword}", value))
+            (keyword, self.written.write_number(f"{population.name}.{keyword}", value))
             for keyword, value in read_parameters(population, process).items()
         ]
         if len(process.resets) > 1:
@@ -263,9 +262,9 @@ class _Emitter:
         }
 
     def _write_projection(self, projection: Projection, process: LavaProcess) -> dict[str, Any]:
-        synapses = _check_synapses(projection)
+        synapses = check_synapses(projection)
         own_delay = self.network.own_delay(projection)
-        name = self._name_variable(f"{projection.source}_to_{projection.target}")
+        name = self.names.add(f"{projection.source}_to_{projection.target}")
         weights = self._write_weights(name, synapses, process)
         comment = f"{projection.source} -> {projection.target}, delay {projection.delay}."
         delay = None
@@ -291,19 +290,14 @@ class _Emitter:
             return written
         names = self.variables | {self.network.input.name: self.source}
         return learning.write_learning(
-            self.network, projection, written, names, self.gated, self._name_variable
+            self.network, projection, written, names, self.gated, self.names.add
         )
 
     def _write_weights(self, name: str, synapses: IntegerSynapses, process: LavaProcess) -> str:
         """Return the weights as text: an array as the wiring has it, or its matrix for Sparse."""
         if process not in (SPARSE, LEARNING_SPARSE):
-            return self._store_array(f"{name}.weights", synapses.weight)
-        matrix = synapses.wiring.matrix(synapses.weight)
-        matrix.sort_indices()
-        self.arrays[f"{name}.data"] = matrix.data
-        for array in ("indices", "indptr"):
-            self.arrays[f"{name}.{array}"] = getattr(matrix, array).astype(np.int32)
-        return f"sparse({quote(name)}, {write_shape(matrix.shape)})"
+            return self.written.store(f"{name}.weights", synapses.weight)
+        return self.written.write_matrix(name, synapses)
 
     def _write_message(self, projection: Projection) -> list[tuple[str, int]]:
         """Return how Dense reads a payload; without message bits every spike counts as 1."""
@@ -318,7 +312,7 @@ class _Emitter:
             "phase": self.network.phase(projection.target),
             "steps": "steps",
         }
-        variable = self._name_variable(f"{name}_delay")
+        variable = self.names.add(f"{name}_delay")
         return {"variable": variable, "arguments": list(arguments.items())}
 
     def _write_link(self, population: Population) -> dict[str, Any]:
@@ -328,18 +322,18 @@ class _Emitter:
         )
         shape = write_shape((population.size, self.network.input.size))
         return self._write_ends(self.network.input.name, population.name, comment, None) | {
-            "variable": self._name_variable(f"link_to_{population.name}"),
+            "variable": self.names.add(f"link_to_{population.name}"),
             "process": SPARSE.name,
             "arguments": [("weights", f"csr_matrix({shape}, dtype=np.int16)")],
         }
 
     def _write_host(self, layer: HostLayer) -> dict[str, Any]:
         """Return the host's part for one population; run.py computes it as `HostLayer` does."""
-        name = self._name_variable(f"host_{layer.target}")
+        name = self.names.add(f"host_{layer.target}")
         matrix = layer.matrix
         for array in ("data", "indices", "indptr"):
-            self.arrays[f"{name}.{array}"] = np.asarray(getattr(matrix, array))
-        self.arrays[f"{name}.bias"] = layer.bias
+            self.written.arrays[f"{name}.{array}"] = np.asarray(getattr(matrix, array))
+        self.written.arrays[f"{name}.bias"] = layer.bias
         return {
             "key": quote(layer.target),
             "name": quote(name),
@@ -366,25 +360,6 @@ class _Emitter:
             "heard": False,
         }
 
-    def _write_number(self, name: str, value: NDArray[Any]) -> str:
-        """Return a number as text; numbers that differ go to the file of arrays."""
-        if (value == value.flat[0]).all():
-            return str(int(value.flat[0]))
-        return self._store_array(name, value)
-
-    def _store_array(self, name: str, value: NDArray[Any]) -> str:
-        self.arrays[name] = value
-        return f"ARRAYS[{quote(name)}]"
-
-    def _name_variable(self, name: str) -> str:
-        """Return a Python name that is not taken yet."""
-        variable, count = name, 1
-        while variable in self.taken or keyword.iskeyword(variable):
-            count += 1
-            variable = f"{name}_{count}"
-        self.taken.add(variable)
-        return variable
-
 
 def copy_files(processes: Iterable[LavaProcess]) -> dict[str, str]:
     """Return the files of some processes, by their names in the written folder.
@@ -403,25 +378,6 @@ def copy_files(processes: Iterable[LavaProcess]) -> dict[str, str]:
                 )
             owners.setdefault(name, process.name)
     return texts
-
-
-def _check_synapses(projection: Projection) -> IntegerSynapses:
-    """Return the synapses of a projection that Lava computes as we do."""
-    where, synapses = f"projection {projection.source} -> {projection.target}", projection.synapses
-    assert isinstance(synapses, IntegerSynapses), "an IntegerNetwork has no others"
-    if projection.delay < 1:
-        raise BackendError(
-            f"{where}: delay {projection.delay}, but a synapse of Lava takes one time step;"
-            " compile the network first"
-        )
-    step = weight_step(synapses.bits)
-    low, high = synapses.weight.min(initial=0), synapses.weight.max(initial=0)
-    if np.any(synapses.weight % step) or low < -256 or high > 255:
-        raise BackendError(
-            f"{where}: Lava would change its weights; with {synapses.bits} bits they must be"
-            f" multiples of {step} in -256..255"
-        )
-    return synapses
 
 
 def _describe_input(source: Input) -> str:

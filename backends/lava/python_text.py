@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable
 from functools import cache
 
@@ -18,6 +19,23 @@ RESERVED = (
     *("states", "watched", "key", "_", "learning", "Loihi2FLearningRule", "Loihi3FLearningRule"),
 )
 """Names that `network.py` uses itself, beside the classes of its processes."""
+
+
+class Names:
+    """Names of variables in `network.py`, of which none is taken twice."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        """Take some names at the start, beside those that `network.py` uses itself."""
+        self._taken = {*RESERVED, *taken}
+
+    def add(self, name: str) -> str:
+        """Return a Python name that was not taken yet, near to this one."""
+        variable, count = name, 1
+        while variable in self._taken or keyword.iskeyword(variable):
+            count += 1
+            variable = f"{name}_{count}"
+        self._taken.add(variable)
+        return variable
 
 
 def write_imports(processes: Iterable[LavaProcess]) -> list[str]:
