@@ -5,14 +5,10 @@ Nothing here imports Lava: the files of processes and `templates/run.py` are tex
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
-from numpy.typing import NDArray
 
 from snncompile.backends.lava import learning, python_text
 from snncompile.backends.lava.choose_process import (
@@ -21,6 +17,14 @@ from snncompile.backends.lava.choose_process import (
     load_processes,
     read_parameters,
 )
+from snncompile.backends.lava.folder import (
+    LavaFolder,
+    choose_dtype,
+    copy_files,
+    find_separate_parts,
+    write_to,
+)
+from snncompile.backends.lava.hardware.emit import emit as emit_for_chip
 from snncompile.backends.lava.lava_process import OURS, LavaProcess, read_resource
 from snncompile.backends.lava.network_processes import (
     DELAY,
@@ -32,11 +36,8 @@ from snncompile.backends.lava.network_processes import (
     STATE_PROBE,
 )
 from snncompile.backends.lava.python_text import quote, write_shape
-from snncompile.backends.lava.sums import is_emitted, write_sums
 from snncompile.backends.lava.written_arrays import WrittenArrays, check_synapses
-from snncompile.errors import BackendError
-from snncompile.files.npz import write_npz
-from snncompile.files.replace import replace_folder
+from snncompile.errors import InputError
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection, Say
 from snncompile.ir.host import HostLayer
 from snncompile.neurons.base import BINARY
@@ -46,19 +47,10 @@ from snncompile.synapses.convolution import Convolution
 if TYPE_CHECKING:
     from snncompile.program import Program
 
-ARRAYS_FILE = "weights.npz"
+READERS = ("hardware",)
+"""What a folder can be written for, beside CPUs."""
 MESSAGE_BITS = 24
 """Any number above 0 makes Lava multiply by the payload; nothing is cut off."""
-
-
-@dataclass(frozen=True, eq=False)
-class LavaFolder:
-    """A Lava program: the content of its files."""
-
-    texts: dict[str, str]
-    """File name to content; names may have a folder, `processes/delay.py`."""
-    arrays: dict[str, NDArray[Any]]
-    """Content of `weights.npz`."""
 
 
 def emit(
@@ -88,10 +80,27 @@ def emit(
     return _Emitter(network, title, states, proved_steps).emit(progress)
 
 
-def emit_program(program: Program, path: Path, progress: Say | None = None) -> None:
-    """Write the Lava program of a Program; see `write_folder`."""
+def emit_program(
+    program: Program, path: Path, progress: Say | None = None, reader: str | None = None
+) -> None:
+    """Write the Lava program of a Program; see `write_folder`.
+
+    Args:
+        program: what is written.
+        path: the folder.
+        progress: see `emit`.
+        reader: `hardware` for a folder prepared for a chip, see `hardware/emit.py`.
+
+    Raises:
+        InputError: no such reader is known; see `write_folder` for others.
+    """
+    if reader not in (None, *READERS):
+        raise InputError(f"unknown reader {reader!r}; the Lava backend knows {', '.join(READERS)}")
     steps = program.options.quantize.steps
-    write_folder(program.network, path, proved_steps=steps, progress=progress)
+    if reader is None:
+        write_folder(program.network, path, proved_steps=steps, progress=progress)
+    else:
+        write_to(path, emit_for_chip(program.network, steps))
 
 
 def write_folder(
@@ -110,12 +119,7 @@ def write_folder(
         BackendError: see `emit`.
     """
     emitted = emit(network, title, states=states, proved_steps=proved_steps, progress=progress)
-    with replace_folder(Path(folder), is_emitted) as new:
-        for name, text in emitted.texts.items():
-            (new / name).parent.mkdir(parents=True, exist_ok=True)
-            (new / name).write_text(text, encoding="utf-8")
-        write_npz(new / ARRAYS_FILE, emitted.arrays)
-        write_sums(new)
+    write_to(Path(folder), emitted)
 
 
 class _Emitter:
@@ -153,7 +157,7 @@ class _Emitter:
             say(name, number / (len(self.synapses) + 1))
             projections.append(self._write_projection(projection, process))
         say("files", len(projections) / (len(projections) + 1))
-        links = [self._write_link(p) for p in _find_separate_parts(self.network)]
+        links = [self._write_link(p) for p in find_separate_parts(self.network)]
         custom = {process for process in self.neurons.values() if process.file}
         custom |= {process for process in self.synapses if process.file}
         custom |= {DELAY for p in projections if p["delay"]}
@@ -254,7 +258,7 @@ class _Emitter:
             "key": quote(population.name),
             "shape": write_shape(population.shape),
             "phase": population.phase,
-            "dtype": quote(_choose_dtype(population)),
+            "dtype": quote(choose_dtype(population)),
             "variable": variable,
             "process": process.name,
             "arguments": [("shape", write_shape((population.size,))), *values, *timing],
@@ -361,25 +365,6 @@ class _Emitter:
         }
 
 
-def copy_files(processes: Iterable[LavaProcess]) -> dict[str, str]:
-    """Return the files of some processes, by their names in the written folder.
-
-    Raises:
-        BackendError: a file does not exist, or two processes have different files of one name.
-    """
-    texts: dict[str, str] = {}
-    owners: dict[str, str] = {}
-    for process in sorted(processes, key=lambda process: process.name):
-        for name, text in process.read_files().items():
-            if texts.setdefault(name, text) != text:
-                raise BackendError(
-                    f"Lava processes {owners[name]} and {process.name} have different files"
-                    f" {name}; rename the file of either"
-                )
-            owners.setdefault(name, process.name)
-    return texts
-
-
 def _describe_input(source: Input) -> str:
     """Return what x holds, as text."""
     if source.host:
@@ -390,21 +375,3 @@ def _describe_input(source: Input) -> str:
     return (
         f"any numbers from {low:g} to {high:g}, which are rounded to multiples of {source.unit:g}"
     )
-
-
-def _choose_dtype(population: Population) -> str:
-    """Return the type in which an output is recorded; 0 and 1 take one byte."""
-    neuron = population.neuron
-    return "uint8" if neuron.spikes and neuron.payload == BINARY else "int32"
-
-
-def _find_separate_parts(network: IntegerNetwork) -> Iterator[Population]:
-    """Yield one population of each part of the network that nothing joins to the input."""
-    graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from([network.input.name, *(p.name for p in network.populations)])
-    graph.add_edges_from((p.source, p.target) for p in network.projections)
-    joined = nx.node_connected_component(graph, network.input.name)
-    for population in network.populations:
-        if population.name not in joined:
-            joined |= nx.node_connected_component(graph, population.name)
-            yield population
