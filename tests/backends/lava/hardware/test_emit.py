@@ -82,13 +82,14 @@ def test_every_rule_is_about_a_neuron():
 
 
 def test_networks_that_learn_are_refused(network):
-    rule = LearningRule(dw="x0*y1", x1=(10, 5), y1=(10, 5))
-    learning = [replace(p, rule=rule) for p in network.projections[-2:-1]]
-    plastic = replace(network, projections=(*network.projections[:-2], *learning))
+    rule = LearningRule(dw="y0 * x1", x1_impulse=10, x1_tau=5)
+    learning = [replace(p, rule=rule) for p in network.projections[2:3]]
+    others = network.projections
+    plastic = replace(network, projections=(*others[:2], *learning, *others[3:]))
     with pytest.raises(BackendError) as error:
         emit(plastic, 10)
     assert str(error.value) == (
-        "projection started -> out: it learns, and Lava calls its own model of learning"
+        "projection kernel -> started: it learns, and Lava calls its own model of learning"
         " bit-approximate: no equal process to write for a chip; emit it without --for"
     )
 
