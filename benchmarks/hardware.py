@@ -1,21 +1,24 @@
 """What of a network is left without a process of Lava's library, and what the others cost.
 
-    python benchmarks/hardware.py digits mnist [--samples 4]
+    python benchmarks/hardware.py torch_digits snntorch_digits mnist_rates [--samples 4]
+    python benchmarks/hardware.py mnist_graded mnist_sigma_delta
     python benchmarks/hardware.py FILE.net ... [--steps 16]
 
 Trained networks are compiled as they are and with processes="library"; both are written with
 `emit --for hardware`, and the second runs on Lava on the CPU, where every spike of every population
 is compared with the reference. A .net file of lava-dl holds integers: it is written as it is.
-`mnist` needs the data beside this project.
+`mnist_...` need the data beside this project.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +54,7 @@ def describe(program: Program) -> str:
     return f"{names}; needs microcode: {left or 'none'}"
 
 
-def compare(program: Program, x: np.ndarray, all_outputs: bool = True) -> str:
+def compare(program: Program, x: np.ndarray) -> str:
     """Return how many outputs of the written folder on Lava differ from the reference."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -77,46 +80,42 @@ def compare(program: Program, x: np.ndarray, all_outputs: bool = True) -> str:
 
 def show(title: str, network: Any, calibration: Any, test: Any, label: Any, samples: int) -> None:
     """Print a network as it is and with the library's processes."""
+    calibration, test = (network.input.present(x) for x in (calibration, test))
     print(f"{title}: float {100 * network.run(test).accuracy(label):.1f} %")
     for processes in ("any", "library"):
         program = snncompile.compile(
             network, chip="loihi2", calibration=calibration, processes=processes
         )
-        shown = program.network.input.present(test)
         accuracy = 100 * program.run(test).accuracy(label)
         print(f"  {processes}: {accuracy:.1f} %; {describe(program)}")
         if processes == "library":
-            print(f"  {compare(program, np.asarray(shown[:samples]))}", flush=True)
+            print(f"  {compare(program, np.asarray(test[:samples]))}", flush=True)
 
 
-def digits(samples: int) -> None:
-    """Print the digits networks of `examples/`, trained as there."""
+def digits(name: str, samples: int) -> None:
+    """Print a network of `examples/` for digits, trained as there."""
     sys.path.insert(0, str(HERE.parent / "examples"))
     import digits as data
-    import snntorch_digits
-    import torch_digits
 
-    for module in (torch_digits, snntorch_digits):
-        trained = data.train(module.model(), module.answer)
-        network = snncompile.from_torch(trained, data.X[:16], title=module.__name__)
-        test, label = data.X[-data.TEST :], data.LABEL[-data.TEST :]
-        show(module.__name__, network, data.X[:128], test, label, samples)
+    module = importlib.import_module(name)
+    torch.manual_seed(0)
+    trained = data.train(module.model(), module.answer)
+    network = snncompile.from_torch(trained, data.X[:16], title=name)
+    test, label = data.X[-data.TEST :], data.LABEL[-data.TEST :]
+    show(name, network, data.X[:128], test, label, samples)
 
 
-def mnist(samples: int) -> None:
-    """Print conversions of the MNIST CNN of the benchmark of conversions."""
+def mnist(method: Any, steps: int, samples: int) -> None:
+    """Print a conversion of the MNIST CNN of the benchmark of conversions."""
     x, y = networks.mnist(DATA, "train", 8000)
     test, label = networks.mnist(DATA, "test", TEST)
     torch.manual_seed(0)
     model = networks.cnn()
     training = Training(repr(model), len(x), 4, 3e-3, mirrored=False)
     load_or_train("mnist_cnn", model, training, lambda m: networks.train(m, x, y, epochs=4))
-    for method, steps in ((Balance(), 32), (GradedMessages(), 1), (SigmaDeltaMessages(), 1)):
-        made = snncompile.from_ann(model, x[:CALIBRATION], method=method, steps=steps)
-        title = f"mnist_cnn, {type(method).__name__}, {steps} steps"
-        network = made.network if hasattr(made, "network") else made
-        shown = network.input.present(x[:CALIBRATION])
-        show(title, network, shown, network.input.present(test), label, samples)
+    made = snncompile.from_ann(model, x[:CALIBRATION], method=method, steps=steps)
+    title = f"mnist_cnn, {type(method).__name__}, {steps} steps"
+    show(title, made, x[:CALIBRATION], test, label, samples)
 
 
 def net_file(path: Path, samples: int, steps: int) -> None:
@@ -132,12 +131,21 @@ def net_file(path: Path, samples: int, steps: int) -> None:
     print(f"  {compare(program, x.astype(np.int64))}", flush=True)
 
 
+PARTS: dict[str, Any] = {
+    "torch_digits": partial(digits, "torch_digits"),
+    "snntorch_digits": partial(digits, "snntorch_digits"),
+    "mnist_rates": partial(mnist, Balance(), 32),
+    "mnist_graded": partial(mnist, GradedMessages(), 1),
+    "mnist_sigma_delta": partial(mnist, SigmaDeltaMessages(), 1),
+}
+
+
 def main() -> None:
     """Print the tables of the parts that are named."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("parts", nargs="+", help="digits, mnist, or .net files")
+    parser.add_argument("parts", nargs="+", help="as above, or .net files")
     parser.add_argument("--samples", type=int, default=4, help="samples that run on Lava")
     parser.add_argument("--steps", type=int, default=16, help="time steps of .net files")
     given = parser.parse_args()
@@ -145,7 +153,7 @@ def main() -> None:
         if part.endswith(".net"):
             net_file(Path(part), given.samples, given.steps)
         else:
-            {"digits": digits, "mnist": mnist}[part](given.samples)
+            PARTS[part](samples=given.samples)
 
 
 if __name__ == "__main__":

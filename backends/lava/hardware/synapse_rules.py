@@ -28,6 +28,9 @@ LONGEST_DELAY = 63
 MESSAGE_BITS = (16, 24)
 """Bits of a message that lava-dl's netx and its tests give to graded spikes."""
 
+ADDING_UP = ("sigma", "sigma_delta")
+"""Neurons that add up changes; on a chip, and by Lava's declaration, in 24 bits."""
+
 
 @dataclass(frozen=True)
 class SynapseFit:
@@ -57,7 +60,7 @@ def fit_synapses(network: IntegerNetwork, projection: Projection) -> SynapseFit:
     if isinstance(wiring, Convolution):
         remark = find_obstacle(network, projection)
         if not remark:
-            return SynapseFit(CONV)
+            return SynapseFit(CONV, remark=_describe_wrap(network, projection))
         remark = f"convolution unrolled: {remark}"
     return SynapseFit(DELAY_SPARSE if extra else SPARSE, extra, remark=remark)
 
@@ -70,12 +73,30 @@ def find_obstacle(network: IntegerNetwork, projection: Projection) -> str:
         return "Lava's Conv has no delays"
     if synapses.exponent:
         return f"Lava's Conv ignores weight_exp, here {synapses.exponent} (processes=library: 0)"
-    source = network.payload(projection.source)
-    reach = bound_accumulator(network.population(projection.target).size, [(synapses, source)])
-    largest = int(max(-reach.low.min(initial=0), reach.high.max(initial=0)))
-    if largest >= STATE_LIMIT:
+    largest = _find_largest_sum(network, projection)
+    target = network.population(projection.target).neuron.name
+    if largest >= STATE_LIMIT and target not in ADDING_UP:
         return f"its sums may reach {largest:,}, and Lava's Conv wraps them to 24 bits"
     return ""
+
+
+def _describe_wrap(network: IntegerNetwork, projection: Projection) -> str:
+    """Return what is not proved of a Conv into neurons that add up changes.
+
+    Their messages have no bound of their own. On a chip such a neuron keeps 24 bits itself, so a
+    sum that wraps at 24 bits is what it has there.
+    """
+    if _find_largest_sum(network, projection) < STATE_LIMIT:
+        return ""
+    return "equal while its sums stay within 24 bits in each step, which is not proved"
+
+
+def _find_largest_sum(network: IntegerNetwork, projection: Projection) -> int:
+    """Return the largest magnitude of what a projection brings in one time step."""
+    synapses, source = projection.synapses, network.payload(projection.source)
+    assert isinstance(synapses, IntegerSynapses)
+    reach = bound_accumulator(network.population(projection.target).size, [(synapses, source)])
+    return int(max(-reach.low.min(initial=0), reach.high.max(initial=0)))
 
 
 def choose_message_bits(end: Input | Population) -> int:

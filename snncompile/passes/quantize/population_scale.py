@@ -178,13 +178,20 @@ class PopulationScale:
         )
 
     def _is_proved(self, integers: Integers) -> bool:
-        return all(b.holds for b in self._prove(integers))
+        proved = self._prove(integers)
+        return all(b.holds for b in proved) and self._fits_library(proved)
+
+    def _fits_library(self, proved: tuple[Bound, ...]) -> bool:
+        """Whether a LIF of Lava's library can be the readout, where it has to."""
+        if not self.library or self.population.neuron.spikes:
+            return True
+        return all(b.high <= LARGEST_POTENTIAL for b in proved if b.quantity == "v")
 
     def _suffices(self, integers: Integers, scale: float) -> bool:
         """Whether no smaller scale is needed: sums cannot wrap, and a sum of values has room."""
         proved = self._prove(integers)
         fits = all(b.holds for b in proved if b.quantity == "accumulator" or b.effect == "wraps")
-        return fits and self._has_room(scale)
+        return fits and self._fits_library(proved) and self._has_room(scale)
 
     def _prove(self, integers: Integers) -> tuple[Bound, ...]:
         population, projections = integers

@@ -5,10 +5,12 @@ One network has all that lets samples follow each other, the other all that need
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import numpy as np
 import pytest
+from embedded_io import write_stand_in
 
 from snncompile.backends.lava import environment
 from snncompile.backends.lava.folder import write_to
@@ -133,16 +135,25 @@ def apart():
     return loners().network()
 
 
-def run(network: IntegerNetwork, x: np.ndarray, folder) -> dict[str, np.ndarray]:
+def run(
+    network: IntegerNetwork, x: np.ndarray, folder, *more: str, path: str = ""
+) -> dict[str, np.ndarray]:
     """Return the output of every population in the written folder, (samples, steps, neurons)."""
     write_to(folder / "made", emit(network, x.shape[1], "made"))
     np.savez(folder / "x.npz", x=x)
     files = ["--input", str(folder / "x.npz"), "--output", str(folder / "out.npz")]
-    command = [environment.locate_python(), "-E", "-s", "run.py", *files, "--all"]
+    command = [environment.locate_python(), "-s", "run.py", *files, "--all", *more]
     done = subprocess.run(
-        command, cwd=folder / "made", capture_output=True, text=True, timeout=400, check=False
+        command,
+        cwd=folder / "made",
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    assert ("Loihi2HwCfg" in done.stdout) == bool(more)
     with np.load(folder / "out.npz") as out:
         return {
             p.name: out[f"spikes.{p.name}"].reshape(*x.shape[:2], p.size)
@@ -165,6 +176,20 @@ def test_samples_that_follow_each_other(in_order, lava, tmp_path):
 def test_samples_that_run_one_by_one(apart, lava, tmp_path):
     x = np.random.default_rng(1).integers(-3, 5, (2, STEPS, *IMAGE))
     check_equal(apart, x, run(apart, x, tmp_path))
+
+
+def test_the_branch_for_a_chip_with_a_stand_in_for_the_package(lava, tmp_path):
+    """Says nothing of a chip: the stand-in passes spikes through, on the CPU."""
+    b = Builder()
+    kernel = Convolution(IMAGE, 3, (3, 2), (2, 1), (1, 1), (1, 1))
+    b.add("kernel", IntegerIntegrateFire(260, reset="hard", initial=128 * 64), kernel, "input")
+    b.add("dense", lif(), Dense(4, kernel.targets), "kernel")
+    b.join("input", "dense", Dense(4, 70), delay=2)
+    b.add("read", IntegerReadout(4095, 3000), Dense(3, 4), "dense", size=20)
+    network = b.network()
+    x = (np.random.default_rng(1).random((2, STEPS, *IMAGE)) < 0.4).astype(np.uint8)
+    path = str(write_stand_in(tmp_path / "stand_in"))
+    check_equal(network, x, run(network, x, tmp_path, "--on", "chip", path=path))
 
 
 def list_processes(network: IntegerNetwork) -> dict[str, str]:
