@@ -10,8 +10,12 @@ import subprocess
 
 import numpy as np
 import pytest
+import torch
 from embedded_io import write_stand_in
+from spiking import leaky, linear
+from torch import nn
 
+import snncompile
 from snncompile.backends.lava import environment
 from snncompile.backends.lava.folder import write_to
 from snncompile.backends.lava.hardware.emit import emit
@@ -168,16 +172,19 @@ def check_equal(network: IntegerNetwork, x: np.ndarray, outputs: dict[str, np.nd
         assert np.count_nonzero(expected), f"{name} sends nothing, so nothing was compared"
 
 
+@pytest.mark.lava
 def test_samples_that_follow_each_other(in_order, lava, tmp_path):
     x = (np.random.default_rng(1).random((4, STEPS, *IMAGE)) < 0.4).astype(np.uint8)
     check_equal(in_order, x, run(in_order, x, tmp_path))
 
 
+@pytest.mark.lava
 def test_samples_that_run_one_by_one(apart, lava, tmp_path):
     x = np.random.default_rng(1).integers(-3, 5, (2, STEPS, *IMAGE))
     check_equal(apart, x, run(apart, x, tmp_path))
 
 
+@pytest.mark.lava
 def test_the_branch_for_a_chip_with_a_stand_in_for_the_package(lava, tmp_path):
     """Says nothing of a chip: the stand-in passes spikes through, on the CPU."""
     b = Builder()
@@ -190,6 +197,21 @@ def test_the_branch_for_a_chip_with_a_stand_in_for_the_package(lava, tmp_path):
     x = (np.random.default_rng(1).random((2, STEPS, *IMAGE)) < 0.4).astype(np.uint8)
     path = str(write_stand_in(tmp_path / "stand_in"))
     check_equal(network, x, run(network, x, tmp_path, "--on", "chip", path=path))
+
+
+@pytest.mark.lava
+def test_biases_of_the_host_and_a_network_compiled_for_the_library(lava, tmp_path):
+    image = np.random.default_rng(0).random((3, 1, 1, 6, 6)).astype(np.float32)
+    x = np.repeat(image, STEPS, axis=1)
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(1, 4, 3), leaky(), nn.Flatten(), linear(64, 6), leaky())
+    module[0].bias.data += 0.4
+    network = snncompile.from_torch(module, x, input="biases")
+    program = snncompile.compile(network, chip="loihi2", calibration=x, processes="library")
+    plan = plan_network(program.network, STEPS)
+    assert plan.lead == 1
+    assert {n.fit.process.name for n in plan.neurons.values()} == {"LIFReset"}
+    check_equal(program.network, x, run(program.network, x, tmp_path))
 
 
 def list_processes(network: IntegerNetwork) -> dict[str, str]:
