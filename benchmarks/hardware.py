@@ -113,9 +113,9 @@ def mnist(method: Any, steps: int, samples: int) -> None:
     model = networks.cnn()
     training = Training(repr(model), len(x), 4, 3e-3, mirrored=False)
     load_or_train("mnist_cnn", model, training, lambda m: networks.train(m, x, y, epochs=4))
-    made = snncompile.from_ann(model, x[:CALIBRATION], method=method, steps=steps)
+    network = snncompile.from_ann(model, x[:CALIBRATION], method=method, steps=steps)
     title = f"mnist_cnn, {type(method).__name__}, {steps} steps"
-    show(title, made, x[:CALIBRATION], test, label, samples)
+    show(title, network, x[:CALIBRATION], test, label, samples)
 
 
 def net_file(path: Path, samples: int, steps: int) -> None:

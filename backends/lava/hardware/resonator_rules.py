@@ -62,5 +62,5 @@ def find_turn(sine: int, cosine: int) -> tuple[float, float] | None:
     period = float(2 * np.pi / np.arctan2(middle_sine, middle_cosine))
     alpha = float(1 - np.hypot(middle_sine, middle_cosine))
     angle = np.pi * 2 * 1 / period
-    made = ((1 - alpha) * np.array([np.sin(angle), np.cos(angle)]) * DECAY_ONE).astype(np.int32)
-    return (period, alpha) if made.tolist() == [sine, cosine] else None
+    factors = ((1 - alpha) * np.array([np.sin(angle), np.cos(angle)]) * DECAY_ONE).astype(np.int32)
+    return (period, alpha) if factors.tolist() == [sine, cosine] else None

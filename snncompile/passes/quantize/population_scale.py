@@ -185,7 +185,8 @@ class PopulationScale:
         """Whether a LIF of Lava's library can be the readout, where it has to."""
         if not self.library or self.population.neuron.spikes:
             return True
-        return all(b.high <= LARGEST_POTENTIAL for b in proved if b.quantity == "v")
+        reached = (b.high for b in proved if b.quantity == "v")
+        return all(high is not None and high <= LARGEST_POTENTIAL for high in reached)
 
     def _suffices(self, integers: Integers, scale: float) -> bool:
         """Whether no smaller scale is needed: sums cannot wrap, and a sum of values has room."""
