@@ -1,7 +1,7 @@
 """What of a network is left without a process of Lava's library, and what the others cost.
 
-    python benchmarks/hardware.py torch_digits snntorch_digits mnist_rates [--samples 4]
-    python benchmarks/hardware.py mnist_graded mnist_sigma_delta
+    python benchmarks/hardware.py torch_digits snntorch_digits [--samples 4]
+    python benchmarks/hardware.py mnist_rates mnist_graded
     python benchmarks/hardware.py FILE.net ... [--steps 16]
 
 Trained networks are compiled as they are and with processes="library"; both are written with
@@ -32,14 +32,13 @@ from snncompile.backends.lava import environment
 from snncompile.backends.lava.hardware.plan import plan_network
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.graded import GradedMessages
-from snncompile.conversion.sigma_delta import SigmaDeltaMessages
 from snncompile.frontends.netx.from_netx import from_netx
 from snncompile.program import Program
 from snncompile.reference.backend import spike_trains
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "shared" / "data"
-CALIBRATION, TEST = 256, 500
+CALIBRATION, TEST = 256, 100
 
 
 def describe(program: Program) -> str:
@@ -136,7 +135,6 @@ PARTS: dict[str, Any] = {
     "snntorch_digits": partial(digits, "snntorch_digits"),
     "mnist_rates": partial(mnist, Balance(), 32),
     "mnist_graded": partial(mnist, GradedMessages(), 1),
-    "mnist_sigma_delta": partial(mnist, SigmaDeltaMessages(), 1),
 }
 
 
