@@ -52,6 +52,12 @@ class QuantizeOptions(Section):
         " shared; of the population, where its values are compared or sent), of a channel, or of"
         " the population; chips with few threshold profiles have groups of neurons",
     )
+    processes: Literal["any", "library"] = Field(
+        default="any",
+        description="any: neurons as they are; library: those of Lava's library of processes, for"
+        " emit --for hardware: resets to 0, one scale per population, convolutions without"
+        " exponent; the loss is measured against the network as it was",
+    )
 
 
 class MappingOptions(Section):

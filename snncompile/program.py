@@ -339,19 +339,21 @@ class Program:
             path: the folder or file to write.
             backend: `lava` (a folder that stands alone), `netx` (a lava-dl `.net` file with the
                 integer network) or `nir` (a NIR file with the float network it was made of).
-            reader: with `nir`, the importer that is to read the file as it is meant: `snntorch`,
-                `norse`, `sinabs` or `spyx`; see `snncompile.to_nir`.
+            reader: what the files are for. With `nir`, the importer that is to read the file as it
+                is meant: `snntorch`, `norse`, `sinabs` or `spyx`; see `snncompile.to_nir`. With
+                `lava`, `hardware`: a folder prepared for Loihi 2, see docs/hardware.md.
             progress: called with what is written and the share that is, by backends that say so.
 
         Raises:
             InputError: no such backend or reader, or the folder holds something else.
             BackendError, UnsupportedError: the backend cannot express the network.
         """
-        if reader is not None and backend != "nir":
-            raise InputError(f"a reader is named for NIR files, not with backend {backend!r}")
-        options: dict[str, Any] = {} if reader is None else {"reader": reader}
         emitter = load("emitters", backend)
-        if "progress" in signature(emitter).parameters:
+        taken = signature(emitter).parameters
+        if reader is not None and "reader" not in taken:
+            raise InputError(f"a reader is named with backend nir or lava, not {backend!r}")
+        options: dict[str, Any] = {} if reader is None else {"reader": reader}
+        if "progress" in taken:
             options["progress"] = progress
         emitter(self, Path(path), **options)
 

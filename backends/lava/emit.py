@@ -5,15 +5,10 @@ Nothing here imports Lava: the files of processes and `templates/run.py` are tex
 
 from __future__ import annotations
 
-import keyword
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
-from numpy.typing import NDArray
 
 from snncompile.backends.lava import learning, python_text
 from snncompile.backends.lava.choose_process import (
@@ -22,6 +17,14 @@ from snncompile.backends.lava.choose_process import (
     load_processes,
     read_parameters,
 )
+from snncompile.backends.lava.folder import (
+    LavaFolder,
+    choose_dtype,
+    copy_files,
+    find_separate_parts,
+    write_to,
+)
+from snncompile.backends.lava.hardware.emit import emit as emit_for_chip
 from snncompile.backends.lava.lava_process import OURS, LavaProcess, read_resource
 from snncompile.backends.lava.network_processes import (
     DELAY,
@@ -33,33 +36,21 @@ from snncompile.backends.lava.network_processes import (
     STATE_PROBE,
 )
 from snncompile.backends.lava.python_text import quote, write_shape
-from snncompile.backends.lava.sums import is_emitted, write_sums
-from snncompile.errors import BackendError
-from snncompile.files.npz import write_npz
-from snncompile.files.replace import replace_folder
+from snncompile.backends.lava.written_arrays import WrittenArrays, check_synapses
+from snncompile.errors import InputError
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection, Say
 from snncompile.ir.host import HostLayer
 from snncompile.neurons.base import BINARY
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
-from snncompile.synapses.weight_formats import weight_step
 
 if TYPE_CHECKING:
     from snncompile.program import Program
 
-ARRAYS_FILE = "weights.npz"
+READERS = ("hardware",)
+"""What a folder can be written for, beside CPUs."""
 MESSAGE_BITS = 24
 """Any number above 0 makes Lava multiply by the payload; nothing is cut off."""
-
-
-@dataclass(frozen=True, eq=False)
-class LavaFolder:
-    """A Lava program: the content of its files."""
-
-    texts: dict[str, str]
-    """File name to content; names may have a folder, `processes/delay.py`."""
-    arrays: dict[str, NDArray[Any]]
-    """Content of `weights.npz`."""
 
 
 def emit(
@@ -89,10 +80,27 @@ def emit(
     return _Emitter(network, title, states, proved_steps).emit(progress)
 
 
-def emit_program(program: Program, path: Path, progress: Say | None = None) -> None:
-    """Write the Lava program of a Program; see `write_folder`."""
+def emit_program(
+    program: Program, path: Path, progress: Say | None = None, reader: str | None = None
+) -> None:
+    """Write the Lava program of a Program; see `write_folder`.
+
+    Args:
+        program: what is written.
+        path: the folder.
+        progress: see `emit`.
+        reader: `hardware` for a folder prepared for a chip, see `hardware/emit.py`.
+
+    Raises:
+        InputError: no such reader is known; see `write_folder` for others.
+    """
+    if reader not in (None, *READERS):
+        raise InputError(f"unknown reader {reader!r}; the Lava backend knows {', '.join(READERS)}")
     steps = program.options.quantize.steps
-    write_folder(program.network, path, proved_steps=steps, progress=progress)
+    if reader is None:
+        write_folder(program.network, path, proved_steps=steps, progress=progress)
+    else:
+        write_to(path, emit_for_chip(program.network, steps))
 
 
 def write_folder(
@@ -111,12 +119,7 @@ def write_folder(
         BackendError: see `emit`.
     """
     emitted = emit(network, title, states=states, proved_steps=proved_steps, progress=progress)
-    with replace_folder(Path(folder), is_emitted) as new:
-        for name, text in emitted.texts.items():
-            (new / name).parent.mkdir(parents=True, exist_ok=True)
-            (new / name).write_text(text, encoding="utf-8")
-        write_npz(new / ARRAYS_FILE, emitted.arrays)
-        write_sums(new)
+    write_to(Path(folder), emitted)
 
 
 class _Emitter:
@@ -129,11 +132,11 @@ class _Emitter:
         self.proved_steps = proved_steps
         self.with_states = states
         self.title = " ".join(title.split())
-        self.arrays: dict[str, NDArray[Any]] = {}
+        self.written = WrittenArrays()
         processes = load_processes()
-        self.taken = {*python_text.RESERVED, *(process.name for process in processes)}
-        self.source = self._name_variable(network.input.name)
-        self.variables = {p.name: self._name_variable(p.name) for p in network.populations}
+        self.names = python_text.Names(process.name for process in processes)
+        self.source = self.names.add(network.input.name)
+        self.variables = {p.name: self.names.add(p.name) for p in network.populations}
         self.neurons = {p.name: choose_neuron_process(p, processes) for p in network.populations}
         self.synapses = [
             choose_synapse_process(p.synapses.wiring, processes)
@@ -154,7 +157,7 @@ class _Emitter:
             say(name, number / (len(self.synapses) + 1))
             projections.append(self._write_projection(projection, process))
         say("files", len(projections) / (len(projections) + 1))
-        links = [self._write_link(p) for p in _find_separate_parts(self.network)]
+        links = [self._write_link(p) for p in find_separate_parts(self.network)]
         custom = {process for process in self.neurons.values() if process.file}
         custom |= {process for process in self.synapses if process.file}
         custom |= {DELAY for p in projections if p["delay"]}
@@ -183,7 +186,7 @@ class _Emitter:
             "README.md": self._write_readme(custom),
             "processes/__init__.py": '"""Processes that Lava does not have."""\n',
         }
-        return LavaFolder(texts | self._copy_processes(used), self.arrays)
+        return LavaFolder(texts | self._copy_processes(used), self.written.arrays)
 
     def _copy_processes(self, used: set[LavaProcess]) -> dict[str, str]:
         """Return the files of the processes that are used: Lava executes every file of a folder."""
@@ -245,7 +248,7 @@ class _Emitter:
     def _write_population(self, population: Population) -> dict[str, Any]:
         process, variable = self.neurons[population.name], self.variables[population.name]
         values = [
-            (keyword, self._write_number(f"{population.name}.{keyword}", value))
+            (keyword, self.written.write_number(f"{population.name}.{keyword}", value))
             for keyword, value in read_parameters(population, process).items()
         ]
         if len(process.resets) > 1:
@@ -255,7 +258,7 @@ class _Emitter:
             "key": quote(population.name),
             "shape": write_shape(population.shape),
             "phase": population.phase,
-            "dtype": quote(_choose_dtype(population)),
+            "dtype": quote(choose_dtype(population)),
             "variable": variable,
             "process": process.name,
             "arguments": [("shape", write_shape((population.size,))), *values, *timing],
@@ -263,9 +266,9 @@ class _Emitter:
         }
 
     def _write_projection(self, projection: Projection, process: LavaProcess) -> dict[str, Any]:
-        synapses = _check_synapses(projection)
+        synapses = check_synapses(projection)
         own_delay = self.network.own_delay(projection)
-        name = self._name_variable(f"{projection.source}_to_{projection.target}")
+        name = self.names.add(f"{projection.source}_to_{projection.target}")
         weights = self._write_weights(name, synapses, process)
         comment = f"{projection.source} -> {projection.target}, delay {projection.delay}."
         delay = None
@@ -291,19 +294,14 @@ class _Emitter:
             return written
         names = self.variables | {self.network.input.name: self.source}
         return learning.write_learning(
-            self.network, projection, written, names, self.gated, self._name_variable
+            self.network, projection, written, names, self.gated, self.names.add
         )
 
     def _write_weights(self, name: str, synapses: IntegerSynapses, process: LavaProcess) -> str:
         """Return the weights as text: an array as the wiring has it, or its matrix for Sparse."""
         if process not in (SPARSE, LEARNING_SPARSE):
-            return self._store_array(f"{name}.weights", synapses.weight)
-        matrix = synapses.wiring.matrix(synapses.weight)
-        matrix.sort_indices()
-        self.arrays[f"{name}.data"] = matrix.data
-        for array in ("indices", "indptr"):
-            self.arrays[f"{name}.{array}"] = getattr(matrix, array).astype(np.int32)
-        return f"sparse({quote(name)}, {write_shape(matrix.shape)})"
+            return self.written.store(f"{name}.weights", synapses.weight)
+        return self.written.write_matrix(name, synapses)
 
     def _write_message(self, projection: Projection) -> list[tuple[str, int]]:
         """Return how Dense reads a payload; without message bits every spike counts as 1."""
@@ -318,7 +316,7 @@ class _Emitter:
             "phase": self.network.phase(projection.target),
             "steps": "steps",
         }
-        variable = self._name_variable(f"{name}_delay")
+        variable = self.names.add(f"{name}_delay")
         return {"variable": variable, "arguments": list(arguments.items())}
 
     def _write_link(self, population: Population) -> dict[str, Any]:
@@ -328,18 +326,18 @@ class _Emitter:
         )
         shape = write_shape((population.size, self.network.input.size))
         return self._write_ends(self.network.input.name, population.name, comment, None) | {
-            "variable": self._name_variable(f"link_to_{population.name}"),
+            "variable": self.names.add(f"link_to_{population.name}"),
             "process": SPARSE.name,
             "arguments": [("weights", f"csr_matrix({shape}, dtype=np.int16)")],
         }
 
     def _write_host(self, layer: HostLayer) -> dict[str, Any]:
         """Return the host's part for one population; run.py computes it as `HostLayer` does."""
-        name = self._name_variable(f"host_{layer.target}")
+        name = self.names.add(f"host_{layer.target}")
         matrix = layer.matrix
         for array in ("data", "indices", "indptr"):
-            self.arrays[f"{name}.{array}"] = np.asarray(getattr(matrix, array))
-        self.arrays[f"{name}.bias"] = layer.bias
+            self.written.arrays[f"{name}.{array}"] = np.asarray(getattr(matrix, array))
+        self.written.arrays[f"{name}.bias"] = layer.bias
         return {
             "key": quote(layer.target),
             "name": quote(name),
@@ -366,63 +364,6 @@ class _Emitter:
             "heard": False,
         }
 
-    def _write_number(self, name: str, value: NDArray[Any]) -> str:
-        """Return a number as text; numbers that differ go to the file of arrays."""
-        if (value == value.flat[0]).all():
-            return str(int(value.flat[0]))
-        return self._store_array(name, value)
-
-    def _store_array(self, name: str, value: NDArray[Any]) -> str:
-        self.arrays[name] = value
-        return f"ARRAYS[{quote(name)}]"
-
-    def _name_variable(self, name: str) -> str:
-        """Return a Python name that is not taken yet."""
-        variable, count = name, 1
-        while variable in self.taken or keyword.iskeyword(variable):
-            count += 1
-            variable = f"{name}_{count}"
-        self.taken.add(variable)
-        return variable
-
-
-def copy_files(processes: Iterable[LavaProcess]) -> dict[str, str]:
-    """Return the files of some processes, by their names in the written folder.
-
-    Raises:
-        BackendError: a file does not exist, or two processes have different files of one name.
-    """
-    texts: dict[str, str] = {}
-    owners: dict[str, str] = {}
-    for process in sorted(processes, key=lambda process: process.name):
-        for name, text in process.read_files().items():
-            if texts.setdefault(name, text) != text:
-                raise BackendError(
-                    f"Lava processes {owners[name]} and {process.name} have different files"
-                    f" {name}; rename the file of either"
-                )
-            owners.setdefault(name, process.name)
-    return texts
-
-
-def _check_synapses(projection: Projection) -> IntegerSynapses:
-    """Return the synapses of a projection that Lava computes as we do."""
-    where, synapses = f"projection {projection.source} -> {projection.target}", projection.synapses
-    assert isinstance(synapses, IntegerSynapses), "an IntegerNetwork has no others"
-    if projection.delay < 1:
-        raise BackendError(
-            f"{where}: delay {projection.delay}, but a synapse of Lava takes one time step;"
-            " compile the network first"
-        )
-    step = weight_step(synapses.bits)
-    low, high = synapses.weight.min(initial=0), synapses.weight.max(initial=0)
-    if np.any(synapses.weight % step) or low < -256 or high > 255:
-        raise BackendError(
-            f"{where}: Lava would change its weights; with {synapses.bits} bits they must be"
-            f" multiples of {step} in -256..255"
-        )
-    return synapses
-
 
 def _describe_input(source: Input) -> str:
     """Return what x holds, as text."""
@@ -434,21 +375,3 @@ def _describe_input(source: Input) -> str:
     return (
         f"any numbers from {low:g} to {high:g}, which are rounded to multiples of {source.unit:g}"
     )
-
-
-def _choose_dtype(population: Population) -> str:
-    """Return the type in which an output is recorded; 0 and 1 take one byte."""
-    neuron = population.neuron
-    return "uint8" if neuron.spikes and neuron.payload == BINARY else "int32"
-
-
-def _find_separate_parts(network: IntegerNetwork) -> Iterator[Population]:
-    """Yield one population of each part of the network that nothing joins to the input."""
-    graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from([network.input.name, *(p.name for p in network.populations)])
-    graph.add_edges_from((p.source, p.target) for p in network.projections)
-    joined = nx.node_connected_component(graph, network.input.name)
-    for population in network.populations:
-        if population.name not in joined:
-            joined |= nx.node_connected_component(graph, population.name)
-            yield population

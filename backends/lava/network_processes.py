@@ -20,3 +20,13 @@ DELAY = LavaProcess(name="Delay", file=f"{OURS}:processes/delay.py")
 SPIKE_SOURCE = LavaProcess(name="SpikeSource", file=f"{OURS}:processes/spike_source.py")
 PROBE = LavaProcess(name="Probe", file=f"{OURS}:processes/probe.py")
 STATE_PROBE = LavaProcess(name="StateProbe", file=f"{OURS}:processes/state_probe.py")
+
+INPUT_ADAPTER = LavaProcess(name="InputAdapter", file=f"{OURS}:processes/input_adapter.py")
+IMAGE_ADAPTER = LavaProcess(name="ImageAdapter", file=f"{OURS}:processes/image_adapter.py")
+OUTPUT_ADAPTER = LavaProcess(name="OutputAdapter", file=f"{OURS}:processes/output_adapter.py")
+VOLTAGE_READER = LavaProcess(
+    name="VoltageReader",
+    file=f"{OURS}:processes/voltage_reader.py",
+    helpers=(f"{OURS}:processes/on_chip.py",),
+)
+"""Ways into a folder for a chip and out of it."""

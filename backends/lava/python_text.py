@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable
 from functools import cache
 
@@ -18,16 +19,39 @@ RESERVED = (
     *("states", "watched", "key", "_", "learning", "Loihi2FLearningRule", "Loihi3FLearningRule"),
 )
 """Names that `network.py` uses itself, beside the classes of its processes."""
+HARDWARE_RESERVED = (
+    *("ONE_BY_ONE", "LEAD", "LATE", "HOST", "UNIT", "PROVED_STEPS", "choose_period"),
+    *("delayed", "flat", "image", "send_once", "on", "length", "read", "way", "bits"),
+    *("skip", "biases", "shape", "rows", "choose_run_configuration", "make_reader"),
+)
+"""Names that the `network.py` of a folder for a chip uses, too."""
+
+
+class Names:
+    """Names of variables in `network.py`, of which none is taken twice."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        """Take some names at the start, beside those that `network.py` uses itself."""
+        self._taken = {*RESERVED, *taken}
+
+    def add(self, name: str) -> str:
+        """Return a Python name that was not taken yet, near to this one."""
+        variable, count = name, 1
+        while variable in self._taken or keyword.iskeyword(variable):
+            count += 1
+            variable = f"{name}_{count}"
+        self._taken.add(variable)
+        return variable
 
 
 def write_imports(processes: Iterable[LavaProcess]) -> list[str]:
     """Return the lines that import some processes: those of libraries, then those of the folder."""
     classes = {process.name: process for process in processes}
     libraries = sorted((p for p in classes.values() if p.library), key=lambda p: p.name)
-    copies = sorted((p for p in classes.values() if p.file), key=lambda p: p.module)
+    copies = sorted((p for p in classes.values() if p.file), key=lambda p: (p.module, p.name))
     lines = [_write_import(process) for process in libraries]
     lines.append("from lava.utils.weightutils import SignMode")
-    if classes.keys() & {"Sparse", "LearningSparse"}:
+    if classes.keys() & {"Sparse", "DelaySparse", "LearningSparse"}:
         lines.append("from scipy.sparse import csr_matrix")
     return [*lines, "", *(_write_import(process) for process in copies)]
 

@@ -128,7 +128,7 @@ def describe_reader(reader: str) -> dict[str, str]:
     """Return what the user of an importer has to do, if anything."""
     from snncompile.backends.nir.dialects import DIALECTS
 
-    note = DIALECTS[reader].note
+    note = DIALECTS[reader].note if reader in DIALECTS else ""
     return {"note": note} if note else {}
 
 
@@ -138,7 +138,11 @@ def emit(
     backend: Annotated[str, typer.Option(help="lava, netx or nir")] = "lava",
     reader: Annotated[
         str | None,
-        typer.Option("--for", help="with nir: the importer to read it, snntorch|norse|sinabs|spyx"),
+        typer.Option(
+            "--for",
+            help="with nir: the importer to read it, snntorch|norse|sinabs|spyx; with lava:"
+            " hardware, for a folder prepared for Loihi 2",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

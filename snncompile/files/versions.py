@@ -96,7 +96,8 @@ UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
     # `rule_limits`; `fidelity`, `variants`; `input_payload`, `zero_weights`, spreads of numbers;
     # `learning` of `rows`.
     "chip": (keep, keep, keep, keep),
-    "options": (keep, keep),  # sections (`Options` reads the flat form); `loss`, `scales`
+    # sections (`Options` reads the flat form); `loss`, `scales`; `processes`
+    "options": (keep, keep, keep),
     "quantized": (keep, keep),  # errors of single neurons, `message`; `rule_error`
     "bounds": (keep,),  # `effect`
     "loss": (),

@@ -51,7 +51,7 @@ class Step:
 PARTITIONS = ("partition", "partition_intel", "partition_nxtf")
 """Passes of which the option `partitioner` chooses one."""
 OPTION_OF = {
-    "quantize": {"bits": "bits", "steps": "steps", "formats": "formats", "scales": "scales"},
+    "quantize": {name: name for name in ("bits", "steps", "formats", "scales", "processes")},
     "prune": {"on": "prune"},
     "partition": {"objective": "objective", "share": "share_cores"},
     "partition_nxtf": {"encoding": "encoding"},

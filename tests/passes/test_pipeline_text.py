@@ -49,7 +49,8 @@ def test_default_pipelines_are_read_back(options):
 
 def test_text_has_every_option():
     assert str(DEFAULT) == (
-        "retime,quantize{bits=none steps=none formats=chip scales=neuron},measure,prune{on=true},"
+        "retime,quantize{bits=none steps=none formats=chip scales=neuron processes=any},"
+        "measure,prune{on=true},"
         "accumulate,partition{objective=cores share=true},place{placement=annealed},route"
     )
 
@@ -74,8 +75,10 @@ READ = {
     " retime , prune ": "retime,prune{on=true}",
     "prune{},prune": "prune{on=true},prune{on=true}",
     "prune{on=false}": "prune{on=false}",
-    "quantize{steps=3 bits=4}": "quantize{bits=4 steps=3 formats=chip scales=neuron}",
-    "quantize { bits=4, formats=netx }": "quantize{bits=4 steps=none formats=netx scales=neuron}",
+    "quantize{steps=3 bits=4}": "quantize{bits=4 steps=3 formats=chip scales=neuron processes=any}",
+    "quantize { bits=4, formats=netx }": (
+        "quantize{bits=4 steps=none formats=netx scales=neuron processes=any}"
+    ),
 }
 
 
@@ -88,7 +91,7 @@ def test_or_those_of_another_pipeline():
     known = Pipeline.default(Options(bits=5, steps=9, prune=False))
     read = Pipeline.parse("quantize{bits=3},prune,place", known)
     assert str(read) == (
-        "quantize{bits=3 steps=9 formats=chip scales=neuron},prune{on=false},"
+        "quantize{bits=3 steps=9 formats=chip scales=neuron processes=any},prune{on=false},"
         "place{placement=annealed}"
     )
 
@@ -101,7 +104,8 @@ NOT_READ = {
     "quantize{bits=6": f"cannot read passes from 'quantize{{bits=6' on; {HOW}",
     "quantize{bits}": "cannot read options of quantize from 'bits' on; write option=value,"
     " separated by spaces or commas",
-    "quantize{bit=6}": "pass quantize has no option 'bit'; it has bits, steps, formats, scales",
+    "quantize{bit=6}": "pass quantize has no option 'bit'; it has bits, steps, formats, scales,"
+    " processes",
     "retime{bits=6}": "pass retime has no option 'bits'; it has none",
     "quantize{bits=six}": "pass quantize: bits takes int or none, got six",
     "quantize{steps=two}": "pass quantize: steps takes int or none, got two",
@@ -140,7 +144,7 @@ def test_pipelines_are_cut_and_changed():
     )
     assert DEFAULT.until("measure").names == ("retime", "quantize")
     assert str(DEFAULT.until("measure").change("quantize", bits=4)) == (
-        "retime,quantize{bits=4 steps=none formats=chip scales=neuron}"
+        "retime,quantize{bits=4 steps=none formats=chip scales=neuron processes=any}"
     )
     for call in (DEFAULT.until, DEFAULT.change, lambda name: DEFAULT.without([name])):
         with pytest.raises(InputError) as error:
@@ -164,7 +168,7 @@ def test_compile_fills_in_what_the_text_leaves_out():
     passes = "retime,quantize{bits=4},partition,place,route"
     program = snncompile.compile(chain(3, 2), chip=TOY, steps=5, placement="linear", passes=passes)
     assert program.passes == (
-        "retime,quantize{bits=4 steps=5 formats=chip scales=neuron},"
+        "retime,quantize{bits=4 steps=5 formats=chip scales=neuron processes=any},"
         "partition{objective=cores share=true},place{placement=linear},route"
     )
     assert {p.synapses.bits for p in program.network.projections} == {4}

@@ -1,6 +1,6 @@
 """Run the network of `network.py` on Lava processes on the CPU.
 
-    python run.py --input x.npz --output out.npz [--all] [--states] [--weights-every N]
+    python run.py --input x.npz --output out.npz [--all] [--states] [--weights-every N] [--on chip]
 
 x.npz holds `x` of shape (samples, steps, *input shape): 0 and 1, whole numbers within the
 PAYLOAD of network.py, or analog values where it has their UNIT. out.npz gets `spikes` of shape
@@ -9,11 +9,13 @@ PAYLOAD of network.py, or analog values where it has their UNIT. out.npz gets `s
 `state.NAME.STATE`: what the neurons keep after each time step. If projections learn, it gets their
 weights, tags and traces at the end, `learned.NUMBER.weights` and so on (the numbers of LEARNING in
 network.py); with --weights-every also `learned.NUMBER.weights.SAMPLES`, the weights after so many.
+A network that was prepared for a chip takes --on chip, which needs Intel's package; see its README.
 """
 
 import argparse
 import multiprocessing
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -81,12 +83,14 @@ def say(text):
     print(text, flush=True)  # noqa: T201 - a script prints
 
 
-def simulate(x, names, folder, guard, every):
+def simulate(x, names, folder, guard, every, on):
     """Return what is called `names`: outputs of populations, and states, "population.state".
 
     Each has the shape (samples, steps, *shape of the population). Also return what was learned,
     with weights after every `every` samples if that is not 0.
     """
+    shown = x.shape[1]
+    x = lengthen(x)
     samples, steps = x.shape[:2]
     probes = {name: str(Path(folder, f"{name}.npy")) for name in names}
     more = {}
@@ -96,8 +100,12 @@ def simulate(x, names, folder, guard, every):
     learning, learned = {}, {}
     if hasattr(network, "LEARNING"):
         more["learning"] = learning
+    configuration = Loihi2SimCfg(select_tag="fixed_pt")
+    if hasattr(network, "choose_run_configuration"):
+        more["on"] = on
+        configuration = network.choose_run_configuration(on)
     process = network.build(x.reshape(samples * steps, -1), steps, probes, **more)
-    process.create_runtime(run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+    process.create_runtime(run_cfg=configuration)
     finished = watch(guard)
     chunk = every or max(1, samples // 50)  # samples between two lines of progress
     for done in range(0, samples, chunk):
@@ -108,13 +116,40 @@ def simulate(x, names, folder, guard, every):
         say(f"samples {done} of {samples}")
         process.run(condition=RunSteps(num_steps=steps * (min(done + chunk, samples) - done)))
     kept = {name: network.POPULATIONS[name.partition(".")[0]] for name in names}
-    last = max(phase for _, phase, _ in kept.values())
+    last = max(phase for _, phase, _ in kept.values()) + getattr(network, "LATE", 0)
     learned |= finish(process, learning, last)
     say(f"samples {samples} of {samples}")
     finished.set()
     process.stop()
     outputs = {n: np.load(probes[n]).reshape(samples, steps, *kept[n][0]) for n in names}
-    return outputs, learned
+    return {name: output[:, :shown] for name, output in outputs.items()}, learned
+
+
+def lengthen(x):
+    """Return x with empty time steps after each sample, where the network needs them."""
+    if not hasattr(network, "choose_period"):
+        return x
+    more = network.choose_period(x.shape[1]) - x.shape[1]
+    return np.pad(x, [(0, 0), (0, more), *[(0, 0)] * (x.ndim - 2)])
+
+
+def run_each(x, output, arguments):
+    """Run each sample in a program of its own, of neurons that start only once; save all."""
+    parts = []
+    with tempfile.TemporaryDirectory() as folder:
+        one, out = str(Path(folder, "x.npz")), str(Path(folder, "out.npz"))
+        for number, sample in enumerate(x):
+            say(f"samples {number} of {len(x)}")
+            np.savez(one, x=sample[None])
+            files = ["--input", one, "--output", out]
+            command = [sys.executable, *sys.orig_argv[1 : -len(sys.argv)], __file__, *files]
+            done = subprocess.run([*command, *arguments], stdout=subprocess.DEVNULL, check=False)
+            if done.returncode:
+                sys.exit(done.returncode)
+            with np.load(out) as arrays:
+                parts.append({name: arrays[name] for name in arrays.files})
+    say(f"samples {len(x)} of {len(x)}")
+    np.savez(output, **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
 def finish(process, learning, last):
@@ -198,13 +233,20 @@ def main():
         "--weights-every", type=int, default=0, help="samples between two readings of weights"
     )
     parser.add_argument("--guarded", action="store_true", help="end when standard input ends")
+    if hasattr(network, "choose_run_configuration"):
+        parser.add_argument("--on", choices=("cpu", "chip"), default="cpu", help="what runs it")
     options = parser.parse_args()
     x = read_input(options.input)
+    on = getattr(options, "on", "cpu")
+    if getattr(network, "ONE_BY_ONE", False) and len(x) > 1:
+        more = [*["--all"] * options.all, *["--guarded"] * options.guarded, "--on", on]
+        return run_each(np.load(options.input)["x"], options.output, more)
     names = list(network.POPULATIONS) if options.all else [network.OUTPUT]
     states = list(getattr(network, "STATES", ())) if options.states else []
     with tempfile.TemporaryDirectory() as folder:
         guard = [sys.stdin] if options.guarded else []
-        outputs, learned = simulate(x, names + states, folder, guard, options.weights_every)
+        every = options.weights_every
+        outputs, learned = simulate(x, names + states, folder, guard, every, on)
     everything = {f"spikes.{name}": outputs[name] for name in names} if options.all else {}
     everything |= learned
     everything |= {f"state.{name}": outputs[name] for name in states}

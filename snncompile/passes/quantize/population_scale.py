@@ -24,6 +24,11 @@ from snncompile.passes.analysis.bounds import (
 from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import Integers, report_errors
 from snncompile.passes.quantize.learning import find_largest_weight, make_integer
+from snncompile.passes.quantize.library_processes import (
+    LARGEST_POTENTIAL,
+    fit_library,
+    hears_convolution,
+)
 from snncompile.passes.quantize.messages import find_unit
 from snncompile.passes.quantize.readout_bias import correct_readout_bias
 from snncompile.passes.quantize.rounding import FEW_BITS
@@ -51,6 +56,8 @@ class PopulationScale:
     steps: int | None
     formats: Literal["chip", "netx"]
     spike_trains: SpikeTrains | None
+    library: bool = False
+    """Whether only what processes of Lava's library hold will do; see `library_processes.py`."""
 
     def choose(self) -> Choice:
         """Return the population with the best scale; of few bits also with cut weights."""
@@ -110,7 +117,9 @@ class PopulationScale:
         cap = self._find_largest_scale()
         highest = self.chip.formats.weight_exponent_highest
         lowest = self.chip.formats.weight_exponent_lowest
-        if self.formats == "netx":
+        if self.formats == "netx" or (
+            self.library and hears_convolution(self.network, self.population)
+        ):
             highest = lowest = 0
         if neuron.fixed_scale is not None:  # the finest weights that hold the largest one
             needed = largest * neuron.fixed_scale / number_ranges.find_top(self.bits)
@@ -144,7 +153,10 @@ class PopulationScale:
             caps.append((STATE_LIMIT - 1) / initial)
         potential = find_largest_potential(self.network, self.population)
         if potential is not None:
-            caps.append((STATE_LIMIT - 1) / potential.max())
+            limit = STATE_LIMIT - 1
+            if self.library and not neuron.spikes:
+                limit = LARGEST_POTENTIAL
+            caps.append(limit / potential.max())
         return float(min(caps))
 
     def _make_integers(self, scale: float, exponent: int) -> Integers:
@@ -154,6 +166,8 @@ class PopulationScale:
         new = replace(self.population, neuron=neuron.quantize(scale, self.chip.formats))
         if self.formats == "netx":
             new = _give_netx_bias(new)
+        if self.library:
+            new = fit_library(new)
         return new, tuple(
             make_integer(
                 p,
@@ -164,13 +178,21 @@ class PopulationScale:
         )
 
     def _is_proved(self, integers: Integers) -> bool:
-        return all(b.holds for b in self._prove(integers))
+        proved = self._prove(integers)
+        return all(b.holds for b in proved) and self._fits_library(proved)
+
+    def _fits_library(self, proved: tuple[Bound, ...]) -> bool:
+        """Whether a LIF of Lava's library can be the readout, where it has to."""
+        if not self.library or self.population.neuron.spikes:
+            return True
+        reached = (b.high for b in proved if b.quantity == "v")
+        return all(high is not None and high <= LARGEST_POTENTIAL for high in reached)
 
     def _suffices(self, integers: Integers, scale: float) -> bool:
         """Whether no smaller scale is needed: sums cannot wrap, and a sum of values has room."""
         proved = self._prove(integers)
         fits = all(b.holds for b in proved if b.quantity == "accumulator" or b.effect == "wraps")
-        return fits and self._has_room(scale)
+        return fits and self._fits_library(proved) and self._has_room(scale)
 
     def _prove(self, integers: Integers) -> tuple[Bound, ...]:
         population, projections = integers

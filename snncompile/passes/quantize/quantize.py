@@ -26,11 +26,13 @@ from snncompile.passes.base import Pass
 from snncompile.passes.contracts import require_no_slices
 from snncompile.passes.quantize import currents
 from snncompile.passes.quantize.choice import Choice
+from snncompile.passes.quantize.describe import describe_errors, describe_resets
 from snncompile.passes.quantize.errors import Integers, report_errors
 from snncompile.passes.quantize.graded import has_free_scale, quantize_graded
 from snncompile.passes.quantize.group_scales import choose_scales
 from snncompile.passes.quantize.grouped_input import choose_bits
 from snncompile.passes.quantize.host_biases import measure_biases, quantize_fed
+from snncompile.passes.quantize.library_processes import use_hard_resets
 from snncompile.passes.quantize.messages import (
     find_unit,
     state_in_messages,
@@ -47,10 +49,6 @@ CALIBRATION_SAMPLES = 256
 """More calibration samples than these do not change a choice among six clips."""
 CALIBRATION_OUTPUTS = 2**26
 """Largest number of outputs kept: neurons times time steps times samples, at most 8 bytes each."""
-COSTLY = 2.0
-"""Median error over that of scales by their own weights from which it is told: one bit."""
-VISIBLE = 0.001
-"""Smallest median error that is told."""
 Granularity = Literal["neuron", "channel", "population"]
 
 
@@ -84,6 +82,8 @@ class Quantize(Pass):
     """netx: only what a lava-dl `.net` file can hold, weights without exponent, biases times 64."""
     scales: Granularity = "neuron"
     """Neurons that share a scale: as few as possible, at least a channel, or the population."""
+    processes: Literal["any", "library"] = "any"
+    """library: only what processes of Lava's library hold; see `library_processes.py`."""
 
     name: ClassVar[str] = "quantize"
 
@@ -104,7 +104,11 @@ class Quantize(Pass):
             number_ranges.check_ranges(design.network, design.chip)
             message = "already integers; all numbers are in the chip's ranges"
             return self.done(design, message, loss=EXACT)
-        source, values = state_in_natural_values(state_in_messages(design.network))
+        assert isinstance(design.network, Network)
+        asked, changed = design.network, list[str]()
+        if self.processes == "library":
+            asked, changed = use_hard_resets(design.network)
+        source, values = state_in_natural_values(state_in_messages(asked))
         spike_trains = _run_calibration(source, design.calibration)
         network, reports = self._make_integers(source, design.chip, spike_trains, values)
         one_scale, assumption = None, ""
@@ -120,7 +124,8 @@ class Quantize(Pass):
         return self.done(
             design,
             f"{bits}-bit weights{' (more in one-to-one shortcuts)' if wider else ''}"
-            f"{_describe_errors(reports)}{assumption}",
+            f"{describe_errors(reports)}{assumption}"
+            f"{describe_resets(changed)}",
             network=network,
             floats=design.network,
             quantized=reports,
@@ -198,7 +203,14 @@ class Quantize(Pass):
             if groups is not None:
                 return self._quantize_groups(network, population, chip, groups, bits, spike_trains)
             return PopulationScale(
-                network, population, chip, bits, self.steps, self.formats, spike_trains
+                network,
+                population,
+                chip,
+                bits,
+                self.steps,
+                self.formats,
+                spike_trains,
+                self.processes == "library",
             ).choose()
         except QuantizeError as error:
             count_compartments_per_neuron(chip, population)  # a chip without it: the better reason
@@ -217,7 +229,8 @@ class Quantize(Pass):
         if network.input.find_host(population.name):
             return None
         learns = any(p.rule is not None for p in network.into(population.name))
-        if learns or self.scales == "population" or self.formats == "netx":
+        shared = self.scales == "population" or self.processes == "library"
+        if learns or shared or self.formats == "netx":
             return None
         if not _sends_spikes(population):
             return None
@@ -282,39 +295,6 @@ def _restate_scale(report: QuantizedLayer, values: dict[str, float]) -> Quantize
         return report
     message = (1 << SPIKE_EXPONENT) / value
     return report.model_copy(update={"scale": report.scale / value, "message": message})
-
-
-def _describe_errors(reports: tuple[QuantizedLayer, ...]) -> str:
-    """Return the errors of the weights as text, those of single neurons beside that of a layer."""
-    if not reports:
-        return ""
-    layer = max(r.weight_error for r in reports)
-    median = max(r.median_error or 0.0 for r in reports)
-    worst = max(reports, key=lambda r: r.worst_error or 0.0)
-    return (
-        f", largest weight error of a layer {layer:.2%}; of the neurons median {median:.2%},"
-        f" worst {worst.worst_error:.2%} ({worst.population} {worst.worst_neuron})"
-        f"{''.join(_describe_sharing(r) for r in reports)}"
-        f"{''.join(_describe_rule(r) for r in reports)}"
-    )
-
-
-def _describe_rule(report: QuantizedLayer) -> str:
-    """Return a clause if synapses of a population learn."""
-    if report.rule_error is None:
-        return ""
-    return f"; rule of {report.population}: largest error of a factor {report.rule_error:.2%}"
-
-
-def _describe_sharing(report: QuantizedLayer) -> str:
-    """Return a clause if neurons lose a bit or more to each other, or to their other numbers."""
-    median, alone = report.median_error or 0.0, report.alone_error or 0.0
-    if median <= COSTLY * alone or median < VISIBLE:
-        return ""
-    return (
-        f"; neurons of {report.population} have a median of {median:.2%}, each by its own weights"
-        f" alone {alone:.2%} (largest weight: {report.largest_neuron})"
-    )
 
 
 def _rests_on_assumption(reports: tuple[QuantizedLayer, ...], chip: Chip) -> bool:

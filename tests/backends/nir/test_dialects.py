@@ -203,8 +203,8 @@ def test_a_program_is_written_for_a_reader(tmp_path):
     program.emit(tmp_path / "some.nir", "nir", reader="norse")
     assert read_nir(tmp_path / "some.nir").nodes["a"].kind == "CubaLIF"
     with pytest.raises(InputError) as error:
-        program.emit(tmp_path / "other", reader="norse")
-    assert str(error.value) == "a reader is named for NIR files, not with backend 'lava'"
+        program.emit(tmp_path / "other", "netx", reader="norse")
+    assert str(error.value) == "a reader is named with backend nir or lava, not 'netx'"
 
 
 def run_as_spyx(path, x):

@@ -17,10 +17,9 @@ from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.readout import Readout
 from snncompile.neurons.sigma_delta import SigmaDelta
 from snncompile.passes.quantize import quantize as quantize_module
+from snncompile.passes.quantize.describe import _describe_sharing, describe_errors
 from snncompile.passes.quantize.quantize import (
     Quantize,
-    _describe_errors,
-    _describe_sharing,
     _differ_in_group,
     _refuse_coarse,
     _restate_scale,
@@ -124,13 +123,13 @@ def test_a_bit_or_more_lost_to_others_is_said(median, alone, text):
 
 
 def test_errors_are_those_of_the_worst_layer_and_neuron():
-    assert _describe_errors(()) == ""
+    assert describe_errors(()) == ""
     lost = report(median_error=0.025, alone_error=0.01, worst_error=0.03)
     worse = report(population="b", weight_error=0.02, worst_error=0.04, worst_neuron=2)
     text = ", largest weight error of a layer 2.00%; of the neurons median 2.50%, worst 4.00% (b 2)"
     shared = SHARED.format("2.50%", "1.00%")
-    assert _describe_errors((report(), lost, worse)) == text + shared
-    assert _describe_errors((worse, lost, report(), lost)) == text + shared + shared
+    assert describe_errors((report(), lost, worse)) == text + shared
+    assert describe_errors((worse, lost, report(), lost)) == text + shared + shared
 
 
 # Chip, scales of its populations; whether enough profiles are assumed.

@@ -1,0 +1,78 @@
+"""Neurons and numbers that processes of Lava's own library hold, which have models for Loihi 2.
+
+What they hold is in `backends/lava/hardware/`: resets to 0, one threshold for all neurons, biases
+of 13 bits with an exponent of 3, convolutions whose weights have no exponent. A LIF starts at 0; an
+initial potential can be what arrives in the first step, if its current has no memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from snncompile.ir.graph import Network, Population
+from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, apply_decay, shift_bias
+from snncompile.synapses.convolution import Convolution
+
+NO_MEMORY = 4095
+"""Integer decay of a current without memory."""
+LARGEST_BIAS, LARGEST_EXPONENT = 4095, 7
+"""Mantissa and exponent of a bias that the docstring of Lava's LIF names."""
+LARGEST_POTENTIAL = 131000 << STATE_SHIFT
+"""Of a readout: a LIF whose threshold, 131071, is never reached."""
+
+
+def use_hard_resets(network: Network) -> tuple[Network, list[str]]:
+    """Return the network with resets to 0, and the populations that had another reset."""
+    changed = [
+        p.name
+        for p in network.populations
+        if p.neuron.name in ("cuba_lif", "integrate_fire")
+        and getattr(p.neuron, "reset", "hard") != "hard"
+    ]
+    populations = tuple(
+        replace(p, neuron=replace(p.neuron, reset="hard")) if p.name in changed else p  # type: ignore[call-arg]
+        for p in network.populations
+    )
+    return replace(network, populations=populations), changed
+
+
+def hears_convolution(network: Network, population: Population) -> bool:
+    """Return whether a convolution ends at a population."""
+    return any(isinstance(p.synapses.wiring, Convolution) for p in network.into(population.name))
+
+
+def fit_library(population: Population) -> Population:
+    """Return an integer population with a bias and a start that the library's processes hold."""
+    neuron: Any = population.neuron
+    mantissa = getattr(neuron, "bias_mantissa", None)
+    if mantissa is not None and mantissa.any():
+        neuron = _fit_bias(neuron)
+    if neuron.initial.any() and population.neuron.name in ("cuba_lif", "integrate_fire"):
+        neuron = _fit_start(neuron)
+    return replace(population, neuron=neuron)
+
+
+def _fit_bias(neuron: Any) -> Any:
+    """Return the neuron with one exponent for all biases, the smallest that holds the largest."""
+    bias = shift_bias(neuron.bias_mantissa, neuron.bias_exponent)
+    for exponent in range(LARGEST_EXPONENT + 1):
+        rounded = np.rint(bias / 2.0**exponent).astype(np.int64)
+        if np.abs(rounded).max() <= LARGEST_BIAS:
+            return replace(neuron, bias_mantissa=rounded, bias_exponent=np.asarray(exponent))
+    return neuron
+
+
+def _fit_start(neuron: Any) -> Any:
+    """Return the neuron with starts of which the decay leaves whole weights in the first step."""
+    if (getattr(neuron, "current_decay", np.asarray(NO_MEMORY)) != NO_MEMORY).any():
+        return neuron
+    decay = getattr(neuron, "potential_decay", np.asarray(0))
+    unit = 1 << STATE_SHIFT
+    left = np.rint(apply_decay(neuron.initial, decay) / unit).astype(np.int64) * unit
+    kept = np.maximum(DECAY_ONE - decay, 1)
+    start = np.sign(left) * -(-np.abs(left) * DECAY_ONE // kept)
+    exact = apply_decay(start, decay) == left
+    return replace(neuron, initial=np.where(exact, start, neuron.initial))

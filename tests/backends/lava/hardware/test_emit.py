@@ -1,0 +1,145 @@
+"""The folder for a chip as text, and what is refused. Nothing here needs Lava."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from typer.testing import CliRunner
+
+from snncompile import compile
+from snncompile.backends.lava.hardware.emit import emit, split_into_digits
+from snncompile.backends.lava.hardware.resonator_rules import find_turn
+from snncompile.backends.lava.hardware.rules import RULES
+from snncompile.cli.main import app
+from snncompile.errors import BackendError, InputError
+from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
+from snncompile.ir.learning_rule import LearningRule
+from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.neurons.readout import IntegerReadout
+from snncompile.registry import TABLES
+from snncompile.synapses.base import IntegerSynapses, Synapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense, integer_dense
+
+KERNEL = Convolution((2, 4, 4), 3, (3, 3), (1, 1), (1, 1), (1, 1))
+
+
+@pytest.fixture
+def network() -> IntegerNetwork:
+    """A convolution, a dense layer with a start of its own, a skip, and a readout."""
+    started = IntegerIntegrateFire(200, reset="hard", initial=64 * np.array([3, -2, 0]))
+    weight = 2 * np.arange(-27, 27).reshape(KERNEL.weight_shape)
+    return IntegerNetwork(
+        Input("input", (2, 4, 4)),
+        (
+            Population("kernel", (3, 4, 4), IntegerCubaLif(1023, 127, 40), phase=1),
+            Population("soft", (48,), IntegerCubaLif(1023, 127, 40, reset="soft"), phase=2),
+            Population("started", (3,), started, phase=2),
+            Population("out", (2,), IntegerReadout(2000, 2000), phase=3),
+        ),
+        (
+            Projection("input", "kernel", IntegerSynapses(KERNEL, weight, 0, 8), 1),
+            Projection("kernel", "soft", integer_dense(2 * np.eye(48), 0, 8), 1),
+            Projection("kernel", "started", integer_dense(np.full((3, 48), 2), 1, 8), 1),
+            Projection("input", "started", integer_dense(np.full((3, 32), -2), 0, 8), 2),
+            Projection("started", "out", integer_dense(np.full((2, 3), 8), 0, 8), 1),
+            Projection("soft", "out", integer_dense(np.full((2, 48), 8), 0, 8), 1),
+        ),
+        "out",
+        title="a few kinds",
+    )
+
+
+def test_network(network, golden):
+    golden(emit(network, 10).texts["network.py"])
+
+
+def test_readme(network, golden):
+    golden(emit(network, 10).texts["README.md"])
+
+
+def test_it_is_the_same_each_time(network):
+    one, two = emit(network, 10), emit(network, 10)
+    assert one.texts == two.texts
+    assert list(one.arrays) == list(two.arrays)
+
+
+def test_no_text_says_that_it_runs_on_a_chip(network):
+    for text in emit(network, 10).texts.values():
+        assert "runs on Loihi" not in text
+    assert "Nothing here was run on a chip" in emit(network, 10).texts["README.md"]
+
+
+def test_every_rule_is_about_a_neuron():
+    assert set(RULES) <= set(TABLES["neurons"])
+
+
+def test_networks_that_learn_are_refused(network):
+    rule = LearningRule(dw="y0 * x1", x1_impulse=10, x1_tau=5)
+    learning = [replace(p, rule=rule) for p in network.projections[2:3]]
+    others = network.projections
+    plastic = replace(network, projections=(*others[:2], *learning, *others[3:]))
+    with pytest.raises(BackendError) as error:
+        emit(plastic, 10)
+    assert str(error.value) == (
+        "projection kernel -> started: it learns, and Lava calls its own model of learning"
+        " bit-approximate: no equal process to write for a chip; emit it without --for"
+    )
+
+
+@pytest.fixture
+def program(tmp_path):
+    kernel = Synapses(Dense(2, 3), np.full((2, 3), 0.4))
+    neuron = CubaLif(0.5, 0.1, 1.0, reset="hard")
+    network = Network(
+        Input("input", (3,)),
+        (Population("out", (2,), neuron, phase=0),),
+        (Projection("input", "out", kernel, 0),),
+        "out",
+    )
+    return compile(network, chip="loihi2")
+
+
+def test_a_program_is_written_for_hardware(program, tmp_path):
+    program.emit(tmp_path / "folder", reader="hardware")
+    assert (tmp_path / "folder" / "processes" / "on_chip.py").is_file()
+    assert "LIFReset" in (tmp_path / "folder" / "network.py").read_text()
+
+
+def test_another_reader_is_refused(program, tmp_path):
+    with pytest.raises(InputError) as error:
+        program.emit(tmp_path / "folder", reader="norse")
+    assert str(error.value) == "unknown reader 'norse'; the Lava backend knows hardware"
+
+
+def test_the_command_writes_it(program, tmp_path):
+    program.save(tmp_path / "build")
+    arguments = ["emit", str(tmp_path / "build"), "--for", "hardware", "-o"]
+    done = CliRunner().invoke(app, [*arguments, str(tmp_path / "folder"), "--json"])
+    assert done.exit_code == 0, done.output
+    assert "network.py" in json.loads(done.stdout)["files"]
+
+
+@given(arrays(np.int64, st.integers(1, 5), elements=st.integers(-(2**22), 2**22)))
+def test_digits_add_up(values):
+    numbers, digits = split_into_digits(values)
+    assert (digits @ np.array(numbers) == values).all()
+    assert np.abs(digits).max() <= 128
+    assert digits.max() <= 127
+
+
+@given(st.integers(0, 4095), st.integers(0, 4095))
+def test_a_period_gives_the_factors_that_lava_makes(sine, cosine):
+    turn = find_turn(sine, cosine)
+    assert turn is not None
+    period, alpha = turn
+    angle = np.pi * 2 * 1 / period
+    assert np.int32((1 - alpha) * np.sin(angle) * (1 << 12)) == sine
+    assert np.int32((1 - alpha) * np.cos(angle) * (1 << 12)) == cosine
