@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from snncompile import training
 from snncompile.files.spikes import encode_images
 
 STEPS, BATCH = 8, 64
+WIDE = partial(training.fast_sigmoid, slope=10.0)
+"""Surrogate of the chip-aware epochs: wider than the default."""
 TRAINED, TESTED = 8000, 2000
 
 
@@ -90,7 +93,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--bits", type=int, nargs="*", default=[8, 6, 5, 4, 3, 2])
     parser.add_argument("--chip", default="loihi2")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rate", type=float, default=1e-3)
     options = parser.parse_args()
     if not (options.data / "mnist_train.npz").is_file():
@@ -110,7 +113,7 @@ def main() -> None:
         program = snncompile.compile(
             network, chip=options.chip, bits=bits, calibration=x[:256], prune=False
         )
-        chip = training.chip_aware(program)
+        chip = training.chip_aware(program, surrogate=WIDE)
         train(chip, x, label, 3, options.rate)
         after = chip.program()
         same = np.array_equal(after.run(test).spikes, chip.run(test).spikes)

@@ -169,7 +169,7 @@ FLAT = {
     "placement": "linear",
     "share_cores": True,
 }
-LATER = {"scales"}
+LATER = {"scales", "sparse"}
 """Options that no Program had in the flat form."""
 
 

@@ -10,8 +10,10 @@ In: parameters of a layer, a network or a Program. Out: torch modules.
 """
 
 from snncompile.training.chip_aware import ChipAware, chip_aware
+from snncompile.training.costs import energy, latency
 from snncompile.training.from_network import FloatNetwork, from_network
 from snncompile.training.neurons import IntegrateFire, Lif, Readout, unroll
+from snncompile.training.surrogate import fast_sigmoid
 
 __all__ = [
     "ChipAware",
@@ -20,6 +22,9 @@ __all__ = [
     "Lif",
     "Readout",
     "chip_aware",
+    "energy",
+    "fast_sigmoid",
     "from_network",
+    "latency",
     "unroll",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -96,13 +97,16 @@ def bind_record(
         trained: parameters by name.
         dtype: of the tensors of floats.
     """
-    bound = copy.copy(record)
-    for name in record._arrays():
-        value = (
-            trained[name] if name in trained else _make_tensor(getattr(record, name), device, dtype)
-        )
+    bound: AnyNeuron = copy.copy(_bind_all(record, device, dtype))
+    for name, value in trained.items():
         object.__setattr__(bound, name, value)
     return bound
+
+
+@lru_cache(maxsize=512)
+def _bind_all(record: Any, device: torch.device, dtype: torch.dtype) -> Any:
+    """Return a record of tensors; nothing changes them, so modules may share them."""
+    return record.bind(lambda array: _make_tensor(array, device, dtype))
 
 
 def _make_tensor(array: NDArray[Any], device: torch.device, dtype: torch.dtype) -> Tensor:

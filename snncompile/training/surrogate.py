@@ -25,23 +25,23 @@ Surrogate = Callable[[Tensor], Tensor]
 
 class _FastSigmoid(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, excess: Tensor) -> Tensor:
+    def forward(ctx: Any, excess: Tensor, slope: float) -> Tensor:
         ctx.save_for_backward(excess)
+        ctx.slope = slope
         return (excess > 0).to(excess.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (excess,) = ctx.saved_tensors
-        gradient: Tensor = gradients[0] / (1 + SLOPE * excess.abs()) ** 2
-        return gradient
+        return gradients[0] / (1 + ctx.slope * excess.abs()) ** 2, None
 
 
-def fast_sigmoid(excess: Tensor) -> Tensor:
-    """Return 1 where the excess is above 0; backward the derivative 1 / (1 + 25 |excess|)^2.
+def fast_sigmoid(excess: Tensor, slope: float = SLOPE) -> Tensor:
+    """Return 1 where the excess is above 0; backward the derivative 1 / (1 + slope |excess|)^2.
 
     Zenke and Ganguli, SuperSpike, Neural Computation 30 (2018), equation 4.
     """
-    spikes: Tensor = _FastSigmoid.apply(excess)  # type: ignore[no-untyped-call]
+    spikes: Tensor = _FastSigmoid.apply(excess, slope)  # type: ignore[no-untyped-call]
     return spikes
 
 

@@ -31,7 +31,7 @@ HEADS = {
             "loss": 1,
             "mapping": 1,
             "network": 3,
-            "options": 3,
+            "options": 4,
             "quantized": 3,
         },
     },
@@ -76,9 +76,9 @@ REFUSED = {
     "of the same day": (
         PROGRAM,
         "options",
-        4,
+        5,
         "snncompile 0.1.0",
-        "written by a newer snncompile (options version 4; this is 0.1.0, which knows version 3):"
+        "written by a newer snncompile (options version 5; this is 0.1.0, which knows version 4):"
         " install it, or compile again",
     ),
     "no writer": (
@@ -136,7 +136,7 @@ def test_an_older_record_is_lifted(saved, monkeypatch):
     again = snncompile.load(saved[PROGRAM])
     assert again.options.mapping.share_cores is False
     again.save(saved[PROGRAM])
-    assert record_of(saved[PROGRAM], PROGRAM)["schemas"]["options"] == 5
+    assert record_of(saved[PROGRAM], PROGRAM)["schemas"]["options"] == 6
     assert snncompile.load(saved[PROGRAM]).options == again.options
 
 
@@ -163,7 +163,7 @@ def test_a_record_that_is_not_of_its_version(saved, monkeypatch):
     with pytest.raises(InputError) as error:
         snncompile.load(saved[PROGRAM])
     assert str(error.value) == (
-        f"{saved[PROGRAM]}/program.json: does not hold options of version 3"
+        f"{saved[PROGRAM]}/program.json: does not hold options of version 4"
     )
 
 
