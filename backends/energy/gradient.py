@@ -65,7 +65,7 @@ class CostModel:
         network = self.network
         steps = outputs[network.input.name].shape[1]
         whole = count_network_steps(network, steps)
-        spikes = {name: _mark(train) for name, train in outputs.items()}
+        spikes = {name: _mark(train.cpu()) for name, train in outputs.items()}
         for p in network.populations:
             if not p.neuron.spikes:
                 spikes[p.name] = torch.zeros_like(spikes[p.name])
