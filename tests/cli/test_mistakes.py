@@ -72,7 +72,7 @@ MISTAKES = {
         "population hidden: needs 12 input axons for one neuron, the chip allows 8; toy has no"
         " accumulating neuron, which would split its sources over cores; on loihi1 it"
         " takes 1 core; on loihi2 it takes 1 core"
-        "\nin pass partition, after retime, quantize, measure, prune, accumulate",
+        "\nin pass partition, after retime, quantize, measure, prune, accumulate, sparsify",
     ),
     "weight bits": (
         ("compile", "network", *COMPILE, "--bits", "9"),
