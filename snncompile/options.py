@@ -85,6 +85,11 @@ class MappingOptions(Section):
         description="how cores are put on the mesh: annealed, or bisection, greedy, linear or"
         " random to compare with",
     )
+    sparse: Literal["auto", "off"] = Field(
+        default="auto",
+        description="zeros of dense projections and convolutions: auto, dropped where single"
+        " synapses take fewer operations and no more memory, or off",
+    )
     share_cores: bool = Field(
         default=True, description="let small slices of different populations share a core"
     )

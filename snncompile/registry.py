@@ -88,6 +88,7 @@ TABLES: dict[str, dict[str, str]] = {
         "measure": "snncompile.passes.analysis.measure:Measure",
         "prune": "snncompile.passes.prune.prune:Prune",
         "accumulate": "snncompile.passes.split_fan_in.split_fan_in:Accumulate",
+        "sparsify": "snncompile.passes.sparsify:Sparsify",
         "partition": "snncompile.passes.partition.partition:Partition",
         "partition_intel": "snncompile.passes.partition.intel.partition:PartitionIntel",
         "partition_nxtf": "snncompile.passes.partition.nxtf.partition:PartitionNxtf",

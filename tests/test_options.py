@@ -169,7 +169,7 @@ FLAT = {
     "placement": "linear",
     "share_cores": True,
 }
-LATER = {"scales", "processes"}
+LATER = {"scales", "processes", "sparse"}
 """Options that no Program had in the flat form."""
 
 

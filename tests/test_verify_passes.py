@@ -56,6 +56,7 @@ def test_what_is_said_of_each_pass():
         "verify-each: measure: the network is the same",
         "verify-each: prune: all 75 outputs of 2 populations are equal",
         "verify-each: accumulate: all 75 outputs of 2 populations are equal",
+        "verify-each: sparsify: the network is the same",
         "verify-each: partition: the network is the same",
         "verify-each: place: the network is the same",
         "verify-each: route: the network is the same",

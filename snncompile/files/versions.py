@@ -87,6 +87,13 @@ def _add_loss_and_seal(head: dict[str, Any]) -> dict[str, Any]:
     return _add_seal(head) | {"schemas": {"loss": 1} | head["schemas"]}
 
 
+def _keep_zeros(options: dict[str, Any]) -> dict[str, Any]:
+    """Lift version 3 of options: all zeros of dense projections stayed."""
+    if "mapping" not in options:  # the flat form
+        return {"sparse": "off"} | options
+    return options | {"mapping": {"sparse": "off"} | options["mapping"]}
+
+
 UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
     "program": (_name_writer, _add_loss_and_seal),  # then `loss` and `warnings`
     "network file": (_name_writer, _add_seal),
@@ -96,8 +103,8 @@ UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
     # `rule_limits`; `fidelity`, `variants`; `input_payload`, `zero_weights`, spreads of numbers;
     # `learning` of `rows`.
     "chip": (keep, keep, keep, keep),
-    # sections (`Options` reads the flat form); `loss`, `scales`; `processes`
-    "options": (keep, keep, keep),
+    # sections (`Options` reads the flat form); `loss`, `scales`; `sparse`, `processes`.
+    "options": (keep, keep, _keep_zeros),
     "quantized": (keep, keep),  # errors of single neurons, `message`; `rule_error`
     "bounds": (keep,),  # `effect`
     "loss": (),

@@ -131,7 +131,7 @@ class Input:
         if self.host:
             self._check_images(array)
             return
-        low, high = min(s.min() for s in samples), max(s.max() for s in samples)
+        low, high = array.min(), array.max()
         margin = 0.5 if self.analog else 0.0  # values that are rounded into the range
         inside = self.payload.low - margin <= low / self.unit
         inside = inside and high / self.unit <= self.payload.high + margin

@@ -5,6 +5,7 @@
     analysis/      measure       floats and integers run; their loss is recorded
     prune/         prune         neurons that cannot matter are removed
     split_fan_in/  accumulate    relays add up parts of sums that one core cannot hold
+    sparsify.py    sparsify      zeros are dropped where single synapses cost less
     partition/     partition     populations are cut into slices, slices share cores
     place/         place         cores get a site on the mesh, by traffic
     route.py       route         the tables of axons

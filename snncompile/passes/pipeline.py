@@ -20,6 +20,7 @@ from snncompile.passes.place.place import Place
 from snncompile.passes.prune.prune import Prune
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.route import Route
+from snncompile.passes.sparsify import Sparsify
 from snncompile.passes.split_fan_in.split_fan_in import Accumulate
 from snncompile.passes.text import read_passes, write_passes
 from snncompile.passes.timing.retime import Retime
@@ -56,6 +57,7 @@ OPTION_OF = {
     "partition": {"objective": "objective", "share": "share_cores"},
     "partition_nxtf": {"encoding": "encoding"},
     "place": {"placement": "placement"},
+    "sparsify": {"sparse": "sparse"},
 }
 """Pass -> its fields that are options of `compile`."""
 Hook = Callable[[Step], None]
@@ -78,6 +80,7 @@ class Pipeline:
                 Measure(),  # after quantize, before populations change
                 Prune(on=options.mapping.prune),  # after quantize, which rounds weights to zero
                 Accumulate(),  # after prune, which may leave few enough sources
+                _choose_wirings(options.mapping),  # after accumulate, which splits kernels only
                 _choose_partition(options.mapping),  # after quantize: memory depends on weight bits
                 Place(options.mapping.placement),
                 Route(),  # last: its tables number the synapses and axons of each core
@@ -233,6 +236,11 @@ def _name_failure(a_pass: Pass, ran: tuple[str, ...]) -> Iterator[None]:
     except Exception as error:
         error.add_note(format_pass_line(a_pass.name, ran))
         raise
+
+
+def _choose_wirings(options: MappingOptions) -> Pass:
+    """Return the pass that drops zeros; Intel's compilers keep the wirings that they are given."""
+    return Sparsify(options.sparse if options.partitioner == "free" else "off")
 
 
 def _choose_partition(options: MappingOptions) -> Pass:

@@ -1,12 +1,30 @@
-"""Small neuron modules to train with in plain torch; `from_torch` imports them exactly.
+"""Training for a chip: neurons for plain torch, and networks and Programs as modules that train.
 
 net = nn.Sequential(nn.Linear(64, 32), Lif(0.1), nn.Linear(32, 10), Readout(0.1))
 potentials = unroll(net, x)          # x and result: (samples, steps, *shape)
 network = snncompile.from_torch(net, x)
+module = from_network(network)       # trains any network, a converted one too
+chip = chip_aware(program)           # trains the chip's integers; chip.program() is the result
 
-In: parameters of a layer. Out: torch modules.
+In: parameters of a layer, a network or a Program. Out: torch modules.
 """
 
+from snncompile.training.chip_aware import ChipAware, chip_aware
+from snncompile.training.costs import energy, latency
+from snncompile.training.from_network import FloatNetwork, from_network
 from snncompile.training.neurons import IntegrateFire, Lif, Readout, unroll
+from snncompile.training.surrogate import fast_sigmoid
 
-__all__ = ["IntegrateFire", "Lif", "Readout", "unroll"]
+__all__ = [
+    "ChipAware",
+    "FloatNetwork",
+    "IntegrateFire",
+    "Lif",
+    "Readout",
+    "chip_aware",
+    "energy",
+    "fast_sigmoid",
+    "from_network",
+    "latency",
+    "unroll",
+]

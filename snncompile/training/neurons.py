@@ -6,36 +6,13 @@ trained one.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from snncompile.errors import InputError
-
-SLOPE = 25.0
-"""Steepness of the surrogate gradient, per threshold. By Zenke and Vogels (2021) a wide range
-around it trains equally well."""
-
-
-class _Spike(torch.autograd.Function):
-    """A step; backward, the derivative of a fast sigmoid: 1 / (1 + SLOPE * |x|)^2.
-
-    Zenke and Ganguli, SuperSpike, Neural Computation 30 (2018), equation 4.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, excess: Tensor) -> Tensor:
-        """Return 1 where the excess is above 0."""
-        ctx.save_for_backward(excess)
-        return (excess > 0).to(excess.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        """Return the surrogate gradient."""
-        (excess,) = ctx.saved_tensors
-        gradient: Tensor = gradients[0] / (1 + SLOPE * excess.abs()) ** 2
-        return gradient
+from snncompile.training.surrogate import fast_sigmoid
 
 
 class _Neuron(nn.Module):
@@ -117,7 +94,7 @@ class Lif(_Neuron):
     def forward(self, x: Tensor) -> Tensor:
         """Return the spikes of one time step."""
         self.u, v = self.integrate(x)
-        spike: Tensor = _Spike.apply((v - self.threshold) / self.threshold)  # type: ignore[no-untyped-call]
+        spike: Tensor = fast_sigmoid((v - self.threshold) / self.threshold)
         self.v = v - self.threshold * spike if self.kind == "soft" else v * (1 - spike)
         return spike
 

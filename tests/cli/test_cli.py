@@ -318,7 +318,7 @@ def test_a_refusal_of_several_things_in_json(snncompile_command, tmp_path):
     assert (done.code, done.json["error"].splitlines()[0]) == (1, "2 things stand in the way:")
     limits = [(o["where"], o["need"], o["limit"]) for o in done.json["obstacles"]]
     assert limits == [("population a", 20, 8), ("population b", 12, 8)]
-    where = "in pass partition, after retime, quantize, measure, prune, accumulate"
+    where = "in pass partition, after retime, quantize, measure, prune, accumulate, sparsify"
     assert done.err == f"error: {done.json['error']}\n{where}\n"
 
 

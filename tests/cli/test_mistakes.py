@@ -72,7 +72,7 @@ MISTAKES = {
         "population hidden: needs 12 input axons for one neuron, the chip allows 8; toy has no"
         " accumulating neuron, which would split its sources over cores; on loihi1 it"
         " takes 1 core; on loihi2 it takes 1 core"
-        "\nin pass partition, after retime, quantize, measure, prune, accumulate",
+        "\nin pass partition, after retime, quantize, measure, prune, accumulate, sparsify",
     ),
     "weight bits": (
         ("compile", "network", *COMPILE, "--bits", "9"),
@@ -200,5 +200,5 @@ def test_a_network_too_large_for_loihi1_says_what_would_fit(snncompile_command, 
         "error: population wide: needs 5,000 input axons for one neuron, the chip allows 4,096;"
         " loihi1 has no accumulating neuron, which would split its sources over cores;"
         " on loihi2 it takes 5 cores\n"
-        "in pass partition, after retime, quantize, measure, prune, accumulate\n"
+        "in pass partition, after retime, quantize, measure, prune, accumulate, sparsify\n"
     )

@@ -23,7 +23,8 @@ from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.route import Route
 from snncompile.passes.timing.retime import Retime
 
-NAMES = ("retime", "quantize", "measure", "prune", "accumulate", "partition", "place", "route")
+NAMES = ("retime", "quantize", "measure", "prune", "accumulate", "sparsify")
+NAMES += ("partition", "place", "route")
 COMPILE = ("compile", "network", "--chip", "loihi2", "-o", "out")
 
 
@@ -100,7 +101,7 @@ def test_an_unknown_pass(snncompile_command):
     assert (done.code, done.err) == (
         1,
         "error: no pass called 'squeeze'; known: accumulate, measure, partition, partition_intel,"
-        " partition_nxtf, place, prune, quantize, retime, route\n",
+        " partition_nxtf, place, prune, quantize, retime, route, sparsify\n",
     )
 
 
@@ -120,7 +121,7 @@ def test_compile_runs_the_passes_of_a_text(snncompile_command):
 def test_compile_skips(snncompile_command):
     done = snncompile_command(*COMPILE, "--skip", "prune", "--skip", "accumulate", "--json")
     assert done.code == 0, done.err
-    assert len(done.json["log"]) == 6
+    assert len(done.json["log"]) == 7
 
 
 MISTAKES = {
@@ -134,8 +135,8 @@ MISTAKES = {
     ),
     "print after a pass that does not run": (
         ("--skip", "prune", "--print-after", "prune"),
-        "no pass 'prune' to run; there are retime, quantize, measure, accumulate, partition,"
-        " place, route",
+        "no pass 'prune' to run; there are retime, quantize, measure, accumulate, sparsify,"
+        " partition, place, route",
     ),
     "save after a pass that does not run": (
         ("--save-after", "squeeze"),
@@ -165,7 +166,7 @@ def test_a_failing_pass_is_in_the_json(snncompile_command):
     words = ("compile", "network", "--chip", "toy", "-o", "out", "--json")
     error = json.loads(snncompile_command(*words).out)
     assert error["pass"] == "partition"
-    assert error["after"] == ["retime", "quantize", "measure", "prune", "accumulate"]
+    assert error["after"] == list(NAMES[:6])
 
 
 def test_compile_prints_the_design_after_a_pass(build, snncompile_command):

@@ -52,7 +52,7 @@ def test_an_older_program_is_saved_again(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "folder", [f for f in FOLDERS if "program" in f and not f.startswith("before_learning")]
+    "folder", [f for f in FOLDERS if "program" in f and not f.startswith("before")]
 )
 def test_the_loss_of_an_older_program_is_unknown(folder):
     program = snncompile.load(SAVED / folder)
@@ -87,3 +87,10 @@ def test_a_program_of_older_rules_keeps_its_counts():
     )
     again = snncompile.compile(program.network, chip="loihi2")
     assert describe_counting(again) == ""
+
+
+def test_an_older_program_kept_its_zeros():
+    for folder in ("0.1", "before_learning", "before_sparse"):
+        program = snncompile.load(SAVED / folder / "program_loihi1")
+        assert isinstance(program, Program)
+        assert program.options.mapping.sparse == "off"

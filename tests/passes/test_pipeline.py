@@ -27,11 +27,11 @@ SKIPPED = {
     " retime before it; ran: quantize, measure, prune",
     "quantize": "pass measure requires an integer network: run quantize before it; ran: retime",
     "partition": "pass place requires every neuron in one slice (a has none): run partition before"
-    " it; ran: retime, quantize, measure, prune, accumulate",
+    " it; ran: retime, quantize, measure, prune, accumulate, sparsify",
     "place": "pass route requires a site for every core: run place before it; ran: retime,"
-    " quantize, measure, prune, accumulate, partition",
+    " quantize, measure, prune, accumulate, sparsify, partition",
     "route": "a Program requires the tables of its cores: run route; ran: retime, quantize,"
-    " measure, prune, accumulate, partition, place",
+    " measure, prune, accumulate, sparsify, partition, place",
 }
 
 
@@ -42,7 +42,7 @@ def test_a_pass_that_another_requires_is_not_skipped(name, message):
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("name", ["prune", "accumulate"])
+@pytest.mark.parametrize("name", ["prune", "accumulate", "sparsify"])
 def test_others_can_be_skipped(name):
     program = snncompile.compile(chain(3, 4, 2), chip=TOY, skip=[name])
     assert not any(line.startswith(name) for line in program.log)
@@ -61,6 +61,7 @@ LATE = {
     "quantize": "a network without slices: run it before partition",
     "prune": "a network without slices: run it before partition",
     "accumulate": "a network without slices: run it before partition",
+    "sparsify": "a network without slices: run it before partition",
     "place": "cores without tables: run it before route",
 }
 
@@ -90,6 +91,10 @@ DAMAGED = {
     "accumulate": (
         lambda d: replace(d, network=integer_chain(3, 3, 2)),
         "that every population stays: a had 4 neurons and has 3",
+    ),
+    "sparsify": (
+        lambda d: replace(d, network=integer_chain(3, 4, 2, weight=4)),
+        "that weights of input -> a stay",
     ),
     "partition": (
         lambda d: replace(d, mapping=_without_core(d.mapping)),
@@ -124,8 +129,9 @@ def test_an_error_says_in_which_pass_it_was_raised():
     with pytest.raises(FitError) as error:
         snncompile.compile(chain(9, 1), chip=TOY)
     assert error.value.failed_pass == "partition"
-    assert error.value.passes_run == ("retime", "quantize", "measure", "prune", "accumulate")
-    where = "in pass partition, after retime, quantize, measure, prune, accumulate"
+    names = ("retime", "quantize", "measure", "prune", "accumulate", "sparsify")
+    assert error.value.passes_run == names
+    where = "in pass partition, after retime, quantize, measure, prune, accumulate, sparsify"
     assert error.value.where_it_failed == where
     assert error.value.__notes__ == [where]
     assert "pass" not in str(error.value)
@@ -181,7 +187,7 @@ def test_hooks_get_the_design_before_and_after():
     assert steps[0].before is start
     assert steps[-1].after is end
     assert all(one.after is other.before for one, other in pairwise(steps))
-    assert [step.ran for step in steps] == [DEFAULT.names[:i] for i in range(8)]
+    assert [step.ran for step in steps] == [DEFAULT.names[:i] for i in range(len(DEFAULT.passes))]
     assert all(step.seconds >= 0 for step in steps)
 
 

@@ -50,8 +50,8 @@ def test_default_pipelines_are_read_back(options):
 def test_text_has_every_option():
     assert str(DEFAULT) == (
         "retime,quantize{bits=none steps=none formats=chip scales=neuron processes=any},"
-        "measure,prune{on=true},"
-        "accumulate,partition{objective=cores share=true},place{placement=annealed},route"
+        "measure,prune{on=true},accumulate,sparsify{sparse=auto},"
+        "partition{objective=cores share=true},place{placement=annealed},route"
     )
 
 
@@ -113,7 +113,7 @@ NOT_READ = {
     "prune{on=1}": "pass prune: on takes bool, got 1",
     "place{placement=none}": "pass place: placement takes str, got none",
     "squeeze": "no pass called 'squeeze'; known: accumulate, measure, partition, partition_intel,"
-    " partition_nxtf, place, prune, quantize, retime, route",
+    " partition_nxtf, place, prune, quantize, retime, route, sparsify",
 }
 
 
@@ -140,7 +140,7 @@ def test_passes_of_other_packages_run_by_name():
 
 def test_pipelines_are_cut_and_changed():
     assert DEFAULT.without(["prune", "accumulate"]).names == (
-        *("retime", "quantize", "measure", "partition", "place", "route"),
+        *("retime", "quantize", "measure", "sparsify", "partition", "place", "route"),
     )
     assert DEFAULT.until("measure").names == ("retime", "quantize")
     assert str(DEFAULT.until("measure").change("quantize", bits=4)) == (
@@ -151,7 +151,7 @@ def test_pipelines_are_cut_and_changed():
             call("squeeze")
         assert str(error.value) == (
             "no pass 'squeeze' to run; there are retime, quantize, measure, prune, accumulate,"
-            " partition, place, route"
+            " sparsify, partition, place, route"
         )
 
 

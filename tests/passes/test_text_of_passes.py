@@ -25,12 +25,19 @@ def with_dead_neurons():
     return changed(network, projection=1, synapses=dense([[0.0, 1.0, 1.0, 1.0]] * 2))
 
 
+def with_few_synapses():
+    """Five of the twelve synapses from the input are not zero, all of the others are there."""
+    weight = [[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 0.5], [0.0, 1.0, 1.0]]
+    return changed(chain(3, 4, 2), projection=0, synapses=dense(weight))
+
+
 EXAMPLES = {
     "retime": (skipping, TOY),
     "quantize": (lambda: chain(3, 4, 2, weight=0.3), LOIHI2),
     "measure": (lambda: chain(3, 4, 2, weight=0.3), LOIHI2),
     "prune": (with_dead_neurons, TOY),
     "accumulate": (lambda: chain(20, 3, 2), limited(LOIHI2, axons_in=8)),
+    "sparsify": (with_few_synapses, TOY),
     "partition": (lambda: chain(3, 5, 4, 2), TOY),
     "partition_intel": (lambda: chain(3, 5, 2), LOIHI2),
     "partition_nxtf": (lambda: chain(3, 5, 2), LOIHI1),

@@ -1,0 +1,170 @@
+"""Leaky integrate-and-fire neurons over many time steps, forward and backward, compiled.
+
+Imported on first use only: numba takes a moment to load. Arrays over time have the shape (samples,
+steps, n), those of parameters (n,). `reached` is the potential before the spike, as the float
+record computes it from the states of the step before; where it exceeds the threshold, the backward
+pass takes the neuron to have fired.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snncompile.arrays import Array
+from snncompile.reference.fast.fixed_point import compile_function
+
+HARD, SOFT, NONE = range(3)
+LIMIT = (1 << 23) - 1
+FULL = 1 << 12
+
+
+@compile_function
+def run_floats(
+    drive: Array,
+    p: Array,
+    reset: int,
+    sends: bool,
+    out: Array,
+    reached: Array,
+) -> None:
+    """Run the float record.
+
+    Args:
+        drive: accumulated input.
+        p: kept share of u, kept share of v, threshold, bias, initial potential; shape (5, n).
+        reset: HARD, SOFT or NONE.
+        sends: whether the output is spikes; else it is the potential.
+        out, reached: filled.
+    """
+    samples, steps, size = drive.shape
+    u, v = np.empty(size, drive.dtype), np.empty(size, drive.dtype)
+    for b in range(samples):
+        u[:] = 0
+        v[:] = p[4]
+        for t in range(steps):
+            for i in range(size):
+                u[i] = p[0, i] * u[i] + drive[b, t, i]
+                new = p[1, i] * v[i] + u[i] + p[3, i]
+                spike = sends and new > p[2, i]
+                reached[b, t, i] = new
+                out[b, t, i] = spike if sends else new
+                if spike and reset == HARD:
+                    new = np.float32(0)
+                elif spike and reset == SOFT:
+                    new = new - p[2, i]
+                v[i] = new
+
+
+@compile_function
+def run_integers(
+    drive: Array,
+    p: Array,
+    q: Array,
+    reset: int,
+    sends: bool,
+    out: Array,
+    reached: Array,
+    passes: Array,
+) -> None:
+    """Run the integer record, bit for bit, and the float record beside it, step by step.
+
+    Args:
+        drive: accumulated weights, whole numbers.
+        p: parameters of the float record, as in `run_floats`.
+        q: integers: current decay, potential decay, threshold * 2^6, bias, initial potential,
+            whether there is a current to keep; shape (6, n), int64.
+        reset: HARD, SOFT or NONE.
+        sends: whether the output is spikes; else it is the potential.
+        out, reached: filled.
+        passes: filled with 1 where u, and 2 where v has not left its width.
+    """
+    samples, steps, size = drive.shape
+    u, v = np.empty(size, np.int64), np.empty(size, np.int64)
+    for b in range(samples):
+        u[:] = 0
+        v[:] = q[4]
+        for t in range(steps):
+            for i in range(size):
+                x = np.int64(drive[b, t, i]) << 6
+                smooth_u = p[0, i] * np.float32(u[i]) + np.float32(x)
+                smooth = p[1, i] * np.float32(v[i]) + smooth_u + p[3, i]
+                kept = u[i] * (FULL - q[0, i])
+                new_u = ((kept + ((kept >> 63) & (FULL - 1))) >> 12) + x
+                new_u -= (new_u > LIMIT + 1) * 2 * (LIMIT + 1)
+                new_u += (new_u <= -LIMIT - 1) * 2 * (LIMIT + 1)
+                kept = v[i] * (FULL - q[1, i])
+                new = ((kept + ((kept >> 63) & (FULL - 1))) >> 12) + new_u + q[3, i]
+                new = min(max(new, -LIMIT), LIMIT)
+                spike = sends and new > q[2, i]
+                reached[b, t, i] = smooth
+                out[b, t, i] = spike if sends else new
+                fired = sends and smooth > p[2, i]
+                if spike and reset == HARD:
+                    new = np.int64(0)
+                elif spike and reset == SOFT:
+                    new = new - q[2, i]
+                if fired and reset == HARD:
+                    smooth = np.float32(0)
+                elif fired and reset == SOFT:
+                    smooth = smooth - p[2, i]
+                passes[b, t, i] = (abs(smooth_u) <= LIMIT) + 2 * (abs(smooth) <= LIMIT)
+                u[i], v[i] = new_u, new
+
+
+@compile_function
+def run_backward(
+    gradient: Array,
+    reached: Array,
+    slope: Array,
+    passes: Array,
+    p: Array,
+    reset: int,
+    sends: bool,
+    of_drive: Array,
+    of_parameters: Array,
+) -> None:
+    """Run the derivative of `run_floats`, or of the floats of `run_integers`, backward in time.
+
+    Args:
+        gradient: of the output.
+        reached: from the forward pass.
+        slope: derivative of a spike by the potential, from the surrogate.
+        passes: from `run_integers`; empty: every gradient passes.
+        p: as in `run_floats`.
+        reset: HARD, SOFT or NONE.
+        sends: whether the output is spikes; else it is the potential.
+        of_drive: filled.
+        of_parameters: added to: of threshold, bias; shape (2, n), float64.
+    """
+    samples, steps, size = gradient.shape
+    of_u, of_v = np.empty(size, gradient.dtype), np.empty(size, gradient.dtype)
+    masked = len(passes) > 0
+    for b in range(samples):
+        of_u[:] = 0
+        of_v[:] = 0
+        for t in range(steps - 1, -1, -1):
+            for i in range(size):
+                left = passes[b, t, i] if masked else 3
+                kept = of_v[i] if left & 2 else np.float32(0)
+                current = of_u[i] if left & 1 else np.float32(0)
+                v = reached[b, t, i]
+                if sends:
+                    fired = v > p[2, i]
+                    of_spike = gradient[b, t, i]
+                    potential = kept
+                    if reset == HARD:
+                        potential = np.float32(0) if fired else kept
+                        of_spike = of_spike - kept * v
+                    elif reset == SOFT:
+                        of_spike = of_spike - kept * p[2, i]
+                        of_parameters[0, i] -= kept * fired
+                    through = of_spike * slope[b, t, i]
+                    potential = potential + through
+                    of_parameters[0, i] -= through
+                else:
+                    potential = gradient[b, t, i] + of_v[i] if left & 2 else np.float32(0)
+                of_parameters[1, i] += potential
+                current = potential + current
+                of_drive[b, t, i] = current
+                of_u[i] = current * p[0, i]
+                of_v[i] = potential * p[1, i]
