@@ -99,6 +99,7 @@ TARGETS = (
             "tests/passes/analysis/test_bounds_networks.py",
             "tests/passes/analysis/test_bounds_of_changes.py",
             "tests/passes/analysis/test_bounds_of_host.py",
+            "tests/passes/analysis/test_bounds_of_learning.py",
             "tests/passes/analysis/test_bounds_report.py",
             "tests/passes/analysis/test_silent_neurons.py",
         ),
