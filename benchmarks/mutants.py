@@ -82,6 +82,7 @@ CHECKER = (
     "chip_rules",
     "core_limits",
     "headed_rows",
+    "learning",
     "mapping",
     "memory_words",
     "row_words",
