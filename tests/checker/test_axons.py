@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from networks import LOIHI1, LOIHI2, TOY, design, integer_chain, limited
 
+from snncompile.checker.core_limits import count_entries, count_route_entries
 from snncompile.checker.mapping import check
 from snncompile.checker.shared_axons import Sharing, count_sharing, group_sources
 from snncompile.errors import MappingError
@@ -141,6 +142,24 @@ def test_nobody_shares_axons_of_the_input():
     assert count_sharing(network, damaged) == sharing
     message = "axons of core 0 from input cannot be shared"
     assert explain(network, FEW_CORES, damaged) == message
+
+
+def test_entries_of_a_route():
+    """A population axon takes 2, one of a neuron 1; one more each to another chip, if at all."""
+    network = integer_chain(1, 10, 5, neuron=HARD)
+    mapping = mapped(network, FEW_CORES)
+    assert mapping.chip_of == {0: 0, 1: 0, 2: 1}
+    assert count_route_entries(network, FEW_CORES, mapping) == [3, 3]
+    near, far = (0, 1), (0, 2)
+    for single, other, wanted in ((1, 1, (1, 2)), (1, 0, (1, 1)), (3, 2, (3, 5))):
+        entries = FEW_CORES.axon_entries
+        numbers = {"discrete": single, "other_chip": other}
+        changed = {
+            n: getattr(entries, n).model_copy(update={"value": v}) for n, v in numbers.items()
+        }
+        chip = FEW_CORES.model_copy(update={"axon_entries": entries.model_copy(update=changed)})
+        assert tuple(count_entries(chip, mapping, *ends) for ends in (near, far)) == wanted
+    assert [count_entries(TOY, mapping, *ends) for ends in (near, far)] == [1, 1]
 
 
 def share_columns(dense: bool) -> tuple[IntegerNetwork, Mapping]:

@@ -254,3 +254,16 @@ def test_a_weight_of_zero_is_no_target():
     projections = (network.projections[0], replace(second, synapses=synapses))
     network = replace(network, projections=(*projections, *network.projections[2:]))
     assert found(network, "xylo-audio2") == []
+
+
+@pytest.mark.parametrize("name", ["neuron_bytes", "input_bytes", "buffered_steps", "synapse_bytes"])
+def test_bytes_that_are_not_known_are_left_out(name):
+    """20 neurons with 12 sources each: what is known of them fills the memories exactly."""
+    chip = load_chip("spinnaker1")
+    names = ("neuron_bytes", "input_bytes", "buffered_steps", "synapse_bytes")
+    known = {n: getattr(chip.memory, n).whole or 0 for n in names} | {name: 0}
+    need = 20 * (known["neuron_bytes"] + known["input_bytes"] * known["buffered_steps"])
+    sizes = {"data_bytes": need, "shared_bytes": 12 * 20 * known["synapse_bytes"], name: None}
+    numbers = {n: getattr(chip.memory, n).model_copy(update={"value": v}) for n, v in sizes.items()}
+    small = chip.model_copy(update={"memory": chip.memory.model_copy(update=numbers)})
+    assert found(mlp(12, 20), small) == []
