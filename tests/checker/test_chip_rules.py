@@ -267,3 +267,14 @@ def test_bytes_that_are_not_known_are_left_out(name):
     numbers = {n: getattr(chip.memory, n).model_copy(update={"value": v}) for n, v in sizes.items()}
     small = chip.model_copy(update={"memory": chip.memory.model_copy(update=numbers)})
     assert found(mlp(12, 20), small) == []
+
+
+def test_strides_that_the_chip_has_not_come_in_rising_order():
+    wiring = Convolution((1, 24, 24), 2, (3, 3), (8, 3), (0, 0), (1, 1))
+    chip = load_chip("speck2")
+    strides = chip.kernels.strides.model_copy(update={"values": (1, 2)})
+    kernels = chip.kernels.model_copy(update={"strides": strides})
+    assert found(layer(wiring, (1, 24, 24)), chip.model_copy(update={"kernels": kernels})) == [
+        "input -> a has stride 3; the chip has 1, 2",
+        "input -> a has stride 8; the chip has 1, 2",
+    ]
