@@ -146,6 +146,18 @@ def test_bits_that_the_chip_has_not():
     assert str(error.value) == "weights into a[0:2] do not fit 7 bits"
 
 
+def test_odd_weights_of_nine_bits_do_not_fit_eight():
+    """The most that Loihi 1 has; even ones do fit."""
+    for weight, held in ((-256, True), (254, True), (255, False)):
+        stored = store(LOIHI1, integer_dense(np.full((2, 1), weight), 0, 9), format="sparse")
+        if held:
+            assert measure_block(stored).fewest > 0
+            continue
+        with pytest.raises(MappingError) as error:
+            measure_block(stored)
+        assert str(error.value) == "weights into a[0:2] do not fit 8 bits"
+
+
 def draw_kernel(channels: int, middle: int, rest: int) -> IntegerSynapses:
     """Return a kernel of 3 x 3 over one pixel, which meets its middle tap alone."""
     wiring = Convolution((1, 1, 1), channels, (3, 3), (1, 1), (1, 1), (1, 1))

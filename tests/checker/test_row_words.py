@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from networks import LOIHI1, formatted, limited
 
@@ -160,7 +160,15 @@ def measure(a: Format, b: Format, weight_bits: int) -> Fraction:
     return Fraction(sum((x - y) ** 2 for x, y in pairs), sum((x + y) ** 2 for x, y in pairs))
 
 
+def unsigned(*pairs: tuple[int, int]) -> set[Format]:
+    """Return formats of (bits of an index, bits of a skip)."""
+    return {Format(index, skip, 0) for index, skip in pairs}
+
+
 @settings(max_examples=300, deadline=None)
+@example(formats=unsigned((2, 2), (2, 4), (4, 3), (6, 1)), weight_bits=3, limit=3)
+@example(formats=unsigned((2, 2), (3, 1), (5, 3), (6, 1)), weight_bits=3, limit=3)
+@example(formats=unsigned((5, 1), (5, 4), (6, 6), (7, 1)), weight_bits=6, limit=3)  # equal ones
 @given(
     formats=st.sets(
         st.builds(Format, st.integers(2, 6), st.integers(0, 4), st.sampled_from([0, P, N])),
