@@ -159,6 +159,7 @@ def test_entries_of_a_route():
         }
         chip = FEW_CORES.model_copy(update={"axon_entries": entries.model_copy(update=changed)})
         assert tuple(count_entries(chip, mapping, *ends) for ends in (near, far)) == wanted
+        assert count_route_entries(network, chip, mapping) == [2 + other] * 2
     assert [count_entries(TOY, mapping, *ends) for ends in (near, far)] == [1, 1]
 
 
