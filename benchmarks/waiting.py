@@ -29,7 +29,7 @@ import torch
 from trained_weights import SHIPPED, Training, read_weights
 from zoo_networks import TUTORIALS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 CHIPS = ("loihi1", "loihi2", "spinnaker1", "spinnaker2")
 STEPS = 16
@@ -84,7 +84,7 @@ def wait_for(command: list[str]) -> Waited:
         for line in process.stderr or ():
             times.append(time.monotonic())
             lines.append(line.rstrip())
-            print(f"{times[-1] - start:6.0f} s  {lines[-1][:110]}", flush=True)
+            print(f"{times[-1] - start:6.0f} s  {lines[-1][:150]}", flush=True)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
     times.append(time.monotonic())
@@ -96,7 +96,7 @@ def wait_for(command: list[str]) -> Waited:
 
 def list_commands(folder: Path, images: int) -> dict[str, list[str]]:
     """Return each command, with the files that it needs in a folder."""
-    file = str(Path(__file__).absolute())
+    file = str(Path(__file__).resolve().relative_to(ROOT))
     x, label = networks.mnist(DATA, "test", images)
     np.savez(folder / "images.npz", x=x, label=label)
     frames = np.repeat(x[:, None], STEPS, axis=1)
