@@ -43,8 +43,9 @@ def count_entries(network: IntegerNetwork, chip: Chip, mapping: Mapping, axons: 
 
 
 def check_learning(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Iterator[str]:
-    """Yield cores that learn in several ways, and axons that learning synapses share."""
+    """Yield what learns where nothing can, or in several ways on a core, and shared axons of it."""
     if chip.rows is None or chip.rows.learning is None:
+        yield from _list_impossible(network, chip)
         return
     epochs: defaultdict[int, set[int | None]] = defaultdict(set)
     for block in mapping.tables.memory:
@@ -57,6 +58,15 @@ def check_learning(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Ite
         entries = count_entries(network, chip, mapping, axons)
         if entries > 1 and (len(axons.memory) > 1 or axons.grouped):
             yield f"axons of core {axons.core} from {axons.source} learn and are shared"
+
+
+def _list_impossible(network: IntegerNetwork, chip: Chip) -> Iterator[str]:
+    """Yield projections that learn on a chip that does not say what such a synapse takes."""
+    if chip.headed_rows is not None and chip.headed_rows.learning_bits.whole:
+        return
+    for p in network.projections:
+        if p.rule is not None:
+            yield f"{p.source} -> {p.target} learns; the chip has no synapses that learn"
 
 
 def _list_mixed_cores(epochs: dict[int, set[int | None]]) -> Iterator[str]:

@@ -58,8 +58,7 @@ def _check_neurons(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Pro
 
 def _check_sites(network: IntegerNetwork, chip: Chip, mapping: Mapping) -> Problems:
     """Every core has one site on a mesh, and no tile holds more cores than the mesh gives it."""
-    cores = sorted(site.core for site in mapping.sites)
-    if cores != sorted({s.core for s in mapping.slices}):
+    if sorted(site.core for site in mapping.sites) != list(range(mapping.cores)):
         yield "not every core has one site"
     mesh = chip.mesh
     columns, rows = mesh.tile_columns.whole or 0, mesh.tile_rows.whole or 0

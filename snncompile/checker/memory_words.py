@@ -217,7 +217,7 @@ def _read_weight_bits(stored: Stored, numbers: RowNumbers) -> int:
     choices, own = numbers.weight_bits, stored.synapses.bits
     quantized = next((bits for bits in choices if bits >= own), choices[-1])
     bits, shared_sign = stored.block.weight_bits or quantized, stored.block.shared_sign
-    enough = not shared_sign and bits >= quantized
+    enough = not shared_sign and bits >= own
     if bits not in choices or not (enough or _hold_weights(stored, bits)):
         raise MappingError(f"weights into {stored.slice.where} do not fit {bits} bits")
     return bits

@@ -35,11 +35,11 @@ def count_sharing(network: IntegerNetwork, mapping: Mapping) -> dict[tuple[int, 
 def _count_axons(network: IntegerNetwork, mapping: Mapping, block: int, neurons: Ints) -> int:
     """Return the axons that neurons of one slice share: one, or one for each column."""
     memory = [mapping.tables.memory[i] for i in mapping.tables.axons[block].memory]
-    if not any(stored.columns for stored in memory):
+    columns = [stored.projection for stored in memory if stored.columns]
+    if not columns:
         return 1
-    wiring = network.projections[memory[0].projection].synapses.wiring
-    if not isinstance(wiring, Convolution):
-        return 0
+    wiring = network.projections[columns[0]].synapses.wiring
+    assert isinstance(wiring, Convolution)  # `list_column_rows` has refused others
     _, length, *space = wiring.source_shape
     others = int(np.prod(space, dtype=np.int64))
     return len({(n // (length * others), n % others) for n in neurons.tolist()})

@@ -252,10 +252,13 @@ def _import_file(path: Path) -> ModuleType:
     module, loader = importlib.util.module_from_spec(spec), spec.loader
     assert loader is not None
     sys.path.insert(0, str(path.parent.resolve()))  # the file can import its neighbours
+    known = sys.modules.setdefault(path.stem, module)  # its dataclasses ask there for their types
     try:
         _run_user_code(path, lambda: loader.exec_module(module))
     finally:
         sys.path.pop(0)
+        if known is module:
+            sys.modules.pop(path.stem, None)
     return module
 
 

@@ -19,10 +19,12 @@ from snncompile.cores.chip_rules import fill_cores
 from snncompile.errors import FitError, MappingError
 from snncompile.hwmodels.chips import load_chip
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import Input, Network, Population, Projection
+from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
 from snncompile.ir.mapping import Mapping, Site, Slice
-from snncompile.neurons.integrate_fire import IntegrateFire
-from snncompile.synapses.dense import dense
+from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense, dense
 
 
 def together(network, chip: str = "toy") -> Mapping:
@@ -202,3 +204,77 @@ def test_a_dense_layer_of_speck_takes_a_word_per_neuron():
         update={"kernels": kernels.model_copy(update={"neuron_words": small})}
     )
     assert found(program.network, chip, program.mapping) == ["core 0 holds 8 words of neurons of 7"]
+
+
+def layer(wiring: Convolution | Dense, shape: tuple[int, ...]) -> IntegerNetwork:
+    """Return an image and one layer."""
+    synapses = IntegerSynapses(wiring, np.full(wiring.weight_shape, 2), 0, 8)
+    target = wiring.target_shape if isinstance(wiring, Convolution) else (wiring.targets,)
+    populations = (Population("a", target, IntegerIntegrateFire(300, 0, 0, "hard"), 1),)
+    projections = (Projection("input", "a", synapses, 1),)
+    return IntegerNetwork(Input("input", shape), populations, projections, "a")
+
+
+# Layer behind an image of 3 x 6 x 7; words of its kernels and of its neurons.
+WORDS = [
+    # 9 taps are 16, 5 channels 8, 6 x 7 pixels 8 x 8.
+    (Convolution((3, 6, 7), 5, (3, 3), (1, 1), (1, 1), (1, 1)), 3 * 16 * 8, 5 * 8 * 8),
+    (Convolution((3, 6, 7), 8, (2, 2), (1, 1), (0, 0), (1, 1)), 3 * 4 * 8, 8 * 8 * 8),
+    # A dense layer is a kernel as large as the image, 42 pixels are 64.
+    (Dense(5, 126), 3 * 64 * 8, 5),
+]
+
+
+@pytest.mark.parametrize("wiring, kernel, neurons", WORDS, ids=range(len(WORDS)))
+def test_words_of_a_layer_count_in_powers_of_two(wiring, kernel, neurons):
+    """Speck addresses taps, channels and pixels by bits of their own."""
+    network, chip = layer(wiring, (3, 6, 7)), load_chip("speck2")
+    for name, words, what in (
+        ("kernel_words", kernel, "words of kernels"),
+        ("neuron_words", neurons, "words of neurons"),
+    ):
+        for available, messages in (
+            (words, []),
+            (words - 1, [f"core 0 holds {words:,} {what} of {words - 1:,}"]),
+        ):
+            limits = chip.kernels
+            values = (available, *getattr(limits, name).values[1:])
+            number = getattr(limits, name).model_copy(update={"values": values})
+            small = chip.model_copy(update={"kernels": limits.model_copy(update={name: number})})
+            assert found(network, small) == messages
+
+
+def test_a_weight_of_zero_is_no_target():
+    """65 weights from one hidden neuron of Xylo to others, where 64 may be, and one is zero."""
+    network = mlp(1, 1, 65, 2)
+    second = network.projections[1]
+    weight = np.full((65, 1), 2)
+    weight[7] = 0
+    synapses = replace(second.synapses, weight=weight.astype(np.int16))
+    projections = (network.projections[0], replace(second, synapses=synapses))
+    network = replace(network, projections=(*projections, *network.projections[2:]))
+    assert found(network, "xylo-audio2") == []
+
+
+@pytest.mark.parametrize("name", ["neuron_bytes", "input_bytes", "buffered_steps", "synapse_bytes"])
+def test_bytes_that_are_not_known_are_left_out(name):
+    """20 neurons with 12 sources each: what is known of them fills the memories exactly."""
+    chip = load_chip("spinnaker1")
+    names = ("neuron_bytes", "input_bytes", "buffered_steps", "synapse_bytes")
+    known = {n: getattr(chip.memory, n).whole or 0 for n in names} | {name: 0}
+    need = 20 * (known["neuron_bytes"] + known["input_bytes"] * known["buffered_steps"])
+    sizes = {"data_bytes": need, "shared_bytes": 12 * 20 * known["synapse_bytes"], name: None}
+    numbers = {n: getattr(chip.memory, n).model_copy(update={"value": v}) for n, v in sizes.items()}
+    small = chip.model_copy(update={"memory": chip.memory.model_copy(update=numbers)})
+    assert found(mlp(12, 20), small) == []
+
+
+def test_strides_that_the_chip_has_not_come_in_rising_order():
+    wiring = Convolution((1, 24, 24), 2, (3, 3), (8, 3), (0, 0), (1, 1))
+    chip = load_chip("speck2")
+    strides = chip.kernels.strides.model_copy(update={"values": (1, 2)})
+    kernels = chip.kernels.model_copy(update={"strides": strides})
+    assert found(layer(wiring, (1, 24, 24)), chip.model_copy(update={"kernels": kernels})) == [
+        "input -> a has stride 3; the chip has 1, 2",
+        "input -> a has stride 8; the chip has 1, 2",
+    ]

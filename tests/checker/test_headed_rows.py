@@ -102,6 +102,26 @@ def one_convolution(channels: int) -> IntegerNetwork:
     return IntegerNetwork(Input("input", (channels, 6, 5)), (population,), projections, "a")
 
 
+def one_axis() -> IntegerNetwork:
+    """Return a convolution along one axis, with a shortcut by channel around another."""
+    wirings = [
+        Convolution((2, 20), 6, (5,), (1,), (2,), (1,)),
+        Convolution((6, 20), 6, (3,), (1,), (1,), (1,)),
+        Scale(120, True),
+    ]
+    weights = [np.full(w.weight_shape, 2) for w in wirings[:2]]
+    weights.append(np.repeat(np.arange(1, 7) * 2, 20))
+    projections = tuple(
+        Projection(source, target, IntegerSynapses(w, weight, 0, 8), delay)
+        for (source, target, delay), w, weight in zip(
+            (("input", "a", 1), ("a", "b", 1), ("a", "b", 2)), wirings, weights, strict=True
+        )
+    )
+    neuron = IntegerCubaLif(4095, 0, 60)
+    populations = (Population("a", (6, 20), neuron, 1), Population("b", (6, 20), neuron, 2))
+    return IntegerNetwork(Input("input", (2, 20)), populations, projections, "b")
+
+
 CHANNELS = np.repeat(np.arange(1, 7) * 2, 30)
 NETWORKS = {
     "ranges": ranged_network,
@@ -109,6 +129,7 @@ NETWORKS = {
     "shortcut": lambda: residual(7),
     "shortcut by channel": lambda: residual(6, CHANNELS),
     "shortcut by neuron": lambda: residual(6, np.arange(1, 181) * 2 % 254),
+    "one axis of space": one_axis,
     "PilotNet": pilotnet,
     "PilotNet with its input": lambda: put_input_on_cores(pilotnet()),
     "input of one channel": lambda: put_input_on_cores(mnist_cnn()),

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from networks import LOIHI1, limited
+from networks import LOIHI1, LOIHI2, TOY, limited
 
 import snncompile
+from snncompile.checker.learning import check_learning
 from snncompile.checker.mapping import check
 from snncompile.errors import MappingError
+from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.ir.learning_rule import LearningRule
 from snncompile.neurons.cuba_lif import IntegerCubaLif
@@ -137,6 +139,28 @@ def test_a_third_factor_is_refused(program):
     mapping = replace(program.mapping, slices=(*program.mapping.slices, s))
     message = "core 1 has a third factor of learning; the chip has none"
     assert explain(program, network=changed, mapping=mapping) == message
+
+
+def without_learning(chip: Chip) -> Chip:
+    """Return the chip whose synapses do not learn, or do so in no known number of bits."""
+    if chip.rows is not None:
+        return chip.model_copy(update={"rows": chip.rows.model_copy(update={"learning": None})})
+    rows = chip.headed_rows
+    assert rows is not None
+    bits = rows.learning_bits.model_copy(update={"value": 0})
+    return chip.model_copy(update={"headed_rows": rows.model_copy(update={"learning_bits": bits})})
+
+
+def test_synapses_learn_only_where_the_chip_has_such(program):
+    """Those of toy never do; those of Loihi do, if its file says what they take."""
+    network, fixed = program.network, learner(rule=None)
+    message = "a -> b learns; the chip has no synapses that learn"
+    for chip in (without_learning(LOIHI1), without_learning(LOIHI2), TOY):
+        assert list(check_learning(network, chip, program.mapping)) == [message]
+        assert list(check_learning(fixed, chip, program.mapping)) == []
+    for chip in (LOIHI1, LOIHI2):
+        assert list(check_learning(network, chip, program.mapping)) == []
+    assert explain(program, chip=without_learning(LOIHI1)) != ""
 
 
 def test_learning_layers_of_one_epoch_share_a_core_and_others_do_not():

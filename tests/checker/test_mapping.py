@@ -201,6 +201,15 @@ MISTAKES = {
         ),
         "synapses are stored twice",
     ),
+    "synapses of a slice of another population": (
+        lambda m: replace(
+            m,
+            tables=replace(
+                m.tables, memory=(*m.tables.memory, replace(m.tables.memory[0], slice=1))
+            ),
+        ),
+        "a block of core 0 belongs to nothing of the network",
+    ),
     "on another core": (
         lambda m: changed_block(m, "memory", 0, core=1),
         "input -> a into a[0:4] is stored on core 1",

@@ -1,13 +1,15 @@
 """Every command as a user types it."""
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import chain
+from networks import chain, integer_chain
 
 import snncompile
+from snncompile.cli.model_argument import load_model
 
 
 def test_compile_writes_a_program_and_shows_it(build, snncompile_command, golden):
@@ -249,6 +251,26 @@ def test_a_function_of_a_python_file_is_a_model(snncompile_command, tmp_path):
     )
     assert done.code == 0, done.err
     assert done.json["layers"][0]["neurons"] == 3
+
+
+def test_a_python_file_may_define_dataclasses(tmp_path):
+    """They look for their file among the imported ones; it leaves no trace there."""
+    file = tmp_path / "sizes_of_mine.py"
+    file.write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "from networks import integer_chain\n"
+        "@dataclass\n"
+        "class Sizes:\n"
+        "    first: int\n"
+        "    second: int = 3\n"
+        "def build():\n"
+        "    size = Sizes(2)\n"
+        "    return integer_chain(size.first, size.second)\n"
+    )
+    network = load_model(f"{file}:build")
+    assert str(network) == str(integer_chain(2, 3))
+    assert "sizes_of_mine" not in sys.modules
 
 
 def test_a_net_file_is_a_model(snncompile_command, net_file):

@@ -78,16 +78,19 @@ def test_a_neuron_is_silent_if_weights_and_bias_together_reach_no_threshold(limi
     assert find_silent_neurons(network, network.populations[0], 1).tolist() == silent
 
 
-# Largest bias; which neurons stay within -14..14, under weights of 2, 4, -4 and -6, negative first.
+# Largest bias; which neurons stay within -14..14, under weights of 2, 4, -4 and -6.
 BOTH_SIDES = [(8, [True] * 4), (9, [True, True, True, False]), (11, [True, False, False, False])]
 
 
 @pytest.mark.parametrize("limit, silent", BOTH_SIDES)
 def test_a_neuron_with_negative_spikes_is_silent_within_both_thresholds(limit, silent):
+    """Neurons feed them that send no negative spikes, as their own loop would."""
     network = with_host(limit)
     (a,) = network.populations
-    ternary = replace(a, neuron=IntegerTernaryLif(4095, 4095, 14, -14))
-    network = replace(network, populations=(ternary,))
+    ternary = replace(a, neuron=IntegerTernaryLif(4095, 4095, 14, -14), phase=2)
+    populations = (replace(a, name="b"), ternary)
+    projections = (replace(network.projections[0], source="b"),)
+    network = replace(network, populations=populations, projections=projections)
     assert find_silent_neurons(network, ternary, 1).tolist() == silent
 
 

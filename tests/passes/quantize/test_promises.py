@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
-from networks import LOIHI1, LOIHI2, TOY, alone, chain, changed, formatted, quantized
+from networks import LOIHI1, LOIHI2, TOY, alone, chain, changed, formatted, limited, quantized
 
 from snncompile.errors import QuantizeError
 from snncompile.hwmodels.chips import load_chip
+from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.accumulate import Accumulate
 from snncompile.neurons.delta_code import SPIKE_EXPONENT
@@ -17,7 +19,7 @@ from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.readout import Readout
 from snncompile.neurons.sigma_delta import SigmaDelta
 from snncompile.passes.quantize import quantize as quantize_module
-from snncompile.passes.quantize.describe import _describe_sharing, describe_errors
+from snncompile.passes.quantize.describe import _describe_rule, _describe_sharing, describe_errors
 from snncompile.passes.quantize.quantize import (
     Quantize,
     _differ_in_group,
@@ -28,6 +30,8 @@ from snncompile.passes.quantize.quantize import (
     _sends_spikes,
     _simplify,
 )
+from snncompile.synapses.base import Synapses
+from snncompile.synapses.convolution import Convolution
 
 UNEVEN = alone(IntegrateFire(1.0, 0.0), 2, [[1.0], [0.1]])
 EVEN = alone(IntegrateFire(1.0, 0.0), 2, [[1.0], [1.0]])
@@ -130,6 +134,37 @@ def test_errors_are_those_of_the_worst_layer_and_neuron():
     shared = SHARED.format("2.50%", "1.00%")
     assert describe_errors((report(), lost, worse)) == text + shared
     assert describe_errors((worse, lost, report(), lost)) == text + shared + shared
+
+
+def test_the_error_of_a_learning_rule_is_said():
+    text = "; rule of a: largest error of a factor 1.25%"
+    assert _describe_rule(report(rule_error=0.0125)) == text
+    assert _describe_rule(report(rule_error=0.0)) == "; rule of a: largest error of a factor 0.00%"
+    assert _describe_rule(report(rule_error=None)) == ""
+    lost = report(median_error=0.025, alone_error=0.01, worst_error=0.03, rule_error=0.0125)
+    assert describe_errors((lost,)).endswith(f"(largest weight: 5){text}")
+
+
+@pytest.mark.parametrize("name", ["formats", "scales"])
+def test_the_default_of_an_option_is_one_of_its_choices(name):
+    assert getattr(Quantize(), name) in get_args(get_type_hints(Quantize)[name])
+
+
+# Threshold profiles of the chip; scales of two channels of two neurons with four thresholds.
+@pytest.mark.parametrize("profiles, scales", [(None, 2), (5, 2), (4, 2), (3, 1)])
+def test_channels_have_scales_of_their_own_if_every_neuron_may_have_a_threshold(profiles, scales):
+    wiring = Convolution((1, 2), 2, (1,), (1,), (0,), (1,))
+    synapses = Synapses(wiring, np.array([1.0, 0.25]).reshape(wiring.weight_shape))
+    neuron = IntegrateFire(np.array([1.0, 2.0, 3.0, 4.0]), 0.0)
+    network = Network(
+        Input("input", (1, 2)),
+        (Population("a", (2, 2), neuron),),
+        (Projection("input", "a", synapses),),
+        "a",
+    )
+    chip = limited(LOIHI1, threshold_profiles=profiles)
+    (layer,) = quantized(network, chip).quantized
+    assert layer.scales == scales
 
 
 # Chip, scales of its populations; whether enough profiles are assumed.
