@@ -24,7 +24,7 @@ from snncompile.ir.host_part import take
 from snncompile.ir.input import read_array
 from snncompile.ir.loss import OLDER, Loss
 from snncompile.ir.mapping import Mapping as CoreMapping
-from snncompile.ir.plastic import adopt_states
+from snncompile.ir.plastic import adopt_states, restart_learning
 from snncompile.ir.reports import Bound, Proof, QuantizedLayer
 from snncompile.ir.result import Result
 from snncompile.notebook import format_line, format_rows
@@ -111,7 +111,7 @@ class Program:
 
         It goes on from there bit for bit: `run(a)` and then `learned(...).run(b)` give what
         `run(a + b)` gives. Cores, bounds and options stay. It has no float network to compare
-        with, and its Lava program cannot be written, since Lava begins anew.
+        with, and its Lava program cannot be written, since Lava begins anew: see `restarted`.
 
         Args:
             result: of `run` on the reference, of this Program.
@@ -126,6 +126,16 @@ class Program:
         network = adopt_states(self.network, dict(result.learned))
         hashes = self.hashes | {"network": hash_network(network)}
         return replace(self, network=network, hashes=hashes, source=None, kept={})
+
+    def restarted(self) -> Program:
+        """Return the Program with the weights that it has learned, where learning begins anew.
+
+        Tags and traces are 0 and random numbers those of a first run, as in Lava, for which it can
+        be written. Cores, bounds and options stay.
+        """
+        network = restart_learning(self.network)
+        hashes = self.hashes | {"network": hash_network(network)}
+        return replace(self, network=network, hashes=hashes, kept={})
 
     def prove(self, steps: int) -> Proof:
         """Return the bounds that lapse in samples of `steps` time steps; proved anew for more."""

@@ -56,7 +56,7 @@ def check_synapses(projection: Projection) -> IntegerSynapses:
             f"{where}: delay {projection.delay}, but a synapse of Lava takes one time step;"
             " compile the network first"
         )
-    step = weight_step(synapses.bits)
+    step = 1 if projection.rule else weight_step(synapses.bits)
     low, high = synapses.weight.min(initial=0), synapses.weight.max(initial=0)
     if np.any(synapses.weight % step) or low < -256 or high > 255:
         raise BackendError(

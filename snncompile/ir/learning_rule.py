@@ -117,7 +117,8 @@ class LearningRule:
         for trace in TRACES:
             impulse, tau = self.impulse(trace), self.tau(trace)
             if not 0 <= impulse <= LARGEST_TRACE or impulse * IMPULSE_PARTS % 1:
-                nearest = round(min(max(impulse, 0), LARGEST_TRACE) * IMPULSE_PARTS) / IMPULSE_PARTS
+                within = min(max(0, impulse), LARGEST_TRACE)  # 0 of nan
+                nearest = round(within * IMPULSE_PARTS) / IMPULSE_PARTS
                 raise InputError(
                     f"{trace}_impulse {impulse:g} is no multiple of 1/{IMPULSE_PARTS} within"
                     f" 0..{LARGEST_TRACE}; the nearest is {nearest:.10g}"

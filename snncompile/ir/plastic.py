@@ -75,6 +75,16 @@ def freeze_learning(network: G) -> G:
     return _exchange(network, changed)
 
 
+def restart_learning(network: G) -> G:
+    """Return the network with the weights that it has learned, where learning begins anew.
+
+    Tags and traces are 0, random numbers are those of a first run, as in a Lava program that starts
+    with these weights.
+    """
+    changed = {network.number(p): replace(p, learned=None) for p in network.plastic}
+    return _exchange(network, changed)
+
+
 def copy_bank(weight: ArrayLike, kernel: tuple[int, ...], channels: int = 1) -> NDArray[np.float64]:
     """Return the weights of a dense bank that learned patches as kernels of a convolution.
 

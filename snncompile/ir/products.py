@@ -207,6 +207,8 @@ class _Reader:
             sign *= -1 if self.take() == "-" else 1
             count += 1
         if needed and not count:
+            if not self.tokens:
+                self.refuse("it ends too early")
             self.refuse(f"expected + or - before {self.tokens[-1]!r}")
         return sign
 

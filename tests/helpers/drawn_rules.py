@@ -166,7 +166,7 @@ def run_on_lava(cases: list[Case], folder: Path, every: int) -> list[dict[str, A
     np.savez(folder / "cases.npz", cases=json.dumps(records), **arrays)
     command = [environment.locate_python(), "-E", "-s", SCRIPT, "cases.npz", "out.npz"]
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=25 + 8 * len(cases)
+        command, cwd=folder, capture_output=True, text=True, timeout=60 + 40 * len(cases)
     )
     assert done.returncode == 0, done.stderr[-3000:]
     saved = np.load(folder / "out.npz", allow_pickle=False)

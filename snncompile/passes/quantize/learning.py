@@ -87,9 +87,8 @@ def _scale_product(
     if error >= COARSE:
         raise QuantizeError(
             f"projection {projection.source} -> {projection.target}: the product {product} of its"
-            f" learning rule becomes {wanted:.3g} on the chip, which multiplies with 2^-7..7*2^8;"
-            f" make {LARGER if abs(wanted) < 1 else SMALLER}, or"
-            " change the limit of the weights"
+            f" rule becomes {wanted:.3g}, the chip multiplies with 2^-7..7*2^8;"
+            f" make {LARGER if abs(wanted) < 1 else SMALLER}, or change its limit"
         )
     errors.append(error)
     factors = tuple(_scale_factor(f, scale, errors) for f in product.factors)

@@ -11,7 +11,7 @@ from plastic_networks import PAIRS, layers, rewarded, show
 from snncompile.backends.lava.emit import emit
 from snncompile.backends.lava.run import run_folder
 from snncompile.errors import BackendError
-from snncompile.ir.plastic import adopt_states
+from snncompile.ir.plastic import adopt_states, restart_learning
 from snncompile.reference.backend import spike_trains
 from snncompile.reference.learning.run import run_learning
 
@@ -68,8 +68,30 @@ def test_a_learned_network_is_not_written():
         emit(learned)
     assert str(error.value) == (
         "projection input -> h: it has learned for 44 steps, and Lava's generators and traces"
-        " always begin anew; emit the Program from before, or take its rule off"
+        " always begin anew; emit program.restarted(), which does so too, or the Program from"
+        " before"
     )
+
+
+@pytest.mark.lava
+def test_lava_goes_on_from_learned_weights():
+    """With tags, traces and random numbers of a first run; odd weights stay odd."""
+    rng = np.random.default_rng(3)
+    network = layers(rng)
+    x = show(rng, network)
+    learned = adopt_states(network, dict(network.run(x[:1]).learned))
+    again = restart_learning(learned)
+    starts = [again.projections[n].synapses.weight for n in (0, 2)]
+    assert any((start % 2).any() for start in starts)
+    ours = run_learning(again, x, ["h", "o"])
+    assert ours.outputs["h"].any()
+    assert (ours.states[0].weight != starts[0]).any()
+    on_lava = run_folder(again, x, ["--all"])
+    for name, wanted in ours.outputs.items():
+        assert (on_lava[f"spikes.{name}"].reshape(wanted.shape) == wanted).all(), name
+    for number, state in ours.states.items():
+        wanted = densify(again, state, number, state.weight)
+        assert (on_lava[f"learned.{number}.weights"] == wanted).all(), number
 
 
 def spoil(**values):

@@ -47,9 +47,8 @@ def test_a_rule_that_the_chip_would_round_away_is_refused():
     with pytest.raises(QuantizeError) as error:
         scale_rule(learns(rule), 100)
     assert str(error.value) == (
-        "projection input -> h: the product -2^-20*x0*y1 of its learning rule becomes -9.54e-05 on"
-        " the chip, which multiplies with 2^-7..7*2^8; make the rule or its impulses larger, or"
-        " change the limit of the weights"
+        "projection input -> h: the product -2^-20*x0*y1 of its rule becomes -9.54e-05, the chip"
+        " multiplies with 2^-7..7*2^8; make the rule or its impulses larger, or change its limit"
     )
 
 
