@@ -269,17 +269,22 @@ class IntegerGraded(IntegerNeuron):
         return {"compartment": -self.lowest, "threshold": self.highest}
 
 
-def round_factor(factor: Floats) -> tuple[Ints, Ints]:
+def round_factor(factor: Floats, largest_shift: int = LARGEST_SHIFT) -> tuple[Ints, Ints]:
     """Return m and n with m / 2^n nearest to a factor, m within 15 bits, n as small as that allows.
+
+    Args:
+        factor: positive.
+        largest_shift: largest n.
 
     Raises:
         QuantizeError: a factor is too large or too small.
     """
-    if (factor > LARGEST_FACTOR).any() or (factor < 2.0**-LARGEST_SHIFT).any():
-        raise QuantizeError(f"factor {factor.flat[0]:g} is outside 2^-31..{LARGEST_FACTOR}")
-    shift = np.clip(np.floor(np.log2(LARGEST_FACTOR / factor)), 0, LARGEST_SHIFT).astype(np.int64)
+    if (factor > LARGEST_FACTOR).any() or (factor < 2.0**-largest_shift).any():
+        ends = f"2^-{largest_shift}..{LARGEST_FACTOR}"
+        raise QuantizeError(f"factor {factor.flat[0]:g} is outside {ends}")
+    shift = np.clip(np.floor(np.log2(LARGEST_FACTOR / factor)), 0, largest_shift).astype(np.int64)
     whole = np.rint(factor * 2.0**shift).astype(np.int64)
-    for _ in range(LARGEST_SHIFT):
+    for _ in range(largest_shift):
         even = (whole % 2 == 0) & (shift > 0)
         whole, shift = np.where(even, whole >> 1, whole), np.where(even, shift - 1, shift)
     return whole, shift

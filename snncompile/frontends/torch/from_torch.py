@@ -20,6 +20,7 @@ from snncompile.frontends.torch.find_layout import find_layout
 from snncompile.frontends.torch.host_part import check_paths, describe_host, show
 from snncompile.frontends.torch.libraries import by_hand
 from snncompile.frontends.torch.open_wrappers import unwrap
+from snncompile.frontends.torch.products import settle_products
 from snncompile.frontends.torch.run_module import (
     NONE,
     check_module,
@@ -110,6 +111,7 @@ def from_torch(
             imported = replace(read.imported, network=network)
         else:
             imported = show_input(read.imported, source, note)
+        imported = replace(imported, network=settle_products(imported.network))
         if read.layout == "inside":
             imported = fix_steps(imported, shown)
 
