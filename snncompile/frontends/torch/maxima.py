@@ -32,6 +32,7 @@ from snncompile.frontends.torch.gates import (
 from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.multiply_out import DriveTerm, Sum, multiply_out
 from snncompile.frontends.torch.neuron_layer import NeuronLayer
+from snncompile.frontends.torch.pooled_counts import make_counts
 from snncompile.frontends.torch.products import Multiply, make_product, pick_half
 from snncompile.ir.graph import Population, Projection, Shape
 from snncompile.neurons.base import BINARY, FloatNeuron, Interval
@@ -70,6 +71,8 @@ class Maxima:
             return self._add_gate(layer, layer.module, populations)
         if isinstance(layer.module, Multiply):
             return self._add_product(layer)
+        if layer.counts:
+            return self._count(layer, populations)
         if layer.of_currents:
             self.of_currents[layer.path] = layer
             return [], []
@@ -121,6 +124,16 @@ class Maxima:
             return self._multiply(layer, *factors)
         population = Population(name, layer.shape, make_gate_neuron(gate))
         return [population], self._project(drive, name)
+
+    def _count(self, layer: NeuronLayer, populations: Sequence[Population]) -> Additions:
+        """Return the population that counts the spikes of a pool's windows."""
+        name, neurons = self.names[layer.path], {p.name: p.neuron for p in populations}
+        drive = multiply_out(self.layers, layer.drive, prod(layer.shape))
+        (source,) = {self.names[term.source.path] for term in drive.terms}
+        neuron = neurons[source]
+        assert isinstance(neuron, FloatNeuron)
+        population, counted = make_counts(name, layer.shape, drive, neuron)
+        return [population], self._project(counted, name)
 
     def _add_product(self, layer: NeuronLayer) -> Additions:
         """Return the population of a product of values."""
