@@ -104,8 +104,8 @@ class GradedMessages(Method):
             if isinstance(layer.operation, Maximum):
                 low, high = self._find_range(ann, layer)
                 relays = self._pool(ann, layer).populations
-                neuron = Graded(lowest=np.asarray(low), highest=np.asarray(high))
-                pool = Population(layer.name, layer.shape, neuron)
+                sender = Graded(lowest=np.asarray(low), highest=np.asarray(high))
+                pool = Population(layer.name, layer.shape, sender)
                 populations += (self.finish(p, exact=True) for p in (*relays, pool))
                 continue
             neuron = self._make_neuron(layer)

@@ -317,7 +317,7 @@ def find_linear(module: nn.Module) -> Row | None:
     """Return the row of a linear layer, of a maximum or of a product; None for other layers."""
     if isinstance(module, Gate):
         return ROW
-    if isinstance(module, products.Multiply):
+    if isinstance(module, products.Multiply | products.Rectify):
         return products.ROW
     owner = find_library(module)
     if getattr(module, "return_indices", False):

@@ -27,7 +27,7 @@ from snncompile.frontends.torch.drive import (
 )
 from snncompile.frontends.torch.libraries.by_hand import FoundCell
 from snncompile.frontends.torch.neuron_layer import FoundAnswer, NeuronLayer
-from snncompile.frontends.torch.products import Multiply
+from snncompile.frontends.torch.products import Multiply, Rectify
 from snncompile.frontends.torch.read_trace import MixedSamplesError, Reader
 from snncompile.frontends.torch.trace import Trace
 from snncompile.frontends.torch.values import (
@@ -182,8 +182,9 @@ def _make_maximum(drive: Through, module: nn.Module, taken: set[str]) -> NeuronL
     numbered = chain([name], (f"{name}_{number}" for number in count(2)))
     path = next(path for path in numbered if path not in taken)
     shape = getattr(wiring, "target_shape", drive.shape)
-    if isinstance(module, Multiply):  # of two factors
-        shape, currents = drive.shape[1:], False
+    if isinstance(module, Multiply | Rectify):
+        shape = drive.shape[1:] if isinstance(module, Multiply) else drive.shape  # two factors
+        currents = False
     return NeuronLayer(path, module, shape, drive, maximum=True, of_currents=currents)
 
 

@@ -33,7 +33,13 @@ from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.multiply_out import DriveTerm, Sum, multiply_out
 from snncompile.frontends.torch.neuron_layer import NeuronLayer
 from snncompile.frontends.torch.pooled_counts import make_counts
-from snncompile.frontends.torch.products import Multiply, make_product, pick_half
+from snncompile.frontends.torch.products import (
+    Multiply,
+    Rectify,
+    make_product,
+    make_rectifier,
+    pick_half,
+)
 from snncompile.ir.graph import Population, Projection, Shape
 from snncompile.neurons.base import BINARY, FloatNeuron, Interval
 from snncompile.neurons.graded import Graded
@@ -71,6 +77,8 @@ class Maxima:
             return self._add_gate(layer, layer.module, populations)
         if isinstance(layer.module, Multiply):
             return self._add_product(layer)
+        if isinstance(layer.module, Rectify):
+            return self._add_rectifier(layer)
         if layer.counts:
             return self._count(layer, populations)
         if layer.of_currents:
@@ -142,17 +150,31 @@ class Maxima:
         halves = (pick_half(layer.drive.of, size, half) for half in (0, 1))
         return self._multiply(layer, *halves)
 
+    def _add_rectifier(self, layer: NeuronLayer) -> Additions:
+        """Return the population of a rectifier of sums."""
+        assert isinstance(layer.drive, Through)
+        drive = multiply_out(self.layers, layer.drive.of, prod(layer.shape))
+        self._refuse_maxima(layer, drive)
+        population, projections = make_rectifier(
+            self.names[layer.path], layer.shape, drive, self.names
+        )
+        return [population], projections
+
+    def _refuse_maxima(self, layer: NeuronLayer, drive: Sum) -> None:
+        for term in drive.terms:
+            if term.source.path in self.of_currents:
+                raise UnsupportedError(
+                    f"{self.names[layer.path]}: reads a maximum of currents, {term.source.path},"
+                    " which has no neurons of its own; put the pool behind the neuron layer"
+                )
+
     def _multiply(self, layer: NeuronLayer, first: Drive, second: Drive) -> Additions:
         """Return the population of the product of two drives."""
         name, size = self.names[layer.path], prod(layer.shape)
         factors = (multiply_out(self.layers, drive, size) for drive in (first, second))
         a, b = factors
-        for term in (*a.terms, *b.terms):
-            if term.source.path in self.of_currents:
-                raise UnsupportedError(
-                    f"{name}: multiplies a maximum of currents, {term.source.path}, which has no"
-                    " neurons of its own; put the pool behind the neuron layer"
-                )
+        for factor in (a, b):
+            self._refuse_maxima(layer, factor)
         population, projections = make_product(name, layer.shape, (a, b), self.names)
         return [population], projections
 

@@ -1,6 +1,7 @@
-"""Products of values: a spike times a number, or two numbers, as neurons with two inputs.
+"""Values on the way: products as neurons with two inputs, and rectifiers of currents.
 
-A product is noted as a layer that reads both factors, one after the other. Of spikes that are 0 or
+A product, of a spike and a number or of two numbers, is noted as a layer that reads both factors,
+one after the other; a rectifier is one that reads the values. Of spikes that are 0 or
 1 there are gates, which any chip has; see `gates.py`.
 """
 
@@ -22,6 +23,7 @@ from snncompile.frontends.torch.linear_layers import Row
 from snncompile.ir.graph import Network, Population, Projection, Shape
 from snncompile.neurons.base import BINARY, FloatNeuron
 from snncompile.neurons.fixed import STATE_LIMIT
+from snncompile.neurons.graded import Graded
 from snncompile.neurons.product import PORTS, Product
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import Synapses
@@ -41,6 +43,15 @@ class Multiply(nn.Module):
 
 
 MULTIPLY = Multiply()
+RECTIFIED = "relu(values)"
+"""Name of a rectifier in messages."""
+
+
+class Rectify(nn.Module):
+    """Stands for a rectifier of sums of spikes; it is never called."""
+
+
+RECTIFY = Rectify()
 
 
 def _translate(module: nn.Module, where: str, shape: Shape) -> Affine:
@@ -108,18 +119,31 @@ def make_product(
     return Population(name, shape, Product(whole=np.asarray(0.0), **biases)), projections
 
 
+def make_rectifier(
+    name: str, shape: Shape, drive: Sum, names: dict[str | None, str]
+) -> tuple[Population, list[Projection]]:
+    """Return the population of a rectifier of sums and the projections to it."""
+    projections = [
+        Projection(names[term.source.path], name, term.synapses, term.source.delay)
+        for term in drive.terms
+    ]
+    zero, one = np.asarray(0.0), np.asarray(1.0)
+    neuron = Graded(lowest=zero, whole=zero, bias=_shorten(drive.bias), values=one)
+    return Population(name, shape, neuron), projections
+
+
 def _shorten(bias: Floats) -> Floats:
     return bias if bias.any() else np.asarray(0.0)
 
 
-def settle_products(network: Network) -> Network:
-    """Return the network whose products have limits, and send whole numbers where all are whole.
+def settle_values(network: Network) -> Network:
+    """Return the network whose products and rectifiers have limits, and are whole where they can.
 
     What arrives is known once the input is: spikes, counts or analog values.
     """
     for population in network.populations:
-        if isinstance(population.neuron, Product):
-            settled = _settle(network, population, population.neuron)
+        settled = _settle(network, population)
+        if settled is not population:
             network = replace(
                 network,
                 populations=tuple(
@@ -129,7 +153,28 @@ def settle_products(network: Network) -> Network:
     return network
 
 
-def _settle(network: Network, population: Population, neuron: Product) -> Population:
+def _settle(network: Network, population: Population) -> Population:
+    neuron = population.neuron
+    if isinstance(neuron, Product):
+        return _settle_product(network, population, neuron)
+    if isinstance(neuron, Graded) and neuron.values:
+        return _settle_rectifier(network, population, neuron)
+    return population
+
+
+def _settle_rectifier(network: Network, population: Population, neuron: Graded) -> Population:
+    read = _read_factor(network, population, 0, neuron.bias)
+    largest = max(0.0, float(np.max(read.ends[1]))) * (1.0 if read.whole else 1.0 + MARGIN)
+    limited = replace(
+        neuron,
+        highest=np.asarray(min(largest, STATE_LIMIT - 1.0)),
+        whole=np.asarray(float(read.whole)),
+        values=np.asarray(float(not read.whole)),
+    )
+    return replace(population, neuron=limited)
+
+
+def _settle_product(network: Network, population: Population, neuron: Product) -> Population:
     a, b = (
         _read_factor(network, population, number, bias)
         for number, bias in enumerate((neuron.bias_a, neuron.bias_b))

@@ -66,6 +66,8 @@ def has_free_scale(network: Network, population: Population) -> bool:
     neuron = population.neuron
     if not isinstance(neuron, Graded) or neuron.sends_currents:
         return False
+    if neuron.values:
+        return True
     weights = [np.asarray(p.synapses.weight, np.float64) for p in network.into(population.name)]
     whole = are_small_and_whole(weights) and are_whole(neuron.bias)
     return not whole or bool((neuron.factor != 1).any())
@@ -112,15 +114,15 @@ def quantize_graded(
     neuron, room, largest = population.neuron, np.ones(count), np.full(count, np.inf)
     assert isinstance(neuron, Graded)
     # The factor, m / 2^31 at least, needs m of 15 bits.
-    cap = neuron.factor * 2.0 ** (LARGEST_SHIFT - FACTOR_BITS)
+    cap = neuron.factor * neuron.message_unit * 2.0 ** (LARGEST_SHIFT - FACTOR_BITS)
     np.minimum.at(largest, groups, np.broadcast_to(cap, groups.shape))
     for _ in range(TRIES):
         scale, exponents = choose_scales(
             population, neuron.bias, largest, chip, groups, inputs, room
         )
         projections = tuple(
-            replace(p, synapses=round_weights(p, scale[groups], e, b))
-            for p, e, b in zip(into, exponents, each, strict=True)
+            replace(p, synapses=round_weights(p, scale[groups] / i.unit, e, b))
+            for p, i, e, b in zip(into, inputs, exponents, each, strict=True)
         )
         corrected = _correct_bias(network, population, projections, scale, groups, spike_trains)
         floats = corrected.neuron

@@ -155,8 +155,8 @@ REFUSED = {
     "a maximum of currents": (
         lambda m, x, a, b, c: m.pool(a) * m.pool(m.current(x)) + m.pool(b * c),
         CHANNELS * SIDE**2 // 4,
-        "product: multiplies a maximum of currents, pool_2, which has no neurons of its own; put"
-        " the pool behind the neuron layer",
+        "product: reads a maximum of currents, pool_2, which has no neurons of its own; put the"
+        " pool behind the neuron layer",
     ),
 }
 
