@@ -137,10 +137,8 @@ class Maxima:
         """Return the population that counts the spikes of a pool's windows."""
         name, neurons = self.names[layer.path], {p.name: p.neuron for p in populations}
         drive = multiply_out(self.layers, layer.drive, prod(layer.shape))
-        (source,) = {self.names[term.source.path] for term in drive.terms}
-        neuron = neurons[source]
-        assert isinstance(neuron, FloatNeuron)
-        population, counted = make_counts(name, layer.shape, drive, neuron)
+        senders = [neurons[self.names[term.source.path]] for term in drive.terms]
+        population, counted = make_counts(name, layer.shape, drive, senders)
         return [population], self._project(counted, name)
 
     def _add_product(self, layer: NeuronLayer) -> Additions:

@@ -37,3 +37,26 @@ def test_spikes_are_counted_where_synapses_would_be_many(pool, monkeypatch):
     assert program.verify(x).equal
     with pytest.raises(UnsupportedError, match="loihi1 has no neuron graded"):
         snncompile.compile(network, chip="loihi1")
+
+
+class Added(nn.Module):
+    """A pool of the sum of two layers' spikes, as behind the last block of SEW-ResNet."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.first, self.second, self.end = leaky(), leaky(), leaky(threshold=0.5)
+        self.pool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(4, 10)
+
+    def forward(self, x):
+        a = self.first(self.a(x))
+        return self.end(self.fc(self.pool(a + self.second(self.b(a))).flatten(1)))
+
+
+def test_sums_of_spikes_are_counted(monkeypatch):
+    x, net = spikes(3, 12, 2, 8, 8), filled(Added())
+    plain = check(net, x)
+    monkeypatch.setattr(compose, "LARGEST", 2000)
+    network = check(net, x)
+    assert network.population("pool").neuron.highest == 2 * 64
+    assert (network.run(x).spikes == plain.run(x).spikes).all()
