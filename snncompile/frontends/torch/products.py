@@ -127,8 +127,8 @@ def make_rectifier(
         Projection(names[term.source.path], name, term.synapses, term.source.delay)
         for term in drive.terms
     ]
-    zero, one = np.asarray(0.0), np.asarray(1.0)
-    neuron = Graded(lowest=zero, whole=zero, bias=_shorten(drive.bias), values=one)
+    zero, bias = np.asarray(0.0), _shorten(drive.bias)
+    neuron = Graded(lowest=zero, whole=zero, bias=bias, values=np.asarray(1.0))
     return Population(name, shape, neuron), projections
 
 
