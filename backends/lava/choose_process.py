@@ -11,7 +11,7 @@ from snncompile import registry
 from snncompile.backends.lava.lava_process import LavaParameter, LavaProcess
 from snncompile.backends.lava.network_processes import SPARSE
 from snncompile.errors import BackendError, InputError, UnsupportedError, list_briefly
-from snncompile.ir.graph import Population
+from snncompile.ir.graph import IntegerNetwork, Population
 from snncompile.synapses.base import Wiring
 
 
@@ -32,9 +32,14 @@ def load_processes() -> tuple[LavaProcess, ...]:
 
 
 def choose_neuron_process(
-    population: Population, processes: tuple[LavaProcess, ...]
+    network: IntegerNetwork, population: Population, processes: tuple[LavaProcess, ...]
 ) -> LavaProcess:
     """Return the process of a population: one of an installed library before a copied file.
+
+    Args:
+        network: gives what can arrive at the population.
+        population: one of its populations.
+        processes: see `load_processes`.
 
     Raises:
         UnsupportedError: there is no process for its neuron.
@@ -42,7 +47,11 @@ def choose_neuron_process(
     """
     neuron = population.neuron
     reset = getattr(neuron, "reset", "")
-    candidates = [p for p in processes if p.computes(neuron.name, reset)]
+    candidates = [
+        p
+        for p in processes
+        if p.computes(neuron.name, reset) and (p.suits is None or p.suits(network, population))
+    ]
     if not candidates:
         known = list_briefly(sorted({name for process in processes for name in process.neurons}))
         raise UnsupportedError(

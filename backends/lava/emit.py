@@ -137,7 +137,9 @@ class _Emitter:
         self.names = python_text.Names(process.name for process in processes)
         self.source = self.names.add(network.input.name)
         self.variables = {p.name: self.names.add(p.name) for p in network.populations}
-        self.neurons = {p.name: choose_neuron_process(p, processes) for p in network.populations}
+        self.neurons = {
+            p.name: choose_neuron_process(network, p, processes) for p in network.populations
+        }
         self.synapses = [
             choose_synapse_process(p.synapses.wiring, processes)
             if p.rule is None
@@ -261,7 +263,11 @@ class _Emitter:
             "dtype": quote(choose_dtype(population)),
             "variable": variable,
             "process": process.name,
-            "arguments": [("shape", write_shape((population.size,))), *values, *timing],
+            "arguments": [
+                ("shape", write_shape((population.size,))),
+                *values,
+                *(timing if process.keeps_state else ()),
+            ],
             "out_port": f"{variable}.{'s_out' if population.neuron.spikes else 'v_out'}",
         }
 
@@ -352,8 +358,7 @@ class _Emitter:
     def _write_ends(
         self, source: str, target: str, comment: str, delay: Any, port: str | None = None
     ) -> dict[str, Any]:
-        ports = self.network.population(target).neuron.ports
-        into = f"{port or ports[0]}_in" if ports else "a_in"
+        into = self.neurons[target].name_port(self.network.population(target).neuron, port)
         return {
             "comment": comment,
             "delay": delay,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import PurePosixPath
 
 from snncompile.errors import BackendError
+from snncompile.ir.graph import IntegerNetwork, Population
+from snncompile.neurons.base import Neuron
 
 OURS = "snncompile.backends.lava"
 GIVEN = ("shape", "reset", "reset_interval", "reset_offset")
@@ -45,10 +48,11 @@ class LavaProcess:
 
         name(shape=(n,), keyword=value, ..., reset="soft", reset_interval=steps, reset_offset=k)
 
-    with `reset` only where it has several `resets`. It has the port `a_in`, or `<port>_in` for each
-    of the neuron's `ports`, and sends from `s_out`, or from `v_out` what does not spike. In
-    time steps t, counted from 1, with t % reset_interval == reset_offset % reset_interval another
-    sample begins: first its states return to their start.
+    with `reset` only where it has several `resets`, and the last two only where it keeps a state.
+    It has the port `a_in`, or `<port>_in` for each of the neuron's `ports`, or its own `ports`, and
+    sends from `s_out`, or from `v_out` what does not spike. In time steps t, counted from 1, with
+    t % reset_interval == reset_offset % reset_interval another sample begins: first its states
+    return to their start.
 
     A process of synapses is built as
 
@@ -77,6 +81,14 @@ class LavaProcess:
     `initial` is one only where it is not 0."""
     states: tuple[str, ...] = ()
     """States of the neuron that can be recorded: Vars that are called as in the neuron."""
+    ports: tuple[str, ...] = ()
+    """Its ports, in the order of those of the neuron, where they are called otherwise."""
+    keeps_state: bool = True
+    """Whether anything stays from one time step to the next; if not, it takes no reset."""
+    suits: Callable[[IntegerNetwork, Population], bool] | None = None
+    """Whether it computes a population of a network exactly; None: all whose parameters it has."""
+    without_effect: tuple[str, ...] = ()
+    """Parameters that it lacks, and that have no effect where it suits."""
     lif_equations: bool = False
     """Whether the README's equations of u, v and the spike are its own."""
     wirings: tuple[str, ...] = ()
@@ -102,9 +114,16 @@ class LavaProcess:
         """Return whether it computes a neuron with a reset, which is "" if it has no choice."""
         return neuron in self.neurons and reset in (self.resets or ("",))
 
+    def name_port(self, neuron: Neuron, port: str | None) -> str:
+        """Return the port of the process for an input of the neuron; None is its first."""
+        if not neuron.ports:
+            return "a_in"
+        port = port or neuron.ports[0]
+        return self.ports[neuron.ports.index(port)] if self.ports else f"{port}_in"
+
     def lacks(self, parameters: tuple[str, ...]) -> list[str]:
         """Return which parameters of a neuron it cannot take."""
-        known = {parameter.name for parameter in self.parameters}
+        known = {*self.without_effect, *(parameter.name for parameter in self.parameters)}
         return [name for name in parameters if name not in known]
 
     def read_files(self) -> dict[str, str]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snncompile.backends.lava.lava_process import OURS, LavaParameter, LavaProcess
+from snncompile.backends.lava.proofs import needs_no_limits
 from snncompile.neurons.fixed import DECAY_ONE, STATE_LIMIT, WORD_LIMIT
 from snncompile.neurons.graded import LARGEST_FACTOR
+from snncompile.neurons.product import LARGEST_SHIFT
 
 _STATE = STATE_LIMIT - 1
 
@@ -143,6 +145,34 @@ MULTI_SPIKE_LIF = LavaProcess(
     resets=("hard", "soft"),
     parameters=(*DECAYS, THRESHOLD, *BIAS, HIGHEST, LOWEST, INITIAL),
     states=("u", "v"),
+)
+PRODUCT = LavaProcess(
+    name="Product",
+    file=f"{OURS}:processes/product.py",
+    neurons=("product",),
+    parameters=(
+        LavaParameter("factor", "factor", 1, LARGEST_FACTOR, default=1),
+        LavaParameter("shift", "shift", 0, LARGEST_SHIFT, default=0),
+        replace(LOWEST, default=-_STATE),
+        LavaParameter("highest", "highest", 0, _STATE, default=_STATE),
+        LavaParameter("bias_a", "bias_a", -_STATE, _STATE, default=0),
+        LavaParameter("bias_b", "bias_b", -_STATE, _STATE, default=0),
+        INITIAL,
+    ),
+    states=("v",),
+)
+PROD_NEURON = LavaProcess(
+    name="ProdNeuron",
+    library="lava.proc.prodneuron.process",
+    neurons=("product",),
+    ports=("a_in1", "a_in2"),
+    parameters=(
+        LavaParameter("vth", "vth", 0, 0, default=0),
+        LavaParameter("exp", "exp", 0, 0, default=0),
+    ),
+    keeps_state=False,
+    suits=needs_no_limits,
+    without_effect=("lowest", "highest"),
 )
 REFRACTORY_LIF = LavaProcess(
     name="RefractoryLif",

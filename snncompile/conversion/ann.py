@@ -83,6 +83,8 @@ class Product:
     bias: Floats
     """One per neuron."""
     kind: str = "product"
+    unit: Floats = field(default_factory=lambda: np.ones(1))
+    """The product of both sums that is an activation of 1; one for all or one per neuron."""
 
 
 Operation = Curve | Maximum | Product
@@ -95,7 +97,7 @@ class Layer:
     Rectifier (`operation` None)   a = z limited to 0..cap
     Curve                          a = function(z)
     Maximum                        a = the largest z of each window
-    Product                        a = z * (sum of V a + other bias)
+    Product                        a = z * (sum of V a + other bias) / unit
     the last layer of a network    a = z
     """
 
@@ -211,7 +213,8 @@ def activate(layer: Layer, z: Tensor, values: dict[str, Tensor]) -> Tensor:
     if operation is None:
         return z.clamp(0, layer.cap)
     if isinstance(operation, Product):
-        return z * add_up(operation.terms, operation.bias, values)
+        other = add_up(operation.terms, operation.bias, values)
+        return z * other / torch.tensor(operation.unit)
     shape = operation.shape if isinstance(operation, Maximum) else layer.shape
     return operation(z.reshape(-1, *shape)).reshape(len(z), -1)
 
@@ -220,6 +223,8 @@ def normalize(ann: Ann, scales: dict[str, Floats], unit: float) -> Ann:
     """Return the network in which an activation of `scales` is 1; the last layer keeps its unit.
 
         W' = W scale_source / scale_target, bias' = bias / scale_target
+
+    Both sums of a product keep their unit; the product is divided by its scale.
 
     Args:
         ann: the network.
@@ -238,11 +243,23 @@ def _scale_layers(ann: Ann, factors: dict[str, Floats]) -> Iterator[Layer]:
             yield layer
             continue
         own = factors.get(layer.name, np.ones(layer.size))
+        if isinstance(layer.operation, Product):
+            other = tuple(_scale_sources(layer.operation.terms, factors))
+            product = replace(layer.operation, terms=other, unit=layer.operation.unit * own)
+            first = tuple(_scale_sources(layer.terms, factors))
+            yield replace(layer, terms=first, operation=product)
+            continue
         terms = tuple(
             LayerTerm(t.source, _multiply(1 / own, t.synapses, factors[t.source]))
             for t in layer.terms
         )
         yield replace(layer, terms=terms, bias=layer.bias / own, cap=inf)
+
+
+def _scale_sources(terms: tuple[LayerTerm, ...], factors: dict[str, Floats]) -> Iterator[LayerTerm]:
+    for term in terms:
+        diagonal = _make_diagonal(factors[term.source])
+        yield LayerTerm(term.source, compose(term.synapses, diagonal))
 
 
 def _multiply(target: Floats, synapses: Synapses, source: Floats) -> Synapses:

@@ -52,11 +52,11 @@ from snncompile.errors import (
 )
 from snncompile.frontends.torch import known_layers, layer_graph
 from snncompile.frontends.torch.arguments import find_tensors
-from snncompile.frontends.torch.drive import Drive, Gather, Selection
 from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.multiply_out import Sum, multiply_out
 from snncompile.frontends.torch.neuron_layer import NeuronLayer
 from snncompile.frontends.torch.open_wrappers import unwrap
+from snncompile.frontends.torch.products import pick_half
 from snncompile.frontends.torch.run_module import (
     call,
     check_module,
@@ -188,28 +188,11 @@ def _make_product(layers: LayerGraph, layer: NeuronLayer, names: dict[str | None
     shape: Shape = layer.module.shape  # type: ignore[assignment]
     size = prod(shape)
     first, second = (
-        multiply_out(layers, _pick_half(layer.drive, size, half), size) for half in (0, 1)
+        multiply_out(layers, pick_half(layer.drive, size, half), size) for half in (0, 1)
     )
     product = Product(_make_terms(second, names), second.bias)
     terms = _make_terms(first, names)
     return Layer(names[layer.path], shape, terms, first.bias, path=layer.path, operation=product)
-
-
-def _pick_half(drive: Drive, size: int, half: int) -> Drive:
-    """Return the first or second `size` values of a drive of twice as many."""
-    everywhere, ones = torch.arange(2 * size), torch.ones(2 * size, dtype=torch.float64)
-    whole = (Selection(drive, 2 * size, everywhere, everywhere, ones),)
-    picked: list[Selection] = []
-    for old in drive.selections if isinstance(drive, Gather) else whole:
-        mask = old.target // size == half
-        target = old.target[mask] - half * size
-        if mask.any():
-            picked.append(Selection(old.of, old.size, old.source[mask], target, old.factor[mask]))
-    only = picked[0]
-    plain = len(picked) == 1 and only.size == size and bool((only.factor == 1).all())
-    if plain and torch.equal(only.source, only.target) and len(only.source) == size:
-        return only.of
-    return Gather(tuple(picked), size)
 
 
 def _divide(layer: Layer, drive: Sum, by: float, names: dict[str | None, str]) -> Layer:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snncompile.arrays import Floats
-from snncompile.conversion.ann import Ann, Layer, Maximum
+from snncompile.conversion.ann import Ann, Layer, Maximum, Product
 from snncompile.conversion.graded_layers import Table, prepare_layers
 from snncompile.conversion.method import Method, Plan
 from snncompile.conversion.scales import LEAST, Scales
@@ -25,6 +25,7 @@ from snncompile.frontends.pool_currents import (
 from snncompile.ir.answer import Answer
 from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Network, Population, Projection
+from snncompile.neurons import product
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.graded import Graded
 from snncompile.neurons.readout import Readout
@@ -40,7 +41,8 @@ class GradedMessages(Method):
 
     After SDANN (arXiv 2505.12221). A layer sends its activations in units of its scale /
     (2^bits - 1), rounded to the nearest: from 0 to 2^bits - 1, and below 0 where its activation
-    has a sign. Rectifiers are limits, other activations tables, maximum pools are exact.
+    has a sign. Rectifiers are limits, other activations tables, products neurons with two inputs,
+    maximum pools are exact.
     """
 
     bits: int = 8
@@ -93,6 +95,9 @@ class GradedMessages(Method):
                 scales[layer.name] = np.array([layer.operation.unit * levels])
             elif isinstance(layer.operation, Maximum):
                 scales[layer.name] = scales[layer.terms[0].source]
+            elif isinstance(layer.operation, Product):
+                sizes = activations[layer.name].abs()
+                scales[layer.name] = self.scales.choose(layer, sizes, levels)
             else:
                 scales[layer.name] = self.scales.choose(layer, activations[layer.name], levels)
         return scales
@@ -104,8 +109,8 @@ class GradedMessages(Method):
             if isinstance(layer.operation, Maximum):
                 low, high = self._find_range(ann, layer)
                 relays = self._pool(ann, layer).populations
-                neuron = Graded(lowest=np.asarray(low), highest=np.asarray(high))
-                pool = Population(layer.name, layer.shape, neuron)
+                sender = Graded(lowest=np.asarray(low), highest=np.asarray(high))
+                pool = Population(layer.name, layer.shape, sender)
                 populations += (self.finish(p, exact=True) for p in (*relays, pool))
                 continue
             neuron = self._make_neuron(layer)
@@ -139,9 +144,14 @@ class GradedMessages(Method):
         readout: FloatNeuron = WindowReadout(np.asarray(1.0), bias=layer.bias)
         return Population(layer.name, layer.shape, readout)
 
-    def _make_neuron(self, layer: Layer) -> Graded:
-        """Return the neurons of a layer; its sums are in units of its smallest message."""
+    def _make_neuron(self, layer: Layer) -> Graded | product.Product:
+        """Return the neurons of a layer; its sums are in units of its smallest message.
+
+        Those of a product are in the model's unit.
+        """
         table, top = layer.operation, np.asarray(float(self.top))
+        if isinstance(table, Product):
+            return product.Product(1 / table.unit, -top, top, bias_a=layer.bias, bias_b=table.bias)
         if not isinstance(table, Table):
             return Graded(lowest=np.asarray(0.0), highest=top, bias=layer.bias)
         return Graded(
@@ -154,6 +164,13 @@ class GradedMessages(Method):
 
     def _connect(self, ann: Ann) -> Iterator[Projection]:
         for layer in ann.layers:
+            if isinstance(layer.operation, Product):
+                for port, terms in zip(
+                    product.PORTS, (layer.terms, layer.operation.terms), strict=True
+                ):
+                    for term in terms:
+                        yield Projection(term.source, layer.name, term.synapses, port=port)
+                continue
             if not isinstance(layer.operation, Maximum):
                 for term in layer.terms:
                     yield Projection(term.source, layer.name, term.synapses)

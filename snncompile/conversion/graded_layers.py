@@ -1,5 +1,6 @@
-"""Layers that graded messages can be of: rectifiers, tables and maxima of what a layer sends.
+"""Layers that graded messages can be of: rectifiers, tables, products and maxima of a layer.
 
+product                  ->  stays; both sums arrive at ports of their own
 curve                    ->  table: a number for each of up to 256 sums
 maximum of a layer       ->  stays; whole numbers are compared exactly
 rectifier of a maximum   ->  maximum of rectifiers: the same, because both keep the order
@@ -68,7 +69,7 @@ class Table(Curve):
 
 
 def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int) -> Ann:
-    """Return the network in rectifiers, tables and maxima of what one layer sends.
+    """Return the network in rectifiers, tables, products and maxima of what one layer sends.
 
     Args:
         ann: as captured.
@@ -78,12 +79,6 @@ def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int) -> Ann:
     Raises:
         UnsupportedError: a layer is none of these; the message names it.
     """
-    for layer in ann.layers:
-        if isinstance(layer.operation, Product):
-            raise UnsupportedError(
-                f"{layer.path}: a product of two activations has no neuron here; leave out the"
-                " gate, or train with one that is added"
-            )
     ann = _split_slopes(_bring_maxima_forward(split_pools(ann)))
     curves = [layer for layer in ann.rectified if isinstance(layer.operation, Curve)]
     if not curves:
@@ -159,6 +154,9 @@ def _split_slopes(ann: Ann) -> Ann:
     negative: dict[str, tuple[str, Floats]] = {}
     for layer in ann.layers:
         new = replace(layer, terms=tuple(_add_negative(layer.terms, negative)))
+        if isinstance(new.operation, Product):
+            other = tuple(_add_negative(new.operation.terms, negative))
+            new = replace(new, operation=replace(new.operation, terms=other))
         if not isinstance(layer.operation, Curve) or _is_same_everywhere(layer):
             layers.append(new)
             continue

@@ -10,9 +10,11 @@ from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from snncompile.conversion.ann import INPUT, Layer
+from snncompile.conversion.ann import INPUT, Ann, Layer, Product
 from snncompile.conversion.graded import GradedMessages
+from snncompile.errors import UnsupportedError
 from snncompile.ir.answer import Answer
 from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Network, Population, Projection
@@ -49,6 +51,20 @@ class SigmaDeltaMessages(GradedMessages):
         for name, least in (("least", self.least), ("least_input", self.least_input)):
             if least < 1:
                 raise ValueError(f"{name} must be 1 or more, got {least}")
+
+    def prepare(self, ann: Ann, x: NDArray[np.float64]) -> Ann:
+        """Return the network in rectifiers, tables and maxima; refuse products.
+
+        Raises:
+            UnsupportedError: a layer is none of these; the message names it.
+        """
+        for layer in ann.layers:
+            if isinstance(layer.operation, Product):
+                raise UnsupportedError(
+                    f"{layer.path}: a product of two activations is no sum of changes; take"
+                    " method='graded', leave out the gate, or train with one that is added"
+                )
+        return super().prepare(ann, x)
 
     def find_input_weight(self, coding: Kind, unit: float, steps: int) -> float:
         """Return the value of a message of 1: `changes` sends whole numbers."""

@@ -224,6 +224,8 @@ class FloatNeuron(Neuron):
     """Bits by which accumulated weights are shifted before they meet the integer states."""
     message_unit: ClassVar[int] = 1
     """Number that the integer network sends for a spike of 1.0."""
+    unit_of_inputs: ClassVar[bool] = True
+    """Whether its inputs are in the unit of its outputs."""
     bias_adds_up: ClassVar[bool] = False
     """Whether a bias acts like a constant input, and sums over time count.
 

@@ -20,6 +20,7 @@ from snncompile.neurons.base import (
     Role,
     State,
 )
+from snncompile.neurons.delta_code import SPIKE_EXPONENT
 from snncompile.neurons.fixed import STATE_LIMIT, limit
 from snncompile.neurons.ranges import Range
 
@@ -60,7 +61,10 @@ class Graded(FloatNeuron):
     """Output for each v from `lowest` to `highest`, which then are the same for all neurons; empty:
     v itself. Whole numbers, only with `whole`."""
     bias: Floats = 0.0  # type: ignore[assignment]
-    """Added to the input; only with `whole`."""
+    """Added to the input; not of currents."""
+    values: Floats = 0.0  # type: ignore[assignment]
+    """1, only without `whole`: sends values, each 2^6 times its share of a natural value as an
+    integer; see `passes/quantize/messages.py`. So any scale will do, and any weights behind it."""
 
     name: ClassVar[str] = "graded"
     states: ClassVar[tuple[str, ...]] = ("v",)
@@ -74,13 +78,15 @@ class Graded(FloatNeuron):
         convert.check_not_negative("highest", self.highest)
         if self.whole.ndim or self.whole not in (0, 1):
             raise ValueError("whole must be 0 or 1, one for all neurons")
+        if self.values.ndim or self.values not in (0, 1) or (self.values and self.whole):
+            raise ValueError("values must be 0 or 1, and 0 with whole numbers")
         if self.whole:
             for name in ("lowest", "highest"):
                 if (getattr(self, name) % 1 != 0).any():
                     raise ValueError(f"{name} must be whole numbers, as what is sent")
         elif self.table.size:
             raise ValueError("a table needs whole = 1: its entries are numbered")
-        elif self.bias.any():
+        elif self.bias.any() and not self.values:
             raise ValueError("a bias needs whole = 1: currents have that of their target")
         _check_table(self.table, self.lowest, self.highest)
 
@@ -107,16 +113,23 @@ class Graded(FloatNeuron):
     @property
     def sends_currents(self) -> bool:
         """Whether its scale is that of its targets."""
-        return not self.whole
+        return not self.whole and not self.values
+
+    @property
+    def message_unit(self) -> int:  # type: ignore[override]
+        """Number that the integer network sends for an output of 1.0."""
+        return 1 << SPIKE_EXPONENT if self.values else 1
 
     @property
     def payload(self) -> Interval:
-        """From the smallest to the largest output, 0 among them."""
-        return _bound_payload(self.table, self.lowest, self.highest)
+        """From the smallest to the largest output, 0 among them; of values, as integers."""
+        unit = self.message_unit
+        return _bound_payload(self.table, self.lowest * unit, self.highest * unit)
 
     def parameters(self) -> tuple[str, ...]:
-        """Return the names of the array parameters; `table` and `bias` only where there is one."""
-        return _leave_out_unused(super().parameters(), self.table, self.bias)
+        """Return the names of the array parameters; some only where they are not 0 or empty."""
+        names = _leave_out_unused(super().parameters(), self.table, self.bias)
+        return names if self.values else tuple(name for name in names if name != "values")
 
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v,) and the output."""
@@ -142,8 +155,8 @@ class Graded(FloatNeuron):
 
     def _quantize_all(self, scale: Any) -> dict[str, Ints]:
         """Return the parameters of the integer neuron by name."""
-        ends, share = (1.0, scale) if self.whole else (scale, 1.0)
-        factor, shift = round_factor(self.factor / share)
+        ends, share = (scale, 1.0) if self.sends_currents else (self.message_unit, scale)
+        factor, shift = round_factor(self.factor * self.message_unit / share)
         lowest, highest = (
             np.clip(round_(end * ends), 1 - STATE_LIMIT, STATE_LIMIT - 1).astype(np.int64)
             for round_, end in ((np.floor, self.lowest), (np.ceil, self.highest))
@@ -269,17 +282,22 @@ class IntegerGraded(IntegerNeuron):
         return {"compartment": -self.lowest, "threshold": self.highest}
 
 
-def round_factor(factor: Floats) -> tuple[Ints, Ints]:
+def round_factor(factor: Floats, largest_shift: int = LARGEST_SHIFT) -> tuple[Ints, Ints]:
     """Return m and n with m / 2^n nearest to a factor, m within 15 bits, n as small as that allows.
+
+    Args:
+        factor: positive.
+        largest_shift: largest n.
 
     Raises:
         QuantizeError: a factor is too large or too small.
     """
-    if (factor > LARGEST_FACTOR).any() or (factor < 2.0**-LARGEST_SHIFT).any():
-        raise QuantizeError(f"factor {factor.flat[0]:g} is outside 2^-31..{LARGEST_FACTOR}")
-    shift = np.clip(np.floor(np.log2(LARGEST_FACTOR / factor)), 0, LARGEST_SHIFT).astype(np.int64)
+    if (factor > LARGEST_FACTOR).any() or (factor < 2.0**-largest_shift).any():
+        ends = f"2^-{largest_shift}..{LARGEST_FACTOR}"
+        raise QuantizeError(f"factor {factor.flat[0]:g} is outside {ends}")
+    shift = np.clip(np.floor(np.log2(LARGEST_FACTOR / factor)), 0, largest_shift).astype(np.int64)
     whole = np.rint(factor * 2.0**shift).astype(np.int64)
-    for _ in range(LARGEST_SHIFT):
+    for _ in range(largest_shift):
         even = (whole % 2 == 0) & (shift > 0)
         whole, shift = np.where(even, whole >> 1, whole), np.where(even, shift - 1, shift)
     return whole, shift
@@ -287,6 +305,7 @@ def round_factor(factor: Floats) -> tuple[Ints, Ints]:
 
 def _name_kind(neuron: Graded | IntegerGraded) -> str:
     scaled = neuron.table.size or neuron.bias.any() or (neuron.factor != 1).any()
+    scaled = scaled or getattr(neuron, "values", 0)
     return f"{neuron.name}/scaled" if scaled else neuron.name
 
 
@@ -311,7 +330,9 @@ def _check_table(table: Any, lowest: Any, highest: Any) -> None:
 def _bound_payload(table: Any, lowest: Any, highest: Any) -> Interval:
     if table.shape[0]:
         return Interval(min(0, int(table.min())), max(0, int(table.max())))
-    return Interval(int(np.floor(float(lowest.min()))), int(np.ceil(float(highest.max()))))
+    low, high = float(lowest.min()), float(highest.max())
+    top = STATE_LIMIT - 1
+    return Interval(max(-top, int(np.floor(low))), min(top, int(np.ceil(high))))
 
 
 def _look_up(table: Any, v: Any, lowest: Any, payload: Interval) -> Any:

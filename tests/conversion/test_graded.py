@@ -161,24 +161,9 @@ def test_a_maximum_of_sums_that_no_rectifier_reads_is_of_their_messages():
     assert np.abs(found - wanted).max() < 0.03 * np.abs(wanted).max()
 
 
-class Gate(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.b, self.c = nn.Linear(4, 5), nn.Linear(4, 5), nn.Linear(5, 2)
-
-    def forward(self, x):
-        return self.c(torch.relu(self.a(x)) * torch.sigmoid(self.b(x)))
-
-
 def test_refusals():
     x = np.random.default_rng(3).normal(size=(20, 4))
     curved = nn.Sequential(nn.Linear(4, 5), nn.PReLU(5), nn.Linear(5, 4), nn.ReLU())
-    with pytest.raises(UnsupportedError) as error:
-        snncompile.from_ann(Gate(), x, "graded")
-    assert str(error.value).endswith(
-        ": a product of two activations has no neuron here; leave out the gate, or train with one"
-        " that is added"
-    )
     network = snncompile.from_ann(curved, x, "graded")
     with pytest.raises(UnsupportedError) as error:
         snncompile.compile(network, chip="loihi1")

@@ -1,4 +1,4 @@
-"""Random modules of four libraries: linear maps of all kinds in front of their neurons."""
+"""Random modules of four libraries: maps of all kinds, nearly all linear, before their neurons."""
 
 from __future__ import annotations
 
@@ -187,6 +187,26 @@ def _add(rng: Any, shape: Any) -> nn.Module:
     return Call(lambda m, x: (x - 0.3) / 0.7 + m.offset, offset=offset)
 
 
+def _rectify(rng: Any, shape: Any) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(shape[0], 2, 3, padding=1), nn.ReLU())
+
+
+class _Gated(nn.Module):
+    """Currents times others, or times what arrives."""
+
+    def __init__(self, channels: int, *, both: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.gate = nn.Conv2d(channels, channels, 1) if both else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x) * self.gate(x)
+
+
+def _gate(rng: Any, shape: Any) -> nn.Module:
+    return _Gated(shape[0], both=bool(rng.random() < 0.5))
+
+
 MAPS = {
     "convolution": _convolve,
     "transposed": _transpose,
@@ -198,6 +218,8 @@ MAPS = {
     "unshuffle": _unshuffle,
     "volume": _convolve_volume,
     "matmul": _multiply,
+    "rectifier": _rectify,
+    "product": _gate,
     "constants": _add,
 }
 """Name -> function that draws a map of a grid of a shape; None: the grid does not suit."""

@@ -352,6 +352,8 @@ def test_neurons_loihi1_cannot_build():
         "multi_spike_lif/soft",
         "phase_fire",
         "phase_maximum",
+        "product",
+        "product/scaled",
         "signed_integrate_fire",
         "ternary_lif",
         "resonate_fire",

@@ -20,6 +20,7 @@ from snncompile.frontends.torch.find_layout import find_layout
 from snncompile.frontends.torch.host_part import check_paths, describe_host, show
 from snncompile.frontends.torch.libraries import by_hand
 from snncompile.frontends.torch.open_wrappers import unwrap
+from snncompile.frontends.torch.products import settle_values
 from snncompile.frontends.torch.run_module import (
     NONE,
     check_module,
@@ -119,7 +120,7 @@ def from_torch(
         unverified = verify(
             read.module, read.x, read.layout, imported, given, ties, progress=compare
         )
-    network = imported.network
+    network = settle_values(imported.network)  # limits are those of the input as it is shown
     for text in read.imported.network.notes:
         LOG.warning("%s: %s", network.title, text)
     if note:

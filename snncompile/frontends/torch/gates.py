@@ -1,7 +1,8 @@
 """Products of spikes: a * b fires for a + b > 1, (1 - a) * b fires for b - a > 0.
 
-A product is noted as a sum that a layer of its own takes, `Gate`: so everything that reads sums and
-layers reads products too. Its neurons keep nothing from one time step to the next.
+Other products are those of `products.py`. A product is noted as a sum that a layer of its own
+takes, `Gate`: so everything that reads sums and layers reads products too. Its neurons keep nothing
+from one time step to the next.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snncompile.frontends.torch.drive import Drive, Gather, Plus, Scaled, Source
+from snncompile.frontends.torch import products
+from snncompile.frontends.torch.drive import Constant, Drive, Gather, Plus, Scaled, Source
 from snncompile.frontends.torch.dynamics import Affine
 from snncompile.frontends.torch.linear_layers import Row
 from snncompile.frontends.torch.sums import MULTIPLY, REVERSED, SUBTRACT
 from snncompile.frontends.torch.values import (
+    NOTHING,
     ConstantValues,
     InputValues,
     LinearValues,
@@ -49,7 +52,11 @@ class Gate(nn.Module):
 
 
 AND, AND_NOT = Gate(1.5), Gate(0.5)
-GATES = {"and(spikes)": AND, "and_not(spikes)": AND_NOT}
+GATES: dict[str, nn.Module] = {
+    "and(spikes)": AND,
+    "and_not(spikes)": AND_NOT,
+    products.PATH: products.MULTIPLY,
+}
 """Name in messages -> the layer. Sums of spikes are whole numbers, the thresholds lie between."""
 
 
@@ -106,9 +113,32 @@ class Products:
         if inverted:
             second = self._read_complement(second)
         if not (self._are_spikes(first) and self._are_spikes(second)):
-            return None
+            return self._note_values(self.numbers(args[0]), self.numbers(args[1]), result)
         axes = self._count_axes(first) or self._count_axes(second)
         return None if axes is None else self._add(first, second, axes, inverted=inverted)
+
+    def _note_values(self, first: Tensor, second: Tensor, result: Tensor) -> LinearValues | None:
+        """Return a product of sums of spikes; None if a factor is something else."""
+        if not (self._are_sums(first) and self._are_sums(second)):
+            return None
+        axes = max(self._count_axes(first) or 0, self._count_axes(second) or 0)
+        if not axes:
+            return None
+        shape, origins = tuple(result.shape), self.origins
+        whole = first.expand(shape), second.expand(shape)
+        rows, source = products.join_factors(*whole, axes)
+        values = LinearValues(origins.next, shape, products.PATH, rows, source, source[1:])
+        return origins.add(values)
+
+    def _are_sums(self, numbers: Tensor) -> bool:
+        """Return whether all values are sums of what the input and neurons send in one step."""
+        if bool((numbers == NOTHING).any()) or not bool((numbers >= 0).any()):
+            return False
+        known = InputValues | LinearValues | SumValues | ConstantValues
+        return all(
+            isinstance(v, known) or (isinstance(v, NeuronValues) and v.state is None)
+            for v in self.origins.walk_sources(numbers)
+        )
 
     def _add(self, first: Tensor, second: Tensor, axes: int, *, inverted: bool) -> LinearValues:
         """Return the values of a gate, whose samples have so many axes."""
@@ -157,13 +187,19 @@ class Products:
     def _count_axes(self, numbers: Tensor) -> int | None:
         """Return the number of last axes that hold the spikes of one sample and time step."""
         values = self.origins.find_values(numbers)[0]
+        if isinstance(values, SumValues):
+            counts = [self._count_axes(term.numbers) for term in values.terms]
+            return max((count for count in counts if count), default=None)
+        if isinstance(values, ConstantValues):
+            return None
         if isinstance(values, InputValues):
             size = values.shape[-1]
         elif isinstance(values, LinearValues):
             size = prod(values.target_shape)
         else:
             size = prod(values.shape[1:])
-        sizes = {prod(numbers.shape[numbers.ndim - n :]): n for n in range(numbers.ndim, 0, -1)}
+        axes = range(numbers.ndim - 1, 0, -1)  # without that of samples
+        sizes = {prod(numbers.shape[numbers.ndim - n :]): n for n in axes}
         return sizes.get(size)
 
 
@@ -171,6 +207,15 @@ def reads_spikes(drive: Drive) -> bool:
     """Return whether the sum of a gate is one of spikes only, each taken as it is."""
     terms = drive.terms if isinstance(drive, Plus) else ()
     return len(terms) == 2 and all(map(_is_spikes, terms))
+
+
+def split_gate(drive: Drive, size: int, *, inverted: bool) -> tuple[Drive, Drive]:
+    """Return the factors of a gate's product: its terms, the second one less than 1 if inverted."""
+    assert isinstance(drive, Plus)
+    first, second = drive.terms
+    if inverted:  # 1 - b is the sum of 1 and of b times -1, which the gate has
+        second = Plus((Constant(torch.ones(size, dtype=torch.float64)), second))
+    return first, second
 
 
 def make_gate_neuron(gate: Gate) -> FloatNeuron:

@@ -14,6 +14,7 @@ from torch.overrides import resolve_name
 
 from snncompile import registry
 from snncompile.errors import UnsupportedError, list_briefly
+from snncompile.frontends.torch import products
 from snncompile.frontends.torch.gates import ROW, Gate
 from snncompile.frontends.torch.libraries.base import Library
 from snncompile.frontends.torch.linear_layers import LINEAR, Row
@@ -316,6 +317,8 @@ def find_linear(module: nn.Module) -> Row | None:
     """Return the row of a linear layer, of a maximum or of a product; None for other layers."""
     if isinstance(module, Gate):
         return ROW
+    if isinstance(module, products.Multiply | products.Rectify):
+        return products.ROW
     owner = find_library(module)
     if getattr(module, "return_indices", False):
         return None

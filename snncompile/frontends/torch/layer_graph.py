@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from snncompile.errors import UnsupportedError
-from snncompile.frontends.torch import known_layers
+from snncompile.frontends.torch import known_layers, pooled_counts
 from snncompile.frontends.torch.drive import (
     Drive,
     Gather,
+    Scaled,
     Source,
     Starts,
     Through,
@@ -26,6 +27,7 @@ from snncompile.frontends.torch.drive import (
 )
 from snncompile.frontends.torch.libraries.by_hand import FoundCell
 from snncompile.frontends.torch.neuron_layer import FoundAnswer, NeuronLayer
+from snncompile.frontends.torch.products import Multiply, Rectify
 from snncompile.frontends.torch.read_trace import MixedSamplesError, Reader
 from snncompile.frontends.torch.trace import Trace
 from snncompile.frontends.torch.values import (
@@ -139,19 +141,28 @@ def _refuse_factor(trace: Trace, values: Values) -> None:
 
 
 def add_maxima(neurons: list[NeuronLayer], modules: dict[str, nn.Module]) -> list[NeuronLayer]:
-    """Return the layers, with one more before each that reads a maximum."""
+    """Return the layers, with one more before each that reads a maximum, a product or a count."""
     result: list[NeuronLayer] = []
     paths: dict[Through, str] = {}
 
     def replace_maxima(drive: Drive) -> Drive:
         drive = change_inner(drive, replace_maxima)
         row = known_layers.find_linear(modules[drive.path]) if isinstance(drive, Through) else None
-        if row is None or not row.maximum:
+        if not isinstance(drive, Through) or row is None:
             return drive
-        assert isinstance(drive, Through)
+        if row.maximum:
+            return add(drive)
+        share = pooled_counts.find_share(drive, modules)
+        if share is None:
+            return drive
+        assert isinstance(drive.of, Through)
+        return replace(drive, of=Scaled(add(drive.of, counts=True), share))
+
+    def add(drive: Through, *, counts: bool = False) -> Source:
         if drive not in paths:
-            result.append(_make_maximum(drive, modules[drive.path], set(paths.values())))
-            paths[drive] = result[-1].path
+            layer = _make_maximum(drive, modules[drive.path], set(paths.values()))
+            result.append(replace(layer, counts=counts))
+            paths[drive] = layer.path
         return Source(paths[drive])
 
     for layer in neurons:
@@ -171,6 +182,9 @@ def _make_maximum(drive: Through, module: nn.Module, taken: set[str]) -> NeuronL
     numbered = chain([name], (f"{name}_{number}" for number in count(2)))
     path = next(path for path in numbered if path not in taken)
     shape = getattr(wiring, "target_shape", drive.shape)
+    if isinstance(module, Multiply | Rectify):
+        shape = drive.shape[1:] if isinstance(module, Multiply) else drive.shape  # two factors
+        currents = False
     return NeuronLayer(path, module, shape, drive, maximum=True, of_currents=currents)
 
 

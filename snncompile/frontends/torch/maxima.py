@@ -21,11 +21,25 @@ from snncompile.frontends.pool_currents import (
     pool_currents,
 )
 from snncompile.frontends.torch import known_layers
-from snncompile.frontends.torch.drive import Source, Through
-from snncompile.frontends.torch.gates import Gate, make_gate_neuron, reads_spikes
+from snncompile.frontends.torch.drive import Drive, Source, Through
+from snncompile.frontends.torch.gates import (
+    AND_NOT,
+    Gate,
+    make_gate_neuron,
+    reads_spikes,
+    split_gate,
+)
 from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.multiply_out import DriveTerm, Sum, multiply_out
 from snncompile.frontends.torch.neuron_layer import NeuronLayer
+from snncompile.frontends.torch.pooled_counts import make_counts
+from snncompile.frontends.torch.products import (
+    Multiply,
+    Rectify,
+    make_product,
+    make_rectifier,
+    pick_half,
+)
 from snncompile.ir.graph import Population, Projection, Shape
 from snncompile.neurons.base import BINARY, FloatNeuron, Interval
 from snncompile.neurons.graded import Graded
@@ -61,6 +75,12 @@ class Maxima:
         """
         if isinstance(layer.module, Gate):
             return self._add_gate(layer, layer.module, populations)
+        if isinstance(layer.module, Multiply):
+            return self._add_product(layer)
+        if isinstance(layer.module, Rectify):
+            return self._add_rectifier(layer)
+        if layer.counts:
+            return self._count(layer, populations)
         if layer.of_currents:
             self.of_currents[layer.path] = layer
             return [], []
@@ -108,13 +128,53 @@ class Maxima:
         sources = {self.names[term.source.path] for term in drive.terms}
         several = [s for s in sources if s in neurons and neurons[s].payload != BINARY]
         if several or not reads_spikes(layer.drive.of):
-            raise UnsupportedError(
-                f"{name}: a product is known of spikes that are 0 or 1, this is one of"
-                f" {' and '.join(sorted(several)) or layer.drive.of}; add them, or multiply the"
-                " spikes before they are added or weighted"
-            )
+            factors = split_gate(layer.drive.of, prod(layer.shape), inverted=gate is AND_NOT)
+            return self._multiply(layer, *factors)
         population = Population(name, layer.shape, make_gate_neuron(gate))
         return [population], self._project(drive, name)
+
+    def _count(self, layer: NeuronLayer, populations: Sequence[Population]) -> Additions:
+        """Return the population that counts the spikes of a pool's windows."""
+        name, neurons = self.names[layer.path], {p.name: p.neuron for p in populations}
+        drive = multiply_out(self.layers, layer.drive, prod(layer.shape))
+        senders = [neurons[self.names[term.source.path]] for term in drive.terms]
+        population, counted = make_counts(name, layer.shape, drive, senders)
+        return [population], self._project(counted, name)
+
+    def _add_product(self, layer: NeuronLayer) -> Additions:
+        """Return the population of a product of values."""
+        assert isinstance(layer.drive, Through)
+        size = prod(layer.shape)
+        halves = (pick_half(layer.drive.of, size, half) for half in (0, 1))
+        return self._multiply(layer, *halves)
+
+    def _add_rectifier(self, layer: NeuronLayer) -> Additions:
+        """Return the population of a rectifier of sums."""
+        assert isinstance(layer.drive, Through)
+        drive = multiply_out(self.layers, layer.drive.of, prod(layer.shape))
+        self._refuse_maxima(layer, drive)
+        population, projections = make_rectifier(
+            self.names[layer.path], layer.shape, drive, self.names
+        )
+        return [population], projections
+
+    def _refuse_maxima(self, layer: NeuronLayer, drive: Sum) -> None:
+        for term in drive.terms:
+            if term.source.path in self.of_currents:
+                raise UnsupportedError(
+                    f"{self.names[layer.path]}: reads a maximum of currents, {term.source.path},"
+                    " which has no neurons of its own; put the pool behind the neuron layer"
+                )
+
+    def _multiply(self, layer: NeuronLayer, first: Drive, second: Drive) -> Additions:
+        """Return the population of the product of two drives."""
+        name, size = self.names[layer.path], prod(layer.shape)
+        factors = (multiply_out(self.layers, drive, size) for drive in (first, second))
+        a, b = factors
+        for factor in (a, b):
+            self._refuse_maxima(layer, factor)
+        population, projections = make_product(name, layer.shape, (a, b), self.names)
+        return [population], projections
 
     def _project(self, drive: Sum, name: str) -> list[Projection]:
         """Return the projections of a drive to a population."""

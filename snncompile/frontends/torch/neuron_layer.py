@@ -28,9 +28,12 @@ class NeuronLayer:
     rows: Rows | None = None
     """Order of its rows, if this is a linear layer; its result is a potential that never spikes."""
     maximum: bool = False
-    """Whether it takes a maximum or a product; see `maxima.py` and `gates.py`."""
+    """Whether it is no neuron layer of the module: a maximum, a product or a count; see
+    `maxima.py`."""
     of_currents: bool = False
     """Whether the maximum is that of currents, not of spikes."""
+    counts: bool = False
+    """Whether it is a pool that counts spikes; see `pooled_counts.py`."""
 
 
 @dataclass(frozen=True, eq=False)

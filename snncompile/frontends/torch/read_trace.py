@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from snncompile.errors import UnsupportedError
-from snncompile.frontends.torch import known_layers
+from snncompile.frontends.torch import known_layers, products
 from snncompile.frontends.torch.drive import (
     INPUT,
     Constant,
@@ -186,15 +186,22 @@ class Reader:
             )
 
     def _pick_rectified(self, values: FunctionValues, offsets: Tensor, reader: str) -> _Subset:
-        """Follow a rectifier of spikes, which changes nothing; refuse other functions."""
+        """Follow a rectifier: of spikes it changes nothing; refuse other functions."""
         short = values.function.rpartition(".")[2]
         if short not in RECTIFIERS or len(values.arguments) != 1:
             raise self._explain_unknown_function(values, reader)
         drive = self._go_deeper().read_drive(values.arguments[0].reshape(-1)[offsets], reader)
         sources = [drive] if isinstance(drive, Source) else list(_list_picked(drive))
         if not sources or not all(map(self._sends_spikes, sources)):
-            raise self._explain_unknown_function(values, reader)
+            drive = self._rectify(values, drive, offsets.shape[1])
         return _Subset(drive, offsets.shape[1], torch.arange(offsets.shape[1]))
+
+    def _rectify(self, values: FunctionValues, drive: Drive, size: int) -> Drive:
+        """Return a drive behind a rectifier, which becomes neurons that send values."""
+        self.trace.modules.setdefault(products.RECTIFIED, products.RECTIFY)
+        axes = range(1, len(values.shape))
+        last = (values.shape[-n:] for n in axes if prod(values.shape[-n:]) == size)
+        return Through(products.RECTIFIED, drive, next(last, (size,)))
 
     def _sends_spikes(self, drive: Drive) -> bool:
         """Return whether a drive is the output of a neuron layer that sends nothing below 0."""

@@ -14,6 +14,7 @@ whole number of its steps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil, log2
 
@@ -65,10 +66,22 @@ def has_free_scale(network: Network, population: Population) -> bool:
     neuron = population.neuron
     if not isinstance(neuron, Graded) or neuron.sends_currents:
         return False
-    weights = [np.asarray(p.synapses.weight) for p in network.into(population.name)]
-    whole = all((np.abs(w - np.rint(w)) < ROUNDING).all() for w in (*weights, neuron.bias))
+    if neuron.values:
+        return True
+    weights = [np.asarray(p.synapses.weight, np.float64) for p in network.into(population.name)]
+    whole = are_small_and_whole(weights) and are_whole(neuron.bias)
+    return not whole or bool((neuron.factor != 1).any())
+
+
+def are_small_and_whole(weights: Sequence[Floats]) -> bool:
+    """Whether weights are whole numbers that 8 bits hold."""
     small = all(np.abs(w).max(initial=0.0) <= find_end(USUAL_BITS) for w in weights)
-    return not (whole and small) or bool((neuron.factor != 1).any())
+    return small and all(map(are_whole, weights))
+
+
+def are_whole(numbers: Floats) -> bool:
+    """Whether numbers are whole, but for the rounding of floats."""
+    return bool((np.abs(numbers - np.rint(numbers)) < ROUNDING).all())
 
 
 def quantize_graded(
@@ -98,18 +111,24 @@ def quantize_graded(
         _read_sums(network, population, read_input(network, p, groups, count, b, None), p.source)
         for p, b in zip(into, each, strict=True)
     ]
-    room = np.ones(count)
+    neuron, room, largest = population.neuron, np.ones(count), np.full(count, np.inf)
+    assert isinstance(neuron, Graded)
+    # The factor, m / 2^31 at least, needs m of 15 bits.
+    cap = neuron.factor * neuron.message_unit * 2.0 ** (LARGEST_SHIFT - FACTOR_BITS)
+    np.minimum.at(largest, groups, np.broadcast_to(cap, groups.shape))
     for _ in range(TRIES):
-        scale, exponents = _choose_scales(population, chip, groups, inputs, room)
+        scale, exponents = choose_scales(
+            population, neuron.bias, largest, chip, groups, inputs, room
+        )
         projections = tuple(
-            replace(p, synapses=round_weights(p, scale[groups], e, b))
-            for p, e, b in zip(into, exponents, each, strict=True)
+            replace(p, synapses=round_weights(p, scale[groups] / i.unit, e, b))
+            for p, i, e, b in zip(into, inputs, exponents, each, strict=True)
         )
         corrected = _correct_bias(network, population, projections, scale, groups, spike_trains)
         floats = corrected.neuron
         assert isinstance(floats, Graded)
-        neuron = floats.quantize(_simplify(scale[groups]), chip.formats)
-        integers = replace(population, neuron=neuron), projections
+        integer = floats.quantize(_simplify(scale[groups]), chip.formats)
+        integers = replace(population, neuron=integer), projections
         excess = _measure_excess(network, integers, groups, count)
         if (excess <= 1).all():
             report = report_errors(network, corrected, integers, scale[groups], spike_trains)
@@ -165,19 +184,27 @@ def _measure_excess(
     return excess
 
 
-def _choose_scales(
-    population: Population, chip: Chip, groups: Ints, inputs: list[GroupedInput], room: Floats
+def choose_scales(
+    population: Population,
+    bias: Floats,
+    largest: Floats,
+    chip: Chip,
+    groups: Ints,
+    inputs: list[GroupedInput],
+    room: Floats,
 ) -> tuple[Floats, tuple[int, ...]]:
     """Return the integer sum per float sum of each group, and the exponent of each projection.
 
     Args:
-        population: a graded one.
+        population: whose neurons need no scale in particular.
+        bias: added to its sums.
+        largest: largest scale of each group.
         chip: gives the range of exponents.
         groups: group of each neuron.
         inputs: the projections that end at it.
         room: share of the width of a potential to use, one per group.
     """
-    scale = _limit_scales(population, groups, inputs, room)
+    scale = np.minimum(_limit_scales(bias, groups, inputs, room), largest)
     exponents: list[int] = []
     if inputs:
         # The projection with most weights of a neuron decides: their bits matter most.
@@ -205,32 +232,21 @@ def _find_exact_exponent(bits: int, chip: Chip) -> int:
     return max(exact, chip.formats.weight_exponent_lowest)
 
 
-def _limit_scales(
-    population: Population, groups: Ints, inputs: list[GroupedInput], room: Floats
-) -> Floats:
-    """Return the largest scale of each group.
-
-    With which no sum leaves the share `room` of the width of a potential, and with which the
-    factor, m / 2^31 at least, has m of 15 bits.
-    """
-    neuron, count = population.neuron, len(room)
-    assert isinstance(neuron, Graded)
+def _limit_scales(bias: Floats, groups: Ints, inputs: list[GroupedInput], room: Floats) -> Floats:
+    """Return the largest scale with which no sum leaves the share `room` of 24 bits."""
+    count = len(room)
     low, high = np.zeros(count), np.zeros(count)
     for p in inputs:
-        up = p.rows.sum(np.maximum(p.rows.values, 0.0))
-        down = p.rows.sum(np.minimum(p.rows.values, 0.0))
+        up = p.rows.sum(np.maximum(p.rows.values, 0.0)) / p.unit
+        down = p.rows.sum(np.minimum(p.rows.values, 0.0)) / p.unit
         largest, smallest = float(p.payload.high), float(p.payload.low)
         highest, lowest = np.zeros(count), np.zeros(count)
         np.maximum.at(highest, p.group, up * largest + down * smallest)
         np.minimum.at(lowest, p.group, down * largest + up * smallest)
         high, low = high + highest, low + lowest
-    bias, factor = np.zeros(count), np.full(count, np.inf)
-    np.maximum.at(bias, groups, np.broadcast_to(np.abs(neuron.bias), groups.shape))
-    np.minimum.at(factor, groups, np.broadcast_to(neuron.factor, groups.shape))
-    reach = np.maximum(high, -low) + bias
-    return np.minimum(
-        _divide(room * (STATE_LIMIT - 1.0), reach), factor * 2.0 ** (LARGEST_SHIFT - FACTOR_BITS)
-    )
+    own = np.zeros(count)
+    np.maximum.at(own, groups, np.broadcast_to(np.abs(bias), groups.shape))
+    return _divide(room * (STATE_LIMIT - 1.0), np.maximum(high, -low) + own)
 
 
 def _divide(top: Floats | float, by: Floats) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.base import FloatNeuron
+from snncompile.neurons.product import Product
 from snncompile.synapses.base import Synapses
 
 SMALLEST_THRESHOLD = 2.0**-8
@@ -67,13 +68,18 @@ def state_in_natural_values(network: Network) -> tuple[Network, dict[str, float]
         replace(p, neuron=p.neuron.rescale(1 / values[p.name])) if p.name in values else p  # type: ignore[attr-defined]
         for p in network.populations
     )
-    projections = tuple(_restate(p, values) for p in network.projections)
+    projections = tuple(
+        _restate(p, network.population(p.target).neuron, values)  # type: ignore[arg-type]
+        for p in network.projections
+    )
     return replace(network, populations=populations, projections=projections), values
 
 
-def _restate(projection: Projection, values: dict[str, float]) -> Projection:
+def _restate(projection: Projection, target: FloatNeuron, values: dict[str, float]) -> Projection:
     """Return the projection between ends whose values are restated."""
-    factor = values.get(projection.source, 1.0) / values.get(projection.target, 1.0)
+    factor = values.get(projection.source, 1.0)
+    if target.unit_of_inputs:
+        factor /= values.get(projection.target, 1.0)
     synapses = projection.synapses
     return replace(
         projection,
@@ -85,17 +91,26 @@ def _find_natural_value(network: Network, name: str, above: tuple[str, ...]) -> 
     """Return the natural value of a population; 1 of spikes, and where a loop leads back."""
     if name in above or find_message_unit(network, name) == 1:
         return 1.0
-    thresholds = np.asarray(getattr(network.population(name).neuron, "threshold", 0.0))
+    neuron = network.population(name).neuron
+    thresholds = np.asarray(getattr(neuron, "threshold", 0.0))
     threshold = float(np.median(thresholds[thresholds > 0])) if thresholds.any() else 0.0
-    largest = max(
-        (
-            float(np.abs(p.synapses.weight).max(initial=0.0))
-            * _find_natural_value(network, p.source, (*above, name))
-            for p in network.into(name)
-            if p.source not in (*above, name)
-        ),
-        default=0.0,
-    )
+    into = [p for p in network.into(name) if p.source not in (*above, name)]
+    values = [
+        float(np.abs(p.synapses.weight).max(initial=0.0))
+        * _find_natural_value(network, p.source, (*above, name))
+        for p in into
+    ]
+    if isinstance(neuron, Product):
+        return _multiply_largest(neuron, [network.port(p) for p in into], values)
+    largest = max(values, default=0.0)
     if threshold:
         return max(threshold, largest * SMALLEST_THRESHOLD)
     return largest or 1.0
+
+
+def _multiply_largest(neuron: Product, ports: list[int], values: list[float]) -> float:
+    """Return the natural value of a product: that of its inputs, multiplied."""
+    largest = [float(np.abs(bias).max()) for bias in (neuron.bias_a, neuron.bias_b)]
+    for port, value in zip(ports, values, strict=True):
+        largest[port] = max(largest[port], value)
+    return largest[0] * largest[1] * float(neuron.factor.max()) or 1.0

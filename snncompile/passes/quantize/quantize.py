@@ -21,6 +21,7 @@ from snncompile.ir.plastic import freeze_learning
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.base import FloatNeuron
 from snncompile.neurons.delta_code import SPIKE_EXPONENT
+from snncompile.neurons.product import Product
 from snncompile.passes.analysis import number_ranges
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import require_no_slices
@@ -39,6 +40,7 @@ from snncompile.passes.quantize.messages import (
     state_in_natural_values,
 )
 from snncompile.passes.quantize.population_scale import PopulationScale
+from snncompile.passes.quantize.products import quantize_product
 from snncompile.passes.quantize.rounding import measure_shift, round_weights
 from snncompile.passes.quantize.scale_limits import raise_thresholds
 from snncompile.passes.quantize.weight_rows import group_neurons
@@ -198,6 +200,8 @@ class Quantize(Pass):
     ) -> Choice:
         groups, bits = self._choose_groups(network, population, chip), self._choose_bits(chip)
         try:
+            if isinstance(population.neuron, Product):
+                return quantize_product(network, population, chip, bits, spike_trains)
             if has_free_scale(network, population):
                 return quantize_graded(network, population, chip, bits, spike_trains)
             if groups is not None:

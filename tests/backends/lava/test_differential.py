@@ -138,7 +138,7 @@ def features(made, steps: int):
         }
         yield from (name for name, holds in conditions.items() if holds)
     for p in made.populations:
-        yield p.neuron.kind
+        yield from (p.neuron.kind, p.neuron.name)
         conditions = {
             "one neuron": p.size == 1,
             "several into one": len(made.into(p.name)) > 1,

@@ -8,6 +8,7 @@ from string import ascii_lowercase
 import numpy as np
 import pytest
 
+from snncompile.backends.lava.emit import emit
 from snncompile.backends.lava.run import spike_trains
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.accumulate import IntegerAccumulate
@@ -21,6 +22,7 @@ from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.multi_spike_lif import IntegerMultiSpikeLif
 from snncompile.neurons.phase_fire import IntegerPhaseFire
 from snncompile.neurons.phase_maximum import IntegerPhaseMaximum
+from snncompile.neurons.product import IntegerProduct
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.neurons.refractory_lif import IntegerRefractoryLif
 from snncompile.neurons.resonate_fire import IntegerResonateFire
@@ -113,6 +115,11 @@ def graded_by_table(some) -> IntegerNeuron:
     return IntegerGraded(some(1, 30), some(3, 12), -10, 30, table)
 
 
+def product(some) -> IntegerNeuron:
+    ends = some(-3000, -200), some(200, 4000)
+    return IntegerProduct(some(1, 900), some(8, 20), *ends, some(-30, 60), some(-30, 60))
+
+
 KINDS = {
     "accumulate": accumulate,
     "graded": graded,
@@ -124,6 +131,7 @@ KINDS = {
     "multi_spike_lif/soft": multi_spike_lif("soft"),
     "phase_fire": phase_fire,
     "phase_maximum": phase_maximum,
+    "product": product,
     "refractory_lif": refractory_lif,
     "resonate_fire": resonate_fire,
     "resonate_fire_izhikevich": resonate_fire_izhikevich,
@@ -233,3 +241,29 @@ def test_initial_potentials_and_graded_input(lava):
     for name in names:
         assert (computed[name] == batch[name].numpy()).all(), name
         assert len(np.unique(computed[name])) > 1
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize(("largest", "process"), [(3, "ProdNeuron"), (40, "Product")])
+def test_a_product_is_lavas_own_where_it_stays_within_24_bits(lava, largest, process):
+    """Of what the input sends, and of a product times a spike; both processes send the same."""
+    random = np.random.default_rng(2)
+    one = np.eye(SIZE, LINES, dtype=np.int64) * 2
+    drawn = random.integers(-20, 21, (2, SIZE, LINES)) * 2
+    populations = [Population(name, (SIZE,), IntegerProduct(), 1 + (name == "q")) for name in "pq"]
+    projections = [
+        Projection("input", "p", integer_dense(drawn[0], 0, 8), 1, "a"),
+        Projection("input", "p", integer_dense(drawn[1], 0, 8), 1, "b"),
+        Projection("p", "q", integer_dense(one[:, :SIZE], -7, 8), 1, "a"),
+        Projection("input", "q", integer_dense(one, -1, 8), 2, "b"),
+    ]
+    low = -2 * largest // 3
+    source = Input("input", (LINES,), Interval(low, largest))
+    made = IntegerNetwork(source, tuple(populations), tuple(projections), "q")
+    assert f"p = {process}(" in emit(made).texts["network.py"]
+    x = random.integers(low, largest + 1, (SAMPLES, STEPS, LINES))
+    computed = spike_trains(made, x)
+    (batch,) = run_batches(made, check_spikes(made, x))
+    for name in "pq":
+        assert (computed[name] == batch[name].numpy()).all(), name
+        assert len(np.unique(computed[name])) > 50

@@ -159,8 +159,8 @@ def test_accepts_between_the_layers(forward, golden):
 
 
 # What is refused between the layers, with the whole message.
-def _relu(m, x):
-    return m.lif2(m.fc2(m.lif1(torch.relu(m.fc1(x.flatten(1))))))
+def _tanh(m, x):
+    return m.lif2(m.fc2(m.lif1(torch.tanh(m.fc1(x.flatten(1))))))
 
 
 def _mean_of_two(m, x):
@@ -254,7 +254,7 @@ IN_FRONT = (
 )
 
 BETWEEN = {
-    _relu: f"torch.relu between fc1 and lif1 is not known{IN_FRONT}",
+    _tanh: f"torch.tanh between fc1 and lif1 is not known{IN_FRONT}",
     _mean_of_two: f"torch.maximum between fc2 and lif1 and lif2 is not known{ONLY}",
     _bernoulli: f"torch.bernoulli between the input and fc1 is not known{IN_FRONT}",
     _cast: f"torch.Tensor.to between fc1 and lif1 is not known{IN_FRONT}",

@@ -8,7 +8,6 @@ from layers import check, filled, leaky, spikes
 from torch import nn
 
 import snncompile
-from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch.from_torch import from_torch
 from snncompile.reference.simulate import run_batches
 
@@ -98,54 +97,3 @@ def test_blocks_of_sew_resnet(join):
     network = from_torch(filled(net), spikes(3, 6, 2, 6, 6))
     gates = [p.name for p in network.populations if p.name.startswith("and")]
     assert gates == {"ADD": [], "AND": ["and"], "IAND": ["and_not"]}[join]
-
-
-def _neither(m, x, a, b):
-    return (1 - a) * (1 - b)
-
-
-def _of_a_sum(m, x, a, b, c):
-    return (a + b) * c
-
-
-def _of_currents(m, x, a):
-    return a * m.one(x)
-
-
-ONLY = (
-    "known are functions that only reshape or select, average pooling, sums of layers and factors"
-)
-REFUSED = {
-    _neither: (2, "spiking.0 and spiking.1"),
-    _of_a_sum: (3, "spiking.2 and spiking.0 and spiking.1"),
-    _of_currents: (1, "spiking.0 and one"),
-}
-
-
-@pytest.mark.parametrize("join", REFUSED)
-def test_refuses(join):
-    layers, between = REFUSED[join]
-    with pytest.raises(UnsupportedError) as error:
-        from_torch(Joined(join, layers), spikes(3, 6, 2, 6, 6))
-    wanted = f"torch.Tensor.mul between {between} and last is not known; {ONLY}"
-    assert str(error.value) == wanted
-
-
-def test_refuses_several_spikes_at_once():
-    sinabs = pytest.importorskip("sinabs.layers")
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.fc, self.end = nn.Linear(4, 4), sinabs.IAFSqueeze(batch_size=3)
-            self.a, self.b = (sinabs.IAFSqueeze(batch_size=3) for _ in range(2))
-
-        def forward(self, x):
-            return self.end(self.fc(self.a(x) * self.b(x)))
-
-    with pytest.raises(UnsupportedError) as error:
-        from_torch(filled(Net()), spikes(3, 6, 4))
-    assert str(error.value) == (
-        "and: a product is known of spikes that are 0 or 1, this is one of a and b; add them, or"
-        " multiply the spikes before they are added or weighted"
-    )

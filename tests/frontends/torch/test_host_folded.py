@@ -60,7 +60,7 @@ class Decoded(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv, self.lif, self.pool = nn.Conv2d(2, 4, 3, padding=1), Lif(), nn.AvgPool2d(2)
-        self.head = nn.Sequential(nn.Linear(16, 4), nn.ReLU())
+        self.head = nn.Sequential(nn.Linear(16, 4), nn.Sigmoid())
         self.last = nn.Linear(4, 2)
 
     def forward(self, x):
@@ -73,7 +73,7 @@ def test_a_decoder_is_offered_to_the_host():
     with pytest.raises(UnsupportedError) as error:
         from_torch(Decoded(), x)
     assert str(error.value) == (
-        "torch.nn.functional.relu between head.0 and last is not known; known are functions that"
+        "torch.sigmoid between head.0 and last is not known; known are functions that"
         " only reshape or select, average pooling, sums of layers and factors; or leave what is"
         " behind the neurons on the host: host=['head.0', 'last']"
     )

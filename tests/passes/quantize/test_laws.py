@@ -24,8 +24,9 @@ from snncompile.synapses.scale import Scale
 
 CHIPS = {name: chips.load_chip(name) for name in chips.list_names()}
 UNITLESS = {"accumulate", "graded", "graded/scaled", "graded_delta", "phase_maximum"}
+UNITLESS |= {"product", "product/scaled"}
 """They send whole numbers as they are, or share the scale of their target; see test_currents.py.
-The weights of a phase maximum are a mask."""
+The weights of a phase maximum are a mask; products have two scales, see test_products.py."""
 CASES = sorted(
     (name, kind) for name, chip in CHIPS.items() for kind in chip.neurons if kind not in UNITLESS
 )
