@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
-from importlib.metadata import EntryPoint, EntryPoints
+from importlib.metadata import EntryPoint
 from pkgutil import resolve_name
 from typing import Any
 
@@ -242,13 +243,14 @@ def _list_entry_points(table: str) -> list[EntryPoint]:
     return points
 
 
-def entry_points(group: str) -> EntryPoints:
+def entry_points(group: str) -> Iterable[EntryPoint]:
     """Return the entry points of a group, of all packages on the path."""
-    return _read_packages(tuple(sys.path)).select(group=group)
+    points: Iterable[EntryPoint] = _read_packages(tuple(sys.path)).select(group=group)
+    return points
 
 
 @cache
-def _read_packages(path: tuple[str, ...]) -> EntryPoints:
+def _read_packages(path: tuple[str, ...]) -> Any:
     """Return all entry points; reading those of a hundred packages takes milliseconds."""
     return metadata.entry_points()
 

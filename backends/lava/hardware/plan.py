@@ -91,7 +91,9 @@ def plan_network(network: IntegerNetwork, steps: int | None) -> Plan:
     lead = _find_lead(network, fits)
     fits = {p.name: fit_neuron(find_facts(network, p, steps, lead)) for p in network.populations}
     processes = load_processes()
-    neurons = {p.name: _make_neuron(p, fits[p.name], processes) for p in network.populations}
+    neurons = {
+        p.name: _make_neuron(network, p, fits[p.name], processes) for p in network.populations
+    }
     early = _settle_starts(network, neurons, lead, processes)
     gated = tuple(
         _gate(network, p, fit) if p.source in early and network.own_delay(p) else fit
@@ -125,13 +127,16 @@ def _find_lead(network: IntegerNetwork, fits: dict[str, Fit | str]) -> int:
 
 
 def _make_neuron(
-    population: Population, fit: Fit | str, processes: tuple[LavaProcess, ...]
+    network: IntegerNetwork,
+    population: Population,
+    fit: Fit | str,
+    processes: tuple[LavaProcess, ...],
 ) -> PlannedNeuron:
     """Return the fitting process, or one of ours, which is no process of Lava's library."""
     if isinstance(fit, Fit):
         return PlannedNeuron(fit)
-    ours = tuple(p for p in processes if p.name != "LIFReset")
-    process = choose_neuron_process(population, ours)
+    ours = tuple(p for p in processes if not p.library)
+    process = choose_neuron_process(network, population, ours)
     arguments = read_parameters(population, process)
     neuron: Any = population.neuron
     ports = {port: f"{port}_in" for port in neuron.ports}
@@ -165,7 +170,8 @@ def _settle_starts(
             if p.source in early and neurons[p.target].fit.begin == "once":
                 name = neurons[p.target].fit.process.name
                 reason = f"{p.source} fires before its first own step, and {name} starts only once"
-                neurons[p.target] = _make_neuron(network.population(p.target), reason, processes)
+                target = network.population(p.target)
+                neurons[p.target] = _make_neuron(network, target, reason, processes)
                 break
         else:
             return early

@@ -20,6 +20,7 @@ RULES: dict[str, Rule] = {
     "sigma_delta": value_rules.fit_sigma_delta,
     "graded": value_rules.fit_graded,
     "accumulate": value_rules.fit_graded,
+    "product": value_rules.fit_product,
     "resonate_fire": resonator_rules.fit_resonate_fire,
     "resonate_fire_izhikevich": resonator_rules.fit_resonate_fire_izhikevich,
 }

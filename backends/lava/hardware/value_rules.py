@@ -1,7 +1,8 @@
-"""Rules: when Lava's Sigma, Delta, SigmaDelta, GradedVec and GradedReluVec compute a population.
+"""Rules: when Lava's Sigma, Delta, SigmaDelta, ProdNeuron and graded vectors compute a population.
 
-Read in lava-nc 0.10.0, `proc/sdn/{process,models}.py` and `proc/graded/{process,models}.py`. The
-first three start once, with 0: they have no reset between samples. The last two keep nothing.
+Read in lava-nc 0.10.0, `proc/sdn/{process,models}.py`, `proc/prodneuron/{process,models}.py` and
+`proc/graded/{process,models}.py`. The first three start once, with 0: they have no reset between
+samples. The others keep nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from snncompile.backends.lava.hardware.fit import Facts, Fit, is_one_number
 from snncompile.backends.lava.lava_process import LavaProcess
+from snncompile.backends.lava.neuron_processes import PROD_NEURON
+from snncompile.backends.lava.proofs import stays_within
 from snncompile.neurons.accumulate import IntegerAccumulate
 
 SIGMA = LavaProcess(name="Sigma", library="lava.proc.sdn.process")
@@ -92,6 +95,18 @@ def fit_graded(facts: Facts) -> Fit | str:
     if not neuron.lowest.any():
         return Fit(GRADED_RELU_VEC, arguments, "always")
     return f"its sum may fall below {int(neuron.lowest.max()):,}, where it is limited"
+
+
+def fit_product(facts: Facts) -> Fit | str:
+    """Return ProdNeuron for a product that is never limited, or why it is not equal."""
+    neuron = facts.neuron
+    if neuron.kind != "product" or neuron.bias_a.any() or neuron.bias_b.any():
+        return "Lava's ProdNeuron neither multiplies by a factor, shifts nor adds biases"
+    if not stays_within(facts.population, facts.sums):
+        return "its product may exceed its limits, and Lava's ProdNeuron has none"
+    arguments = {"vth": np.asarray(0), "exp": np.asarray(0)}
+    ports = dict(zip(neuron.ports, PROD_NEURON.ports, strict=True))
+    return Fit(PROD_NEURON, arguments, "always", ports=ports)
 
 
 def _list_shared(neuron: Any, *names: str) -> list[int] | str:

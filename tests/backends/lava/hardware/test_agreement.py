@@ -27,6 +27,7 @@ from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.neurons.delta import IntegerDelta
 from snncompile.neurons.graded import IntegerGraded
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
+from snncompile.neurons.product import IntegerProduct
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.neurons.resonate_fire import IntegerResonateFire
 from snncompile.neurons.resonate_fire_izhikevich import IntegerResonateFireIzhikevich
@@ -96,6 +97,8 @@ def followers() -> Builder:
     b.add("soft", IntegerIntegrateFire(400, reset="soft"), strided, "input")
     b.add("sums", IntegerAccumulate(), Dense(4, 9), "late")
     b.add("above", IntegerGraded(lowest=0), Dense(4, 9), "late")
+    b.add("gate", IntegerProduct(), Dense(4, 9), "late", port="a")
+    b.join("late", "gate", Dense(4, 9), port="b")
     b.add("hears", lif(), Dense(5, 4), "sums", exponent=-6)
     b.join("above", "hears", Dense(5, 4), exponent=-6)
     b.add("read", IntegerReadout(2000, 3000, 7, 2), Dense(4, 5), "hears")
