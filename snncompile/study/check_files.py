@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.errors import InputError
@@ -25,24 +26,38 @@ class Taken:
     is_ann: bool
     values: bool
     """Whether it takes values, beside spikes: an ANN, or a network with a coding."""
+    outputs: int
+    """Answers that it chooses from."""
 
-    def check_data(self, path: Path, wanted: Set[str], rungs: Sequence[int] = ()) -> None:
+    def check_data(
+        self,
+        path: Path,
+        wanted: Set[str],
+        rungs: Sequence[int] = (),
+        samples: int | None = None,
+    ) -> None:
         """Refuse data that the model cannot be measured with.
 
         Args:
             path: npz with x and, for the accuracy, labels.
             wanted: quantities that are measured.
             rungs: numbers of samples on which trials may be stopped.
+            samples: that are run; None: all.
 
         Raises:
-            InputError: it cannot be read, lacks an array or samples, or has an array of another
-                shape.
+            InputError: it cannot be read, lacks an array or samples, has an array of another
+                shape, or a label that is no output.
         """
         arrays = self.check_shown(path)
         count = len(arrays["x"])
+        if samples is not None and samples > count:
+            raise InputError(f"{path}: has {count} samples, the study asks for {samples}")
         if rungs and rungs[-1] >= count:
             raise InputError(f"{path}: has {count} samples; search.rungs must stay below that")
-        if read_label(path, arrays, count) is None and "accuracy" in wanted:
+        label = read_label(path, arrays, count)
+        if label is not None:
+            self._check_label(path, label)
+        elif "accuracy" in wanted:
             other = next((name for name in OTHER_NAMES if name in arrays), None)
             unread = f"; {other} is not read" if other else ""
             raise InputError(
@@ -53,6 +68,14 @@ class Taken:
             raise InputError(
                 f"{path}: x holds spikes, of shape {arrays['x'].shape}; the agreement with an ann"
                 f" needs values, ({_list_axes('samples', *self.shape)})"
+            )
+
+    def _check_label(self, path: Path, label: NDArray[np.int64]) -> None:
+        outside = np.flatnonzero((label < 0) | (label >= self.outputs))
+        if len(outside):
+            raise InputError(
+                f"{path}: label {label[outside[0]]} of sample {outside[0]} is none of the outputs, "
+                f"0..{self.outputs - 1}"
             )
 
     def check_shown(self, path: Path) -> Arrays:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -106,14 +107,16 @@ class Model:
         if self.calibration_path is not None and not takes.is_ann:
             takes.check_shown(Path(self.calibration_path))
         if self.data_path is not None:
-            takes.check_data(Path(self.data_path), self.wanted, self.rungs)
+            takes.check_data(Path(self.data_path), self.wanted, self.rungs, self.limit)
         return None
 
     def _find_taken(self) -> Taken:
         if self.choice.is_ann:
-            return Taken(self.ann.shape, is_ann=True, values=True)
-        coding = self.network.input.coding
-        return Taken(self.network.input.shape, is_ann=False, values=coding is not None)
+            outputs = math.prod(self.ann.layers[-1].shape)
+            return Taken(self.ann.shape, is_ann=True, values=True, outputs=outputs)
+        network = self.network
+        coded, outputs = network.input.coding is not None, network.population(network.output).size
+        return Taken(network.input.shape, is_ann=False, values=coded, outputs=outputs)
 
     @property
     def fingerprint(self) -> list[str | None]:

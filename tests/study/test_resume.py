@@ -84,6 +84,16 @@ UNREADABLE = {
         "small does not run on samples (2, 1, 5, 5): RuntimeError: mat1 and mat2 shapes cannot be"
         " multiplied (2x25 and 16x12)",
     ),
+    "a label that is no output": (
+        {"data.npz": {"x": RANDOM.random((24, 1, 4, 4)), "label": LABEL + 1}},
+        {},
+        f"data.npz: label 3 of sample {np.flatnonzero(LABEL == 2)[0]} is none of the outputs, 0..2",
+    ),
+    "more samples than there are": (
+        {},
+        {"samples": 30},
+        "data.npz: has 24 samples, the study asks for 30",
+    ),
     "more in a rung than in the data": (
         {},
         {
