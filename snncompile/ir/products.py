@@ -34,7 +34,13 @@ LARGEST_K = 9
 
 Scale = tuple[int, int]
 """m and e of m * 2^e."""
-TOKEN = re.compile(r"\s*(sgn|x[012]|y[0123]|u\d+|w|t|d|\d*\.\d+(?:e[+-]?\d+)?|\d+|[-+*^()])")
+TOKEN = re.compile(
+    r"\s*(sgn|x[012]|y[0123]|u\d+|w|t|d|\d*\.\d+(?:e[+-]?\d+)?|\d+|[-+*^()])", re.ASCII
+)
+LONGEST_NUMBER = 32
+"""Characters of a number: more than a float needs."""
+LONGEST_SHOWN = 80
+"""Characters of a rule in messages."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,8 @@ class _Reader:
             match = TOKEN.match(text, at)
             if match is None:
                 self.refuse(f"cannot read {text[at:].strip()[:20]!r}")
+            if len(match[1]) > LONGEST_NUMBER:
+                self.refuse(f"{match[1][:8]}... has {len(match[1])} characters")
             self.tokens.append(match[1])
             at = match.end()
         self.tokens.reverse()
@@ -171,7 +179,10 @@ class _Reader:
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise an error that names the rule."""
-        raise InputError(f"learning rule {self.target} = {self.text!r}: {reason}")
+        text = self.text
+        if len(text) > LONGEST_SHOWN:
+            text = f"{text[:LONGEST_SHOWN]}..."
+        raise InputError(f"learning rule {self.target} = {text!r}: {reason}")
 
     def next_is(self, *tokens: str) -> bool:
         """Return whether one of some tokens follows."""
@@ -257,8 +268,13 @@ class _Reader:
 
     def read_number(self, token: str) -> Scale:
         """Return a number as m and e; one with a decimal point by its smallest m."""
+        if not is_number(token):
+            self.refuse(f"expected a number before {token!r}")
         if not self.next_is("^"):
-            return (int(token), 0) if token.isdigit() else split_scale(float(token))
+            number = float(token)
+            if not math.isfinite(number):
+                self.refuse(f"{token} is too large")
+            return (int(token), 0) if token.isdigit() else split_scale(number)
         if token != "2":
             self.refuse(f"{token}^ is no power of two")
         self.take()
@@ -277,6 +293,8 @@ class _Reader:
             self.refuse("sgn takes w or t, with a plus")
         if not variable:
             return None, constant
+        if abs(constant[0]).bit_length() + constant[1] > FLOAT_EXPONENT:
+            self.refuse(f"the constant beside {variable} is above 2^{FLOAT_EXPONENT}")
         value = math.ldexp(*constant)
         if value % 1:
             self.refuse(f"a constant of {value:g} beside {variable} must be a whole number")
@@ -308,6 +326,8 @@ class _Reader:
         mantissa, exponent = scale
         while abs(mantissa) > MANTISSA[1] and mantissa % 2 == 0 and exponent < EXPONENT[1]:
             mantissa, exponent = mantissa // 2, exponent + 1
+        if abs(mantissa).bit_length() + exponent > 2 * FLOAT_EXPONENT:
+            self.refuse(f"a factor of a product is above 2^{2 * FLOAT_EXPONENT}")
         if not MANTISSA[0] <= mantissa <= MANTISSA[1]:
             value = math.ldexp(*scale)
             m, e, _ = round_scale(value)
