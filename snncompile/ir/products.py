@@ -37,8 +37,8 @@ Scale = tuple[int, int]
 TOKEN = re.compile(
     r"\s*(sgn|x[012]|y[0123]|u\d+|w|t|d|\d*\.\d+(?:e[+-]?\d+)?|\d+|[-+*^()])", re.ASCII
 )
-LONGEST_NUMBER = 32
-"""Characters of a number: more than a float needs."""
+LONGEST_NUMBER = 80
+"""Characters of a number; builders write 64 decimals."""
 LONGEST_SHOWN = 80
 """Characters of a rule in messages."""
 
