@@ -111,7 +111,8 @@ class Program:
 
         It goes on from there bit for bit: `run(a)` and then `learned(...).run(b)` give what
         `run(a + b)` gives. Cores, bounds and options stay. It has no float network to compare
-        with, and its Lava program cannot be written, since Lava begins anew: see `restarted`.
+        with, and its Lava program cannot be written, since Lava begins anew: see
+        `restart_learning`.
 
         Args:
             result: of `run` on the reference, of this Program.
@@ -127,7 +128,7 @@ class Program:
         hashes = self.hashes | {"network": hash_network(network)}
         return replace(self, network=network, hashes=hashes, source=None, kept={})
 
-    def restarted(self) -> Program:
+    def restart_learning(self) -> Program:
         """Return the Program with the weights that it has learned, where learning begins anew.
 
         Tags and traces are 0 and random numbers those of a first run, as in Lava, for which it can

@@ -41,8 +41,8 @@ def choose_learning_process(projection: Projection) -> LavaProcess:
     if projection.learned is not None:
         raise BackendError(
             f"{where}: it has learned for {projection.learned.steps:,} steps, and Lava's generators"
-            " and traces always begin anew; emit program.restarted(), which does so too, or the"
-            " Program from before"
+            " and traces always begin anew; emit program.restart_learning(), which does so too, or"
+            " the Program from before"
         )
     if projection.synapses.wiring.kind == "dense":
         return LEARNING_DENSE

@@ -109,7 +109,7 @@ class Search:
 
     def list_trials(self) -> tuple[Trial, ...]:
         """Return a row for each candidate so far."""
-        return (*self.refused, *(one.trial for one in self.tried), *self.after)
+        return (*self.refused, *(tried.trial for tried in self.tried), *self.after)
 
     def run(self) -> tuple[_Tried | None, str]:
         """Return the best candidate, None if none keeps to the budget, and why it ended early."""
@@ -152,13 +152,13 @@ class Search:
             for steps in reversed(own_steps):
                 if not self._try(method, steps, None).trial.reason:
                     break
-        kept = (one for one in self.tried if not one.trial.reason)
-        return min(kept, key=lambda one: one.trial.distance or 0.0, default=None)
+        kept = (tried for tried in self.tried if not tried.trial.reason)
+        return min(kept, key=lambda tried: tried.trial.distance or 0.0, default=None)
 
     def find_best_so_far(self) -> _Tried | None:
         """Return the candidate with the fewest other answers of those the chip can run."""
-        able = [one for one in self.tried if one.trial.runs and self._is_affordable(one.trial)]
-        return min(able, key=lambda one: (one.trial.loss, one.trial.distance), default=None)
+        able = [t for t in self.tried if t.trial.runs and self._is_affordable(t.trial)]
+        return min(able, key=lambda tried: (tried.trial.loss, tried.trial.distance), default=None)
 
     def describe_stop(self, event: BaseException) -> str:
         """Return why the search ended, after how many candidates, and what is beyond a limit."""
@@ -281,12 +281,12 @@ class Search:
             )  # fmt: skip
         except (FitError, QuantizeError, UnsupportedError) as error:
             return _Tried(conversion, replace(trial, reason=_shorten(error)))
-        parts = []
+        results = []
         for first in range(0, len(shown), AT_ONCE):
             self._check_time()
-            parts.append(program.run(shown[first : first + AT_ONCE]))
-        answers = np.concatenate([part.prediction for part in parts])
-        scores = np.concatenate([part.spikes.sum(axis=1, dtype=np.float64) for part in parts])
+            results.append(program.run(shown[first : first + AT_ONCE]))
+        answers = np.concatenate([r.prediction for r in results])
+        scores = np.concatenate([r.spikes.sum(axis=1, dtype=np.float64) for r in results])
         last = self.activations[method.label][self.ann.layers[-1].name][:SAMPLES].flatten(1)
         trial = replace(
             trial,

@@ -52,8 +52,9 @@ from snncompile.errors import (
 )
 from snncompile.frontends.torch import known_layers, layer_graph
 from snncompile.frontends.torch.arguments import find_tensors
+from snncompile.frontends.torch.drive_sum import Sum
 from snncompile.frontends.torch.layer_graph import LayerGraph
-from snncompile.frontends.torch.multiply_out import Sum, multiply_out
+from snncompile.frontends.torch.multiply_out import multiply_out
 from snncompile.frontends.torch.neuron_layer import NeuronLayer
 from snncompile.frontends.torch.open_wrappers import unwrap
 from snncompile.frontends.torch.products import pick_half

@@ -99,13 +99,14 @@ def test_every_pass_is_in_the_pipeline_once():
         for partitioner in ("free", "nxtf", "intel")
     ]
     assert sorted({name for names in pipelines for name in names}) == list(PASSES)
-    assert {(len(names), len(set(names))) for names in pipelines} == {(8, 8)}
+    assert {(len(names), len(set(names))) for names in pipelines} == {(9, 9)}
     assert [repr(a_pass) for a_pass in Pipeline.default(Options(bits=5, steps=7)).passes] == [
         "Retime()",
-        "Quantize(bits=5, steps=7, formats='chip', scales='neuron')",
+        "Quantize(bits=5, steps=7, formats='chip', scales='neuron', processes='any')",
         "Measure()",
         "Prune(on=True)",
         "Accumulate()",
+        "Sparsify(sparse='auto')",
         "Partition(objective='cores', share=True)",
         "Place(placement='annealed')",
         "Route()",

@@ -145,8 +145,8 @@ def list_features(case: Case) -> set[str]:
     return {name for name, holds in conditions.items() if holds} | methods
 
 
-SAMPLE = range(18)
-"""Groups of `make test`: every origin in every frame, and every method; one program of each."""
+SAMPLE = (*range(18), 21)
+"""Groups of `make test`: every origin in every frame, every method, delay relays; one program each."""
 
 
 def test_a_sample_agrees_everywhere_and_has_everything():

@@ -127,9 +127,7 @@ def test_a_failure_is_said_and_tried_again(folder):
 
 
 def test_a_conversion_that_is_refused_is_a_result(folder):
-    content = make_content(
-        chips="loihi2", bits=8, methods={"method": "bistable_phase", "steps": 99}
-    )
+    content = make_content(chips="loihi2", bits=8, methods="bistable_phase", steps=99)
     sweep = run_here(folder, content)
     (row,) = sweep.rows
     assert row.outcome.reason.startswith("bistable_phase sends a binary digit per step")

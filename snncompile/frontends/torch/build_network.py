@@ -13,17 +13,12 @@ from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError, raise_together
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.drive import Source
+from snncompile.frontends.torch.drive_sum import DriveTerm, Sum
 from snncompile.frontends.torch.dynamics import Dynamics
 from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.frontends.torch.libraries.by_hand import FoundCell
 from snncompile.frontends.torch.maxima import Maxima
-from snncompile.frontends.torch.multiply_out import (
-    DriveTerm,
-    Sum,
-    apply_layer,
-    multiply_out,
-    scale,
-)
+from snncompile.frontends.torch.multiply_out import apply_layer, multiply_out, scale
 from snncompile.frontends.torch.neuron_layer import CheckedAnswer, NeuronLayer, Rows
 from snncompile.frontends.torch.potential_answer import can_follow, follow_potential
 from snncompile.ir.answer import SUM, Answer

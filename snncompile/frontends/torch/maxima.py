@@ -22,6 +22,7 @@ from snncompile.frontends.pool_currents import (
 )
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.drive import Drive, Source, Through
+from snncompile.frontends.torch.drive_sum import DriveTerm, Sum
 from snncompile.frontends.torch.gates import (
     AND_NOT,
     Gate,
@@ -30,7 +31,7 @@ from snncompile.frontends.torch.gates import (
     split_gate,
 )
 from snncompile.frontends.torch.layer_graph import LayerGraph
-from snncompile.frontends.torch.multiply_out import DriveTerm, Sum, multiply_out
+from snncompile.frontends.torch.multiply_out import multiply_out
 from snncompile.frontends.torch.neuron_layer import NeuronLayer
 from snncompile.frontends.torch.pooled_counts import make_counts
 from snncompile.frontends.torch.products import (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
@@ -20,6 +18,7 @@ from snncompile.frontends.torch.drive import (
     Source,
     Through,
 )
+from snncompile.frontends.torch.drive_sum import DriveTerm, Sum
 from snncompile.frontends.torch.dynamics import Affine
 from snncompile.frontends.torch.layer_graph import LayerGraph
 from snncompile.neurons.base import Interval
@@ -28,23 +27,6 @@ from snncompile.synapses.base import Synapses
 from snncompile.synapses.compose import compose_all, merge
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.sparse import Sparse
-
-
-@dataclass(frozen=True, eq=False)
-class DriveTerm:
-    """Synapses from one source of a drive."""
-
-    source: Source
-    synapses: Synapses
-
-
-@dataclass(frozen=True, eq=False)
-class Sum:
-    """A drive multiplied out: the sum of its terms, plus a bias."""
-
-    terms: tuple[DriveTerm, ...]
-    bias: Floats
-    """One per target neuron."""
 
 
 def multiply_out(layers: LayerGraph, drive: Drive, size: int) -> Sum:

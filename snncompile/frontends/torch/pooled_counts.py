@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -18,13 +18,11 @@ from torch import nn
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.drive import Drive, Plus, Source, Through
+from snncompile.frontends.torch.drive_sum import Sum
 from snncompile.ir.graph import Population, Shape
 from snncompile.neurons.graded import Graded
 from snncompile.synapses import compose
 from snncompile.synapses.base import Synapses
-
-if TYPE_CHECKING:
-    from snncompile.frontends.torch.multiply_out import Sum
 
 
 def find_share(drive: Through, modules: dict[str, nn.Module]) -> float | None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from snncompile.frontends.torch.drive_sum import Sum
 from snncompile.frontends.torch.dynamics import Dynamics
-from snncompile.frontends.torch.multiply_out import Sum, scale
+from snncompile.frontends.torch.multiply_out import scale
 from snncompile.ir.graph import Population, Projection, Shape
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.scale import Scale

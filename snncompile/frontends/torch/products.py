@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product as pairs
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch.drive import Drive, Gather, Selection
+from snncompile.frontends.torch.drive_sum import Sum
 from snncompile.frontends.torch.dynamics import Affine
 from snncompile.frontends.torch.linear_layers import Row
 from snncompile.ir.graph import Network, Population, Projection, Shape
@@ -28,9 +28,6 @@ from snncompile.neurons.product import PORTS, Product
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.scale import Scale
-
-if TYPE_CHECKING:
-    from snncompile.frontends.torch.multiply_out import Sum
 
 PATH = "product(values)"
 """Name in messages."""

@@ -405,7 +405,7 @@ def test_a_loop_sends_messages_to_its_own_core():
             Projection("a", "a", integer_dense([[0, 4], [4, 0]], 0, 8), 1),
         ),
     )
-    program = apart(network, chip=TOY)
+    program = apart(network, chip=TOY, sparse="off")
     found = {r.event: r.count for r in program.estimate([[[1], [0], [0]]]).rows}
     assert found["message_within_tile"] == 3  # one neuron fires in each step, in turns
     assert found["synaptic_op"] == 2 * (1 + 3)  # the last one's are sent, too

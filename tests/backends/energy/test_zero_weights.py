@@ -52,7 +52,7 @@ def test_what_a_program_counts(zeros, operations):
     for i, weight in enumerate(weights):
         network = changed(network, projection=i, synapses=integer_dense(np.array(weight), 0, 8))
     chip = LOIHI2.model_copy(update={"zero_weights": zeros})
-    program = apart(network, chip=chip, prune=False)
+    program = apart(network, chip=chip, prune=False, sparse="off")
     estimate = program.estimate(np.array([[[1, 1]]]))
     assert estimate.synaptic_ops == operations
     messages = sum(r.count for r in estimate.rows if r.event == "host_input")

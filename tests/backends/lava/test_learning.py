@@ -68,8 +68,8 @@ def test_a_learned_network_is_not_written():
         emit(learned)
     assert str(error.value) == (
         "projection input -> h: it has learned for 44 steps, and Lava's generators and traces"
-        " always begin anew; emit program.restarted(), which does so too, or the Program from"
-        " before"
+        " always begin anew; emit program.restart_learning(), which does so too, or the Program"
+        " from before"
     )
 
 
