@@ -146,7 +146,9 @@ def list_features(case: Case) -> set[str]:
 
 
 SAMPLE = (*range(18), 21)
-"""Groups of `make test`: every origin in every frame, every method, delay relays; one program each."""
+"""Groups of `make test`: every origin in every frame, every method, delay relays.
+
+One program of each."""
 
 
 def test_a_sample_agrees_everywhere_and_has_everything():
