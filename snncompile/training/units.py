@@ -24,6 +24,8 @@ def find_scale(program: Program, population: Population) -> Floats:
     if program.source is None or layer is None:
         largest = _find_largest_arriving(program.network, name)
         return np.broadcast_to(np.where(integer > 0, integer, largest), (size,))
+    if name not in list_original(program):  # a relay, which `compile` put in before it quantized
+        return np.broadcast_to(layer.scale, (size,))
     neuron = program.source.population(name).neuron
     floats = np.asarray(getattr(neuron, "threshold", 0.0))
     floats = floats[program.kept[name]] if floats.ndim and name in program.kept else floats

@@ -24,6 +24,7 @@ from snncompile.frontends.torch.sums import MULTIPLY, REVERSED, SUBTRACT
 from snncompile.frontends.torch.values import (
     NOTHING,
     ConstantValues,
+    FunctionValues,
     InputValues,
     LinearValues,
     NeuronValues,
@@ -134,11 +135,7 @@ class Products:
         """Return whether all values are sums of what the input and neurons send in one step."""
         if bool((numbers == NOTHING).any()) or not bool((numbers >= 0).any()):
             return False
-        known = InputValues | LinearValues | SumValues | ConstantValues
-        return all(
-            isinstance(v, known) or (isinstance(v, NeuronValues) and v.state is None)
-            for v in self.origins.walk_sources(numbers)
-        )
+        return all(map(_is_summand, self.origins.walk_sources(numbers)))
 
     def _add(self, first: Tensor, second: Tensor, axes: int, *, inverted: bool) -> LinearValues:
         """Return the values of a gate, whose samples have so many axes."""
@@ -201,6 +198,15 @@ class Products:
         axes = range(numbers.ndim - 1, 0, -1)  # without that of samples
         sizes = {prod(numbers.shape[numbers.ndim - n :]): n for n in axes}
         return sizes.get(size)
+
+
+def _is_summand(values: Values) -> bool:
+    """Return whether values are what the input or a neuron sends, a sum, or behind a rectifier."""
+    if isinstance(values, NeuronValues):
+        return values.state is None
+    if isinstance(values, FunctionValues):
+        return values.is_rectifier
+    return isinstance(values, InputValues | LinearValues | SumValues | ConstantValues)
 
 
 def reads_spikes(drive: Drive) -> bool:

@@ -59,8 +59,6 @@ ENCODER = (
     "; or put what computes it into a module and leave that on the host, host=[its name], or give"
     " the spikes that come out"
 )
-RECTIFIERS = frozenset(["relu", "relu_"])
-"""Functions that change nothing of spikes."""
 DEEPEST = 100
 """Sums and linear layers in a row between two neuron layers; a sum over time is longer."""
 
@@ -187,8 +185,7 @@ class Reader:
 
     def _pick_rectified(self, values: FunctionValues, offsets: Tensor, reader: str) -> _Subset:
         """Follow a rectifier: of spikes it changes nothing; refuse other functions."""
-        short = values.function.rpartition(".")[2]
-        if short not in RECTIFIERS or len(values.arguments) != 1:
+        if not values.is_rectifier:
             raise self._explain_unknown_function(values, reader)
         drive = self._go_deeper().read_drive(values.arguments[0].reshape(-1)[offsets], reader)
         sources = [drive] if isinstance(drive, Source) else list(_list_picked(drive))
@@ -267,7 +264,7 @@ class Reader:
     def _explain_unknown_function(self, values: FunctionValues, reader: str) -> UnsupportedError:
         sources, hint = list(self.trace.origins.walk_sources(values.numbers)), ""
         if not any(isinstance(source, NeuronValues) for source in sources):  # an encoder
-            functions = [source for source in sources if isinstance(source, FunctionValues)]
+            functions = [s for s in sources if isinstance(s, FunctionValues) and not s.is_rectifier]
             values, hint = min(functions, key=lambda function: function.start), ENCODER
         origins = " and ".join(self._find_nearest_layers(values)) or "values made in forward"
         instead = known_layers.find_alternative(values.function) or (

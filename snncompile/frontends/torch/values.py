@@ -165,6 +165,9 @@ class ReducedValues(Values):
         return (self.inputs.flatten(1)[:, offsets].reshape(-1),)
 
 
+RECTIFIERS = frozenset(["relu", "relu_"])
+
+
 @dataclass(frozen=True, eq=False)
 class FunctionValues(Values):
     """Result of an unknown function."""
@@ -176,6 +179,11 @@ class FunctionValues(Values):
     def operands(self) -> tuple[Tensor, ...]:
         """The arguments that come from the input or from a layer."""
         return self.arguments
+
+    @property
+    def is_rectifier(self) -> bool:
+        """Whether it is a ReLU, which changes nothing of spikes."""
+        return self.function.rpartition(".")[2] in RECTIFIERS and len(self.arguments) == 1
 
 
 V = TypeVar("V", bound=Values)

@@ -55,6 +55,10 @@ JOINED = {
     "half": (lambda m, x, a, b, c: (a + b) * (0.5 * c), False),
     "three": (lambda m, x, a, b, c: m.current(x) * (a + b) * c, False),
     "a pooled current": (lambda m, x, a, b, c: (a + b) * m.mean(m.current(x)) + 0 * c, False),
+    "rectified": (
+        lambda m, x, a, b, c: torch.relu(m.current(x)) * m.norm(m.current(x)) + a * b * c,
+        False,
+    ),
     "excited": (lambda m, x, a, b, c: m.current(x) * m.excite(a) + 0 * (b * c), False),
 }
 
