@@ -163,7 +163,8 @@ def summarize(sweep: Sweep) -> list[str]:
     lines = [
         f"{len(front.rows):,} trials: {counts['fits']:,} fit, {counts['misfits']:,} do not"
         + f", {counts['pruned']:,} pruned" * bool(counts["pruned"])
-        + f"; {sweep.ran:,} ran now, the others were there"
+        + f"; {sweep.ran:,} ran now"
+        + ", the others were there" * (sweep.ran < len(front.rows))
     ]
     if sweep.repeated:
         lines.append(f"{sweep.repeated:,} more chose a point that another trial had chosen")

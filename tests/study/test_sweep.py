@@ -71,7 +71,7 @@ def test_the_front_fits_80_columns(swept):
     drawing = done.stdout.partition("accuracy over energy")[2].partition("4 trials")[0]
     assert "#" in drawing
     assert max(map(len, drawing.splitlines())) <= 80
-    assert "4 trials: 2 fit, 2 do not; 4 ran now, the others were there" in done.stdout
+    assert "4 trials: 2 fit, 2 do not; 4 ran now\n" in done.stdout
     assert "misfit: 2 x loihi1: population" in done.stdout
     assert "dashboard: http://127.0.0.1:" in done.stderr
 
