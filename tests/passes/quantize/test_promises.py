@@ -222,6 +222,15 @@ def test_most_thresholds_far_below_the_smallest_are_refused(old, new, refused):
     )
 
 
+def test_quantize_refuses_thresholds_far_below_the_smallest():
+    with pytest.raises(QuantizeError) as error:
+        quantized(alone(IntegrateFire(1e-5, 0.0), 3, np.ones((3, 1))), LOIHI1)
+    assert str(error.value) == (
+        "population a: most thresholds are less than half of the smallest one of loihi1 beside"
+        " weights of this size; raise the thresholds, or make the largest weights smaller"
+    )
+
+
 # Outputs that may be kept, of 2 inputs and 3 neurons in 3 steps; samples that are run of 8.
 @pytest.mark.parametrize("outputs, samples", [(1, 2), (60, 4), (74, 4), (75, 5), (1 << 26, 8)])
 def test_calibration_keeps_so_many_outputs(outputs, samples, monkeypatch):
