@@ -32,7 +32,9 @@ from snncompile.passes.quantize.quantize import (
 )
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import dense
 
+W2, W1 = np.ones((2, 2)), np.ones((1, 1, 1, 1))
 UNEVEN = alone(IntegrateFire(1.0, 0.0), 2, [[1.0], [0.1]])
 EVEN = alone(IntegrateFire(1.0, 0.0), 2, [[1.0], [1.0]])
 ASSUMPTION = (
@@ -196,6 +198,35 @@ SENDS = [
 @pytest.mark.parametrize("neuron, sends", SENDS, ids=lambda value: getattr(value, "kind", ""))
 def test_neurons_that_send_plain_spikes(neuron, sends):
     assert _sends_spikes(alone(neuron).populations[0]) is sends
+
+
+PIXELS = Convolution((1, 2, 1), 1, (1, 1), (1, 1), (0, 0), (1, 1))
+ONE_PROFILE = limited(LOIHI1, threshold_profiles=1)
+# Weights of their own, or one kernel; thresholds; chip; options; group of each neuron.
+GROUPS = {
+    "weights of their own": (dense(W2), 1.0, LOIHI2, {}, [0, 1]),
+    "one scale per channel": (dense(W2), 1.0, LOIHI2, {"scales": "channel"}, None),
+    "one scale": (dense(W2), 1.0, LOIHI2, {"scales": "population"}, None),
+    "a file without exponents": (dense(W2), 1.0, LOIHI2, {"formats": "netx"}, None),
+    "Lava's own processes": (dense(W2), 1.0, LOIHI2, {"processes": "library"}, None),
+    "one profile": (dense(W2), [1.0, 2.0], ONE_PROFILE, {}, [0, 1]),
+    "a kernel": (Synapses(PIXELS, W1), 1.0, LOIHI2, {}, [0, 0]),
+    "a kernel per channel": (Synapses(PIXELS, W1), 1.0, LOIHI2, {"scales": "channel"}, [0, 0]),
+    "a kernel, one profile": (Synapses(PIXELS, W1), 1.0, ONE_PROFILE, {}, [0, 0]),
+    "thresholds, one profile": (Synapses(PIXELS, W1), [1.0, 2.0], ONE_PROFILE, {}, None),
+    "thresholds, many profiles": (Synapses(PIXELS, W1), [1.0, 2.0], LOIHI1, {}, [0, 0]),
+}
+
+
+@pytest.mark.parametrize("case", GROUPS)
+def test_neurons_that_share_a_scale(case):
+    synapses, threshold, chip, options, wanted = GROUPS[case]
+    population = Population("a", (synapses.wiring.targets,), IntegrateFire(threshold, 0.0))
+    network = Network(
+        Input("input", (2,)), (population,), (Projection("input", "a", synapses),), "a"
+    )
+    found = Quantize(**options)._choose_groups(network, population, chip)
+    assert (found if found is None else found.tolist()) == wanted
 
 
 # Thresholds that the weights ask for, those that the chip has; whether it is refused.
