@@ -152,7 +152,9 @@ def run(path: Path, layers: int, x: np.ndarray) -> dict[str, np.ndarray]:
         if known["neuron_proc"] is LIF:  # a value is a bias
             given["bias_mant"] = turn(x[0])
         encoder = known["neuron_proc"](shape=turn(x[0]).shape, **given)
-        if known["neuron_proc"] is RF_IZ:  # both parts hear the input, as in lava-dl's own recording
+        if (
+            known["neuron_proc"] is RF_IZ
+        ):  # both parts hear the input, as in lava-dl's own recording
             source.s_out.connect(encoder.a_real_in)
             source.s_out.connect(encoder.a_imag_in)
         elif known["neuron_proc"] is not LIF:
