@@ -97,29 +97,23 @@ def _measure_all(arguments: argparse.Namespace) -> Iterator[dict]:
 def _measure_in_child(name: str, chip: str, limit: int) -> dict:
     """Fork, compile in the child and return its answer, seconds and MiB."""
     reading, writing = os.pipe()
-    held = _read_memory()
     child = os.fork()
     if not child:
         os.close(reading)
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_PROF, limit)
+        os.write(writing, f"{getrusage(RUSAGE_SELF).ru_maxrss}\n".encode())
         os.write(writing, json.dumps(_compile(name, chip)).encode())
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        answer = pipe.read()
+        held, answer = int(pipe.readline()), pipe.read()
     _, status, usage = os.wait4(child, 0)
     if answer:
         return json.loads(answer)
     ended = f"NOT WITHIN {limit} s" if os.WIFSIGNALED(status) else "CRASHED"
-    mib = usage.ru_maxrss / 2**10 - held
+    mib = (usage.ru_maxrss - held) / 2**10
     return {"answer": ended, "seconds": usage.ru_utime + usage.ru_stime, "mib": mib}
-
-
-def _read_memory() -> float:
-    """Return what this process holds now, in MiB: a child begins with as much."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _compile(name: str, chip: str) -> dict:
