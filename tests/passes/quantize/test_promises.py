@@ -12,11 +12,14 @@ from networks import LOIHI1, LOIHI2, TOY, alone, chain, changed, formatted, limi
 from snncompile.errors import QuantizeError
 from snncompile.hwmodels.chips import load_chip
 from snncompile.ir.graph import Input, Network, Population, Projection
+from snncompile.ir.learning_rule import LearningRule
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.accumulate import Accumulate
+from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.delta_code import SPIKE_EXPONENT
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.readout import Readout
+from snncompile.neurons.refractory_lif import RefractoryLif
 from snncompile.neurons.sigma_delta import SigmaDelta
 from snncompile.passes.quantize import quantize as quantize_module
 from snncompile.passes.quantize.describe import _describe_rule, _describe_sharing, describe_errors
@@ -30,10 +33,12 @@ from snncompile.passes.quantize.quantize import (
     _sends_spikes,
     _simplify,
 )
+from snncompile.passes.quantize.rounding import round_weights
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import dense
 
+LIF = CubaLif(1.0, 0.1, 1.0)
 W2, W1 = np.ones((2, 2)), np.ones((1, 1, 1, 1))
 UNEVEN = alone(IntegrateFire(1.0, 0.0), 2, [[1.0], [0.1]])
 EVEN = alone(IntegrateFire(1.0, 0.0), 2, [[1.0], [1.0]])
@@ -227,6 +232,39 @@ def test_neurons_that_share_a_scale(case):
     )
     found = Quantize(**options)._choose_groups(network, population, chip)
     assert (found if found is None else found.tolist()) == wanted
+
+
+def test_one_projection_that_learns_among_others_takes_one_scale():
+    network = changed(chain(1, 2), "a", neuron=IntegrateFire(1.0, 0.0))
+    (fixed,) = network.projections
+    learns = replace(fixed, delay=2, rule=LearningRule("x1*y0", x1_impulse=16, x1_tau=4))
+    for projections, wanted in (((fixed,), [0, 1]), ((fixed, learns), None)):
+        made = replace(network, projections=projections)
+        found = Quantize()._choose_groups(made, made.populations[0], LOIHI1)
+        assert (found if found is None else found.tolist()) == wanted
+
+
+def test_a_number_that_no_scale_brings_into_range_is_refused():
+    with pytest.raises(QuantizeError) as error:
+        quantized(alone(RefractoryLif(1.0, 0.0, 1.0, 63.0)), LOIHI1)
+    assert str(error.value) == "population a: refractory 63 is outside 0..62 of loihi1"
+
+
+@pytest.mark.parametrize("neuron, by_inputs", [(IntegrateFire(1.0), True), (LIF, False)])
+def test_few_bits_are_rounded_by_what_arrives_where_sums_add_up(neuron, by_inputs, monkeypatch):
+    """Without a leak the sum of all steps counts, so that rounding can make up for itself."""
+    population = Population("a", (1, 2, 1), neuron)
+    projection = Projection("input", "a", Synapses(PIXELS, 0.3 * W1))
+    network = Network(Input("input", (1, 2, 1)), (population,), (projection,), "a")
+    seen = []
+
+    def note(p, scale, exponent, bits, spike_trains):
+        seen.append(spike_trains is not None)
+        return round_weights(p, scale, exponent, bits, spike_trains)
+
+    monkeypatch.setattr(quantize_module, "round_weights", note)
+    quantized(network, LOIHI2, np.ones((3, 4, 1, 2, 1), np.uint8), bits=3)
+    assert seen == [by_inputs]
 
 
 # Thresholds that the weights ask for, those that the chip has; whether it is refused.
