@@ -244,6 +244,21 @@ def test_one_projection_that_learns_among_others_takes_one_scale():
         assert (found if found is None else found.tolist()) == wanted
 
 
+class Careless(IntegrateFire):
+    """Makes integers of a bias that no chip has, as a neuron of another package may."""
+
+    def quantize(self, scale, formats):
+        return replace(super().quantize(scale, formats), bias_mantissa=np.asarray(1 << 20))
+
+
+def test_integers_of_a_neuron_that_does_not_check_them_are_refused():
+    with pytest.raises(QuantizeError) as error:
+        quantized(alone(Careless(1.0)), LOIHI1)
+    assert str(error.value) == (
+        "population a: bias_mantissa 1048576 is outside -4095..4095 of loihi1"
+    )
+
+
 def test_a_number_that_no_scale_brings_into_range_is_refused():
     with pytest.raises(QuantizeError) as error:
         quantized(alone(RefractoryLif(1.0, 0.0, 1.0, 63.0)), LOIHI1)
