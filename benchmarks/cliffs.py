@@ -102,16 +102,17 @@ def _measure_in_child(name: str, chip: str, limit: int) -> dict:
         os.close(reading)
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_PROF, limit)
+        os.write(writing, f"{getrusage(RUSAGE_SELF).ru_maxrss}\n".encode())
         os.write(writing, json.dumps(_compile(name, chip)).encode())
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        answer = pipe.read()
+        held, answer = int(pipe.readline()), pipe.read()
     _, status, usage = os.wait4(child, 0)
     if answer:
         return json.loads(answer)
     ended = f"NOT WITHIN {limit} s" if os.WIFSIGNALED(status) else "CRASHED"
-    mib = (usage.ru_maxrss - getrusage(RUSAGE_SELF).ru_maxrss) / 2**10
+    mib = (usage.ru_maxrss - held) / 2**10
     return {"answer": ended, "seconds": usage.ru_utime + usage.ru_stime, "mib": mib}
 
 

@@ -32,6 +32,7 @@ class Draft:
     def __init__(self, chip: Chip, *shape: int) -> None:
         self.random = np.random.default_rng(0)
         self.bits = max(b for b in chip.formats.weight_bits.values if b <= 8)
+        self.least = min(chip.formats.weight_bits.values)
         self.reset = "hard" if "integrate_fire/hard" in chip.neurons else "soft"
         self.input = Input("input", shape)
         self.populations: list[Population] = []
@@ -119,6 +120,14 @@ def make_fan(draft: Draft) -> IntegerNetwork:
     target = draft.dense(3)
     for number in range(1, 499):
         draft.join(f"p{number}", target, Dense(3, 2))
+    return draft.build()
+
+
+def make_one_bit(draft: Draft) -> IntegerNetwork:
+    """Return a layer whose weights have one bit, or the fewest that the chip has."""
+    draft.bits, wiring = draft.least, Dense(400, 300)
+    weight = draft.random.choice([-(2 ** (9 - draft.bits)), 0], wiring.weight_shape)
+    draft.add(IntegerSynapses(wiring, np.asarray(weight, np.int16), 0, draft.bits))
     return draft.build()
 
 
@@ -247,6 +256,7 @@ ODD: dict[str, tuple[Shape, Callable[[Draft], IntegerNetwork]]] = {
     "200 layers": ((8,), make_layers(*[("dense", (8,))] * 200)),
     "500 layers of one neuron": ((1,), make_layers(*[("dense", (1,))] * 500)),
     "499 layers into one": ((4,), make_fan),
+    "weights of one bit": ((300,), make_one_bit),
     "all weights zero": ((10,), make_zeros),
     "no synapse": ((10,), make_without_synapses),
     "convolutions in groups": (
@@ -284,7 +294,10 @@ ODD: dict[str, tuple[Shape, Callable[[Draft], IntegerNetwork]]] = {
     ),
     "a threshold per neuron": ((32,), make_thresholds),
     "decays per neuron": ((32,), make_decays),
-    "2000 neurons": ((784,), make_layers(("dense", (2000,)), ("dense", (10,)))),
+    "2000 neurons, soft reset": (
+        (784,),
+        make_layers(("dense", (2000, IntegerIntegrateFire(300, 0, 0, "soft"))), ("dense", (10,))),
+    ),
     "PreAct-ResNet-18": ((3, 32, 32), make_preact_resnet18),
     "VGG-11, 64 x 64": ((3, 64, 64), make_vgg),
 }

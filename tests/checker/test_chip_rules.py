@@ -13,7 +13,7 @@ from networks import integer_chain
 from published import mlp, mnist_cnn
 
 import snncompile
-from snncompile.checker.chip_rules import check_chip_rules
+from snncompile.checker.chip_rules import _find_axons, check_chip_rules
 from snncompile.checker.mapping import check
 from snncompile.cores.chip_rules import fill_cores
 from snncompile.errors import FitError, MappingError
@@ -25,6 +25,7 @@ from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFir
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, dense
+from snncompile.synapses.sparse import Sparse
 
 
 def together(network, chip: str = "toy") -> Mapping:
@@ -173,6 +174,15 @@ def test_weights_of_zero_take_no_axons_of_a_crossbar():
     )
     program = snncompile.compile(network, chip="truenorth", bits=2, prune=False)
     assert [u.used["axons_in"] for u in program.usage()] == [105]
+
+
+def test_axons_of_a_source_are_of_the_signs_of_its_weights():
+    """Bit 0 for weights above 0, bit 1 for those below; those of 0 are stored, and take none."""
+    weight = np.array([32, 0, -32, 32, -32], np.int16)
+    wiring = Sparse([0, 0, 0, 1, 0], [0, 1, 2, 3, 3], 2, 4)
+    chain = integer_chain(4, 2)
+    p = replace(chain.projections[0], synapses=IntegerSynapses(wiring, weight, 0, 4))
+    assert _find_axons(p, np.arange(1), by_source=True).tolist() == [1, 0, 2, 2]
 
 
 # Weight in steps; types of axons that a sum of 1, 2, 4, ... takes, the last one negative.

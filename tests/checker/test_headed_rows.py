@@ -13,6 +13,7 @@ from published import mlp, mnist_cnn, pilotnet, put_input_on_cores
 
 import snncompile
 from snncompile.checker.core_limits import count_held
+from snncompile.checker.headed_rows import _choose_bits
 from snncompile.checker.mapping import check
 from snncompile.cores.lower_bound import compute_lower_bound
 from snncompile.cores.usage import measure_usage
@@ -26,6 +27,7 @@ from snncompile.passes.place.place import Place
 from snncompile.passes.route import Route
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
 
 
@@ -156,6 +158,34 @@ def test_a_shortcut_by_channel_takes_a_kernel():
         "shortcut by channel": ("kernels", 12, 2),
         "shortcut by neuron": ("rows", 180, 180),
     }
+
+
+# Weights; bits of each: the largest power of two that divides all is left out, signs if alike too.
+STORED = [
+    ([0, 0], 1),
+    ([], 1),
+    ([2, 254], 7),
+    ([2, 256], 8),
+    ([1, 127], 7),
+    ([1, 128], 8),
+    ([-256, 254], 8),
+    ([-254, 254], 8),
+    ([-2, -254], 7),
+    ([-2, -256], 7),
+    ([-2, -258], 8),
+    ([64, 128], 2),
+    ([64, 64], 1),
+    ([-64, 64], 2),
+    ([0, -64], 1),
+]
+
+
+@pytest.mark.parametrize("weights, bits", STORED)
+def test_bits_of_a_stored_weight(weights, bits):
+    wiring = Dense(1, len(weights))
+    synapses = IntegerSynapses(wiring, np.array([weights], np.int16), 0, 9)
+    assert _choose_bits(tuple(range(1, 17)), synapses) == bits
+    assert _choose_bits((1, 2, 4, 8), synapses) == min(b for b in (1, 2, 4, 8) if b >= bits)
 
 
 def test_a_wrong_number_of_words_is_seen():

@@ -107,6 +107,16 @@ def test_rows_without_tags_are_refused(program):
     assert explain(program, mapping=mapping) == message
 
 
+def test_rows_that_learn_on_loihi_2_have_36_bits_per_synapse():
+    """A row: 12 bits of head and 20 synapses of 36 bits are 732 bits, 12 words of 64."""
+    program = snncompile.compile(learner(), chip="loihi2")
+    (number,) = [i for i, b in enumerate(program.mapping.tables.memory) if b.projection == 1]
+    assert program.mapping.tables.memory[number].words == 10 * 12
+    mapping = change(program, "memory", number, words=119)
+    message = "a -> b into b[0:20] on core 0 has 119 words, needs 120"
+    assert explain(program, mapping=mapping) == message
+
+
 def test_a_core_learns_wholly_or_not_at_all(program):
     """Both layers on one core, each block where it would be there."""
     s, tables = program.mapping.slices, program.mapping.tables

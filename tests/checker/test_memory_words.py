@@ -158,6 +158,21 @@ def test_odd_weights_of_nine_bits_do_not_fit_eight():
         assert str(error.value) == "weights into a[0:2] do not fit 8 bits"
 
 
+@pytest.mark.parametrize("weight, held", [(255, True), (-255, True), (-256, False)])
+def test_nine_bits_of_a_shared_sign_hold_what_eight_do(weight, held):
+    """On a chip with weights of 9 bits: the sign of a row takes none of them."""
+    data = LOIHI1.model_dump(mode="json")
+    data["formats"]["weight_bits"]["values"].append(9)
+    synapses = integer_dense(np.full((2, 1), weight), 0, 9)
+    stored = store(Chip.model_validate(data), synapses, format="sparse", shared_sign=True)
+    if held:
+        assert measure_block(stored).fewest > 0
+        return
+    with pytest.raises(MappingError) as error:
+        measure_block(stored)
+    assert str(error.value) == "weights into a[0:2] do not fit 9 bits"
+
+
 def draw_kernel(channels: int, middle: int, rest: int) -> IntegerSynapses:
     """Return a kernel of 3 x 3 over one pixel, which meets its middle tap alone."""
     wiring = Convolution((1, 1, 1), channels, (3, 3), (1, 1), (1, 1), (1, 1))

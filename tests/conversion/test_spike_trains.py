@@ -43,9 +43,9 @@ def test_the_largest_input_is_one_threshold(model, per):
         channels = found.reshape(len(x), STEPS, network.population(name).shape[0], -1)
         largest = channels.amax(dim=(0, 1, 3)).clamp(min=0)
         if per == "layer":
-            assert float(largest.max()) == pytest.approx(1, rel=1e-3)
+            assert float(largest.max()) == pytest.approx(1, rel=1e-6)
         else:
-            assert torch.allclose(largest[largest > 0], torch.ones(1).double(), rtol=1e-3)
+            assert torch.allclose(largest[largest > 0], torch.ones(1).double(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("model", MODELS)

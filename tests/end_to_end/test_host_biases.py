@@ -68,7 +68,7 @@ def test_is_compiled_verified_and_priced(chip, programs, tmp_path):
     assert all(bound.holds for bound in program.bounds)
     (layer,) = program.network.input.host
     assert layer.limit == 4095
-    assert layer.limit * layer.unit == pytest.approx(2 * layer.largest, rel=1e-3)
+    assert layer.limit * layer.unit == pytest.approx(2 * layer.largest, rel=1e-12)
     estimate = program.estimate(X)
     (row,) = [r for r in estimate.rows if r.event == "host_bias"]
     assert (row.layer, row.count, row.energy_j) == ("input", 144, None)

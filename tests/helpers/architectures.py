@@ -192,6 +192,9 @@ CONVERTS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "sigmoid at the end": (lambda: nn.Sequential(chain(nn.ReLU()), nn.Sigmoid()), PLAIN),
     "argmax at the end": (with_argmax, PLAIN),
+    "an image that forward normalizes": (
+        lambda: Lines(lambda s, x: s.net((x - 0.5) / 0.25), net=chain(nn.ReLU())), PLAIN,
+    ),
     "inverted residual": (lambda: inverted_residual(nn.ReLU6), PLAIN),
     "max pool": (lambda: chain(nn.ReLU(), nn.MaxPool2d(2)), PLAIN),
     "max pool before the rectifier": (

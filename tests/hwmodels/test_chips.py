@@ -395,6 +395,7 @@ def test_loihi2s_fitted_numbers_say_what_they_were_fitted_to():
             continue
         energy = price.energy_pj
         before = old.prices[event].energy_pj.value
+        # The file has four digits, three of the lower and upper end.
         assert energy.value == pytest.approx(before * 1.14, rel=1e-3)
         assert energy.low == pytest.approx(energy.value * 0.5625 / 1.0815, rel=2e-3)
         assert energy.high == pytest.approx(energy.value * 1.386 / 1.0815, rel=2e-3)

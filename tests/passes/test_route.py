@@ -148,6 +148,27 @@ def test_a_network_of_one_population_has_no_routes():
     assert np.array_equal(Tables().lines, done.mapping.tables.lines)
 
 
+@pytest.mark.parametrize("axon, promise", [(0, ""), (1, ASTRAY)])
+def test_a_route_to_axons_behind_the_only_ones_is_astray(axon, promise):
+    done = mapped(integer_chain(3, 4, neuron=HARD), TOY)
+    routed = with_tables(done, routes=np.array([[0, axon, 3, 0]], np.int32))
+    assert Route().ensures(done, routed) == promise
+
+
+def test_ports_of_a_slice_lie_behind_each_other():
+    """Three neurons send by two projections on Loihi 2: entries 0 to 2, then 3 to 5, 6 to 8."""
+    network = integer_chain(1, 3, 2, neuron=HARD)
+    into, onward = network.projections
+    a, b = network.populations
+    others = tuple(replace(b, name=name) for name in ("c", "d"))
+    ways = tuple(replace(onward, target=other.name) for other in others)
+    network = replace(
+        network, populations=(a, b, *others), projections=(into, onward, *ways), output="b"
+    )
+    tables = mapped(network, LOIHI2).mapping.tables
+    assert tables.lines[:, 3].tolist() == [0, 3, 6]
+
+
 def test_blocks_of_memory_of_an_axon_rise():
     """Two projections from one source into two halves of a population lie on the core by halves."""
     network = integer_chain(3, 4, neuron=HARD)

@@ -13,7 +13,7 @@ run of the file up to there, and `u_0`, ..., the currents of current-based neuro
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +92,35 @@ def make_sigma_delta(rng: np.random.Generator) -> tuple[list[Any], np.ndarray]:
     return layers, (wave[:, None, None, None] * rng.integers(20, 200, (2, 6, 6))).astype(int)
 
 
+def make_hearing(rng: np.random.Generator) -> tuple[list[Any], np.ndarray]:
+    """Resonators that hear the input itself and fire above a threshold."""
+    angle, kept = 2 * np.pi / 7, 0.95
+    factors = {
+        "sinDecay": int(kept * np.sin(angle) * 4096),
+        "cosDecay": int(kept * np.cos(angle) * 4096),
+    }
+    neuron = {"type": "RF", **factors, "vThMant": 1}
+    return [other_neuron(flat("input", 20), **neuron)], rng.random((STEPS, 20)) < 0.3
+
+
+def make_unbiased(rng: np.random.Generator) -> tuple[list[Any], np.ndarray]:
+    """As `make_tiny`, without biases: the whole file differs by the delay of its synapses alone."""
+    layers = [
+        other_neuron(flat("input", 2, 7, 9), **TINY),
+        conv(even(rng, (3, 2, 3, 3), 180), (3, 3, 4), neuron=TINY, stride=np.array([2, 2])),
+        flat("flatten", 36),
+        dense(even(rng, (5, 36), 200), neuron=TINY),
+    ]
+    return layers, np.broadcast_to(rng.integers(0, 20, (2, 7, 9)), (STEPS, 2, 7, 9))
+
+
 RECORDINGS: dict[str, Callable[[np.random.Generator], tuple[list[Any], np.ndarray]]] = {
     "dense": make_dense,
     "resonators": make_resonators,
     "tiny": make_tiny,
     "sigma_delta": make_sigma_delta,
+    "hearing": make_hearing,
+    "unbiased": make_unbiased,
 }
 
 
@@ -106,27 +130,34 @@ def run(path: Path, layers: int, x: np.ndarray) -> dict[str, np.ndarray]:
     Both are of shape (steps, *shape), channels first.
     """
     from lava.lib.dl.netx.hdf5 import Network
+    from lava.lib.dl.netx.utils import NetDict
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
     from lava.proc.io.sink import RingBuffer as Sink
     from lava.proc.io.source import RingBuffer as Source
     from lava.proc.lif.process import LIF
     from lava.proc.monitor.process import Monitor
+    from lava.proc.rf_iz.process import RF_IZ
 
-    network = Network(net_config=str(path), num_layers=layers)
     source = Source(data=turn(np.moveaxis(x, 0, -1)))
-    if network.net_config["layer"][0]["type"] != "input":
+    first = NetDict(str(path))["layer"][0]
+    if first["type"] != "input":
+        network = Network(net_config=str(path), num_layers=layers)
         source.s_out.connect(network.inp)
         out, last = network.out, network.layers[-1].neuron
     else:  # whose block has neurons alone; netx leaves it to its user to feed them
-        first = network.net_config["layer"][0]
         known = Network.get_neuron_params(first["neuron"], input=True)
         unused = ("neuron_proc", "bias_key", "num_message_bits")
         given = {name: value for name, value in known.items() if name not in unused}
         if known["neuron_proc"] is LIF:  # a value is a bias
             given["bias_mant"] = turn(x[0])
         encoder = known["neuron_proc"](shape=turn(x[0]).shape, **given)
-        if known["neuron_proc"] is not LIF:
+        if (
+            known["neuron_proc"] is RF_IZ
+        ):  # both parts hear the input, as in lava-dl's own recording
+            source.s_out.connect(encoder.a_real_in)
+            source.s_out.connect(encoder.a_imag_in)
+        elif known["neuron_proc"] is not LIF:
             source.s_out.connect(encoder.a_in)
         out, last = encoder.s_out, None  # its current is nothing: values are biases
         if layers > 1:
@@ -152,20 +183,24 @@ def turn(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values.swapaxes(0, 2) if values.ndim > 2 else values)
 
 
+def save(path: Path, layers: Iterable[int], x: np.ndarray) -> None:
+    """Record a file and write NAME.npz beside it: what each of the layers sends."""
+    x = x.astype(np.int32)
+    runs = {i: run(path, i + 1, x) for i in layers}
+    sent = {f"{key}_{i}": found[key] for i, found in runs.items() for key in found}
+    for key, values in sent.items():
+        print(path.stem, key, values.shape, np.count_nonzero(values))
+        assert np.abs(values).max() < 2**31
+    small = {key: values.astype(np.int32) for key, values in {"x": x, **sent}.items()}
+    np.savez_compressed(path.with_suffix(".npz"), **small)
+
+
 def main(folder: Path) -> None:
     """Write all recordings."""
     for seed, (name, make) in enumerate(RECORDINGS.items()):
         layers, x = make(np.random.default_rng(seed))
         path = write(folder / f"{name}.net", *layers)
-        x = x.astype(np.int32)
-        spiking = [i for i, layer in enumerate(layers) if layer["type"][0] != b"flatten"]
-        runs = {i: run(path, i + 1, x) for i in spiking}
-        sent = {f"{key}_{i}": found[key] for i, found in runs.items() for key in found}
-        for key, values in sent.items():
-            print(name, key, values.shape, np.count_nonzero(values))
-            assert np.abs(values).max() < 2**31
-        small = {key: values.astype(np.int32) for key, values in {"x": x, **sent}.items()}
-        np.savez_compressed(folder / f"{name}.npz", **small)
+        save(path, [i for i, layer in enumerate(layers) if layer["type"][0] != b"flatten"], x)
 
 
 if __name__ == "__main__":

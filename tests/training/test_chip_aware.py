@@ -168,12 +168,13 @@ def test_kernels_have_the_spikes_and_gradients_of_the_records(monkeypatch, neuro
     compiled = [(m(x).detach(), find_gradients(m, x)) for m in modules]
     monkeypatch.setattr(fused, "NEURONS", ())
     for module, (output, gradients) in zip(modules, compiled, strict=True):
+        # Sums of float32 in another order.
         torch.testing.assert_close(output, module(x).detach(), rtol=1e-5, atol=1e-6)
         plain = find_gradients(module, x)
         assert gradients.keys() == plain.keys()
         for name, gradient in gradients.items():
             assert gradient.abs().max() > 0
-            torch.testing.assert_close(gradient, plain[name], rtol=1e-3, atol=1e-6)
+            torch.testing.assert_close(gradient, plain[name], rtol=1e-4, atol=1e-6)
 
 
 def test_gradients_are_those_of_the_float_network_where_nothing_rounds():

@@ -21,6 +21,8 @@ from snncompile.reference.simulate import check_input, run_batches
 from snncompile.synapses.dense import dense
 
 SEED = 14
+SINGLE = {"rtol": 1e-5, "atol": 1e-5}
+"""Modules compute in float32, networks in float64."""
 
 
 @pytest.fixture
@@ -86,7 +88,7 @@ def test_what_was_trained_is_the_network_that_comes_back():
     assert loss.item() < before / 5
     network = module.network()
     assert network.populations[0].neuron.bias.shape == (20,)
-    np.testing.assert_allclose(network.run(x).spikes, module(x).detach().numpy(), atol=1e-4)
+    np.testing.assert_allclose(network.run(x).spikes, module(x).detach().numpy(), **SINGLE)
     assert (network.run(x).spikes.mean(1).argmax(1) == label.numpy()).all()
     program = snncompile.compile(network, chip="loihi2", calibration=x)
     assert (program.run(x).spikes.mean(1).argmax(1) == label.numpy()).all()
@@ -101,9 +103,9 @@ def test_gradients_are_those_of_our_neurons_called_step_by_step(doubles):
     for run in (lambda: training.unroll(net, x), lambda: module(x)):
         nn.functional.cross_entropy(run().mean(1), torch.arange(8) % 4).backward()
     for layer, ours in zip((net[0], net[2]), module.projections, strict=True):
-        torch.testing.assert_close(layer.weight.grad, ours.weight.grad, rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(layer.weight.grad, ours.weight.grad, rtol=1e-12, atol=1e-12)
     for layer, ours in zip((net[0], net[2]), module.populations, strict=True):
-        torch.testing.assert_close(layer.bias.grad, ours.bias.grad, rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(layer.bias.grad, ours.bias.grad, rtol=1e-12, atol=1e-12)
 
 
 def test_images_are_shown_for_some_steps():
@@ -121,13 +123,13 @@ def test_biases_that_the_host_computes_of_an_image_train():
     network = snncompile.from_torch(net, shown, input="biases")
     module = training.from_network(network, steps=8)
     output = module(images)
-    np.testing.assert_allclose(output.detach(), network.run(shown).spikes, atol=1e-4)
+    np.testing.assert_allclose(output.detach(), network.run(shown).spikes, **SINGLE)
     output[:, -1].square().sum().backward()
     assert module.host[0].weight.grad.abs().sum() > 0
     with torch.no_grad():
         module.host[0].bias += 0.1
     after = module.network()
-    np.testing.assert_allclose(after.run(shown).spikes, module(images).detach(), atol=1e-4)
+    np.testing.assert_allclose(after.run(shown).spikes, module(images).detach(), **SINGLE)
 
 
 def test_parameters_stay_in_the_range_of_their_record():

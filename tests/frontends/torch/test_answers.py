@@ -80,6 +80,7 @@ def test_the_answer_is_what_forward_returns(name):
     wanted = wanted[0] if isinstance(wanted, tuple) else wanted
     assert (got.prediction == wanted.argmax(-1).numpy()).mean() == 1
     if name not in ("softmax", "scaled"):
+        # The module computes in float32.
         np.testing.assert_allclose(got.answer, wanted.numpy(), rtol=1e-5, atol=1e-6)
 
 
@@ -90,6 +91,7 @@ def test_potentials_are_followed_through_resets(options):
     module = Returning(lambda m, out, mem, total: (mem.mean(0), out), **options)
     network, x = from_torch(module, spikes(6, STEPS, 3)), spikes(6, STEPS, 3, seed=1)
     wanted = module.eval()(torch.tensor(x).float().transpose(0, 1))[0].detach().numpy()
+    # The module computes in float32.
     np.testing.assert_allclose(network.run(x).answer, wanted, rtol=1e-5, atol=1e-6)
 
 

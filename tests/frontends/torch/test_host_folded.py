@@ -44,7 +44,9 @@ def test_a_batch_of_all_steps_is_taken_apart_step_after_step(tmp_path):
     shown = part.run(x, module)
     with torch.no_grad():
         front = module.front(torch.tensor(x).transpose(0, 1)).numpy()
-    np.testing.assert_allclose(shown, front.reshape(7, 3, 2, 6, 6).swapaxes(0, 1), atol=1e-6)
+    np.testing.assert_allclose(
+        shown, front.reshape(7, 3, 2, 6, 6).swapaxes(0, 1), atol=1e-6
+    )  # float32
     assert sorted(p.delay for p in network.projections if p.source == "input") == [0, 1]
     snncompile.compile(network, chip="loihi2", calibration=shown).save(tmp_path / "build")
     program = snncompile.load(tmp_path / "build")

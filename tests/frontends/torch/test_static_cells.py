@@ -148,7 +148,7 @@ def test_recognizes(name):
         native = module(torch.tensor(x).float()).numpy()
     result = network.run(network.input.present(x))
     got = result.spikes if native.ndim == 3 else result.answer
-    np.testing.assert_allclose(got, native, rtol=1e-5)
+    np.testing.assert_allclose(got, native, rtol=1e-5)  # the module's are float32
     assert not any("fire" in note for note in network.notes), network.notes
 
 

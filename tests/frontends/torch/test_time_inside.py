@@ -62,7 +62,7 @@ def test_forward_may_make_the_steps(kind, time, golden):
     got = network.run(shown)
     np.testing.assert_array_equal(got.spikes, torch.stack(record, 1).numpy())
     if kind is Repeated:
-        np.testing.assert_allclose(got.answer, result.numpy(), rtol=1e-6)
+        np.testing.assert_allclose(got.answer, result.numpy(), rtol=1e-6)  # float32
     if time == "auto":
         golden(str(network))
 

@@ -66,6 +66,7 @@ def test_a_potential_that_is_returned_and_not_its_spikes_is_a_readout(kind, resu
     if kind == "readout":
         module.result = lambda spk, mem: mem
         expected = module(torch.tensor(x).float().transpose(0, 1)).detach().numpy()
+        # The module computes in float32.
         np.testing.assert_allclose(
             network.run(x).spikes, expected.transpose(1, 0, 2), rtol=1e-5, atol=1e-6
         )

@@ -188,6 +188,13 @@ def test_the_accumulator_reaches_its_bound_exactly(seed):
     assert bound_accumulator(size, arriving * 2).high.tolist() == (2 * x.high).tolist()
 
 
+def test_the_accumulator_of_messages_of_both_signs():
+    """Messages of -3 to 5, weights 2 and -4: from -2 * 3 - 4 * 5 to 2 * 5 + 4 * 3."""
+    arriving = [(integer_dense(np.array([[2, -4]]), 0, 8), Interval(-3, 5))]
+    x = bound_accumulator(1, arriving)
+    assert (x.low.tolist(), x.high.tolist()) == ([-26], [22])
+
+
 def interval(low: int, high: int):
     return Interval(np.asarray(low), np.asarray(high))
 

@@ -12,11 +12,14 @@ from networks import LOIHI1, LOIHI2, TOY, alone, chain, changed, formatted, limi
 from snncompile.errors import QuantizeError
 from snncompile.hwmodels.chips import load_chip
 from snncompile.ir.graph import Input, Network, Population, Projection
+from snncompile.ir.learning_rule import LearningRule
 from snncompile.ir.reports import QuantizedLayer
 from snncompile.neurons.accumulate import Accumulate
+from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.delta_code import SPIKE_EXPONENT
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.readout import Readout
+from snncompile.neurons.refractory_lif import RefractoryLif
 from snncompile.neurons.sigma_delta import SigmaDelta
 from snncompile.passes.quantize import quantize as quantize_module
 from snncompile.passes.quantize.describe import _describe_rule, _describe_sharing, describe_errors
@@ -30,9 +33,13 @@ from snncompile.passes.quantize.quantize import (
     _sends_spikes,
     _simplify,
 )
+from snncompile.passes.quantize.rounding import round_weights
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import dense
 
+LIF = CubaLif(1.0, 0.1, 1.0)
+W2, W1 = np.ones((2, 2)), np.ones((1, 1, 1, 1))
 UNEVEN = alone(IntegrateFire(1.0, 0.0), 2, [[1.0], [0.1]])
 EVEN = alone(IntegrateFire(1.0, 0.0), 2, [[1.0], [1.0]])
 ASSUMPTION = (
@@ -198,6 +205,83 @@ def test_neurons_that_send_plain_spikes(neuron, sends):
     assert _sends_spikes(alone(neuron).populations[0]) is sends
 
 
+PIXELS = Convolution((1, 2, 1), 1, (1, 1), (1, 1), (0, 0), (1, 1))
+ONE_PROFILE = limited(LOIHI1, threshold_profiles=1)
+# Weights of their own, or one kernel; thresholds; chip; options; group of each neuron.
+GROUPS = {
+    "weights of their own": (dense(W2), 1.0, LOIHI2, {}, [0, 1]),
+    "one scale per channel": (dense(W2), 1.0, LOIHI2, {"scales": "channel"}, None),
+    "one scale": (dense(W2), 1.0, LOIHI2, {"scales": "population"}, None),
+    "a file without exponents": (dense(W2), 1.0, LOIHI2, {"formats": "netx"}, None),
+    "Lava's own processes": (dense(W2), 1.0, LOIHI2, {"processes": "library"}, None),
+    "one profile": (dense(W2), [1.0, 2.0], ONE_PROFILE, {}, [0, 1]),
+    "a kernel": (Synapses(PIXELS, W1), 1.0, LOIHI2, {}, [0, 0]),
+    "a kernel per channel": (Synapses(PIXELS, W1), 1.0, LOIHI2, {"scales": "channel"}, [0, 0]),
+    "a kernel, one profile": (Synapses(PIXELS, W1), 1.0, ONE_PROFILE, {}, [0, 0]),
+    "thresholds, one profile": (Synapses(PIXELS, W1), [1.0, 2.0], ONE_PROFILE, {}, None),
+    "thresholds, many profiles": (Synapses(PIXELS, W1), [1.0, 2.0], LOIHI1, {}, [0, 0]),
+}
+
+
+@pytest.mark.parametrize("case", GROUPS)
+def test_neurons_that_share_a_scale(case):
+    synapses, threshold, chip, options, wanted = GROUPS[case]
+    population = Population("a", (synapses.wiring.targets,), IntegrateFire(threshold, 0.0))
+    network = Network(
+        Input("input", (2,)), (population,), (Projection("input", "a", synapses),), "a"
+    )
+    found = Quantize(**options)._choose_groups(network, population, chip)
+    assert (found if found is None else found.tolist()) == wanted
+
+
+def test_one_projection_that_learns_among_others_takes_one_scale():
+    network = changed(chain(1, 2), "a", neuron=IntegrateFire(1.0, 0.0))
+    (fixed,) = network.projections
+    learns = replace(fixed, delay=2, rule=LearningRule("x1*y0", x1_impulse=16, x1_tau=4))
+    for projections, wanted in (((fixed,), [0, 1]), ((fixed, learns), None)):
+        made = replace(network, projections=projections)
+        found = Quantize()._choose_groups(made, made.populations[0], LOIHI1)
+        assert (found if found is None else found.tolist()) == wanted
+
+
+class Careless(IntegrateFire):
+    """Makes integers of a bias that no chip has, as a neuron of another package may."""
+
+    def quantize(self, scale, formats):
+        return replace(super().quantize(scale, formats), bias_mantissa=np.asarray(1 << 20))
+
+
+def test_integers_of_a_neuron_that_does_not_check_them_are_refused():
+    with pytest.raises(QuantizeError) as error:
+        quantized(alone(Careless(1.0)), LOIHI1)
+    assert str(error.value) == (
+        "population a: bias_mantissa 1048576 is outside -4095..4095 of loihi1"
+    )
+
+
+def test_a_number_that_no_scale_brings_into_range_is_refused():
+    with pytest.raises(QuantizeError) as error:
+        quantized(alone(RefractoryLif(1.0, 0.0, 1.0, 63.0)), LOIHI1)
+    assert str(error.value) == "population a: refractory 63 is outside 0..62 of loihi1"
+
+
+@pytest.mark.parametrize("neuron, by_inputs", [(IntegrateFire(1.0), True), (LIF, False)])
+def test_few_bits_are_rounded_by_what_arrives_where_sums_add_up(neuron, by_inputs, monkeypatch):
+    """Without a leak the sum of all steps counts, so that rounding can make up for itself."""
+    population = Population("a", (1, 2, 1), neuron)
+    projection = Projection("input", "a", Synapses(PIXELS, 0.3 * W1))
+    network = Network(Input("input", (1, 2, 1)), (population,), (projection,), "a")
+    seen = []
+
+    def note(p, scale, exponent, bits, spike_trains):
+        seen.append(spike_trains is not None)
+        return round_weights(p, scale, exponent, bits, spike_trains)
+
+    monkeypatch.setattr(quantize_module, "round_weights", note)
+    quantized(network, LOIHI2, np.ones((3, 4, 1, 2, 1), np.uint8), bits=3)
+    assert seen == [by_inputs]
+
+
 # Thresholds that the weights ask for, those that the chip has; whether it is refused.
 COARSE = [
     ([1.0] * 4, [2.5, 2.5, 2.5, 1.0], True),
@@ -218,6 +302,15 @@ def test_most_thresholds_far_below_the_smallest_are_refused(old, new, refused):
         _refuse_coarse(population, IntegrateFire(new, 0.0), TOY)
     assert str(error.value) == (
         "population a: most thresholds are less than half of the smallest one of toy beside"
+        " weights of this size; raise the thresholds, or make the largest weights smaller"
+    )
+
+
+def test_quantize_refuses_thresholds_far_below_the_smallest():
+    with pytest.raises(QuantizeError) as error:
+        quantized(alone(IntegrateFire(1e-5, 0.0), 3, np.ones((3, 1))), LOIHI1)
+    assert str(error.value) == (
+        "population a: most thresholds are less than half of the smallest one of loihi1 beside"
         " weights of this size; raise the thresholds, or make the largest weights smaller"
     )
 
