@@ -41,7 +41,7 @@ slow-short: setup
 # The environment in which lava-dl's netx loads our .net files: 5 GB, of Python 3.10; make slow uses it.
 netx: .netx/ready
 
-.netx/ready: setup tests/backends/netx/requirements.txt
+.netx/ready: .venv/ready tests/backends/netx/requirements.txt
 	$(BIN)/python tests/helpers/install_netx.py .netx
 	@touch $@
 
