@@ -2,7 +2,8 @@
 
 What they hold is in `backends/lava/hardware/`: resets to 0, one threshold for all neurons, biases
 of 13 bits with an exponent of 3, convolutions whose weights have no exponent. A LIF starts at 0; an
-initial potential can be what arrives in the first step, if its current has no memory.
+initial potential can be what arrives in the first step, if its current has no memory. A Delta
+shifts what arrives by the bits that it does not send, and more.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from snncompile.ir.graph import Network, Population
+from snncompile.ir.graph import Network, Population, Projection
+from snncompile.neurons.delta import IntegerDelta
 from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, apply_decay, shift_bias
 from snncompile.synapses.convolution import Convolution
 
@@ -20,6 +22,11 @@ NO_MEMORY = 4095
 """Integer decay of a current without memory."""
 LARGEST_BIAS, LARGEST_EXPONENT = 4095, 7
 """Mantissa and exponent of a bias that the docstring of Lava's LIF names."""
+LARGEST_STATE_EXPONENT = 7
+"""Lava's state_exp has 3 bits (lava-nc 0.10.0, proc/sdn/models.py)."""
+SENDS_CHANGES = ("delta", "sigma_delta")
+ADDING_UP = ("sigma", "sigma_delta")
+"""Neurons that add up the changes that arrive."""
 LARGEST_POTENTIAL = 131000 << STATE_SHIFT
 """Of a readout: a LIF whose threshold, 131071, is never reached."""
 
@@ -76,3 +83,26 @@ def _fit_start(neuron: Any) -> Any:
     start = np.sign(left) * -(-np.abs(left) * DECAY_ONE // kept)
     exact = apply_decay(start, decay) == left
     return replace(neuron, initial=np.where(exact, start, neuron.initial))
+
+
+def fit_delta(
+    population: Population, projections: tuple[Projection, ...]
+) -> tuple[Population, tuple[Projection, ...]]:
+    """Return integers of which the bits that a Delta does not send are its own shift.
+
+    Its weights lose them; where a weight does not have them, nothing changes.
+    """
+    neuron: Any = population.neuron
+    if not isinstance(neuron, IntegerDelta) or neuron.input_exponent.any():
+        return population, projections
+    bits = int(neuron.state_exponent.max(initial=0))
+    for p in projections:
+        synapses: Any = p.synapses
+        if (synapses.weight % (1 << max(bits - synapses.exponent, 0))).any():
+            return population, projections
+    moved = tuple(
+        replace(p, synapses=replace(p.synapses, exponent=p.synapses.exponent - bits))  # type: ignore[union-attr,call-arg]
+        for p in projections
+    )
+    shifted = replace(neuron, input_exponent=neuron.state_exponent)
+    return replace(population, neuron=shifted), moved
