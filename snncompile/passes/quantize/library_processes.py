@@ -15,7 +15,7 @@ import numpy as np
 
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.delta import IntegerDelta
-from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, apply_decay, shift_bias
+from snncompile.neurons.fixed import CONV_BITS, DECAY_ONE, STATE_SHIFT, apply_decay, shift_bias
 from snncompile.synapses.convolution import Convolution
 
 NO_MEMORY = 4095
@@ -106,3 +106,11 @@ def fit_delta(
     )
     shifted = replace(neuron, input_exponent=neuron.state_exponent)
     return replace(population, neuron=shifted), moved
+
+
+def wrap_like_conv(projection: Projection) -> Projection:
+    """Return a convolution whose sums wrap as those of Lava's Conv; others as they are."""
+    synapses = projection.synapses
+    if not isinstance(synapses.wiring, Convolution):
+        return projection
+    return replace(projection, synapses=replace(synapses, sum_bits=CONV_BITS))  # type: ignore[call-arg]

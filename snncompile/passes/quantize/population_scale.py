@@ -32,6 +32,7 @@ from snncompile.passes.quantize.library_processes import (
     fit_delta,
     fit_library,
     hears_convolution,
+    wrap_like_conv,
 )
 from snncompile.passes.quantize.messages import find_unit
 from snncompile.passes.quantize.readout_bias import correct_readout_bias
@@ -197,6 +198,8 @@ class PopulationScale:
             )
             for p in self._into
         )
+        if self._sends_changes_of_a_kernel():
+            into = tuple(map(wrap_like_conv, into))
         return fit_delta(new, into) if self.library else (new, into)
 
     def _is_proved(self, integers: Integers) -> bool:

@@ -5,19 +5,15 @@ One network has all that lets samples follow each other, the other all that need
 
 from __future__ import annotations
 
-import os
-import subprocess
-
 import numpy as np
 import pytest
 import torch
 from embedded_io import write_stand_in
+from lava_folders import check_equal, run_folder
 from spiking import leaky, linear
 from torch import nn
 
 import snncompile
-from snncompile.backends.lava import environment
-from snncompile.backends.lava.folder import write_to
 from snncompile.backends.lava.hardware.emit import emit
 from snncompile.backends.lava.hardware.plan import plan_network
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
@@ -34,7 +30,6 @@ from snncompile.neurons.resonate_fire_izhikevich import IntegerResonateFireIzhik
 from snncompile.neurons.sigma import IntegerSigma
 from snncompile.neurons.sigma_delta import IntegerSigmaDelta
 from snncompile.neurons.ternary_lif import IntegerTernaryLif
-from snncompile.reference.backend import spike_trains
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -142,37 +137,9 @@ def apart():
     return loners().network()
 
 
-def run(
-    network: IntegerNetwork, x: np.ndarray, folder, *more: str, path: str = ""
-) -> dict[str, np.ndarray]:
-    """Return the output of every population in the written folder, (samples, steps, neurons)."""
-    write_to(folder / "made", emit(network, x.shape[1], "made"))
-    np.savez(folder / "x.npz", x=x)
-    files = ["--input", str(folder / "x.npz"), "--output", str(folder / "out.npz")]
-    command = [environment.locate_python(), "-s", "run.py", *files, "--all", *more]
-    done = subprocess.run(
-        command,
-        cwd=folder / "made",
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert ("Loihi2HwCfg" in done.stdout) == bool(more)
-    with np.load(folder / "out.npz") as out:
-        return {
-            p.name: out[f"spikes.{p.name}"].reshape(*x.shape[:2], p.size)
-            for p in network.populations
-        }
-
-
-def check_equal(network: IntegerNetwork, x: np.ndarray, outputs: dict[str, np.ndarray]) -> None:
-    for name, expected in spike_trains(network, x).items():
-        wrong = np.argwhere(outputs[name] != np.asarray(expected))
-        assert not wrong.size, f"{name} differs first at {wrong[0]}, {len(wrong)} times"
-        assert np.count_nonzero(expected), f"{name} sends nothing, so nothing was compared"
+def run(network, x, folder, *more, path=""):
+    """Return the output of every population in the folder for a chip."""
+    return run_folder(emit(network, x.shape[1], "made"), network, x, folder, *more, path=path)
 
 
 @pytest.mark.lava
