@@ -58,8 +58,8 @@ def _bind_integer(synapses: IntegerSynapses, payload: Interval, device: str) -> 
         apply = _split_payloads(apply)
     exponent = synapses.exponent
     reach = bound_arriving_input(synapses, payload)
-    bits = synapses.sum_bits
-    wraps = bits is not None and reach >= 1 << (bits - 1)
+    bits = synapses.sum_bits or 0
+    wraps = bits > 0 and reach >= 1 << (bits - 1)
     narrow = reach < 2**31 and not wraps
     integer_type = torch.int32 if narrow and exponent > -32 else torch.int64
 

@@ -16,6 +16,7 @@ import numpy as np
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.delta import IntegerDelta
 from snncompile.neurons.fixed import CONV_BITS, DECAY_ONE, STATE_SHIFT, apply_decay, shift_bias
+from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 
 NO_MEMORY = 4095
@@ -96,21 +97,22 @@ def fit_delta(
     if not isinstance(neuron, IntegerDelta) or neuron.input_exponent.any():
         return population, projections
     bits = int(neuron.state_exponent.max(initial=0))
+    moved = []
     for p in projections:
-        synapses: Any = p.synapses
+        synapses = p.synapses
+        assert isinstance(synapses, IntegerSynapses)
         if (synapses.weight % (1 << max(bits - synapses.exponent, 0))).any():
             return population, projections
-    moved = tuple(
-        replace(p, synapses=replace(p.synapses, exponent=p.synapses.exponent - bits))  # type: ignore[union-attr,call-arg]
-        for p in projections
-    )
+        less = replace(synapses, exponent=synapses.exponent - bits)
+        moved.append(replace(p, synapses=less))
     shifted = replace(neuron, input_exponent=neuron.state_exponent)
-    return replace(population, neuron=shifted), moved
+    return replace(population, neuron=shifted), tuple(moved)
 
 
 def wrap_like_conv(projection: Projection) -> Projection:
     """Return a convolution whose sums wrap as those of Lava's Conv; others as they are."""
     synapses = projection.synapses
+    assert isinstance(synapses, IntegerSynapses)
     if not isinstance(synapses.wiring, Convolution):
         return projection
-    return replace(projection, synapses=replace(synapses, sum_bits=CONV_BITS))  # type: ignore[call-arg]
+    return replace(projection, synapses=replace(synapses, sum_bits=CONV_BITS))
