@@ -99,6 +99,11 @@ def emit_program(
     if reader not in (None, *READERS):
         raise InputError(f"unknown reader {reader!r}; the Lava backend knows {', '.join(READERS)}")
     steps = program.options.quantize.steps
+    if reader == "hardware" and program.chip.encoding != "loihi2":
+        raise InputError(
+            f"{program.chip.name}: --for hardware prepares programs for Loihi 2; compile with"
+            " chip='loihi2', or emit without --for"
+        )
     if reader is None:
         write_folder(program.network, path, proved_steps=steps, progress=progress)
     else:

@@ -5,6 +5,8 @@ One network has all that lets samples follow each other, the other all that need
 
 from __future__ import annotations
 
+import subprocess
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,8 @@ from spiking import leaky, linear
 from torch import nn
 
 import snncompile
+from snncompile.backends.lava import environment
+from snncompile.backends.lava.folder import write_to
 from snncompile.backends.lava.hardware.emit import emit
 from snncompile.backends.lava.hardware.plan import plan_network
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
@@ -167,6 +171,29 @@ def test_the_branch_for_a_chip_with_a_stand_in_for_the_package(lava, tmp_path):
     x = (np.random.default_rng(1).random((2, STEPS, *IMAGE)) < 0.4).astype(np.uint8)
     path = str(write_stand_in(tmp_path / "stand_in"))
     check_equal(network, x, run(network, x, tmp_path, "--on", "chip", path=path))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize(
+    "more, message",
+    [
+        (
+            ("--on", "chip"),
+            "--on chip: this Lava has no lava.proc.embedded_io; it needs Intel's package, for"
+            " members of its research community; leave out --on to run on the CPU",
+        ),
+        ((), "none.npz: is no npz file with x: [Errno 2] No such file or directory: 'none.npz'"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(in_order, lava, tmp_path, more, message):
+    write_to(tmp_path / "made", emit(in_order, STEPS, "made"))
+    files = ["--input", "none.npz", "--output", "out.npz"]
+    command = [environment.locate_python(), "-s", "run.py", *files, *more]
+    done = subprocess.run(
+        command, cwd=tmp_path / "made", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [message]
 
 
 @pytest.mark.lava
