@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from snncompile.arrays import Floats
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.delta import IntegerDelta
 from snncompile.neurons.fixed import CONV_BITS, DECAY_ONE, STATE_SHIFT, apply_decay, shift_bias
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense
+from snncompile.synapses.sparse import Sparse
 
 NO_MEMORY = 4095
 """Integer decay of a current without memory."""
@@ -45,6 +48,58 @@ def use_hard_resets(network: Network) -> tuple[Network, list[str]]:
         for p in network.populations
     )
     return replace(network, populations=populations), changed
+
+
+def use_one_threshold(network: Network) -> Network:
+    """Return the network whose populations have one threshold each, the largest of their neurons.
+
+    A neuron with a hard reset fires the same if its weights, bias, start and threshold are
+    multiplied by one number. Where neurons of one channel of a convolution have several thresholds,
+    which share a kernel, they keep them.
+    """
+    for population in network.populations:
+        neuron: Any = population.neuron
+        if neuron.name not in ("cuba_lif", "integrate_fire") or neuron.reset != "hard":
+            continue
+        threshold = np.broadcast_to(neuron.threshold, population.size)
+        factor = threshold.max() / threshold
+        into = [(p, _multiply_targets(p, factor)) for p in network.into(population.name)]
+        if (factor == 1).all() or any(new is None for _, new in into):
+            continue
+        scaled = {
+            "threshold": np.asarray(threshold.max()),
+            "bias": neuron.bias * factor,
+            "initial": neuron.initial * factor,
+        }
+        exchanged = {id(old): new for old, new in into if new is not None}
+        network = replace(
+            network,
+            populations=tuple(
+                replace(p, neuron=replace(neuron, **scaled)) if p is population else p
+                for p in network.populations
+            ),
+            projections=tuple(exchanged.get(id(p), p) for p in network.projections),
+        )
+    return network
+
+
+def _multiply_targets(projection: Projection, factor: Floats) -> Projection | None:
+    """Return the projection with the weights of each target multiplied; None where they share."""
+    wiring, weight = projection.synapses.wiring, projection.synapses.weight
+    if projection.rule is not None:
+        return None
+    if isinstance(wiring, Dense):
+        weight = weight * factor[:, np.newaxis]
+    elif isinstance(wiring, Sparse):
+        weight = weight * factor[wiring.target]
+    elif isinstance(wiring, Convolution):
+        channels = factor.reshape(wiring.channels, -1)
+        if (channels != channels[:, :1]).any():
+            return None
+        weight = weight * channels[:, 0].reshape(-1, *(1 for _ in weight.shape[1:]))
+    else:
+        return None
+    return replace(projection, synapses=replace(projection.synapses, weight=weight))
 
 
 def hears_convolution(network: Network, population: Population) -> bool:

@@ -33,7 +33,7 @@ from snncompile.passes.quantize.graded import has_free_scale, quantize_graded
 from snncompile.passes.quantize.group_scales import choose_scales
 from snncompile.passes.quantize.grouped_input import choose_bits
 from snncompile.passes.quantize.host_biases import measure_biases, quantize_fed
-from snncompile.passes.quantize.library_processes import use_hard_resets
+from snncompile.passes.quantize.library_processes import use_hard_resets, use_one_threshold
 from snncompile.passes.quantize.messages import (
     find_unit,
     state_in_messages,
@@ -110,6 +110,7 @@ class Quantize(Pass):
         asked, changed = design.network, list[str]()
         if self.processes == "library":
             asked, changed = use_hard_resets(design.network)
+            asked = use_one_threshold(asked)
         source, values = state_in_natural_values(state_in_messages(asked))
         spike_trains = _run_calibration(source, design.calibration)
         network, reports = self._make_integers(source, design.chip, spike_trains, values)
