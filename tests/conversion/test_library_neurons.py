@@ -64,6 +64,18 @@ def test_rates_have_hard_resets():
     assert {getattr(p.neuron, "reset", "hard") for p in network.populations} == {"hard"}
 
 
+def test_convolutions_of_graded_messages_have_no_exponent():
+    network = snncompile.from_ann(make_model(), IMAGES, method="graded")
+    x = network.input.present(IMAGES)
+    program = snncompile.compile(network, chip="loihi2", calibration=x, processes="library")
+    fits = plan_network(program.network, 1).synapses
+    assert [(fit.process.name, fit.remark) for fit in fits][:1] == [("Conv", "")]
+    usual = snncompile.compile(network, chip="loihi2", calibration=x)
+    assert usual.network.projections[0].synapses.exponent != 0
+    for found in (program, usual):
+        assert (found.run(x).prediction == network.run(x).prediction).mean() > 0.9
+
+
 def compile_stream():
     method = SigmaDeltaMessages(least=4, least_input=4)
     network = snncompile.from_ann(make_model(), IMAGES, method=method, processes="library")

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from snncompile.arrays import Floats
+from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.delta import IntegerDelta
 from snncompile.neurons.fixed import CONV_BITS, DECAY_ONE, STATE_SHIFT, apply_decay, shift_bias
-from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.base import IntegerSynapses, Synapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.sparse import Sparse
@@ -85,7 +86,9 @@ def use_one_threshold(network: Network) -> Network:
 
 def _multiply_targets(projection: Projection, factor: Floats) -> Projection | None:
     """Return the projection with the weights of each target multiplied; None where they share."""
-    wiring, weight = projection.synapses.wiring, projection.synapses.weight
+    synapses = projection.synapses
+    assert isinstance(synapses, Synapses)
+    wiring, weight = synapses.wiring, synapses.weight
     if projection.rule is not None:
         return None
     if isinstance(wiring, Dense):
@@ -99,12 +102,18 @@ def _multiply_targets(projection: Projection, factor: Floats) -> Projection | No
         weight = weight * channels[:, 0].reshape(-1, *(1 for _ in weight.shape[1:]))
     else:
         return None
-    return replace(projection, synapses=replace(projection.synapses, weight=weight))
+    return replace(projection, synapses=replace(synapses, weight=weight))
 
 
 def hears_convolution(network: Network, population: Population) -> bool:
     """Return whether a convolution ends at a population."""
     return any(isinstance(p.synapses.wiring, Convolution) for p in network.into(population.name))
+
+
+def without_exponents(chip: Chip) -> Chip:
+    """Return a chip whose weights have no exponent, as those of Lava's Conv."""
+    none = {"weight_exponent_lowest": 0, "weight_exponent_highest": 0}
+    return chip.model_copy(update={"formats": chip.formats.model_copy(update=none)})
 
 
 def fit_library(population: Population) -> Population:
