@@ -1,5 +1,5 @@
 # make demo and make test are all a newcomer needs; each sets everything up by itself.
-.PHONY: setup demo test check format golden slow slow-short mutants clean
+.PHONY: setup demo test check format golden slow slow-short netx mutants clean
 
 # The first Python that is new enough; override with make PYTHON=/path/to/python3.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -38,6 +38,13 @@ slow: setup
 slow-short: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow and not very_slow" $(BESIDE)
 
+# The environment in which lava-dl's netx loads our .net files: 5 GB, of Python 3.10; make slow uses it.
+netx: .netx/ready
+
+.netx/ready: .venv/ready tests/backends/netx/requirements.txt
+	$(BIN)/python tests/helpers/install_netx.py .netx
+	@touch $@
+
 # At most 90 minutes on two cores; fewer with make mutants MUTANTS='--minutes 20 --sample 10'.
 mutants: setup
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutants.py $(MUTANTS)
@@ -57,4 +64,4 @@ golden: setup
 	$(BIN)/python -m pytest --update-golden
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .netx build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

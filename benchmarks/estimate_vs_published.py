@@ -1,12 +1,15 @@
 """Our estimates beside published measurements: what is assumed, both numbers, their ratio.
 
-    python benchmarks/estimate_vs_published.py [--case pilotnet|mlp|cnn|braille] [--quick]
+    python benchmarks/estimate_vs_published.py [--case pilotnet|s4d|qp|mlp|cnn|mobilenet|braille]
+    python benchmarks/estimate_vs_published.py --table [--quick]           # all cases, one table
+    python benchmarks/estimate_vs_published.py ... --pilotnet network.net  # and its own spikes
 
-In every step every neuron of a layer fires at random with the same probability: that of the run
-where it is known, else three probabilities. Weights matter only where the share of zeros is known;
-synapses, cores and time steps are the published ones. Every potential counts as
-written. Cores hold equal shares of their layer: ranges of its columns, or of its neurons where it
-has no columns. Models and cost sets as `snncompile estimate` has them; no constant is tuned here.
+`network.net` is that of lava-dl, tutorials/lava/lib/dl/netx/pilotnet_snn: its weights and biases,
+cut as Intel's compiler cut it, run with a silent input as it was. Else in every step every neuron
+of a layer fires at random with the same probability: that of the run where it is known, else three
+probabilities. Every potential counts as written. Cores hold equal shares of their layer: ranges of
+its columns, or of its neurons where it has no columns. Models and cost sets as `snncompile
+estimate` has them; no constant is tuned here.
 The set `measured` of Loihi 2 *is* fitted: its energies to the dynamic energy of PilotNet, its time
 of a synaptic operation to the times of PilotNet's steps; held out are PilotNet's total, S4D and QP.
 """
@@ -16,27 +19,23 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+import pilotnet_run
 import torch
+from published_measurements import CASES, Case, dense, network
 
 import snncompile
 from snncompile.backends.energy.activity import Activity, from_spike_trains
 from snncompile.backends.energy.costs import find_costs
 from snncompile.backends.energy.counts import make_chip_machine
 from snncompile.backends.energy.estimate import Estimate, Ledger
-from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
+from snncompile.ir.graph import IntegerNetwork, Population
 from snncompile.ir.mapping import Mapping, Site, Slice
-from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.program import Program
-from snncompile.synapses.base import IntegerSynapses
-from snncompile.synapses.convolution import Convolution
-from snncompile.synapses.dense import Dense
-from snncompile.synapses.sparse import Sparse
 
-Shape = tuple[int, ...]
 FIGURES: dict[str, Callable[[Estimate], float]] = {
     "us per step": lambda e: e.latency_s / e.steps * 1e6,
     "ms per inference": lambda e: e.latency_s * 1e3,
@@ -44,197 +43,9 @@ FIGURES: dict[str, Callable[[Estimate], float]] = {
     "mJ total": lambda e: e.energy_j * 1e3,
 }
 """Figures that are compared."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One publication."""
-
-    title: str
-    chip: str
-    sets: tuple[str, ...]
-    """Cost sets to estimate with."""
-    network: Callable[[], IntegerNetwork]
-    cores: tuple[int, ...]
-    """Cores of each population."""
-    steps: int
-    activities: tuple[float | tuple[float, ...], ...]
-    """Spikes per neuron and step: of all populations, or of each."""
-    measured: dict[str, tuple[float, float]]
-    """Lowest and highest measurement of a figure."""
-    assumed: str
-    used: tuple[float, ...] = ()
-    """Share of the weights of each projection that are not zero; empty: all."""
-
-
-def network(shapes: list[Shape], synapses: list[IntegerSynapses]) -> IntegerNetwork:
-    """Return populations in a chain; the first has a bias and no synapses, it is the input."""
-    neuron = IntegerCubaLif(4095, 1024, 25)
-    populations = [Population(f"layer{i}", shape, neuron, i) for i, shape in enumerate(shapes)]
-    projections = [
-        Projection(a.name, b.name, s, 1)
-        for (a, b), s in zip(pairwise(populations), synapses, strict=True)
-    ]
-    return IntegerNetwork(
-        Input("host", (1,)), tuple(populations), tuple(projections), populations[-1].name
-    )
-
-
-def convolution(before: Shape, channels: int, kernel: int, **geometry: Shape) -> IntegerSynapses:
-    """Return a convolution with any weights."""
-    options = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)} | geometry
-    wiring = Convolution(before, channels, (kernel, kernel), **options)
-    return IntegerSynapses(wiring, np.zeros(wiring.weight_shape), 0, 8)
-
-
-def dense(before: int, after: int) -> IntegerSynapses:
-    """Return all-to-all synapses with any weights."""
-    return IntegerSynapses(Dense(after, before), np.zeros((after, before)), 0, 8)
-
-
-def pilotnet() -> IntegerNetwork:
-    """Return PilotNet LIF of lava-dl."""
-    shapes: list[Shape] = [(3, 66, 200)]
-    synapses = []
-    two, flat = {"stride": (2, 2)}, {"stride": (2, 1), "padding": (1, 0)}
-    for channels, geometry in ((24, two), (36, two), (48, two), (64, flat), (64, {})):
-        synapses.append(convolution(shapes[-1], channels, 3, **geometry))
-        shapes.append(synapses[-1].wiring.target_shape)
-    for size in (100, 50, 10, 1):
-        synapses.append(dense(int(np.prod(shapes[-1])), size))
-        shapes.append((size,))
-    return network(shapes, synapses)
-
-
-def sparse(before: int, after: int, fan_in: int) -> IntegerSynapses:
-    """Return synapses of weight 2 from `fan_in` sources to each target, one after the other."""
-    target = np.repeat(np.arange(after), fan_in)
-    wiring = Sparse(target.astype(np.int32), np.arange(len(target)) % before, after, before)
-    return IntegerSynapses(wiring, np.full(len(target), 2), 0, 8)
-
-
-def s4d() -> IntegerNetwork:
-    """Return one layer of S4D: 128 inputs, 4 states each, summed, mixed and read."""
-    synapses = [sparse(3, 128, 3), sparse(128, 512, 1), sparse(512, 128, 4), dense(128, 128)]
-    return network([(3,), (128,), (512,), (128,), (128,), (10,)], [*synapses, dense(128, 10)])
-
-
-def quadratic_program() -> IntegerNetwork:
-    """Return 264 variables and 144 constraints that send to each other; variables to themselves."""
-    variables, constraints = (264,), (144,)
-    chain = network([variables, constraints], [sparse(264, 144, 5)])
-    back = Projection("layer1", "layer0", sparse(144, 264, 3), 1)
-    own = Projection("layer0", "layer0", sparse(264, 264, 3), 1)
-    return dataclasses.replace(chain, projections=(*chain.projections, back, own))
-
-
-def cnn() -> IntegerNetwork:
-    """Return 28x28x1 - 16c5 stride 2 - 32c3 - 64c3 stride 2 - 10c4."""
-    shapes: list[Shape] = [(1, 28, 28)]
-    synapses = []
-    for channels, kernel, stride in ((16, 5, 2), (32, 3, 1), (64, 3, 2), (10, 4, 1)):
-        synapses.append(convolution(shapes[-1], channels, kernel, stride=(stride, stride)))
-        shapes.append(synapses[-1].wiring.target_shape)
-    return network(shapes, synapses)
-
-
-def mlp() -> IntegerNetwork:
-    """Return 400-400-10."""
-    return network([(400,), (400,), (10,)], [dense(400, 400), dense(400, 10)])
-
-
-def braille() -> IntegerNetwork:
-    """Return 48-450-28 with all-to-all recurrent synapses."""
-    chain = network([(48,), (450,), (28,)], [dense(48, 450), dense(450, 28)])
-    loop = Projection("layer1", "layer1", dense(450, 450), 1)
-    return dataclasses.replace(chain, projections=(*chain.projections, loop))
-
-
-CASES = {
-    "pilotnet": Case(
-        "PilotNet LIF on Loihi 2 (lava-dl, pilotnet_snn/benchmark.ipynb and its history)",
-        "loihi2",
-        ("measured", "loihi1_scaled"),
-        pilotnet,
-        (13, 25, 13, 3, 3, 2, 12, 1, 1, 1),
-        16,
-        ((0, 0.3542, 0.2361, 0.1042, 0.0769, 0.057, 0.057, 0.057, 0.057, 0.057),),
-        {
-            "us per step": (150, 183),
-            "mJ dynamic": (0.562, 1.386),
-            "mJ total": (0.98, 2.58),
-        },
-        "six runs. 74 cores as in the log; the spikes of each layer as the network sends them while"
-        " its input is silent, as it was; its zeros. The image that the system writes into the"
-        " biases of 39,600 neurons before each inference is not in ours. *Fitted*: dynamic"
-        " energy, and the time of a synaptic operation",
-        (1, 0.742, 0.678, 0.606, 0.269),
-    ),
-    "s4d": Case(
-        "S4D, d 128, N 4, one layer, on Loihi 2: its recorded time and power",
-        "loihi2",
-        ("measured", "loihi1_scaled"),
-        s4d,
-        (1, 1, 1, 1, 1, 1),
-        1,
-        (1.0,),
-        {
-            "us per step": (30.98, 31.03),
-            "mJ dynamic": (0.00031, 0.00031),
-            "mJ total": (0.0037, 0.004),
-        },
-        "held out. Every neuron sends in every step; its input came from the chip's own processor,"
-        " step by step, which is not in ours",
-    ),
-    "qp": Case(
-        "a quadratic program, 264 variables and 144 constraints, on Loihi 2",
-        "loihi2",
-        ("measured", "loihi1_scaled"),
-        quadratic_program,
-        (1, 1),
-        1,
-        (1.0,),
-        {"us per step": (6.32, 8.14)},
-        "held out. Every neuron sends in every step; as many synapses as the recorded rows have",
-    ),
-    "mlp": Case(
-        "MNIST 400-400-10 on Loihi 1",
-        "loihi1",
-        ("davies2018", "sanafe"),
-        mlp,
-        (1, 1, 1),
-        16,
-        (0.02, 0.05, 0.1),
-        {"ms per inference": (0.17, 0.17), "mJ dynamic": (0.0025, 0.0025)},
-        "16 time steps and one core per layer (not known to us). The published 0.0025 mJ in 0.17 ms"
-        " are 14.7 mW, half of what a system of one chip was measured to draw when idle (29.6 mW)"
-        " and a seventh of the static power per chip (104 mW): the static part cannot be in it, so"
-        " it stands beside our dynamic energy",
-    ),
-    "cnn": Case(
-        "MNIST CNN 28x28 - 16c5 - 32c3 - 64c3 - 10c4 on Loihi 1 (NxTF, arXiv 2101.04261)",
-        "loihi1",
-        ("davies2018", "sanafe"),
-        cnn,
-        (1, 4, 7, 3, 1),
-        512,
-        (0.02, 0.05, 0.1),
-        {"us per step": (60.8, 60.8)},
-        "16 cores as NxTF's sparse encoding takes; a sample of 32 of the 512 steps is estimated",
-    ),
-    "braille": Case(
-        "braille RNN 48-450-28 on Loihi 1",
-        "loihi1",
-        ("davies2018", "sanafe"),
-        braille,
-        (1, 50, 2),
-        256,
-        (0.02, 0.05, 0.1),
-        {"us per step": (6.64, 6.64)},
-        "53 cores: 50 for the recurrent layer (not known to us); 32 steps are estimated",
-    ),
-}
 MOST_STEPS = 32
+Run = tuple[Program, Activity]
+"""A Program, and the activity of steps in which all its populations run."""
 
 
 def program_of(case: Case) -> Program:
@@ -247,10 +58,12 @@ def program_of(case: Case) -> Program:
     mesh = program.chip.mesh
     columns, per_tile = mesh.tile_columns.whole or 1, mesh.cores_per_tile.whole or 1
     sites = []
+    on_chip = mesh.cores.whole or len(slices)
     for core in range(len(slices)):
-        y, x = divmod(core // per_tile, columns)
-        sites.append(Site(core, columns - 1 - x if y % 2 else x, y))
-    mapping = Mapping(tuple(slices), tuple(sites))
+        chip, place = divmod(core, on_chip)
+        y, x = divmod(place // per_tile, columns)
+        sites.append(Site(core, columns - 1 - x if y % 2 else x, y, chip))
+    mapping = Mapping(tuple(slices), tuple(sites), len({site.chip for site in sites}))
     return dataclasses.replace(program, network=whole, mapping=mapping)
 
 
@@ -289,8 +102,9 @@ def random_activity(whole: IntegerNetwork, steps: int, rate: float | tuple[float
     return from_spike_trains(whole, spike_trains, charged)
 
 
-def estimate(program: Program, activity: Activity, timing: str, costs: str, steps: int) -> Estimate:
+def estimate(run: Run, timing: str, costs: str, steps: int) -> Estimate:
     """Return the estimate of one inference from its steady steps."""
+    program, activity = run
     chosen = find_costs(program.chip, costs)
     ledger = Ledger(make_chip_machine(program), chosen, timing, "chip", activity.steps)
     ledger.add(activity)
@@ -314,7 +128,7 @@ def steady(whole: IntegerNetwork, rate: float | tuple[float, ...], steps: int) -
     return Activity(1, steps, start - start[0], neuron, activity.status[part])
 
 
-def show(case: Case, quick: bool) -> None:
+def show(case: Case, quick: bool, path: Path | None) -> None:
     """Print one case."""
     program = program_of(case)
     neurons = sum(p.size for p in program.network.populations)
@@ -324,19 +138,54 @@ def show(case: Case, quick: bool) -> None:
     print(f"assumed: {case.assumed}")
     print(f"{'cost set':16} {'timing':6} {'activity':>8}", end="")
     print("".join(f" {name:>26}" for name in FIGURES))
-    steps = min(case.steps, 4 if quick else MOST_STEPS)
-    activities = [steady(program.network, rate, steps) for rate in case.activities]
+    runs = list_runs(case, program, quick)
+    runs += [(pilotnet_run.read(path), "its own")] if path and case is CASES["pilotnet"] else []
+    missing: dict[str, None] = {}
     for costs in case.sets:
         for timing in ("fast", "cycle"):
-            for rate, activity in zip(case.activities, activities, strict=True):
-                found = estimate(program, activity, timing, costs, case.steps)
-                of_run = "known" if isinstance(rate, tuple) else f"{rate:.0%}"
-                print(f"{costs:16} {timing:6} {of_run:>8}", end="")
+            for run, label in runs:
+                found = estimate(run, timing, costs, case.steps)
+                missing |= dict.fromkeys(found.missing)
+                print(f"{costs:16} {timing:6} {label:>8}", end="")
                 print("".join(f" {compared(case, name, found):>26}" for name in FIGURES))
     measured = (format_span(*case.measured[n]) if n in case.measured else "-" for n in FIGURES)
     print(f"{'measured':16} {'':6} {'':>8}{''.join(f' {value:>26}' for value in measured)}")
-    if found.missing:
-        print(f"missing in ours: {', '.join(found.missing)}")
+    if missing:
+        print(f"missing in ours: {', '.join(missing)}")
+
+
+def list_runs(case: Case, program: Program, quick: bool) -> list[tuple[Run, str]]:
+    """Return the program with each activity of a case, and how the activity is called."""
+    steps = min(case.steps, 4 if quick else MOST_STEPS)
+    return [
+        (
+            (program, steady(program.network, rate, steps)),
+            "known" if isinstance(rate, tuple) else f"{rate:.0%}",
+        )
+        for rate in case.activities
+    ]
+
+
+def tabulate(names: list[str], quick: bool, path: Path | None) -> None:
+    """Print one row per measured figure, by the first cost set of each case, and what ours lack."""
+    lacking = []
+    print("| | | measured | ours | ratio |\n|---|---|---|---|---|")
+    for case in (CASES[name] for name in names):
+        runs = [run for run, _ in list_runs(case, program_of(case), quick)]
+        if path and case is CASES["pilotnet"]:
+            runs = [pilotnet_run.read(path)]
+        found = [estimate(run, case.timing, case.sets[0], case.steps) for run in runs]
+        for name, (low, high) in case.measured.items():
+            values = [FIGURES[name](one) for one in found]
+            ours, ratio = (min(values), max(values)), (min(values) / high, max(values) / low)
+            how = "fitted" if name in case.fitted else "held out"
+            title = f"{case.title.partition(' (')[0]}, {name} ({case.timing})"
+            print(f"| {title} | {how} | {format_span(low, high)} | {format_span(*ours, '.3g')} |"
+                  f" {format_span(*ratio, '.2f')} |", flush=True)  # fmt: skip
+        untimed = list(dict.fromkeys(event for one in found for event in one.untimed))
+        if untimed:
+            lacking.append(f"{case.title.partition(' (')[0]}: ours lacks {', '.join(untimed)}")
+    print("", *lacking, sep="\n")
 
 
 def compared(case: Case, name: str, found: Estimate) -> str:
@@ -359,9 +208,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--case", choices=CASES)
     parser.add_argument("--quick", action="store_true", help="4 steps of each instead of up to 32")
+    parser.add_argument("--table", action="store_true", help="one row per measured figure")
+    parser.add_argument("--pilotnet", type=Path, help="PilotNet LIF's own network.net, of lava-dl")
     options = parser.parse_args()
-    for name in [options.case] if options.case else CASES:
-        show(CASES[name], options.quick)
+    names = [options.case] if options.case else list(CASES)
+    if options.pilotnet and "pilotnet" in names:
+        pilotnet_run.show(options.pilotnet)
+    if options.table:
+        tabulate(names, options.quick, options.pilotnet)
+        return
+    for name in names:
+        show(CASES[name], options.quick, options.pilotnet)
 
 
 if __name__ == "__main__":

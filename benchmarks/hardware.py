@@ -1,7 +1,7 @@
 """What of a network is left without a process of Lava's library, and what the others cost.
 
     python benchmarks/hardware.py torch_digits snntorch_digits [--samples 4]
-    python benchmarks/hardware.py mnist_rates mnist_graded
+    python benchmarks/hardware.py mnist_rates mnist_graded mnist_sigma_delta
     python benchmarks/hardware.py FILE.net ... [--steps 16]
 
 Trained networks are compiled as they are and with processes="library"; both are written with
@@ -32,6 +32,7 @@ from snncompile.backends.lava import environment
 from snncompile.backends.lava.hardware.plan import plan_network
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.graded import GradedMessages
+from snncompile.conversion.sigma_delta import SigmaDeltaMessages
 from snncompile.frontends.netx.from_netx import from_netx
 from snncompile.program import Program
 from snncompile.reference.backend import spike_trains
@@ -104,17 +105,30 @@ def digits(name: str, samples: int) -> None:
     show(name, network, data.X[:128], test, label, samples)
 
 
+def make_stream(images: np.ndarray) -> np.ndarray:
+    """Return four frames of each image, which comes in from the right, (samples, 4, *shape)."""
+    return np.stack([np.roll(images, shift, -1) for shift in (3, 2, 1, 0)], axis=1)
+
+
 def mnist(method: Any, steps: int, samples: int) -> None:
-    """Print a conversion of the MNIST CNN of the benchmark of conversions."""
+    """Print a conversion of the MNIST CNN of the benchmark of conversions.
+
+    Of a stream the answer is that of the last frame, and the network is converted for the library.
+    """
     x, y = networks.mnist(DATA, "train", 8000)
     test, label = networks.mnist(DATA, "test", TEST)
     torch.manual_seed(0)
     model = networks.cnn()
     training = Training(repr(model), len(x), 4, 3e-3, mirrored=False)
     load_or_train("mnist_cnn", model, training, lambda m: networks.train(m, x, y, epochs=4))
-    network = snncompile.from_ann(model, x[:CALIBRATION], method=method, steps=steps)
+    stream = isinstance(method, SigmaDeltaMessages)
+    processes = "library" if stream else "any"
+    network = snncompile.from_ann(
+        model, x[:CALIBRATION], method=method, steps=steps, processes=processes
+    )
     title = f"mnist_cnn, {type(method).__name__}, {steps} steps"
-    show(title, network, x[:CALIBRATION], test, label, samples)
+    frames = make_stream if stream else np.asarray
+    show(title, network, frames(x[:CALIBRATION]), frames(test), label, samples)
 
 
 def net_file(path: Path, samples: int, steps: int) -> None:
@@ -135,6 +149,7 @@ PARTS: dict[str, Any] = {
     "snntorch_digits": partial(digits, "snntorch_digits"),
     "mnist_rates": partial(mnist, Balance(), 32),
     "mnist_graded": partial(mnist, GradedMessages(), 1),
+    "mnist_sigma_delta": partial(mnist, SigmaDeltaMessages(least=4, least_input=4), 1),
 }
 
 

@@ -278,7 +278,8 @@ class Program:
             x: spikes of shape (samples, steps, *input.shape).
             costs: name of a cost set of the chip; None for its default.
             timing: `fast` (closed form, a lower bound of the time) or `cycle` (follows every
-                message through cores, queues and links).
+                message through cores, queues and links; where messages meet, a slower link or a
+                smaller buffer can make a step faster, see `backends/energy/cycle_kernels.py`).
             account: `chip`, or `sanafe` for SANA-FE's account of a step: its simple one with
                 timing `fast`, its detailed one with `cycle`.
             progress: called with (samples done, samples in all).

@@ -151,6 +151,7 @@ TABLES: dict[str, dict[str, str]] = {
         "LearningSparse": "snncompile.backends.lava.network_processes:LEARNING_SPARSE",
         "Start": "snncompile.backends.lava.network_processes:START",
         "Delay": "snncompile.backends.lava.network_processes:DELAY",
+        "Wrap": "snncompile.backends.lava.network_processes:WRAP",
         "SpikeSource": "snncompile.backends.lava.network_processes:SPIKE_SOURCE",
         "InputAdapter": "snncompile.backends.lava.network_processes:INPUT_ADAPTER",
         "ImageAdapter": "snncompile.backends.lava.network_processes:IMAGE_ADAPTER",

@@ -6,6 +6,11 @@ its next station; if that is full it stays where it is and its station stands st
 The sending half of a core works through its neurons and puts one message after the other into the
 first station of its way; while that is full it waits. XY routing cannot deadlock: the receiving
 halves always drain.
+
+Where messages meet, a slower link or a smaller buffer can make a step *faster*: a message that
+comes later lets another one go first, whose core then goes on sooner. So a step is no monotone
+function of the times, as in any system of queues served in the order of arrival; only where all
+messages take one way it is. The closed form of timing `fast`, a lower bound, always is.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ from snncompile.backends.lava.network_processes import (
     SPIKE_SOURCE,
     START,
     STATE_PROBE,
+    WRAP,
 )
 from snncompile.backends.lava.python_text import quote, write_shape
 from snncompile.backends.lava.written_arrays import WrittenArrays, check_synapses
@@ -41,6 +42,7 @@ from snncompile.errors import InputError
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection, Say
 from snncompile.ir.host import HostLayer
 from snncompile.neurons.base import BINARY
+from snncompile.passes.analysis.bounds import find_wrap
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 
@@ -97,6 +99,11 @@ def emit_program(
     if reader not in (None, *READERS):
         raise InputError(f"unknown reader {reader!r}; the Lava backend knows {', '.join(READERS)}")
     steps = program.options.quantize.steps
+    if reader == "hardware" and program.chip.encoding != "loihi2":
+        raise InputError(
+            f"{program.chip.name}: --for hardware prepares programs for Loihi 2; compile with"
+            " chip='loihi2', or emit without --for"
+        )
     if reader is None:
         write_folder(program.network, path, proved_steps=steps, progress=progress)
     else:
@@ -163,6 +170,7 @@ class _Emitter:
         custom = {process for process in self.neurons.values() if process.file}
         custom |= {process for process in self.synapses if process.file}
         custom |= {DELAY for p in projections if p["delay"]}
+        custom |= {WRAP for p in projections if p["wrap"]}
         custom |= {START for p in projections for gate in p["hears"] if gate["gate"]}
         used = {*custom, *self.neurons.values(), *self.synapses, SPIKE_SOURCE, PROBE}
         used |= {SPARSE} if links else set()
@@ -281,10 +289,13 @@ class _Emitter:
         if projection.delay > 1 or own_delay:
             delay = self._write_delay(projection, name, own_delay)
         ends = projection.source, projection.target
+        bits_of_sum = find_wrap(self.network, projection)
         bits = [("num_weight_bits", synapses.bits), ("sign_mode", "SignMode.MIXED")]
         written = self._write_ends(*ends, comment, delay, projection.port) | {
             "variable": name,
             "process": process.name,
+            "wrap": self.names.add(f"{name}_wrap") if bits_of_sum else "",
+            "sum_bits": bits_of_sum,
             "arguments": [
                 ("weights", weights),
                 ("weight_exp", synapses.exponent),
@@ -334,6 +345,7 @@ class _Emitter:
         return self._write_ends(self.network.input.name, population.name, comment, None) | {
             "variable": self.names.add(f"link_to_{population.name}"),
             "process": SPARSE.name,
+            "wrap": "",
             "arguments": [("weights", f"csr_matrix({shape}, dtype=np.int16)")],
         }
 

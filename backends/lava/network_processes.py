@@ -16,6 +16,8 @@ LEARNING_SPARSE = LavaProcess(name="LearningSparse", library="lava.proc.sparse.p
 """Synapses with a rule; `learning.py` chooses between them."""
 START = LavaProcess(name="Start", file=f"{OURS}:processes/start.py")
 
+WRAP = LavaProcess(name="Wrap", file=f"{OURS}:processes/wrap.py")
+"""Behind synapses whose sums wrap."""
 DELAY = LavaProcess(name="Delay", file=f"{OURS}:processes/delay.py")
 SPIKE_SOURCE = LavaProcess(name="SpikeSource", file=f"{OURS}:processes/spike_source.py")
 PROBE = LavaProcess(name="Probe", file=f"{OURS}:processes/probe.py")

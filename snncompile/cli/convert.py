@@ -53,6 +53,10 @@ def convert(
         int | None,
         typer.Option(help="with sigma_delta: smallest change that is sent (1: every change)"),
     ] = None,
+    processes: Annotated[
+        str,
+        typer.Option(help="any; library: neurons of Lava's own library, for emit --for hardware"),
+    ] = "any",
     calibrate_bias: Annotated[
         bool,
         typer.Option("--calibrate-bias", help="correct biases for the loss of few steps (slower)"),
@@ -112,6 +116,7 @@ def convert(
             full_method,
             steps,
             coding=coding,  # type: ignore[arg-type]
+            processes=processes,  # type: ignore[arg-type]
             budget=budget,
             title=Path(model).stem if model.endswith(".onnx") else None,
             progress=lambda a_pass, share: say(a_pass.name, share),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,7 @@ from snncompile.conversion.auto import choose_conversion
 from snncompile.conversion.auto_records import Budget
 from snncompile.conversion.build import Conversion, build_conversion
 from snncompile.conversion.capture import capture
+from snncompile.conversion.library_neurons import use_library_neurons
 from snncompile.conversion.method import Direct, Method
 from snncompile.errors import InputError
 from snncompile.ir.coding import Kind
@@ -34,6 +36,7 @@ def from_ann(
     steps: int | None = None,
     *,
     coding: Kind | None = None,
+    processes: Literal["any", "library"] = "any",
     budget: Budget | None = None,
     title: str | None = None,
 ) -> Network:
@@ -52,6 +55,8 @@ def from_ann(
         steps: time steps of every layer's window; the method's own if not given: 32, 8 digits for
             "bistable_phase", 1 for "graded" and "sigma_delta".
         coding: of the input; the method's own if not given.
+        processes: "library" takes neurons that processes of Lava's own library compute: hard
+            resets, and with "sigma_delta" rectifiers without an upper limit; compile with the same.
         budget: limits for "auto".
         title: name of the network in reports.
 
@@ -62,7 +67,14 @@ def from_ann(
         ImportMismatchError: the captured network's answers differ from the model's.
     """
     conversion = convert(
-        model, calibration, method, steps, coding=coding, budget=budget, title=title
+        model,
+        calibration,
+        method,
+        steps,
+        coding=coding,
+        processes=processes,
+        budget=budget,
+        title=title,
     )
     return conversion.network
 
@@ -74,6 +86,7 @@ def convert(
     steps: int | None = None,
     *,
     coding: Kind | None = None,
+    processes: Literal["any", "library"] = "any",
     budget: Budget | None = None,
     title: str | None = None,
     progress: PassProgress | None = None,
@@ -90,9 +103,16 @@ def convert(
         raise InputError("auto chooses the coding with the method; leave out coding")
     if method != "auto" and budget is not None:
         raise InputError("a budget is for method='auto'; this method has its steps")
+    if processes not in ("any", "library"):
+        raise InputError(f"processes must be 'any' or 'library', got {processes!r}")
+    if method == "auto" and processes == "library":
+        raise InputError("auto chooses its neurons itself; leave out processes, or name a method")
     x = check_calibration(calibration)
     ann = capture(model, x, title)
-    return convert_captured(ann, x, method, steps, coding, budget, progress, say)
+    found = convert_captured(ann, x, method, steps, coding, budget, progress, say)
+    if processes == "any":
+        return found
+    return replace(found, network=use_library_neurons(found.network))
 
 
 def convert_captured(

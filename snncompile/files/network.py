@@ -65,6 +65,7 @@ class _Projection(Record):
     weight: str
     exponent: Annotated[int, Field(ge=-32, le=32)] | None = None
     bits: Annotated[int, Field(ge=1, le=32)] | None = None
+    sum_bits: Annotated[int, Field(ge=2, le=32)] | None = None
     port: str | None = None
     learning: LearningRecord | None = None
 
@@ -293,6 +294,7 @@ def _record_projection(index: int, projection: Projection, arrays: Arrays) -> di
     synapses = projection.synapses
     key = f"projection{index}.weight"
     arrays[key] = synapses.weight
+    sum_bits = synapses.sum_bits if isinstance(synapses, IntegerSynapses) else None
     learning: dict[str, Any] = {}
     if projection.rule is not None:
         state = projection.learned
@@ -306,6 +308,7 @@ def _record_projection(index: int, projection: Projection, arrays: Arrays) -> di
         "exponent": synapses.exponent if isinstance(synapses, IntegerSynapses) else None,
         "bits": synapses.bits if isinstance(synapses, IntegerSynapses) else None,
         **({} if projection.port is None else {"port": projection.port}),
+        **({} if sum_bits is None else {"sum_bits": sum_bits}),
     }
 
 
@@ -368,7 +371,7 @@ def _read_synapses(record: _Projection, arrays: Arrays) -> Synapses | IntegerSyn
         return Synapses(wiring, weight)
     if weight.dtype != np.int16:
         raise ValueError(f"{record.weight} has dtype {weight.dtype}, expected int16")
-    return IntegerSynapses(wiring, weight, record.exponent, record.bits)
+    return IntegerSynapses(wiring, weight, record.exponent, record.bits, record.sum_bits)
 
 
 def _join_lines(text: str) -> str:

@@ -97,8 +97,9 @@ def _keep_zeros(options: dict[str, Any]) -> dict[str, Any]:
 UPGRADES: dict[str, tuple[Upgrade | None, ...]] = {
     "program": (_name_writer, _add_loss_and_seal),  # then `loss` and `warnings`
     "network file": (_name_writer, _add_seal),
-    # codings `analog`, `biases`; `answer`, `host`, `host_part`; `learning` of projections.
-    "network": (keep, keep),
+    # codings `analog`, `biases`; `answer`, `host`, `host_part`; `learning` of projections;
+    # `sum_bits`.
+    "network": (keep, keep, keep),
     "mapping": (),
     # `rule_limits`; `fidelity`, `variants`; `input_payload`, `zero_weights`, spreads of numbers;
     # `learning` of `rows`.

@@ -44,6 +44,7 @@ def _format_projection(projection: Projection) -> str:
         text += f" weight=[{weight.min():g} .. {weight.max():g}]"
     if isinstance(synapses, IntegerSynapses):
         text += f" exponent={synapses.exponent} bits={synapses.bits}"
+        text += "" if synapses.sum_bits is None else f" sum_bits={synapses.sum_bits}"
     text += f" delay={projection.delay}"
     if projection.rule is not None:
         text += f" learns {projection.rule}"

@@ -13,6 +13,8 @@ DECAY_ONE = 1 << 12
 """Decays are integers out of 4096."""
 WORD_LIMIT = 1 << 31
 """Lava's sigma-delta processes compute in 32 bits including the sign."""
+CONV_BITS = 24
+"""To which Lava's Conv wraps the sum of a step (lava-nc 0.10.0, proc/conv/models.py)."""
 STATE_SHIFT = 6
 """Synaptic input and thresholds are scaled by 2^6 before they meet u and v."""
 
@@ -53,6 +55,12 @@ def limit(x: Any, lowest: Any, highest: Any) -> Any:
 def wrap_word(x: Any) -> Any:
     """Return x wrapped to 32 bits, as numpy's int32 does in Lava's sigma-delta processes."""
     return ((x + WORD_LIMIT) & (2 * WORD_LIMIT - 1)) - WORD_LIMIT
+
+
+def wrap_bits(x: Any, bits: int) -> Any:
+    """Return x wrapped to a number of bits with sign (lava-nc 0.10.0, proc/conv/utils.py)."""
+    half = 1 << (bits - 1)
+    return ((x + half) & (2 * half - 1)) - half
 
 
 def shift_bias(mantissa: Any, exponent: Any) -> Any:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snncompile.arrays import Floats, Ints
 from snncompile.neurons import convert, delta_code
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, State
-from snncompile.neurons.fixed import wrap_word
+from snncompile.neurons.fixed import STATE_LIMIT, wrap_word
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Formats
@@ -62,6 +62,15 @@ class SigmaDelta(FloatNeuron):
         delta = new - act + residue
         spike = delta_code.select_sent(delta, self.threshold)
         return (sigma, new, delta - spike), spike
+
+    def largest_scale(self, formats: Formats) -> Any:
+        """Return the largest scale; threshold and bias are numbers of 24 bits, without mantissas.
+
+        See `FloatNeuron.largest_scale`. Source: lava-nc 0.10.0, proc/sdn/models.py, the precisions
+        of PySigmaDeltaModelFixed.
+        """
+        size = np.maximum(np.abs(self.threshold), np.abs(self.bias)).astype(np.float64)
+        return np.divide(STATE_LIMIT - 1, size, out=np.full(size.shape, np.inf), where=size > 0)
 
     def nearest_scale(self, scale: float) -> float:
         """Return a power of two, which a shift can undo."""

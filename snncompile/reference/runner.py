@@ -350,7 +350,10 @@ def _has_kernel(network: IntegerNetwork, population: Population) -> bool:
     """Return whether a population can take the compiled way."""
     into = network.into(population.name)
     sources: list[Any] = [(p.synapses, network.payload(p.source)) for p in into]
-    fits = all(s.exponent >= -31 and abs(low) < 2**31 > high for s, (low, high) in sources)
+    fits = all(
+        s.exponent >= -31 and s.sum_bits is None and abs(low) < 2**31 > high
+        for s, (low, high) in sources
+    )
     return (
         fits
         and not population.neuron.ports

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snncompile.neurons.base import Interval
+from snncompile.neurons.fixed import wrap_bits
 from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -56,7 +57,10 @@ def _bind_integer(synapses: IntegerSynapses, payload: Interval, device: str) -> 
     if largest > EXACT_FLOAT64:
         apply = _split_payloads(apply)
     exponent = synapses.exponent
-    narrow = bound_arriving_input(synapses, payload) < 2**31
+    reach = bound_arriving_input(synapses, payload)
+    bits = synapses.sum_bits or 0
+    wraps = bits > 0 and reach >= 1 << (bits - 1)
+    narrow = reach < 2**31 and not wraps
     integer_type = torch.int32 if narrow and exponent > -32 else torch.int64
 
     def accumulate(spikes: Tensor) -> Tensor:
@@ -64,9 +68,9 @@ def _bind_integer(synapses: IntegerSynapses, payload: Interval, device: str) -> 
         total = (total.round() if elsewhere and total.is_floating_point() else total).to(
             integer_type
         )
-        if exponent == 0:
-            return total
-        return total << exponent if exponent >= 0 else total >> -exponent
+        if exponent:
+            total = total << exponent if exponent >= 0 else total >> -exponent
+        return wrap_bits(total, bits) if wraps else total
 
     return accumulate
 

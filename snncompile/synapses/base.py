@@ -156,6 +156,9 @@ class IntegerSynapses:
     exponent: int
     bits: int
     """Bits of a weight including its sign."""
+    sum_bits: int | None = None
+    """Bits to which the accumulated input of a step wraps, the sign among them: 24 for Lava's Conv,
+    where bounds do not show that it fits. None: it does not wrap."""
 
     def __post_init__(self) -> None:
         """Copy and freeze the weights; check their shape, refuse values beyond 16 bits."""

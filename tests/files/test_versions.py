@@ -30,12 +30,12 @@ HEADS = {
             "chip": 5,
             "loss": 1,
             "mapping": 1,
-            "network": 3,
+            "network": 4,
             "options": 4,
             "quantized": 3,
         },
     },
-    NETWORK: {"version": 3, "written_by": "snncompile 0.1.0", "schemas": {"network": 3}},
+    NETWORK: {"version": 3, "written_by": "snncompile 0.1.0", "schemas": {"network": 4}},
 }
 
 

@@ -125,7 +125,7 @@ def _remark(arguments: dict[str, NDArray[Any]]) -> tuple[str, ...]:
     if differ:
         remarks.append(
             f"{', '.join(differ)}: one per neuron; Lava documents one for all (processes=library"
-            " gives one threshold)"
+            " gives one threshold where neurons share no kernel)"
         )
     mantissa, exponent = arguments["bias_mant"], arguments["bias_exp"]
     if np.abs(mantissa).max() > BIAS_MANTISSA or exponent.max() > BIAS_EXPONENT:

@@ -7,14 +7,14 @@ Read in lava-nc 0.10.0, `proc/{dense,sparse,conv}/models.py`. Conv ignores `weig
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from snncompile.backends.lava.lava_process import LavaProcess
 from snncompile.backends.lava.network_processes import DENSE, SPARSE
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection, Shape
 from snncompile.neurons.base import BINARY
-from snncompile.neurons.fixed import STATE_LIMIT
-from snncompile.passes.analysis.bounds import bound_accumulator
+from snncompile.neurons.fixed import CONV_BITS, STATE_LIMIT
+from snncompile.passes.analysis.bounds import bound_accumulator, find_wrap
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -27,9 +27,6 @@ LONGEST_DELAY = 63
 """Largest delay of a synapse in Lava, 6 bits."""
 MESSAGE_BITS = (16, 24)
 """Bits of a message that lava-dl's netx and its tests give to graded spikes."""
-
-ADDING_UP = ("sigma", "sigma_delta")
-"""Neurons that add up changes; on a chip, and by Lava's declaration, in 24 bits."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +57,9 @@ def fit_synapses(network: IntegerNetwork, projection: Projection) -> SynapseFit:
     if isinstance(wiring, Convolution):
         remark = find_obstacle(network, projection)
         if not remark:
-            return SynapseFit(CONV, remark=_describe_wrap(network, projection))
+            return SynapseFit(CONV)
         remark = f"convolution unrolled: {remark}"
+    remark += _describe_wrap(network, projection, remark)
     return SynapseFit(DELAY_SPARSE if extra else SPARSE, extra, remark=remark)
 
 
@@ -74,27 +72,25 @@ def find_obstacle(network: IntegerNetwork, projection: Projection) -> str:
     if synapses.exponent:
         return f"Lava's Conv ignores weight_exp, here {synapses.exponent} (processes=library: 0)"
     largest = _find_largest_sum(network, projection)
-    target = network.population(projection.target).neuron.name
-    if largest >= STATE_LIMIT and target not in ADDING_UP:
+    if largest >= STATE_LIMIT and synapses.sum_bits != CONV_BITS:
         return f"its sums may reach {largest:,}, and Lava's Conv wraps them to 24 bits"
     return ""
 
 
-def _describe_wrap(network: IntegerNetwork, projection: Projection) -> str:
-    """Return what is not proved of a Conv into neurons that add up changes.
-
-    Their messages have no bound of their own. On a chip such a neuron keeps 24 bits itself, so a
-    sum that wraps at 24 bits is what it has there.
-    """
-    if _find_largest_sum(network, projection) < STATE_LIMIT:
+def _describe_wrap(network: IntegerNetwork, projection: Projection, before: str) -> str:
+    """Return what is not proved of other synapses, where the reference wraps as a Conv does."""
+    bits = find_wrap(network, projection)
+    if bits is None:
         return ""
-    return "equal while its sums stay within 24 bits in each step, which is not proved"
+    text = f"equal while its sums stay within {bits} bits in each step, which is not proved"
+    return f"; {text}" if before else text
 
 
 def _find_largest_sum(network: IntegerNetwork, projection: Projection) -> int:
-    """Return the largest magnitude of what a projection brings in one time step."""
+    """Return the largest magnitude of what a projection brings in one time step, not wrapped."""
     synapses, source = projection.synapses, network.payload(projection.source)
     assert isinstance(synapses, IntegerSynapses)
+    synapses = replace(synapses, sum_bits=None)
     reach = bound_accumulator(network.population(projection.target).size, [(synapses, source)])
     return int(max(-reach.low.min(initial=0), reach.high.max(initial=0)))
 
@@ -130,6 +126,7 @@ def find_image_shapes(
             ends = {projection.source: wiring.source_shape, projection.target: wiring.target_shape}
             if any(images.get(name, shape) != shape for name, shape in ends.items()):
                 remark = "convolution unrolled: another one sees the same neurons as another image"
+                remark += _describe_wrap(network, projection, remark)
                 kept.append(SynapseFit(SPARSE, remark=remark))
                 continue
             images |= ends

@@ -24,15 +24,16 @@ SIGMA_DELTA = LavaProcess(name="SigmaDelta", library="lava.proc.sdn.process")
 GRADED_VEC = LavaProcess(name="GradedVec", library="lava.proc.graded.process")
 GRADED_RELU_VEC = LavaProcess(name="GradedReluVec", library="lava.proc.graded.process")
 
+HIGHEST_EXPONENT = 7
+"""Of spike_exp and state_exp, which Lava declares with 3 bits; its CPU models hold more."""
 SPIKE_EXPONENT = 6
 """spike_exp that lava-dl's netx gives, where the threshold can be written with it."""
 
 
-def fit_sigma(facts: Facts) -> Fit | str:
-    """Return Sigma, or why it does not compute the neuron."""
-    if facts.neuron.initial.any():
-        return "Lava's Sigma starts at 0, this neuron does not"
-    return Fit(SIGMA, {}, "once")
+def fit_sigma(facts: Facts) -> Fit:
+    """Return Sigma; where it does not start at 0, its start arrives in its first own step."""
+    start = np.broadcast_to(facts.neuron.initial, facts.population.size)
+    return Fit(SIGMA, {}, "once", np.asarray(start, np.int64) if start.any() else None)
 
 
 def fit_delta(facts: Facts) -> Fit | str:
@@ -51,7 +52,8 @@ def fit_delta(facts: Facts) -> Fit | str:
         return f"its input is shifted by {both} bits, fewer than the {state} that it does not send"
     if level % (1 << both):
         return f"its threshold {level} is no multiple of 2^{both}, the unit of Lava's vth"
-    return Fit(DELTA, _write(level >> both, both - state, state), "once")
+    arguments = _write(level >> both, both - state, state)
+    return Fit(DELTA, arguments, "once", remarks=_remark(arguments))
 
 
 def fit_sigma_delta(facts: Facts) -> Fit | str:
@@ -73,7 +75,8 @@ def fit_sigma_delta(facts: Facts) -> Fit | str:
     bias = np.broadcast_to(neuron.bias_level, facts.population.size)
     spike = min(SPIKE_EXPONENT, _count_zeros(level) - state) if level else SPIKE_EXPONENT
     first = np.asarray(bias, np.int64) if bias.any() else None
-    return Fit(SIGMA_DELTA, _write(level >> (spike + state), spike, state), "once", first)
+    arguments = _write(level >> (spike + state), spike, state)
+    return Fit(SIGMA_DELTA, arguments, "once", first, remarks=_remark(arguments))
 
 
 def fit_graded(facts: Facts) -> Fit | str:
@@ -120,6 +123,12 @@ def _list_shared(neuron: Any, *names: str) -> list[int] | str:
 def _write(threshold: int, spike: int, state: int) -> dict[str, NDArray[Any]]:
     values = {"vth": threshold, "spike_exp": spike, "state_exp": state}
     return {name: np.asarray(value) for name, value in values.items()}
+
+
+def _remark(arguments: dict[str, NDArray[Any]]) -> tuple[str, ...]:
+    """Return what Lava's declaration does not hold of these arguments."""
+    above = [name for name in ("spike_exp", "state_exp") if arguments[name] > HIGHEST_EXPONENT]
+    return tuple(f"{name} {arguments[name]}: Lava declares 3 bits" for name in above)
 
 
 def _count_zeros(number: int) -> int:

@@ -5,6 +5,9 @@ netx/pilotnet_sdnn/utils.py, netx/pilotnet_snn/run.ipynb). It was written withou
 and never run on a chip.
 """
 
+import sys
+from importlib.util import find_spec
+
 import numpy as np
 from lava.magma.core.decorator import implements, requires
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
@@ -67,6 +70,15 @@ class NxOutputAdapterModel(NxAdapterModel):
         from lava.proc.embedded_io.spike import NxToPyAdapter
 
         return NxToPyAdapter
+
+
+def check_package(on):
+    """End with one line where a chip is asked for and Intel's package is not there."""
+    if on == "chip" and find_spec("lava.proc.embedded_io") is None:
+        sys.exit(
+            "--on chip: this Lava has no lava.proc.embedded_io; it needs Intel's package, for"
+            " members of its research community; leave out --on to run on the CPU"
+        )
 
 
 def make_reader(shape, on):

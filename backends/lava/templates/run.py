@@ -31,7 +31,10 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 
 def read_input(path):
     """Return x, checked."""
-    x = np.load(path, allow_pickle=False)["x"]
+    try:
+        x = np.load(path, allow_pickle=False)["x"]
+    except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
+        sys.exit(f"{path}: is no npz file with x: {error}")
     if x.ndim < 3 or 0 in x.shape or x.shape[2:] != network.INPUT_SHAPE:
         expected = ", ".join(["samples", "steps", *map(str, network.INPUT_SHAPE)])
         sys.exit(f"{path}: x has shape {x.shape}, expected ({expected})")
@@ -236,8 +239,10 @@ def main():
     if hasattr(network, "choose_run_configuration"):
         parser.add_argument("--on", choices=("cpu", "chip"), default="cpu", help="what runs it")
     options = parser.parse_args()
-    x = read_input(options.input)
     on = getattr(options, "on", "cpu")
+    if hasattr(network, "check_package"):
+        network.check_package(on)
+    x = read_input(options.input)
     if getattr(network, "ONE_BY_ONE", False) and len(x) > 1:
         more = [*["--all"] * options.all, *["--guarded"] * options.guarded, "--on", on]
         return run_each(np.load(options.input)["x"], options.output, more)

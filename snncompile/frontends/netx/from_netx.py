@@ -19,7 +19,7 @@ netx itself ignores `delay` and `weight_rec`; here they are computed as lava-dl 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ from snncompile.frontends.netx.synapses import (
 from snncompile.ir.delays import split_by_delay
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection, Shape
 from snncompile.neurons.base import BINARY, IntegerNeuron, Interval
-from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT
+from snncompile.neurons.fixed import CONV_BITS, DECAY_ONE, STATE_SHIFT
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
 from snncompile.synapses.base import IntegerSynapses
@@ -287,6 +287,8 @@ class _Builder:
         self._check_ports(group, neuron, tuple(synapses))
         if not self.populations:
             self._choose_payload(BINARY if neuron.name in SPIKING else GRADED)
+        if neuron.name not in SPIKING:  # netx builds a Conv, whose sums wrap
+            synapses = {k: replace(s, sum_bits=CONV_BITS) for k, s in synapses.items()}
         self._add_population(self.name, shape, neuron, synapses)
         self._keep_delays(group, shape[0], count_values(shape))
 

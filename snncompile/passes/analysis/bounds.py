@@ -127,9 +127,26 @@ def bound_accumulator(size: int, arriving: Arriving) -> Interval:
         down = sum_at_ones(wiring, np.minimum(weight, 0))
         largest, smallest = int(payload.high), int(payload.low)
         lowest, highest = down * largest + up * smallest, up * largest + down * smallest
-        low += _shift(lowest, synapses.exponent)
-        high += _shift(highest, synapses.exponent)
+        lowest, highest = (_shift(end, synapses.exponent) for end in (lowest, highest))
+        if synapses.sum_bits is not None:
+            half = 1 << (synapses.sum_bits - 1)
+            wraps = (lowest < -half) | (highest >= half)
+            lowest, highest = np.where(wraps, -half, lowest), np.where(wraps, half - 1, highest)
+        low += lowest
+        high += highest
     return Interval(low, high)
+
+
+def find_wrap(graph: Graph, projection: Projection) -> int | None:
+    """Return the bits to which the sums of a projection may wrap; None where they cannot."""
+    synapses = projection.synapses
+    if not isinstance(synapses, IntegerSynapses) or synapses.sum_bits is None:
+        return None
+    whole = replace(synapses, sum_bits=None)
+    reach = bound_accumulator(whole.wiring.targets, [(whole, graph.payload(projection.source))])
+    half = 1 << (synapses.sum_bits - 1)
+    fits = (reach.low >= -half) & (reach.high < half)
+    return None if fits.all() else synapses.sum_bits
 
 
 def collect_arriving(graph: Graph, name: str, projections: Sequence[Projection]) -> list[Arriving]:

@@ -2,7 +2,8 @@
 
 What they hold is in `backends/lava/hardware/`: resets to 0, one threshold for all neurons, biases
 of 13 bits with an exponent of 3, convolutions whose weights have no exponent. A LIF starts at 0; an
-initial potential can be what arrives in the first step, if its current has no memory.
+initial potential can be what arrives in the first step, if its current has no memory. A Delta
+shifts what arrives by the bits that it does not send, and more.
 """
 
 from __future__ import annotations
@@ -12,14 +13,25 @@ from typing import Any
 
 import numpy as np
 
-from snncompile.ir.graph import Network, Population
-from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, apply_decay, shift_bias
+from snncompile.arrays import Floats
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir.graph import Network, Population, Projection
+from snncompile.neurons.delta import IntegerDelta
+from snncompile.neurons.fixed import CONV_BITS, DECAY_ONE, STATE_SHIFT, apply_decay, shift_bias
+from snncompile.synapses.base import IntegerSynapses, Synapses
 from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense
+from snncompile.synapses.sparse import Sparse
 
 NO_MEMORY = 4095
 """Integer decay of a current without memory."""
 LARGEST_BIAS, LARGEST_EXPONENT = 4095, 7
 """Mantissa and exponent of a bias that the docstring of Lava's LIF names."""
+LARGEST_STATE_EXPONENT = 7
+"""Lava's state_exp has 3 bits (lava-nc 0.10.0, proc/sdn/models.py)."""
+SENDS_CHANGES = ("delta", "sigma_delta")
+ADDING_UP = ("sigma", "sigma_delta")
+"""Neurons that add up the changes that arrive."""
 LARGEST_POTENTIAL = 131000 << STATE_SHIFT
 """Of a readout: a LIF whose threshold, 131071, is never reached."""
 
@@ -39,9 +51,69 @@ def use_hard_resets(network: Network) -> tuple[Network, list[str]]:
     return replace(network, populations=populations), changed
 
 
+def use_one_threshold(network: Network) -> Network:
+    """Return the network whose populations have one threshold each, the largest of their neurons.
+
+    A neuron with a hard reset fires the same if its weights, bias, start and threshold are
+    multiplied by one number. Where neurons of one channel of a convolution have several thresholds,
+    which share a kernel, they keep them.
+    """
+    for population in network.populations:
+        neuron: Any = population.neuron
+        if neuron.name not in ("cuba_lif", "integrate_fire") or neuron.reset != "hard":
+            continue
+        threshold = np.broadcast_to(neuron.threshold, population.size)
+        factor = threshold.max() / threshold
+        into = [(p, _multiply_targets(p, factor)) for p in network.into(population.name)]
+        if (factor == 1).all() or any(new is None for _, new in into):
+            continue
+        scaled = {
+            "threshold": np.asarray(threshold.max()),
+            "bias": neuron.bias * factor,
+            "initial": neuron.initial * factor,
+        }
+        exchanged = {id(old): new for old, new in into if new is not None}
+        network = replace(
+            network,
+            populations=tuple(
+                replace(p, neuron=replace(neuron, **scaled)) if p is population else p
+                for p in network.populations
+            ),
+            projections=tuple(exchanged.get(id(p), p) for p in network.projections),
+        )
+    return network
+
+
+def _multiply_targets(projection: Projection, factor: Floats) -> Projection | None:
+    """Return the projection with the weights of each target multiplied; None where they share."""
+    synapses = projection.synapses
+    assert isinstance(synapses, Synapses)
+    wiring, weight = synapses.wiring, synapses.weight
+    if projection.rule is not None:
+        return None
+    if isinstance(wiring, Dense):
+        weight = weight * factor[:, np.newaxis]
+    elif isinstance(wiring, Sparse):
+        weight = weight * factor[wiring.target]
+    elif isinstance(wiring, Convolution):
+        channels = factor.reshape(wiring.channels, -1)
+        if (channels != channels[:, :1]).any():
+            return None
+        weight = weight * channels[:, 0].reshape(-1, *(1 for _ in weight.shape[1:]))
+    else:
+        return None
+    return replace(projection, synapses=replace(synapses, weight=weight))
+
+
 def hears_convolution(network: Network, population: Population) -> bool:
     """Return whether a convolution ends at a population."""
     return any(isinstance(p.synapses.wiring, Convolution) for p in network.into(population.name))
+
+
+def without_exponents(chip: Chip) -> Chip:
+    """Return a chip whose weights have no exponent, as those of Lava's Conv."""
+    none = {"weight_exponent_lowest": 0, "weight_exponent_highest": 0}
+    return chip.model_copy(update={"formats": chip.formats.model_copy(update=none)})
 
 
 def fit_library(population: Population) -> Population:
@@ -76,3 +148,35 @@ def _fit_start(neuron: Any) -> Any:
     start = np.sign(left) * -(-np.abs(left) * DECAY_ONE // kept)
     exact = apply_decay(start, decay) == left
     return replace(neuron, initial=np.where(exact, start, neuron.initial))
+
+
+def fit_delta(
+    population: Population, projections: tuple[Projection, ...]
+) -> tuple[Population, tuple[Projection, ...]]:
+    """Return integers of which the bits that a Delta does not send are its own shift.
+
+    Its weights lose them; where a weight does not have them, nothing changes.
+    """
+    neuron: Any = population.neuron
+    if not isinstance(neuron, IntegerDelta) or neuron.input_exponent.any():
+        return population, projections
+    bits = int(neuron.state_exponent.max(initial=0))
+    moved = []
+    for p in projections:
+        synapses = p.synapses
+        assert isinstance(synapses, IntegerSynapses)
+        if (synapses.weight % (1 << max(bits - synapses.exponent, 0))).any():
+            return population, projections
+        less = replace(synapses, exponent=synapses.exponent - bits)
+        moved.append(replace(p, synapses=less))
+    shifted = replace(neuron, input_exponent=neuron.state_exponent)
+    return replace(population, neuron=shifted), tuple(moved)
+
+
+def wrap_like_conv(projection: Projection) -> Projection:
+    """Return a convolution whose sums wrap as those of Lava's Conv; others as they are."""
+    synapses = projection.synapses
+    assert isinstance(synapses, IntegerSynapses)
+    if not isinstance(synapses.wiring, Convolution):
+        return projection
+    return replace(projection, synapses=replace(synapses, sum_bits=CONV_BITS))

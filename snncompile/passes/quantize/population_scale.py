@@ -25,15 +25,21 @@ from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import Integers, report_errors
 from snncompile.passes.quantize.learning import find_largest_weight, make_integer
 from snncompile.passes.quantize.library_processes import (
+    ADDING_UP,
     LARGEST_POTENTIAL,
+    LARGEST_STATE_EXPONENT,
+    SENDS_CHANGES,
+    fit_delta,
     fit_library,
     hears_convolution,
+    wrap_like_conv,
 )
 from snncompile.passes.quantize.messages import find_unit
 from snncompile.passes.quantize.readout_bias import correct_readout_bias
 from snncompile.passes.quantize.rounding import FEW_BITS
 from snncompile.passes.quantize.scale_limits import find_largest_potential
 from snncompile.reference.runner import SpikeTrains
+from snncompile.reference.synapses import bind
 from snncompile.synapses.base import IntegerSynapses, Synapses
 from snncompile.synapses.weight_formats import weight_step
 
@@ -41,6 +47,8 @@ CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 """Shares of the largest weight that clipping keeps; tried for few bits on calibration data."""
 CLEARLY = 0.1
 """Share by which the error of values has to shrink for weights to be cut."""
+HALVINGS = 7
+"""Smaller scales that are tried where sums of a Conv could wrap."""
 FINE_THRESHOLD = 64
 """A threshold mantissa this large rounds by less than 1 %."""
 
@@ -132,7 +140,19 @@ class PopulationScale:
                 continue  # a smaller exponent has finer weights at the same scale
             if full <= cap or exponent <= 0:  # a scale in between would leave weight bits unused
                 scale = min(full, cap)  # infinite where there is no number at all
-                yield neuron.nearest_scale(scale if scale < inf else 1.0), exponent
+                scale = neuron.nearest_scale(scale if scale < inf else 1.0)
+                yield scale, exponent
+                if self._sends_changes_of_a_kernel():
+                    yield from ((scale / 2**i, exponent) for i in range(1, HALVINGS + 1))
+
+    def _sends_changes_of_a_kernel(self) -> bool:
+        """Whether a Conv of Lava's library, which wraps, brings sums of changes to the population.
+
+        It has no exponent, so only a smaller scale makes its sums smaller.
+        """
+        name = self.population.neuron.name
+        kernel = hears_convolution(self.network, self.population)
+        return self.library and kernel and name in ADDING_UP
 
     def _reads_numbers(self) -> bool:
         """Whether it is a readout that gets numbers instead of spikes.
@@ -148,6 +168,8 @@ class PopulationScale:
         neuron = self.population.neuron
         assert isinstance(neuron, FloatNeuron)
         caps = [float(np.min(neuron.largest_scale(self.chip.formats)))]
+        if self.library and neuron.name in SENDS_CHANGES:
+            caps.append(float(neuron.message_unit << LARGEST_STATE_EXPONENT))
         initial = np.abs(neuron.initial).max()
         if initial:
             caps.append((STATE_LIMIT - 1) / initial)
@@ -168,7 +190,7 @@ class PopulationScale:
             new = _give_netx_bias(new)
         if self.library:
             new = fit_library(new)
-        return new, tuple(
+        into = tuple(
             make_integer(
                 p,
                 _round_synapses(p, scale / find_unit(self.network, p), exponent, self.bits),
@@ -176,6 +198,9 @@ class PopulationScale:
             )
             for p in self._into
         )
+        if self._sends_changes_of_a_kernel():
+            into = tuple(map(wrap_like_conv, into))
+        return fit_delta(new, into) if self.library else (new, into)
 
     def _is_proved(self, integers: Integers) -> bool:
         proved = self._prove(integers)
@@ -209,9 +234,20 @@ class PopulationScale:
         assert isinstance(neuron, FloatNeuron)
         if self.spike_trains is None or (neuron.spikes and neuron.message_unit == 1):
             return True
+        if self._sends_changes_of_a_kernel() and self._measure_sums() * scale >= STATE_LIMIT / 2:
+            return False
         values = self.spike_trains[self.population.name]
         values = values.cumsum(dim=1) if neuron.spikes else values
         return float(values.abs().max()) * scale < STATE_LIMIT / 2
+
+    def _measure_sums(self) -> float:
+        """Return the largest magnitude that a projection brings in a step of the calibration."""
+        assert self.spike_trains is not None
+        sums = (
+            bind(p.synapses, self.network.payload(p.source))(self.spike_trains[p.source])
+            for p in self._into
+        )
+        return max((float(s.abs().max()) for s in sums), default=0.0)
 
 
 def _is_clearly_better(new: Choice, old: Choice, outputs: int) -> bool:

@@ -33,7 +33,12 @@ from snncompile.passes.quantize.graded import has_free_scale, quantize_graded
 from snncompile.passes.quantize.group_scales import choose_scales
 from snncompile.passes.quantize.grouped_input import choose_bits
 from snncompile.passes.quantize.host_biases import measure_biases, quantize_fed
-from snncompile.passes.quantize.library_processes import use_hard_resets
+from snncompile.passes.quantize.library_processes import (
+    hears_convolution,
+    use_hard_resets,
+    use_one_threshold,
+    without_exponents,
+)
 from snncompile.passes.quantize.messages import (
     find_unit,
     state_in_messages,
@@ -110,6 +115,7 @@ class Quantize(Pass):
         asked, changed = design.network, list[str]()
         if self.processes == "library":
             asked, changed = use_hard_resets(design.network)
+            asked = use_one_threshold(asked)
         source, values = state_in_natural_values(state_in_messages(asked))
         spike_trains = _run_calibration(source, design.calibration)
         network, reports = self._make_integers(source, design.chip, spike_trains, values)
@@ -203,7 +209,9 @@ class Quantize(Pass):
             if isinstance(population.neuron, Product):
                 return quantize_product(network, population, chip, bits, spike_trains)
             if has_free_scale(network, population):
-                return quantize_graded(network, population, chip, bits, spike_trains)
+                kernel = self.processes == "library" and hears_convolution(network, population)
+                formats = without_exponents(chip) if kernel else chip
+                return quantize_graded(network, population, formats, bits, spike_trains)
             if groups is not None:
                 return self._quantize_groups(network, population, chip, groups, bits, spike_trains)
             return PopulationScale(

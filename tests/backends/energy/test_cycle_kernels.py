@@ -251,3 +251,47 @@ def test_steps_are_followed_one_by_one():
     run_steps(s, neurons, start, spikes, np.zeros((4, 3), np.int64), longest)
     # 1 + 3 + 30; then axon 0 at 1 + 3 + 1 + 1, 1 at 8: core 1 begins at 10 and ends after two.
     assert longest.tolist() == [2.0, 34.0, 2.0, 70.0]
+
+
+# What the link takes, and the step with room for one message at each station.
+OVERTAKEN = [(4.0, 152.0), (8.0, 122.0)]
+
+
+@pytest.mark.parametrize("link, took", OVERTAKEN)
+def test_a_slower_link_may_let_a_core_go_on_sooner(link, took):
+    """Core 1 sends to itself at 32 and has 90 ns of work left; core 2 sends to it at 28.
+
+    Over a link of 4 ns the second is there first, and core 1 waits 30 ns to put its own message
+    down; over one of 8 ns it comes later, and core 1 goes on at once.
+    """
+    s = make_state([[2], [0, 2]], [[], [32.0], [28.0]], [69.0, 90.0, 75.0], 1, 1)
+    assert run_step(s._replace(link_ns=np.array([link]))) == took
+
+
+def test_a_smaller_buffer_may_let_a_core_go_on_sooner():
+    ways = [[0, 1, 2], [1, 4], [0, 1, 2], [0, 1, 2], [0, 1, 3]]
+    gaps, tails = [[1.0, 6.0], [21.0, 15.0], [0.0]], [26.0, 23.0, 94.0]
+    assert run_step(make_state(ways, gaps, tails, 2, 2)) == 106.0
+    assert run_step(make_state(ways, gaps, tails, 1, 2)) == 102.0
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    gaps=st.lists(st.integers(0, 50), min_size=1, max_size=12),
+    tail=st.integers(0, 200),
+    links=st.lists(st.integers(0, 60), min_size=1, max_size=4),
+    slower=st.lists(st.integers(0, 60), min_size=4, max_size=4),
+    buffer=st.integers(1, 4),
+    less=st.integers(0, 3),
+)
+def test_messages_of_one_way_are_never_faster_over_slower_links_or_with_less_room(
+    gaps, tail, links, slower, buffer, less
+):
+    """Where all take one way, none overtakes another, and a delay only adds up."""
+    n = len(links)
+    ways, given_gaps = [[*range(n), n + 1]] * len(gaps), [[float(g) for g in gaps], []]
+    s = make_state(ways, given_gaps, [float(tail), 0.0], buffer, n)
+    before = run_step(s._replace(link_ns=np.array(links, float)))
+    s = make_state(ways, given_gaps, [float(tail), 0.0], max(1, buffer - less), n)
+    more = np.array(links, float) + slower[:n]
+    assert run_step(s._replace(link_ns=more)) >= before

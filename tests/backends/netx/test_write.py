@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_networks import image_network
 from networks import alone, chain, changed, integer_chain, spikes
 
 from snncompile.backends.netx.write import list_layers, write_netx
 from snncompile.compiler import compile
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.netx.from_netx import from_netx
-from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
+from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.base import Interval
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
-from snncompile.synapses.base import IntegerSynapses, Synapses
+from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import dense, integer_dense
 from snncompile.synapses.scale import Scale
@@ -56,32 +57,6 @@ def test_chains_read_back_to_the_same_spikes(tmp_path_factory, data):
         network = changed(network, projection=i, synapses=integer_dense(weight, 0, 8))
     path = tmp_path_factory.mktemp("net") / "some.net"
     same(network, path, spikes(network, 3, 20, seed=1))
-
-
-def image_network(rng):
-    """Return convolution, convolution, dense: floats with a hard reset."""
-    first = Convolution((2, 8, 7), 4, (3, 3), (1, 2), (1, 0), (1, 1))
-    second = Convolution(first.target_shape, 6, (2, 3), (2, 1), (0, 0), (1, 1), 2)
-    neuron = CubaLif(1.0, 0.2, 0.8, 0.05, "hard")
-    last = CubaLif(0.5, 0.2, 0.8, rng.normal(0.05, 0.1, 5), "hard")
-
-    def some(wiring):
-        return Synapses(wiring, rng.normal(0.1, 0.4, wiring.weight_shape))
-
-    return Network(
-        Input("input", first.source_shape),
-        (
-            Population("one", first.target_shape, neuron),
-            Population("two", second.target_shape, neuron),
-            Population("three", (5,), last),
-        ),
-        (
-            Projection("input", "one", some(first)),
-            Projection("one", "two", some(second)),
-            Projection("two", "three", dense(rng.normal(0.1, 0.3, (5, second.targets)))),
-        ),
-        "three",
-    )
 
 
 def test_a_compiled_network_of_convolutions_reads_back(tmp_path):

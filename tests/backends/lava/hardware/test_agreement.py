@@ -5,13 +5,13 @@ One network has all that lets samples follow each other, the other all that need
 
 from __future__ import annotations
 
-import os
 import subprocess
 
 import numpy as np
 import pytest
 import torch
 from embedded_io import write_stand_in
+from lava_folders import check_equal, run_folder
 from spiking import leaky, linear
 from torch import nn
 
@@ -34,7 +34,6 @@ from snncompile.neurons.resonate_fire_izhikevich import IntegerResonateFireIzhik
 from snncompile.neurons.sigma import IntegerSigma
 from snncompile.neurons.sigma_delta import IntegerSigmaDelta
 from snncompile.neurons.ternary_lif import IntegerTernaryLif
-from snncompile.reference.backend import spike_trains
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -142,37 +141,9 @@ def apart():
     return loners().network()
 
 
-def run(
-    network: IntegerNetwork, x: np.ndarray, folder, *more: str, path: str = ""
-) -> dict[str, np.ndarray]:
-    """Return the output of every population in the written folder, (samples, steps, neurons)."""
-    write_to(folder / "made", emit(network, x.shape[1], "made"))
-    np.savez(folder / "x.npz", x=x)
-    files = ["--input", str(folder / "x.npz"), "--output", str(folder / "out.npz")]
-    command = [environment.locate_python(), "-s", "run.py", *files, "--all", *more]
-    done = subprocess.run(
-        command,
-        cwd=folder / "made",
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert ("Loihi2HwCfg" in done.stdout) == bool(more)
-    with np.load(folder / "out.npz") as out:
-        return {
-            p.name: out[f"spikes.{p.name}"].reshape(*x.shape[:2], p.size)
-            for p in network.populations
-        }
-
-
-def check_equal(network: IntegerNetwork, x: np.ndarray, outputs: dict[str, np.ndarray]) -> None:
-    for name, expected in spike_trains(network, x).items():
-        wrong = np.argwhere(outputs[name] != np.asarray(expected))
-        assert not wrong.size, f"{name} differs first at {wrong[0]}, {len(wrong)} times"
-        assert np.count_nonzero(expected), f"{name} sends nothing, so nothing was compared"
+def run(network, x, folder, *more, path=""):
+    """Return the output of every population in the folder for a chip."""
+    return run_folder(emit(network, x.shape[1], "made"), network, x, folder, *more, path=path)
 
 
 @pytest.mark.lava
@@ -200,6 +171,29 @@ def test_the_branch_for_a_chip_with_a_stand_in_for_the_package(lava, tmp_path):
     x = (np.random.default_rng(1).random((2, STEPS, *IMAGE)) < 0.4).astype(np.uint8)
     path = str(write_stand_in(tmp_path / "stand_in"))
     check_equal(network, x, run(network, x, tmp_path, "--on", "chip", path=path))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize(
+    "more, message",
+    [
+        (
+            ("--on", "chip"),
+            "--on chip: this Lava has no lava.proc.embedded_io; it needs Intel's package, for"
+            " members of its research community; leave out --on to run on the CPU",
+        ),
+        ((), "none.npz: is no npz file with x: [Errno 2] No such file or directory: 'none.npz'"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(in_order, lava, tmp_path, more, message):
+    write_to(tmp_path / "made", emit(in_order, STEPS, "made"))
+    files = ["--input", "none.npz", "--output", "out.npz"]
+    command = [environment.locate_python(), "-s", "run.py", *files, *more]
+    done = subprocess.run(
+        command, cwd=tmp_path / "made", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [message]
 
 
 @pytest.mark.lava

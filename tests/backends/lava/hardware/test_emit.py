@@ -18,6 +18,7 @@ from snncompile.backends.lava.hardware.resonator_rules import find_turn
 from snncompile.backends.lava.hardware.rules import RULES
 from snncompile.cli.main import app
 from snncompile.errors import BackendError, InputError
+from snncompile.hwmodels.chips import load_chip
 from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
 from snncompile.ir.learning_rule import LearningRule
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
@@ -117,6 +118,16 @@ def test_another_reader_is_refused(program, tmp_path):
     with pytest.raises(InputError) as error:
         program.emit(tmp_path / "folder", reader="norse")
     assert str(error.value) == "unknown reader 'norse'; the Lava backend knows hardware"
+
+
+def test_programs_for_other_chips_are_refused(program, tmp_path):
+    other = replace(program, chip=load_chip("loihi1"))
+    with pytest.raises(InputError) as error:
+        other.emit(tmp_path / "folder", reader="hardware")
+    assert str(error.value) == (
+        "loihi1: --for hardware prepares programs for Loihi 2; compile with chip='loihi2', or emit"
+        " without --for"
+    )
 
 
 def test_the_command_writes_it(program, tmp_path):
