@@ -92,6 +92,12 @@ class Maxima:
         if all(payload == BINARY for payload in payloads):
             population = Population(name, layer.shape, _make_maximum_neuron())
             return [population], self._project(drive, name)
+        for source in sources & neurons.keys():
+            if neurons[source].message_unit > 1:  # type: ignore[attr-defined]
+                raise UnsupportedError(
+                    f"{name}: a maximum is known of spikes and of currents, {source} sends values;"
+                    " put the pool before it"
+                )
         low, high = (min(p.low for p in payloads), max(p.high for p in payloads))
         return self._pool_numbers(layer, Interval(low, high))
 
