@@ -234,7 +234,9 @@ def _find_drive(
 
 def _delay(drive: Sum, steps: int) -> Sum:
     """Return a drive whose terms arrive later; its bias is made by a neuron that starts late."""
-    terms = (replace(t, source=replace(t.source, delay=t.source.delay + steps)) for t in drive.terms)
+    terms = (
+        replace(t, source=replace(t.source, delay=t.source.delay + steps)) for t in drive.terms
+    )
     return replace(drive, terms=tuple(terms))
 
 

@@ -49,7 +49,8 @@ def state_in_natural_values(network: Network) -> tuple[Network, dict[str, float]
 
     So their messages, in which 1.0 is a fixed integer, do not depend on the unit in which the
     network states its numbers. A natural value is what the neuron says, or the threshold of a
-    population, the smallest value that it sends; without one, its largest weight times the natural value of the source.
+    population, the smallest value that it sends; without one, its largest weight times the natural
+    value of the source.
 
     Args:
         network: the float network.

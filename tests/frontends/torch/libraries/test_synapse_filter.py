@@ -14,7 +14,7 @@ from snncompile.frontends.torch.from_torch import from_torch
 from snncompile.reference.simulate import run_batches
 
 pytest.importorskip("spikingjelly")
-from spikingjelly.activation_based import functional, layer, neuron  # noqa: E402
+from spikingjelly.activation_based import functional, layer, neuron
 
 
 def draw(*shape, rate=0.4):
