@@ -116,9 +116,9 @@ def _list_ranges(wiring: Wiring) -> list[Synapses]:
     for first in range(0, wiring.sources, SOURCES_OF_A_RANGE):
         size = min(SOURCES_OF_A_RANGE, wiring.sources - first)
         begin, end = np.searchsorted(source, (first, first + size))
-        part = Sparse(target[begin:end], source[begin:end] - first, wiring.targets, size)
+        sparse = Sparse(target[begin:end], source[begin:end] - first, wiring.targets, size)
         synapses.append(
-            Synapses(SourceRange(part, first, wiring.sources), np.ones(int(end - begin)))
+            Synapses(SourceRange(sparse, first, wiring.sources), np.ones(int(end - begin)))
         )
     return [s for s in synapses if s.wiring.synapses]
 
