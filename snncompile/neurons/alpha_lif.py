@@ -128,7 +128,7 @@ class IntegerAlphaLif(IntegerNeuron):
         return {
             "current_decay": (self.current_decay + 1) / 4096,
             "potential_decay": self.potential_decay / 4096,
-            "threshold": self.threshold * 64.0,
+            "threshold": np.asarray(self.threshold * 64.0, np.float64),
         }
 
     def profile(self) -> dict[str, NDArray[Any]]:

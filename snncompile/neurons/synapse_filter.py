@@ -176,7 +176,7 @@ class IntegerSynapseFilter(IntegerNeuron):
         """Return the float parameters of these integers, at scale 1."""
         return {
             "potential_decay": self.potential_decay / DECAY_ONE,
-            "rise": self.rise * float(1 << STATE_SHIFT),
+            "rise": np.asarray(self.rise * float(1 << STATE_SHIFT), np.float64),
         }
 
     def profile(self) -> dict[str, NDArray[Any]]:
