@@ -368,14 +368,23 @@ ZOO: dict[str, dict[str, Entry]] = {
 """Entries by name, of each library."""
 
 
+LOUDER = 4.0
+"""Factor of the weights of layers that no batch normalization follows."""
+
+
 def wake(module: nn.Module, x: Tensor) -> None:
     """Set batch normalizations to the sample, so that untrained networks are not silent.
+
+    Dense layers, and convolutions of networks without normalizations, get larger weights.
 
     Args:
         module: what an entry made.
         x: sample, shape (samples, steps, *shape).
     """
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    plain = (nn.Linear,) if norms else (nn.Linear, nn.Conv2d)
+    for layer in (m for m in module.modules() if isinstance(m, plain)):
+        layer.weight.data.mul_(LOUDER)  # type: ignore[operator]
     for norm in norms:
         norm.momentum = None
         if norm.affine:

@@ -26,6 +26,7 @@ FEATURES = {
     "residual": "residual connection",
     "concatenated": "concatenating connection",
     "product": "products of spikes: a * b, a * (1 - b) (SEW-ResNet's AND, IAND)",
+    "values": "products of numbers: a gated current, a spike times a number",
     "recurrent": "recurrent layer",
     "second_order": "second-order neurons (current and potential)",
     "per_neuron": "parameters per neuron",
@@ -36,6 +37,7 @@ FEATURES = {
     "reset_none": "no reset: the potential is the answer",
     "several_spikes": "several spikes per time step",
     "adaptive": "a threshold that rises with every spike",
+    "filtered": "a filter of spikes, an alpha-shaped response",
     "other_neurons": "a neuron that is not known",
     "step": "time: called once per time step, layers keep their state",
     "by_hand": "time: called once per time step, the user hands states on",
@@ -86,6 +88,22 @@ class Constants(nn.Module):
         """Return the spikes of the last layer."""
         spikes = self.one(self.fc(((x - 0.25) / 0.5).flatten(1)))
         result: Tensor = self.two(torch.matmul(spikes, self.weight) + torch.linspace(0, 0.4, 5))
+        return result
+
+
+class Gated(nn.Module):
+    """A current of the input times one of spikes, and times the spikes themselves."""
+
+    def __init__(self, one: nn.Module, two: nn.Module) -> None:
+        super().__init__()
+        self.fc, self.one, self.gate = nn.Linear(72, 8), one, nn.Linear(8, 8)
+        self.last, self.two = nn.Linear(8, 5), two
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the spikes of the last layer."""
+        current = self.fc(x.flatten(1))
+        spikes = self.one(current)
+        result: Tensor = self.two(self.last(current * self.gate(spikes) + spikes * current))
         return result
 
 
@@ -223,6 +241,10 @@ class Cases:
     def product(self) -> nn.Module:
         """Of the spikes of two layers."""
         return Residual(self.neuron(), self.neuron(), "product")
+
+    def values(self) -> nn.Module:
+        """A gate of the spikes of a layer, on a current of the input."""
+        return Gated(self.neuron(), self.neuron(5))
 
     def _hidden(self, hidden: nn.Module) -> nn.Module:
         """Return a model with a layer of 8 neurons and a usual one."""

@@ -60,6 +60,18 @@ def make_convolution(neuron: FloatNeuron) -> Network:
     return Network(Input("input", (2, 6, 6)), populations, projections, "b")
 
 
+def make_images(neuron: FloatNeuron) -> Network:
+    """Return an image of 2x6x6, and two layers of neurons behind a 3x3 kernel each."""
+    rng = np.random.default_rng(10)
+    first = Convolution((2, 6, 6), 3, (3, 3), (1, 1), (1, 1), (1, 1))
+    second = Convolution((3, 6, 6), 2, (3, 3), (2, 2), (1, 1), (1, 1))
+    kernels = (Synapses(w, _draw(rng, *w.weight_shape)) for w in (first, second))
+    ends = (("input", "a"), ("a", "b"))
+    projections = tuple(Projection(*pair, k) for pair, k in zip(ends, kernels, strict=True))
+    populations = (Population("a", (3, 6, 6), neuron), Population("b", (2, 3, 3), neuron))
+    return Network(Input("input", (2, 6, 6)), populations, projections, "b")
+
+
 def make_skip(neuron: FloatNeuron) -> Network:
     """Return 12 inputs, 20 neurons, and 5 neurons that the inputs reach too."""
     chain, rng = make_chain(neuron), np.random.default_rng(9)
@@ -73,9 +85,13 @@ NETWORKS: dict[str, Callable[[], Network]] = {
     "LIF, soft": lambda: make_chain(CubaLif(*LIF, reset="soft")),
     "LIF, delayed soft": lambda: make_chain(CubaLif(*LIF, reset="delayed_soft")),
     "several spikes, soft": lambda: make_chain(MultiSpikeLif(*LIF)),
+    "no leak, soft": lambda: make_chain(IntegrateFire(0.83, 0.0, "soft")),
     "no leak, hard": lambda: make_chain(IntegrateFire(0.83, 0.0, "hard")),
     "current, hard": lambda: make_chain(CubaLif(*CUBA, reset="hard")),
+    "current, soft": lambda: make_chain(CubaLif(*CUBA, reset="soft")),
     "bias, hard": lambda: make_chain(CubaLif(*LIF, reset="hard"), bias=True),
+    "bias, delayed soft": lambda: make_chain(CubaLif(*LIF, reset="delayed_soft"), bias=True),
+    "two convolutions, delayed soft": lambda: make_images(CubaLif(*LIF, reset="delayed_soft")),
     "convolution, hard": lambda: make_convolution(CubaLif(*LIF, reset="hard")),
     "skip, hard": lambda: make_skip(CubaLif(*LIF, reset="hard")),
     "recurrent, hard": lambda: make_chain(CubaLif(*LIF, reset="hard"), recurrent=True),

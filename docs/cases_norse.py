@@ -6,7 +6,7 @@ from typing import Any
 
 import norse.torch as norse
 import torch
-from cases import Cases, Residual
+from cases import Cases, Gated, Residual
 from torch import Tensor, nn
 
 
@@ -19,6 +19,19 @@ class WithStates(Residual):
         x, first = self.one(self.fc1(self.flat(x)), first)
         y, second = self.two(self.fc2(x), second)
         return self.fc3(self.unite(x, y)), (first, second)
+
+
+class GatedWithStates(Gated):
+    """A gated current that takes and returns the states of its neurons."""
+
+    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:  # type: ignore[override]
+        """Return the spikes of the last layer, and the states."""
+        first, second = state or (None, None)
+        current = self.fc(x.flatten(1))
+        spikes, first = self.one(current, first)
+        gated = current * self.gate(spikes) + spikes * current
+        result, second = self.two(self.last(gated), second)
+        return result, (first, second)
 
 
 class Norse(Cases):
@@ -75,6 +88,10 @@ class Norse(Cases):
     def product(self) -> nn.Module:
         """Of the spikes of two layers."""
         return WithStates(self._box(), self._box(), "product")
+
+    def values(self) -> nn.Module:
+        """A gate of the spikes of a layer, on a current of the input."""
+        return GatedWithStates(self._box(), self._box())
 
     def recurrent(self) -> nn.Module:
         """LIFRecurrentCell, which has its own weights."""

@@ -52,9 +52,13 @@ class SnnTorch(Cases):
         """In the time step of the spike."""
         return self._hidden(self._leaky(reset_mechanism="subtract", reset_delay=False))
 
+    def filtered(self) -> nn.Module:
+        """Alpha, which resets to zero, as is usual there."""
+        return self._hidden(snntorch.Alpha(alpha=0.6, beta=0.5, threshold=0.1, init_hidden=True))
+
     def other_neurons(self) -> nn.Module:
-        """Alpha."""
-        return self._hidden(self._leaky("Alpha", alpha=0.6, beta=0.5))
+        """SLSTM."""
+        return self._hidden(snntorch.SLSTM(8, 8, init_hidden=True))
 
     def reset_zero(self) -> nn.Module:
         """At once."""

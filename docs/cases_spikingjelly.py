@@ -32,6 +32,10 @@ class SpikingJelly(Cases):
         """Without a reset value."""
         return self._hidden(self._lif(v_reset=None))
 
+    def filtered(self) -> nn.Module:
+        """SynapseFilter, behind a layer of neurons."""
+        return self._hidden(nn.Sequential(self._lif(), layer.SynapseFilter(tau=4.0)))
+
     def other_neurons(self) -> nn.Module:
         """PSN."""
         return self._hidden(neuron.PSN(T=6))

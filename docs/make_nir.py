@@ -57,7 +57,7 @@ def try_reader(reader: str, name: str) -> tuple[str, str]:
         except UnsupportedError as error:
             return "refused", str(error)
         if reader not in READERS:
-            return "written", ""
+            return "late", ""
         theirs = run_reader(reader, path, network, x)
     ours = network.run(x).spikes
     assert ours.any(), f"{name}: no spikes, so nothing was compared"

@@ -13,6 +13,7 @@ from snncompile.backends.lava.proofs import needs_no_limits
 from snncompile.neurons.fixed import DECAY_ONE, STATE_LIMIT, WORD_LIMIT
 from snncompile.neurons.graded import LARGEST_FACTOR
 from snncompile.neurons.product import LARGEST_SHIFT
+from snncompile.neurons.synapse_filter import LARGEST_RISE
 
 _STATE = STATE_LIMIT - 1
 
@@ -117,6 +118,13 @@ ADAPTIVE_LIF = LavaProcess(
     ),
     states=("u", "v", "raised"),
 )
+ALPHA_LIF = LavaProcess(
+    name="AlphaLif",
+    file=f"{OURS}:processes/alpha_lif.py",
+    neurons=("alpha_lif",),
+    parameters=(*DECAYS, THRESHOLD, INITIAL),
+    states=("u", "v"),
+)
 BISTABLE_FIRE = LavaProcess(
     name="BistableFire",
     file=f"{OURS}:processes/bistable_fire.py",
@@ -193,6 +201,13 @@ SIGNED_INTEGRATE_FIRE = LavaProcess(
     neurons=("signed_integrate_fire",),
     parameters=(THRESHOLD, NEGATIVE_THRESHOLD, *BIAS, INITIAL),
     states=("v", "sent"),
+)
+SYNAPSE_FILTER = LavaProcess(
+    name="SynapseFilter",
+    file=f"{OURS}:processes/synapse_filter.py",
+    neurons=("synapse_filter",),
+    parameters=(POTENTIAL_DECAY, LavaParameter("rise", "rise", 1, LARGEST_RISE), INITIAL),
+    states=("v",),
 )
 TERNARY_LIF = LavaProcess(
     name="TernaryLif",

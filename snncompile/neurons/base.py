@@ -238,6 +238,14 @@ class FloatNeuron(Neuron):
         return None
 
     @property
+    def natural_value(self) -> float | None:
+        """About the size of what it sends, where its parameters say it.
+
+        Messages are stated in it; see `passes/quantize/messages.py`.
+        """
+        return None
+
+    @property
     def sends_currents(self) -> bool:
         """Whether it sends currents to its targets, and has their scale and weights."""
         return False

@@ -57,7 +57,8 @@ def restate(population: Population) -> Restated:
     floats = _build(kind, values)
     exponents = (getattr(neuron, f"{end}_exponent", 0) for end in ("input", "state"))
     shifts = [int(np.max(exponent)) for exponent in exponents]
-    return Restated(floats, 2.0 ** (kind.input_shift + shifts[0]), 2.0 ** -shifts[1])
+    arriving = kind.input_shift if kind.unit_of_inputs else 0
+    return Restated(floats, 2.0 ** (arriving + shifts[0]), 2.0 ** -shifts[1])
 
 
 def _find_kind(population: Population) -> type[FloatNeuron]:

@@ -85,20 +85,15 @@ def _make_neuron(library: str, rng: Any) -> nn.Module:
         reset = str(rng.choice(["subtract", "zero"]))
         options = {"threshold": threshold, "init_hidden": True, "reset_mechanism": reset}
         module = import_module("snntorch")
-        if rng.random() < 0.3:
+        kind = rng.random()
+        if kind < 0.3:
             return module.Synaptic(alpha=0.6, beta=decay, **options)
+        if kind < 0.5:
+            options |= {"reset_mechanism": "zero" if soft else "none", "threshold": threshold / 4}
+            return module.Alpha(alpha=decay, beta=decay * float(rng.uniform(0, 0.9)), **options)
         return module.Leaky(beta=decay, reset_delay=soft, **options)
     if library == "spikingjelly":
-        module = import_module("spikingjelly.activation_based.neuron")
-        kind = str(rng.choice(["LIFNode", "IFNode", "KLIFNode"]))
-        options = {} if kind == "IFNode" else {"tau": 1 / (1 - decay)}
-        if kind == "KLIFNode":
-            options["scale_reset"] = bool(rng.random() < 0.5)
-        reset = None if soft else 0.0
-        node = getattr(module, kind)(v_threshold=threshold, v_reset=reset, **options)
-        if kind == "KLIFNode":
-            nn.init.constant_(node.k, float(rng.uniform(0.6, min(1.4, 1 / decay))))
-        return node
+        return _make_node(rng, threshold, decay, soft)
     if library == "norse":
         module = import_module("norse.torch")
         own = {"tau_mem_inv": 1000 * (1 - decay), "v_th": threshold}
@@ -113,6 +108,24 @@ def _make_neuron(library: str, rng: Any) -> nn.Module:
         norm_input=False,
         batch_size=1,
     )
+
+
+def _make_node(rng: Any, threshold: float, decay: float, soft: bool) -> nn.Module:
+    """Return a neuron layer of SpikingJelly, perhaps with a filter behind it."""
+    module = import_module("spikingjelly.activation_based.neuron")
+    kind = str(rng.choice(["LIFNode", "IFNode", "KLIFNode"]))
+    options = {} if kind == "IFNode" else {"tau": 1 / (1 - decay)}
+    if kind == "KLIFNode":
+        options["scale_reset"] = bool(rng.random() < 0.5)
+    reset = None if soft else 0.0
+    node = getattr(module, kind)(v_threshold=threshold, v_reset=reset, **options)
+    if kind == "KLIFNode":
+        nn.init.constant_(node.k, float(rng.uniform(0.6, min(1.4, 1 / decay))))
+    if rng.random() < 0.3:
+        layer = import_module("spikingjelly.activation_based.layer")
+        learnable = bool(rng.random() < 0.5)
+        return nn.Sequential(node, layer.SynapseFilter(float(rng.uniform(1.5, 9)), learnable))
+    return node
 
 
 def _convolve(rng: Any, shape: Any) -> nn.Module:

@@ -58,10 +58,12 @@ def describe_chip_model(process: str) -> str:
 
 NEAREST = {
     "adaptive_lif": "cuba_lif/hard, whose threshold stays",
+    "alpha_lif": "cuba_lif/hard with a delay of 1, whose reset keeps the current",
     "refractory_lif": "cuba_lif/hard, which may fire in the next step",
     "multi_spike_lif": "cuba_lif/hard, one spike per step",
     "signed_integrate_fire": "ternary_lif, which resets to 0",
     "window_readout": "readout, read at the end of the window",
+    "synapse_filter": "cuba_lif/hard with a memory of the current, in the layer that it feeds",
     "graded": "sigma_delta, which sends changes",
     "graded_delta": "sigma_delta, which keeps its unit: no factor and no table",
 }

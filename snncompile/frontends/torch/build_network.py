@@ -229,7 +229,15 @@ def _find_drive(
         total = Sum((*total.terms, *own), total.bias + dynamics.recurrent.bias)
     if readout or not dynamics.spikes:
         total = scale(total, np.asarray(dynamics.gain))
-    return total
+    return _delay(total, dynamics.delay) if dynamics.delay else total
+
+
+def _delay(drive: Sum, steps: int) -> Sum:
+    """Return a drive whose terms arrive later; its bias is made by a neuron that starts late."""
+    terms = (
+        replace(t, source=replace(t.source, delay=t.source.delay + steps)) for t in drive.terms
+    )
+    return replace(drive, terms=tuple(terms))
 
 
 def _make_population(
@@ -244,7 +252,7 @@ def _make_population(
     projections = _make_projections(drive, name, names)
     bias, populations = drive.bias, []
     constants = {} if dynamics.late_bias is None else {1: dynamics.late_bias}
-    late = layer.module.late if isinstance(layer.module, FoundCell) else 0
+    late = layer.module.late if isinstance(layer.module, FoundCell) else dynamics.delay
     if bias.any() and (late or not dynamics.bias_on_potential):
         constants[late], bias = bias, np.zeros(1)
     for delay, constant in sorted(constants.items()):

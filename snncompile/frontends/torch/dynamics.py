@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,8 @@ class Dynamics:
     gain: Floats = 1.0  # type: ignore[assignment]
     """Factor from the current to the potential; positive."""
     constant: Floats = 0.0  # type: ignore[assignment]
+    delay: int = 0
+    """Time steps by which the input reaches the current late."""
     initial: Floats = 0.0  # type: ignore[assignment]
     """Potential at the start of a sample."""
     fires_at_threshold: bool = False
@@ -133,3 +136,33 @@ class Dynamics:
 
     def _scale_initial(self, gain: Floats) -> dict[str, Floats]:
         return {"initial": self.initial / gain} if np.any(self.initial) else {}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Known(Dynamics):
+    """Dynamics of a neuron of ours."""
+
+    potential_decay: Floats = field(default_factory=lambda: np.asarray(1.0))
+    threshold: Floats = field(default_factory=lambda: np.asarray(1.0))
+    reset: Any = "none"
+    neuron: FloatNeuron
+
+    @property
+    def bias_on_potential(self) -> bool:
+        """Whether a constant drive acts like the bias of the neuron, if it has one."""
+        return hasattr(self.neuron, "bias") and super().bias_on_potential
+
+    def make_neuron(self, bias: Floats) -> FloatNeuron:
+        """Return the neuron with a bias."""
+        if not np.any(bias):
+            return self.neuron
+        own = np.asarray(getattr(self.neuron, "bias"))  # noqa: B009  (not all have it)
+        return replace(self.neuron, bias=own + bias)  # type: ignore[call-arg]
+
+    make_readout = make_neuron
+
+
+def describe_neuron(neuron: FloatNeuron) -> Known:
+    """Return the dynamics of a neuron of ours."""
+    current = getattr(neuron, "current_decay", np.asarray(1.0))
+    return Known(neuron=neuron, current_decay=current, spikes=neuron.spikes)

@@ -16,6 +16,7 @@ from snncompile.frontends.host_biases import move_to_host
 from snncompile.frontends.input_kinds import InputKind, choose_input
 from snncompile.frontends.torch.arguments import Arguments, read_arguments
 from snncompile.frontends.torch.build_network import ImportedNetwork, build_network, show_input
+from snncompile.frontends.torch.filters import check_filters
 from snncompile.frontends.torch.find_layout import find_layout
 from snncompile.frontends.torch.host_part import check_paths, describe_host, show
 from snncompile.frontends.torch.libraries import by_hand
@@ -111,6 +112,7 @@ def from_torch(
             imported = replace(read.imported, network=network)
         else:
             imported = show_input(read.imported, source, note)
+        check_filters(imported.network)
         if read.layout == "inside":
             imported = fix_steps(imported, shown)
 

@@ -92,6 +92,7 @@ class Maxima:
         if all(payload == BINARY for payload in payloads):
             population = Population(name, layer.shape, _make_maximum_neuron())
             return [population], self._project(drive, name)
+        _refuse_values(name, {s: neurons[s] for s in sources if s in neurons})
         low, high = (min(p.low for p in payloads), max(p.high for p in payloads))
         return self._pool_numbers(layer, Interval(low, high))
 
@@ -276,6 +277,16 @@ def _read_factor(layer: NeuronLayer, term: DriveTerm, reader: str) -> Floats:
         f"{reader} gets a maximum of currents, {layer.path}, through other layers; between the pool"
         " and the neurons only batch normalization is known: put the pool behind the neuron layer"
     )
+
+
+def _refuse_values(name: str, senders: dict[str, Any]) -> None:
+    """Refuse the maximum of what neurons send as values, which have no whole numbers."""
+    for source, neuron in senders.items():
+        if neuron.message_unit > 1:
+            raise UnsupportedError(
+                f"{name}: a maximum is known of spikes and of currents, {source} sends values; put"
+                " the pool before it"
+            )
 
 
 def _make_maximum_neuron() -> FloatNeuron:

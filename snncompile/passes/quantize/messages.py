@@ -48,8 +48,9 @@ def state_in_natural_values(network: Network) -> tuple[Network, dict[str, float]
     """Return the same network in units in which populations send values of about 1.
 
     So their messages, in which 1.0 is a fixed integer, do not depend on the unit in which the
-    network states its numbers. A natural value is the threshold of a population, the smallest value
-    that it sends; without one, its largest weight times the natural value of the source.
+    network states its numbers. A natural value is what the neuron says, or the threshold of a
+    population, the smallest value that it sends; without one, its largest weight times the natural
+    value of the source.
 
     Args:
         network: the float network.
@@ -92,6 +93,9 @@ def _find_natural_value(network: Network, name: str, above: tuple[str, ...]) -> 
     if name in above or find_message_unit(network, name) == 1:
         return 1.0
     neuron = network.population(name).neuron
+    assert isinstance(neuron, FloatNeuron)
+    if neuron.natural_value is not None:
+        return neuron.natural_value
     thresholds = np.asarray(getattr(neuron, "threshold", 0.0))
     threshold = float(np.median(thresholds[thresholds > 0])) if thresholds.any() else 0.0
     into = [p for p in network.into(name) if p.source not in (*above, name)]

@@ -10,7 +10,7 @@ import networkx as nx
 
 from snncompile.errors import UnsupportedError
 from snncompile.ir.design import Design
-from snncompile.ir.graph import Graph, Population
+from snncompile.ir.graph import Graph, Network, Population
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import (
     find_lost_population,
@@ -18,6 +18,7 @@ from snncompile.passes.contracts import (
     require_no_slices,
 )
 from snncompile.passes.timing.delay_relays import add_delay_relays
+from snncompile.passes.timing.upsampled_grids import convolve_upsampled_grids
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Retime(Pass):
     phase.
 
     Where a delay is longer than the chip's, relay populations pass the spikes on; see
-    `delay_relays.py`.
+    `delay_relays.py`. So they do where a transposed convolution is too large to be listed; see
+    `upsampled_grids.py`.
 
     Requires: a network that is not cut yet.
     Ensures: every delay is 1 or more and no longer than the chip's; own delays are unchanged, so
@@ -58,6 +60,8 @@ class Retime(Pass):
     def __call__(self, design: Design) -> Design:
         """Set phases and delays."""
         network = design.network
+        if isinstance(network, Network):
+            network = convolve_upsampled_grids(network, design.chip)
         phases = _delay_sources(network, _find_earliest(network))
         delays = {
             id(p): network.own_delay(p) + phases[p.target] - phases[p.source]
@@ -72,7 +76,8 @@ class Retime(Pass):
         if longest > 1:
             message += f", longest delay {longest}"
         complete = add_delay_relays(retimed, design.chip)
-        relays = [p for p in complete.populations if p.name not in phases]
+        before = {p.name for p in design.network.populations}
+        relays = [p for p in complete.populations if p.name not in before]
         if relays:
             message += (
                 f", {sum(p.size for p in relays):,} relay neurons in {len(relays)} populations"

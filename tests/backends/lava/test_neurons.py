@@ -13,6 +13,7 @@ from snncompile.backends.lava.run import spike_trains
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.accumulate import IntegerAccumulate
 from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
+from snncompile.neurons.alpha_lif import IntegerAlphaLif
 from snncompile.neurons.base import IntegerNeuron, Interval
 from snncompile.neurons.bistable_fire import IntegerBistableFire
 from snncompile.neurons.cuba_lif import IntegerCubaLif
@@ -29,6 +30,7 @@ from snncompile.neurons.resonate_fire import IntegerResonateFire
 from snncompile.neurons.resonate_fire_izhikevich import IntegerResonateFireIzhikevich
 from snncompile.neurons.sigma_delta import IntegerSigmaDelta
 from snncompile.neurons.signed_integrate_fire import IntegerSignedIntegrateFire
+from snncompile.neurons.synapse_filter import IntegerSynapseFilter
 from snncompile.neurons.ternary_lif import IntegerTernaryLif
 from snncompile.neurons.window_readout import IntegerWindowReadout
 from snncompile.reference.simulate import check_spikes, run_batches
@@ -102,6 +104,14 @@ def multi_spike_lif(reset: str):
     return make
 
 
+def alpha_lif(some) -> IntegerNeuron:
+    return IntegerAlphaLif(some(1500, 4096), some(0, 800), some(50, 200))
+
+
+def synapse_filter(some) -> IntegerNeuron:
+    return IntegerSynapseFilter(some(300, 4096), some(1, 300))
+
+
 def accumulate(some) -> IntegerNeuron:
     return IntegerAccumulate(some(-3000, -200), some(200, 4000))
 
@@ -126,6 +136,7 @@ KINDS = {
     "graded/table": graded_by_table,
     "adaptive_lif/hard": adaptive_lif("hard"),
     "adaptive_lif/soft": adaptive_lif("soft"),
+    "alpha_lif": alpha_lif,
     "bistable_fire": bistable_fire,
     "multi_spike_lif/hard": multi_spike_lif("hard"),
     "multi_spike_lif/soft": multi_spike_lif("soft"),
@@ -136,6 +147,7 @@ KINDS = {
     "resonate_fire": resonate_fire,
     "resonate_fire_izhikevich": resonate_fire_izhikevich,
     "signed_integrate_fire": signed_integrate_fire,
+    "synapse_filter": synapse_filter,
     "ternary_lif": ternary_lif,
     "sigma_delta": sigma_delta,
     "delta": delta,

@@ -24,9 +24,10 @@ from snncompile.synapses.scale import Scale
 
 CHIPS = {name: chips.load_chip(name) for name in chips.list_names()}
 UNITLESS = {"accumulate", "graded", "graded/scaled", "graded_delta", "phase_maximum"}
-UNITLESS |= {"product", "product/scaled"}
+UNITLESS |= {"product", "product/scaled", "synapse_filter"}
 """They send whole numbers as they are, or share the scale of their target; see test_currents.py.
-The weights of a phase maximum are a mask; products have two scales, see test_products.py."""
+The weights of a phase maximum are a mask; products have two scales, see test_products.py;
+filters count spikes, see tests/neurons/test_synapse_filter.py."""
 CASES = sorted(
     (name, kind) for name, chip in CHIPS.items() for kind in chip.neurons if kind not in UNITLESS
 )

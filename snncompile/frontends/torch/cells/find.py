@@ -25,8 +25,8 @@ from snncompile.frontends.torch.cells.measure import (
 )
 from snncompile.frontends.torch.cells.over_time import find_reductions
 from snncompile.frontends.torch.cells.step import Cell, check_simple, first_differs
-from snncompile.frontends.torch.dynamics import Dynamics
-from snncompile.frontends.torch.libraries.by_hand import FoundCell, describe_neuron
+from snncompile.frontends.torch.dynamics import Dynamics, describe_neuron
+from snncompile.frontends.torch.libraries.by_hand import FoundCell
 from snncompile.frontends.torch.tape import Slot
 from snncompile.frontends.torch.trace import Call, Trace
 from snncompile.frontends.torch.values import (

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snncompile.arrays import Floats
 from snncompile.errors import InputError
 from snncompile.frontends.torch.arguments import find_tensors, get_first_argument
-from snncompile.frontends.torch.dynamics import Dynamics
+from snncompile.frontends.torch.dynamics import Dynamics, describe_neuron
 from snncompile.frontends.torch.libraries.base import (
     CallInput,
     CallResult,
@@ -64,31 +62,6 @@ class FoundCell(nn.Module):
         """Numbers of the function calls that give its output, one per time step, the last ones."""
         self.late = steps - len(calls)
         """Time steps by which the module's code shows the spikes later than their input."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Known(Dynamics):
-    """Dynamics of a neuron of ours."""
-
-    potential_decay: Floats = field(default_factory=lambda: np.asarray(1.0))
-    threshold: Floats = field(default_factory=lambda: np.asarray(1.0))
-    reset: Any = "none"
-    neuron: FloatNeuron
-
-    def make_neuron(self, bias: Floats) -> FloatNeuron:
-        """Return the neuron with a bias."""
-        if not np.any(bias):
-            return self.neuron
-        own = np.asarray(getattr(self.neuron, "bias"))  # noqa: B009  (not all have it)
-        return replace(self.neuron, bias=own + bias)  # type: ignore[call-arg]
-
-    make_readout = make_neuron
-
-
-def describe_neuron(neuron: FloatNeuron) -> Known:
-    """Return the dynamics of a neuron of ours."""
-    current = getattr(neuron, "current_decay", np.asarray(1.0))
-    return Known(neuron=neuron, current_decay=current, spikes=neuron.spikes)
 
 
 @dataclass(frozen=True, eq=False)

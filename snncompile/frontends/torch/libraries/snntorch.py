@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
-from snncompile.frontends.torch.dynamics import Affine, Dynamics
+from snncompile.frontends.torch.dynamics import Affine, Dynamics, describe_neuron
 from snncompile.frontends.torch.libraries.base import Library, Shape, Translate
 from snncompile.frontends.torch.linear_layers import LINEAR, refuse_own_padding
+from snncompile.neurons.alpha_lif import AlphaLif
 from snncompile.neurons.resets import Reset
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.scale import Scale
@@ -58,8 +59,8 @@ RESETS: dict[str, dict[tuple[str, bool], Reset]] = {
 MECHANISMS = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
 """Method a layer computes with -> its reset mechanism, in the order of `reset_mechanism_val`."""
 
-STATES = ("spk", "syn", "mem")
-"""Own spikes of a recurrent layer, current and potential."""
+STATES = ("spk", "syn", "syn_exc", "syn_inh", "mem")
+"""Own spikes of a recurrent layer, current (two of Alpha) and potential."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,15 +143,55 @@ def _translate_lapicque(module: Any, where: str, shape: Shape) -> Dynamics:
     return _make_dynamics(module, where, shape, potential_decay=decay, gain=gain)
 
 
+def _translate_alpha(module: Any, where: str, shape: Shape) -> Dynamics:
+    """exc = alpha exc + x, inh = beta inh - x, mem = tau (exc + inh); see `AlphaLif`.
+
+    Without a reset that is a current with the decay beta, which gets the input one step late, and
+    a potential with the decay alpha. A reset to zero clears both, and loses the step's input.
+    """
+    mechanism, threshold = _read_firing(module, where, shape)
+    leak, current = (_read_decay(module, name, where, shape) for name in ("alpha", "beta"))
+    if not (current > leak).all():
+        raise UnsupportedError(
+            f"{where}: Alpha with alpha={1 - leak.max():g} and beta={1 - current.min():g} has no"
+            " positive response; alpha must be above beta"
+        )
+    with np.errstate(divide="ignore"):
+        alpha, beta = np.log1p(-leak), np.log1p(-current)
+    gain = (alpha / (beta - alpha) + 1) * (current - leak)
+    if mechanism == "subtract":
+        raise UnsupportedError(
+            f"{where}: Alpha with reset_mechanism='subtract' is not known; it takes the threshold"
+            " off one of its currents and clears the other, so its potential jumps; use"
+            " reset_mechanism='zero', or Synaptic"
+        )
+    if mechanism == "zero":
+        return describe_neuron(AlphaLif(current, leak, np.asarray(threshold / gain)))
+    return Dynamics(
+        current_decay=current,
+        potential_decay=leak,
+        threshold=threshold,
+        reset="none",
+        gain=gain,
+        delay=1,
+    )
+
+
 def _make_dynamics(module: Any, where: str, shape: Shape, **own: Any) -> Dynamics:
+    mechanism, threshold = _read_firing(module, where, shape)
+    name, delayed = LIBRARY.find_neuron(module), bool(getattr(module, "reset_delay", True))
+    return Dynamics(threshold=threshold, reset=RESETS[str(name)][mechanism, delayed], **own)
+
+
+def _read_firing(module: Any, where: str, shape: Shape) -> tuple[str, Floats]:
+    """Return the reset mechanism and the threshold of a layer that fires as known."""
     _refuse_features(module, where)
     _check_spike_function(module, where, shape)
-    name, mechanism = LIBRARY.find_neuron(module), _find_mechanism(module, where)
-    delayed = bool(getattr(module, "reset_delay", True))
+    mechanism = _find_mechanism(module, where)
     threshold = _read_parameter(module, "threshold", where, shape)
     if not (threshold > 0).all():
         raise UnsupportedError(f"{where}: threshold must be positive, got {threshold.min():g}")
-    return Dynamics(threshold=threshold, reset=RESETS[str(name)][mechanism, delayed], **own)
+    return mechanism, threshold
 
 
 def _translate_recurrent(module: Any, where: str, shape: Shape) -> Affine:
@@ -238,13 +279,13 @@ NEURONS: dict[str, Translate] = {
     "RLeaky": _translate_recurrent_leaky,
     "RSynaptic": _translate_recurrent_synaptic,
     "Lapicque": _translate_lapicque,
+    "Alpha": _translate_alpha,
 }
 
 LIBRARY = SnnTorch(
     package="snntorch",
     neurons=NEURONS,
     instead={
-        "Alpha": "a spike sets one of its currents to the threshold, the other to 0; use Synaptic",
         "SLSTM": "its gates multiply; use RSynaptic",
         "SConv2dLSTM": "its gates multiply; use RSynaptic",
     },

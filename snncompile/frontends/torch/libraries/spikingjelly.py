@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
-from snncompile.frontends.torch.dynamics import Affine, Dynamics
+from snncompile.frontends.torch.dynamics import Affine, Dynamics, describe_neuron
 from snncompile.frontends.torch.libraries.base import CallInput, Library, Shape, Time, Translate
 from snncompile.frontends.torch.linear_layers import LINEAR, Row
+from snncompile.neurons.synapse_filter import SynapseFilter
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import dense
@@ -140,6 +141,12 @@ def _translate_scaled(module: Any, where: str, shape: Shape) -> Dynamics:
     return scaled
 
 
+def _translate_filter(module: Any, where: str, shape: Shape) -> Dynamics:
+    """v = v - (1 - x) v / tau + x, with 1 / tau = sigmoid(w) if it is learnable; sends v."""
+    learnt = module.w.detach().double().sigmoid() if module.learnable else 1.0 / module.tau
+    return describe_neuron(SynapseFilter(np.asarray(float(learnt))))
+
+
 def _make_dynamics(
     module: Any,
     where: str,
@@ -227,6 +234,7 @@ NEURONS: dict[str, Translate] = {
     "ParametricLIFNode": _translate_parametric_leaky,
     "CUBALIFNode": _translate_current_based,
     "KLIFNode": _translate_scaled,
+    "SynapseFilter": _translate_filter,
     "MultiStepIFNode": _translate_integrate_fire,  # this and the next two: `clock_driven`
     "MultiStepLIFNode": _translate_leaky,
     "MultiStepParametricLIFNode": _translate_parametric_leaky,
@@ -329,8 +337,6 @@ LIBRARY = SpikingJelly(
         }
     ),
     instead={
-        "SynapseFilter": "its decay pauses while a spike arrives; use CUBALIFNode, whose current"
-        " decays in every time step",
         **dict.fromkeys(("PSN", "MaskedPSN", "SlidingPSN"), PARALLEL),
         "GatedLIFNode": "its gates mix two resets and two leaks; use ParametricLIFNode",
         **dict.fromkeys(ATTENTIONS, ATTENTION),

@@ -80,7 +80,7 @@ CLOCK_DRIVEN = {"MultiStepIFNode", "MultiStepLIFNode", "MultiStepParametricLIFNo
 
 def test_all_neurons_of_the_table_are_tested():
     tested = {name.split(",")[0] for name in NEURONS} | {"HalfThresholdIFNode", "KLIFNode"}
-    assert tested | CLOCK_DRIVEN == set(spikingjelly.NEURONS)
+    assert tested | CLOCK_DRIVEN | {"SynapseFilter"} == set(spikingjelly.NEURONS)
 
 
 def test_starts_at_half_the_threshold():
@@ -256,8 +256,6 @@ REFUSED = {
     ),
     "0: SpikingSelfAttention is not known; it multiplies values of two layers; use a convolution or"
     " a linear layer in its place": lambda: layer.SpikingSelfAttention(4, 2),
-    "0: SynapseFilter is not known; its decay pauses while a spike arrives; use CUBALIFNode, whose"
-    " current decays in every time step": lambda: layer.SynapseFilter(),
     "0: KLIFNode with k=1 and v_reset=-1 is not known; both have to be 0 or more, k above 0": (
         lambda: neuron.KLIFNode(v_reset=-1.0)
     ),
