@@ -15,12 +15,12 @@ for all synapses and so moves them together. Rows of the old classes get no y2 a
 change. In each of `--passes` passes the network sees `--again` new examples, the few there are over
 and over, among as many old ones as `--replay` says, one after the other; then its weights are fixed
 and tested. Beside it a ridge regression on the spike counts of the same integer features, with the
-same examples and 2,000 old ones, each class of equal weight, the best of three strengths. Updates of
-the first 8 samples are counted and priced by the cost set loihi1_scaled, whose price of one is
+same examples and 2,000 old ones, each class of equal weight, the best of three strengths. Updates
+of the first 8 samples are counted and priced by the cost set loihi1_scaled, whose price of one is
 Loihi 1's; see docs/learning.md for what one is.
 
-The constants were chosen with `--held-out`: seeds from 10 on, tested on training images that nothing
-learns from.
+The constants were chosen with `--held-out`: seeds from 10 on, tested on training images that
+nothing learns from.
 """
 
 from __future__ import annotations
