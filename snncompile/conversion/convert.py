@@ -109,10 +109,10 @@ def convert(
         raise InputError("auto chooses its neurons itself; leave out processes, or name a method")
     x = check_calibration(calibration)
     ann = capture(model, x, title)
-    found = convert_captured(ann, x, method, steps, coding, budget, progress, say)
+    conversion = convert_captured(ann, x, method, steps, coding, budget, progress, say)
     if processes == "any":
-        return found
-    return replace(found, network=use_library_neurons(found.network))
+        return conversion
+    return replace(conversion, network=use_library_neurons(conversion.network))
 
 
 def convert_captured(
