@@ -150,7 +150,7 @@ class _Emitter:
         self.synapses = [
             choose_synapse_process(p.synapses.wiring, processes)
             if p.rule is None
-            else learning.choose_learning_process(p)
+            else learning.choose_learning_process(network, p)
             for p in network.projections
         ]
         self.gated = bool(network.plastic) and learning.fires_early(network)

@@ -30,11 +30,12 @@ class Listener:
     """Lava time step from which it counts."""
 
 
-def choose_learning_process(projection: Projection) -> LavaProcess:
+def choose_learning_process(network: IntegerNetwork, projection: Projection) -> LavaProcess:
     """Return the process of a projection that learns.
 
     Raises:
-        BackendError: Lava's process cannot compute its rule, or it has learned already.
+        BackendError: Lava's process cannot compute its rule, it has learned already, or its target
+            starts with time itself.
     """
     rule, where = projection.rule, f"projection {projection.source} -> {projection.target}"
     assert rule is not None
@@ -43,6 +44,11 @@ def choose_learning_process(projection: Projection) -> LavaProcess:
             f"{where}: it has learned for {projection.learned.steps:,} steps, and Lava's generators"
             " and traces always begin anew; emit program.restart_learning(), which does so too, or"
             " the Program from before"
+        )
+    if network.phase(projection.target) < 1:
+        raise BackendError(
+            f"{where}: synapses that learn work a step before their neurons, which start in step 0;"
+            " compile the network, or give them phase 1 and every projection to them one step more"
         )
     if projection.synapses.wiring.kind == "dense":
         return LEARNING_DENSE

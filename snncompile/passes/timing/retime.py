@@ -30,8 +30,9 @@ class Retime(Pass):
 
     As retiming in circuits (Leiserson and Saxe, 1991): the smallest phases with
     phase(target) - phase(source) + own delay >= 1 for every projection are longest paths from the
-    input; the projection's delay on the chip is that sum. A population without projections into it
-    starts as late as its targets allow. Spikes are those of the source network, shifted by the
+    input; the projection's delay on the chip is that sum. Synapses that learn work one step before
+    their target, which therefore starts in step 1 or later. A population without projections into
+    it starts as late as its targets allow. Spikes are those of the source network, shifted by the
     phase.
 
     Where a delay is longer than the chip's, relay populations pass the spikes on; see
@@ -88,7 +89,10 @@ class Retime(Pass):
 def _find_earliest(network: Graph) -> dict[str, int]:
     """Return the smallest phases: longest paths, computed as shortest paths of negated lengths."""
     graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_edges_from(((network.input.name, p.name) for p in network.populations), length=0)
+    learn = {p.target for p in network.plastic}
+    for population in network.populations:
+        length = -1 if population.name in learn else 0
+        graph.add_edge(network.input.name, population.name, length=length)
     for p in network.projections:
         length = network.own_delay(p) - 1
         known = graph.get_edge_data(p.source, p.target, {}).get("length", length)

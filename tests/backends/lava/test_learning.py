@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 from plastic_networks import PAIRS, layers, rewarded, show
 
+import snncompile
 from snncompile.backends.lava.emit import emit
 from snncompile.backends.lava.run import run_folder
 from snncompile.errors import BackendError
+from snncompile.ir.graph import Input, Network, Population, Projection
+from snncompile.ir.learning_rule import LearningRule
 from snncompile.ir.plastic import adopt_states, restart_learning
+from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.reference.backend import spike_trains
 from snncompile.reference.learning.run import run_learning
+from snncompile.synapses.dense import dense
 
 MAKE = {
     "layers": layers,
@@ -120,6 +125,49 @@ def test_what_lava_cannot_compute_is_refused():
         "projection h -> o: Lava's LearningSparse drops synapses whose weight is 0 at the start;"
         " give them another weight, or leave them out of the wiring"
     )
+
+
+def test_a_target_that_starts_with_time_itself_is_refused():
+    network = layers(np.random.default_rng(3))
+    earlier = [replace(p, phase=p.phase - 1) for p in network.populations]
+    network = replace(network, populations=tuple(earlier))
+    with pytest.raises(BackendError) as error:
+        emit(network)
+    assert str(error.value) == (
+        "projection input -> h: synapses that learn work a step before their neurons, which start"
+        " in step 0; compile the network, or give them phase 1 and every projection to them one"
+        " step more"
+    )
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("delays", [(1,), (2,), (1, 1), (0, 2)])
+def test_delays_of_the_source_network(delays, epoch):
+    """A delay of one step or more would let the target start with time itself."""
+    rng = np.random.default_rng(len(delays) + epoch)
+    rule = LearningRule(
+        "2^-6*y0*x1 - 2^-7*x0*y1 + 2^-7*u0*x1",
+        x1_impulse=20, x1_tau=5, y1_impulse=20, y1_tau=5, limit=1.0, epoch=epoch,
+    )  # fmt: skip
+    names = ["input", "h", "o"] if len(delays) > 1 else ["input", "o"]
+    projections = [
+        Projection(source, target, dense(rng.uniform(0.1, 0.5, (5, 5))), delay)
+        for source, target, delay in zip(names[:-1], names[1:], delays, strict=True)
+    ]
+    projections[-1] = replace(projections[-1], rule=rule)
+    neuron = CubaLif(0.6, 0.3, 0.4)
+    network = Network(
+        Input("input", (5,)),
+        tuple(Population(name, (5,), neuron) for name in names[1:]),
+        tuple(projections),
+        "o",
+    )
+    x = (rng.random((3, 12, 5)) < 0.4).astype(np.uint8)
+    program = snncompile.compile(network, chip="loihi2", calibration=x)
+    assert program.network.phase("o") >= 1
+    verification = program.verify(x)
+    assert verification.equal, str(verification)
 
 
 def test_spike_trains_of_a_network_that_learns():
