@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snncompile.errors import InputError
+from snncompile.errors import InputError, UnsupportedError
 from snncompile.ir.graph import Graph, Projection
 from snncompile.ir.learning_rule import LearningRule
 from snncompile.ir.learning_state import LearningState
@@ -73,6 +73,23 @@ def freeze_learning(network: G) -> G:
         return network
     changed = {network.number(p): replace(p, rule=None, learned=None) for p in network.plastic}
     return _exchange(network, changed)
+
+
+def refuse_rules(network: Graph, place: str) -> None:
+    """Refuse a network that learns where nothing can hold its rules.
+
+    Args:
+        network: float or integer.
+        place: that lacks them, for the message.
+
+    Raises:
+        UnsupportedError: it learns; the message names the first projection that does.
+    """
+    for p in network.plastic:
+        raise UnsupportedError(
+            f"projection {p.source} -> {p.target}: it learns, and {place} has no place for a"
+            " learning rule; take freeze_learning for weights that stay, or emit lava"
+        )
 
 
 def restart_learning(network: G) -> G:
