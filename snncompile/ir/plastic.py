@@ -27,8 +27,14 @@ def plastic(network: G, source: str, target: str, rule: LearningRule | None) -> 
         rule: how they learn, in the unit of the network's weights; None: not at all.
 
     Raises:
-        InputError: there is no such projection, or several, or they cannot learn so.
+        InputError: there is no such projection, or several, or they cannot learn so, or the rule
+            is no LearningRule.
     """
+    if rule is not None and not isinstance(rule, LearningRule):
+        raise InputError(
+            f"plastic: the rule must be a LearningRule or None, got a {type(rule).__name__};"
+            " LearningRule(text) makes one of a text"
+        )
     between = [p for p in network.projections if (p.source, p.target) == (source, target)]
     if len(between) != 1:
         pairs = ", ".join(f"{p.source} -> {p.target}" for p in network.projections)
