@@ -111,7 +111,7 @@ class LearningRule:
                     f"{name} must be a rule as text, such as '2^-2*x1*y0', got"
                     f" {_show(getattr(self, name))}"
                 )
-        names = [f"{trace}_{part}" for trace in TRACES for part in ("impulse", "tau")]
+        names = [f"{trace}_{number}" for trace in TRACES for number in ("impulse", "tau")]
         for name in [*names, "limit"]:
             value = getattr(self, name)
             if name != "limit" or value is not None:
@@ -140,7 +140,8 @@ class LearningRule:
                 raise InputError(f"{trace}_tau must be 0 or more, got {tau:g}")
         for name, low, high in (("epoch", 1, LONGEST_EPOCH), ("seed", 0, LARGEST_SEED)):
             value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or not low <= value <= high:
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not whole or not low <= value <= high:
                 raise InputError(f"{name} must be a whole number of {low}..{high}, got {value}")
         if self.sign not in get_args(Sign):
             raise InputError(f"sign must be one of {', '.join(get_args(Sign))}, got {self.sign!r}")
@@ -253,16 +254,22 @@ def _read_third_factor(given: Any) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((trace, source) for trace, source in listed))
 
 
-def check_fields(function: str, more: Mapping[str, Any]) -> None:
+def check_fields(function: str, more: Mapping[str, Any], *own: str) -> None:
     """Refuse names that are no field of a rule.
+
+    Args:
+        function: for the message.
+        more: arguments.
+        own: fields that the function fills itself.
 
     Raises:
         InputError: with the names that there are.
     """
-    names = [f.name for f in fields(LearningRule)]
+    names = [f.name for f in fields(LearningRule) if f.name not in own]
     for name in more:
         if name not in names:
-            raise InputError(f"{function}: no argument {name!r}; a rule has {', '.join(names)}")
+            known = ", ".join(names)
+            raise InputError(f"{function}: no argument {name!r}; of a rule it takes {known}")
 
 
 def check_numbers(**numbers: Any) -> None:

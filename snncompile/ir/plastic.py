@@ -119,19 +119,19 @@ def _round_weights(projection: Projection) -> Any:
     return replace(synapses, weight=rounded.astype(synapses.weight.dtype))
 
 
-def refuse_rules(network: Graph, place: str) -> None:
+def refuse_rules(network: Graph, system: str) -> None:
     """Refuse a network that learns where nothing can hold its rules.
 
     Args:
         network: float or integer.
-        place: that lacks them, for the message.
+        system: that lacks them, for the message.
 
     Raises:
         UnsupportedError: it learns; the message names the first projection that does.
     """
     for p in network.plastic:
         raise UnsupportedError(
-            f"projection {p.source} -> {p.target}: it learns, and {place} has no place for a"
+            f"projection {p.source} -> {p.target}: it learns, and {system} has no place for a"
             " learning rule; take freeze_learning for weights that stay, or emit lava"
         )
 

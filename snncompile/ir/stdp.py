@@ -33,7 +33,7 @@ def stdp(
     Raises:
         InputError: a number cannot be held; the message names the nearest that can.
     """
-    check_fields("stdp", more)
+    check_fields("stdp", more, "dw", "x1_impulse", "x1_tau", "y1_impulse", "y1_tau")
     check_numbers(learning_rate=learning_rate, a_plus=a_plus, a_minus=a_minus)
     minus, plus = learning_rate * a_minus, learning_rate * a_plus
     return LearningRule(
@@ -76,7 +76,7 @@ def stochastic_stdp(
     Raises:
         InputError: a number cannot be held; the message names the nearest that can.
     """
-    check_fields("stochastic_stdp", more)
+    check_fields("stochastic_stdp", more, "dw", "x1_impulse", "x1_tau", "sign")
     check_numbers(potentiation=potentiation, depression=depression)
     dw = f"{potentiation:.64f}*y0*x1 - {depression:.64f}*y0"
     return LearningRule(dw=dw, x1_impulse=impulse, x1_tau=tau, sign=sign, **more)
@@ -114,7 +114,7 @@ def r_stdp(
     Raises:
         InputError: a number cannot be held, or a_minus has no trace.
     """
-    check_fields("r_stdp", more)
+    check_fields("r_stdp", more, "dw", "dt", "x1_impulse", "x1_tau", "third_factor")
     check_numbers(learning_rate=learning_rate, a_plus=a_plus, a_minus=a_minus, tag_decay=tag_decay)
     third = {"y2": reward} | ({} if post_trace is None else {"y1": post_trace})
     weaken = f"{a_minus:.64f}*x0*y1 + " if a_minus else ""

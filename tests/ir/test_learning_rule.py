@@ -92,6 +92,7 @@ REFUSED = [
     ({"dw": "x0", "y1_impulse": float("nan")}, "y1_impulse nan is no multiple of 1/256 within 0..127; the nearest is 0"),
     ({"dw": "x0", "x1_tau": -1}, "x1_tau must be 0 or more, got -1"),
     ({"dw": "x0", "epoch": 64}, "epoch must be a whole number of 1..63, got 64"),
+    ({"dw": "x0", "epoch": True}, "epoch must be a whole number of 1..63, got True"),
     ({"dw": "x0", "sign": "odd"}, "sign must be one of mixed, positive, got 'odd'"),
     ({"dw": "x0", "third_factor": {"x1": "a"}}, "third_factor: 'x1' must be one of y1, y2, y3, each once"),
     ({"dw": "x0", "third_factor": {"y2": "a"}, "y1_impulse": 1}, "y1_impulse and y1_tau must be 0 where the rule has a third factor: Lava then takes every trace of the target from populations"),
@@ -146,9 +147,10 @@ def test_a_constant_that_the_chip_cannot_add_is_for_float_weights_alone(text, me
 
 
 UNKNOWN = [
-    (partial(stdp, a_plus=1, a_minus=-1, tau_plus=1, tau_minus=1, nonsense=3), "stdp: no argument 'nonsense'"),
-    (partial(stochastic_stdp, potentiation=1, depression=1, tau=1, wrong=3), "stochastic_stdp: no argument 'wrong'"),
-    (partial(r_stdp, reward="r", a_plus=1, tau_plus=4, tag_decay=0.5, decay=1), "r_stdp: no argument 'decay'"),
+    (partial(stdp, a_plus=1, a_minus=-1, tau_plus=1, tau_minus=1, nonsense=3), "stdp: no argument 'nonsense'; of a rule it takes dt, x2_impulse, x2_tau, y2_impulse, y2_tau, y3_impulse, y3_tau, epoch, seed, third_factor, sign, limit"),
+    (partial(stdp, a_plus=1, a_minus=-1, tau_plus=1, tau_minus=1, x1_tau=3), "stdp: no argument 'x1_tau'; of a rule it takes dt, x2_impulse, x2_tau, y2_impulse, y2_tau, y3_impulse, y3_tau, epoch, seed, third_factor, sign, limit"),
+    (partial(stochastic_stdp, potentiation=1, depression=1, tau=1, wrong=3), "stochastic_stdp: no argument 'wrong'; of a rule it takes dt, x2_impulse, x2_tau, y1_impulse, y1_tau, y2_impulse, y2_tau, y3_impulse, y3_tau, epoch, seed, third_factor, limit"),
+    (partial(r_stdp, reward="r", a_plus=1, tau_plus=4, tag_decay=0.5, decay=1), "r_stdp: no argument 'decay'; of a rule it takes x2_impulse, x2_tau, y1_impulse, y1_tau, y2_impulse, y2_tau, y3_impulse, y3_tau, epoch, seed, sign, limit"),
 ]  # fmt: skip
 
 
@@ -156,10 +158,7 @@ UNKNOWN = [
 def test_a_builder_refuses_other_arguments(build, message):
     with pytest.raises(InputError) as error:
         build()
-    assert str(error.value) == (
-        f"{message}; a rule has dw, dt, x1_impulse, x1_tau, x2_impulse, x2_tau, y1_impulse, y1_tau,"
-        " y2_impulse, y2_tau, y3_impulse, y3_tau, epoch, seed, third_factor, sign, limit"
-    )
+    assert str(error.value) == message
 
 
 def test_a_builder_takes_numbers():

@@ -25,6 +25,10 @@ CONSTANT_STEP = 2
 """Constants beside w and t are even."""
 
 
+class RuleError(QuantizeError):
+    """The chip cannot hold a rule in the unit of its integer weights."""
+
+
 @dataclass(frozen=True)
 class ScaledRule:
     """A rule in the chip's unit."""
@@ -51,7 +55,7 @@ def make_integer(projection: Projection, synapses: IntegerSynapses, scale: float
         scale: integer weight * 2^exponent per float weight.
 
     Raises:
-        QuantizeError: a product of the rule is beyond what the chip can multiply with.
+        RuleError: a product of the rule is beyond what the chip can multiply with.
     """
     rule = projection.rule
     if rule is not None:
@@ -72,7 +76,7 @@ def scale_rule(projection: Projection, scale: float) -> ScaledRule:
         scale: integer weight per float weight.
 
     Raises:
-        QuantizeError: a product of the rule is beyond what the chip can multiply with, a constant
+        RuleError: a product of the rule is beyond what the chip can multiply with, a constant
             beyond what it can add; or there is no limit, and no weight to take it from.
     """
     rule = projection.rule
@@ -90,7 +94,7 @@ def _check_limit(projection: Projection, rule: LearningRule) -> None:
     """Refuse weights of 0 whose range nothing says."""
     changes = any(product.mantissa for product in rule.weight_products)
     if changes and not find_largest_weight(projection):
-        raise QuantizeError(
+        raise RuleError(
             f"projection {projection.source} -> {projection.target}: all weights are 0 and its rule"
             " has no limit, so nothing says which weight is the chip's largest; give the rule a"
             " limit"
@@ -104,7 +108,7 @@ def _scale_product(
     wanted = product.scale * scale ** (1 - wide) * 2.0**product.shift
     mantissa, exponent, error = round_scale(wanted)
     if error >= COARSE:
-        raise QuantizeError(
+        raise RuleError(
             f"projection {projection.source} -> {projection.target}: the product {product} of its"
             f" rule becomes {wanted:.3g}, the chip multiplies with 2^-7..7*2^8;"
             f" make {LARGER if abs(wanted) < 1 else SMALLER}, or change its limit"
@@ -120,7 +124,7 @@ def _scale_factor(
     """Return a factor with its constant in the chip's unit.
 
     Raises:
-        QuantizeError: the constant is outside the chip's range, or rounds to another one.
+        RuleError: the constant is outside the chip's range, or rounds to another one.
     """
     if factor.variable not in ("w", "t") or not factor.constant:
         return factor
@@ -131,7 +135,7 @@ def _scale_factor(
     if outside or error >= COARSE:
         size = float(f"{max(abs(constant), CONSTANT_STEP) / scale:.4g}")
         nearest = replace(factor, constant=size if wanted > 0 else -size)
-        raise QuantizeError(
+        raise RuleError(
             f"projection {projection.source} -> {projection.target}: the constant of {factor} in"
             f" its rule becomes {wanted:.3g}, the chip adds even numbers of -256..254; the nearest"
             f" is {nearest}, or change its limit"

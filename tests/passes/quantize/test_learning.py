@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - whole messages
 """Rules for float weights as rules for the chip's integers."""
 
 from __future__ import annotations
@@ -118,3 +119,22 @@ def test_a_soft_bound_is_compiled():
     integers = program.run(x).learned[0].weight
     assert floats == pytest.approx(1 - (1 - weight.weight) * 0.75**4)
     assert np.abs(integers / 254 - floats).max() < 0.02
+
+
+WHOLE = [
+    ("x0*(w - 2)", 0.5, "the constant of (w - 2) in its rule becomes -508, the chip adds even numbers of -256..254; the nearest is (w - 1.008), or change its limit"),
+    ("x0", 0.0, "all weights are 0 and its rule has no limit, so nothing says which weight is the chip's largest; give the rule a limit"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text, weight, message", WHOLE)
+def test_compile_refuses_such_rules(text, weight, message):
+    h = Population("h", (3,), CubaLif(1.0, 0.2, 1.0))
+    rule = LearningRule(text, limit=1.0 if weight else None)
+    synapses = dense(np.full((3, 2), weight))
+    network = Network(
+        Input("input", (2,)), (h,), (Projection("input", "h", synapses, rule=rule),), "h"
+    )
+    with pytest.raises(QuantizeError) as error:
+        snncompile.compile(network, chip="loihi2", steps=9)
+    assert str(error.value) == f"population h: projection input -> h: {message}"
