@@ -36,7 +36,7 @@ from snncompile.conversion.signed import Signed
 from snncompile.errors import SnnCompileError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
-from architectures import CONVERTS, SHAPE  # noqa: E402
+from architectures import CONVERTS, SHAPE
 
 RECIPE: dict[str, Any] = {"mode": "99.9%", "channel_wise": True, "half_threshold": True}
 LINEAR = {"Conv1d", "Conv2d", "Linear", "BatchNorm2d", "InstanceNorm2d", "AvgPool2d"}

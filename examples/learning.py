@@ -74,7 +74,7 @@ def main() -> None:
     program.emit(folder / "lava")
     np.savez(folder / "x.npz", x=x)
     print(f"saved {folder}/program, which goes on, and {folder}/lava, which learns from the start:")
-    print("    python run.py --input ../x.npz --output out.npz    # in Lava's environment")
+    print("    python run.py --input ../x.npz --output ../out.npz    # in Lava's environment")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from snncompile.frontends.torch.from_torch import from_torch
     from snncompile.ir.graph import IntegerNetwork, Network
     from snncompile.ir.learning_rule import LearningRule
-    from snncompile.ir.plastic import copy_bank, plastic
+    from snncompile.ir.plastic import copy_bank, freeze_learning, plastic
     from snncompile.ir.stdp import r_stdp, stdp, stochastic_stdp
     from snncompile.options import Options
     from snncompile.program import Program
@@ -44,6 +44,7 @@ _WHERE = {
     "Network": "snncompile.ir.graph:Network",
     "LearningRule": "snncompile.ir.learning_rule:LearningRule",
     "copy_bank": "snncompile.ir.plastic:copy_bank",
+    "freeze_learning": "snncompile.ir.plastic:freeze_learning",
     "plastic": "snncompile.ir.plastic:plastic",
     "r_stdp": "snncompile.ir.stdp:r_stdp",
     "stdp": "snncompile.ir.stdp:stdp",
@@ -62,6 +63,7 @@ __all__ = [
     "SnnCompileError",
     "compile",
     "copy_bank",
+    "freeze_learning",
     "from_ann",
     "from_netx",
     "from_nir",

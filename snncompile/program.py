@@ -104,7 +104,8 @@ class Program:
         result: Result = load("backends", backend).run(
             self, shown, progress=progress, timeout_s=timeout_s
         )
-        return replace(result, proof=self._warn(result.spikes.shape[1]))
+        began = hash_network(self.network) if result.learned else None
+        return replace(result, proof=self._warn(result.spikes.shape[1]), began=began)
 
     def learned(self, result: Result) -> Program:
         """Return the Program as it is after a run, with the weights and traces learned in it.
@@ -115,14 +116,21 @@ class Program:
         `restart_learning`.
 
         Args:
-            result: of `run` on the reference, of this Program.
+            result: of `run` on the reference, of this Program: of the same network with the same
+                rules, weights and traces, of which a run changes none.
 
         Raises:
-            InputError: the result is of another network, or of Lava.
+            InputError: the result is of another network, of this one before or after it learned
+                something, or of Lava.
         """
         if self.network.plastic and not result.learned:
             raise InputError(
                 "the result holds no learning states; run the Program with backend reference"
+            )
+        if result.learned and result.began != hash_network(self.network):
+            raise InputError(
+                "the result is of another Program, or of this one before or after it learned; run"
+                " this Program and give its result"
             )
         network = adopt_states(self.network, dict(result.learned))
         hashes = self.hashes | {"network": hash_network(network)}

@@ -7,7 +7,8 @@ of its arrival, one or more later.
     synaptic_op_dense        synapses read because of messages that arrive, of all-to-all wiring;
     synaptic_op_convolution  of convolutions;
     synaptic_op_sparse       of any other wiring. Synapses of weight zero count where the chip
-                             counts them (`Chip.zero_weights`): not on `loihi2`
+                             counts them (`Chip.zero_weights`): not on `loihi2`, unless they learn,
+                             as their weight may change
     neuron_active            compartments of neurons that at least one synapse reaches in this step
     neuron_inactive          the other compartments in use; their state decays
     neuron_mapped            all compartments in use

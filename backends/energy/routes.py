@@ -60,7 +60,8 @@ def find_routes(network: IntegerNetwork, layout: Layout, skip_zeros: bool = Fals
     Args:
         network: the network.
         layout: the core of each neuron.
-        skip_zeros: count only synapses whose weight is not zero; axons stay.
+        skip_zeros: count only synapses whose weight is not zero, now or learned, so every one
+            that learns; axons stay.
     """
     tables = [_list_entries(layout, p, skip_zeros) for p in network.projections] or [
         (np.zeros(0, np.int64),) * 4
@@ -112,7 +113,7 @@ def _list_entries(layout: Layout, p: Projection, skip_zeros: bool) -> Table:
     local: Ints32 = which.astype(np.int32)
     count = _count(wiring, local, len(parts))
     source, column = np.nonzero(count)
-    if skip_zeros and not np.all(p.synapses.weight):
+    if skip_zeros and p.rule is None and not np.all(p.synapses.weight):
         count = nonzero.count(wiring, p.synapses.weight, local, len(parts))
     return (
         layout.first[p.source] + source,

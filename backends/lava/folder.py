@@ -11,8 +11,8 @@ import networkx as nx
 from numpy.typing import NDArray
 
 from snncompile.backends.lava.lava_process import LavaProcess
-from snncompile.backends.lava.sums import is_emitted, write_sums
-from snncompile.errors import BackendError
+from snncompile.backends.lava.sums import explain_change, is_emitted, write_sums
+from snncompile.errors import BackendError, InputError
 from snncompile.files.npz import write_npz
 from snncompile.files.replace import replace_folder
 from snncompile.ir.graph import IntegerNetwork, Population
@@ -37,6 +37,11 @@ def write_to(folder: Path, emitted: LavaFolder) -> None:
     Raises:
         InputError: the folder holds something else, or cannot be written.
     """
+    if change := explain_change(folder):
+        raise InputError(
+            f"{folder}: holds a Lava program, but {change}; move what you want to keep, delete the"
+            " folder, or choose another"
+        )
     with replace_folder(folder, is_emitted) as new:
         for name, text in emitted.texts.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,28 @@ def is_emitted(folder: Path) -> bool:
     return sums.read_text(encoding="utf-8", errors="replace").splitlines() == [*_list_sums(folder)]
 
 
+def explain_change(folder: Path) -> str:
+    """Return what keeps a folder from being a Lava program as written; empty if nothing does.
+
+    It is empty also for a folder that is no Lava program at all.
+    """
+    sums = folder / SUMS_FILE
+    if not sums.is_file() or sums.is_symlink():
+        return ""
+    for file in sorted(folder.rglob("*")):
+        if not _is_plain(file):
+            return f"{file.relative_to(folder).as_posix()} is not of it"
+    lines = sums.read_text(encoding="utf-8", errors="replace").splitlines()
+    written = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for line in _list_sums(folder):
+        digest, _, name = line.partition("  ")
+        if name not in written:
+            return f"{name} is not of it"
+        if written.pop(name) != digest:
+            return f"{name} was changed"
+    return "".join(f"{name} is missing" for name in sorted(written)[:1])
+
+
 def _is_plain(file: Path) -> bool:
     return not file.is_symlink() and (file.is_file() or file.is_dir())
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from snncompile.errors import UnsupportedError
 from snncompile.files.hdf5 import write_hdf5
 from snncompile.ir.graph import IntegerNetwork, Population, Projection, Shape
+from snncompile.ir.plastic import refuse_rules
 from snncompile.neurons.base import BINARY
 from snncompile.neurons.fixed import shift_bias
 from snncompile.synapses.base import IntegerSynapses
@@ -75,6 +76,7 @@ def list_layers(network: IntegerNetwork) -> list[Layer]:
     Raises:
         UnsupportedError: see `write_netx`.
     """
+    refuse_rules(network, "a .net file")
     chain = _order_chain(network)
     shape = network.input.shape
     first = chain[0][0].synapses.wiring

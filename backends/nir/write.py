@@ -24,6 +24,7 @@ from snncompile.backends.nir.synapses import add_bias, keeps_shape, make_synapse
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.files.hdf5 import write_hdf5
 from snncompile.ir.graph import Network, Population, Projection, Shape
+from snncompile.ir.plastic import refuse_rules
 from snncompile.neurons.base import BINARY
 from snncompile.synapses.dense import dense
 
@@ -90,6 +91,7 @@ def make_graph(network: Network, dt: float, dialect: Dialect | None = None) -> N
     Raises:
         UnsupportedError: see `write_nir`.
     """
+    refuse_rules(network, "NIR")
     if network.input.host or network.input.payload != BINARY:
         raise UnsupportedError(f"{network.input.name}: NIR has no place for its numbers")
     biases = find_biases(network)

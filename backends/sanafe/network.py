@@ -14,6 +14,7 @@ from snncompile.backends.sanafe import neurons
 from snncompile.backends.sanafe.architecture import SYNAPSE
 from snncompile.backends.sanafe.neurons import Attributes
 from snncompile.errors import UnsupportedError
+from snncompile.ir.plastic import refuse_rules
 from snncompile.program import Program
 
 
@@ -65,10 +66,12 @@ def translate(program: Program, *, replay: bool = False) -> SanafeNetwork:
         replay: replay every population, also those SANA-FE can compute.
 
     Raises:
-        UnsupportedError: the Program takes several chips, or has a delay of more than one step.
+        UnsupportedError: the Program takes several chips, learns, or has a delay of more than one
+            step.
         FitError: there are too few cores for the input.
     """
     network = program.network
+    refuse_rules(network, "SANA-FE")
     machine = make_sanafe_machine(program)
     for q in network.projections:
         if q.delay != 1:

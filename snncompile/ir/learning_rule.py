@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, fields, replace
 from functools import cached_property
+from numbers import Real
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from snncompile.errors import InputError
-from snncompile.ir.products import Product, read_products, write_products
+from snncompile.ir.products import LONGEST_SHOWN, Product, read_products, write_products
 
 TRACES = ("x1", "x2", "y1", "y2", "y3")
 POST_TRACES = ("y1", "y2", "y3")
@@ -84,6 +85,7 @@ class LearningRule:
 
     def __post_init__(self, dd: str) -> None:
         """Read the rules and refuse numbers outside their ranges."""
+        self._check_kinds()
         if dd:
             raise InputError(
                 f"learning rule dd = {dd!r}: delays do not learn, in Lava a rule on them has no"
@@ -98,11 +100,22 @@ class LearningRule:
                 object.__setattr__(self, name, written)
         self._check_decimation()
         self._check_numbers()
-        given: Any = self.third_factor
-        pairs = given.items() if isinstance(given, Mapping) else given
-        ordered = tuple(sorted((str(trace), str(source)) for trace, source in pairs))
-        object.__setattr__(self, "third_factor", ordered)
+        object.__setattr__(self, "third_factor", _read_third_factor(self.third_factor))
         self._check_third_factor()
+
+    def _check_kinds(self) -> None:
+        """Refuse what is no text or no number."""
+        for name in ("dw", "dt"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(
+                    f"{name} must be a rule as text, such as '2^-2*x1*y0', got"
+                    f" {_show(getattr(self, name))}"
+                )
+        names = [f"{trace}_{number}" for trace in TRACES for number in ("impulse", "tau")]
+        for name in [*names, "limit"]:
+            value = getattr(self, name)
+            if name != "limit" or value is not None:
+                check_numbers(**{name: value})
 
     def _check_decimation(self) -> None:
         every = {p.decimation for p in (*self.weight_products, *self.tag_products)}
@@ -127,7 +140,8 @@ class LearningRule:
                 raise InputError(f"{trace}_tau must be 0 or more, got {tau:g}")
         for name, low, high in (("epoch", 1, LONGEST_EPOCH), ("seed", 0, LARGEST_SEED)):
             value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or not low <= value <= high:
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not whole or not low <= value <= high:
                 raise InputError(f"{name} must be a whole number of {low}..{high}, got {value}")
         if self.sign not in get_args(Sign):
             raise InputError(f"sign must be one of {', '.join(get_args(Sign))}, got {self.sign!r}")
@@ -219,3 +233,57 @@ class LearningRule:
                 text = text or (f"{value:.10g}" if isinstance(value, float) else str(value))
                 parts.append(f"{field.name}={text!r}" if " " in text else f"{field.name}={text}")
         return " ".join(parts)
+
+
+def _read_third_factor(given: Any) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of a dict, or of pairs, in their order.
+
+    Raises:
+        InputError: it is neither.
+    """
+    pairs = given.items() if isinstance(given, Mapping) else given
+    known = isinstance(pairs, Iterable) and not isinstance(pairs, str)
+    listed = list(pairs) if known else [given]
+    for pair in listed:
+        is_pair = isinstance(pair, tuple | list) and len(pair) == 2
+        if not is_pair or not all(isinstance(name, str) for name in pair):
+            raise InputError(
+                f"third_factor must name a population for a trace, such as {{'y2': 'reward'}}, got"
+                f" {_show(given)}"
+            )
+    return tuple(sorted((trace, source) for trace, source in listed))
+
+
+def check_fields(function: str, more: Mapping[str, Any], *own: str) -> None:
+    """Refuse names that are no field of a rule.
+
+    Args:
+        function: for the message.
+        more: arguments.
+        own: fields that the function fills itself.
+
+    Raises:
+        InputError: with the names that there are.
+    """
+    names = [f.name for f in fields(LearningRule) if f.name not in own]
+    for name in more:
+        if name not in names:
+            known = ", ".join(names)
+            raise InputError(f"{function}: no argument {name!r}; of a rule it takes {known}")
+
+
+def check_numbers(**numbers: Any) -> None:
+    """Refuse arguments that are no numbers.
+
+    Raises:
+        InputError: with the name of the first one.
+    """
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise InputError(f"{name} must be a number, got {_show(value)}")
+
+
+def _show(value: Any) -> str:
+    """Return a value in short, on one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

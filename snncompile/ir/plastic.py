@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snncompile.errors import InputError
+from snncompile.errors import InputError, UnsupportedError
 from snncompile.ir.graph import Graph, Projection
 from snncompile.ir.learning_rule import LearningRule
 from snncompile.ir.learning_state import LearningState
-from snncompile.synapses.base import Synapses
+from snncompile.synapses.base import IntegerSynapses, Synapses
+from snncompile.synapses.weight_formats import weight_step
+
+LOG = logging.getLogger(__name__)
 
 G = TypeVar("G", bound=Graph)
 
@@ -27,8 +31,14 @@ def plastic(network: G, source: str, target: str, rule: LearningRule | None) -> 
         rule: how they learn, in the unit of the network's weights; None: not at all.
 
     Raises:
-        InputError: there is no such projection, or several, or they cannot learn so.
+        InputError: there is no such projection, or several, or they cannot learn so, or the rule
+            is no LearningRule.
     """
+    if rule is not None and not isinstance(rule, LearningRule):
+        raise InputError(
+            f"plastic: the rule must be a LearningRule or None, got a {type(rule).__name__};"
+            " LearningRule(text) makes one of a text"
+        )
     between = [p for p in network.projections if (p.source, p.target) == (source, target)]
     if len(between) != 1:
         pairs = ", ".join(f"{p.source} -> {p.target}" for p in network.projections)
@@ -67,12 +77,63 @@ def adopt_states(network: G, states: dict[int, LearningState]) -> G:
     return _exchange(network, changed)
 
 
-def freeze_learning(network: G) -> G:
-    """Return the network with the weights that it has, none of which learns."""
+def freeze_learning(network: G, *, round_weights: bool = False) -> G:
+    """Return the network with the weights that it has, none of which learns.
+
+    Learned integer weights are all of -256..255; fixed ones of 8 bits, which may have both signs,
+    are even: `snncompile/synapses/weight_formats.py`. A chip refuses the odd ones, unless they are
+    rounded.
+
+    Args:
+        network: float or integer.
+        round_weights: whether integer weights that learned go towards 0 to the next step of fixed
+            ones, so by one where they have 8 bits; a warning of the log says how many. Spikes may
+            differ after it.
+    """
     if not network.plastic:
         return network
-    changed = {network.number(p): replace(p, rule=None, learned=None) for p in network.plastic}
+    changed = {}
+    for p in network.plastic:
+        synapses = _round_weights(p) if round_weights else p.synapses
+        changed[network.number(p)] = replace(p, synapses=synapses, rule=None, learned=None)
     return _exchange(network, changed)
+
+
+def _round_weights(projection: Projection) -> Any:
+    """Return the synapses with weights that fixed integer ones can have."""
+    synapses = projection.synapses
+    if not isinstance(synapses, IntegerSynapses):
+        return synapses
+    weight, step = synapses.weight.astype(np.int64), weight_step(synapses.bits)
+    rounded = np.sign(weight) * (np.abs(weight) // step * step)
+    count = int(np.count_nonzero(rounded != weight))
+    if count:
+        LOG.warning(
+            "projection %s -> %s: %d of %d weights are rounded towards 0 to multiples of %d",
+            projection.source,
+            projection.target,
+            count,
+            weight.size,
+            step,
+        )
+    return replace(synapses, weight=rounded.astype(synapses.weight.dtype))
+
+
+def refuse_rules(network: Graph, system: str) -> None:
+    """Refuse a network that learns where nothing can hold its rules.
+
+    Args:
+        network: float or integer.
+        system: that lacks them, for the message.
+
+    Raises:
+        UnsupportedError: it learns; the message names the first projection that does.
+    """
+    for p in network.plastic:
+        raise UnsupportedError(
+            f"projection {p.source} -> {p.target}: it learns, and {system} has no place for a"
+            " learning rule; take freeze_learning for weights that stay, or emit lava"
+        )
 
 
 def restart_learning(network: G) -> G:

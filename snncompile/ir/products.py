@@ -35,7 +35,7 @@ LARGEST_K = 9
 Scale = tuple[int, int]
 """m and e of m * 2^e."""
 TOKEN = re.compile(
-    r"\s*(sgn|x[012]|y[0123]|u\d+|w|t|d|\d*\.\d+(?:e[+-]?\d+)?|\d+|[-+*^()])", re.ASCII
+    r"\s*(sgn|x[012]|y[0123]|u\d+|w|t|d|(?:\d*\.)?\d+(?:e[+-]?\d+)?|[-+*^()])", re.ASCII
 )
 LONGEST_NUMBER = 80
 """Characters of a number; builders write 64 decimals."""
@@ -49,27 +49,34 @@ class Factor:
 
     variable: str
     """A key of `WIDTHS`."""
-    constant: int = 0
-    """Added to the variable."""
+    constant: float = 0
+    """Added to the variable; beside a trace a whole number of -128..127. Beside w and t it is in
+    their unit: an even number of -256..254 on the chip, any number in a `Network`."""
     sign: bool = False
     """Whether only the sign of the sum counts; of w and t alone."""
 
     def __post_init__(self) -> None:
-        """Refuse a constant that the chip cannot add."""
+        """Refuse a constant beside a trace that the chip cannot add; traces are not scaled."""
+        if self.variable not in ("w", "t") and (misfit := self.explain_misfit()):
+            raise InputError(misfit)
+
+    def explain_misfit(self) -> str:
+        """Return why the chip cannot add its constant, with the nearest; empty if it can."""
         step = 2 if self.variable in ("w", "t") else 1
-        low, high = -128 * step, 127 * step
-        if self.constant % step or not low <= self.constant <= high:
-            nearest = min(max(step * round(self.constant / step), low), high)
-            raise InputError(
-                f"factor {self}: the constant must be within {low}..{high}"
-                f"{' and even' if step > 1 else ''}; the nearest is {nearest}"
-            )
+        nearest = round_constant(self.constant, step)
+        if nearest == self.constant:
+            return ""
+        return (
+            f"factor {self}: the constant must be within {-128 * step}..{127 * step}"
+            f"{' and even' if step > 1 else ''}; the nearest is {nearest}"
+        )
 
     def __str__(self) -> str:
         """Notation of Lava."""
         text = self.variable
         if self.constant:
-            text += f" {'-' if self.constant < 0 else '+'} {abs(self.constant)}"
+            size = repr(abs(self.constant)).removesuffix(".0")
+            text += f" {'-' if self.constant < 0 else '+'} {size}"
         if self.sign:
             return f"sgn({text})"
         return f"({text})" if self.constant else text
@@ -105,7 +112,7 @@ class Product:
     def explain_misfit(self) -> str:
         """Return why the chip's integers cannot hold it, with what they can; empty if they can."""
         if EXPONENT[0] <= self.exponent <= EXPONENT[1]:
-            return ""
+            return next(filter(None, (factor.explain_misfit() for factor in self.factors)), "")
         mantissa, exponent, _ = round_scale(self.scale)
         nearest = f"{mantissa or 1}*2^{exponent if mantissa else EXPONENT[0]}"
         return (
@@ -138,6 +145,40 @@ def round_scale(scale: float) -> tuple[int, int, float]:
             best = (mantissa, exponent)
     error = abs(math.ldexp(*best) - scale) / abs(scale) if scale else 0.0
     return (*best, error)
+
+
+def round_constant(constant: float, step: int) -> int:
+    """Return the nearest constant that the chip adds to a factor; of two the larger magnitude.
+
+    Args:
+        constant: in the chip's unit.
+        step: 2 beside w and t, 1 beside traces.
+    """
+    size = step * math.floor(abs(constant) / step + 0.5)
+    return min(max(-size if constant < 0 else size, -128 * step), 127 * step)
+
+
+def find_nearest_scale(value: float) -> Scale:
+    """Return the m of -8..7 and the e nearest to a number other than 0, as a `Network` takes them.
+
+    Its rules have any e of -64..64, which quantizing scales into the chip's range.
+    """
+    exponent = max(math.frexp(value)[1] - 3, -FLOAT_EXPONENT)
+    exponent += round(math.ldexp(value, -exponent)) > MANTISSA[1]
+    exponent = min(exponent, FLOAT_EXPONENT)
+    mantissa = min(max(round(math.ldexp(value, -exponent)), MANTISSA[0]), MANTISSA[1])
+    mantissa = mantissa or (-1 if value < 0 else 1)
+    while mantissa % 2 == 0 and exponent < FLOAT_EXPONENT:
+        mantissa, exponent = mantissa // 2, exponent + 1
+    return mantissa, exponent
+
+
+def write_scale(mantissa: int, exponent: int) -> str:
+    """Return m * 2^e in the notation of Lava."""
+    power = f"2^{exponent}" if exponent else ""
+    if not power or abs(mantissa) != 1:
+        return f"{mantissa}*{power}" if power else str(mantissa)
+    return f"-{power}" if mantissa < 0 else power
 
 
 def write_products(products: tuple[Product, ...]) -> str:
@@ -295,10 +336,12 @@ class _Reader:
             return None, constant
         if abs(constant[0]).bit_length() + constant[1] > FLOAT_EXPONENT:
             self.refuse(f"the constant beside {variable} is above 2^{FLOAT_EXPONENT}")
-        value = math.ldexp(*constant)
-        if value % 1:
+        value: float = math.ldexp(*constant)
+        if value % 1 == 0:
+            value = int(value)
+        elif variable not in ("w", "t"):
             self.refuse(f"a constant of {value:g} beside {variable} must be a whole number")
-        return Factor(variable, int(turned * value), sign), (turned, 0)
+        return Factor(variable, turned * value, sign), (turned, 0)
 
     def read_terms(self) -> tuple[str, int, Scale]:
         """Return the variable within brackets, its sign and the constant beside it."""
@@ -330,10 +373,10 @@ class _Reader:
             self.refuse(f"a factor of a product is above 2^{2 * FLOAT_EXPONENT}")
         if not MANTISSA[0] <= mantissa <= MANTISSA[1]:
             value = math.ldexp(*scale)
-            m, e, _ = round_scale(value)
+            nearest = find_nearest_scale(value)
             self.refuse(
                 f"{value:g} is no m*2^e with m of {MANTISSA[0]}..{MANTISSA[1]}; the nearest is"
-                f" {m}*2^{e} = {math.ldexp(m, e):g}"
+                f" {write_scale(*nearest)} = {math.ldexp(*nearest):g}"
             )
         decimation = self.read_decimation(dependency) if dependency[0] == "u" else 0
         product = Product(

@@ -30,6 +30,9 @@ class Result:
     learned: Mapping[int, LearningState] = field(default_factory=dict)
     """Weights, tags, traces and generators after the run, by the number of each projection that
     learns; `Program.learned` goes on from there."""
+    began: str | None = None
+    """SHA-256 of the network of the Program that ran, if it learns; `Program.learned` takes results
+    of its own network alone, which they began with."""
 
     @property
     def answer(self) -> NDArray[Any]:

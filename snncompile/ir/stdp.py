@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from snncompile.ir.learning_rule import LearningRule
+from snncompile.ir.learning_rule import LearningRule, check_fields, check_numbers
 
 
 def stdp(
@@ -33,6 +33,8 @@ def stdp(
     Raises:
         InputError: a number cannot be held; the message names the nearest that can.
     """
+    check_fields("stdp", more, "dw", "x1_impulse", "x1_tau", "y1_impulse", "y1_tau")
+    check_numbers(learning_rate=learning_rate, a_plus=a_plus, a_minus=a_minus)
     minus, plus = learning_rate * a_minus, learning_rate * a_plus
     return LearningRule(
         dw=f"{minus:.64f}*x0*y1 + {plus:.64f}*y0*x1",
@@ -74,6 +76,8 @@ def stochastic_stdp(
     Raises:
         InputError: a number cannot be held; the message names the nearest that can.
     """
+    check_fields("stochastic_stdp", more, "dw", "x1_impulse", "x1_tau", "sign")
+    check_numbers(potentiation=potentiation, depression=depression)
     dw = f"{potentiation:.64f}*y0*x1 - {depression:.64f}*y0"
     return LearningRule(dw=dw, x1_impulse=impulse, x1_tau=tau, sign=sign, **more)
 
@@ -110,6 +114,8 @@ def r_stdp(
     Raises:
         InputError: a number cannot be held, or a_minus has no trace.
     """
+    check_fields("r_stdp", more, "dw", "dt", "x1_impulse", "x1_tau", "third_factor")
+    check_numbers(learning_rate=learning_rate, a_plus=a_plus, a_minus=a_minus, tag_decay=tag_decay)
     third = {"y2": reward} | ({} if post_trace is None else {"y1": post_trace})
     weaken = f"{a_minus:.64f}*x0*y1 + " if a_minus else ""
     return LearningRule(

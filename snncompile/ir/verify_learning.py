@@ -88,6 +88,12 @@ def _check_numbers(projection: Projection, rule: LearningRule) -> Iterator[str]:
     if rule.sign == "positive" and weight.min(initial=0) < 0:
         yield f"the rule keeps weights positive, but the smallest is {weight.min():g}"
     if not isinstance(projection.synapses, IntegerSynapses):
+        largest = float(np.abs(weight).max(initial=0))
+        if rule.limit is not None and rule.limit < largest:
+            yield (
+                f"the rule stops weights at limit {rule.limit:g}, but the largest is {largest:g};"
+                f" make the limit at least {largest!r}"
+            )
         return
     if misfit := rule.explain_misfit():
         yield f"learning rule: {misfit}"

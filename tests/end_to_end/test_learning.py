@@ -80,6 +80,28 @@ def test_a_result_without_states_is_refused(program, x):
     )
 
 
+def test_a_result_of_another_program_is_refused(program, x):
+    first = program.run(x[:2])
+    later = program.learned(first)
+    other = snncompile.compile(
+        network(rule=RULE.change(seed=2)), chip="loihi2", calibration=x
+    )  # of the same shapes
+    for one, result in ((later, first), (program, later.run(x)), (other, first)):
+        with pytest.raises(InputError) as error:
+            one.learned(result)
+        assert str(error.value) == (
+            "the result is of another Program, or of this one before or after it learned; run this"
+            " Program and give its result"
+        )
+
+
+def test_a_result_of_the_same_program_elsewhere_is_taken(program, x, tmp_path):
+    program.save(tmp_path / "program")
+    again = snncompile.load(tmp_path / "program")
+    weight = program.learned(again.run(x)).network.plastic[0].synapses.weight
+    assert (weight == again.run(x).learned[1].weight).all()
+
+
 def test_floats_and_integers_learn_nearly_the_same(program, x):
     floats = program.source.run(x).learned[1].weight
     projection = program.network.plastic[0]

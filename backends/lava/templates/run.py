@@ -1,6 +1,7 @@
 """Run the network of `network.py` on Lava processes on the CPU.
 
-    python run.py --input x.npz --output out.npz [--all] [--states] [--weights-every N] [--on chip]
+    python run.py --input ../x.npz --output ../out.npz [--all] [--states]
+        [--weights-every N] [--on chip]
 
 x.npz holds `x` of shape (samples, steps, *input shape): 0 and 1, whole numbers within the
 PAYLOAD of network.py, or analog values where it has their UNIT. out.npz gets `spikes` of shape
@@ -8,7 +9,8 @@ PAYLOAD of network.py, or analog values where it has their UNIT. out.npz gets `s
 `spikes.NAME` of every population. --states, for a network that was written for it, adds
 `state.NAME.STATE`: what the neurons keep after each time step. If projections learn, it gets their
 weights, tags and traces at the end, `learned.NUMBER.weights` and so on (the numbers of LEARNING in
-network.py); with --weights-every also `learned.NUMBER.weights.SAMPLES`, the weights after so many.
+network.py); with --weights-every, which only they take, also `learned.NUMBER.weights.SAMPLES`, the
+weights after so many.
 A network that was prepared for a chip takes --on chip, which needs Intel's package; see its README.
 """
 
@@ -232,13 +234,17 @@ def main():
     parser.add_argument("--output", required=True, help="npz file to write")
     parser.add_argument("--all", action="store_true", help="record every population")
     parser.add_argument("--states", action="store_true", help="record what the neurons keep")
-    parser.add_argument(
-        "--weights-every", type=int, default=0, help="samples between two readings of weights"
-    )
+    if hasattr(network, "LEARNING"):
+        parser.add_argument(
+            "--weights-every", type=int, help="samples between two readings of weights"
+        )
     parser.add_argument("--guarded", action="store_true", help="end when standard input ends")
     if hasattr(network, "choose_run_configuration"):
         parser.add_argument("--on", choices=("cpu", "chip"), default="cpu", help="what runs it")
     options = parser.parse_args()
+    every = getattr(options, "weights_every", None)
+    if every is not None and every < 1:
+        sys.exit(f"--weights-every must be 1 or more, got {every}")
     on = getattr(options, "on", "cpu")
     if hasattr(network, "check_package"):
         network.check_package(on)
@@ -250,8 +256,7 @@ def main():
     states = list(getattr(network, "STATES", ())) if options.states else []
     with tempfile.TemporaryDirectory() as folder:
         guard = [sys.stdin] if options.guarded else []
-        every = options.weights_every
-        outputs, learned = simulate(x, names + states, folder, guard, every, on)
+        outputs, learned = simulate(x, names + states, folder, guard, every or 0, on)
     everything = {f"spikes.{name}": outputs[name] for name in names} if options.all else {}
     everything |= learned
     everything |= {f"state.{name}": outputs[name] for name in states}

@@ -80,5 +80,6 @@ def _check_synapses(projection: Projection, chip: Chip) -> Iterator[str]:
         return
     if weight.min() < -256 or weight.max() > 255:
         yield f"weights {weight.min()}..{weight.max()} are outside -256..255"
-    if np.any(weight % weight_step(synapses.bits)):
-        yield f"weights of {synapses.bits} bits must be multiples of {weight_step(synapses.bits)}"
+    step = 1 if projection.rule else weight_step(synapses.bits)
+    if np.any(weight % step):
+        yield f"weights of {synapses.bits} bits must be multiples of {step}"

@@ -23,7 +23,7 @@ from snncompile.passes.analysis.bounds import (
 )
 from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import Integers, report_errors
-from snncompile.passes.quantize.learning import find_largest_weight, make_integer
+from snncompile.passes.quantize.learning import RuleError, find_largest_weight, make_integer
 from snncompile.passes.quantize.library_processes import (
     ADDING_UP,
     LARGEST_POTENTIAL,
@@ -84,12 +84,12 @@ class PopulationScale:
 
     def _choose_for_clip(self, clip: float) -> Choice:
         """Return the population with the best scale for this clip."""
-        reasons, fallback = "", None
+        last, fallback = QuantizeError(), None
         for scale, exponent in self._list_scales(clip):
             try:
                 integers = self._make_integers(scale, exponent)
             except QuantizeError as error:
-                reasons = str(error)
+                last = error
                 continue
             fine = _find_threshold(integers[0]) >= FINE_THRESHOLD
             if fine and self._is_proved(integers):
@@ -98,10 +98,12 @@ class PopulationScale:
                 fallback = (integers, scale)
             if exponent <= 0 and self._suffices(integers, scale):
                 break
+        if fallback is None and isinstance(last, RuleError):
+            raise QuantizeError(f"population {self.population.name}: {last}")
         if fallback is None:
             raise QuantizeError(
                 f"population {self.population.name}: no scale puts both weights and threshold into"
-                f" the ranges of {self.chip.name}: {reasons}; scale its weights and threshold alike"
+                f" the ranges of {self.chip.name}: {last}; scale its weights and threshold alike"
             )
         return self._report(*fallback, clip)
 

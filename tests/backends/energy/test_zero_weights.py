@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from networks import LOIHI2, apart, changed, integer_chain
 
 from snncompile.backends.energy import nonzero
+from snncompile.ir.learning_rule import LearningRule
+from snncompile.ir.plastic import plastic
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, integer_dense
@@ -44,13 +46,21 @@ def test_as_many_as_the_matrix_has(wiring, seed, parts):
     np.testing.assert_array_equal(nonzero.count(wiring, weight, targets, parts), expected)
 
 
-@pytest.mark.parametrize(("zeros", "operations"), [("counted", 8), ("skipped", 5)])
-def test_what_a_program_counts(zeros, operations):
-    """Two input spikes onto 3 neurons, one weight of zero each; one fires onto 2, one of zero."""
+@pytest.mark.parametrize(
+    ("zeros", "learns", "operations"),
+    [("counted", False, 8), ("skipped", False, 5), ("skipped", True, 7), ("counted", True, 8)],
+)
+def test_what_a_program_counts(zeros, learns, operations):
+    """Two input spikes onto 3 neurons, one weight of zero each; one fires onto 2, one of zero.
+
+    Of the first synapses those of weight zero count too where they learn.
+    """
     network = integer_chain(2, 3, 2, neuron=IntegerCubaLif(4095, 0, 1))
     weights = ([[64, 64], [0, -64], [-64, 0]], [[64, 0, 0], [0, 64, 64]])
     for i, weight in enumerate(weights):
         network = changed(network, projection=i, synapses=integer_dense(np.array(weight), 0, 8))
+    if learns:
+        network = plastic(network, "input", network.populations[0].name, LearningRule("0*x0"))
     chip = LOIHI2.model_copy(update={"zero_weights": zeros})
     program = apart(network, chip=chip, prune=False, sparse="off")
     estimate = program.estimate(np.array([[[1, 1]]]))

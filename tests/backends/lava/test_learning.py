@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 from plastic_networks import PAIRS, layers, rewarded, show
 
 import snncompile
-from snncompile.backends.lava.emit import emit
+from snncompile.backends.lava import environment
+from snncompile.backends.lava.emit import emit, write_folder
 from snncompile.backends.lava.run import run_folder
 from snncompile.errors import BackendError
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.ir.learning_rule import LearningRule
-from snncompile.ir.plastic import adopt_states, restart_learning
+from snncompile.ir.plastic import adopt_states, freeze_learning, restart_learning
 from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.reference.backend import spike_trains
 from snncompile.reference.learning.run import run_learning
@@ -180,3 +182,28 @@ def test_spike_trains_of_a_network_that_learns():
         "learned.0": (5, 6),
         "learned.2": (6,),
     }
+
+
+@pytest.mark.lava
+def test_weights_are_read_after_samples_where_there_are_some(tmp_path):
+    rng = np.random.default_rng(3)
+    learns, still = tmp_path / "learns", tmp_path / "still"
+    network = layers(rng)
+    write_folder(network, learns)
+    write_folder(freeze_learning(network), still)
+    np.savez(tmp_path / "x.npz", x=show(rng, network))
+
+    def run(folder, every):
+        words = ["--input", "x.npz", "--output", "y.npz", "--weights-every", every]
+        command = [environment.locate_python(), folder / "run.py", *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        return done.returncode, done.stderr.splitlines()[-1]
+
+    for every in ("-1", "0"):
+        assert run(learns, every) == (1, f"--weights-every must be 1 or more, got {every}")
+    code, error = run(still, "2")
+    assert (code, error.split(": ", 1)[1]) == (
+        2,
+        "error: unrecognized arguments: --weights-every 2",
+    )
+    assert not (tmp_path / "y.npz").exists()
