@@ -56,8 +56,8 @@ def convert(
     processes: Annotated[
         str,
         typer.Option(
-            help="any; library: neurons of Lava's own library, for emit --for hardware, with balance,"
-            " sigma_delta, graded (its convolutions)"
+            help="any; library: neurons of Lava's own library, for emit --for hardware, with"
+            " balance, sigma_delta, graded (its convolutions)"
         ),
     ] = "any",
     calibrate_bias: Annotated[

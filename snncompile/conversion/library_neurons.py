@@ -24,7 +24,6 @@ from snncompile.neurons.sigma_delta import SigmaDelta
 from snncompile.passes.quantize.library_processes import use_hard_resets
 from snncompile.synapses.base import Synapses
 
-
 WITHOUT_PROCESS = ("graded", "graded_delta", "window_readout")
 """Neurons of conversions for which the library has no process: they multiply, look up or count."""
 

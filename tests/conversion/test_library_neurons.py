@@ -71,8 +71,8 @@ def test_rates_have_hard_resets():
 def test_convolutions_of_graded_messages_have_no_exponent():
     network = snncompile.from_ann(make_model(), IMAGES, method="graded", processes="library")
     assert network.notes[-1] == (
-        "convert: Lava's library has no process for layer_1 (graded/scaled), layer_4 (graded/scaled),"
-        " layer_5 (window_readout): written for Loihi 2, these need microcode"
+        "convert: Lava's library has no process for layer_1 (graded/scaled), layer_4"
+        " (graded/scaled), layer_5 (window_readout): written for Loihi 2, these need microcode"
     )
     x = network.input.present(IMAGES)
     program = snncompile.compile(network, chip="loihi2", calibration=x, processes="library")
