@@ -167,3 +167,11 @@ def test_updates_have_rows_and_take_time(program, x):
     unknown = program.estimate(x, costs="measured")
     assert "energy of learning_update" in unknown.missing
     assert "time of learning_update" in unknown.missing
+
+
+def test_processes_of_the_library_do_not_learn(x):
+    found = snncompile.compile(network(), chip="loihi2", calibration=x, processes="library")
+    line = "processes=library: f -> h learns, so emit --for hardware will refuse this network"
+    assert line in found.log
+    usual = snncompile.compile(network(), chip="loihi2", calibration=x)
+    assert not any("emit --for hardware" in line for line in usual.log)
