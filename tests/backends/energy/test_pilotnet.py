@@ -10,6 +10,10 @@ import pilotnet_run
 import published_measurements
 import pytest
 
+from snncompile.backends.energy.costs import find_costs
+from snncompile.backends.energy.counts import make_chip_machine
+from snncompile.backends.energy.estimate import Ledger
+
 NETX = Path(__file__).parents[3] / ".netx"
 FILES = sorted(NETX.glob("lib/python3.10/site-packages/tests/**/pilotnet_lif/network.net"))
 
@@ -47,3 +51,22 @@ def test_its_own_spikes_take_more_than_random_ones():
     run = pilotnet_run.read(FILES[0])
     found = estimate_vs_published.estimate(run, "fast", "measured", pilotnet_run.STEPS)
     assert found.dynamic_j == pytest.approx(1.15e-3, abs=0.005e-3)
+
+
+HELD_OUT = [(costs, name) for costs in ("measured", "loihi1_scaled") for name in ("s4d", "qp")]
+
+
+@pytest.mark.parametrize("costs, name", HELD_OUT)
+def test_the_range_holds_steps_that_were_held_out(costs, name):
+    case = published_measurements.CASES[name]
+    program = estimate_vs_published.program_of(case)
+    run = estimate_vs_published.list_runs(case, program, quick=True)[0][0]
+    program, activity = run
+    chosen = find_costs(program.chip, costs)
+    ledger = Ledger(make_chip_machine(program), chosen, "fast", "chip", activity.steps)
+    ledger.add(activity)
+    found = ledger.close()
+    low, high = (seconds / activity.steps * 1e6 for seconds in found.range.latency_s)
+    measured = case.measured["us per step"]
+    assert low <= measured[0]
+    assert measured[1] <= high <= measured[1] + 15
