@@ -25,7 +25,7 @@ from snncompile.backends.lava.folder import (
     write_to,
 )
 from snncompile.backends.lava.hardware.emit import emit as emit_for_chip
-from snncompile.backends.lava.hardware.readme import Made
+from snncompile.backends.lava.hardware.readme import Origin
 from snncompile.backends.lava.lava_process import OURS, LavaProcess, read_resource
 from snncompile.backends.lava.network_processes import (
     DELAY,
@@ -109,8 +109,8 @@ def emit_program(
         write_folder(program.network, path, proved_steps=steps, progress=progress)
     else:
         library = program.options.quantize.processes == "library"
-        made = Made(library, program.loss)
-        write_to(path, emit_for_chip(program.network, steps, made=made))
+        origin = Origin(library, program.loss)
+        write_to(path, emit_for_chip(program.network, steps, origin=origin))
 
 
 def write_folder(

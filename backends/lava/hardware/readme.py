@@ -13,7 +13,7 @@ from snncompile.ir.loss import Loss
 
 
 @dataclass(frozen=True)
-class Made:
+class Origin:
     """How the integers of a network were made."""
 
     library: bool = False
@@ -22,10 +22,10 @@ class Made:
     """Of `compile`, against the network as it was."""
 
 
-UNKNOWN = Made()
+UNKNOWN = Origin()
 
 
-def write_readme(plan: Plan, title: str, made: Made) -> str:
+def write_readme(plan: Plan, title: str, origin: Origin) -> str:
     """Return the text of the README."""
     network = plan.network
     output = network.population(network.output)
@@ -52,7 +52,7 @@ def write_readme(plan: Plan, title: str, made: Made) -> str:
             (
                 p.name,
                 plan.neurons[p.name].obstacle,
-                find_nearest(p.neuron, made.library, p.name == network.output),
+                find_nearest(p.neuron, origin.library, p.name == network.output),
             )
             for p in network.populations
             if plan.neurons[p.name].obstacle
@@ -64,11 +64,11 @@ def write_readme(plan: Plan, title: str, made: Made) -> str:
         ],
         hosts=[layer.target for layer in network.input.host],
         apart=plan.apart,
-        library_made=made.library,
-        loss=made.loss,
+        library_made=origin.library,
+        loss=origin.loss,
         losses=[
             (row.population, _format_share(row.different, "-"), _format_share(row.rate_error))
-            for row in made.loss.populations
+            for row in origin.loss.populations
         ],
     )
 
