@@ -10,8 +10,9 @@ of a layer fires at random with the same probability: that of the run where it i
 probabilities. Every potential counts as written. Cores hold equal shares of their layer: ranges of
 its columns, or of its neurons where it has no columns. Models and cost sets as `snncompile
 estimate` has them; no constant is tuned here.
-The set `measured` of Loihi 2 *is* fitted: its energies to the dynamic energy of PilotNet, its time
-of a synaptic operation to the times of PilotNet's steps; held out are PilotNet's total, S4D and QP.
+The set `measured` of Loihi 2 *is* fitted: its energies to the dynamic energy of PilotNet with
+random spikes at its rates (with its own it has more), its time of a synaptic operation to the times
+of PilotNet's steps; held out are PilotNet's total, S4D and QP.
 """
 
 from __future__ import annotations

@@ -85,6 +85,7 @@ def compile(
     target = _load_chip(chip)
     lines = check_input_messages(network, target)
     design = begin_design(network, target, spikes)
+    lines = (*lines, *_log_learning(network, chosen))
     design = replace(design, log=(*design.log, *lines))
     check_neurons(network, design.chip, spikes)
     check_learning_chip(network, design.chip)
@@ -145,6 +146,14 @@ def _check_complete(design: Design, pipeline: Pipeline) -> None:
     if design.mapping.tables.routes is None:
         ran = ", ".join(pipeline.names) or "nothing"
         raise ContractError(f"a Program requires the tables of its cores: run route; ran: {ran}")
+
+
+def _log_learning(network: Graph, chosen: Options) -> tuple[str, ...]:
+    """Return a line where processes of Lava's library are asked of synapses that learn."""
+    if chosen.quantize.processes != "library" or not network.plastic:
+        return ()
+    names = ", ".join(f"{p.source} -> {p.target}" for p in network.plastic)
+    return (f"processes=library: {names} learns, so emit --for hardware will refuse this network",)
 
 
 def _log_steps(spikes: NDArray[Any] | None, steps: int | None) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from snncompile.backends.energy.costs import Costs
+from snncompile.backends.energy.costs import Costs, list_spread
 from snncompile.backends.energy.result import ENERGY, LEFT_OUT, STATIC, TIME, Estimate, Range, Row
 from snncompile.hwmodels.records import Number
 from snncompile.ir.graph import Progress
@@ -94,18 +94,24 @@ def add_updates(
         rows=(*rows, *before),
         latency_s=latency,
         missing=(*estimate.missing, *lacking),
-        range=_shift(estimate.range, learning + watts * spent, spent),
+        range=_shift(estimate.range, learning + watts * spent, spent, costs),
         left_out=tuple(text for text in LEFT_OUT if text != "learning"),
     )
 
 
-def _shift(spread: Range, joules: float, seconds: float) -> Range:
+def _shift(spread: Range, joules: float, seconds: float, costs: Costs) -> Range:
     """Return the range with the energy and time of learning, the same at both ends."""
+    if not joules and not seconds:
+        return spread
+    others = [name for name, s in list_spread(costs).items() if s.find_price(EVENT) is None]
+    text = f"learning at the price of {costs.name} at both ends"
+    text += f", though {', '.join(others)} has none" if others else ""
 
     def move(ends: tuple[float, float] | None, more: float) -> tuple[float, float] | None:
         return None if ends is None else (ends[0] + more, ends[1] + more)
 
-    return Range(move(spread.energy_j, joules), move(spread.latency_s, seconds), spread.because)
+    because = (*spread.because, text)
+    return Range(move(spread.energy_j, joules), move(spread.latency_s, seconds), because)
 
 
 def _scale(number: Number | None, unit: float) -> float | None:

@@ -25,6 +25,7 @@ from snncompile.backends.lava.folder import (
     write_to,
 )
 from snncompile.backends.lava.hardware.emit import emit as emit_for_chip
+from snncompile.backends.lava.hardware.readme import Origin
 from snncompile.backends.lava.lava_process import OURS, LavaProcess, read_resource
 from snncompile.backends.lava.network_processes import (
     DELAY,
@@ -107,7 +108,9 @@ def emit_program(
     if reader is None:
         write_folder(program.network, path, proved_steps=steps, progress=progress)
     else:
-        write_to(path, emit_for_chip(program.network, steps))
+        library = program.options.quantize.processes == "library"
+        origin = Origin(library, program.loss)
+        write_to(path, emit_for_chip(program.network, steps, origin=origin))
 
 
 def write_folder(

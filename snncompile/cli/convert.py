@@ -55,7 +55,10 @@ def convert(
     ] = None,
     processes: Annotated[
         str,
-        typer.Option(help="any; library: neurons of Lava's own library, for emit --for hardware"),
+        typer.Option(
+            help="any; library: neurons of Lava's own library, for emit --for hardware, with"
+            " balance, sigma_delta, graded (its convolutions)"
+        ),
     ] = "any",
     calibrate_bias: Annotated[
         bool,
@@ -102,6 +105,14 @@ def convert(
     from snncompile.files.spikes import read_values
 
     x = read_values(calibration)
+    only_auto = {
+        "--max-steps": max_steps,
+        "--max-energy": max_energy,
+        "--max-loss": max_loss,
+        "--chip": chip,
+        "--time": time,
+    }
+    _check_auto_options(method, [name for name, value in only_auto.items() if value is not None])
     budget = _make_budget(max_steps, max_energy, max_loss, chip, time)
     messages = (message_bits, least) != (None, None)
     if method == "auto" and (steps is not None or calibrate_bias or messages):
@@ -140,6 +151,17 @@ def convert(
         notes = tuple(note for note in notes if "auto tried" not in note)  # the table has them
         lines = {row.layer: str(row).removeprefix(f"{row.layer}: ") for row in rows}
         print_values({"output": str(output), "notes": "; ".join(notes), **lines}, as_json)
+
+
+def _check_auto_options(method: str, given: list[str]) -> None:
+    """Refuse options of "auto" with another method."""
+    if method == "auto" or not given:
+        return
+    why = "which compiles its candidates; here the chip is chosen by `snncompile compile --chip`"
+    if given != ["--chip"]:
+        why = f"which searches within limits; {method} takes --steps"
+    are = "is" if len(given) == 1 else "are"
+    raise InputError(f"{' and '.join(given)} {are} for --method auto, {why}")
 
 
 def _make_budget(

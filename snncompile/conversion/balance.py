@@ -25,6 +25,7 @@ class Balance(Direct):
     """Whether biases correct the mean loss of few time steps, per channel."""
 
     name: ClassVar[str] = "balance"
+    suits_library: ClassVar[bool] = True
 
     def make_neuron(self, layer: Layer) -> IntegrateFire:
         """Return neurons that keep the excess over the threshold."""

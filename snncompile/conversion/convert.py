@@ -14,7 +14,7 @@ from snncompile.conversion.auto import choose_conversion
 from snncompile.conversion.auto_records import Budget
 from snncompile.conversion.build import Conversion, build_conversion
 from snncompile.conversion.capture import capture
-from snncompile.conversion.library_neurons import use_library_neurons
+from snncompile.conversion.library_neurons import check_library, use_library_neurons
 from snncompile.conversion.method import Direct, Method
 from snncompile.errors import InputError
 from snncompile.ir.coding import Kind
@@ -56,7 +56,9 @@ def from_ann(
             "bistable_phase", 1 for "graded" and "sigma_delta".
         coding: of the input; the method's own if not given.
         processes: "library" takes neurons that processes of Lava's own library compute: hard
-            resets, and with "sigma_delta" rectifiers without an upper limit; compile with the same.
+            resets with "balance", rectifiers without an upper limit with "sigma_delta"; "graded"
+            has its convolutions there, not its neurons. Compile with the same. A note names what
+            has no process there.
         budget: limits for "auto".
         title: name of the network in reports.
 
@@ -107,6 +109,8 @@ def convert(
         raise InputError(f"processes must be 'any' or 'library', got {processes!r}")
     if method == "auto" and processes == "library":
         raise InputError("auto chooses its neurons itself; leave out processes, or name a method")
+    if processes == "library":
+        check_library(find_method(method))
     x = check_calibration(calibration)
     ann = capture(model, x, title)
     conversion = convert_captured(ann, x, method, steps, coding, budget, progress, say)

@@ -51,6 +51,7 @@ class GradedMessages(Method):
     """Activation of the largest message of rectifiers."""
 
     name: ClassVar[str] = "graded"
+    suits_library: ClassVar[bool] = True
     codings: ClassVar[tuple[Kind, ...]] = ("constant", "analog")
     default_steps: ClassVar[int] = 1
     longest_window: ClassVar[int | None] = 1

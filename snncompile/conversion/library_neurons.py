@@ -14,6 +14,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from snncompile.conversion.method import Method
+from snncompile.errors import InputError
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons.base import Neuron
 from snncompile.neurons.delta import Delta
@@ -22,15 +24,49 @@ from snncompile.neurons.sigma_delta import SigmaDelta
 from snncompile.passes.quantize.library_processes import use_hard_resets
 from snncompile.synapses.base import Synapses
 
+WITHOUT_PROCESS = ("graded", "graded_delta", "window_readout")
+"""Neurons of conversions for which the library has no process: they multiply, look up or count."""
+
+
+def check_library(method: Method) -> None:
+    """Refuse a method of whose networks nothing can be processes of the library.
+
+    Raises:
+        InputError: names the methods that can be.
+    """
+    if not method.suits_library:
+        raise InputError(
+            f"{method.name}: no process of Lava's library computes its neurons; with"
+            " processes='library' take method='balance' or 'sigma_delta' ('graded' for its"
+            " convolutions)"
+        )
+
 
 def use_library_neurons(network: Network) -> Network:
-    """Return the network with neurons of Lava's library where its layers can be of them."""
+    """Return the network with neurons of Lava's library where its layers can be of them.
+
+    A note names those that cannot.
+    """
     network, _ = use_hard_resets(network)
     populations = tuple(_exchange(p) for p in network.populations)
     units = {p.name: _find_unit(p.neuron) for p in populations}
     units[network.input.name] = 1
     projections = tuple(_rescale(p, units) for p in network.projections)
-    return replace(network, populations=populations, projections=projections)
+    notes = network.notes + tuple(_describe_others(populations))
+    return replace(network, populations=populations, projections=projections, notes=notes)
+
+
+def _describe_others(populations: tuple[Population, ...]) -> list[str]:
+    """Return a note on the populations that remain without a process of the library."""
+    others = [
+        f"{p.name} ({p.neuron.kind})" for p in populations if p.neuron.name in WITHOUT_PROCESS
+    ]
+    if not others:
+        return []
+    return [
+        f"convert: Lava's library has no process for {', '.join(others)}: written for Loihi 2,"
+        " these need microcode"
+    ]
 
 
 def _exchange(population: Population) -> Population:

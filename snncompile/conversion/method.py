@@ -48,6 +48,8 @@ class Method(ABC):
     """Most time steps of a layer's window; None: no limit."""
     scales: Scales = LEAST
     """Default scales of the method."""
+    suits_library: ClassVar[bool] = False
+    """Whether anything of its networks can be processes of Lava's own library."""
     top: int = 1
     """Output of a neuron for an activation of the layer's scale."""
 

@@ -43,6 +43,7 @@ class SigmaDeltaMessages(GradedMessages):
     """The same for the input."""
 
     name: ClassVar[str] = "sigma_delta"
+    suits_library: ClassVar[bool] = True
     codings: ClassVar[tuple[Kind, ...]] = ("analog", "constant")
 
     def __post_init__(self) -> None:

@@ -138,7 +138,16 @@ def test_diagnosis_says_a_line_per_layer(files):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--max-steps", 9), "a budget is for method='auto'; this method has its steps"),
+        (
+            ("--max-steps", 9, "--chip", "loihi2"),
+            "--max-steps and --chip are for --method auto, which searches within limits; signed"
+            " takes --steps",
+        ),
+        (
+            ("--chip", "loihi2"),
+            "--chip is for --method auto, which compiles its candidates; here the chip is chosen by"
+            " `snncompile compile --chip`",
+        ),
         (
             ("--method", "auto", "--steps", 9),
             "auto chooses steps and options itself; drop --steps and --calibrate-bias",

@@ -62,10 +62,18 @@ def test_tables_stay_what_they_are():
 def test_rates_have_hard_resets():
     network = snncompile.from_ann(make_model(), IMAGES, method="balance", processes="library")
     assert {getattr(p.neuron, "reset", "hard") for p in network.populations} == {"hard"}
+    assert network.notes[-1] == (
+        "convert: Lava's library has no process for layer_5 (window_readout): written for Loihi 2,"
+        " these need microcode"
+    )
 
 
 def test_convolutions_of_graded_messages_have_no_exponent():
-    network = snncompile.from_ann(make_model(), IMAGES, method="graded")
+    network = snncompile.from_ann(make_model(), IMAGES, method="graded", processes="library")
+    assert network.notes[-1] == (
+        "convert: Lava's library has no process for layer_1 (graded/scaled), layer_4"
+        " (graded/scaled), layer_5 (window_readout): written for Loihi 2, these need microcode"
+    )
     x = network.input.present(IMAGES)
     program = snncompile.compile(network, chip="loihi2", calibration=x, processes="library")
     fits = plan_network(program.network, 1).synapses
@@ -103,6 +111,15 @@ def test_equal_on_lava(lava, tmp_path):
 
 REFUSED = [
     ("sigma_delta", "some", "processes must be 'any' or 'library', got 'some'"),
+    *(
+        (
+            method,
+            "library",
+            f"{method}: no process of Lava's library computes its neurons; with processes='library'"
+            " take method='balance' or 'sigma_delta' ('graded' for its convolutions)",
+        )
+        for method in ("signed", "bistable_rate", "bistable_phase")
+    ),
     ("auto", "library", "auto chooses its neurons itself; leave out processes, or name a method"),
 ]
 

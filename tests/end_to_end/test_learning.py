@@ -189,3 +189,23 @@ def test_updates_have_rows_and_take_time(program, x):
     unknown = program.estimate(x, costs="measured")
     assert "energy of learning_update" in unknown.missing
     assert "time of learning_update" in unknown.missing
+
+
+def test_processes_of_the_library_do_not_learn(x):
+    found = snncompile.compile(network(), chip="loihi2", calibration=x, processes="library")
+    line = "processes=library: f -> h learns, so emit --for hardware will refuse this network"
+    assert line in found.log
+    usual = snncompile.compile(network(), chip="loihi2", calibration=x)
+    assert not any("emit --for hardware" in line for line in usual.log)
+
+
+def test_a_range_says_whose_price_of_learning_it_has(program, x):
+    estimate = program.estimate(x, costs="loihi1_scaled")
+    assert estimate.range.because == (
+        "the lowest and the highest of the measurements behind loihi1_scaled",
+        "learning at the price of loihi1_scaled at both ends",
+    )
+    of_loihi1 = snncompile.compile(network(), chip="loihi1", calibration=x).estimate(x)
+    assert of_loihi1.range.because[-1] == (
+        "learning at the price of davies2018 at both ends, though sanafe has none"
+    )

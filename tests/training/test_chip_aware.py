@@ -23,7 +23,7 @@ from snncompile.reference.simulate import check_spikes, run_batches
 from snncompile.synapses.dense import dense, integer_dense
 from snncompile.training import chip_aware, fused
 
-SEED = 14
+SEED = 5
 """Of the drawn Programs, see `tests/reference/test_drawn_programs.py`."""
 SAMPLES = 6
 

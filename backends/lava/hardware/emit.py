@@ -20,7 +20,7 @@ from snncompile.backends.lava.folder import (
 )
 from snncompile.backends.lava.hardware.fit import Fit
 from snncompile.backends.lava.hardware.plan import Plan, plan_network
-from snncompile.backends.lava.hardware.readme import write_readme
+from snncompile.backends.lava.hardware.readme import UNKNOWN, Origin, write_readme
 from snncompile.backends.lava.hardware.synapse_rules import (
     CONV,
     DELAY_SPARSE,
@@ -51,13 +51,20 @@ DIGIT = 256
 """Numbers of a first step are sums of digits of 8 bits with a sign."""
 
 
-def emit(network: IntegerNetwork, steps: int | None, title: str | None = None) -> LavaFolder:
+def emit(
+    network: IntegerNetwork,
+    steps: int | None,
+    title: str | None = None,
+    *,
+    origin: Origin = UNKNOWN,
+) -> LavaFolder:
     """Return the folder of a network whose projections have delays of 1 or more.
 
     Args:
         network: the integer network to write.
         steps: time steps of one sample for which its bounds were proved; None for any number.
         title: the user's name for it.
+        origin: how its integers were made, for the README.
 
     Raises:
         BackendError: synapses learn, or a number does not fit its Lava process.
@@ -65,13 +72,14 @@ def emit(network: IntegerNetwork, steps: int | None, title: str | None = None) -
     """
     plan = plan_network(network, steps)
     title = " ".join((network.title if title is None else title).split())
-    return _Emitter(plan, title, steps).emit()
+    return _Emitter(plan, title, steps, origin).emit()
 
 
 class _Emitter:
     """One network on its way to text."""
 
-    def __init__(self, plan: Plan, title: str, steps: int | None) -> None:
+    def __init__(self, plan: Plan, title: str, steps: int | None, origin: Origin) -> None:
+        self.origin = origin
         self.plan, self.network = plan, plan.network
         self.title, self.steps = title, steps
         self.written = WrittenArrays()
@@ -115,7 +123,7 @@ class _Emitter:
                 projections=projections,
             ),
             "run.py": python_text.read_text("templates/run.py"),
-            "README.md": write_readme(self.plan, self.title),
+            "README.md": write_readme(self.plan, self.title, self.origin),
             "processes/__init__.py": '"""Processes that Lava does not have."""\n',
         }
         if any(n.obstacle for n in self.plan.neurons.values()):

@@ -181,6 +181,7 @@ def _gate(network: IntegerNetwork, projection: Projection, fit: SynapseFit) -> S
     """Return synapses that hear nothing before the first own step of their source."""
     process = {DELAY_DENSE: DENSE, DELAY_SPARSE: SPARSE}.get(fit.process, fit.process)
     remark = f"{projection.source} fires before its first own step, which must not arrive"
+    remark = "; ".join(filter(None, (fit.remark, remark)))
     wait, silent = fit.delay + fit.wait, network.own_delay(projection)
     return replace(fit, process=process, delay=0, wait=wait, silent=silent, remark=remark)
 

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from snncompile.backends.lava import python_text
 from snncompile.backends.lava.hardware.plan import Plan, PlannedNeuron
 from snncompile.backends.lava.hardware.rules import describe_chip_model, find_nearest
 from snncompile.ir.graph import Population
+from snncompile.ir.loss import Loss
 
 
-def write_readme(plan: Plan, title: str) -> str:
+@dataclass(frozen=True)
+class Origin:
+    """How the integers of a network were made."""
+
+    library: bool = False
+    """Whether with `compile(processes="library")`."""
+    loss: Loss = field(default_factory=Loss)
+    """Of `compile`, against the network as it was."""
+
+
+UNKNOWN = Origin()
+
+
+def write_readme(plan: Plan, title: str, origin: Origin) -> str:
     """Return the text of the README."""
     network = plan.network
     output = network.population(network.output)
@@ -34,7 +49,11 @@ def write_readme(plan: Plan, title: str) -> str:
         rows=rows,
         sources=[(name, describe_chip_model(name)) for name in dict.fromkeys(library)],
         obstacles=[
-            (p.name, plan.neurons[p.name].obstacle, find_nearest(p.neuron))
+            (
+                p.name,
+                plan.neurons[p.name].obstacle,
+                find_nearest(p.neuron, origin.library, p.name == network.output),
+            )
             for p in network.populations
             if plan.neurons[p.name].obstacle
         ],
@@ -45,7 +64,17 @@ def write_readme(plan: Plan, title: str) -> str:
         ],
         hosts=[layer.target for layer in network.input.host],
         apart=plan.apart,
+        library_made=origin.library,
+        loss=origin.loss,
+        losses=[
+            (row.population, _format_share(row.different, "-"), _format_share(row.rate_error))
+            for row in origin.loss.populations
+        ],
     )
+
+
+def _format_share(share: float | None, nothing: str = "from none") -> str:
+    return nothing if share is None else f"{share:.2%}"
 
 
 def _write_neuron(population: Population, planned: PlannedNeuron) -> dict[str, Any]:

@@ -66,13 +66,35 @@ NEAREST = {
     "synapse_filter": "cuba_lif/hard with a memory of the current, in the layer that it feeds",
     "graded": "sigma_delta, which sends changes",
     "graded_delta": "sigma_delta, which keeps its unit: no factor and no table",
+    "cuba_lif": "cuba_lif/hard that starts at 0 (`LIFReset`)",
+    "integrate_fire": "integrate_fire/hard that starts at 0 (`LIFReset`)",
+    "ternary_lif": "ternary_lif that starts at 0 (`TernaryLIF`)",
+    "delta": "delta that starts at 0, with one threshold for all (`Delta`)",
+    "sigma_delta": "sigma_delta that starts at 0, with one threshold for all (`SigmaDelta`)",
+    "accumulate": "accumulate whose sums are never limited (`GradedVec`)",
+    "product": "product without factor and biases, which is never limited (`ProdNeuron`)",
+    "resonate_fire": "the same with one pair of factors for all (`RF`)",
+    "resonate_fire_izhikevich": "the same with one pair of factors for all (`RF_IZ`)",
 }
 """Neuron without a process in the library, by its row: the nearest one that has one."""
+CHANGED = ("cuba_lif", "integrate_fire", "readout", "delta")
+"""Neurons, by row, that `compile(processes="library")` changes to what the library holds."""
 
 
-def find_nearest(neuron: Neuron) -> str:
-    """Return the nearest neuron with a process in the library, in words."""
+def find_nearest(neuron: Neuron, library: bool, answers: bool) -> str:
+    """Return the nearest neuron with a process in the library, in words.
+
+    Args:
+        neuron: without such a process.
+        library: whether it was made with `processes="library"`, which then is no advice.
+        answers: whether it is the network's output.
+    """
+    advice = "" if library or neuron.name not in CHANGED else ', with `processes="library"`'
     reset = getattr(neuron, "reset", "hard")
+    if neuron.name == "readout":
+        if not answers:
+            return "accumulate, which keeps nothing from step to step (`GradedVec`)"
+        return f"readout that stays below the largest threshold (`LIFReset`, v is read){advice}"
     if neuron.name in ("cuba_lif", "integrate_fire") and reset != "hard":
-        return f'{neuron.name}/hard, which forgets the excess (`processes="library"`)'
-    return NEAREST.get(neuron.name, "none")
+        return f"{neuron.name}/hard, which forgets the excess (`LIFReset`){advice}"
+    return NEAREST.get(neuron.name, "none") + advice

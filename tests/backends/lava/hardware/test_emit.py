@@ -15,12 +15,14 @@ from typer.testing import CliRunner
 from snncompile import compile
 from snncompile.backends.lava.hardware.emit import emit, split_into_digits
 from snncompile.backends.lava.hardware.resonator_rules import find_turn
-from snncompile.backends.lava.hardware.rules import RULES
+from snncompile.backends.lava.hardware.rules import NEAREST as NEAREST_NEURONS
+from snncompile.backends.lava.hardware.rules import RULES, find_nearest
 from snncompile.cli.main import app
 from snncompile.errors import BackendError, InputError
 from snncompile.hwmodels.chips import load_chip
 from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
 from snncompile.ir.learning_rule import LearningRule
+from snncompile.neurons.adaptive_lif import AdaptiveLif
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire
 from snncompile.neurons.readout import IntegerReadout
@@ -154,3 +156,74 @@ def test_a_period_gives_the_factors_that_lava_makes(sine, cosine):
     angle = np.pi * 2 * 1 / period
     assert np.int32((1 - alpha) * np.sin(angle) * (1 << 12)) == sine
     assert np.int32((1 - alpha) * np.cos(angle) * (1 << 12)) == cosine
+
+
+V_READ = "readout that stays below the largest threshold (`LIFReset`, v is read)"
+NEAREST = [
+    (IntegerReadout(0, 3000), True, V_READ),
+    (
+        IntegerReadout(0, 3000),
+        False,
+        "accumulate, which keeps nothing from step to step (`GradedVec`)",
+    ),
+    (
+        IntegerCubaLif(1023, 127, 40, initial=64),
+        False,
+        "cuba_lif/hard that starts at 0 (`LIFReset`)",
+    ),
+    (
+        IntegerCubaLif(1023, 127, 40, reset="soft"),
+        False,
+        "cuba_lif/hard, which forgets the excess (`LIFReset`)",
+    ),
+]
+
+
+@pytest.mark.parametrize("neuron, answers, text", NEAREST)
+def test_the_nearest_neuron_has_a_name_and_advice_only_where_it_is_some(neuron, answers, text):
+    assert find_nearest(neuron, True, answers) == text
+    advice = "" if neuron.name == "readout" and not answers else ', with `processes="library"`'
+    assert find_nearest(neuron, False, answers) == text + advice
+
+
+def test_every_neuron_of_the_rules_has_a_nearest():
+    never = {"sigma", "readout"}  # always a Sigma; `find_nearest` has words of its own
+    assert set(RULES) - never <= set(NEAREST_NEURONS)
+
+
+def compile_soft(processes: str, x: np.ndarray | None):
+    """Return a Program of two populations, of which the second is no process of the library."""
+    neurons = CubaLif(0.5, 0.1, 1.0, reset="soft"), AdaptiveLif(0.5, 0.1, 1.0, 0.2, 0.1)
+    weight = np.random.default_rng(0).random((3, 3))
+    network = Network(
+        Input("input", (3,)),
+        (
+            Population("soft", (3,), neurons[0], phase=0),
+            Population("out", (3,), neurons[1], phase=0),
+        ),
+        (
+            Projection("input", "soft", Synapses(Dense(3, 3), weight), 0),
+            Projection("soft", "out", Synapses(Dense(3, 3), weight), 0),
+        ),
+        "out",
+    )
+    return compile(network, chip="loihi2", calibration=x, processes=processes)
+
+
+@pytest.mark.parametrize("processes", ["any", "library"])
+def test_the_readme_has_the_losses_of_compile(processes, tmp_path):
+    x = (np.random.default_rng(0).random((6, 8, 3)) < 0.5).astype(np.uint8)
+    program = compile_soft(processes, x)
+    program.emit(tmp_path / "folder", reader="hardware")
+    text = (tmp_path / "folder" / "README.md").read_text()
+    for row in program.loss.populations:
+        assert f"| {row.population} | {row.different:.2%} | {row.rate_error:.2%} |" in text
+    assert f"{program.loss}." in text
+    assert ('compile it with `processes="library"`' in text) == (processes == "any")
+    assert ("- `soft`: " in text) == (processes == "any")
+
+
+def test_the_readme_says_how_losses_are_measured(tmp_path):
+    compile_soft("any", None).emit(tmp_path / "folder", reader="hardware")
+    text = (tmp_path / "folder" / "README.md").read_text()
+    assert "compile with calibration data, and `compile` measures it for each population." in text
