@@ -26,6 +26,8 @@ from snncompile.training import chip_aware, fused
 SEED = 5
 """Of the drawn Programs, see `tests/reference/test_drawn_programs.py`."""
 SAMPLES = 6
+GRADIENT_STEPS = 10
+"""Gradients of loops with drawn weights grow from step to step, in 100 beyond float32."""
 
 
 def list_differences(case: Case) -> list[str]:
@@ -48,6 +50,7 @@ def list_differences(case: Case) -> list[str]:
             chip.output_scale != 1
         )
     if output.requires_grad:
+        output = chip(x[:, :GRADIENT_STEPS])
         (output / max(1.0, float(output.detach().abs().max()))).sum().backward()
         gradients = [p.grad for p in chip.parameters() if p.grad is not None]
         assert all(bool(g.isfinite().all()) for g in gradients)
