@@ -32,11 +32,13 @@ def explain_change(folder: Path) -> str:
     sums = folder / SUMS_FILE
     if not sums.is_file() or sums.is_symlink():
         return ""
+    lines = sums.read_text(encoding="utf-8", errors="replace").splitlines()
+    written = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if "run.py" not in written:
+        return ""
     for file in sorted(folder.rglob("*")):
         if not _is_plain(file):
             return f"{file.relative_to(folder).as_posix()} is not of it"
-    lines = sums.read_text(encoding="utf-8", errors="replace").splitlines()
-    written = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     for line in _list_sums(folder):
         digest, _, name = line.partition("  ")
         if name not in written:

@@ -192,14 +192,25 @@ def link_arrays(out: Path) -> None:
     (out / "weights.npz").symlink_to(out.parent / "elsewhere")
 
 
-@pytest.mark.parametrize("change", [add_notes, edit_run, add_process, link_arrays])
+CHANGES = {
+    "notes.txt is not of it": add_notes,
+    "run.py was changed": edit_run,
+    "processes/mine.py is not of it": add_process,
+    "weights.npz is not of it": link_arrays,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_lava_folder_that_was_changed_is_kept(change, program, tmp_path):
     program.emit(tmp_path / "out")
-    change(tmp_path / "out")
+    CHANGES[change](tmp_path / "out")
     before = content(tmp_path)
     with pytest.raises(InputError) as error:
         program.emit(tmp_path / "out")
-    assert str(error.value) == f"{tmp_path}/out: {KEPT}"
+    assert str(error.value) == (
+        f"{tmp_path}/out: holds a Lava program, but {change}; move what you want to keep, delete"
+        " the folder, or choose another"
+    )
     assert content(tmp_path) == before
 
 
