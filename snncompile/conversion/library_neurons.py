@@ -65,7 +65,7 @@ def _describe_others(populations: tuple[Population, ...]) -> list[str]:
         return []
     return [
         f"convert: Lava's library has no process for {', '.join(others)}: written for Loihi 2,"
-        " these need microcode"
+        " these need microcode, as layers behind them may"
     ]
 
 

@@ -64,7 +64,7 @@ def test_rates_have_hard_resets():
     assert {getattr(p.neuron, "reset", "hard") for p in network.populations} == {"hard"}
     assert network.notes[-1] == (
         "convert: Lava's library has no process for layer_5 (window_readout): written for Loihi 2,"
-        " these need microcode"
+        " these need microcode, as layers behind them may"
     )
 
 
@@ -72,7 +72,8 @@ def test_convolutions_of_graded_messages_have_no_exponent():
     network = snncompile.from_ann(make_model(), IMAGES, method="graded", processes="library")
     assert network.notes[-1] == (
         "convert: Lava's library has no process for layer_1 (graded/scaled), layer_4"
-        " (graded/scaled), layer_5 (window_readout): written for Loihi 2, these need microcode"
+        " (graded/scaled), layer_5 (window_readout): written for Loihi 2, these need microcode, as"
+        " layers behind them may"
     )
     x = network.input.present(IMAGES)
     program = snncompile.compile(network, chip="loihi2", calibration=x, processes="library")
@@ -82,6 +83,30 @@ def test_convolutions_of_graded_messages_have_no_exponent():
     assert usual.network.projections[0].synapses.exponent != 0
     for found in (program, usual):
         assert (found.run(x).prediction == network.run(x).prediction).mean() > 0.9
+
+
+CONVERTED = [
+    ("balance", nn.ReLU),
+    ("graded", nn.ReLU),
+    ("graded", nn.Sigmoid),
+    ("sigma_delta", nn.ReLU),
+    ("sigma_delta", nn.Sigmoid),
+]
+
+
+@pytest.mark.parametrize("method, activation", CONVERTED)
+def test_the_note_names_what_the_backend_writes_as_microcode(method, activation):
+    model = make_model(activation)
+    network = snncompile.from_ann(model, IMAGES, method=method, processes="library")
+    x = network.input.present(make_stream() if method == "sigma_delta" else IMAGES)
+    program = snncompile.compile(network, chip="loihi2", calibration=x, processes="library")
+    neurons = plan_network(program.network, x.shape[1]).neurons
+    needed = {name: neuron.obstacle for name, neuron in neurons.items() if neuron.obstacle}
+    note = " ".join(note for note in network.notes if "has no process for" in note)
+    noted = {p.name for p in network.populations if f"{p.name} (" in note}
+    assert noted <= needed.keys()
+    for name in needed.keys() - noted:  # a layer behind, which hears a table's value of 0
+        assert "fires before its first own step" in needed[name]
 
 
 def compile_stream():

@@ -24,8 +24,8 @@ from snncompile.synapses.source_range import SourceRange
 from snncompile.synapses.sparse import Sparse, unroll
 from snncompile.synapses.transposed_convolution import TransposedConvolution
 
-SOURCES_OF_A_RANGE = 4096
-"""Sources of each projection to a grid: a quarter of the input axons of a core of Loihi 2."""
+SHARE = 4
+"""Each projection to a grid takes at most this part of the input axons of a core."""
 
 
 def convolve_upsampled_grids(network: Network, chip: Chip) -> Network:
@@ -55,7 +55,7 @@ def convolve_upsampled_grids(network: Network, chip: Chip) -> Network:
         name = _choose_name(p.source, {network.input.name, *(q.name for q in populations)})
         neuron = _choose_relay(network, p, chip)
         populations.insert(_find_place(populations, p.source), Population(name, relay, neuron))
-        projections += [Projection(p.source, name, s) for s in _list_ranges(places)]
+        projections += [Projection(p.source, name, s) for s in _list_ranges(places, chip)]
         projections.append(replace(p, source=name, synapses=convolution))
     if len(populations) == len(network.populations):
         return network
@@ -103,7 +103,7 @@ def split_transposed(
     )
 
 
-def _list_ranges(wiring: Wiring) -> list[Synapses]:
+def _list_ranges(wiring: Wiring, chip: Chip) -> list[Synapses]:
     """Return the synapses to the grid, from a range of sources each.
 
     Loihi 2 counts an input axon for every source of a projection, whatever a core reads of it; see
@@ -112,9 +112,11 @@ def _list_ranges(wiring: Wiring) -> list[Synapses]:
     each = unroll(wiring).wiring
     order = np.argsort(each.source)
     target, source = each.target[order], each.source[order]
+    axons = chip.core.axons_in
+    most = wiring.sources if axons is None else max(1, axons.whole // SHARE)
     synapses = []
-    for first in range(0, wiring.sources, SOURCES_OF_A_RANGE):
-        size = min(SOURCES_OF_A_RANGE, wiring.sources - first)
+    for first in range(0, wiring.sources, most):
+        size = min(most, wiring.sources - first)
         begin, end = np.searchsorted(source, (first, first + size))
         sparse = Sparse(target[begin:end], source[begin:end] - first, wiring.targets, size)
         synapses.append(

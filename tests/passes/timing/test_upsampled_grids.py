@@ -83,10 +83,10 @@ def draw(network, rate=0.5):
 
 @pytest.fixture
 def small_lists(monkeypatch):
-    """Let transposed convolutions of more than 100 synapses be large, and ranges of 20 sources."""
+    """Let transposed convolutions of more than 100 synapses be large, and ranges have 20 sources."""
     monkeypatch.setattr(TransposedConvolution, "largest_list", 100)
     module = "snncompile.passes.timing.upsampled_grids"
-    monkeypatch.setattr(f"{module}.SOURCES_OF_A_RANGE", 20)
+    monkeypatch.setattr(f"{module}.SHARE", 800)
 
 
 def test_the_text_of_it(small_lists, golden):
