@@ -83,7 +83,7 @@ def draw(network, rate=0.5):
 
 @pytest.fixture
 def small_lists(monkeypatch):
-    """Let transposed convolutions of more than 100 synapses be large, and ranges have 20 sources."""
+    """More than 100 synapses of a transposed convolution are many, and ranges have 20 sources."""
     monkeypatch.setattr(TransposedConvolution, "largest_list", 100)
     module = "snncompile.passes.timing.upsampled_grids"
     monkeypatch.setattr(f"{module}.SHARE", 800)
