@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ import snncompile
 from snncompile.backends.lava.hardware.emit import emit
 from snncompile.backends.lava.hardware.plan import plan_network
 from snncompile.cli.main import app
+from snncompile.conversion.library_neurons import use_library_neurons
 from snncompile.conversion.sigma_delta import SigmaDeltaMessages
 from snncompile.errors import InputError
 
@@ -57,6 +60,14 @@ def test_tables_stay_what_they_are():
     x = make_stream()
     other = snncompile.from_ann(make_model(nn.Sigmoid), IMAGES, method="sigma_delta").run(x).spikes
     assert np.abs(network.run(x).spikes - other).max() < 0.05 * np.abs(other).max()
+
+
+def test_a_message_that_may_be_negative_stays_what_it_is():
+    network = snncompile.from_ann(make_model(), IMAGES, method="sigma_delta")
+    changes, first, *others = network.populations
+    first = replace(first, neuron=replace(first.neuron, lowest=np.asarray(-5.0)))
+    network = use_library_neurons(replace(network, populations=(changes, first, *others)))
+    assert list_kinds(network) == ["delta", "graded_delta", "sigma_delta", "sigma"]
 
 
 def test_rates_have_hard_resets():

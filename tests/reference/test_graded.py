@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import LOIHI2, TOY, alone, changed, design, integer_chain
@@ -23,6 +24,7 @@ from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.timing.retime import Retime
 from snncompile.reference import simulate
 from snncompile.reference.simulate import check_spikes
+from snncompile.reference.synapses import bind
 from snncompile.synapses.dense import dense, integer_dense
 
 GRADED = Interval(-100, 300)
@@ -30,6 +32,16 @@ GRADED = Interval(-100, 300)
 
 def graded(network, payload=GRADED):
     return changed(network, input=replace(network.input, payload=payload))
+
+
+@pytest.mark.parametrize("highest", [126, 127, 128, 129, 400])
+def test_sums_wrap_at_their_bits_and_no_earlier(highest):
+    """8 bits hold -128..127; weight 2 and exponent -1 sum up the values themselves."""
+    synapses = replace(integer_dense(np.array([[2]]), -1, 8), sum_bits=8)
+    sums = bind(synapses, Interval(-highest, highest))
+    values = torch.tensor([[[v] for v in range(-highest, highest + 1)]])
+    wanted = (np.arange(-highest, highest + 1) + 128) % 256 - 128
+    assert sums(values).ravel().tolist() == wanted.tolist()
 
 
 def test_each_value_counts():

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,21 @@ def test_a_rule_that_the_chip_would_round_away_is_refused():
     )
 
 
+def test_a_product_may_be_wrong_by_less_than_half():
+    """The smallest scale is 2^-7; 0.7 of it becomes it, 0.6 of it would be wrong by two thirds."""
+    assert scale_rule(learns(LearningRule("x0")), 0.7 * 2**-7).error == pytest.approx(0.3 / 0.7)
+    with pytest.raises(QuantizeError, match=r"becomes 0\.00469, the chip multiplies with"):
+        scale_rule(learns(LearningRule("x0")), 0.6 * 2**-7)
+
+
+def test_a_constant_just_beyond_the_range_is_not_clipped():
+    """The smallest constant is -256; at 254 per float weight that is -1.008."""
+    rule = scale_rule(learns(LearningRule("2^-4*x0*(w - 1.011)", x1_impulse=1)), 254).rule
+    assert rule.dw == "4*2^-6*x0*(w - 256)"
+    with pytest.raises(QuantizeError, match=r"becomes -259, .* the nearest is \(w - 1\.008\)"):
+        scale_rule(learns(LearningRule("2^-4*x0*(w - 1.02)")), 254)
+
+
 def test_the_limit_counts_as_a_weight():
     assert find_largest_weight(learns(LearningRule("x0"))) == 0.5
     assert find_largest_weight(learns(LearningRule("x0", limit=2.0))) == 2.0
@@ -102,6 +119,8 @@ def test_a_limit_below_the_weights_is_refused():
         "projection input -> h: the rule stops weights at limit 0.2, but the largest is 0.5; make"
         " the limit at least 0.5"
     )
+    enough = replace(learns, rule=LearningRule("x0", limit=0.5))
+    assert Network(Input("input", (2,)), (h,), (enough,), "h").plastic == (enough,)
 
 
 def test_a_soft_bound_is_compiled():

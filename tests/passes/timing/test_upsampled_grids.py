@@ -55,7 +55,7 @@ def test_both_maps_in_a_row_are_the_transposed_convolution(axes, groups, channel
 
 
 def decoder(payload=None, rate_neuron=None) -> Network:
-    """Return a convolution, a transposed one of 600 synapses, and one behind it."""
+    """Return a convolution, a transposed one of 1,176 synapses, and one behind it."""
     rng, fire = np.random.default_rng(1), IntegrateFire(np.asarray(1.0), reset="soft")
     front = Convolution((2, 4, 4), 3, (3, 3), (1, 1), (1, 1), (1, 1))
     up = TransposedConvolution((3, 4, 4), 2, (4, 4), (2, 2), (1, 1), (1, 1), (8, 8))
@@ -91,6 +91,14 @@ def small_lists(monkeypatch):
 
 def test_the_text_of_it(small_lists, golden):
     golden(str(Retime()(design(decoder(), LOIHI2))))
+
+
+@pytest.mark.parametrize("most, grids", [(1176, 0), (1175, 1)])
+def test_as_many_synapses_as_are_listed_stay_listed(monkeypatch, most, grids):
+    assert decoder().projections[1].synapses.wiring.synapses == 1176
+    monkeypatch.setattr(TransposedConvolution, "largest_list", most)
+    after = Retime()(design(decoder(), LOIHI2)).network
+    assert sum(p.name.endswith("_grid") for p in after.populations) == grids
 
 
 def test_spikes_are_those_of_before(small_lists):
