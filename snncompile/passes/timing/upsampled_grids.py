@@ -112,8 +112,8 @@ def _list_ranges(wiring: Wiring, chip: Chip) -> list[Synapses]:
     each = unroll(wiring).wiring
     order = np.argsort(each.source)
     target, source = each.target[order], each.source[order]
-    axons = chip.core.axons_in
-    most = wiring.sources if axons is None else max(1, axons.whole // SHARE)
+    axons = chip.core.axons_in.whole
+    most = wiring.sources if axons is None else max(1, axons // SHARE)
     synapses = []
     for first in range(0, wiring.sources, most):
         size = min(most, wiring.sources - first)
