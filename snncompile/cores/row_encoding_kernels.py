@@ -41,8 +41,8 @@ def cut_entries(
     size = _walk(ends, index, sublist, sign, lists, kind, entry, gap, np.empty((0, 6), np.int64))
     table = np.empty((size, 6), np.int64)
     _walk(ends, index, sublist, sign, lists, kind, entry, gap, table)
-    row, part, signs, count, last, widest = table.T
-    return row, part, signs, count, last, widest
+    row, sublists, signs, count, last, widest = table.T
+    return row, sublists, signs, count, last, widest
 
 
 @compile_function
