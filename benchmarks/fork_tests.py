@@ -231,9 +231,13 @@ def list_independent(copy: Path, files: list[str]) -> list[str]:
 def list_kernels(copy: Path, files: list[str]) -> list[str]:
     """Return files that numba compiles, as modules, and the modules that import one of them."""
     paths = _list_modules(copy)
-    kernels = {_name_module(file) for file in files if "njit" in (copy / file).read_text()}
+    kernels = {_name_module(file) for file in files if _is_compiled((copy / file).read_text())}
     callers = {name for name, path in paths.items() if _list_imports(path, paths) & kernels}
     return sorted(kernels | (callers if kernels else set()))
+
+
+def _is_compiled(text: str) -> bool:
+    return "njit" in text or "compile_function" in text
 
 
 def _list_modules(copy: Path) -> dict[str, Path]:

@@ -36,6 +36,12 @@ def make_problem(location: Location, reason: str) -> PydanticCustomError:
     return PydanticCustomError(PROBLEM, "{reason}", {"location": location, "reason": reason})
 
 
+def list_names(names: Iterable[str]) -> str:
+    """Return names with commas between, within 120 characters: `a, b, ...`."""
+    whole = ", ".join(names)
+    return whole if len(whole) <= 120 else f"{whole[:120].rpartition(', ')[0]}, ..."
+
+
 class Record(BaseModel):
     """A section of a chip file; an unknown field is an error."""
 

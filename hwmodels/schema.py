@@ -38,6 +38,7 @@ from snncompile.hwmodels.records import (
     Number,
     Record,
     Whole,
+    list_names,
     list_numbers,
     make_problem,
     walk_numbers,
@@ -161,7 +162,7 @@ class Chip(Record):
             raise make_problem(("default_costs",), reason)
         for location, source in self._walk_sources():
             if source not in self.sources:
-                reason = f"{source!r} is not one of the sources: {', '.join(self.sources)}"
+                reason = f"{source[:40]!r} is not one of the sources: {list_names(self.sources)}"
                 raise make_problem(location, reason)
         return self
 

@@ -15,7 +15,7 @@ from importlib.metadata import EntryPoint
 from pkgutil import resolve_name
 from typing import Any
 
-from snncompile.errors import InputError
+from snncompile.errors import InputError, list_briefly
 
 TABLES: dict[str, dict[str, str]] = {
     "neurons": {
@@ -195,7 +195,9 @@ def load(table: str, name: str) -> Any:
     rows = _list_rows(table)
     if name not in rows:
         kind = SINGULAR.get(table, table.removesuffix("s"))
-        raise InputError(f"no {kind} called {name!r}; known: {', '.join(sorted(rows))}")
+        raise InputError(
+            f"no {kind} called {name[:40]!r}; known: {list_briefly(sorted(rows), 200)}"
+        )
     return _resolve_row(table, name, rows[name])
 
 

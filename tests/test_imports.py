@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # each may import itself and what stands above it
     {"hwmodels"},
-    {"arrays", "errors", "registry", "renamed", "options", "option_signature", "notebook"},
+    {"arrays", "errors", "registry", "renamed", "options", "option_signature", "notebook"}
+    | {"machine_code"},
     {"ir", "neurons", "synapses"},
     {"files"},
     {"reference", "cores", "checker"},
@@ -103,6 +104,12 @@ def test_modules_import_each_other_in_no_circle():
 def test_only_the_methods_of_a_graph_are_a_circle_on_use():
     """Imports in functions and those for types count here."""
     assert _circles(everywhere=True) == [sorted(GRAPH)]
+
+
+@pytest.mark.parametrize("path, area", FILES)
+def test_only_machine_code_imports_numba(path, area):
+    """numba itself ends the run where it cannot keep what it compiled."""
+    assert area == "machine_code" or "numba" not in {m.split(".")[0] for m in imported(path, True)}
 
 
 @pytest.mark.parametrize("path, area", FILES)

@@ -15,26 +15,21 @@ messages take one way it is. The closed form of timing `fast`, a lower bound, al
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from numba import njit
+from snncompile.machine_code import F, compile_function
 
 NONE = -1
-Function = TypeVar("Function")
 
 
-def compile_loop(function: Function) -> Function:
+def compile_loop(function: F) -> F:
     """Compile without reference counts, which would take most of the time; it makes no array."""
-    options: Any = {"cache": True, "_nrt": False}
-    dispatcher: Function = njit(**options)(function)
-    return dispatcher
+    return compile_function(function, _nrt=False)
 
 
-def compile_inline(function: Function) -> Function:
+def compile_inline(function: F) -> F:
     """Compile into the callers: passing a `State` on would take longer than most of the work."""
-    options: Any = {"cache": True, "_nrt": False, "forceinline": True}
-    dispatcher: Function = njit(**options)(function)
-    return dispatcher
+    return compile_function(function, _nrt=False, forceinline=True)
 
 
 @compile_loop

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from snncompile.machine_code import compile_function
 
 
-@njit(cache=True)
+@compile_function
 def count_convolution_targets(
     parts: Any, count: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
 ) -> None:
@@ -28,7 +29,7 @@ def count_convolution_targets(
                     _window(count[g], parts[g, c, y, x], top, left, kernel, dilation)
 
 
-@njit(cache=True)
+@compile_function
 def _window(count: Any, p: int, top: int, left: int, kernel: Any, dilation: Any) -> None:
     """Count one target at every source position its kernel covers."""
     for ky in range(kernel[0]):
@@ -41,7 +42,7 @@ def _window(count: Any, p: int, top: int, left: int, kernel: Any, dilation: Any)
                 count[y, x, p] += 1
 
 
-@njit(cache=True)
+@compile_function
 def count_nonzero_targets(
     which: Any,
     sums: Any,
@@ -77,7 +78,7 @@ def count_nonzero_targets(
                         count[channel, row, column, number] += sums[layout, i, channel, tap]
 
 
-@njit(cache=True)
+@compile_function
 def count_pattern_targets(indptr: Any, indices: Any, parts: Any, count: Any) -> None:
     """Add to count (source, part) the synapses of a sparse matrix (target, source)."""
     for target in range(len(indptr) - 1):
@@ -85,7 +86,7 @@ def count_pattern_targets(indptr: Any, indices: Any, parts: Any, count: Any) -> 
             count[indices[i], parts[target]] += 1
 
 
-@njit(cache=True)
+@compile_function
 def count_messages(
     step_start: Any,
     neuron: Any,
@@ -122,7 +123,7 @@ def count_messages(
                 here[part_index, np.uint32(entries[e, 2])] += entries[e, 3]
 
 
-@njit(cache=True)
+@compile_function
 def count_marked(status: Any, run_start: Any, run_part: Any, reached: Any, updated: Any) -> None:
     """Add to reached and updated (steps, parts) how many neurons are.
 
@@ -144,7 +145,7 @@ def count_marked(status: Any, run_start: Any, run_part: Any, reached: Any, updat
             updated[step, run_part[r]] += some
 
 
-@njit(cache=True)
+@compile_function
 def mark_written(status: Any, spikes: Any, charged: Any, before: Any, bias: Any) -> None:
     """Set the second bit where a neuron spikes, has a bias, or had a potential that is not zero.
 
@@ -162,7 +163,7 @@ def mark_written(status: Any, spikes: Any, charged: Any, before: Any, bias: Any)
             last = charged[sample, step]
 
 
-@njit(cache=True)
+@compile_function
 def list_marked(marks: Any, words: Any, size: int, start: Any, marked: Any) -> None:
     """List the places that are marked in each row.
 

@@ -79,13 +79,20 @@ class _FailedError(Exception):
 
 
 def locate_folder() -> Path:
-    """Return the folder of the environment: $SNNCOMPILE_LAVA_ENV, or one in the user's cache."""
-    given = os.environ.get("SNNCOMPILE_LAVA_ENV")
-    return (
-        Path(given).absolute()
-        if given
-        else platformdirs.user_cache_path("snncompile") / "lava-0.10.0"
-    )
+    """Return the folder of the environment: $SNNCOMPILE_LAVA_ENV, or one in the user's cache.
+
+    Raises:
+        BackendError: there is no such variable, and no home.
+    """
+    if given := os.environ.get("SNNCOMPILE_LAVA_ENV"):
+        return Path(given).absolute()
+    try:
+        return platformdirs.user_cache_path("snncompile") / "lava-0.10.0"
+    except RuntimeError:
+        raise BackendError(
+            "this user has no home folder, where Lava would be; set HOME, or SNNCOMPILE_LAVA_ENV to"
+            " the folder of its environment"
+        ) from None
 
 
 def locate_python() -> Path:
@@ -94,19 +101,23 @@ def locate_python() -> Path:
     Raises:
         BackendError: the environment is not installed.
     """
-    path = _locate_interpreter(locate_folder())
-    if not path.is_file():
+    folder = locate_folder()
+    if not _has_interpreter(folder):
         raise BackendError(
-            f"Lava is not installed in {locate_folder()}; run `snncompile lava install`"
+            f"Lava is not installed in {folder}; run `snncompile lava install`"
             " (needs the network once)"
         )
-    return path
+    return _locate_interpreter(folder)
 
 
 def check() -> LavaState:
-    """Return the state of the environment; starts its Python, which takes about a second."""
+    """Return the state of the environment; starts its Python, which takes about a second.
+
+    Raises:
+        BackendError: the folder may not be looked into.
+    """
     path = locate_folder()
-    if not _locate_interpreter(path).is_file():
+    if not _has_interpreter(path):
         message = f"Lava is not installed in {path}; run `snncompile lava install`"
         return LavaState(path, False, None, None, message)
     try:
@@ -196,7 +207,7 @@ def _search_path(say: Say) -> Iterator[Path]:
 
 
 def _search_pyenv(say: Say) -> Iterator[Path]:
-    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    versions = Path(os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")) / "versions"
     candidates = sorted(versions.glob(f"{PYTHON}.*/bin/python"), key=_read_patch, reverse=True)
     if not candidates:
         raise _FailedError(f"no {PYTHON}.* in {versions}")
@@ -307,6 +318,13 @@ def _ask_versions(path: Path) -> list[str]:
     if len(versions) != 2:
         raise _FailedError("its Python answers something else than two versions")
     return versions
+
+
+def _has_interpreter(path: Path) -> bool:
+    try:
+        return _locate_interpreter(path).is_file()
+    except OSError as error:
+        raise BackendError(f"cannot look for Lava in {path}: {error.strerror}") from None
 
 
 def _locate_interpreter(path: Path) -> Path:

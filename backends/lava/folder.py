@@ -14,7 +14,7 @@ from snncompile.backends.lava.lava_process import LavaProcess
 from snncompile.backends.lava.sums import explain_change, is_emitted, write_sums
 from snncompile.errors import BackendError, InputError
 from snncompile.files.npz import write_npz
-from snncompile.files.replace import replace_folder
+from snncompile.files.replace import replace_folder, translate_errors
 from snncompile.ir.graph import IntegerNetwork, Population
 from snncompile.neurons.base import BINARY
 
@@ -37,7 +37,9 @@ def write_to(folder: Path, emitted: LavaFolder) -> None:
     Raises:
         InputError: the folder holds something else, or cannot be written.
     """
-    if change := explain_change(folder):
+    with translate_errors(folder):
+        change = explain_change(folder)
+    if change:
         raise InputError(
             f"{folder}: holds a Lava program, but {change}; move what you want to keep, delete the"
             " folder, or choose another"

@@ -80,7 +80,7 @@ def measure_block(stored: Stored) -> Size:
     known = list_formats(stored.chip)
     if form not in known:
         names = ", ".join(known)
-        raise MappingError(f"there is no synapse format {form!r}; {encoding} has {names}")
+        raise MappingError(f"there is no synapse format {form[:40]!r}; {encoding} has {names}")
     if encoding not in WORDS:
         words = _count_words_of_rule(stored)
         return Size(words, stored.block.words == words)

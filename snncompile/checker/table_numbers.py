@@ -138,7 +138,8 @@ def _is_inside(region: Region, size: int) -> bool:
         return not region.shape and _is_rising(region.members, size)
     if region.members or any(axis.step < 1 for axis in region.axes):
         return False
-    lengths = (size,) if len(region.axes) == 1 else region.shape
+    counted = region.shape == (0,) and len(region.axes) == 1  # `Region.from_neurons` says no more
+    lengths = (size,) if counted else region.shape
     whole = len(lengths) == len(region.axes) and prod(lengths) == size
     return whole and all(
         len(axis) == 0 or (axis[0] >= 0 and axis[-1] < length)

@@ -66,10 +66,10 @@ def encode(
     ] = "us",
     as_json: Json = False,
 ) -> None:
-    """Encode images as spikes, or event recordings as counts per pixel and time step.
+    r"""Encode images as spikes, or event recordings as counts per pixel and time step.
 
     Images: a neuron per pixel adds pixel/255 in each step and fires above 1. Recordings are read
-    through tonic (pip install 'snncompile[events]'); each becomes one sample.
+    through tonic (pip install 'snncompile\[events]'); each becomes one sample.
     """
     from snncompile.files.spikes import encode_file, write_spikes
     from snncompile.frontends.events.read import holds_events

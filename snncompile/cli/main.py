@@ -42,7 +42,7 @@ from snncompile.cli.shared import (
 )
 from snncompile.cli.sweep import sweep_command
 from snncompile.cli.usage import USAGE, explain_usage
-from snncompile.errors import BoundsWarning, Obstacle, SnnCompileError
+from snncompile.errors import BoundsWarning, InputError, Obstacle, SnnCompileError
 from snncompile.hwmodels.chips import ChipError
 from snncompile.report import estimates
 
@@ -76,6 +76,11 @@ def _run() -> int:
             code = app(prog_name="snncompile", standalone_mode=False)
     except (SnnCompileError, ChipError) as error:
         _explain_error(error)
+        return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _explain_error(InputError(f"{error.filename}: {error.strerror}"))  # it may not be looked at
         return 1
     except USAGE as error:
         return explain_usage(error)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from snncompile.arrays import Ints
+from snncompile.machine_code import compile_function
 
 SPARSE, RUN_LENGTH, DENSE1, DENSE2 = range(4)
 
@@ -41,17 +41,11 @@ def cut_entries(
     size = _walk(ends, index, sublist, sign, lists, kind, entry, gap, np.empty((0, 6), np.int64))
     table = np.empty((size, 6), np.int64)
     _walk(ends, index, sublist, sign, lists, kind, entry, gap, table)
-    return tuple(table.T)
+    row, sublists, signs, count, last, widest = table.T
+    return row, sublists, signs, count, last, widest
 
 
-def _compile(function: Any) -> Any:
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # no folder to keep the code in: compile it once per process
-        return njit(nogil=True)(function)
-
-
-@_compile
+@compile_function
 def _walk(
     ends: Any,
     index: Any,
@@ -85,7 +79,7 @@ def _walk(
     return size
 
 
-@_compile
+@compile_function
 def _ends_entry(kind: int, count: int, span: int, step: int, entry: int, gap: int) -> bool:
     """Return whether the next synapse starts a new entry."""
     if kind == DENSE2:
@@ -95,7 +89,7 @@ def _ends_entry(kind: int, count: int, span: int, step: int, entry: int, gap: in
     return (kind == RUN_LENGTH and step >= gap) or (kind == DENSE1 and step > 1)
 
 
-@_compile
+@compile_function
 def _put(
     table: Any,
     size: int,

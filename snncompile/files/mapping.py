@@ -160,7 +160,7 @@ def _check_slices(path: Path, network: IntegerNetwork, mapping: Mapping) -> None
     names = {p.name for p in network.populations}
     for s in mapping.slices:
         if s.population not in names:
-            raise InputError(f"{path}: a slice is of a population {s.population!r} not there")
+            raise InputError(f"{path}: a slice is of a population {s.population[:40]!r} not there")
     for population in network.populations:
         count = np.zeros(population.size, np.int32)
         for s in mapping.of(population.name):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from snncompile.errors import InputError
+from snncompile.errors import InputError, cut_text
 from snncompile.files import folder, versions
 from snncompile.files.learning import (
     LearningRecord,
@@ -30,6 +30,8 @@ from snncompile.registry import load
 from snncompile.synapses.base import IntegerSynapses, Synapses
 
 NETWORK = "network.json"
+LONGEST = 240
+"""Characters of a message about what a file holds, its path not counted."""
 Arrays = dict[str, NDArray[Any]]
 Size = Annotated[int, Field(ge=1, le=2**31)]
 
@@ -174,7 +176,7 @@ def validate(kind: type[R], record: Any, where: Path) -> R:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the record"
         reason = f"{field}: {first['msg']}"
-        raise InputError(f"{where}: {_join_lines(reason)}") from None
+        raise InputError(f"{where}: {_make_line(reason)}") from None
 
 
 def to_record(graph: Graph) -> tuple[dict[str, Any], Arrays]:
@@ -217,9 +219,9 @@ def from_record(record: NetworkRecord, arrays: Arrays, where: Path) -> Network |
             answer=Answer(**record.answer.model_dump()),
         )
     except KeyError as error:
-        raise InputError(f"{where}: {error.args[0]!r} is not in arrays.npz") from None
+        raise InputError(f"{where}: {error.args[0][:40]!r} is not in arrays.npz") from None
     except (ValueError, TypeError, OverflowError, InputError) as error:
-        raise InputError(f"{where}: {_join_lines(str(error))}") from None
+        raise InputError(f"{where}: {_make_line(str(error))}") from None
     _check_all_used(record, arrays, where)
     return network
 
@@ -362,7 +364,7 @@ def _check_all_used(record: NetworkRecord, arrays: Arrays, where: Path) -> None:
     for population in record.populations:
         used |= {v for v in population.neuron.parameters.values() if isinstance(v, str)}
     for name in sorted(arrays.keys() - used):
-        raise InputError(f"{where}: arrays.npz holds {name!r}, which no part of it uses")
+        raise InputError(f"{where}: arrays.npz holds {name[:40]!r}, which no part of it uses")
 
 
 def _read_synapses(record: _Projection, arrays: Arrays) -> Synapses | IntegerSynapses:
@@ -374,6 +376,6 @@ def _read_synapses(record: _Projection, arrays: Arrays) -> Synapses | IntegerSyn
     return IntegerSynapses(wiring, weight, record.exponent, record.bits, record.sum_bits)
 
 
-def _join_lines(text: str) -> str:
-    """Return the text without line breaks, which names in a file may hold."""
-    return " ".join(text.split())
+def _make_line(text: str) -> str:
+    """Return the text without line breaks, and not too long: names in a file may be anything."""
+    return cut_text(" ".join(text.split()), LONGEST)

@@ -56,7 +56,7 @@ def replace_folder(path: Path, is_ours: IsOurs) -> Iterator[Path]:
             be written.
     """
     path = Path(os.path.abspath(path))
-    with _translate_errors(path):
+    with translate_errors(path):
         _check_place(path, stat.S_ISDIR, lambda folder: _is_empty(folder) or is_ours(folder))
         with make_aside(path) as (aside, _):
             new = aside / "new"
@@ -74,7 +74,7 @@ def replace_file(path: Path, is_ours: IsOurs) -> Iterator[Path]:
             written.
     """
     path = Path(os.path.abspath(path))
-    with _translate_errors(path):
+    with translate_errors(path):
         _check_file_place(path, is_ours)
         with make_aside(path) as (aside, _):
             yield aside / path.name
@@ -88,7 +88,7 @@ def check_file(path: Path, is_ours: IsOurs) -> None:
         InputError: as of `replace_file`.
     """
     path = Path(os.path.abspath(path))
-    with _translate_errors(path):
+    with translate_errors(path):
         _check_file_place(path, is_ours)
         above = next(parent for parent in path.parents if parent.exists())
         if not above.is_dir():
@@ -146,7 +146,7 @@ def _is_empty(folder: Path) -> bool:
 
 
 @contextmanager
-def _translate_errors(path: Path) -> Iterator[None]:
+def translate_errors(path: Path) -> Iterator[None]:
     """Turn an error of the system into one line."""
     try:
         yield

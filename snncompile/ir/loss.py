@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from snncompile.ir.reports import Report
 
@@ -55,9 +55,15 @@ class PopulationLoss(Report):
 class AnswerLoss(Report):
     """Loss of the answers: `Result.prediction`, the neuron with the largest sum over the steps."""
 
-    different: int
+    different: int = Field(ge=0)
     """Samples whose answers differ."""
     samples: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _is_a_share(self) -> Self:
+        if self.different > self.samples:
+            raise ValueError(f"{self.different} of {self.samples} answers cannot differ")
+        return self
 
     @property
     def share(self) -> float:
@@ -104,6 +110,13 @@ class Loss(Report):
     """Why there are no integers with one scale per population; empty where there are some."""
     populations: tuple[PopulationLoss, ...] = ()
     """In the order of the network; empty if it was not measured."""
+
+    @model_validator(mode="after")
+    def _holds_what_was_measured(self) -> Self:
+        counts = (self.samples, self.available, self.steps)
+        if self.status == "measured" and (None in counts or not self.populations):
+            raise ValueError("measured, but without samples, steps or populations")
+        return self
 
     def __str__(self) -> str:
         """One line: the answers and the largest rate error, or why nothing is known."""

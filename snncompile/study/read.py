@@ -30,6 +30,8 @@ def read_study(path: str | Path) -> Study:
     """
     file = Path(path)
     try:
+        if file.exists() and not file.is_file() and not file.is_dir():
+            raise InputError(f"{path}: is a device or a pipe, expected a study file")
         if file.stat().st_size > MAX_BYTES:
             raise InputError(f"{path}: is larger than 1 MiB; a study file has some kilobytes")
         text = file.read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ the rest, so that all mistakes of a file come at once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -37,7 +38,7 @@ HIGHEST = ("accuracy", "agreement")
 
 def find_path(path: str, folder: Path | None) -> str:
     """Return the absolute path of a file, relative to the folder of the study file."""
-    return str((folder or Path()).resolve() / Path(path).expanduser())
+    return str((folder or Path()).resolve() / os.path.expanduser(path))
 
 
 def _get_folder(info: ValidationInfo) -> Path | None:

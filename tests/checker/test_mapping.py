@@ -19,6 +19,7 @@ from snncompile.errors import FitError, MappingError
 from snncompile.hwmodels import chips
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.ir.mapping import Mapping
+from snncompile.ir.region import Region
 from snncompile.neurons.cuba_lif import IntegerCubaLif
 from snncompile.passes.partition.partition import Partition
 from snncompile.passes.place.place import Place
@@ -230,6 +231,10 @@ MISTAKES = {
         lambda m: changed_block(m, "memory", 0, format="paper"),
         "there is no synapse format 'paper'",
     ),
+    "an unknown format with a name without end": (
+        lambda m: changed_block(m, "memory", 0, format="p" * 1000),
+        f"there is no synapse format '{'p' * 40}'",
+    ),
     "no axons": (
         lambda m: changed_block(m, "axons", 0, memory=()),
         "input -> a into a[0:4] is reached by 0 blocks of axons",
@@ -239,7 +244,7 @@ MISTAKES = {
         "not every source of input -> a into a[0:4] has an axon",
     ),
     "axons of another source": (
-        lambda m: changed_block(m, "axons", 0, source="a"),
+        lambda m: changed_block(m, "axons", 0, source="a", region=Region((4,), (range(3),))),
         "input -> a into a[0:4] is reached by 1 blocks of axons",
     ),
     "axons on another core": (

@@ -254,6 +254,18 @@ DAMAGE: dict[str, tuple[Callable[[Mapping], Mapping], str]] = {
         lambda m: change(m, "axons", 0, region=Region((3,), (), (0, 1, 2))),
         f"{AXONS} is from neurons that input has not",
     ),
+    "axons of one axis of a larger population": (
+        lambda m: change(m, "axons", 0, region=Region((2**31,), (range(3),))),
+        f"{AXONS} is from neurons that input has not",
+    ),
+    "axons of one axis of two": (
+        lambda m: change(m, "axons", 0, region=Region((3, 3), (range(3),))),
+        f"{AXONS} is from neurons that input has not",
+    ),
+    "axons of one axis without a shape": (
+        lambda m: change(m, "axons", 0, region=Region((), (range(3),))),
+        f"{AXONS} is from neurons that input has not",
+    ),
     "axons of no neurons": (
         lambda m: change(m, "axons", 0, region=Region((3,), (range(0),))),
         "not every source of input -> a into a[0:4] has an axon",

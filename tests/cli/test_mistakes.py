@@ -171,6 +171,26 @@ def test_a_bad_net_file_is_one_line_and_leaves_nothing_behind(
 
 
 @pytest.mark.usefixtures("build")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "show {}",
+        "run {} --input x.npz",
+        "compile {} --chip toy -o out",
+        "compile {}.nir --chip toy -o out",
+        "compile {}.py:build --chip toy -o out",
+    ],
+)
+def test_a_name_that_cannot_be_looked_at_is_one_line(words, snncompile_command, tmp_path):
+    name = "n" * 256
+    done = snncompile_command(*words.format(name).split())
+    (line,) = done.err.splitlines()
+    assert line.startswith(f"error: {name}")
+    assert line.endswith(": File name too long")
+    assert done.code == 1
+
+
+@pytest.mark.usefixtures("build")
 def test_a_mistake_with_json_is_json_too(snncompile_command):
     done = snncompile_command("run", "build", "--input", "nothing.npz", "--json")
     assert done.code == 1

@@ -1,5 +1,6 @@
 """Commands in a narrow terminal, on a closed pipe, with a wrong word, with Ctrl-C."""
 
+import inspect
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from io import StringIO
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from snncompile.cli import main as cli
+from snncompile.cli.lava import lava_app
 from snncompile.cli.wide import split_table
 
 SCRIPT = """
@@ -315,3 +318,15 @@ def test_fit_of_several_networks_is_one_table(build, tmp_path, snncompile_comman
     assert alone.code == (0 if any(t["fits"] for t in alone.json["trials"]) else 1)
     assert {t["network"] for t in alone.json["trials"]} == {"small"}
     assert "network: small" in snncompile_command(*words).out
+
+
+def test_help_shows_every_word_in_brackets():
+    """Rich takes `[events]` for the name of a style, and shows nothing, unless \\ stands before."""
+    commands = [*cli.app.registered_commands, *lava_app.registered_commands]
+    assert len(commands) > 15
+    for command in commands:
+        function = command.callback
+        texts = [command.help or "", function.__doc__ or ""]
+        for parameter in inspect.get_annotations(function, eval_str=True).values():
+            texts += [text for m in get_args(parameter)[1:] if (text := getattr(m, "help", None))]
+        assert [t for t in texts if re.search(r"(?<!\\)\[/?[a-z]", t)] == [], function.__name__

@@ -229,6 +229,14 @@ def test_a_lava_folder_that_ran_is_replaced(program, tmp_path):
         assert done.returncode == 0
 
 
+def test_a_name_that_is_too_long_is_one_line(program, tmp_path):
+    for name, write in ALL.items():
+        with pytest.raises(InputError) as error:
+            write(program, tmp_path / ("n" * 256))
+        reason = "cannot be written (File name too long)"
+        assert str(error.value) == f"{tmp_path}/{'n' * 256}: {reason}", name
+
+
 def test_files_of_sanafe_are_kept_or_replaced(program, tmp_path):
     for _ in range(2):
         write_sanafe(tmp_path, program, X)

@@ -138,6 +138,38 @@ PROGRAMS = {
         [A, B, B | {"population": "c"}],
         ": a slice is of a population 'c' not there",
     ),
+    "a population with a name without end": (
+        SLICES,
+        [A, B, B | {"population": "c" * 1000}],
+        f": a slice is of a population '{'c' * 40}' not there",
+    ),
+    "a loss without samples": (
+        ("loss",),
+        {"status": "measured", "reason": ""},
+        "/program.json: loss: Value error, measured, but without samples, steps or populations",
+    ),
+    "more answers than samples": (
+        ("loss", "answers"),
+        {"different": 3, "samples": 2},
+        "/program.json: loss.answers: Value error, 3 of 2 answers cannot differ",
+    ),
+    "a neuron with a name without end": (
+        ("network", "populations", 0, "neuron", "name"),
+        "n" * 1000,
+        f": no neuron called '{'n' * 40}'; known: accumulate, adaptive_lif, alpha_lif,"
+        " bistable_fire, cuba_lif, delta, graded, graded_delta, integrate_fire, multi_spike_lif,"
+        " phase_fire, phase_maximum, product, ...",
+    ),
+    "an array with a name without end": (
+        ("network", "populations", 0, "neuron", "parameters", "threshold"),
+        "n" * 1000,
+        f": '{'n' * 40}' is not in arrays.npz",
+    ),
+    "a source with a name without end": (
+        ("chip", "encoding_source"),
+        "n" * 1000,
+        f"/program.json: chip: '{'n' * 40}' is not one of the sources: made_up",
+    ),
     "a negative core": (
         (*SLICES, 0, "core"),
         -1,

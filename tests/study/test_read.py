@@ -1,5 +1,7 @@
 """A study file: every mistake at once, with its line and the nearest right word."""
 
+import os
+
 import pytest
 import yaml
 from studies import make_content, write_inputs
@@ -237,3 +239,15 @@ def test_what_is_no_study_is_one_line(tmp_path, text):
         read_study(path)
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
+
+
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path):
+    """All of /dev/zero would be more than there is memory; it says that it has 0 bytes."""
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zeros.yaml").symlink_to("/dev/zero")
+    for name in ("pipe.yaml", "zeros.yaml"):
+        with pytest.raises(InputError) as error:
+            read_study(tmp_path / name)
+        assert (
+            str(error.value) == f"{tmp_path}/{name}: is a device or a pipe, expected a study file"
+        )

@@ -119,6 +119,8 @@ def _explain_no_events(path: Path, arrays: Mapping[str, NDArray[Any]]) -> InputE
 
 def _read_npy(path: Path) -> dict[str, NDArray[Any]]:
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(f"{path}: is a device or a pipe, expected an .npy file")
         return {"events": np.load(path, mmap_mode="r", allow_pickle=False)}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None

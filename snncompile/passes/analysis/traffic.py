@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from snncompile.arrays import Floats, Ints
@@ -18,6 +17,7 @@ from snncompile.ir.graph import IntegerNetwork
 from snncompile.ir.mapping import Mapping, Site
 from snncompile.ir.plastic import freeze_learning
 from snncompile.ir.region import Region
+from snncompile.machine_code import compile_function
 from snncompile.reference.simulate import run_batches
 
 Rates = dict[str, Floats]
@@ -145,7 +145,7 @@ def measure_load(flow: Flows, sites: tuple[Site, ...]) -> Load:
     return Load(hops, float(links.max()), float(spikes[away].sum()))
 
 
-@njit(cache=True)
+@compile_function
 def _add_links(links: Floats, a: Ints, b: Ints, spikes: Floats) -> None:
     """Add spikes to the links east, west, south and north of the tiles on their way."""
     for i in range(len(spikes)):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from snncompile.arrays import Floats, Ints
+from snncompile.machine_code import compile_function
 
 COPY = 0.01
 """Hops charged for a copy to another core, so that fewer copies are better."""
@@ -56,7 +56,7 @@ class State(NamedTuple):
     """Of each hyperedge: its cost after the move in question."""
 
 
-@njit(cache=True)
+@compile_function
 def anneal_slices(task: Task, slot: Ints, moves: int, seed: int) -> Ints:
     """Return slots of the slices under which spikes times hops are small.
 
@@ -83,13 +83,13 @@ def anneal_slices(task: Task, slot: Ints, moves: int, seed: int) -> Ints:
     return best
 
 
-@njit(cache=True)
+@compile_function
 def count_hops(task: Task, slot: Ints) -> float:
     """Return the spikes times hops of slices on these slots, `COPY` per copy included."""
     return float(_start(task, slot).cost.sum())
 
 
-@njit(cache=True)
+@compile_function
 def _start(task: Task, slot: Ints) -> State:
     slot = slot.copy()
     remaining = np.empty((len(task.x), len(task.capacity)))
@@ -102,7 +102,7 @@ def _start(task: Task, slot: Ints) -> State:
     return State(slot, remaining, cost, np.full(len(cost), -1), cost.copy())
 
 
-@njit(cache=True)
+@compile_function
 def _count_edge_hops(task: Task, slot: Ints, edge: int) -> float:
     """Return the hops of one hyperedge's spikes, one copy per receiving core."""
     home, total = slot[task.home[edge]], 0.0
@@ -119,7 +119,7 @@ def _count_edge_hops(task: Task, slot: Ints, edge: int) -> float:
     return float(total * task.spikes[edge])
 
 
-@njit(cache=True)
+@compile_function
 def _try_move(task: Task, state: State, move: int, heat: float) -> float:
     """Make one move if it is accepted; return the hops that it saves, else 0."""
     s, kind = np.random.randint(len(state.slot)), np.random.random()
@@ -131,7 +131,7 @@ def _try_move(task: Task, state: State, move: int, heat: float) -> float:
     return _try_slices(task, state, move, heat, s, other, state.slot[other])
 
 
-@njit(cache=True)
+@compile_function
 def _choose_slot(task: Task, state: State) -> int:
     """Return a slot, mostly of a tile in use."""
     if np.random.random() < 0.2:
@@ -141,7 +141,7 @@ def _choose_slot(task: Task, state: State) -> int:
     return min(tile + np.random.randint(task.per_tile), len(task.x) - 1)
 
 
-@njit(cache=True)
+@compile_function
 def _try_slices(
     task: Task, state: State, move: int, heat: float, s: int, other: int, to: int
 ) -> float:
@@ -166,7 +166,7 @@ def _try_slices(
     return 0.0
 
 
-@njit(cache=True)
+@compile_function
 def _try_cores(task: Task, state: State, move: int, heat: float, first: int, second: int) -> float:
     """Swap all slices of two slots."""
     if first == second or (task.x[first] == task.x[second] and task.y[first] == task.y[second]):
@@ -185,7 +185,7 @@ def _try_cores(task: Task, state: State, move: int, heat: float, first: int, sec
     return gain
 
 
-@njit(cache=True)
+@compile_function
 def _swap(state: State, first: int, second: int) -> None:
     for s in range(len(state.slot)):
         if state.slot[s] == first:
@@ -198,7 +198,7 @@ def _swap(state: State, first: int, second: int) -> None:
         state.remaining[second, resource] = kept
 
 
-@njit(cache=True)
+@compile_function
 def _has_room(task: Task, state: State, s: int, other: int, at: int, to: int) -> bool:
     for resource in range(len(task.capacity)):
         own = task.need[s, resource]
@@ -210,14 +210,14 @@ def _has_room(task: Task, state: State, s: int, other: int, at: int, to: int) ->
     return True
 
 
-@njit(cache=True)
+@compile_function
 def _put(task: Task, state: State, s: int, to: int) -> None:
     state.remaining[state.slot[s]] += task.need[s]
     state.remaining[to] -= task.need[s]
     state.slot[s] = to
 
 
-@njit(cache=True)
+@compile_function
 def _measure_gain(task: Task, state: State, move: int, s: int) -> float:
     """Return the hops saved at the hyperedges of a slice that this move has not counted yet."""
     gain = 0.0
@@ -230,14 +230,14 @@ def _measure_gain(task: Task, state: State, move: int, s: int) -> float:
     return gain
 
 
-@njit(cache=True)
+@compile_function
 def _accept(task: Task, state: State, move: int, s: int) -> None:
     for i in range(task.touch_ends[s], task.touch_ends[s + 1]):
         edge = task.touching[i]
         state.cost[edge] = state.after[edge]
 
 
-@njit(cache=True)
+@compile_function
 def _is_accepted(gain: float, heat: float) -> bool:
     return gain >= 0 or (heat > 0 and np.random.random() < np.exp(gain / heat))
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from snncompile.arrays import Floats, Ints
+from snncompile.machine_code import compile_function
 
 TRIALS = 200
 """Swaps measured to choose the first heat."""
 
 
-@njit(cache=True)
+@compile_function
 def anneal_cores(
     slot: Ints,
     x: Ints,
@@ -57,7 +57,7 @@ def anneal_cores(
     return best
 
 
-@njit(cache=True)
+@compile_function
 def _measure_heat(
     slot: Ints,
     holder: Ints,
@@ -76,7 +76,7 @@ def _measure_heat(
     return total / TRIALS / 2
 
 
-@njit(cache=True)
+@compile_function
 def _swap(core: int, to: int, slot: Ints, holder: Ints) -> None:
     """Move a core to a slot, and the core of that slot to the first core's slot."""
     at, there = slot[core], holder[to]
@@ -85,7 +85,7 @@ def _swap(core: int, to: int, slot: Ints, holder: Ints) -> None:
         slot[there] = at
 
 
-@njit(cache=True)
+@compile_function
 def _measure_swap_gain(
     core: int,
     to: int,
@@ -108,7 +108,7 @@ def _measure_swap_gain(
     return gain
 
 
-@njit(cache=True)
+@compile_function
 def _measure_gain(
     core: int,
     fixed: int,

@@ -113,10 +113,10 @@ def _list_ranges(wiring: Wiring, chip: Chip) -> list[Synapses]:
     order = np.argsort(each.source)
     target, source = each.target[order], each.source[order]
     axons = chip.core.axons_in.whole
-    most = wiring.sources if axons is None else max(1, axons // SHARE)
+    per_range = wiring.sources if axons is None else max(1, axons // SHARE)
     synapses = []
-    for first in range(0, wiring.sources, most):
-        size = min(most, wiring.sources - first)
+    for first in range(0, wiring.sources, per_range):
+        size = min(per_range, wiring.sources - first)
         begin, end = np.searchsorted(source, (first, first + size))
         sparse = Sparse(target[begin:end], source[begin:end] - first, wiring.targets, size)
         synapses.append(

@@ -1,4 +1,4 @@
-"""Functions compiled by numba, and the fixed-point arithmetic of the chips in 32 bits.
+"""The fixed-point arithmetic of the chips in 32 bits, compiled.
 
 Imported on first use only (`populations.py`): numba takes a moment to load. Every compiled function
 releases the interpreter, so that threads share a batch. Operations are wrapped in `np.int32`
@@ -7,31 +7,17 @@ because numba otherwise widens every sum to 64 bits, which halves the speed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numba import njit
 
 from snncompile.arrays import Array
-
-F = TypeVar("F", bound=Callable[..., Any])
+from snncompile.machine_code import compile_function
 
 BLOCK = 1024
 """Neurons whose states and parameters are kept in the first-level cache."""
 DRIVE_LIMIT = 1 << 18
 """Up to this accumulated input u and v stay within 32 bits: |u| <= 2^23 before and after."""
-
-
-def compile_function(function: F) -> F:
-    """Compile a function; keep the code on disk where there is a folder for it."""
-    machine_code: Any
-    try:
-        machine_code = njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # no folder to keep the code in: compile it once per process
-        machine_code = njit(nogil=True)(function)
-    result: F = machine_code
-    return result
 
 
 @compile_function

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from snncompile.arrays import Array
+from snncompile.machine_code import compile_function
 from snncompile.reference.fast.fixed_point import (
-    compile_function,
     cut_blocks,
     decay,
     is_too_large,

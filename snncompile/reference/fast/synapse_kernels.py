@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from snncompile.arrays import Array
-from snncompile.reference.fast.fixed_point import compile_function
+from snncompile.machine_code import compile_function
 
 WORD = 8
 """Sources tested together: most words hold no spike."""

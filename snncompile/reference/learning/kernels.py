@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from snncompile.arrays import Array, Floats, Ints
-from snncompile.reference.fast.fixed_point import compile_function
+from snncompile.machine_code import compile_function
 
 ACCUMULATOR_LOW, ACCUMULATOR_HIGH = -(2**15) - 1, 2**15 - 1
 FRACTION = 128

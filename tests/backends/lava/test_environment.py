@@ -1,5 +1,6 @@
 """Finding Python 3.10 and making the environment, with made-up executables and no network."""
 
+import os
 import threading
 
 import pytest
@@ -231,6 +232,28 @@ def test_lives_in_the_cache_unless_told_otherwise(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SNNCOMPILE_LAVA_ENV", "here")
     assert environment.locate_folder() == tmp_path / "here"
+
+
+def test_a_user_without_a_home_has_to_name_the_folder(monkeypatch):
+    for name in ("SNNCOMPILE_LAVA_ENV", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)  # whom no list of users has
+    with pytest.raises(BackendError) as error:
+        environment.check()
+    assert str(error.value) == (
+        "this user has no home folder, where Lava would be; set HOME, or SNNCOMPILE_LAVA_ENV to"
+        " the folder of its environment"
+    )
+
+
+def test_a_folder_that_cannot_be_looked_into(monkeypatch, tmp_path):
+    monkeypatch.setenv("SNNCOMPILE_LAVA_ENV", str(tmp_path / ("n" * 256)))
+    for ask in (environment.check, environment.locate_python, lambda: environment.install(print)):
+        with pytest.raises(BackendError) as error:
+            ask()
+        assert str(error.value) == (
+            f"cannot look for Lava in {tmp_path}/{'n' * 256}: File name too long"
+        )
 
 
 def test_the_packages_are_pinned():

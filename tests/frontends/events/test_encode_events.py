@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -315,4 +316,13 @@ def test_tonic_is_named_where_it_is_missing(tmp_path, monkeypatch):
         encode_events([save(tmp_path, **FULL)], Frames(1000, SIZE))
     assert str(error.value) == (
         "event recordings are read through tonic: pip install 'snncompile[events]'"
+    )
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(InputError) as error:
+        list(read_recordings(tmp_path / "pipe.npy"))
+    assert str(error.value) == (
+        f"{tmp_path}/pipe.npy: is a device or a pipe, expected an .npy file"
     )
