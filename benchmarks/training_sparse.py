@@ -1,11 +1,13 @@
 """Sparse training: dense, gradual magnitude pruning, gradient rewiring; accuracy and energy.
 
     python benchmarks/training_sparse.py [--data ../shared/data] [--seeds 0] [--updates 1000]
-    python benchmarks/training_sparse.py --keep 0.0073 --updates 20000    # towards the published
+    python benchmarks/training_sparse.py --networks 784-128-10 --ways magnitude --keep 0.05   # 2 uJ
+    python benchmarks/training_sparse.py --ways rewiring --keep 0.0073 --updates 20000
 
-784-300-10 and a small convolutional network, hard-reset LIF neurons and a readout, 4 time steps of MNIST
-(8,000 training, 2,000 test images). Each way makes as many updates from the same start; the
-results are compiled for `--chip` with 8-bit weights and run as Programs.
+784-300-10 and a small convolutional network, hard-reset LIF neurons and a readout, 4 time steps of
+MNIST (8,000 training, 2,000 test images). Each way makes as many updates from the same start; the
+results are compiled for `--chip` with 8-bit weights and run as Programs. The last command goes
+towards the 0.73 % of its weights that gradient rewiring is published with.
 """
 
 from __future__ import annotations
@@ -40,12 +42,13 @@ def load(data: Path, split: str, count: int) -> tuple[np.ndarray, Tensor]:
 
 def build(name: str) -> nn.Module:
     """Return a network as torch modules."""
-    if name == "784-300-10":
+    if name != "convolutions":
+        first, hidden, last = (int(size) for size in name.split("-"))
         return nn.Sequential(
             nn.Flatten(),
-            nn.Linear(784, 300),
+            nn.Linear(first, hidden),
             training.Lif(**LIF),
-            nn.Linear(300, 10),
+            nn.Linear(hidden, last),
             training.Readout(0.1),
         )
     return nn.Sequential(
@@ -64,7 +67,7 @@ def build(name: str) -> nn.Module:
 def train(name: str, way: str, keep: float, x, label, updates: int, seed: int):
     """Return the network that was trained, and its share of weights that are not zero."""
     torch.manual_seed(seed)
-    network = snncompile.from_torch(build(name), x[:2].astype(np.float32))
+    network = snncompile.from_torch(build(name), x[:64].astype(np.float32))
     module = training.from_network(network, surrogate=WIDE)
     weights = training.pruning.list_weights(module)
     others = [p for p in module.parameters() if all(p is not w for w in weights)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 from math import log, sqrt
 
 import numpy as np
@@ -41,7 +42,7 @@ def build_network(sizes=(20, 30, 4)):
 @given(st.floats(0.001, 1), st.integers(2, 200))
 def test_the_share_falls_to_what_is_kept(keep, steps):
     shares = [find_share(keep, step, steps) for step in range(steps)]
-    assert all(a >= b for a, b in zip(shares, shares[1:], strict=False))
+    assert all(a >= b for a, b in pairwise(shares))
     assert shares[-1] == pytest.approx(keep)
     late = [s for i, s in enumerate(shares) if i + 1 >= RAMP * steps]
     assert late == [pytest.approx(keep)] * len(late)
