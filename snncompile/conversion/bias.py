@@ -14,7 +14,15 @@ from torch import Tensor
 
 from snncompile.arrays import Floats
 from snncompile.conversion.ann import Layer
-from snncompile.conversion.layerwise import Outputs, bind_drives, keep_needed, run_population, show
+from snncompile.conversion.layerwise import (
+    Outputs,
+    bind_drives,
+    collect_drives,
+    keep_needed,
+    run_population,
+    show,
+    walk_drives,
+)
 from snncompile.ir.graph import Network, Population, Say
 
 SAMPLES = 128, 32
@@ -66,7 +74,12 @@ def _calibrate_layer(
 ) -> tuple[Population, Tensor]:
     """Return the population with its bias, and its output."""
     into = bind_drives(network, population.name)
-    train = run_population(population, into, spike_trains)
+    kept = collect_drives(population, into, spike_trains)
+
+    def run() -> Tensor:
+        return run_population(population, kept or walk_drives(population, into, spike_trains))
+
+    train = run()
     for _ in range(ROUNDS):
         if population.neuron.spikes:
             got = train.float().mean(dim=1)
@@ -75,7 +88,7 @@ def _calibrate_layer(
         missing = _average_channels((target - got).mean(dim=0).double().numpy(), population)
         bias = population.neuron.bias + missing  # type: ignore[attr-defined]
         population = replace(population, neuron=replace(population.neuron, bias=bias))  # type: ignore[call-arg]
-        train = run_population(population, into, spike_trains)
+        train = run()
     return population, train
 
 

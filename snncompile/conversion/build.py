@@ -13,6 +13,7 @@ from snncompile.arrays import Floats
 from snncompile.conversion.ann import INPUT, Ann, normalize
 from snncompile.conversion.auto_records import Trial
 from snncompile.conversion.bias import calibrate_biases
+from snncompile.conversion.depth import describe_depth
 from snncompile.conversion.method import Direct, Method
 from snncompile.conversion.spike_trains import SpikeTrains
 from snncompile.errors import InputError
@@ -82,6 +83,7 @@ def build_conversion(
     notes = (
         f"convert: {method}, {steps} steps per layer, {plan.steps} in all",
         f"convert: input is shown as {kind}, a payload of 1 is {unit:g}",
+        *describe_depth(ann, method, steps),
     )
 
     def build(scales: dict[str, Floats]) -> Network:

@@ -68,7 +68,8 @@ class SpikeTrains(Percentile):
             scales = scales | {layer.name: own}
             network = build(scales)
             population, into = network.population(layer.name), bind_drives(network, layer.name)
-            spike_trains[layer.name] = run_population(population, into, spike_trains)
+            drives = walk_drives(population, into, spike_trains)
+            spike_trains[layer.name] = run_population(population, drives)
             spike_trains = keep_needed(spike_trains, layers[i + 1 :])
         return scales
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -12,7 +14,7 @@ from snncompile.cores.synapses_of_slice import measure_demand
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
-from snncompile.ir.mapping import Slice
+from snncompile.ir.mapping import Shape, Slice
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import find_lost_population, require_integers, require_no_slices
 from snncompile.synapses.base import IntegerSynapses
@@ -111,10 +113,27 @@ def drop_zeros(synapses: IntegerSynapses) -> IntegerSynapses:
 
 
 def _count(projection: Projection, target: Population, chip: Chip) -> tuple[int, int]:
-    """Return synapses and words of a projection, as if one core held its whole target."""
-    start, shape = (0,) * len(target.shape), target.shape
-    demand = measure_demand(chip, projection, Slice(target.name, shape, start, shape, 0))
-    return demand.synapses, demand.memory.words
+    """Return synapses and words of a projection, as if its target filled core after core."""
+    most = chip.core.compartments.whole or target.size
+    synapses = words = 0
+    for start, stop in _cut(target.shape, most):
+        demand = measure_demand(chip, projection, Slice(target.name, target.shape, start, stop, 0))
+        synapses += demand.synapses
+        words += demand.memory.words
+    return synapses, words
+
+
+def _cut(shape: Shape, most: int) -> Iterator[tuple[Shape, Shape]]:
+    """Yield boxes of at most so many neurons that fill a shape: their start, and their stop."""
+    inner = prod(shape[1:])
+    if inner > most:
+        for i in range(shape[0]):
+            yield from (((i, *a), (i + 1, *b)) for a, b in _cut(shape[1:], most))
+        return
+    rows = most // inner
+    for first in range(0, shape[0], rows):
+        rest = (0,) * (len(shape) - 1)
+        yield (first, *rest), (min(first + rows, shape[0]), *shape[1:])
 
 
 def _add_up(projection: Projection) -> int:

@@ -5,6 +5,7 @@ potentials = unroll(net, x)          # x and result: (samples, steps, *shape)
 network = snncompile.from_torch(net, x)
 module = from_network(network)       # trains any network, a converted one too
 chip = chip_aware(program)           # trains the chip's integers; chip.program() is the result
+prune(module, 0.02, step, steps)     # after each update; or GradR as the optimizer
 
 In: parameters of a layer, a network or a Program. Out: torch modules.
 """
@@ -13,18 +14,24 @@ from snncompile.training.chip_aware import ChipAware, chip_aware
 from snncompile.training.costs import energy, latency
 from snncompile.training.from_network import FloatNetwork, from_network
 from snncompile.training.neurons import IntegrateFire, Lif, Readout, unroll
+from snncompile.training.pruning import find_connectivity, measure_connectivity, prune
+from snncompile.training.rewiring import GradR
 from snncompile.training.surrogate import fast_sigmoid
 
 __all__ = [
     "ChipAware",
     "FloatNetwork",
+    "GradR",
     "IntegrateFire",
     "Lif",
     "Readout",
     "chip_aware",
     "energy",
     "fast_sigmoid",
+    "find_connectivity",
     "from_network",
     "latency",
+    "measure_connectivity",
+    "prune",
     "unroll",
 ]

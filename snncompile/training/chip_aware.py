@@ -17,7 +17,13 @@ from snncompile.reference.simulate import check_spikes
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.training.chip_layers import ChipPopulation, ChipProjection
 from snncompile.training.exact_types import Types, find_exact_types, find_sum_type
-from snncompile.training.masters import TRAINED, Weights, check_names, find_scale_of_weights
+from snncompile.training.masters import (
+    TRAINED,
+    Weights,
+    check_names,
+    find_scale_of_weights,
+    find_unit,
+)
 from snncompile.training.surrogate import Surrogate, fast_sigmoid
 from snncompile.training.time_loop import TimeLoop
 from snncompile.training.units import find_floats, is_original, list_original
@@ -54,8 +60,8 @@ class ChipAware(nn.Module):
     weights in floats that hold them exactly, with delays, wrapping and saturation. Backward, states
     and outputs have the gradient of the float record's step, with a surrogate for comparisons; none
     passes where a state leaves its width. Master parameters are floats in the unit of the float
-    network that the Program was compiled from; they are rounded in each forward pass, and gradients
-    pass straight through the rounding.
+    network that the Program was compiled from, those of weights that read pixels of 0..255 times
+    255; they are rounded in each forward pass, and gradients pass straight through the rounding.
 
     Delay relays that the compiler inserted do not train. Neurons that the compiler pruned are gone:
     compile with `prune=False` where they may be needed.
@@ -198,8 +204,10 @@ def _bind_projection(module: ChipAware, projection: Projection, *, trains: bool)
     else:
         message = module._population(projection.source).output_scale
     scale = find_scale_of_weights(synapses.wiring, target.scale)
-    factor = scale / (2.0**synapses.exponent * target.restated.input_factor * message)
-    start = find_floats(program, projection)
+    unit = find_unit(program.network.input, projection.source)
+    factor = scale / (2.0**synapses.exponent * target.restated.input_factor * message * unit)
+    floats = find_floats(program, projection)
+    start = None if floats is None else floats * unit
     weights = Weights(synapses, factor, start, train=trains)
     kinds = find_sum_type(module.network, projection), module.fixed.types.drives[projection.target]
     return ChipProjection(projection, weights, kinds)

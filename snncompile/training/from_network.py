@@ -21,7 +21,14 @@ from snncompile.synapses.base import Synapses
 from snncompile.training.copies import copy_sharing
 from snncompile.training.float_records import bind_record
 from snncompile.training.fused import has_kernel, run_floats
-from snncompile.training.masters import PARAMETERS, TRAINED, check_names, choose_groups, find_first
+from snncompile.training.masters import (
+    PARAMETERS,
+    TRAINED,
+    check_names,
+    choose_groups,
+    find_first,
+    find_unit,
+)
 from snncompile.training.surrogate import Surrogate, Surrogates, fast_sigmoid
 from snncompile.training.time_loop import TimeLoop
 
@@ -55,7 +62,8 @@ class FloatNetwork(nn.Module):
     """A float network as a module: `module(x)` is `network.run(x)` in the module's type.
 
     Projections compute all time steps at once, populations step by step with the step of their
-    record and a surrogate for comparisons. `network()` returns the network with what was learned.
+    record and a surrogate for comparisons. Weights that read pixels of 0..255 are parameters times
+    255. `network()` returns the network with what was learned.
     """
 
     populations: Any
@@ -85,11 +93,11 @@ class FloatNetwork(nn.Module):
         self.populations = nn.ModuleList(_FloatPopulation(p, train) for p in network.populations)
         trains = "weight" in train
         self.projections = nn.ModuleList(
-            _FloatWeights(p.synapses, None, trains=trains)  # type: ignore[arg-type]
+            _FloatWeights(p.synapses, None, find_unit(network.input, p.source), trains=trains)  # type: ignore[arg-type]
             for p in network.projections
         )
         self.host = nn.ModuleList(
-            _FloatWeights(h.synapses, h.bias, trains=trains) for h in network.input.host
+            _FloatWeights(h.synapses, h.bias, 1.0, trains=trains) for h in network.input.host
         )
         self.outputs: dict[str, Tensor] = {}
         """Outputs of the last forward pass, of the input and of every population, with their
@@ -165,20 +173,23 @@ class _Fixed:
 class _FloatWeights(nn.Module):
     """Weights of a projection, or of the host's layer with its biases."""
 
-    def __init__(self, synapses: Synapses, bias: Floats | None, *, trains: bool) -> None:
+    def __init__(
+        self, synapses: Synapses, bias: Floats | None, unit: float, *, trains: bool
+    ) -> None:
         super().__init__()
-        self.wiring = synapses.wiring
-        self.weight = nn.Parameter(_write(synapses.weight), requires_grad=trains)
+        self.wiring, self.unit = synapses.wiring, unit
+        self.weight = nn.Parameter(_write(synapses.weight * unit), requires_grad=trains)
         if bias is not None:
             self.bias = nn.Parameter(_write(bias), requires_grad=trains)
 
     def bind(self) -> Any:
         """Return the function that adds up the present weights."""
-        return bind_weights(self.wiring, self.weight)
+        weight = self.weight if self.unit == 1 else self.weight / self.unit
+        return bind_weights(self.wiring, weight)
 
     def write(self) -> Floats:
         """Return the present weights."""
-        return _read(self.weight)
+        return _read(self.weight) / self.unit
 
     def write_host(self, layer: HostLayer) -> HostLayer:
         """Return the host's layer with the present weights and biases."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron
 from snncompile.neurons.fixed import STATE_SHIFT, shift_bias
-from snncompile.training.surrogate import Surrogate
+from snncompile.training.surrogate import Surrogate, find_formula
 
 RESETS = {"hard": 0, "soft": 1, "none": 2}
 """Resets of the kernels, by their numbers there."""
@@ -136,18 +136,25 @@ class _Run(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        from snncompile.training.fused_kernels import run_backward
+        import snncompile.training.fused_kernels as kernels
 
         reached, passes, p, threshold, bias = ctx.saved_tensors
         plan = ctx.plan
         gradient = gradients[0].to(reached.dtype).contiguous()
-        slope = _find_slope(reached, p[2], plan) if plan.sends else reached
+        formula, steepness = find_formula(plan.surrogate) or ("GIVEN", 0.0)
+        given = plan.sends and formula == "GIVEN"
+        slope = _find_slope(reached, p[2], plan) if given else reached
+        unit = torch.zeros_like(p[2]) + plan.unit.to(p.dtype)
+        constants = torch.tensor(kernels.list_constants(steepness), dtype=p.dtype)
         of_drive = torch.empty_like(reached)
         totals = torch.zeros((2, p.shape[1]), dtype=torch.float64)
-        run_backward(
+        kernels.run_backward(
             gradient.numpy(),
             reached.numpy(),
             slope.numpy(),
+            unit.numpy(),
+            getattr(kernels, formula),
+            constants.numpy(),
             passes.numpy(),
             p.numpy(),
             plan.reset,
@@ -155,7 +162,8 @@ class _Run(torch.autograd.Function):
             of_drive.numpy(),
             totals.numpy(),
         )
-        of_drive = (of_drive * plan.factor).to(ctx.drive_type)
+        of_drive = of_drive if plan.factor == 1 else of_drive * plan.factor
+        of_drive = of_drive.to(ctx.drive_type)
         of_threshold, of_bias = (
             (total if like.ndim else total.sum()).to(like.dtype)
             for total, like in zip(totals, (threshold, bias), strict=True)
@@ -164,7 +172,7 @@ class _Run(torch.autograd.Function):
 
 
 def _find_slope(reached: Tensor, threshold: Tensor, plan: Plan) -> Tensor:
-    """Return the derivative of a spike by the potential."""
+    """Return the derivative of a spike by the potential, of any surrogate."""
     with torch.enable_grad():
         excess = ((reached - threshold) / plan.unit).detach().requires_grad_()
         (slope,) = torch.autograd.grad(plan.surrogate(excess).sum(), excess)

@@ -14,6 +14,7 @@ from snncompile.arrays import Array
 from snncompile.machine_code import compile_function
 
 HARD, SOFT, NONE = range(3)
+GIVEN, FAST_SIGMOID, ARC_TANGENT = range(3)
 LIMIT = (1 << 23) - 1
 FULL = 1 << 12
 
@@ -112,10 +113,32 @@ def run_integers(
 
 
 @compile_function
+def find_slope(x: float, formula: int, constants: Array) -> float:
+    """Return the derivative of a surrogate, x being the excess; see `list_constants`."""
+    one, s, half, bend = constants
+    if formula == FAST_SIGMOID:
+        below = one + s * abs(x)
+        return one / (below * below)
+    bent = bend * x
+    return half / (one + bent * bent)
+
+
+def list_constants(steepness: float) -> tuple[float, float, float, float]:
+    """Return the constants of the formulas, in the order that `find_slope` reads.
+
+    FAST_SIGMOID: 1 / (1 + s |x|)^2; ARC_TANGENT: (s / 2) / (1 + (pi s x / 2)^2).
+    """
+    return 1.0, steepness, steepness / 2, np.pi * steepness / 2
+
+
+@compile_function
 def run_backward(
     gradient: Array,
     reached: Array,
     slope: Array,
+    unit: Array,
+    formula: int,
+    constants: Array,
     passes: Array,
     p: Array,
     reset: int,
@@ -128,7 +151,10 @@ def run_backward(
     Args:
         gradient: of the output.
         reached: from the forward pass.
-        slope: derivative of a spike by the potential, from the surrogate.
+        slope: derivative of a spike by the potential, from the surrogate; read without a formula.
+        unit: excess that counts as 1 for a formula, shape (n,).
+        formula: GIVEN: by `slope`; else by `find_slope`.
+        constants: of the formula.
         passes: from `run_integers`; empty: every gradient passes.
         p: as in `run_floats`.
         reset: HARD, SOFT or NONE.
@@ -158,7 +184,11 @@ def run_backward(
                     elif reset == SOFT:
                         of_spike = of_spike - kept * p[2, i]
                         of_parameters[0, i] -= kept * fired
-                    through = of_spike * slope[b, t, i]
+                    if formula == GIVEN:
+                        through = of_spike * slope[b, t, i]
+                    else:
+                        x = (v - p[2, i]) / unit[i]
+                        through = of_spike * find_slope(x, formula, constants) / unit[i]
                     potential = potential + through
                     of_parameters[0, i] -= through
                 else:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from snncompile.arrays import Floats, Ints
 from snncompile.errors import InputError
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import Population
+from snncompile.ir.graph import Input, Population
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron
 from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT
 from snncompile.synapses.base import IntegerSynapses, Wiring
@@ -258,6 +258,19 @@ def find_scale_of_weights(wiring: Wiring, scale: Floats) -> Floats:
     of_weight = np.full(prod(wiring.weight_shape), scale[0] if len(scale) else 1.0)
     of_weight[each.number] = scale[each.wiring.target]
     return of_weight.reshape(wiring.weight_shape)
+
+
+def find_unit(source: Input, name: str) -> float:
+    """Return what a master of a weight stands for: the weight times the largest input, or itself.
+
+    Pixels of 0..255 have weights so small that an optimizer's steps would be larger than they are.
+
+    Args:
+        source: the network's input.
+        name: of the source of the weights.
+    """
+    largest = max(abs(source.payload.low), abs(source.payload.high))
+    return float(max(largest, 1)) if name == source.name else 1.0
 
 
 def _write(array: NDArray[Any]) -> Tensor:

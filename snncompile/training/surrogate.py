@@ -8,6 +8,7 @@ gradient of a surrogate, and rounding passes the gradient on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -43,6 +44,21 @@ def fast_sigmoid(excess: Tensor, slope: float = SLOPE) -> Tensor:
     """
     spikes: Tensor = _FastSigmoid.apply(excess, slope)  # type: ignore[no-untyped-call]
     return spikes
+
+
+def find_formula(surrogate: Surrogate) -> tuple[str, float] | None:
+    """Return formula and steepness of a surrogate that compiled neurons know; None of others.
+
+    They are `fast_sigmoid`, with any slope, and SpikingJelly's `ATan`.
+    """
+    if surrogate is fast_sigmoid:
+        return "FAST_SIGMOID", SLOPE
+    if isinstance(surrogate, partial) and surrogate.func is fast_sigmoid and not surrogate.args:
+        return "FAST_SIGMOID", float(surrogate.keywords.get("slope", SLOPE))
+    kind = type(surrogate)
+    if kind.__module__.startswith("spikingjelly.") and kind.__name__ == "ATan":
+        return "ARC_TANGENT", float(surrogate.alpha)  # type: ignore[attr-defined]
+    return None
 
 
 class _Straight(torch.autograd.Function):

@@ -73,8 +73,8 @@ def test_a_kernel_that_many_share_stays_and_the_report_says_why():
     assert done.network.projections == network.projections
     assert wiring.matrix(weight).count_nonzero() == 20_212
     assert done.log == (
-        "sparsify: in -> out stays convolution: sparse it had 20,212 of 36,992 synapses, 4,294"
-        " words in place of 232",
+        "sparsify: in -> out stays convolution: sparse it had 20,212 of 36,992 synapses, 4,888"
+        " words in place of 292",
     )
 
 
@@ -151,3 +151,20 @@ def test_the_estimate_counts_fewer_operations():
     ]
     dense, sparse = (p.estimate(x).synaptic_ops for p in programs)
     assert (dense, sparse) == (4 * 100 * 200, 4 * np.count_nonzero(weight))
+
+
+@pytest.mark.parametrize("shape", [(3000,), (3, 40, 40), (2, 1, 1500)])
+def test_a_target_larger_than_a_core_is_counted_core_by_core(shape):
+    """Loihi 1's index of a synapse names one of 1,024 neurons."""
+    kernel = draw_weights((shape[0], 1, 1, 1), 0.5)
+    if len(shape) == 1:
+        synapses = integer_dense(draw_weights((shape[0], 5), 0.9), 0, 8)
+    else:
+        wiring = Convolution((1, *shape[1:]), shape[0], (1, 1), (1, 1), (0, 0), (1, 1))
+        synapses = IntegerSynapses(wiring, kernel, 0, 8)
+    done = lower(wire(synapses))
+    (after,) = done.network.projections
+    most = 5 * 3000 if len(shape) == 1 else int(np.prod(shape))
+    assert f" of {most:,} synapses" in done.log[0]
+    before = synapses.wiring.matrix(synapses.weight).toarray()
+    assert np.array_equal(after.synapses.wiring.matrix(after.synapses.weight).toarray(), before)

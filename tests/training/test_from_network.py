@@ -15,6 +15,7 @@ import snncompile
 from snncompile import training
 from snncompile.errors import InputError
 from snncompile.ir.graph import Input, Network, Population, Projection
+from snncompile.neurons.base import Interval
 from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.readout import Readout
 from snncompile.reference.simulate import check_input, run_batches
@@ -141,6 +142,32 @@ def test_parameters_stay_in_the_range_of_their_record():
     neuron = module.network().populations[0].neuron
     assert neuron.threshold == pytest.approx(1e-6)
     assert neuron.potential_decay == 1.0
+
+
+@pytest.mark.parametrize("largest, unit", [(255, 255), (1, 1)])
+def test_weights_of_pixels_are_as_large_as_others(largest, unit):
+    """An optimizer's first step is as large as its rate, whatever the gradient."""
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(6, 8)) / unit
+    source = Input("in", (8,), payload=Interval(0, largest))
+    network = Network(
+        source,
+        (Population("out", (6,), CubaLif(1.0, 0.1, 1.0)),),
+        (Projection("in", "out", dense(weight)),),
+        "out",
+    )
+    module = training.from_network(network)
+    np.testing.assert_allclose(module.network().projections[0].synapses.weight, weight, rtol=1e-6)
+    x = rng.integers(0, largest + 1, (3, 5, 8))
+    np.testing.assert_array_equal(module(x).detach(), network.run(x).spikes)
+    optimizer = torch.optim.Adam(module.parameters(), 0.01)
+    module(x).sum().backward()
+    optimizer.step()
+    moved = np.abs(module.network().projections[0].synapses.weight - weight).max()
+    assert moved == pytest.approx(0.01 / unit, rel=1e-3)
+    chip = training.chip_aware(snncompile.compile(network, chip="loihi2", calibration=x))
+    masters = chip.projections[0].weights.weight.detach().numpy()
+    np.testing.assert_allclose(masters, weight * unit, atol=0.02)
 
 
 def test_copies_and_states_work():

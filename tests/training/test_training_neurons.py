@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from snncompile import training
 from snncompile.errors import InputError, UnsupportedError
 from snncompile.frontends.torch.from_torch import from_torch
+from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.training import IntegrateFire, Lif, Readout, unroll
+from snncompile.training.float_records import bind_record
+from snncompile.training.fused import run_floats
+from snncompile.training.surrogate import find_formula
 
 
 def drive(*shape, seed=0):
@@ -126,3 +133,29 @@ def test_a_decay_per_channel_broadcasts_and_another_shape_is_refused():
         "Lif: potential_decay has shape (3, 1, 2, 1) for neurons of shape (2, 1); give one number"
         " or one per neuron"
     )
+
+
+@pytest.mark.parametrize("reset", ["hard", "soft", "none"])
+@pytest.mark.parametrize("name", ["fast", "slope", "arc"])
+def test_known_surrogates_have_the_derivative_of_any(name, reset):
+    """Compiled formulas beside the same surrogate as a function that nothing is known of."""
+    known = {
+        "fast": training.fast_sigmoid,
+        "slope": partial(training.fast_sigmoid, slope=7.0),
+        "arc": pytest.importorskip("spikingjelly.activation_based.surrogate").ATan(alpha=3.0),
+    }[name]
+    assert (find_formula(known) or ("GIVEN",))[0] != "GIVEN"
+    generator = torch.Generator().manual_seed(0)
+    drive = torch.randn(3, 9, 5, generator=generator, dtype=torch.float64)
+    neuron = CubaLif(0.7, 0.2, np.array([0.5, 1, 2, 1, 1]), 0.1, reset)
+    gradients = []
+    for surrogate in (known, lambda excess: known(excess)):
+        x = drive.clone().requires_grad_()
+        threshold = torch.tensor(neuron.threshold).requires_grad_()
+        record = bind_record(neuron, x.device, {"threshold": threshold}, x.dtype)
+        unit = torch.tensor([1.0, 1, 2, 0.5, 1], dtype=torch.float64)
+        run_floats(record, unit, surrogate, x).square().sum().backward()
+        gradients.append((x.grad, threshold.grad))
+    assert gradients[0][0].abs().sum() > 0
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)

@@ -1,0 +1,219 @@
+"""Few time steps: conversion, hybrid training, and training from nothing on one network and data.
+
+    python benchmarks/training_few_steps.py [--seeds 0 1 2] [--rows soft hard poisson]
+
+CIFAR-10 at 16 x 16 (JPEG, averages of 2 x 2 pixels; 10,000 training and 2,000 test images), four
+convolutions of 24, 48, 48 and 96 channels with batch normalization, one dense layer. All networks
+are compiled for `--chip` with 8-bit weights and run as Programs; a step of delay per layer
+comes on top of the steps that are named.
+
+soft       the trained ANN converted by `balance`, whose potentials start at half a threshold; and
+           that network, trained on for two epochs in its time steps (`from_network`): hybrid
+hard       the same with hard resets, as the stock LIF of Lava's library has them
+poisson    the ANN with thresholds at the largest activation and its input drawn at random
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import conversion_networks as networks
+import numpy as np
+import torch
+from conversion import run
+from torch import Tensor, nn
+
+import snncompile
+from snncompile import training
+from snncompile.conversion.balance import Balance
+from snncompile.conversion.convert import convert
+from snncompile.conversion.scales import Percentile
+from snncompile.ir.graph import Network
+from snncompile.program import Program
+
+TRAINED, TESTED, PRICED, BATCH = 10_000, 2_000, 64, 64
+CALIBRATION = 512
+WIDE = partial(training.fast_sigmoid, slope=3.0)
+RATE = 5e-4
+POISSON = (16, 32, 64, 128, 256, 512)
+
+
+def load(data: Path, split: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return pixels 0..255, shape (images, 3, 16, 16), whole numbers, and labels."""
+    x, y = networks.jpeg(data, split, count)
+    small = x.reshape(len(x), 3, 16, 2, 16, 2).mean((3, 5))
+    return small.round().astype(np.float32), y
+
+
+@dataclass(frozen=True)
+class Case:
+    """The trained ANN of one seed, and its data."""
+
+    ann: nn.Module
+    x: np.ndarray
+    y: np.ndarray
+    test: np.ndarray
+    labels: np.ndarray
+    seed: int
+    chip: str
+    epochs: int
+
+    @property
+    def calibration(self) -> np.ndarray:
+        """Images of which activations are measured."""
+        return self.x[:CALIBRATION]
+
+    def compile(self, network: Network) -> Program:
+        """Return the Program of a network."""
+        return snncompile.compile(
+            network, chip=self.chip, calibration=network.input.present(self.x[:64])
+        )
+
+    def measure(self, network: Network) -> tuple[float, float, float]:
+        """Return accuracy in percent, spikes and energy in uJ of an image, on the chip."""
+        program = self.compile(network)
+        found = run(program.network, self.test, batch=200)
+        estimate = program.estimate(program.network.input.present(self.test[:PRICED]))
+        right = found.predictions == self.labels
+        return 100 * float(right.mean()), found.spikes, (estimate.energy_j or np.nan) * 1e6
+
+
+def build() -> nn.Module:
+    """Return the ANN."""
+    layers: list[nn.Module] = [networks.pixels()]
+    for before, width, stride in ((3, 24, 1), (24, 48, 2), (48, 48, 1), (48, 96, 2)):
+        convolution = nn.Conv2d(before, width, 3, stride, 1, bias=False)
+        layers += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AvgPool2d(2), nn.Flatten(), nn.Linear(384, 10))
+
+
+def train_hybrid(
+    network: Network, steps: int, x: np.ndarray, y: np.ndarray, epochs: int, rate: float, seed: int
+) -> Network:
+    """Return the network trained on in its time steps."""
+    module = training.from_network(network, steps=steps, surrogate=WIDE)
+    optimizer = torch.optim.Adam(module.parameters(), rate)
+    updates = epochs * -(-len(x) // BATCH)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
+    labels, draw = torch.from_numpy(y), np.random.default_rng(seed)
+    for _ in range(epochs):
+        for part in np.array_split(draw.permutation(len(x)), updates // epochs):
+            shown = x[part]
+            mirrored = draw.random(len(part)) < 0.5
+            shown = np.where(mirrored[:, None, None, None], shown[..., ::-1], shown)
+            loss = nn.functional.cross_entropy(answer(module, shown), labels[part])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return module.network()
+
+
+def answer(module: training.FloatNetwork, x: np.ndarray) -> Tensor:
+    """Return the answers of a module, (images, classes), as large as those of the ANN."""
+    output: Tensor = module(x)
+    assert module.steps is not None
+    return output.sum(1) / module.steps
+
+
+def from_conversion(steps: int, hard: bool, case: Case) -> Network:
+    """Return the ANN converted by `balance`."""
+    processes = "library" if hard else "any"
+    return convert(case.ann, case.calibration, Balance(), steps, processes=processes).network
+
+
+def from_poisson(steps: int, case: Case) -> Network:
+    """Return the ANN as it was converted first: largest activations, random input."""
+    method = Balance(Percentile(100), initial=0.0)
+    return convert(case.ann, case.calibration, method, steps, coding="poisson").network
+
+
+def convert_and_train(hard: bool, steps: int, case: Case) -> Iterator[tuple[str, Network]]:
+    """Yield the converted network, and the same trained on."""
+    network = from_conversion(steps, hard, case)
+    resets = ", hard" if hard else ""
+    yield f"converted{resets}", network
+    epochs = case.epochs
+    yield (
+        f"hybrid{resets}, {epochs} epochs",
+        train_hybrid(network, steps, case.x, case.y, epochs, RATE, case.seed),
+    )
+
+
+def run_on_lava(case: Case, network: Network, images: int) -> str:
+    """Return what `verify` says of the Program on real Lava."""
+    program = case.compile(network)
+    return str(program.verify(program.network.input.present(case.test[:images])))
+
+
+def main() -> None:
+    """Train, convert, train on, compile, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--chip", default="loihi2")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, nargs="*", default=[4, 8])
+    parser.add_argument("--epochs", type=int, default=2, help="of training on")
+    parser.add_argument("--ann-epochs", type=int, default=12)
+    parser.add_argument("--rows", nargs="*", default=["soft", "hard", "poisson"])
+    parser.add_argument("--lava", type=int, default=0, help="images to run on Lava, hard resets")
+    options = parser.parse_args()
+    if not (options.data / "cifar10_train_jpeg.npz").is_file():
+        sys.exit(f"{options.data}: no cifar10_train_jpeg.npz; give the folder with --data")
+    x, y = load(options.data, "train", TRAINED)
+    test, labels = load(options.data, "test", TESTED)
+    print(f"{options.chip}, 8 bits, seeds {options.seeds}, {TESTED} images", flush=True)
+    print("network                steps  accuracy   spikes  energy uJ  seconds", flush=True)
+    found: dict[tuple[str, int], list[tuple[float, ...]]] = {}
+    for seed in options.seeds:
+        torch.manual_seed(seed)
+        begin, ann = time.process_time(), build()
+        networks.train(ann, x, y, options.ann_epochs, mirrored=True)
+        case = Case(ann, x, y, test, labels, seed, options.chip, options.epochs)
+        with torch.no_grad():
+            right = float((ann(torch.from_numpy(test)).argmax(1).numpy() == labels).mean())
+        print(f"seed {seed}: ANN {right:.2%}, {time.process_time() - begin:.0f} s", flush=True)
+        for row in options.rows:
+            for name, steps, network, seconds in list_rows(row, options.steps, case):
+                measured = case.measure(network)
+                found.setdefault((name, steps), []).append(measured)
+                print_row(name, steps, measured, seconds)
+                if options.lava and "hybrid, hard" in name:
+                    print(run_on_lava(case, network, options.lava), flush=True)
+    if len(options.seeds) > 1:
+        print("mean of the seeds")
+        for (name, steps), rows in found.items():
+            print_row(name, steps, np.mean(rows, axis=0), None)
+
+
+def list_rows(
+    row: str, all_steps: list[int], case: Case
+) -> Iterator[tuple[str, int, Network, float]]:
+    """Yield name, steps, network and seconds of making it, of one row."""
+    if row == "poisson":
+        for steps in POISSON:
+            yield "poisson, largest", steps, from_poisson(steps, case), 0.0
+        return
+    for steps in all_steps:
+        begin = time.process_time()
+        for name, network in convert_and_train(row == "hard", steps, case):
+            yield name, steps, network, time.process_time() - begin
+            begin = time.process_time()
+
+
+def print_row(name: str, steps: int, measured: Any, seconds: float | None) -> None:
+    """Print a row of the table."""
+    accuracy, spikes, energy = measured
+    took = "" if seconds is None else f"{seconds:9.1f}"
+    print(f"{name:22} {steps:5} {accuracy:8.2f}% {spikes:9,.0f} {energy:9.2f}{took}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Fewer synapses: gradual magnitude pruning, and the connectivity that a number of cores holds.
+
+In: a module in training, or a network. Out: weights that are zero, which `compile` then drops where
+that costs less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snncompile.errors import InputError
+from snncompile.ir.graph import Network
+
+if TYPE_CHECKING:
+    from snncompile.hwmodels.schema import Chip
+
+RAMP = 0.7
+"""Share of the steps in which weights are cut; the rest trains what is left."""
+HALVINGS = 7
+"""Of the range of connectivities in `find_connectivity`: to 1/128 of all weights."""
+
+
+def list_weights(module: nn.Module) -> list[nn.Parameter]:
+    """Return the weights that pruning counts: trained parameters of two axes or more."""
+    return [p for p in module.parameters() if p.ndim > 1 and p.requires_grad]
+
+
+def find_share(keep: float, step: int, steps: int) -> float:
+    """Return the share of weights to keep after one of `steps` updates.
+
+    The share that is cut rises like a cubic, steeply at first, until RAMP of the steps are over:
+    Zhu and Gupta, To prune, or not to prune (2017), equation 1.
+
+    Raises:
+        InputError: the share is not in (0, 1], or there is no such step.
+    """
+    if not 0 < keep <= 1:
+        raise InputError(f"keep must be a share above 0 and at most 1, got {keep}")
+    if not 0 <= step < steps:
+        raise InputError(f"step must be 0..{steps - 1} of {steps} steps, got {step}")
+    left = max(0.0, 1 - (step + 1) / (RAMP * steps))
+    return keep + (1 - keep) * left**3
+
+
+@torch.no_grad()
+def prune(
+    module: nn.Module | Iterable[Tensor], keep: float, step: int = 0, steps: int = 1
+) -> float:
+    """Set the smallest weights to zero, over all layers; return the share that is not zero.
+
+    Call it after each update of the optimizer. Weights that were cut come back only by an update
+    that makes them larger than others. Without `step` and `steps` it cuts at once.
+
+    Args:
+        module: weights of two axes or more are pruned; or these tensors themselves.
+        keep: share of the weights to keep in the end, above 0 and at most 1.
+        step: this update, 0..steps - 1.
+        steps: updates in all.
+
+    Raises:
+        InputError: `keep` or `step` is out of its range, or there are no weights.
+    """
+    weights = list_weights(module) if isinstance(module, nn.Module) else list(module)
+    total = sum(w.numel() for w in weights)
+    if not total:
+        raise InputError("there are no weights to prune: no trained parameter of two axes or more")
+    kept = max(1, round(find_share(keep, step, steps) * total))
+    if kept < total:
+        sizes = torch.cat([w.detach().abs().flatten() for w in weights])
+        smallest = sizes.kthvalue(total - kept).values
+        for w in weights:
+            w.masked_fill_(w.abs() <= smallest, 0)
+    return measure_connectivity(weights)
+
+
+def measure_connectivity(module: nn.Module | Iterable[Tensor]) -> float:
+    """Return the share of weights that are not zero; of parameters of two axes or more."""
+    weights = list_weights(module) if isinstance(module, nn.Module) else list(module)
+    return sum(int(w.count_nonzero()) for w in weights) / max(1, sum(w.numel() for w in weights))
+
+
+def find_connectivity(network: Network, chip: str | Chip, cores: int, **options: Any) -> float:
+    """Return the largest share of its weights with which a network takes at most so many cores.
+
+    It keeps the largest weights, compiles, and halves the range of shares until 1/128 of all
+    weights. Call it between epochs for `prune`'s `keep`, or before training.
+
+    Args:
+        network: floats, as trained so far.
+        chip: name or record.
+        cores: budget.
+        options: of `compile`: bits, calibration and so on.
+
+    Raises:
+        InputError: 1/128 of the weights takes more cores, or the budget is not positive.
+        FitError: a network does not fit the chip at all.
+    """
+    if cores < 1:
+        raise InputError(f"cores must be positive, got {cores}")
+    if _count_cores(network, chip, 1.0, options) <= cores:
+        return 1.0
+    low, high = 0, 2**HALVINGS
+    least = 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        least = _count_cores(network, chip, middle / 2**HALVINGS, options)
+        low, high = (middle, high) if least <= cores else (low, middle)
+    if not low:
+        raise InputError(
+            f"{chip if isinstance(chip, str) else chip.name}: {least} cores with 1/{2**HALVINGS} of"
+            f" the weights, the budget is {cores}; allow more cores, or take a smaller network"
+        )
+    return low / 2**HALVINGS
+
+
+def _count_cores(network: Network, chip: Any, keep: float, options: dict[str, Any]) -> int:
+    from snncompile.compiler import compile as compile_network
+
+    program = compile_network(keep_largest(network, keep), chip=chip, **options)
+    return int(program.mapping.cores)
+
+
+def keep_largest(network: Network, keep: float) -> Network:
+    """Return a network with the largest of its weights, over all its projections."""
+    arrays = [p.synapses.weight for p in network.projections]
+    pruned: Sequence[np.ndarray] = arrays
+    if keep < 1:
+        tensors = [torch.from_numpy(np.array(a, np.float64)) for a in arrays]
+        prune([t for t in tensors if t.ndim > 1], keep)
+        pruned = [t.numpy() for t in tensors]
+    return replace(
+        network,
+        projections=tuple(
+            replace(p, synapses=replace(p.synapses, weight=w))
+            for p, w in zip(network.projections, pruned, strict=True)
+        ),
+    )
