@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from snncompile.arrays import Array
-from snncompile.reference.fast.fixed_point import compile_function
+from snncompile.machine_code import compile_function
 
 
 @compile_function

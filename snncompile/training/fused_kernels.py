@@ -8,6 +8,8 @@ pass takes the neuron to have fired.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from snncompile.arrays import Array
@@ -113,7 +115,7 @@ def run_integers(
 
 
 @compile_function
-def find_slope(x: float, formula: int, constants: Array) -> float:
+def find_slope(x: Any, formula: int, constants: Array) -> Any:
     """Return the derivative of a surrogate, x being the excess; see `list_constants`."""
     one, s, half, bend = constants
     if formula == FAST_SIGMOID:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 RAMP = 0.7
 """Share of the steps in which weights are cut; the rest trains what is left."""
-HALVINGS = 7
-"""Of the range of connectivities in `find_connectivity`: to 1/128 of all weights."""
+PARTS = 128
+"""Of all weights, which `find_connectivity` tells apart."""
 
 
 def list_weights(module: nn.Module) -> list[nn.Parameter]:
@@ -82,7 +82,8 @@ def prune(
 def measure_connectivity(module: nn.Module | Iterable[Tensor]) -> float:
     """Return the share of weights that are not zero; of parameters of two axes or more."""
     weights = list_weights(module) if isinstance(module, nn.Module) else list(module)
-    return sum(int(w.count_nonzero()) for w in weights) / max(1, sum(w.numel() for w in weights))
+    left, total = sum(int(w.count_nonzero()) for w in weights), sum(w.numel() for w in weights)
+    return left / max(1, total)
 
 
 def find_connectivity(network: Network, chip: str | Chip, cores: int, **options: Any) -> float:
@@ -105,18 +106,18 @@ def find_connectivity(network: Network, chip: str | Chip, cores: int, **options:
         raise InputError(f"cores must be positive, got {cores}")
     if _count_cores(network, chip, 1.0, options) <= cores:
         return 1.0
-    low, high = 0, 2**HALVINGS
+    low, high = 0, PARTS
     least = 0
     while high - low > 1:
         middle = (low + high) // 2
-        least = _count_cores(network, chip, middle / 2**HALVINGS, options)
+        least = _count_cores(network, chip, middle / PARTS, options)
         low, high = (middle, high) if least <= cores else (low, middle)
     if not low:
         raise InputError(
-            f"{chip if isinstance(chip, str) else chip.name}: {least} cores with 1/{2**HALVINGS} of"
+            f"{chip if isinstance(chip, str) else chip.name}: {least} cores with 1/{PARTS} of"
             f" the weights, the budget is {cores}; allow more cores, or take a smaller network"
         )
-    return low / 2**HALVINGS
+    return low / PARTS
 
 
 def _count_cores(network: Network, chip: Any, keep: float, options: dict[str, Any]) -> int:
@@ -137,7 +138,7 @@ def keep_largest(network: Network, keep: float) -> Network:
     return replace(
         network,
         projections=tuple(
-            replace(p, synapses=replace(p.synapses, weight=w))
+            replace(p, synapses=replace(p.synapses, weight=w))  # type: ignore[arg-type]
             for p, w in zip(network.projections, pruned, strict=True)
         ),
     )

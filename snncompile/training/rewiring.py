@@ -64,7 +64,7 @@ class GradR(torch.optim.Optimizer):
             group.setdefault("step", 0)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Make one update; see torch's optimizers.
 
         Raises:
