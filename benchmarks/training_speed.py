@@ -14,6 +14,8 @@ the peak of three steps beyond what a process of its own holds between steps.
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import multiprocessing
 import sys
 import time
@@ -122,7 +124,7 @@ def prepare_network(who: str, name: str) -> Step:
     x = (torch.rand(steps, batch, *shape) < 0.4).to(torch.get_default_dtype())
     with torch.no_grad():
         for p in net.parameters():
-            p.mul_(4.0)
+            p.mul_(8.0)
     if who == "ours":
         network = snncompile.from_torch(net, x[:, :2].numpy(), time="first")
         module = training.from_network(network, surrogate=ATAN)
@@ -130,23 +132,22 @@ def prepare_network(who: str, name: str) -> Step:
 
         def step() -> Tensor:
             module.zero_grad()
-            module(shown).square().sum().backward()
-            return module.projections[0].weight.grad.flatten() / 2  # our weights are half of theirs
+            (module(shown) - 0.5).square().sum().backward()
+            return module.projections[0].weight.grad.flatten()
 
         return step
     if who == "snnTorch":
-        stack = build_stack(name, leaky, wrap=False)
-        theirs: nn.Module = PerStep(stack)
-        theirs.load_state_dict(
-            dict(zip(theirs.state_dict(), net.state_dict().values(), strict=False)), strict=False
-        )
-        net = theirs
+        weights = [p.detach() for p in net.parameters()]
+        net = PerStep(build_stack(name, leaky, wrap=False))  # type: ignore[assignment]
+        with torch.no_grad():
+            for mine, given in zip(net.parameters(), weights, strict=True):
+                mine.copy_(given)
     first = next(net.parameters())
 
     def step() -> Tensor:
         net.zero_grad()
         functional.reset_net(net)
-        net(x).square().sum().backward()
+        (net(x) - 0.5).square().sum().backward()
         return first.grad.flatten()
 
     return step
@@ -181,6 +182,8 @@ def measure_memory(who: str, name: str, answer: multiprocessing.SimpleQueue) -> 
 
     step = prepare(who, name)
     step()
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is free goes back to the system
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = read_status("VmRSS")
     for _ in range(3):

@@ -115,7 +115,8 @@ class FloatNetwork(nn.Module):
         """
         network, like = self.fixed.network, self._like
         shown = x if self.steps is None else np.repeat(np.asarray(x)[:, None], self.steps, axis=1)
-        checked = check_input(network, shown, np.float64)
+        kind = np.float64 if like.dtype == torch.float64 else np.float32
+        checked = check_input(network, shown, kind)
         values = torch.from_numpy(checked).to(like.device, like.dtype)
         values = values.reshape(*values.shape[:2], -1)
         biases = {

@@ -144,7 +144,7 @@ class _Run(torch.autograd.Function):
         formula, steepness = find_formula(plan.surrogate) or ("GIVEN", 0.0)
         given = plan.sends and formula == "GIVEN"
         slope = _find_slope(reached, p[2], plan) if given else reached
-        unit = torch.zeros_like(p[2]) + plan.unit.to(p.dtype)
+        per_unit = torch.zeros_like(p[2]) + 1 / plan.unit.to(p.dtype)
         constants = torch.tensor(kernels.list_constants(steepness), dtype=p.dtype)
         of_drive = torch.empty_like(reached)
         totals = torch.zeros((2, p.shape[1]), dtype=torch.float64)
@@ -152,7 +152,7 @@ class _Run(torch.autograd.Function):
             gradient.numpy(),
             reached.numpy(),
             slope.numpy(),
-            unit.numpy(),
+            per_unit.numpy(),
             getattr(kernels, formula),
             constants.numpy(),
             passes.numpy(),

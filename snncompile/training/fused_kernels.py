@@ -138,7 +138,7 @@ def run_backward(
     gradient: Array,
     reached: Array,
     slope: Array,
-    unit: Array,
+    per_unit: Array,
     formula: int,
     constants: Array,
     passes: Array,
@@ -154,7 +154,7 @@ def run_backward(
         gradient: of the output.
         reached: from the forward pass.
         slope: derivative of a spike by the potential, from the surrogate; read without a formula.
-        unit: excess that counts as 1 for a formula, shape (n,).
+        per_unit: 1 over the excess that counts as 1 for a formula, shape (n,).
         formula: GIVEN: by `slope`; else by `find_slope`.
         constants: of the formula.
         passes: from `run_integers`; empty: every gradient passes.
@@ -166,10 +166,13 @@ def run_backward(
     """
     samples, steps, size = gradient.shape
     of_u, of_v = np.empty(size, gradient.dtype), np.empty(size, gradient.dtype)
+    of_threshold, of_bias = np.empty(size, gradient.dtype), np.empty(size, gradient.dtype)
     masked = len(passes) > 0
     for b in range(samples):
         of_u[:] = 0
         of_v[:] = 0
+        of_threshold[:] = 0
+        of_bias[:] = 0
         for t in range(steps - 1, -1, -1):
             for i in range(size):
                 left = passes[b, t, i] if masked else 3
@@ -185,18 +188,21 @@ def run_backward(
                         of_spike = of_spike - kept * v
                     elif reset == SOFT:
                         of_spike = of_spike - kept * p[2, i]
-                        of_parameters[0, i] -= kept * fired
+                        of_threshold[i] -= kept * fired
                     if formula == GIVEN:
                         through = of_spike * slope[b, t, i]
                     else:
-                        x = (v - p[2, i]) / unit[i]
-                        through = of_spike * find_slope(x, formula, constants) / unit[i]
+                        x = (v - p[2, i]) * per_unit[i]
+                        through = of_spike * find_slope(x, formula, constants) * per_unit[i]
                     potential = potential + through
-                    of_parameters[0, i] -= through
+                    of_threshold[i] -= through
                 else:
                     potential = gradient[b, t, i] + of_v[i] if left & 2 else np.float32(0)
-                of_parameters[1, i] += potential
+                of_bias[i] += potential
                 current = potential + current
                 of_drive[b, t, i] = current
                 of_u[i] = current * p[0, i]
                 of_v[i] = potential * p[1, i]
+        for i in range(size):
+            of_parameters[0, i] += of_threshold[i]
+            of_parameters[1, i] += of_bias[i]
