@@ -101,6 +101,20 @@ def test_as_many_synapses_as_are_listed_stay_listed(monkeypatch, most, grids):
     assert sum(p.name.endswith("_grid") for p in after.populations) == grids
 
 
+@pytest.mark.parametrize("axons, grids", [(48, 0), (47, 1)])
+def test_more_sources_than_a_core_of_loihi2_has_input_axons_take_a_grid(axons, grids):
+    limit = LOIHI2.core.axons_in.model_copy(update={"value": axons})
+    chip = LOIHI2.model_copy(update={"core": LOIHI2.core.model_copy(update={"axons_in": limit})})
+    network = decoder()
+    after = Retime()(design(network, chip)).network
+    assert sum(p.name.endswith("_grid") for p in after.populations) == grids
+    x = draw(network)
+    np.testing.assert_array_equal(after.run(x).spikes, network.run(x).spikes)
+    # Values that no neuron passes on stay as they are; so do other chips' networks.
+    values = decoder(rate_neuron=SynapseFilter(0.2))
+    assert len(Retime()(design(values, chip)).network.populations) == 3
+
+
 def test_spikes_are_those_of_before(small_lists):
     network = decoder()
     after = Retime()(design(network, LOIHI2)).network
