@@ -125,6 +125,19 @@ ALPHA_LIF = LavaProcess(
     parameters=(*DECAYS, THRESHOLD, INITIAL),
     states=("u", "v"),
 )
+ALPHA_SOFT_LIF = LavaProcess(
+    name="AlphaSoftLif",
+    file=f"{OURS}:processes/alpha_soft_lif.py",
+    neurons=("alpha_soft_lif",),
+    parameters=(
+        *DECAYS,
+        THRESHOLD,
+        LavaParameter("reset_decay", "dr", 0, DECAY_ONE - 1),
+        LavaParameter("subtracted", "taken", 0, 131071),
+        INITIAL,
+    ),
+    states=("slow", "fast", "v"),
+)
 BISTABLE_FIRE = LavaProcess(
     name="BistableFire",
     file=f"{OURS}:processes/bistable_fire.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -26,6 +27,8 @@ EXACT_FLOAT32 = 2**24
 """Integers up to here are exact in float32, and so are their sums if no part of one exceeds it."""
 EXACT_FLOAT64 = 2**53
 """Integers up to here, and their sums, are exact in float64."""
+LARGE_DENSE = 2**24
+"""Weights from which a dense map is computed from the weights where they are, without a copy."""
 PART_BITS = 16
 """Bits per part of a payload that is split: float64 holds 2^15 * 2^16 for each of 2^22 sources."""
 
@@ -39,8 +42,17 @@ def bind(synapses: Synapses | IntegerSynapses, payload: Interval, device: str = 
         device: of torch, for the computation.
     """
     if isinstance(synapses, Synapses):
-        return bind_weights(synapses.wiring, torch.tensor(synapses.weight, device=device))
+        shared = synapses.weight.size > LARGE_DENSE and device == "cpu"
+        weight = _share(synapses.weight) if shared else torch.tensor(synapses.weight, device=device)
+        return bind_weights(synapses.wiring, weight)
     return _bind_integer(synapses, payload, device)
+
+
+def _share(weight: NDArray[Any]) -> Tensor:
+    """Return a tensor of the same memory, which nobody writes to."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that the array is read-only
+        return torch.from_numpy(weight)
 
 
 def _bind_integer(synapses: IntegerSynapses, payload: Interval, device: str) -> Apply:
@@ -149,7 +161,7 @@ def _bind_by_synapse(wiring: Wiring, weight: Tensor) -> Apply:
 
 
 def _bind_dense(wiring: Dense, weight: Tensor) -> Apply:
-    turned = weight.T.contiguous()
+    turned = weight.T if weight.numel() > LARGE_DENSE else weight.T.contiguous()
     return lambda spikes: spikes.to(weight.dtype) @ turned
 
 

@@ -53,6 +53,9 @@ def compose(outer: Synapses, inner: Synapses) -> Synapses:
         UnsupportedError: the last two would have more than `LARGEST` or `LARGEST_LIST` synapses.
     """
     assert outer.wiring.sources == inner.wiring.targets
+    inner = _read_scale(inner) or inner
+    if isinstance(inner.wiring, Scale) and bool((inner.weight == 1).all()):
+        return outer
     if isinstance(inner.wiring, Scale):
         scale = SCALED_SOURCES.get(type(outer.wiring), _scale_any_sources)
         scaled = scale(outer.wiring, outer.weight, inner.weight)
@@ -110,6 +113,20 @@ def merge(left: Synapses, right: Synapses) -> Synapses | None:
     if both_convolve and _list_geometry(a) == _list_geometry(b):
         return Synapses(a, left.weight + right.weight)
     return None
+
+
+def _read_scale(synapses: Synapses) -> Synapses | None:
+    """Return a depthwise convolution of windows of one value as the scale that it is."""
+    wiring = synapses.wiring
+    if not isinstance(wiring, Convolution) or wiring.source_shape != wiring.target_shape:
+        return None
+    single = {*wiring.kernel, *wiring.stride} == {1} and not any(wiring.padding)
+    if not single or wiring.groups != wiring.channels:
+        return None
+    each = synapses.weight.reshape(-1)
+    if (each == each[:1]).all():
+        return _make_scale(wiring.sources, np.asarray(each[0]))
+    return _make_scale(wiring.sources, np.repeat(each, prod(wiring.source_shape[1:])))
 
 
 def _list_geometry(wiring: Wiring) -> tuple[Any, ...]:

@@ -189,11 +189,12 @@ def run_backward(
                     elif reset == SOFT:
                         of_spike = of_spike - kept * p[2, i]
                         of_threshold[i] -= kept * fired
-                    if formula == GIVEN:
-                        through = of_spike * slope[b, t, i]
-                    else:
-                        x = (v - p[2, i]) * per_unit[i]
-                        through = of_spike * find_slope(x, formula, constants) * per_unit[i]
+                    x = (v - p[2, i]) * per_unit[i]
+                    known = formula != GIVEN
+                    each = (
+                        find_slope(x, formula, constants) * per_unit[i] if known else slope[b, t, i]
+                    )
+                    through = of_spike * each
                     potential = potential + through
                     of_threshold[i] -= through
                 else:
@@ -203,6 +204,5 @@ def run_backward(
                 of_drive[b, t, i] = current
                 of_u[i] = current * p[0, i]
                 of_v[i] = potential * p[1, i]
-        for i in range(size):
-            of_parameters[0, i] += of_threshold[i]
-            of_parameters[1, i] += of_bias[i]
+        of_parameters[0] += of_threshold
+        of_parameters[1] += of_bias

@@ -89,7 +89,8 @@ def _make_neuron(library: str, rng: Any) -> nn.Module:
         if kind < 0.3:
             return module.Synaptic(alpha=0.6, beta=decay, **options)
         if kind < 0.5:
-            options |= {"reset_mechanism": "zero" if soft else "none", "threshold": threshold / 4}
+            reset = str(rng.choice(["zero", "subtract", "none"]))
+            options |= {"reset_mechanism": reset, "threshold": threshold / 4}
             return module.Alpha(alpha=decay, beta=decay * float(rng.uniform(0, 0.9)), **options)
         return module.Leaky(beta=decay, reset_delay=soft, **options)
     if library == "spikingjelly":

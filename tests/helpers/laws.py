@@ -77,7 +77,7 @@ def never_leaves_its_bounds(neuron, plain_step, p, low, high, steps, known, nois
     """Push the neuron with inputs from -low to high; it must stay within `neuron.bounds`."""
     x = Interval(np.asarray(-low), np.asarray(high))
     found = neuron.bounds(x, steps if known else None)
-    leaves = found["u"].low <= -HALF or found["u"].high > HALF
+    leaves = "u" in found and (found["u"].low <= -HALF or found["u"].high > HALF)
     for drive in _adversaries(neuron, plain_step, p, -low, high, steps, noise[:steps]):
         state = beginning(neuron)
         for x in drive:

@@ -348,6 +348,7 @@ def test_neurons_loihi1_cannot_build():
         "adaptive_lif/hard",
         "adaptive_lif/soft",
         "alpha_lif",
+        "alpha_soft_lif",
         "bistable_fire",
         "multi_spike_lif/hard",
         "multi_spike_lif/soft",

@@ -24,6 +24,8 @@ COUNTS = {
     "threshold_decay": 0.5,
     "threshold_step": 0.25,
     "members": 3.0,
+    "reset_decay": 0.5,
+    "subtracted": 0.25,
 }
 OTHERS = TURNS | COUNTS | {"negative_threshold": -1.0}
 

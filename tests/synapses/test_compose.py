@@ -262,3 +262,30 @@ def test_a_dense_map_of_concatenated_values_stays_dense():
     found = compose(outer, Synapses(Sparse([4, 1], [0, 1], 5, 2), np.asarray([1.0, 3.0])))
     np.testing.assert_array_equal(found.weight, outer.weight[:, [4, 1]] * [1, 3])
     assert str(found.wiring) == "dense 3x2"
+
+
+def test_windows_of_one_value_change_no_weight_of_a_dense_map():
+    outer = random(Dense(3, 8))
+    pool = Convolution((2, 2, 2), 2, (1, 1), (1, 1), (0, 0), (1, 1), 2)
+    assert compose(outer, Synapses(pool, np.ones(pool.weight_shape))) is outer
+    half = compose(outer, Synapses(pool, np.full(pool.weight_shape, 0.5)))
+    np.testing.assert_array_equal(half.weight, outer.weight / 2)
+    each = compose(outer, Synapses(pool, np.array([2.0, 3.0]).reshape(pool.weight_shape)))
+    np.testing.assert_array_equal(each.weight, outer.weight * np.repeat([2, 3], 4))
+    assert isinstance(each.wiring, Dense)
+
+
+@pytest.mark.parametrize("change", [{"stride": (2, 2)}, {"padding": (1, 1)}, {"groups": 1}])
+def test_other_windows_of_one_value_are_multiplied_out(change):
+    whole = Convolution((2, 2, 2), 2, (1, 1), (1, 1), (0, 0), (1, 1), 2)
+    pool = replace(whole, **change)
+    inner, outer = random(pool, 1), random(Dense(3, pool.targets))
+    np.testing.assert_array_equal(matrix(compose(outer, inner)), matrix(outer) @ matrix(inner))
+
+
+@pytest.mark.parametrize("target, source", [([0, 1, 1], [0, 2, 2]), ([1, 0, 1], [2, 0, 2])])
+def test_pairs_that_occur_twice_are_refused_in_any_order(target, source):
+    with pytest.raises(ValueError) as error:  # noqa: PT011  (the whole message follows)
+        Sparse(np.array(target), np.array(source), 2, 3)
+    assert str(error.value) == "sparse: two synapses join the same neurons; add their weights"
+    assert Sparse(np.array([1, 0]), np.array([2, 0]), 2, 3).synapses == 2

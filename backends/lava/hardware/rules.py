@@ -59,6 +59,7 @@ def describe_chip_model(process: str) -> str:
 NEAREST = {
     "adaptive_lif": "cuba_lif/hard, whose threshold stays",
     "alpha_lif": "cuba_lif/hard with a delay of 1, whose reset keeps the current",
+    "alpha_soft_lif": "cuba_lif/delayed_soft with a delay of 1, whose reset keeps the current",
     "refractory_lif": "cuba_lif/hard, which may fire in the next step",
     "multi_spike_lif": "cuba_lif/hard, one spike per step",
     "signed_integrate_fire": "ternary_lif, which resets to 0",

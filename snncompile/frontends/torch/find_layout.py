@@ -199,6 +199,8 @@ def _look(
         raise
     except Exception as error:
         return _Glance(look, (samples, steps), summarize_error(error), failed=True)
+    finally:
+        look.forget_module()
     inside = layout == "inside"
     misfit = next(look.find_misfits(None if inside else steps), "") or look.state_problem
     repeated = tuple(look.find_repeated(steps)) if misfit and not inside else ()

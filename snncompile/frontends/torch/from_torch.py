@@ -27,6 +27,7 @@ from snncompile.frontends.torch.run_module import (
     check_module,
     check_sample,
     find_own_dtype,
+    free_copies,
 )
 from snncompile.frontends.torch.static_input import fix_steps
 from snncompile.frontends.torch.ties import Ties, check_choice
@@ -176,6 +177,7 @@ def read_module(
             f"sample has shape {array.shape}, expected (samples, steps, *shape), or (samples,"
             f" *shape) where forward makes the steps itself; {error}"
         ) from None
+    free_copies(module)
     shape, steps = tuple(known.x.shape[2:]), known.x.shape[1]
     host_part = describe_host(known.host, module, (steps, *shape), known.layout)
     imported = build_network(known.layers, known.host.shape or shape, title, host_part)

@@ -45,6 +45,12 @@ class Look(Trace):
         self._tried: set[str] = set()
         super().__init__(module, title, samples, HostWatch(host))
 
+    def forget_module(self) -> None:
+        """Let go of the copy of the module, which the notes outlive."""
+        self.modules.clear()
+        self._on_host.clear()
+        self._states.clear()
+
     def list_obstacles(self) -> list[UnsupportedError]:
         """Return what stands in the way, in the order of the calls."""
         unknown = [
@@ -123,7 +129,7 @@ class Look(Trace):
         self._states[name] = library.read_result(module, out).states
 
     def _try(self, name: str, translate: Any, module: nn.Module, shape: Shape) -> None:
-        if name in self._tried or type(module) is nn.Linear:  # which has no features
+        if name in self._tried or isinstance(module, nn.Linear):  # which has no features
             return
         self._tried.add(name)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,6 +23,8 @@ from snncompile.ir.input import read_array
 
 NONE = Arguments()
 """No further arguments."""
+LARGE = 2**27
+"""Bytes of parameters from which copies that nobody reads are freed at once."""
 
 
 def check_module(module: Any, given: Arguments = NONE) -> None:
@@ -102,6 +105,15 @@ def find_own_dtype(module: nn.Module) -> torch.dtype:
     return next((t.dtype for t in tensors if t.is_floating_point()), torch.float32)
 
 
+def free_copies(module: nn.Module) -> None:
+    """Free the copies of a large module that runs have left: they and their hooks hold each other.
+
+    Of small ones Python frees them when it likes.
+    """
+    if sum(parameter.nbytes for parameter in module.parameters()) > LARGE:
+        gc.collect()
+
+
 def make_working_copy(module: nn.Module, samples: int, steps: int) -> nn.Module:
     """Return a copy for one run: on the CPU, in eval mode, states at the start.
 
@@ -111,6 +123,7 @@ def make_working_copy(module: nn.Module, samples: int, steps: int) -> nn.Module:
     Raises:
         InputError: the module cannot be copied.
     """
+    free_copies(module)
     memo: dict[int, Any] = {}
     for inner in module.modules():
         for tensor in _find_tensors(vars(inner)):

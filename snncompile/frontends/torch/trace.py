@@ -426,7 +426,7 @@ class Trace(TorchFunctionMode):
         self, func: Callable[..., Any], name: str, args: Any, kwargs: Any, result: Any
     ) -> bool:
         """Note 1 - spikes; return whether it is that."""
-        products = gates.Products(self.origins, self.find_numbers, self._is_maximum)
+        products = gates.Products(self.origins, self.find_numbers, self.is_maximum)
         values = products.note_complement(name.rpartition(".")[2], args, kwargs, result)
         if values is None:
             return False
@@ -436,16 +436,21 @@ class Trace(TorchFunctionMode):
 
     def _note_gate(self, short: str, args: Any, kwargs: Any, result: Any) -> bool:
         """Note a product of spikes; return whether it is one."""
-        products = gates.Products(self.origins, self.find_numbers, self._is_maximum)
+        products = gates.Products(self.origins, self.find_numbers, self.is_maximum)
         product = products.note_product(short, args, kwargs, result)
         if product is None:
             return False
-        self.modules.setdefault(product.path, gates.GATES[product.path])
-        self.linear_calls.append(product)
+        self.add_product(product)
         self.hand_in(result, product.numbers)
         return True
 
-    def _is_maximum(self, path: str) -> bool:
+    def add_product(self, product: LinearValues) -> None:
+        """Add a product to the layers."""
+        self.modules.setdefault(product.path, gates.GATES[product.path])
+        self.linear_calls.append(product)
+
+    def is_maximum(self, path: str) -> bool:
+        """Return whether the layer at a path takes a maximum."""
         row = known_layers.find_linear(self.modules[path])
         return row is not None and row.maximum
 

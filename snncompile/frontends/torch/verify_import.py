@@ -20,7 +20,7 @@ from snncompile.frontends.torch.build_network import ImportedNetwork
 from snncompile.frontends.torch.compare_outputs import Difference, compare_answer
 from snncompile.frontends.torch.output_record import OutputRecord
 from snncompile.frontends.torch.record_module import Recording, record_module
-from snncompile.frontends.torch.run_module import NONE, find_own_dtype
+from snncompile.frontends.torch.run_module import NONE, find_own_dtype, free_copies
 from snncompile.frontends.torch.silent_layers import list_louder
 from snncompile.frontends.torch.ties import Ties, find_ties
 from snncompile.frontends.torch.time_layouts import Layout
@@ -78,6 +78,7 @@ def verify(
         first, size = start / len(x), len(batch) / len(x)
         progress(first)
         exact = run.record(batch, torch.float64)
+        free_copies(module)
         batch = batch if exact.shown is None else exact.shown
         try:
             run.compare(batch, exact, start, _Span(progress, first + size / 3, size / 3))

@@ -113,5 +113,5 @@ def count_weights(synapses: Synapses | IntegerSynapses) -> int:
     """Return the number of weights; of a wiring that cannot be pruned as such, of synapses."""
     wiring = synapses.wiring.plain
     every = np.arange(wiring.sources), np.arange(wiring.targets)
-    alone = wiring.keep(synapses.weight, *every) is None
+    alone = wiring.keep(np.ones(synapses.weight.shape), *every) is None
     return wiring.synapses if alone else synapses.weight.size

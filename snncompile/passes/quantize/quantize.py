@@ -51,6 +51,7 @@ from snncompile.passes.quantize.scale_limits import raise_thresholds
 from snncompile.passes.quantize.weight_rows import group_neurons
 from snncompile.reference.runner import SpikeTrains
 from snncompile.reference.simulate import run_batches
+from snncompile.synapses.source_range import SourceRange
 
 CALIBRATION_SAMPLES = 256
 """More calibration samples than these do not change a choice among six clips."""
@@ -246,6 +247,8 @@ class Quantize(Pass):
             return None
         if not _sends_spikes(population):
             return None
+        if _are_relays(network, population):  # a row each of the same weight: one choice for all
+            return np.zeros(population.size, np.int64)
         groups = group_neurons(network, population)
         size, profiles = population.size, chip.core.threshold_profiles.whole
         alone = groups.max(initial=-1) == size - 1
@@ -327,6 +330,16 @@ def _sends_spikes(population: Population) -> bool:
     assert isinstance(neuron, FloatNeuron)
     spiking = neuron.spikes and neuron.message_unit == 1 and neuron.input_shift > 0
     return spiking and hasattr(neuron, "threshold")
+
+
+def _are_relays(network: Network, population: Population) -> bool:
+    """Return whether the neurons are those of a grid of relays, which are all alike."""
+    neuron, into = population.neuron, network.into(population.name)
+    alike = all(np.ndim(getattr(neuron, name)) == 0 for name in neuron.parameters())
+    return alike and all(
+        isinstance(p.synapses.wiring, SourceRange) and bool((p.synapses.weight == 1).all())
+        for p in into
+    )
 
 
 def _differ_in_group(population: Population, groups: Ints) -> bool:

@@ -29,7 +29,9 @@ SHARE = 4
 
 
 def convolve_upsampled_grids(network: Network, chip: Chip) -> Network:
-    """Return the network without transposed convolutions of too many synapses to list.
+    """Return the network without transposed convolutions that cannot be listed.
+
+    They have too many synapses, or on Loihi 2 more sources than a core has input axons.
 
         a = 64x32x32 -transposed 4x4, stride 2-> b       ->
             a -transposed 1x1, stride 2-> a_grid = 64x63x63 -convolution 4x4-> b
@@ -47,13 +49,13 @@ def convolve_upsampled_grids(network: Network, chip: Chip) -> Network:
     populations, projections = list(network.populations), list[Projection]()
     for p in network.projections:
         wiring = p.synapses.wiring
-        if not isinstance(wiring, TransposedConvolution) or not _is_large(wiring):
+        neuron = _find_relay(network, p, chip)
+        if not isinstance(wiring, TransposedConvolution) or neuron is None:
             projections.append(p)
             continue
         assert isinstance(p.synapses, Synapses)
         relay, places, convolution = split_transposed(wiring, p.synapses.weight)
         name = _choose_name(p.source, {network.input.name, *(q.name for q in populations)})
-        neuron = _choose_relay(network, p, chip)
         populations.insert(_find_place(populations, p.source), Population(name, relay, neuron))
         projections += [Projection(p.source, name, s) for s in _list_ranges(places, chip)]
         projections.append(replace(p, source=name, synapses=convolution))
@@ -125,13 +127,28 @@ def _list_ranges(wiring: Wiring, chip: Chip) -> list[Synapses]:
     return [s for s in synapses if s.wiring.synapses]
 
 
-def _is_large(wiring: TransposedConvolution) -> bool:
+def _find_relay(network: Network, projection: Projection, chip: Chip) -> Neuron | None:
+    """Return the neuron of the grid that a projection needs; None: it is listed."""
+    wiring, axons = projection.synapses.wiring, chip.core.axons_in.whole
+    if not isinstance(wiring, TransposedConvolution):
+        return None
     assert wiring.largest_list is not None
-    return wiring.synapses > wiring.largest_list
+    too_wide = chip.headed_rows is not None and axons is not None and wiring.sources > axons
+    if wiring.synapses <= wiring.largest_list and not too_wide:
+        return None
+    neuron = _choose_relay(network, projection, chip)
+    if neuron is not None or wiring.synapses <= wiring.largest_list:
+        return neuron
+    raise UnsupportedError(
+        f"projection {projection.source} -> {projection.target}: {wiring} takes"
+        f" {wiring.synapses:,} synapses, more than are listed one by one, and"
+        f" {chip.name} has no neuron that passes the source's values on to a grid; put a neuron"
+        " layer before it, or use fewer channels or a smaller kernel"
+    )
 
 
-def _choose_relay(network: Network, projection: Projection, chip: Chip) -> Neuron:
-    """Return a neuron that passes on what the source sends."""
+def _choose_relay(network: Network, projection: Projection, chip: Chip) -> Neuron | None:
+    """Return a neuron of the chip that passes on what the source sends, if there is one."""
     low, high = (float(end) for end in network.payload(projection.source))
     relays = list(FLOAT_RELAYS)
     if _sends_whole(network, projection) and max(-low, high) < STATE_LIMIT:
@@ -140,12 +157,7 @@ def _choose_relay(network: Network, projection: Projection, chip: Chip) -> Neuro
         smallest, largest = neuron.payload
         if smallest <= low and high <= largest and neuron.kind in chip.neurons:
             return neuron
-    raise UnsupportedError(
-        f"projection {projection.source} -> {projection.target}: {projection.synapses.wiring} takes"
-        f" {projection.synapses.wiring.synapses:,} synapses, more than are listed one by one, and"
-        f" {chip.name} has no neuron that passes the source's values on to a grid; put a neuron"
-        " layer before it, or use fewer channels or a smaller kernel"
-    )
+    return None
 
 
 def _sends_whole(network: Network, projection: Projection) -> bool:

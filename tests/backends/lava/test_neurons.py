@@ -14,6 +14,7 @@ from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
 from snncompile.neurons.accumulate import IntegerAccumulate
 from snncompile.neurons.adaptive_lif import IntegerAdaptiveLif
 from snncompile.neurons.alpha_lif import IntegerAlphaLif
+from snncompile.neurons.alpha_soft_lif import IntegerAlphaSoftLif
 from snncompile.neurons.base import IntegerNeuron, Interval
 from snncompile.neurons.bistable_fire import IntegerBistableFire
 from snncompile.neurons.cuba_lif import IntegerCubaLif
@@ -108,6 +109,11 @@ def alpha_lif(some) -> IntegerNeuron:
     return IntegerAlphaLif(some(1500, 4096), some(0, 800), some(50, 200))
 
 
+def alpha_soft_lif(some) -> IntegerNeuron:
+    decays = some(1500, 4096), some(0, 800)
+    return IntegerAlphaSoftLif(*decays, some(20, 90), some(0, 3000), some(10, 200))
+
+
 def synapse_filter(some) -> IntegerNeuron:
     return IntegerSynapseFilter(some(300, 4096), some(1, 300))
 
@@ -137,6 +143,7 @@ KINDS = {
     "adaptive_lif/hard": adaptive_lif("hard"),
     "adaptive_lif/soft": adaptive_lif("soft"),
     "alpha_lif": alpha_lif,
+    "alpha_soft_lif": alpha_soft_lif,
     "bistable_fire": bistable_fire,
     "multi_spike_lif/hard": multi_spike_lif("hard"),
     "multi_spike_lif/soft": multi_spike_lif("soft"),

@@ -18,6 +18,7 @@ from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.base import Interval
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.synapse_filter import SynapseFilter
+from snncompile.passes.quantize import quantize
 from snncompile.passes.timing.retime import Retime
 from snncompile.passes.timing.upsampled_grids import split_transposed
 from snncompile.synapses.base import Synapses
@@ -101,6 +102,20 @@ def test_as_many_synapses_as_are_listed_stay_listed(monkeypatch, most, grids):
     assert sum(p.name.endswith("_grid") for p in after.populations) == grids
 
 
+@pytest.mark.parametrize("axons, grids", [(48, 0), (47, 1)])
+def test_more_sources_than_a_core_of_loihi2_has_input_axons_take_a_grid(axons, grids):
+    limit = LOIHI2.core.axons_in.model_copy(update={"value": axons})
+    chip = LOIHI2.model_copy(update={"core": LOIHI2.core.model_copy(update={"axons_in": limit})})
+    network = decoder()
+    after = Retime()(design(network, chip)).network
+    assert sum(p.name.endswith("_grid") for p in after.populations) == grids
+    x = draw(network)
+    np.testing.assert_array_equal(after.run(x).spikes, network.run(x).spikes)
+    # Values that no neuron passes on stay as they are; so do other chips' networks.
+    values = decoder(rate_neuron=SynapseFilter(0.2))
+    assert len(Retime()(design(values, chip)).network.populations) == 3
+
+
 def test_spikes_are_those_of_before(small_lists):
     network = decoder()
     after = Retime()(design(network, LOIHI2)).network
@@ -127,6 +142,19 @@ def test_integers_are_those_of_the_transposed_convolution(small_lists):
     )
     np.testing.assert_array_equal(made.run(x).spikes, direct.run(x).spikes)
     assert made.run(x).spikes.any()
+
+
+def test_relays_are_quantized_together_as_they_are_alone(small_lists, monkeypatch):
+    network = decoder()
+    x = draw(network)
+    together = snncompile.compile(network, chip="loihi2", calibration=x, prune=False).network
+    monkeypatch.setattr(quantize, "_are_relays", lambda network, population: False)
+    alone = snncompile.compile(network, chip="loihi2", calibration=x, prune=False).network
+    np.testing.assert_array_equal(together.run(x).spikes, alone.run(x).spikes)
+    grids = [net.population("a_grid").neuron.threshold for net in (together, alone)]
+    fed = np.concatenate([p.synapses.wiring.part.target for p in together.into("a_grid")])
+    np.testing.assert_array_equal(grids[0][fed], grids[1][fed])
+    assert len(np.unique(grids[0])) == 1
 
 
 def test_numbers_pass_the_grid(small_lists):

@@ -23,6 +23,7 @@ from snncompile.frontends.torch.cells.measure import (
     measure_lines,
     to_parameter,
 )
+from snncompile.frontends.torch.cells.multiplied import find_products
 from snncompile.frontends.torch.cells.over_time import find_reductions
 from snncompile.frontends.torch.cells.step import Cell, check_simple, first_differs
 from snncompile.frontends.torch.dynamics import Dynamics, describe_neuron
@@ -76,6 +77,7 @@ def find_cells(trace: Trace, returned: list[Tensor], title: str, steps: int | No
             _add(cell, trace, returned, steps)
         except UnsupportedError as error:
             raise UnknownCellError(str(error)) from None
+    find_products(trace, returned)
     find_reductions(trace)
 
 

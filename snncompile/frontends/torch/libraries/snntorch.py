@@ -22,6 +22,7 @@ from snncompile.frontends.torch.dynamics import Affine, Dynamics, describe_neuro
 from snncompile.frontends.torch.libraries.base import Library, Shape, Translate
 from snncompile.frontends.torch.linear_layers import LINEAR, refuse_own_padding
 from snncompile.neurons.alpha_lif import AlphaLif
+from snncompile.neurons.alpha_soft_lif import AlphaSoftLif
 from snncompile.neurons.resets import Reset
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.scale import Scale
@@ -147,7 +148,8 @@ def _translate_alpha(module: Any, where: str, shape: Shape) -> Dynamics:
     """exc = alpha exc + x, inh = beta inh - x, mem = tau (exc + inh); see `AlphaLif`.
 
     Without a reset that is a current with the decay beta, which gets the input one step late, and
-    a potential with the decay alpha. A reset to zero clears both, and loses the step's input.
+    a potential with the decay alpha. A reset to zero clears both, and loses the step's input. One
+    by subtraction takes the threshold off exc and clears inh; see `AlphaSoftLif`.
     """
     mechanism, threshold = _read_firing(module, where, shape)
     leak, current = (_read_decay(module, name, where, shape) for name in ("alpha", "beta"))
@@ -158,12 +160,12 @@ def _translate_alpha(module: Any, where: str, shape: Shape) -> Dynamics:
         )
     with np.errstate(divide="ignore"):
         alpha, beta = np.log1p(-leak), np.log1p(-current)
-    gain = (alpha / (beta - alpha) + 1) * (current - leak)
+    factor = np.asarray(alpha / (beta - alpha) + 1)
+    gain = factor * (current - leak)
     if mechanism == "subtract":
-        raise UnsupportedError(
-            f"{where}: Alpha with reset_mechanism='subtract' is not known; it takes the threshold"
-            " off one of its currents and clears the other, so its potential jumps; use"
-            " reset_mechanism='zero', or Synaptic"
+        lost = np.asarray(1 - 1 / factor)
+        return describe_neuron(
+            AlphaSoftLif(current, leak, np.asarray(threshold / factor), lost, threshold)
         )
     if mechanism == "zero":
         return describe_neuron(AlphaLif(current, leak, np.asarray(threshold / gain)))

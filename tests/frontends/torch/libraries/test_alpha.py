@@ -1,4 +1,4 @@
-"""snnTorch's Alpha: without a reset two filters in a row, with one to zero a neuron of its own."""
+"""snnTorch's Alpha: without a reset two filters in a row, with one a neuron of its own."""
 
 from __future__ import annotations
 
@@ -54,28 +54,29 @@ def native(module, x):
     return torch.stack(outputs, 1)
 
 
-@pytest.mark.parametrize("reset", ["zero", "none"])
+@pytest.mark.parametrize("reset", ["zero", "subtract", "none"])
 @pytest.mark.parametrize("decays", TENSORS)
 def test_it_spikes_as_the_library(decays, reset):
     alpha, beta = TENSORS[decays]
     module = dense(layer(alpha, beta, reset, threshold=0.7), layer(0.8, 0.5, reset))
     x = draw(8, 40, 4)
     network = from_torch(module, x)
-    kind = {"zero": "alpha_lif", "none": "cuba_lif/none"}[reset]
+    kind = {"zero": "alpha_lif", "subtract": "alpha_soft_lif", "none": "cuba_lif/none"}[reset]
     assert [p.neuron.kind for p in network.populations if p.size > 1] == [kind] * 2
     expected = native(module, x).detach().numpy()
     np.testing.assert_array_equal(network.run(x).spikes, expected)
     assert 50 < expected.sum() < expected.size
 
 
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
 @pytest.mark.parametrize("name", ["alpha", "beta", "threshold"])
-def test_another_parameter_would_be_noticed(monkeypatch, name):
+def test_another_parameter_would_be_noticed(monkeypatch, name, reset):
     true = snntorch._read_parameter
     monkeypatch.setattr(
         snntorch, "_read_parameter", lambda m, n, w, s: true(m, n, w, s) + 0.02 * (n == name)
     )
     with pytest.raises(ImportMismatchError):
-        from_torch(dense(layer()), draw(8, 60, 4))
+        from_torch(dense(layer(reset=reset)), draw(8, 60, 4))
 
 
 class Handed(nn.Module):
@@ -96,7 +97,7 @@ class Handed(nn.Module):
         return torch.stack(potentials if self.record == "potential" else spikes)
 
 
-@pytest.mark.parametrize("reset", ["zero", "none"])
+@pytest.mark.parametrize("reset", ["zero", "subtract", "none"])
 def test_states_that_are_handed_on(reset):
     x = draw(6, 30, 4)
     network = from_torch(Handed(reset, "spikes"), x, time="first")
@@ -113,9 +114,6 @@ def test_a_potential_without_reset_is_a_readout():
 
 
 REFUSED = {
-    "0: Alpha with reset_mechanism='subtract' is not known; it takes the threshold off one of its"
-    " currents and clears the other, so its potential jumps; use reset_mechanism='zero', or"
-    " Synaptic": lambda: layer(reset="subtract"),
     "0: threshold must be positive, got -1": lambda: layer(threshold=-1.0),
     "0: Alpha with alpha=0.5 and beta=0.6 has no positive response; alpha must be above beta": (
         lambda: changed(alpha=0.5)
@@ -139,7 +137,7 @@ def test_refuses_by_name(message):
 
 
 @pytest.mark.parametrize("chip", ["loihi2", "spinnaker2"])
-@pytest.mark.parametrize("reset", ["zero", "none"])
+@pytest.mark.parametrize("reset", ["zero", "subtract", "none"])
 def test_its_integers_fire_alike(chip, reset):
     x = draw(16, 40, 4)
     network = from_torch(dense(layer(reset=reset), layer(0.8, 0.5, reset)), x)
@@ -148,7 +146,7 @@ def test_its_integers_fire_alike(chip, reset):
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("reset", ["zero", "none"])
+@pytest.mark.parametrize("reset", ["zero", "subtract", "none"])
 def test_lava_computes_the_same_integers(lava, reset):
     x = draw(3, 20, 4)
     network = from_torch(dense(layer(reset=reset), layer(0.8, 0.5, reset)), x)
