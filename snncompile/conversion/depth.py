@@ -27,8 +27,8 @@ def describe_depth(ann: Ann, method: Method, steps: int) -> tuple[str, ...]:
     layers, known = max(ann.find_depths().values()), AGREEMENT.get(method.name)
     if known is None or layers < DEEP:
         return ()
-    least, most = min(known), max(known)
-    shown = {least, most} | {n for n in known if n <= steps}
+    fewest, longest = min(known), max(known)
+    shown = {fewest, longest} | {n for n in known if n <= steps}
     figures = "; ".join(
         f"{n} steps {', '.join(f'{share:.1f}' for share in known[n])} %" for n in sorted(shown)
     )

@@ -114,23 +114,23 @@ def drop_zeros(synapses: IntegerSynapses) -> IntegerSynapses:
 
 def _count(projection: Projection, target: Population, chip: Chip) -> tuple[int, int]:
     """Return synapses and words of a projection, as if its target filled core after core."""
-    most = chip.core.compartments.whole or target.size
+    per_core = chip.core.compartments.whole or target.size
     synapses = words = 0
-    for start, stop in _cut(target.shape, most):
+    for start, stop in _cut(target.shape, per_core):
         demand = measure_demand(chip, projection, Slice(target.name, target.shape, start, stop, 0))
         synapses += demand.synapses
         words += demand.memory.words
     return synapses, words
 
 
-def _cut(shape: Shape, most: int) -> Iterator[tuple[Shape, Shape]]:
-    """Yield boxes of at most so many neurons that fill a shape: their start, and their stop."""
+def _cut(shape: Shape, per_core: int) -> Iterator[tuple[Shape, Shape]]:
+    """Yield boxes that fill a shape, each of no more neurons than a core: their start and stop."""
     inner = prod(shape[1:])
-    if inner > most:
+    if inner > per_core:
         for i in range(shape[0]):
-            yield from (((i, *a), (i + 1, *b)) for a, b in _cut(shape[1:], most))
+            yield from (((i, *a), (i + 1, *b)) for a, b in _cut(shape[1:], per_core))
         return
-    rows = most // inner
+    rows = per_core // inner
     for first in range(0, shape[0], rows):
         rest = (0,) * (len(shape) - 1)
         yield (first, *rest), (min(first + rows, shape[0]), *shape[1:])

@@ -53,7 +53,8 @@ def compose(outer: Synapses, inner: Synapses) -> Synapses:
         UnsupportedError: the last two would have more than `LARGEST` or `LARGEST_LIST` synapses.
     """
     assert outer.wiring.sources == inner.wiring.targets
-    inner = _read_scale(inner) or inner
+    if isinstance(outer.wiring, Dense):
+        inner = _read_scale(inner) or inner
     if isinstance(inner.wiring, Scale) and bool((inner.weight == 1).all()):
         return outer
     if isinstance(inner.wiring, Scale):

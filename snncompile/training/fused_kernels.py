@@ -117,12 +117,12 @@ def run_integers(
 @compile_function
 def find_slope(x: Any, formula: int, constants: Array) -> Any:
     """Return the derivative of a surrogate, x being the excess; see `list_constants`."""
-    one, s, half, bend = constants
+    unity, s, half, bend = constants
     if formula == FAST_SIGMOID:
-        below = one + s * abs(x)
-        return one / (below * below)
+        below = unity + s * abs(x)
+        return unity / (below * below)
     bent = bend * x
-    return half / (one + bent * bent)
+    return half / (unity + bent * bent)
 
 
 def list_constants(steepness: float) -> tuple[float, float, float, float]:
