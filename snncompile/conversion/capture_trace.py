@@ -24,12 +24,15 @@ from snncompile.frontends.torch.arguments import find_tensors, get_first_argumen
 from snncompile.frontends.torch.function_layers import make_pool
 from snncompile.frontends.torch.grid_layers import count_windows
 from snncompile.frontends.torch.layer_values import repeat_per_axis
+from snncompile.frontends.torch.neuron_layer import FoundAnswer
 from snncompile.frontends.torch.sums import DIVIDE, MULTIPLY
 from snncompile.frontends.torch.trace import Call, Trace
 from snncompile.frontends.torch.values import (
     NOTHING,
     ZERO,
     FunctionValues,
+    LinearValues,
+    NeuronValues,
     Shape,
     Summand,
     SumValues,
@@ -37,6 +40,10 @@ from snncompile.frontends.torch.values import (
 
 ENDS = frozenset({"softmax", "log_softmax", "softmin", "argmax"})
 """Functions that may follow the last linear layer; the answer is what they read."""
+ANSWER = "answer"
+"""Name of a last layer that the module does not have itself."""
+RETURNED = "what forward returns"
+"""Path of that layer, which no module has."""
 BY_INPUT = (
     "takes its mean and variance from each input, which no fixed weights do; train with batch"
     " norm, or with instance norm and track_running_stats=True"
@@ -91,6 +98,10 @@ class Multiply(nn.Module):
 
 class WholePool(nn.Module):
     """A maximum over all places of each channel, as a layer."""
+
+
+class Returned(nn.Module):
+    """What the module returns, as a layer: sums of layers that no single layer of it computes."""
 
 
 class CaptureTrace(Trace):
@@ -233,6 +244,31 @@ class CaptureTrace(Trace):
             answers.append(numbers)
             ends = max(ends, count)
         return answers, ends
+
+    def add_answer(self, answers: list[Tensor]) -> FoundAnswer | None:
+        """Note what the module returns as its last layer, where no layer has these very values.
+
+        So the end may reorder values, choose some, or add layers up: a pixel shuffle, a crop, a
+        mean over the places of each class.
+
+        Args:
+            answers: of `strip_ends`.
+        """
+        if len(answers) != 1 or len(answers[0]) != self.samples or self._is_output(answers[0]):
+            return None
+        self.modules[RETURNED] = Returned()
+        self.calls[RETURNED] = [Call(answers[0])]
+        return FoundAnswer(output=RETURNED)
+
+    def _is_output(self, numbers: Tensor) -> bool:
+        """Return whether these are all outputs of one layer, in its order."""
+        values = self.origins.find_values(numbers)
+        return (
+            len(values) == 1
+            and isinstance(values[0], NeuronValues | LinearValues)
+            and torch.equal(numbers.reshape(-1), values[0].numbers.reshape(-1))
+            and "(" not in values[0].path  # of a function: no layer of the module
+        )
 
 
 def explain(error: UnsupportedError) -> UnsupportedError:
