@@ -5,12 +5,12 @@
 A row is a network and a method, in a process of its own: seconds (of a processor) and the peak of
 memory are those of the row. "Captured": largest difference of the network read out of the module
 and the module, in float64, relative to the largest answer. "Correlation": of the integers' answers
-with the module's, each less its mean over the test inputs. "Classes": those that the module's
-answers to 64 inputs have. "Layers": those whose activations are off by more than 5 % (root mean
-square, relative to the layer's own), on 16 test inputs at most. Cores are those that compile takes
-on `loihi2`, or on its largest board; the smallest board with so many is named. Weights are drawn
-and scaled by data (`zoo_ann_networks.warm_up`), so no accuracy means anything here. A refusal is
-printed as it is.
+with the module's (before a sigmoid or softmax at its end), each less its mean over the test inputs.
+"Classes": those that the module's answers to 64 inputs have. "Layers": those whose activations are
+off by more than 5 % (root mean square, relative to the layer's own), on 16 test inputs at most.
+Cores are those that compile takes on `loihi2`, or on its largest board; the smallest board with so
+many is named. Weights are drawn and scaled by data (`zoo_ann_networks.warm_up`), so no accuracy
+means anything here. A refusal is printed as it is.
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ from snncompile.program import Program
 
 GIB = 2**20
 """`ru_maxrss` is in units of 1024 bytes."""
-CALIBRATION, TEST, DIAGNOSED = 128, 64, 16
-"""Inputs that the module is warmed up on and the conversion calibrated with; others to compare."""
+CALIBRATION, FEWER = 128, 64
+"""Inputs that the module is warmed up on and the conversion calibrated with; fewer images."""
+TEST, DIAGNOSED = 64, 16
+"""Other inputs, to compare."""
 FAR = 0.05
 """Error of a layer's activations above which it is named."""
 METHODS: dict[str, tuple[Callable[[], Method], int | None]] = {
@@ -105,8 +107,8 @@ def _send_row(send: Connection, name: str, method: str, options: Any) -> None:
     try:
         send.send(run_row(name, method, options))
     except Exception as error:  # ours or torch's: a row of the table as well
-        lines = str(error).strip().splitlines() or [""]
-        text = lines[0] if isinstance(error, SnnCompileError) else f"failed: {error!r}"
+        text = str(error) if isinstance(error, SnnCompileError) else f"failed: {error!r}"
+        text = " ".join(text.split())
         send.send(text.replace("|", "\\|")[:400] + " | " * 8 + f" | {read_peak():.2f}")
 
 
@@ -120,7 +122,7 @@ def run_row(name: str, method: str, options: Any) -> str:
         print(f"{name}, {method}: {seconds:6.1f} s, {read_peak():.2f} GiB: {text}", file=sys.stderr)
 
     show("warming up")
-    x = entry.draw(CALIBRATION, 1)
+    x = entry.draw(CALIBRATION if name in SMALL else FEWER, 1)
     module = warm_up(entry.make(), x)
     test, calibration = entry.draw(TEST, 2).numpy(), x.double().numpy()
     wanted = answer(module, test)
@@ -129,8 +131,8 @@ def run_row(name: str, method: str, options: Any) -> str:
     start = time.process_time()
     show("reading the module")
     ann = capture(module, calibration, name)
-    captured = ann.compute_activations(test[:8].astype(np.float64))[ann.layers[-1].name]
-    difference = compare_answers(captured.double().numpy(), wanted[:8])
+    logits = ann.compute_activations(test.astype(np.float64))[ann.layers[-1].name].double()
+    difference = compare_answers(entry.end(logits).numpy(), wanted)
     chosen = make()
     conversion = convert_captured(ann, calibration, chosen, steps or chosen.default_steps, say=show)
     converted = time.process_time()
@@ -146,10 +148,10 @@ def run_row(name: str, method: str, options: Any) -> str:
     )
     compiled = time.process_time()
     show("running")
-    found = program.run(conversion.network.input.present(test)).answer.reshape(wanted.shape)
+    found = program.run(conversion.network.input.present(test)).answer.reshape(logits.shape)
     seconds = time.process_time() - compiled
     show("measuring layers")
-    cells = [f"{difference:.1e}", f"{correlate(found, wanted):.4f}", str(classes)]
+    cells = [f"{difference:.1e}", f"{correlate(found, logits.numpy()):.4f}", str(classes)]
     cells += [describe_layers(conversion, test, program), f"{ann.neurons:,}", count_cores(program)]
     cells += [f"{converted - start:.1f}", f"{compiled - converted:.1f}", f"{seconds:.1f}"]
     return " | ".join([*cells, f"{read_peak():.2f}"])

@@ -28,8 +28,8 @@ class Entry:
 
     make: Callable[[], nn.Module]
     shape: Shape = (3, 64, 64)
-    refused: str = ""
-    """The beginning of the import's refusal, where it refuses the network by name."""
+    end: Callable[[Tensor], Tensor] = torch.clone
+    """What ends the module and keeps the answers' order, so that a conversion leaves it out."""
 
     def draw(self, samples: int, seed: int) -> Tensor:
         """Return random inputs, (samples, *shape): a coarse pattern, a finer one, and noise.
@@ -49,47 +49,53 @@ class Entry:
 def warm_up(module: nn.Module, x: Tensor) -> nn.Module:
     """Set batch norms to data and scale the other layers, in the order in which they are called.
 
-    Each output channel of a layer of weights then has a mean of 0 and a variance of 1 on the data
-    (Salimans and Kingma 2016), so activations spread at any depth and no class always wins. Layers
-    without biases keep their mean. Factors and biases of batch norms are drawn.
+    Layers of weights get outputs of a root mean square of 1, the last one answers with a mean of 0
+    and a variance of 1 each, so that no class always wins. Factors and biases of batch norms are
+    drawn.
 
     Args:
         module: with drawn weights.
         x: inputs, shape (samples, *shape).
     """
-    seen: set[nn.Module] = set()
-    watched = [part.register_forward_hook(partial(_set_layer, seen)) for part in module.modules()]
-    with torch.no_grad():
-        module.eval()(x)
-    for hook in watched:
-        hook.remove()
+    order: list[nn.Module] = []
+    kinds = nn.Linear | nn.modules.conv._ConvNd | nn.modules.batchnorm._BatchNorm
+    layers = [part for part in module.modules() if isinstance(part, kinds)]
+    _run(module.eval(), x[:2], layers, lambda layer, given, out: order.append(layer))
+    last = next(part for part in reversed(order) if not hasattr(part, "running_mean"))
+    _run(module, x, layers, partial(_set_layer, last))
     return module
 
 
-def _set_layer(seen: set[nn.Module], layer: Any, given: Any, out: Any) -> Tensor | None:
+def _run(module: nn.Module, x: Tensor, layers: list[Any], hook: Callable[..., Any]) -> None:
+    watched = [layer.register_forward_hook(hook) for layer in layers]
+    with torch.no_grad():
+        module(x)
+    for watch in watched:
+        watch.remove()
+
+
+def _set_layer(last: nn.Module, layer: Any, given: Any, out: Any) -> Tensor:
     """Set one layer to what it is given, and return its new output."""
-    norm = isinstance(layer, nn.modules.batchnorm._BatchNorm)
-    transposed = isinstance(layer, nn.ConvTranspose2d)
-    if layer in seen or not (norm or isinstance(layer, nn.Linear | nn.modules.conv._ConvNd)):
-        return None
-    seen.add(layer)
+    norm = hasattr(layer, "running_mean")
     values = given[0] if norm else out
     axis = out.ndim - 1 if isinstance(layer, nn.Linear) else 1
-    others = [i for i in range(out.ndim) if i != axis]
-    variance, mean = torch.var_mean(values, others, correction=0)
-    deviation = variance.sqrt().clamp(min=1e-3)
+    variance, mean = torch.var_mean(values, [i for i in range(out.ndim) if i != axis], correction=0)
     if norm:
         layer.running_mean.copy_(mean)
         layer.running_var.copy_(variance)
-        if layer.affine:
-            layer.weight.uniform_(*GAIN)
-            layer.bias.normal_(0.0, OFFSET)
-    elif layer.bias is None:
-        layer.weight /= values.std()
+        layer.weight.uniform_(*GAIN)
+        layer.bias.normal_(0.0, OFFSET)
+    elif layer is not last:
+        size = values.square().mean().sqrt()
+        layer.weight /= size
+        if layer.bias is not None:
+            layer.bias /= size
     else:
-        wide = (1, -1) if transposed else (-1, 1)
+        deviation = variance.sqrt()
+        wide = (1, -1) if isinstance(layer, nn.ConvTranspose2d) else (-1, 1)
         layer.weight /= deviation.reshape(*wide, *(1 for _ in layer.weight.shape[2:]))
-        layer.bias.copy_((layer.bias - mean) / deviation)
+        if layer.bias is not None:
+            layer.bias.copy_((layer.bias - mean) / deviation)
     again: Tensor = layer.forward(given[0])
     return again
 
@@ -299,10 +305,10 @@ SMALL: dict[str, Entry] = {
         lambda: nn.Sequential(nn.Flatten(), *make_dense(784, 512, 512, 10)), DIGIT
     ),
     "tutorial: nn": Entry(NnTutorial, (784,)),
-    "tutorial: DCGAN discriminator": Entry(make_discriminator),
+    "tutorial: DCGAN discriminator": Entry(make_discriminator, end=torch.sigmoid),
     "tutorial: super resolution": Entry(make_super_resolution, (1, 32, 32)),
     "tutorial: spatial transformer": Entry(SpatialTransformer, DIGIT),
-    "example: MNIST": Entry(MnistExample, DIGIT),
+    "example: MNIST": Entry(MnistExample, DIGIT, partial(torch.log_softmax, dim=1)),
     "M5, audio": Entry(make_m5, (1, 8000)),
     "DS-CNN, audio": Entry(make_ds_cnn, (1, 49, 10)),
     "TC-ResNet8, audio": Entry(make_tc_resnet, (40, 101)),
@@ -311,7 +317,7 @@ SMALL: dict[str, Entry] = {
     "autoencoder, dense": Entry(
         lambda: nn.Sequential(nn.Flatten(), *make_dense(784, 128, 64, 12, 64, 128, 784)), DIGIT
     ),
-    "autoencoder, convolutions": Entry(make_autoencoder, DIGIT),
+    "autoencoder, convolutions": Entry(make_autoencoder, DIGIT, torch.sigmoid),
     "MLP, LayerNorm": Entry(partial(make_norm_mlp, nn.LayerNorm), DIGIT),
     "MLP, BatchNorm1d": Entry(partial(make_norm_mlp, nn.BatchNorm1d), DIGIT),
     "MLP, GLU": Entry(make_glu_mlp, DIGIT),

@@ -25,6 +25,7 @@ from snncompile.conversion.activations import (
 )
 from snncompile.conversion.ann import (
     INPUT,
+    SUMS,
     Ann,
     Curve,
     Layer,
@@ -32,6 +33,7 @@ from snncompile.conversion.ann import (
     Maximum,
     Operation,
     Product,
+    pass_on,
 )
 from snncompile.conversion.capture_trace import (
     ANSWER,
@@ -43,11 +45,13 @@ from snncompile.conversion.capture_trace import (
     explain,
     read_windows,
 )
+from snncompile.conversion.insert_sums import Sums, insert_sums, is_unrolled
 from snncompile.conversion.rate_norm import RateNorm
 from snncompile.conversion.rebuilt import read_exported
 from snncompile.errors import (
     ImportMismatchError,
     InputError,
+    ProductSizeError,
     SnnCompileError,
     UnsupportedError,
     raise_together,
@@ -140,6 +144,16 @@ def _trace_layers(model: nn.Module, probe: Tensor, name: str) -> tuple[LayerGrap
 
 def _make_layers(layers: LayerGraph) -> tuple[tuple[Layer, ...], Operation | None]:
     """Return the layers, and the curve at the end that is left out: it keeps the answers' order."""
+    try:
+        made = _multiply_layers(layers)
+    except ProductSizeError:
+        return _multiply_layers(insert_sums(layers))
+    if any(is_unrolled(term.synapses for term in layer.terms) for layer in made[0]):
+        return _multiply_layers(insert_sums(layers))
+    return made
+
+
+def _multiply_layers(layers: LayerGraph) -> tuple[tuple[Layer, ...], Operation | None]:
     names = _name_layers(layers)
     result = [_make_layer(layers, layer, names) for layer in layers.neurons]
     if layers.neurons[-1].rows or isinstance(layers.neurons[-1].module, Returned):
@@ -161,6 +175,8 @@ def _make_layer(layers: LayerGraph, layer: NeuronLayer, names: dict[str | None, 
     linear = Layer(name, layer.shape, terms, drive.bias, path=layer.path)
     if layer.rows or isinstance(module, Returned):
         return linear
+    if isinstance(module, Sums):
+        return replace(linear, operation=Curve(SUMS, pass_on))
     cap = find_cap(module)
     if isinstance(module, RateNorm):
         return _divide(linear, drive, module.find_threshold(), names)

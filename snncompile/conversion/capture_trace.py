@@ -121,9 +121,11 @@ class CaptureTrace(Trace):
             module.register_forward_pre_hook(self._enter_operation, with_kwargs=True)
             module.register_forward_hook(self._leave_operation(name), with_kwargs=True)
             return
-        if known_layers.find_role(module) == "inside":
+        if known_layers.find_role(module) == "inside" or type(module) is nn.GLU:
             module.register_forward_pre_hook(lambda *_: self._paths.append(path))
             module.register_forward_hook(lambda *_: self._leave())
+        if type(module) is nn.GLU:  # its function is noted
+            return
         super()._watch(module, path, title)
 
     def _leave(self) -> None:
@@ -165,6 +167,9 @@ class CaptureTrace(Trace):
         if short in REMEDIES:
             _refuse(self._name_here(short), short)
         if self._note_pair(kind, args, kwargs, result):
+            return
+        if kind == "glu":
+            self._note_glu(*args, **kwargs, result=result)
             return
         module = _read_operation(func, kind, args, kwargs)
         if module is None:
@@ -208,6 +213,13 @@ class CaptureTrace(Trace):
         product = Multiply(tuple(result.shape[1:]))
         self._note_operation(self._name_here("mul"), product, both, result)
         return True
+
+    def _note_glu(self, input: Tensor, dim: int = -1, *, result: Tensor) -> None:
+        """Note one half of a tensor times the sigmoid of the other."""
+        value, gate = self.find_numbers(input).chunk(2, dim)
+        sent = torch.empty_like(result)
+        self._note_operation(self._name_here("sigmoid"), nn.Sigmoid(), gate, sent)
+        self._note_product(value, self.find_numbers(sent), result)
 
     def _note_larger(self, first: Tensor, second: Tensor, result: Tensor, sign: float) -> None:
         """Note max(a, b) = b + relu(a - b), or min(a, b) = b - relu(b - a)."""

@@ -102,9 +102,9 @@ class LeastError(Scales):
             [_split_channels(layer, samples).amax(dim=1) for samples in batches]
         ).amax(dim=0)
         largest = torch.where(largest > 0, largest, float(largest.max()) or 1.0)
-        counts = sum(
-            _count_bins(_split_channels(layer, samples) / largest[:, None]) for samples in batches
-        )
+        counts = torch.zeros(layer.channels, BINS, dtype=torch.float64)
+        for samples in batches:
+            counts += _count_bins(_split_channels(layer, samples) / largest[:, None])
         shares = SHARES
         if activation[0].numel() // layer.channels * len(activation) < ENOUGH:
             shares = (*SHARES, *BEYOND)
