@@ -145,12 +145,12 @@ def _trace_layers(model: nn.Module, probe: Tensor, name: str) -> tuple[LayerGrap
 def _make_layers(layers: LayerGraph) -> tuple[tuple[Layer, ...], Operation | None]:
     """Return the layers, and the curve at the end that is left out: it keeps the answers' order."""
     try:
-        made = _multiply_layers(layers)
+        result = _multiply_layers(layers)
     except ProductSizeError:
         return _multiply_layers(insert_sums(layers))
-    if any(is_unrolled(term.synapses for term in layer.terms) for layer in made[0]):
+    if any(is_unrolled(term.synapses for term in layer.terms) for layer in result[0]):
         return _multiply_layers(insert_sums(layers))
-    return made
+    return result
 
 
 def _multiply_layers(layers: LayerGraph) -> tuple[tuple[Layer, ...], Operation | None]:

@@ -154,7 +154,7 @@ SHARES = tuple(i / 100 for i in range(100, 9, -1))
 """Shares of the largest activation, tried as scales."""
 BEYOND = tuple(i / 100 for i in range(102, 201, 2))
 """Shares above the largest activation, tried for channels of few values."""
-ENOUGH = 10_000
+ENOUGH = 3_000
 """Values of a channel from which on its own are taken as they are."""
 BORROWED = 64
 """Weight of the layer's distribution, in values of the channel's own."""
