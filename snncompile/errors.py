@@ -68,6 +68,10 @@ class UnsupportedError(SnnCompileError):
     """The model uses an unknown feature, or one that the chip or backend lacks."""
 
 
+class ProductSizeError(UnsupportedError):
+    """Two linear maps in a row are too large as one projection."""
+
+
 class ImportMismatchError(SnnCompileError):
     """The imported network does not spike like the model it came from."""
 

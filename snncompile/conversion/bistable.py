@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from snncompile.conversion.ann import INPUT, Ann, Layer, Maximum
 from snncompile.conversion.max_trees import expand_maxima
-from snncompile.conversion.method import Method, Plan, refuse_curves
+from snncompile.conversion.method import Method, Plan, keep_rectifiers
 from snncompile.conversion.phase_maxima import build_stages, find_digit_maxima, rectify_first
 from snncompile.conversion.scales import LEAST, Scales
 from snncompile.conversion.split_pools import split_pools
@@ -145,8 +145,7 @@ class BistablePhase(Bistable):
 
     def prepare(self, ann: Ann, x: NDArray[np.float64]) -> Ann:
         """Return the network in rectifiers, and pools that compare digits; see `Method.prepare`."""
-        refuse_curves(ann, self.name)
-        ann = rectify_first(split_pools(ann))
+        ann = rectify_first(split_pools(keep_rectifiers(ann, self.name)))
         return expand_maxima(ann, x, find_digit_maxima(ann))
 
     def make_neuron(self, steps: int, start: int, bias: Any) -> PhaseFire:

@@ -25,6 +25,7 @@ from snncompile.conversion.activations import (
 )
 from snncompile.conversion.ann import (
     INPUT,
+    SUMS,
     Ann,
     Curve,
     Layer,
@@ -32,20 +33,25 @@ from snncompile.conversion.ann import (
     Maximum,
     Operation,
     Product,
+    pass_on,
 )
 from snncompile.conversion.capture_trace import (
+    ANSWER,
     ENDS,
     CaptureTrace,
     Elementwise,
     Multiply,
+    Returned,
     explain,
     read_windows,
 )
+from snncompile.conversion.insert_sums import Sums, insert_sums, is_unrolled
 from snncompile.conversion.rate_norm import RateNorm
 from snncompile.conversion.rebuilt import read_exported
 from snncompile.errors import (
     ImportMismatchError,
     InputError,
+    ProductSizeError,
     SnnCompileError,
     UnsupportedError,
     raise_together,
@@ -131,22 +137,32 @@ def _trace_layers(model: nn.Module, probe: Tensor, name: str) -> tuple[LayerGrap
         )
     answers, ends = trace.strip_ends(output)
     try:
-        return layer_graph.read_layers(trace, answers), ends
+        return layer_graph.read_layers(trace, answers, trace.add_answer(answers)), ends
     except UnsupportedError as error:
         raise explain(error) from None
 
 
 def _make_layers(layers: LayerGraph) -> tuple[tuple[Layer, ...], Operation | None]:
     """Return the layers, and the curve at the end that is left out: it keeps the answers' order."""
+    try:
+        result = _multiply_layers(layers)
+    except ProductSizeError:
+        return _multiply_layers(insert_sums(layers))
+    if any(is_unrolled(term.synapses for term in layer.terms) for layer in result[0]):
+        return _multiply_layers(insert_sums(layers))
+    return result
+
+
+def _multiply_layers(layers: LayerGraph) -> tuple[tuple[Layer, ...], Operation | None]:
     names = _name_layers(layers)
     result = [_make_layer(layers, layer, names) for layer in layers.neurons]
-    if layers.neurons[-1].rows:
+    if layers.neurons[-1].rows or isinstance(layers.neurons[-1].module, Returned):
         return tuple(result), None
     output = next(layer for layer in result if layer.path == layers.output)
     if output is result[-1] and output.kind in MONOTONE:
         return (*result[:-1], replace(output, operation=None)), output.operation
     term = LayerTerm(output.name, Synapses(Scale(output.size), np.asarray(1.0)))
-    answer = Layer("answer", output.shape, (term,), np.zeros(output.size))
+    answer = Layer(ANSWER, output.shape, (term,), np.zeros(output.size))
     return (*result, answer), None
 
 
@@ -157,8 +173,10 @@ def _make_layer(layers: LayerGraph, layer: NeuronLayer, names: dict[str | None, 
     drive = multiply_out(layers, layer.drive, prod(layer.shape))
     terms = _make_terms(drive, names)
     linear = Layer(name, layer.shape, terms, drive.bias, path=layer.path)
-    if layer.rows:
+    if layer.rows or isinstance(module, Returned):
         return linear
+    if isinstance(module, Sums):
+        return replace(linear, operation=Curve(SUMS, pass_on))
     cap = find_cap(module)
     if isinstance(module, RateNorm):
         return _divide(linear, drive, module.find_threshold(), names)
@@ -208,9 +226,12 @@ def _divide(layer: Layer, drive: Sum, by: float, names: dict[str | None, str]) -
 def _name_layers(layers: LayerGraph) -> dict[str | None, str]:
     names: dict[str | None, str] = {None: INPUT}
     for layer in layers.neurons:
+        if isinstance(layer.module, Returned):
+            names[layer.path] = ANSWER
+            continue
         name = re.sub(r"[^A-Za-z0-9_]", "_", layer.path).strip("_") or "layer"
         name = name if name[0].isalpha() else f"layer_{name}"
-        taken, number, unused = set(names.values()) | {"answer"}, 1, name
+        taken, number, unused = set(names.values()) | {ANSWER}, 1, name
         while unused in taken:
             number += 1
             unused = f"{name}_{number}"

@@ -24,12 +24,15 @@ from snncompile.frontends.torch.arguments import find_tensors, get_first_argumen
 from snncompile.frontends.torch.function_layers import make_pool
 from snncompile.frontends.torch.grid_layers import count_windows
 from snncompile.frontends.torch.layer_values import repeat_per_axis
+from snncompile.frontends.torch.neuron_layer import FoundAnswer
 from snncompile.frontends.torch.sums import DIVIDE, MULTIPLY
 from snncompile.frontends.torch.trace import Call, Trace
 from snncompile.frontends.torch.values import (
     NOTHING,
     ZERO,
     FunctionValues,
+    LinearValues,
+    NeuronValues,
     Shape,
     Summand,
     SumValues,
@@ -37,6 +40,10 @@ from snncompile.frontends.torch.values import (
 
 ENDS = frozenset({"softmax", "log_softmax", "softmin", "argmax"})
 """Functions that may follow the last linear layer; the answer is what they read."""
+ANSWER = "answer"
+"""Name of a last layer that the module does not have itself."""
+RETURNED = "what forward returns"
+"""Path of that layer, which no module has."""
 BY_INPUT = (
     "takes its mean and variance from each input, which no fixed weights do; train with batch"
     " norm, or with instance norm and track_running_stats=True"
@@ -93,6 +100,10 @@ class WholePool(nn.Module):
     """A maximum over all places of each channel, as a layer."""
 
 
+class Returned(nn.Module):
+    """What the module returns, as a layer: sums of layers that no single layer of it computes."""
+
+
 class CaptureTrace(Trace):
     """Watches a module whose neuron points are activations, maximum pools and products."""
 
@@ -110,9 +121,11 @@ class CaptureTrace(Trace):
             module.register_forward_pre_hook(self._enter_operation, with_kwargs=True)
             module.register_forward_hook(self._leave_operation(name), with_kwargs=True)
             return
-        if known_layers.find_role(module) == "inside":
+        if known_layers.find_role(module) == "inside" or type(module) is nn.GLU:
             module.register_forward_pre_hook(lambda *_: self._paths.append(path))
             module.register_forward_hook(lambda *_: self._leave())
+        if type(module) is nn.GLU:  # its function is noted
+            return
         super()._watch(module, path, title)
 
     def _leave(self) -> None:
@@ -154,6 +167,9 @@ class CaptureTrace(Trace):
         if short in REMEDIES:
             _refuse(self._name_here(short), short)
         if self._note_pair(kind, args, kwargs, result):
+            return
+        if kind == "glu":
+            self._note_glu(*args, **kwargs, result=result)
             return
         module = _read_operation(func, kind, args, kwargs)
         if module is None:
@@ -198,6 +214,13 @@ class CaptureTrace(Trace):
         self._note_operation(self._name_here("mul"), product, both, result)
         return True
 
+    def _note_glu(self, input: Tensor, dim: int = -1, *, result: Tensor) -> None:
+        """Note one half of a tensor times the sigmoid of the other."""
+        value, gate = self.find_numbers(input).chunk(2, dim)
+        sent = torch.empty_like(result)
+        self._note_operation(self._name_here("sigmoid"), nn.Sigmoid(), gate, sent)
+        self._note_product(value, self.find_numbers(sent), result)
+
     def _note_larger(self, first: Tensor, second: Tensor, result: Tensor, sign: float) -> None:
         """Note max(a, b) = b + relu(a - b), or min(a, b) = b - relu(b - a)."""
         if sign > 0 and bool((second == ZERO).all()):
@@ -233,6 +256,31 @@ class CaptureTrace(Trace):
             answers.append(numbers)
             ends = max(ends, count)
         return answers, ends
+
+    def add_answer(self, answers: list[Tensor]) -> FoundAnswer | None:
+        """Note what the module returns as its last layer, where no layer has these very values.
+
+        So the end may reorder values, choose some, or add layers up: a pixel shuffle, a crop, a
+        mean over the places of each class.
+
+        Args:
+            answers: of `strip_ends`.
+        """
+        if len(answers) != 1 or len(answers[0]) != self.samples or self._is_output(answers[0]):
+            return None
+        self.modules[RETURNED] = Returned()
+        self.calls[RETURNED] = [Call(answers[0])]
+        return FoundAnswer(output=RETURNED)
+
+    def _is_output(self, numbers: Tensor) -> bool:
+        """Return whether these are all outputs of one layer, in its order."""
+        values = self.origins.find_values(numbers)
+        return (
+            len(values) == 1
+            and isinstance(values[0], NeuronValues | LinearValues)
+            and torch.equal(numbers.reshape(-1), values[0].numbers.reshape(-1))
+            and "(" not in values[0].path  # of a function: no layer of the module
+        )
 
 
 def explain(error: UnsupportedError) -> UnsupportedError:

@@ -63,14 +63,8 @@ def diagnose(
     Raises:
         InputError: the network has other populations than the conversion.
     """
-    x, graph = check_calibration(samples), network or conversion.network
-    for population in conversion.network.populations:
-        if graph.population(population.name).size != population.size:
-            raise InputError(
-                f"{population.name}: has fewer neurons than were converted; compile with"
-                " prune=False"
-            )
-    decoded = _decode_layers(conversion, graph, x)
+    x = check_calibration(samples)
+    decoded = _decode_layers(conversion, network or conversion.network, x)
     wanted = conversion.ann.compute_activations(x)
     answers = wanted[conversion.ann.layers[-1].name].flatten(1).argmax(1)
     rows, before = [], 1.0
@@ -88,10 +82,40 @@ def diagnose(
     return tuple(rows)
 
 
+def measure_errors(
+    conversion: Conversion, samples: NDArray[np.float64], network: Graph | None = None
+) -> dict[str, float]:
+    """Return the error of each rectified layer as `LayerDiagnosis.error` has it, and nothing else.
+
+    Without answers it is done in one run, however many layers there are.
+
+    Args:
+        conversion: from `convert`.
+        samples: input of the model, shape (samples, *shape).
+        network: as in `diagnose`.
+
+    Raises:
+        InputError: the network has other populations than the conversion.
+    """
+    x = check_calibration(samples)
+    decoded = _decode_layers(conversion, network or conversion.network, x)
+    wanted = conversion.ann.compute_activations(x)
+    return {
+        layer.name: _find_error(wanted[layer.name].flatten(1).double(), decoded[layer.name])
+        for layer in conversion.ann.rectified
+    }
+
+
 def _decode_layers(
     conversion: Conversion, graph: Graph, x: NDArray[np.float64]
 ) -> dict[str, Tensor]:
     """Return the decoded spikes of each rectified layer, (samples, size)."""
+    for population in conversion.network.populations:
+        if graph.population(population.name).size != population.size:
+            raise InputError(
+                f"{population.name}: has fewer neurons than were converted; compile with"
+                " prune=False"
+            )
     source = conversion.network.input
     shown = check_spikes(graph, source.present(x[:, None] if source.analog else x))
     decoded: dict[str, list[Tensor]] = {}
@@ -119,10 +143,14 @@ def _compare(
 ) -> tuple[float, float, int, int]:
     size = float(wanted.norm() * decoded.norm())
     cosine = float((wanted * decoded).sum()) / size if size else 1.0
-    error = float((decoded - wanted).norm()) / (float(wanted.norm()) or 1.0)
+    error = _find_error(wanted, decoded)
     channels = layer.channels
     rows = [value.reshape(len(value), channels, -1) for value in (wanted, decoded, decoded / scale)]
     active, sends = rows[0].amax(dim=(0, 2)) > 0, rows[1].amax(dim=(0, 2)) > 0
     full = rows[2] >= largest_share * (1 - 1e-9)
     often = full.double().mean(dim=(0, 2)) > SATURATED
     return cosine, error, int((active & ~sends).sum()), int((often & sends).sum())
+
+
+def _find_error(wanted: Tensor, decoded: Tensor) -> float:
+    return float((decoded - wanted).norm()) / (float(wanted.norm()) or 1.0)

@@ -11,7 +11,7 @@ channel (PReLU)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch import Tensor
 from snncompile.arrays import Floats, Ints
 from snncompile.conversion.ann import (
     INPUT,
+    SUMS,
     Ann,
     Curve,
     Layer,
@@ -29,6 +30,7 @@ from snncompile.conversion.ann import (
     Maximum,
     Product,
     add_up,
+    pass_on,
 )
 from snncompile.conversion.split_pools import split_pools
 from snncompile.errors import UnsupportedError
@@ -79,7 +81,9 @@ def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int) -> Ann:
     Raises:
         UnsupportedError: a layer is none of these; the message names it.
     """
-    ann = _split_slopes(_bring_maxima_forward(split_pools(ann)))
+    ann = split_slopes(
+        _bring_maxima_forward(split_pools(ann)), lambda layer: not _is_same_everywhere(layer)
+    )
     curves = [layer for layer in ann.rectified if isinstance(layer.operation, Curve)]
     if not curves:
         return ann
@@ -117,17 +121,13 @@ def _bring_maxima_forward(ann: Ann) -> Ann:
         one_to_one = LayerTerm(name, Synapses(Scale(values.size), np.asarray(1.0)))
         pool = replace(layer, terms=(one_to_one,), bias=np.zeros(values.size))
         if rectifier is None:
-            values = replace(values, operation=Curve("sums", _pass_on))
+            values = replace(values, operation=Curve(SUMS, pass_on))
         else:
             gone[rectifier.name] = rectifier
             values = replace(values, cap=rectifier.cap, path=rectifier.path)
             pool = replace(pool, name=rectifier.name)
         layers += [values, pool]
     return replace(ann, layers=tuple(layers))
-
-
-def _pass_on(z: Tensor) -> Tensor:
-    return z
 
 
 def _find_rectifier(ann: Ann, pool: Layer) -> Layer | None:
@@ -145,10 +145,13 @@ def _find_name(wanted: str, ann: Ann) -> str:
     return wanted
 
 
-def _split_slopes(ann: Ann) -> Ann:
-    """Return the network whose curves are the same in all channels.
+def split_slopes(ann: Ann, chosen: Callable[[Layer], bool]) -> Ann:
+    """Return the network with two rectifiers in place of each curve that is chosen.
 
-    A curve of two straight lines with a slope below 0 that differs is relu(z) - slope * relu(-z).
+    A curve of two straight lines, z above 0 and slope * z below, is relu(z) - slope * relu(-z).
+
+    Raises:
+        UnsupportedError: a chosen curve is none of two straight lines, or a maximum reads it.
     """
     layers: list[Layer] = []
     negative: dict[str, tuple[str, Floats]] = {}
@@ -157,7 +160,7 @@ def _split_slopes(ann: Ann) -> Ann:
         if isinstance(new.operation, Product):
             other = tuple(_add_negative(new.operation.terms, negative))
             new = replace(new, operation=replace(new.operation, terms=other))
-        if not isinstance(layer.operation, Curve) or _is_same_everywhere(layer):
+        if not isinstance(layer.operation, Curve) or not chosen(layer):
             layers.append(new)
             continue
         slopes = _find_slopes(layer)

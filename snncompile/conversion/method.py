@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snncompile.arrays import Floats
-from snncompile.conversion.ann import Ann, Curve, Layer, Product
+from snncompile.conversion.ann import SUMS, Ann, Curve, Layer, Product
+from snncompile.conversion.graded_layers import split_slopes
 from snncompile.conversion.max_trees import expand_maxima
 from snncompile.conversion.scales import LEAST, Scales
 from snncompile.conversion.split_pools import split_pools
@@ -68,8 +69,7 @@ class Method(ABC):
         Raises:
             UnsupportedError: an activation is no rectifier, or a pool is not known.
         """
-        refuse_curves(ann, self.name)
-        return expand_maxima(split_pools(ann), x)
+        return expand_maxima(split_pools(keep_rectifiers(ann, self.name)), x)
 
     @abstractmethod
     def plan(self, ann: Ann, steps: int) -> Plan:
@@ -121,18 +121,22 @@ class Method(ABC):
         return 1.0
 
 
-def refuse_curves(ann: Ann, method: str) -> None:
-    """Refuse activations that are no rectifiers, for a method whose messages are rates.
+def keep_rectifiers(ann: Ann, method: str) -> Ann:
+    """Return a network of rectifiers and maxima, for a method whose messages are rates.
+
+    Sums between linear layers are two rectifiers, z = relu(z) - relu(-z).
 
     Raises:
         UnsupportedError: names the layers.
     """
+    ann = split_slopes(ann, lambda layer: layer.kind == SUMS)
     for layer in ann.rectified:
         if isinstance(layer.operation, Curve | Product):
             raise UnsupportedError(
                 f"{layer.path}: {layer.kind} is no rectifier, and {method} sends rates of"
                 " rectifiers; take method='graded', or train with ReLU"
             )
+    return ann
 
 
 class Direct(Method):

@@ -26,12 +26,13 @@ def split_pools(ann: Ann) -> Ann:
     layers: list[Layer] = []
     parts: dict[str, Parts] = {}
     for layer in ann.layers:
-        own = _split(layer, {other.name for other in ann.layers})
+        read = _read_parts(layer, parts)
+        own = _split(read, {other.name for other in ann.layers})
         if own:
             parts[layer.name] = own
             layers += [pool for pool, _ in own]
         else:
-            layers.append(_read_parts(layer, parts))
+            layers.append(read)
     return replace(ann, layers=tuple(layers)) if parts else ann
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from snncompile.arrays import Floats
-from snncompile.errors import UnsupportedError
+from snncompile.errors import ProductSizeError
 from snncompile.synapses.base import Shape, Synapses, Wiring
 from snncompile.synapses.compose_kernels import compose_kernels
 from snncompile.synapses.convolution import Convolution
@@ -50,7 +50,7 @@ def compose(outer: Synapses, inner: Synapses) -> Synapses:
         any other two         ->  sparse
 
     Raises:
-        UnsupportedError: the last two would have more than `LARGEST` or `LARGEST_LIST` synapses.
+        ProductSizeError: the last two would have more than `LARGEST` or `LARGEST_LIST` synapses.
     """
     assert outer.wiring.sources == inner.wiring.targets
     if isinstance(outer.wiring, Dense):
@@ -80,7 +80,7 @@ def compose_all(outer: Synapses, inner: Synapses) -> tuple[Synapses, ...]:
         pixel shuffle of a convolution  ->  transposed convolution
 
     Raises:
-        UnsupportedError: as `compose`.
+        ProductSizeError: as `compose`.
     """
     if isinstance(outer.wiring, Convolution):
         grid = read_grid_map(inner, outer.wiring.source_shape)
@@ -287,7 +287,7 @@ def _check_size(outer: Wiring, inner: Wiring) -> None:
             outer.targets * _find_fan_in(outer),
         )
     if synapses > largest:
-        raise UnsupportedError(
+        raise ProductSizeError(
             f"{outer} after {inner} takes up to {synapses:,} synapses as one projection, more than"
             f" {largest:,}; put a neuron layer between them"
         )

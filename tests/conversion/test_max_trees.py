@@ -13,6 +13,7 @@ from snncompile.conversion.ann import Maximum
 from snncompile.conversion.bistable import BistablePhase
 from snncompile.conversion.build import build_conversion
 from snncompile.conversion.capture import capture
+from snncompile.conversion.convert import find_method
 from snncompile.conversion.max_trees import expand_maxima
 from snncompile.errors import UnsupportedError
 from snncompile.reference.simulate import check_input, run_batches
@@ -140,3 +141,29 @@ def test_digits_of_a_pool_are_those_of_the_largest_number(data, order, long, see
         wanted = layer.operation(given_.reshape(len(x), *layer.operation.shape)).flatten(1)
         assert torch.equal(sent, wanted)
         assert float(sent.max()) > 0
+
+
+class PoolsInARow(nn.Module):
+    """Branches side by side, a pool of both, and a pool of that beside a convolution: GoogLeNet."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(2, 5, 1)
+        self.first, self.second = nn.MaxPool2d(3, 2, ceil_mode=True), nn.MaxPool2d(3, 1, 1)
+        self.c, self.end = nn.Conv2d(8, 4, 1), nn.Linear(4 * 36, 3)
+
+    def forward(self, x):
+        x = self.first(torch.cat([self.a(x).relu(), self.b(x).relu()], 1))
+        return self.end(self.c(self.second(x)).relu().flatten(1))
+
+
+@pytest.mark.parametrize("method", ["graded", "signed", "bistable_phase"])
+def test_a_pool_of_a_pool_of_layers_side_by_side_is_taken_apart_too(method):
+    x = np.random.default_rng(0).normal(size=(64, 2, 12, 12))
+    ann = capture(PoolsInARow().eval(), x)
+    prepared = find_method(method).prepare(ann, x)
+    got = prepared.compute_activations(x)[prepared.layers[-1].name]
+    with torch.no_grad():
+        wanted = PoolsInARow().double()(torch.tensor(x)).float()
+    torch.testing.assert_close(got, wanted)

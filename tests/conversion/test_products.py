@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import snncompile
+from snncompile.conversion.convert import convert
 from snncompile.errors import UnsupportedError
 from snncompile.reference.simulate import run_batches
 
@@ -113,4 +114,39 @@ def test_changes_have_no_products():
     assert str(error.value) == (
         "mul: a product of two activations is no sum of changes; take method='graded', leave out"
         " the gate, or train with one that is added"
+    )
+
+
+class Gated(nn.Module):
+    """Gated linear units, as a layer and as a function along channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.glu, self.last = nn.Conv2d(2, 8, 3), nn.GLU(1), nn.Linear(72, 3)
+
+    def forward(self, x):
+        y = nn.functional.glu(self.glu(self.first(x)), dim=1)
+        return self.last(y.flatten(1))
+
+
+def test_gated_linear_units_are_products():
+    net, x = make(Gated), np.random.default_rng(0).normal(size=(60, 2, 8, 8))
+    conversion = convert(net, x, "graded")
+    kinds = ["Sigmoid", "product", "Sigmoid", "product"]
+    assert [layer.kind for layer in conversion.ann.rectified] == kinds
+    network = conversion.network
+    program = snncompile.compile(network, chip="loihi2", calibration=network.input.present(x[:8]))
+    found = program.run(network.input.present(x)).answer
+    with torch.no_grad():
+        wanted = net.double()(torch.tensor(x)).numpy()
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99
+
+
+def test_rates_refuse_gated_linear_units_by_name():
+    x = np.random.default_rng(0).normal(size=(8, 2, 8, 8))
+    with pytest.raises(UnsupportedError) as error:
+        snncompile.from_ann(make(Gated), x, "signed")
+    assert str(error.value) == (
+        "glu.sigmoid: Sigmoid is no rectifier, and signed sends rates of rectifiers; take"
+        " method='graded', or train with ReLU"
     )

@@ -66,7 +66,7 @@ def apply_layer(layer: Affine, inner: Sum, where: str) -> Sum:
             for synapses in compose_all(layer.synapses, t.synapses)
         ]
     except UnsupportedError as error:
-        raise UnsupportedError(f"{where}: {error}") from None
+        raise type(error)(f"{where}: {error}") from None
     return Sum(tuple(terms), apply_to_bias(layer.synapses, inner.bias) + layer.bias)
 
 

@@ -1,0 +1,210 @@
+"""Convert the networks that people train, on Loihi 2's integers; print what comes of each.
+
+    python benchmarks/zoo_ann.py [--only ResNet MLP] [--methods graded signed] [--bits 8]
+
+A row is a network and a method, in a process of its own: seconds (of a processor) and the peak of
+memory are those of the row. "Captured": largest difference of the network read out of the module
+and the module, in float64, relative to the largest answer. "Correlation": of the integers' answers
+with the module's (before a sigmoid or softmax at its end), each less its mean over the test inputs.
+"Classes": those that the module's answers to 64 inputs have. "Layers": those whose activations are
+off by more than 5 % (root mean square, relative to the layer's own), on 16 test inputs at most.
+Cores are those that compile takes on `loihi2`, or on its largest board; the smallest board with so
+many is named. Weights are drawn and scaled by data (`zoo_ann_networks.warm_up`), so no accuracy
+means anything here. A refusal is printed as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from zoo_ann_networks import SMALL, ZOO, warm_up
+
+import snncompile
+from snncompile.conversion.balance import Balance
+from snncompile.conversion.bistable import BistablePhase
+from snncompile.conversion.build import Conversion
+from snncompile.conversion.capture import capture
+from snncompile.conversion.convert import convert_captured
+from snncompile.conversion.diagnosis import measure_errors
+from snncompile.conversion.graded import GradedMessages
+from snncompile.conversion.method import Method
+from snncompile.conversion.signed import Signed
+from snncompile.errors import SnnCompileError
+from snncompile.program import Program
+
+GIB = 2**20
+"""`ru_maxrss` is in units of 1024 bytes."""
+CALIBRATION, FEWER = 128, 64
+"""Inputs that the module is warmed up on and the conversion calibrated with; fewer images."""
+TEST, DIAGNOSED = 64, 16
+"""Other inputs, to compare."""
+FAR = 0.05
+"""Error of a layer's activations above which it is named."""
+METHODS: dict[str, tuple[Callable[[], Method], int | None]] = {
+    "graded": (GradedMessages, None),
+    "signed": (Signed, 32),
+    "balance": (Balance, 64),
+    "bistable_phase": (BistablePhase, 6),
+}
+"""Methods and time steps."""
+HEADS = ("network", "method", "captured", "correlation", "classes", "layers", "neurons", "cores")
+COSTS = ("convert, s", "compile, s", "run, s", "GiB")
+BOARD = "loihi2:hala-point"
+BOARDS = {"loihi2": 120, "loihi2:kapoho-point": 8 * 120, BOARD: 1152 * 120}
+"""Cores."""
+
+
+def main() -> None:
+    """Print a line for each row."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", nargs="*", default=[""], help="names that hold one of these")
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--chip", help="loihi2 for small networks, Hala Point for the others")
+    parser.add_argument("--bits", type=int, help="of weights; the chip's most if not given")
+    parser.add_argument("--test", type=int, default=TEST, help="inputs to run")
+    parser.add_argument("--minutes", type=float, default=30.0, help="limit of a row")
+    options = parser.parse_args()
+    print("|", " | ".join(HEADS + COSTS), "|")
+    print("|" + "---|" * len(HEADS + COSTS))
+    for name in ZOO:
+        exact = [text for text in options.only if text in ZOO]
+        others = [text for text in options.only if text not in ZOO]
+        if name in exact or any(text in name for text in others):
+            for method in options.methods:
+                print(f"| {name} | {method} | {_run_apart(name, method, options)} |", flush=True)
+
+
+def _run_apart(name: str, method: str, options: Any) -> str:
+    """Return the rest of a line, made by a process of its own, so that its memory is its own."""
+    context = multiprocessing.get_context("spawn")
+    receive, send = context.Pipe(duplex=False)
+    process = context.Process(target=_send_row, args=(send, name, method, options))
+    process.start()
+    send.close()
+    try:
+        if receive.poll(60 * options.minutes):
+            return str(receive.recv())
+        return f"not done in {options.minutes:g} minutes" + " | " * 9
+    except EOFError:
+        process.join()
+        return f"ended with code {process.exitcode}" + " | " * 9
+    finally:
+        process.kill()
+
+
+def _send_row(send: Connection, name: str, method: str, options: Any) -> None:
+    try:
+        send.send(run_row(name, method, options))
+    except Exception as error:  # ours or torch's: a row of the table as well
+        text = str(error) if isinstance(error, SnnCompileError) else f"failed: {error!r}"
+        text = " ".join(text.split())
+        send.send(text.replace("|", "\\|")[:400] + " | " * 8 + f" | {read_peak():.2f}")
+
+
+def run_row(name: str, method: str, options: Any) -> str:
+    """Return the rest of a line; what it does goes to the error stream as it goes."""
+    torch.manual_seed(0)
+    entry, begin = ZOO[name], time.perf_counter()
+
+    def show(text: Any, share: float | None = None) -> None:
+        seconds = time.perf_counter() - begin
+        print(f"{name}, {method}: {seconds:6.1f} s, {read_peak():.2f} GiB: {text}", file=sys.stderr)
+
+    show("warming up")
+    x = entry.draw(CALIBRATION if name in SMALL else FEWER, 1)
+    module = warm_up(entry.make(), x)
+    test, calibration = entry.draw(TEST, 2).numpy(), x.double().numpy()
+    wanted = answer(module, test)
+    classes, test, wanted = count_classes(wanted), test[: options.test], wanted[: options.test]
+    make, steps = METHODS[method]
+    start = time.process_time()
+    show("reading the module")
+    ann = capture(module, calibration, name)
+    logits = ann.compute_activations(test.astype(np.float64))[ann.layers[-1].name].double()
+    difference = compare_answers(entry.end(logits).numpy(), wanted)
+    chosen = make()
+    conversion = convert_captured(ann, calibration, chosen, steps or chosen.default_steps, say=show)
+    converted = time.process_time()
+    shown = conversion.network.input.present(calibration[:8])
+    given = {} if options.bits is None else {"bits": options.bits}
+    program = snncompile.compile(
+        conversion.network,
+        chip=options.chip or ("loihi2" if name in SMALL else BOARD),
+        calibration=shown,
+        prune=False,
+        progress=show,
+        **given,
+    )
+    compiled = time.process_time()
+    show("running")
+    found = program.run(conversion.network.input.present(test)).answer.reshape(logits.shape)
+    seconds = time.process_time() - compiled
+    show("measuring layers")
+    cells = [f"{difference:.1e}", f"{correlate(found, logits.numpy()):.4f}", str(classes)]
+    cells += [describe_layers(conversion, test, program), f"{ann.neurons:,}", count_cores(program)]
+    cells += [f"{converted - start:.1f}", f"{compiled - converted:.1f}", f"{seconds:.1f}"]
+    return " | ".join([*cells, f"{read_peak():.2f}"])
+
+
+def answer(module: nn.Module, test: np.ndarray) -> np.ndarray:
+    """Return the module's answers in float64, (samples, *shape)."""
+    module = module.double()
+    with torch.no_grad():
+        parts = torch.tensor(test).double().split(8)
+        found: np.ndarray = torch.cat([module(part) for part in parts]).numpy()
+    return found
+
+
+def compare_answers(found: np.ndarray, wanted: np.ndarray) -> float:
+    """Return the largest difference, relative to the largest answer."""
+    difference = np.abs(found.reshape(wanted.shape) - wanted).max()
+    return float(difference / np.abs(wanted).max())
+
+
+def correlate(found: np.ndarray, wanted: np.ndarray) -> float:
+    """Return the correlation of answers, each less its mean over the inputs."""
+    a, b = (values - values.mean(axis=0) for values in (found.astype(np.float64), wanted))
+    return float((a * b).sum() / max(1e-12, np.sqrt((a * a).sum() * (b * b).sum())))
+
+
+def count_classes(wanted: np.ndarray) -> int:
+    """Return how many places of the answer are the largest of some input."""
+    return len(set(wanted.reshape(len(wanted), -1).argmax(axis=1).tolist()))
+
+
+def describe_layers(conversion: Conversion, test: np.ndarray, program: Program) -> str:
+    """Return the layers whose activations are off by more than `FAR`, the worst three by name."""
+    samples = test[:DIAGNOSED].astype(np.float64)
+    errors = measure_errors(conversion, samples, program.network)
+    far = {name: error for name, error in errors.items() if not error <= FAR}
+    worst = sorted(far, key=lambda name: -far[name])[:3]
+    named = ", ".join(f"{name} {far[name]:.1%}" for name in worst)
+    return f"{len(far)} of {len(errors)}" + (f": {named}" if far else "")
+
+
+def count_cores(program: Program) -> str:
+    """Return the cores, and the smallest of the chip and its boards that has so many."""
+    cores = program.mapping.cores
+    fits = next((name for name, limit in BOARDS.items() if cores <= limit), "none")
+    return f"{cores:,} ({fits})"
+
+
+def read_peak() -> float:
+    """Return the most memory that this process has had, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
+
+
+sys.path.insert(0, str(Path(__file__).parent))
+if __name__ == "__main__":
+    main()
