@@ -191,7 +191,8 @@ EDITED = {
     "unknown neuron": (
         (*POPULATION, "neuron", "name"),
         "izhikevich",
-        f": no neuron called 'izhikevich'; known: {', '.join(list_names('neurons'))}",
+        f": no neuron called 'izhikevich'; known: {', '.join(list_names('neurons')[:15])} and"
+        f" {len(list_names('neurons')) - 15} more",
     ),
     "reset": (
         (*POPULATION, "neuron", "reset"),

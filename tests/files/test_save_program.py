@@ -157,8 +157,8 @@ PROGRAMS = {
         ("network", "populations", 0, "neuron", "name"),
         "n" * 1000,
         f": no neuron called '{'n' * 40}'; known: accumulate, adaptive_lif, alpha_lif,"
-        " bistable_fire, cuba_lif, delta, graded, graded_delta, integrate_fire, multi_spike_lif,"
-        " phase_fire, phase_maximum, product, ...",
+        " alpha_soft_lif, bistable_fire, cuba_lif, delta, graded, graded_delta, integrate_fire,"
+        " multi_spike_lif, phase_fire, phase_maximum, ...",
     ),
     "an array with a name without end": (
         ("network", "populations", 0, "neuron", "parameters", "threshold"),

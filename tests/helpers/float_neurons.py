@@ -20,6 +20,7 @@ RANGES = {
     "threshold": (0.3, 3.0),
     "negative_threshold": (-3.0, -0.2),
     "threshold_step": (0.0, 0.6),
+    "subtracted": (0.0, 1.5),
     "bias": (-0.2, 0.3),
     "initial": (0.0, 0.25),
     "lowest": (-4.0, 0.0),
