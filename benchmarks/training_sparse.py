@@ -69,7 +69,7 @@ def train(name: str, way: str, keep: float, x, label, updates: int, seed: int):
     torch.manual_seed(seed)
     network = snncompile.from_torch(build(name), x[:64].astype(np.float32))
     module = training.from_network(network, train=("weight", "bias"), surrogate=WIDE)
-    weights = training.pruning.list_weights(module)
+    weights = training.list_weights(module)
     others = [p for p in module.parameters() if all(p is not w for w in weights)]
     if way == "rewiring":
         groups = [{"params": weights}, {"params": others, "keep": 1.0}]

@@ -53,7 +53,7 @@ def compose(outer: Synapses, inner: Synapses) -> Synapses:
         ProductSizeError: the last two would have more than `LARGEST` or `LARGEST_LIST` synapses.
     """
     assert outer.wiring.sources == inner.wiring.targets
-    if isinstance(outer.wiring, Dense):
+    if isinstance(outer.wiring, Dense):  # which is multiplied out; others keep a convolution
         inner = _read_scale(inner) or inner
     if isinstance(inner.wiring, Scale) and bool((inner.weight == 1).all()):
         return outer
@@ -121,7 +121,7 @@ def _read_scale(synapses: Synapses) -> Synapses | None:
     wiring = synapses.wiring
     if not isinstance(wiring, Convolution) or wiring.source_shape != wiring.target_shape:
         return None
-    single = {*wiring.kernel, *wiring.stride} == {1} and not any(wiring.padding)
+    single = {*wiring.kernel, *wiring.stride} == {1}
     if not single or wiring.groups != wiring.channels:
         return None
     each = synapses.weight.reshape(-1)

@@ -14,7 +14,12 @@ from snncompile.training.chip_aware import ChipAware, chip_aware
 from snncompile.training.costs import energy, latency
 from snncompile.training.from_network import FloatNetwork, from_network
 from snncompile.training.neurons import IntegrateFire, Lif, Readout, unroll
-from snncompile.training.pruning import find_connectivity, measure_connectivity, prune
+from snncompile.training.pruning import (
+    find_connectivity,
+    list_weights,
+    measure_connectivity,
+    prune,
+)
 from snncompile.training.rewiring import GradR
 from snncompile.training.surrogate import fast_sigmoid
 
@@ -31,6 +36,7 @@ __all__ = [
     "find_connectivity",
     "from_network",
     "latency",
+    "list_weights",
     "measure_connectivity",
     "prune",
     "unroll",

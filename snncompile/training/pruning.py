@@ -55,7 +55,9 @@ def prune(
     """Set the smallest weights to zero, over all layers; return the share that is not zero.
 
     Call it after each update of the optimizer. Weights that were cut come back only by an update
-    that makes them larger than others. Without `step` and `steps` it cuts at once.
+    that makes them larger than others. Without `step` and `steps` it cuts at once. The masks of
+    `torch.nn.utils.prune` are applied when a layer is called, and the layers of `from_network` and
+    `chip_aware` are not: their weights are read.
 
     Args:
         module: weights of two axes or more are pruned; or these tensors themselves.

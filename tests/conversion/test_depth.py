@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from torch import nn
 
 import snncompile
+from snncompile.conversion.depth import AGREEMENT
 
 
 def convert(layers, method, steps):
@@ -32,6 +35,14 @@ def test_a_deep_network_says_what_others_took(method, steps):
         f" {FIGURES[method, steps]}"
     )
     assert note in convert(15, method, steps)
+
+
+def test_the_figures_are_those_of_the_page():
+    page = (Path(__file__).parents[2] / "docs" / "conversion.md").read_text("utf-8")
+    for method, rows in AGREEMENT.items():
+        for steps, shares in rows.items():
+            cells = " | ".join(f"{share:.2f} %" for share in shares)
+            assert page.count(f"| `{method}`, biases | {steps} | {cells} |") == 1
 
 
 @pytest.mark.parametrize(

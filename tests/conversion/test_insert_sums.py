@@ -10,7 +10,11 @@ from torch import nn
 import snncompile
 from snncompile.conversion.capture import capture
 from snncompile.conversion.convert import convert
+from snncompile.conversion.insert_sums import UNROLLED, is_unrolled
 from snncompile.synapses import compose
+from snncompile.synapses.base import Synapses
+from snncompile.synapses.dense import dense
+from snncompile.synapses.sparse import Sparse
 
 
 class Level(nn.Module):
@@ -71,3 +75,14 @@ def test_methods_send_sums(small_limit, method, steps):
     with torch.no_grad():
         wanted = Level().double()(torch.tensor(x)).numpy()
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99
+
+
+def test_lists_count_as_unrolled_beyond_the_limit():
+    def make(count):
+        ends = np.arange(count)
+        return Synapses(Sparse(ends, ends, count, count), np.ones(count))
+
+    half = UNROLLED // 2
+    assert not is_unrolled([make(half), make(half)])
+    assert is_unrolled([make(half), make(half + 1)])
+    assert not is_unrolled([dense(np.ones((2, UNROLLED)))])

@@ -21,6 +21,14 @@ NEURONS = {
 }
 
 
+TIES = {
+    "soft": IntegrateFire(1.0, initial=0.5),
+    "signed": SignedIntegrateFire(1.0, -0.5),
+    "signed, at 0": SignedIntegrateFire(1.0),
+}
+"""Neurons of halves, whose potentials meet their thresholds exactly when the input is halves."""
+
+
 def step_by_step(neuron, drive):
     bound = neuron.bind(lambda a: torch.tensor(a, dtype=torch.float32))
     state, outputs = bound.begin(torch.zeros_like(drive[:, 0])), []
@@ -33,7 +41,6 @@ def step_by_step(neuron, drive):
 @pytest.mark.parametrize("name", NEURONS)
 def test_every_spike_is_that_of_the_record(name):
     drive = torch.tensor(RNG.normal(0.2, 1, (7, 40, 30)), dtype=torch.float32)
-    drive[:, ::3] = drive[:, ::3].round()  # potentials that meet a threshold exactly
     population = Population("a", (30,), NEURONS[name])
     got = layerwise.run_population(population, [drive[:4], drive[4:]])
     assert layerwise._choose_kernel(population.neuron)
@@ -41,6 +48,15 @@ def test_every_spike_is_that_of_the_record(name):
     assert torch.equal(got, step_by_step(population.neuron, drive))
     assert {-1, 0, 1} >= set(got.unique().tolist()) >= {0, 1}
     assert ("signed" in name) == bool((got < 0).any())
+
+
+@pytest.mark.parametrize("name", TIES)
+def test_a_potential_at_the_threshold_does_not_fire(name):
+    drive = torch.tensor(RNG.integers(-2, 4, (7, 40, 30)) / 2, dtype=torch.float32)
+    population = Population("a", (30,), TIES[name])
+    got = layerwise.run_population(population, [drive])
+    assert torch.equal(got, step_by_step(population.neuron, drive))
+    assert got.any()
 
 
 @pytest.mark.parametrize("neuron", [IntegrateFire(1.0, reset="hard"), WindowReadout(4)])
@@ -60,5 +76,7 @@ def test_input_is_added_up_once_where_it_is_small(monkeypatch):
     population = Population("a", (30,), NEURONS["signed"])
     kept = layerwise.collect_drives(population, into, trains)
     assert torch.equal(torch.cat(kept), torch.ones(5, 6, 30))
+    monkeypatch.setattr(layerwise, "KEPT_BYTES", 4 * 5 * 6 * 30)
+    assert layerwise.collect_drives(population, into, trains)
     monkeypatch.setattr(layerwise, "KEPT_BYTES", 4 * 5 * 6 * 30 - 1)
     assert layerwise.collect_drives(population, into, trains) == []

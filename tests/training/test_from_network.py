@@ -144,6 +144,28 @@ def test_parameters_stay_in_the_range_of_their_record():
     assert neuron.potential_decay == 1.0
 
 
+@pytest.mark.parametrize("reset", ["hard", "soft", "none"])
+def test_compiled_neurons_are_their_records_at_the_threshold(reset, doubles):
+    """Weights and decays of halves, so that potentials meet the threshold exactly."""
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-2, 5, (6, 8)) / 2
+    network = Network(
+        Input("in", (8,)),
+        (Population("out", (6,), CubaLif(1.0, 0.5, 1.0, reset=reset)),),
+        (Projection("in", "out", dense(weight)),),
+        "out",
+    )
+    x = rng.integers(0, 2, (9, 7, 8))
+    gradients = []
+    for names in (("weight",), ("weight", "potential_decay")):  # the latter step by step
+        module = training.from_network(network, train=names)
+        spikes = module(x)
+        np.testing.assert_array_equal(spikes.detach(), network.run(x).spikes)
+        (spikes - 0.5).square().sum().backward()
+        gradients.append(module.projections[0].weight.grad)
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("largest, unit", [(255, 255), (1, 1)])
 def test_weights_of_pixels_are_as_large_as_others(largest, unit):
     """An optimizer's first step is as large as its rate, whatever the gradient."""

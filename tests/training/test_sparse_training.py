@@ -148,7 +148,7 @@ def test_a_synapse_that_vanished_grows_again_with_its_sign():
 def test_the_connectivity_at_the_end_is_what_was_asked():
     network, x = build_network(), draw_spikes()
     module = training.from_network(network)
-    weights = training.pruning.list_weights(module)
+    weights = training.list_weights(module)
     others = [p for p in module.parameters() if p.ndim == 1]
     groups = [{"params": weights}, {"params": others, "keep": 1.0}]
     optimizer = training.GradR(groups, 1e-2, keep=0.1, steps=30)
@@ -162,6 +162,61 @@ def test_the_connectivity_at_the_end_is_what_was_asked():
     with pytest.raises(InputError) as refusal:
         optimizer.step()
     assert str(refusal.value) == "GradR was made for 30 steps, this is one more"
+
+
+def shrink_once(start, gradient, keep, lr=0.0):
+    """Return the optimizer after its last update of ten, and the weights."""
+    parameter = nn.Parameter(torch.tensor([start]))
+    optimizer = training.GradR([parameter], lr, keep=keep, steps=10)
+    optimizer.param_groups[0]["step"] = 9
+    parameter.grad = torch.tensor([gradient])
+    optimizer.step()
+    return optimizer.state[parameter]["size"][0], parameter.detach()[0]
+
+
+def test_sizes_fall_by_the_smallest_amount_and_those_below_zero_stay():
+    """Of 5, 3, 2 and 1 two stay, so all fall by 2; at rate 0 nothing else moves them."""
+    size, weight = shrink_once([5.0, -3.0, 2.0, 1.0], [1.0] * 4, 0.5)
+    assert size.tolist() == [3, 1, 0, -1]
+    assert weight.tolist() == [3, -1, 0, 0]
+    size, weight = shrink_once([5.0, -3.0, 0.0, 0.0], [0.0] * 4, 0.25)
+    assert size.tolist() == [2, 0, 0, 0]
+    parameter = nn.Parameter(torch.tensor([[4.0, 2.0, 1.0]]))
+    optimizer = training.GradR([parameter], 0.0, keep=1 / 3, steps=10)
+    for _ in range(10):
+        parameter.grad = torch.zeros(1, 3)
+        optimizer.step()
+        below = optimizer.state[parameter]["size"][0, 2].item()
+        assert below >= -1  # once it has vanished it does not sink further
+    assert parameter.count_nonzero() == 1
+
+
+def test_nothing_falls_where_as_many_are_left_as_asked():
+    size, weight = shrink_once([5.0, 3.0, 0.0, 0.0], [0.0] * 4, 0.5)
+    assert size.tolist() == weight.tolist() == [5, 3, 0, 0]
+    parameter = nn.Parameter(torch.tensor([[5.0, 3.0, 1.0, 1.0]]))
+    optimizer = training.GradR([parameter], 4.0, keep=0.5, steps=10)
+    optimizer.param_groups[0]["step"] = 8
+    parameter.grad = torch.tensor([[0.0, 0.0, 9.0, 9.0]])  # takes the last two below zero
+    optimizer.step()
+    before = optimizer.state[parameter]["size"].clone()
+    assert (before[0, 2:] < 0).all()
+    optimizer.state[parameter]["mean"].zero_()
+    parameter.grad = torch.zeros(1, 4)
+    optimizer.step()
+    assert torch.equal(optimizer.state[parameter]["size"], before)
+
+
+def test_weights_of_zero_get_a_sign_and_grow():
+    torch.manual_seed(0)
+    parameter = nn.Parameter(torch.zeros(1, 40))
+    optimizer = training.GradR([parameter], 0.1, keep=0.5, alpha=1e-9)
+    for _ in range(3):
+        parameter.grad = torch.full((1, 40), -1.0)
+        optimizer.step()
+    grown = int((parameter > 0).sum())
+    assert 5 < grown < 35  # those whose sign is that of the gradient's way
+    assert not (parameter < 0).any()
 
 
 def test_all_kept_is_adam():

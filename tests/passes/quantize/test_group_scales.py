@@ -28,6 +28,8 @@ from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import dense
 from snncompile.synapses.scale import Scale
+from snncompile.synapses.source_range import SourceRange
+from snncompile.synapses.sparse import Sparse
 from snncompile.synapses.weight_formats import weight_step
 
 WIRING = Convolution((2, 5, 5), 2, (3, 3), (1, 1), (1, 1), (1, 1))
@@ -307,3 +309,22 @@ def test_no_proof_is_worth_sums_that_are_cut_off(digits):
     between = [p for p in integers.projections if p.source != integers.input.name]
     assert len(between) > 1
     assert all(p.synapses.exponent >= -1 for p in between)
+
+
+def test_a_range_of_sources_makes_no_relays_of_neurons_with_other_weights():
+    """Relays of a grid, whose weights are all 1, share a scale; these need one each."""
+    ends, weight = np.arange(4), np.array([1, 0.3, 0.03, 0.003])
+    wiring = SourceRange(Sparse(ends, ends, 4, 4), 0, 4)
+    network = Network(
+        Input("in", (4,)),
+        (Population("h", (4,), IntegrateFire(0.5)),),
+        (Projection("in", "h", Synapses(wiring, weight)),),
+        "h",
+    )
+    program = snncompile.compile(network, chip="loihi2", prune=False)
+    synapses, neuron = (
+        program.network.projections[0].synapses,
+        program.network.populations[0].neuron,
+    )
+    found = synapses.weight * 2.0**synapses.exponent / neuron.threshold
+    np.testing.assert_allclose(found, weight / 0.5, rtol=0.01)
