@@ -33,7 +33,7 @@ from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
 from snncompile.conversion.convert import convert
 from snncompile.conversion.max_trees import expand_maxima
-from snncompile.conversion.method import Method, refuse_curves
+from snncompile.conversion.method import Method, keep_rectifiers
 from snncompile.conversion.phase_maxima import find_digit_maxima
 from snncompile.conversion.signed import Signed
 from snncompile.ir.graph import Projection
@@ -50,7 +50,7 @@ class Or(Balance):
 
     def prepare(self, ann: Ann, x: np.ndarray) -> Ann:
         """Return the network; pools stay."""
-        refuse_curves(ann, self.name)
+        ann = keep_rectifiers(ann, self.name)
         return expand_maxima(ann, x, find_digit_maxima(ann))
 
     def make_neuron(self, layer: Layer) -> IntegrateFire:

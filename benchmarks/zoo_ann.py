@@ -6,6 +6,8 @@ A row is a network and a method, in a process of its own: seconds (of a processo
 memory are those of the row. "Captured": largest difference of the network read out of the module
 and the module, in float64, relative to the largest answer. "Correlation": of the integers' answers
 with the module's (before a sigmoid or softmax at its end), each less its mean over the test inputs.
+"torch's 8 bits": the same of torch's own static quantization (`quantize_fx`, its defaults for x86,
+calibrated on the same inputs); empty where it does not take the module.
 "Classes": those that the module's answers to 64 inputs have. "Layers": those whose activations are
 off by more than 5 % (root mean square, relative to the layer's own), on 16 test inputs at most.
 Cores are those that compile takes on `loihi2`, or on its largest board; the smallest board with so
@@ -16,10 +18,12 @@ means anything here. A refusal is printed as it is.
 from __future__ import annotations
 
 import argparse
+import copy
 import multiprocessing
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,7 +31,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.ao.quantization import get_default_qconfig_mapping
+from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 from zoo_ann_networks import SMALL, ZOO, warm_up
 
 import snncompile
@@ -58,8 +64,10 @@ METHODS: dict[str, tuple[Callable[[], Method], int | None]] = {
     "bistable_phase": (BistablePhase, 6),
 }
 """Methods and time steps."""
-HEADS = ("network", "method", "captured", "correlation", "classes", "layers", "neurons", "cores")
-COSTS = ("convert, s", "compile, s", "run, s", "GiB")
+HEADS = ("network", "method", "captured", "correlation", "torch's 8 bits", "classes", "layers")
+COSTS = ("neurons", "cores", "convert, s", "compile, s", "run, s", "GiB")
+EMPTY = " | " * (len(HEADS) + len(COSTS) - 3)
+"""Cells behind the name, the method and a text."""
 BOARD = "loihi2:hala-point"
 BOARDS = {"loihi2": 120, "loihi2:kapoho-point": 8 * 120, BOARD: 1152 * 120}
 """Cores."""
@@ -95,10 +103,10 @@ def _run_apart(name: str, method: str, options: Any) -> str:
     try:
         if receive.poll(60 * options.minutes):
             return str(receive.recv())
-        return f"not done in {options.minutes:g} minutes" + " | " * 9
+        return f"not done in {options.minutes:g} minutes" + EMPTY
     except EOFError:
         process.join()
-        return f"ended with code {process.exitcode}" + " | " * 9
+        return f"ended with code {process.exitcode}" + EMPTY
     finally:
         process.kill()
 
@@ -109,7 +117,7 @@ def _send_row(send: Connection, name: str, method: str, options: Any) -> None:
     except Exception as error:  # ours or torch's: a row of the table as well
         text = str(error) if isinstance(error, SnnCompileError) else f"failed: {error!r}"
         text = " ".join(text.split())
-        send.send(text.replace("|", "\\|")[:400] + " | " * 8 + f" | {read_peak():.2f}")
+        send.send(text.replace("|", "\\|")[:400] + EMPTY + f"{read_peak():.2f}")
 
 
 def run_row(name: str, method: str, options: Any) -> str:
@@ -124,6 +132,7 @@ def run_row(name: str, method: str, options: Any) -> str:
     show("warming up")
     x = entry.draw(CALIBRATION if name in SMALL else FEWER, 1)
     module = warm_up(entry.make(), x)
+    peer = copy.deepcopy(module).eval()
     test, calibration = entry.draw(TEST, 2).numpy(), x.double().numpy()
     wanted = answer(module, test)
     classes, test, wanted = count_classes(wanted), test[: options.test], wanted[: options.test]
@@ -151,10 +160,12 @@ def run_row(name: str, method: str, options: Any) -> str:
     found = program.run(conversion.network.input.present(test)).answer.reshape(logits.shape)
     seconds = time.process_time() - compiled
     show("measuring layers")
-    cells = [f"{difference:.1e}", f"{correlate(found, logits.numpy()):.4f}", str(classes)]
-    cells += [describe_layers(conversion, test, program), f"{ann.neurons:,}", count_cores(program)]
+    layers, peak = describe_layers(conversion, test, program), read_peak()
+    cells = [f"{difference:.1e}", f"{correlate(found, logits.numpy()):.4f}"]
+    cells += [measure_torch(peer, x, torch.tensor(test), wanted), str(classes)]
+    cells += [layers, f"{ann.neurons:,}", count_cores(program)]
     cells += [f"{converted - start:.1f}", f"{compiled - converted:.1f}", f"{seconds:.1f}"]
-    return " | ".join([*cells, f"{read_peak():.2f}"])
+    return " | ".join([*cells, f"{peak:.2f}"])
 
 
 def answer(module: nn.Module, test: np.ndarray) -> np.ndarray:
@@ -176,6 +187,29 @@ def correlate(found: np.ndarray, wanted: np.ndarray) -> float:
     """Return the correlation of answers, each less its mean over the inputs."""
     a, b = (values - values.mean(axis=0) for values in (found.astype(np.float64), wanted))
     return float((a * b).sum() / max(1e-12, np.sqrt((a * a).sum() * (b * b).sum())))
+
+
+def measure_torch(module: nn.Module, x: Tensor, test: Tensor, wanted: np.ndarray) -> str:
+    """Return the correlation of torch's own 8-bit network; empty where it takes no such module.
+
+    Args:
+        module: in float32.
+        x: inputs to calibrate with.
+        test: inputs to compare, shape (samples, *shape).
+        wanted: the module's answers to them.
+    """
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        try:
+            prepared = prepare_fx(module, get_default_qconfig_mapping("x86"), (x[:1],))
+            for some in x.split(8):
+                prepared(some)
+            quantized = convert_fx(prepared)
+            found = torch.cat([quantized(some) for some in test.float().split(8)])
+        except Exception as error:  # torch's own, of whatever kind: a cell without a number
+            print(f"torch's 8 bits: {error!r}"[:200], file=sys.stderr)
+            return ""
+    return f"{correlate(found.numpy(), wanted):.4f}"
 
 
 def count_classes(wanted: np.ndarray) -> int:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from snncompile.arrays import Floats
 from snncompile.conversion.ann import Ann, Layer, Maximum
@@ -86,7 +87,10 @@ class LeastError(Scales):
         sent = round(levels * min(activation / scale, 1)) * scale / levels
 
     A small scale cuts off large activations, a large one rounds coarsely; few time steps favour a
-    smaller scale. After Li et al. 2021, there for neurons that round down.
+    smaller scale. After Li et al. 2021, there for neurons that round down. A channel of few values,
+    as a dense layer's neuron has on few samples, has not seen its largest ones: up to `ENOUGH`,
+    `BORROWED` values of the whole layer's distribution, in units of the channel's root mean square,
+    count with its own, so its scale may lie above all that it has seen.
     """
 
     def choose(self, layer: Layer, activation: Tensor, levels: int) -> Floats:
@@ -98,17 +102,48 @@ class LeastError(Scales):
             [_split_channels(layer, samples).amax(dim=1) for samples in batches]
         ).amax(dim=0)
         largest = torch.where(largest > 0, largest, float(largest.max()) or 1.0)
-        counts = sum(
-            _count_bins(_split_channels(layer, samples) / largest[:, None]) for samples in batches
-        )
-        middle = (torch.arange(BINS, dtype=torch.float64) + 0.5) / BINS
-        errors = []
-        for share in SHARES:
-            sent = (levels * middle / share).round().clamp(max=levels) * share / levels
-            errors.append((counts * (sent - middle).square()).sum(dim=1))
-        best = torch.tensor(SHARES)[torch.stack(errors).argmin(dim=0)]
+        counts = torch.zeros(layer.channels, BINS, dtype=torch.float64)
+        for samples in batches:
+            counts += _count_bins(_split_channels(layer, samples) / largest[:, None])
+        shares = SHARES
+        if activation[0].numel() // layer.channels * len(activation) < ENOUGH:
+            shares = (*SHARES, *BEYOND)
+            counts = functional.pad(counts, (0, BINS))
+            counts += _borrow(_split_channels(layer, activation), largest)
+        middle = (torch.arange(counts.shape[1], dtype=torch.float64) + 0.5) / BINS
+        errors = counts @ _square_errors(middle, torch.tensor(shares).double(), levels)
+        best = torch.tensor(shares)[errors.argmin(dim=1)]
         scales: Floats = (best * largest.double()).clamp(max=layer.cap).numpy()
         return scales
+
+
+def _square_errors(activation: Tensor, shares: Tensor, levels: int) -> Tensor:
+    """Return the squared error of each activation at each scale, (activations, shares)."""
+    sent = (levels * activation[:, None] / shares).round().clamp(max=levels) * shares / levels
+    return (sent - activation[:, None]).square()
+
+
+def _borrow(values: Tensor, largest: Tensor) -> Tensor:
+    """Return how many values of the whole layer's distribution each bin gets.
+
+    Args:
+        values: shape (channels, values).
+        largest: per channel, the unit of the bins.
+
+    Returns:
+        Shape (channels, 2 * BINS): from 0 to twice the largest; what is beyond is in the last bin.
+    """
+    size = values.square().mean(dim=1).sqrt()
+    alive = size > 0
+    if not alive.any():
+        return torch.zeros(len(values), 2 * BINS, dtype=torch.float64)
+    ordered = (values[alive] / size[alive, None]).flatten().sort().values
+    places = ((torch.arange(QUANTILES) + 0.5) / QUANTILES * len(ordered)).long()
+    shares = ordered[places] * (size / largest)[:, None]
+    bins = (shares * BINS).long().clamp(max=2 * BINS - 1)
+    counts = torch.zeros(len(values), 2 * BINS, dtype=torch.float64)
+    each = torch.tensor(BORROWED / QUANTILES).double().expand(bins.shape)
+    return counts.scatter_add_(1, bins, each)
 
 
 LEAST = LeastError()
@@ -117,6 +152,14 @@ BINS = 2048
 """Bins of a channel's histogram of activations, from 0 to its largest."""
 SHARES = tuple(i / 100 for i in range(100, 9, -1))
 """Shares of the largest activation, tried as scales."""
+BEYOND = tuple(i / 100 for i in range(102, 201, 2))
+"""Shares above the largest activation, tried for channels of few values."""
+ENOUGH = 3_000
+"""Values of a channel from which on its own are taken as they are."""
+BORROWED = 64
+"""Weight of the layer's distribution, in values of the channel's own."""
+QUANTILES = 1024
+"""Values that stand for the layer's distribution, each as likely as another."""
 SAMPLES_AT_ONCE = 32
 """Samples counted at a time."""
 

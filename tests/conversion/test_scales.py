@@ -67,3 +67,31 @@ def test_method_says_how_many_levels_there_are():
 def test_percentiles_do_not_depend_on_levels():
     a = column(np.arange(1000.0))
     assert Percentile(90).choose(layer(), a, 4) == Percentile(90).choose(layer(), a, 400) == 899
+
+
+@pytest.mark.parametrize("levels", [32, 255])
+def test_neuron_of_few_values_leaves_room_for_those_that_it_has_not_seen(levels):
+    draw = np.random.default_rng(1)
+    sizes = draw.uniform(0.1, 10, size=(1, 200, 1))
+    a = torch.tensor(np.maximum(draw.normal(size=(4100, 200, 1)), 0) * sizes).float()
+    seen, unseen = a[:100], a[100:]
+    scales = LeastError().choose(layer(200), seen, levels)
+    largest = seen.amax(dim=0).numpy()[:, 0]
+    assert (scales > largest).mean() > 0.3
+    own, new = (
+        sum(
+            error(unseen[:, i] / sizes[0, i, 0], s / sizes[0, i, 0], levels)
+            for i, s in enumerate(tops)
+        )
+        for tops in (largest, scales)
+    )
+    assert new < 0.5 * own
+
+
+def test_channel_of_many_values_keeps_its_own_distribution():
+    draw = np.random.default_rng(1)
+    wide, narrow = draw.exponential(size=(100, 1, 200)), draw.uniform(size=(100, 1, 200))
+    both = torch.tensor(np.concatenate([wide, narrow], axis=1)).float()
+    scales = LeastError().choose(layer(2), both, 255)
+    alone = LeastError().choose(layer(1), torch.tensor(narrow).float(), 255)
+    assert scales[1] == alone[0] <= narrow.max()

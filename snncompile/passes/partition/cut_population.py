@@ -64,18 +64,30 @@ class Cutter:
             image = find_image(p.synapses.wiring)
             if image and not self._has_dense:
                 return image[0]
-        return (self.population.size,)
+        return self.population.shape if self._has_taps else (self.population.size,)
 
     @cached_property
     def _has_dense(self) -> bool:
         into = self.network.into(self.population.name)
         return any(not isinstance(p.synapses.wiring, Scale) for p in into)
 
+    @cached_property
+    def _has_taps(self) -> bool:
+        """Whether one-to-one projections are kernels of one tap, beside others, if boxes are cut.
+
+        As lists of synapses they take an input axon for each of all their sources on Loihi 2.
+        """
+        if self.chip.encoding not in CUTS_KERNELS or len(self.population.shape) < 2:
+            return False
+        into = self.network.into(self.population.name)
+        return self._has_dense and any(isinstance(p.synapses.wiring, Scale) for p in into)
+
     @property
     def regular(self) -> bool:
         """Whether to cut boxes: convolutions need them, even beside other projections."""
         wirings = [p.synapses.wiring.plain for p in self.network.into(self.population.name)]
-        return any(isinstance(w, Convolution) for w in wirings) or all(w.regular for w in wirings)
+        convolves = any(isinstance(wiring, Convolution) for wiring in wirings)
+        return convolves or self._has_taps or all(wiring.regular for wiring in wirings)
 
     @cached_property
     def limits(self) -> dict[str, int]:

@@ -13,6 +13,8 @@ from snncompile.passes.partition.cut_population import Cutter
 from snncompile.passes.partition.partition import cut_network
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense
+from snncompile.synapses.scale import Scale
 from snncompile.synapses.sparse import Sparse
 
 HARD = IntegerCubaLif(4095, 0, 1)
@@ -40,6 +42,40 @@ def test_a_shortcut_leaves_a_convolution_its_boxes(chip, cores):
     slices = cut_network(zero_padded_shortcut(16, 32), chip)
     assert {s.shape for s in slices} == {(32, 16, 16)}
     assert Mapping(slices).cores == cores
+
+
+def gated_image(channels: int, side: int) -> IntegerNetwork:
+    """Return an image passed on one to one, and one gate per channel beside it."""
+    shape, each = (channels, side, side), side**2
+    size = channels * each
+    places = np.arange(size, dtype=np.int32)
+    gate = Sparse(places, (places // each).astype(np.int32), size, channels)
+    weight = np.repeat(2 * np.arange(1, channels + 1, dtype=np.int16), each)
+    populations = (
+        Population("image", shape, HARD, phase=1),
+        Population("gate", (channels,), HARD, phase=1),
+        Population("gated", shape, HARD, phase=2),
+    )
+    to_image = Convolution((1, side, side), channels, (1, 1), (1, 1), (0, 0), (1, 1))
+    to_gate = np.full((channels, side**2), 2, np.int16)
+    wirings = (
+        ("input", "image", to_image, np.full((channels, 1, 1, 1), 2)),
+        ("input", "gate", Dense(*to_gate.shape), to_gate),
+        ("image", "gated", Scale(size, per_neuron=True), weight),
+        ("gate", "gated", gate, np.full(size, 2, np.int16)),
+    )
+    projections = tuple(
+        Projection(source, target, IntegerSynapses(wiring, values, 0, 8), 1)
+        for source, target, wiring, values in wirings
+    )
+    return IntegerNetwork(Input("input", (1, side, side)), populations, projections, "gated")
+
+
+def test_one_to_one_beside_a_list_keeps_its_boxes():
+    """As a list it would take an input axon for each of the 25,600 neurons of the image."""
+    slices = [s for s in cut_network(gated_image(16, 40), LOIHI2) if s.population == "gated"]
+    assert all(s.shape == (16, 40, 40) for s in slices)
+    assert sum(s.size for s in slices) == 25_600
 
 
 @pytest.mark.parametrize("sparse, times", [(True, 1), (False, 2)], ids=["sparse", "dense"])
