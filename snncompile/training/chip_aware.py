@@ -208,7 +208,8 @@ def _bind_projection(module: ChipAware, projection: Projection, *, trains: bool)
     factor = scale / (2.0**synapses.exponent * target.restated.input_factor * message * unit)
     floats = find_floats(program, projection)
     start = None if floats is None else floats * unit
-    weights = Weights(synapses, factor, start, train=trains)
+    shape = target.population.shape
+    weights = Weights(synapses, factor, start, shape, train=trains)
     kinds = find_sum_type(module.network, projection), module.fixed.types.drives[projection.target]
     return ChipProjection(projection, weights, kinds)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from snncompile.arrays import Floats, Ints
 from snncompile.errors import InputError
-from snncompile.ir.graph import Network, Population
+from snncompile.ir.graph import Network, Population, Projection
 from snncompile.ir.host import HostLayer
 from snncompile.neurons.base import FloatNeuron, State
 from snncompile.reference.simulate import check_input
@@ -28,6 +28,7 @@ from snncompile.training.masters import (
     choose_groups,
     find_first,
     find_unit,
+    group_weights,
 )
 from snncompile.training.surrogate import Surrogate, Surrogates, fast_sigmoid
 from snncompile.training.time_loop import TimeLoop
@@ -93,11 +94,10 @@ class FloatNetwork(nn.Module):
         self.populations = nn.ModuleList(_FloatPopulation(p, train) for p in network.populations)
         trains = "weight" in train
         self.projections = nn.ModuleList(
-            _FloatWeights(p.synapses, None, find_unit(network.input, p.source), trains=trains)  # type: ignore[arg-type]
-            for p in network.projections
+            _bind_projection(network, p, trains=trains) for p in network.projections
         )
         self.host = nn.ModuleList(
-            _FloatWeights(h.synapses, h.bias, 1.0, trains=trains) for h in network.input.host
+            _FloatWeights(h.synapses, h.bias, 1.0, None, trains=trains) for h in network.input.host
         )
         self.outputs: dict[str, Tensor] = {}
         """Outputs of the last forward pass, of the input and of every population, with their
@@ -171,26 +171,49 @@ class _Fixed:
         return self
 
 
+def _bind_projection(network: Network, projection: Projection, *, trains: bool) -> _FloatWeights:
+    """Return the weights of a projection; its channels share one if it is one to one by channel."""
+    synapses, shape = projection.synapses, network.population(projection.target).shape
+    assert isinstance(synapses, Synapses)
+    unit = find_unit(network.input, projection.source)
+    group = group_weights(synapses.wiring, shape, synapses.weight)
+    return _FloatWeights(synapses, None, unit, group, trains=trains)
+
+
 class _FloatWeights(nn.Module):
     """Weights of a projection, or of the host's layer with its biases."""
 
     def __init__(
-        self, synapses: Synapses, bias: Floats | None, unit: float, *, trains: bool
+        self,
+        synapses: Synapses,
+        bias: Floats | None,
+        unit: float,
+        group: Ints | None,
+        *,
+        trains: bool,
     ) -> None:
         super().__init__()
         self.wiring, self.unit = synapses.wiring, unit
-        self.weight = nn.Parameter(_write(synapses.weight * unit), requires_grad=trains)
+        self.group: Tensor | None
+        self.register_buffer("group", None if group is None else torch.from_numpy(group), False)
+        weight = synapses.weight if group is None else synapses.weight[find_first(group)]
+        self.weight = nn.Parameter(_write(weight * unit), requires_grad=trains)
         if bias is not None:
             self.bias = nn.Parameter(_write(bias), requires_grad=trains)
 
     def bind(self) -> Any:
         """Return the function that adds up the present weights."""
-        weight = self.weight if self.unit == 1 else self.weight / self.unit
+        weight = self._each if self.unit == 1 else self._each / self.unit
         return bind_weights(self.wiring, weight)
 
     def write(self) -> Floats:
         """Return the present weights."""
-        return _read(self.weight) / self.unit
+        return _read(self._each) / self.unit
+
+    @property
+    def _each(self) -> Tensor:
+        """The parameter of each weight."""
+        return self.weight if self.group is None else self.weight[self.group]
 
     def write_host(self, layer: HostLayer) -> HostLayer:
         """Return the host's layer with the present weights and biases."""

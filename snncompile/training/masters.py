@@ -21,6 +21,7 @@ from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
+from snncompile.synapses.scale import Scale
 from snncompile.synapses.sparse import unroll
 from snncompile.synapses.transposed_convolution import TransposedConvolution
 from snncompile.synapses.weight_formats import weight_step
@@ -71,6 +72,7 @@ class Weights(nn.Module):
         synapses: IntegerSynapses,
         factor: Floats,
         start: Floats | None,
+        shape: tuple[int, ...],
         *,
         train: bool,
     ) -> None:
@@ -82,6 +84,7 @@ class Weights(nn.Module):
                 broadcasts to it.
             start: weights of the float network, from which the masters start as far as they stand
                 for the integers; None: masters are at the integers.
+            shape: of the target population.
             train: whether they train.
         """
         super().__init__()
@@ -94,14 +97,20 @@ class Weights(nn.Module):
         nearest = whole
         if start is not None:
             nearest = np.clip(start * per_step, whole - CELL, whole + CELL)
-        self.weight = nn.Parameter(_write(nearest / per_step).float(), requires_grad=train)
+        masters = nearest / per_step
+        group = group_weights(synapses.wiring, shape, whole, masters)
+        self.group: Tensor | None
+        self.register_buffer("group", None if group is None else torch.from_numpy(group), False)
+        masters = masters if group is None else masters[find_first(group)]
+        self.weight = nn.Parameter(_write(masters).float(), requires_grad=train)
         self.per_step: Tensor
         unit = _write(np.asarray(factor / self.step)).float()
         self.register_buffer("per_step", unit, persistent=False)
 
     def round(self) -> Tensor:
         """Return the integer weights as floats, with the gradient of the masters."""
-        return round_within(self.weight, self.per_step, self.low, self.high) * self.step
+        each = self.weight if self.group is None else self.weight[self.group]
+        return round_within(each, self.per_step, self.low, self.high) * self.step
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,6 +243,25 @@ def choose_groups(
     if not value.ndim:
         return None
     return np.unique(each, return_inverse=True)[1] if shared else groups
+
+
+def group_weights(wiring: Wiring, shape: tuple[int, ...], *values: Floats) -> Ints | None:
+    """Return the channel of each weight of a one-to-one projection that has one weight per channel.
+
+    Its channels share a master: a weight per neuron is no kernel, and takes a list of synapses.
+    None: each weight has a master of its own.
+
+    Args:
+        wiring: of the weights.
+        shape: of the target population.
+        values: of each weight; equal in each channel of such a projection.
+    """
+    if not isinstance(wiring, Scale) or not wiring.per_neuron or len(shape) < 2:
+        return None
+    by_channel = [value.reshape(shape[0], -1) for value in values]
+    if not all((value == value[:, :1]).all() for value in by_channel):
+        return None
+    return np.repeat(np.arange(shape[0]), prod(shape[1:]))
 
 
 def find_first(group: Ints | None) -> Any:

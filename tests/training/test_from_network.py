@@ -20,6 +20,7 @@ from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.neurons.readout import Readout
 from snncompile.reference.simulate import check_input, run_batches
 from snncompile.synapses.dense import dense
+from snncompile.synapses.scale import Scale
 
 SEED = 14
 SINGLE = {"rtol": 1e-5, "atol": 1e-5}
@@ -215,3 +216,40 @@ def test_says_what_cannot_train():
     assert str(error.value) == (
         "projection in -> h learns by its own rule; use freeze_learning for weights that stay"
     )
+
+
+class Residual(nn.Module):
+    """Two convolutions with a shortcut over the second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+        self.end = nn.Linear(48, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x).relu()
+        return self.end((x + self.second(x)).relu().flatten(1))
+
+
+@pytest.mark.parametrize("method", ["graded", "signed"])
+def test_shortcuts_keep_one_weight_per_channel(method):
+    torch.manual_seed(3)
+    x = np.random.default_rng(3).integers(0, 256, (16, 1, 4, 4)).astype(np.float32)
+    network = snncompile.from_ann(Residual(), x, method=method)
+    shown = network.input.present(x)
+    program = snncompile.compile(network, chip="loihi2", calibration=shown, prune=False)
+    chip, module = training.chip_aware(program), training.from_network(network)
+    changed = 0
+    for trained, write in ((chip, chip.integers), (module, module.network)):
+        before = write()
+        optimizer = torch.optim.SGD(trained.parameters(), 0.3)
+        trained(shown).square().sum().backward()
+        optimizer.step()
+        after = write()
+        for old, new in zip(before.projections, after.projections, strict=True):
+            wiring = new.synapses.wiring
+            if isinstance(wiring, Scale) and wiring.per_neuron:
+                by_channel = np.asarray(new.synapses.weight).reshape(3, -1)
+                assert (by_channel == by_channel[:, :1]).all()
+                changed += (new.synapses.weight != old.synapses.weight).any()
+    assert changed == 2
