@@ -38,15 +38,19 @@ def main() -> None:
     parser.add_argument("--size", type=int, help="largest side of an image")
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--samples", type=int, default=1)
-    parser.add_argument("--only", nargs="*", default=[""], help="names that hold one of these")
+    parser.add_argument("--only", nargs="*", default=[""], help="names, or what names hold")
     parser.add_argument("--compile", metavar="CHIP", help="compile what was imported, too")
     parser.add_argument("--minutes", type=float, default=60.0, help="limit of a row")
     options = parser.parse_args()
     print("| library | network | input | result | neurons | seconds | GiB |")
     print("|---|---|---|---|---|---|---|")
+    names = {f"{library} {name}" for library, entries in ZOO.items() for name in entries}
+    exact = [text for text in options.only if text in names]
+    others = [text for text in options.only if text not in names]
     for library, entries in ZOO.items():
         for name in entries:
-            if any(text in f"{library} {name}" for text in options.only):
+            full = f"{library} {name}"
+            if full in exact or any(text in full for text in others):
                 print(f"| {library} | {name} |{_run_apart(library, name, options)}", flush=True)
 
 

@@ -55,7 +55,7 @@ def _stand_in_for_torchvision() -> None:
 
 
 def _spikingjelly(
-    file: str, name: str, neuron: str = "IFNode", **options: Any
+    file: str, name: str, neuron: str = "IFNode", step_mode: str = "m", **options: Any
 ) -> Callable[..., nn.Module]:
     def make(side: int) -> nn.Module:
         _stand_in_for_torchvision()
@@ -71,7 +71,7 @@ def _spikingjelly(
                 "detach_reset": True,
             }
         module: nn.Module = getattr(models, name)(**given)
-        functional.set_step_mode(module, "m")
+        functional.set_step_mode(module, step_mode)
         return module
 
     return make
@@ -307,7 +307,7 @@ SPIKINGJELLY = {
     },
     **{
         f"ottt_spiking_vgg{d}{ws}": Entry(
-            _spikingjelly("spiking_vggws_ottt", f"ottt_spiking_vgg{d}{ws}", neuron=""), side=32
+            _spikingjelly("spiking_vggws_ottt", f"ottt_spiking_vgg{d}{ws}", "", "s"), side=32
         )
         for d in ("11",)
         for ws in ("", "_ws")

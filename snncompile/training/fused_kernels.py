@@ -8,6 +8,7 @@ pass takes the neuron to have fired.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ HARD, SOFT, NONE = range(3)
 GIVEN, FAST_SIGMOID, ARC_TANGENT = range(3)
 LIMIT = (1 << 23) - 1
 FULL = 1 << 12
+U_PASSES, V_PASSES = 1, 2
+"""Bits of `passes`."""
 
 
 @compile_function
@@ -110,11 +113,11 @@ def run_integers(
                     smooth = np.float32(0)
                 elif fired and reset == SOFT:
                     smooth = smooth - p[2, i]
-                passes[b, t, i] = (abs(smooth_u) <= LIMIT) + 2 * (abs(smooth) <= LIMIT)
+                passes[b, t, i] = (abs(smooth_u) <= LIMIT) + V_PASSES * (abs(smooth) <= LIMIT)
                 u[i], v[i] = new_u, new
 
 
-@compile_function
+@partial(compile_function, error_model="numpy")
 def find_slope(x: Any, formula: int, constants: Array) -> Any:
     """Return the derivative of a surrogate, x being the excess; see `list_constants`."""
     unity, s, half, bend = constants
@@ -133,7 +136,7 @@ def list_constants(steepness: float) -> tuple[float, float, float, float]:
     return 1.0, steepness, steepness / 2, np.pi * steepness / 2
 
 
-@compile_function
+@partial(compile_function, error_model="numpy")
 def run_backward(
     gradient: Array,
     reached: Array,
@@ -167,42 +170,110 @@ def run_backward(
     samples, steps, size = gradient.shape
     of_u, of_v = np.empty(size, gradient.dtype), np.empty(size, gradient.dtype)
     of_threshold, of_bias = np.empty(size, gradient.dtype), np.empty(size, gradient.dtype)
-    masked = len(passes) > 0
+    all_pass = np.full(size, U_PASSES | V_PASSES, np.uint8)
     for b in range(samples):
         of_u[:] = 0
         of_v[:] = 0
         of_threshold[:] = 0
         of_bias[:] = 0
         for t in range(steps - 1, -1, -1):
-            for i in range(size):
-                left = passes[b, t, i] if masked else 3
-                kept = of_v[i] if left & 2 else np.float32(0)
-                current = of_u[i] if left & 1 else np.float32(0)
-                v = reached[b, t, i]
-                if sends:
-                    fired = v > p[2, i]
-                    of_spike = gradient[b, t, i]
-                    potential = kept
-                    if reset == HARD:
-                        potential = np.float32(0) if fired else kept
-                        of_spike = of_spike - kept * v
-                    elif reset == SOFT:
-                        of_spike = of_spike - kept * p[2, i]
-                        of_threshold[i] -= kept * fired
-                    x = (v - p[2, i]) * per_unit[i]
-                    known = formula != GIVEN
-                    each = (
-                        find_slope(x, formula, constants) * per_unit[i] if known else slope[b, t, i]
-                    )
-                    through = of_spike * each
-                    potential = potential + through
-                    of_threshold[i] -= through
-                else:
-                    potential = gradient[b, t, i] + of_v[i] if left & 2 else np.float32(0)
-                of_bias[i] += potential
-                current = potential + current
-                of_drive[b, t, i] = current
-                of_u[i] = current * p[0, i]
-                of_v[i] = potential * p[1, i]
+            if len(passes):
+                _stop_gradients(passes[b, t], of_u, of_v)
+            if sends:
+                _return_spikes(
+                    gradient[b, t],
+                    reached[b, t],
+                    slope[b, t],
+                    per_unit,
+                    formula,
+                    constants,
+                    p[0],
+                    p[1],
+                    p[2],
+                    reset,
+                    of_u,
+                    of_v,
+                    of_threshold,
+                    of_bias,
+                    of_drive[b, t],
+                )
+            else:
+                shown = passes[b, t] if len(passes) else all_pass
+                _return_values(
+                    gradient[b, t], shown, p[0], p[1], of_u, of_v, of_bias, of_drive[b, t]
+                )
         of_parameters[0] += of_threshold
         of_parameters[1] += of_bias
+
+
+@partial(compile_function, error_model="numpy")
+def _stop_gradients(passes: Array, of_u: Array, of_v: Array) -> None:
+    """Set gradients of states that have left their width to 0."""
+    for i in range(len(passes)):
+        of_u[i] = of_u[i] if passes[i] & U_PASSES else np.float32(0)
+        of_v[i] = of_v[i] if passes[i] & V_PASSES else np.float32(0)
+
+
+@partial(compile_function, error_model="numpy")
+def _return_spikes(
+    gradient: Array,
+    reached: Array,
+    slope: Array,
+    per_unit: Array,
+    formula: int,
+    constants: Array,
+    kept_u: Array,
+    kept_v: Array,
+    threshold: Array,
+    reset: int,
+    of_u: Array,
+    of_v: Array,
+    of_threshold: Array,
+    of_bias: Array,
+    of_drive: Array,
+) -> None:
+    """Go one step back in time; choices in place of branches let all neurons go side by side."""
+    none = np.float32(0)
+    for i in range(len(gradient)):
+        v, kept, of_spike = reached[i], of_v[i], gradient[i]
+        fired, potential = v > threshold[i], kept
+        if reset == HARD:
+            potential = none if fired else kept
+            of_spike = of_spike - kept * v
+        elif reset == SOFT:
+            of_spike = of_spike - kept * threshold[i]
+            of_threshold[i] -= kept if fired else none
+        if formula == GIVEN:
+            each = slope[i]
+        else:
+            x = (v - threshold[i]) * per_unit[i]
+            each = find_slope(x, formula, constants) * per_unit[i]
+        through = of_spike * each
+        potential = potential + through
+        of_threshold[i] -= through
+        of_bias[i] += potential
+        current = potential + of_u[i]
+        of_drive[i] = current
+        of_u[i] = current * kept_u[i]
+        of_v[i] = potential * kept_v[i]
+
+
+@partial(compile_function, error_model="numpy")
+def _return_values(
+    gradient: Array,
+    passes: Array,
+    kept_u: Array,
+    kept_v: Array,
+    of_u: Array,
+    of_v: Array,
+    of_bias: Array,
+    of_drive: Array,
+) -> None:
+    """Go one step back in time where the output is the potential."""
+    for i in range(len(gradient)):
+        potential = gradient[i] + of_v[i] if passes[i] & V_PASSES else np.float32(0)
+        current = potential + of_u[i]
+        of_bias[i] += potential
+        of_drive[i] = current
+        of_u[i] = current * kept_u[i]
+        of_v[i] = potential * kept_v[i]

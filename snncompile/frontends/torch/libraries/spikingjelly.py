@@ -230,6 +230,8 @@ NEURONS: dict[str, Translate] = {
     "SimpleIFNode": _translate_integrate_fire,
     "HalfThresholdIFNode": _translate_integrate_fire,
     "LIFNode": _translate_leaky,
+    "OTTTLIFNode": _translate_leaky,  # this and the next: LIFNode in eval mode, another training
+    "SLTTLIFNode": _translate_leaky,
     "SimpleLIFNode": _translate_leaky,
     "ParametricLIFNode": _translate_parametric_leaky,
     "CUBALIFNode": _translate_current_based,
@@ -334,6 +336,8 @@ LIBRARY = SpikingJelly(
             "ElementWiseRecurrentContainer",
             "LinearRecurrentContainer",
             "Delay",
+            "OTTTSequential",
+            "Scale",  # a number times the spikes, in the OTTT networks
         }
     ),
     instead={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -55,6 +56,11 @@ ROWS = [
 ]
 
 
+def model_part(file, name):
+    """Return a class of the ready-made networks."""
+    return getattr(import_module(f"spikingjelly.activation_based.model.{file}"), name)
+
+
 def node(name, reset):
     kind = name.split(",")[0]
     return getattr(neuron, kind)(v_threshold=0.9, v_reset=RESETS[reset], **NEURONS[name])
@@ -72,6 +78,25 @@ def test_neurons_spike_as_the_library(name, reset, mode):
     np.testing.assert_array_equal(network.run(x).spikes, expected)
     assert 100 < expected.sum() < x.size
     assert network.populations[0].neuron.reset == ("soft" if reset == "soft" else "hard")
+
+
+@pytest.mark.parametrize("name", ["OTTTLIFNode", "SLTTLIFNode"])
+@pytest.mark.parametrize("reset", RESETS)
+def test_neurons_of_online_training_are_leaky_ones(name, reset):
+    """They run single steps only; a number may follow, as in the library's own networks."""
+    x, kind = drive(20, 40, 4), getattr(neuron, name)
+    scaled, linear = model_part("spiking_vggws_ottt", "Scale"), nn.Linear(4, 3)
+    nn.init.constant_(linear.weight, 0.3)
+    nn.init.constant_(linear.bias, 0.1)
+    module = layer.OTTTSequential(
+        kind(tau=1.75, v_threshold=0.9, v_reset=RESETS[reset]), scaled(1.5), linear
+    )
+    module.append(kind(tau=1.5, v_threshold=0.3, v_reset=0.0))
+    module.double()
+    network = from_torch(module, x)
+    expected = native(module, x, "s")
+    np.testing.assert_array_equal(network.run(x).spikes, expected)
+    assert 100 < expected.sum() < expected.size
 
 
 CLOCK_DRIVEN = {"MultiStepIFNode", "MultiStepLIFNode", "MultiStepParametricLIFNode"}
