@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -154,6 +156,37 @@ def test_filters_learn_bars_and_the_seed_decides_them():
     whole = lines.all(1).any(1) | lines.all(2).any(1)
     assert whole.all()  # a whole row or column of strong weights
     assert ((weight < 0.1) | (weight > 0.9)).float().mean() > 0.8
+
+
+class Counted(training.BoundedStdp):
+    """A rule that leaves weights as they are, and counts which filter fired."""
+
+    def update(self, weight, spikes, generator):
+        counts[float(weight.sum())] += 1
+        return weight
+
+
+counts = Counter()
+
+
+def test_thresholds_let_all_filters_win_equally_often():
+    counts.clear()
+    training.learn_filters(draw_bars(200), 5, 4, rule=Counted(), winners=2)
+    wins = sorted(counts.values())
+    assert len(wins) == 5
+    assert sum(wins) > 350  # of 400
+    assert wins[-1] <= 1.2 * wins[0]
+    counts.clear()
+    training.learn_filters(draw_bars(200), 5, 4, rule=Counted(), winners=2, pace=1e-9)
+    assert max(counts.values()) > 1.5 * min(counts.values())
+
+
+def test_numbers_drawn_by_others_change_nothing():
+    x, rule = draw_bars(20), training.BinaryStdp()
+    torch.manual_seed(1)
+    weight = training.learn_filters(x, 4, 5, rule=rule)
+    torch.manual_seed(2)
+    assert torch.equal(weight, training.learn_filters(x, 4, 5, rule=rule))
 
 
 def test_the_stochastic_rule_leaves_binary_filters():
