@@ -159,10 +159,9 @@ def _learn(
 
 
 def _find_first_threshold(spikes: NDArray[np.uint8], weight: Tensor) -> float:
-    """Return half of the largest potential of an image, mean of some."""
+    """Return the largest potential of an image, mean of some: thresholds fall until neurons win."""
     largest = [add_up(torch.from_numpy(s).float(), weight).max() for s in spikes]
-    mean = float(torch.stack(largest).mean())
-    return max(mean / 2, 1e-6)
+    return max(float(torch.stack(largest).mean()), 1e-6)
 
 
 @torch.no_grad()
