@@ -13,6 +13,7 @@ In: parameters of a layer, a network or a Program. Out: torch modules.
 from snncompile.training.chip_aware import ChipAware, chip_aware
 from snncompile.training.costs import energy, latency
 from snncompile.training.from_network import FloatNetwork, from_network
+from snncompile.training.multi_step import MultiStepLif
 from snncompile.training.neurons import IntegrateFire, Lif, Readout, unroll
 from snncompile.training.pruning import (
     find_connectivity,
@@ -21,6 +22,7 @@ from snncompile.training.pruning import (
     prune,
 )
 from snncompile.training.rewiring import GradR
+from snncompile.training.spike_backprop import SpikeBackpropLif, potential_loss
 from snncompile.training.surrogate import fast_sigmoid
 
 __all__ = [
@@ -29,7 +31,9 @@ __all__ = [
     "GradR",
     "IntegrateFire",
     "Lif",
+    "MultiStepLif",
     "Readout",
+    "SpikeBackpropLif",
     "chip_aware",
     "energy",
     "fast_sigmoid",
@@ -38,6 +42,7 @@ __all__ = [
     "latency",
     "list_weights",
     "measure_connectivity",
+    "potential_loss",
     "prune",
     "unroll",
 ]
