@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--chip", default="loihi2:hala-point")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rate", type=float, default=3e-4)
     parser.add_argument("--minutes", type=float, default=10.0)
     options = parser.parse_args()
     if not (options.data / "cifar10_train_jpeg.npz").is_file():
