@@ -6,8 +6,8 @@
 ResNet-19 with threshold-dependent batch normalization (Zheng et al.) and ResNet-50 with batch
 normalization of currents and a tuned surrogate (Ledinauskas et al.), CIFAR-10 at 32 x 32 (JPEG),
 10 time steps, batches of 16. Prints seconds and peak memory of the first step; the loss of a batch
-that is not trained on, before and after; how far answers of the module and of its import differ,
-and the size on `--chip`.
+that is not trained on, before and after, with its own statistics; how far answers of the module and
+of its import differ; and the size on `--chip`.
 """
 
 from __future__ import annotations
@@ -68,9 +68,10 @@ def import_exactly(net: nn.Module, images: Tensor, steps: int) -> Network:
     network = snncompile.from_torch(net, shown, "first", input="biases")
     print(f"imported in {time.perf_counter() - begin:.0f} s, every spike compared", flush=True)
     expected = net.double()(shown.transpose(0, 1).double()).transpose(0, 1).numpy()
-    difference = np.abs(network.run(shown.double().numpy()).spikes - expected).max()
+    output = network.run(shown.double().numpy()).spikes
     net.float()
-    print(f"answers differ by {difference:.1e} at most", flush=True)
+    difference, deviation = np.abs(output - expected).max(), output.std()
+    print(f"answers, of deviation {deviation:.2g}, differ by {difference:.1e} at most", flush=True)
     return network
 
 
@@ -98,15 +99,16 @@ def main() -> None:
     with torch.no_grad():
         before = measure_loss(net, *unseen, options.steps)
     train(net, images[:TRAINED], label[:TRAINED], options)
+    deep.keep_last_statistics(net)
     with torch.no_grad():
         after = measure_loss(net, *unseen, options.steps)
     print(f"loss of images not trained on: {before:.3f} -> {after:.3f}", flush=True)
-    network = import_exactly(net.eval(), images[:1], options.steps)
+    network = import_exactly(net.eval(), unseen[0][:1], options.steps)
     begin = time.perf_counter()
-    calibration = network.input.present(images[:1].numpy())
+    calibration = network.input.present(unseen[0][:1].numpy())
     program = snncompile.compile(network, chip=options.chip, calibration=calibration)
-    print(f"compiled for {options.chip} in {time.perf_counter() - begin:.0f} s")
-    print(program, flush=True)
+    seconds, cores = time.perf_counter() - begin, program.mapping.cores
+    print(f"compiled for {options.chip} in {seconds:.0f} s: {cores:,} cores", flush=True)
 
 
 if __name__ == "__main__":

@@ -18,21 +18,18 @@ from snncompile import training
 Norm = Callable[[int], nn.Module]
 Neurons = Callable[[], nn.Module]
 Conv2d = partial(layer.Conv2d, bias=False, step_mode="m")
-QUICK = 0.5
-"""Momentum of statistics where updates are few."""
 WIDTHS = ((3, 24, 1), (24, 48, 2), (48, 48, 1), (48, 96, 2))
 """Channels before and after, and stride, of the small network's convolutions."""
 
 
-def tdbn_norm(width: int, share: float = 1.0, momentum: float = 0.1) -> nn.Module:
+def tdbn_norm(width: int, share: float = 1.0) -> nn.Module:
     """Return the batch normalization of Zheng et al. for a threshold of 0.5.
 
     Args:
         width: channels.
         share: of the deviation, for each of several layers that are added up.
-        momentum: share of a batch in the statistics that are kept.
     """
-    return layer.ThresholdDependentBatchNorm2d(share, 0.5, width, momentum=momentum)
+    return layer.ThresholdDependentBatchNorm2d(share, 0.5, width)
 
 
 def tdbn_neurons() -> nn.Module:
@@ -41,9 +38,9 @@ def tdbn_neurons() -> nn.Module:
     return training.MultiStepLif(0.75, threshold=0.5, reset="hard", surrogate=window)
 
 
-def deep_norm(width: int, momentum: float = 0.1) -> nn.Module:
+def deep_norm(width: int) -> nn.Module:
     """Return batch normalization of currents over samples and time steps (Ledinauskas et al.)."""
-    return layer.BatchNorm2d(width, momentum=momentum, step_mode="m")
+    return layer.BatchNorm2d(width, step_mode="m")
 
 
 def deep_neurons() -> nn.Module:
@@ -114,8 +111,8 @@ class Block(nn.Module):
 
 def build_resnet19() -> nn.Module:
     """Return ResNet-19 with tdBN (Zheng et al.) for 32 x 32: 128, 256 and 512 channels."""
-    added, norm = partial(tdbn_norm, share=2**-0.5, momentum=QUICK), tdbn_norm(128, 1.0, QUICK)
-    layers: list[nn.Module] = [pixels(), Conv2d(3, 128, 3, 1, 1), norm, tdbn_neurons()]
+    added = partial(tdbn_norm, share=2**-0.5)
+    layers: list[nn.Module] = [pixels(), Conv2d(3, 128, 3, 1, 1), tdbn_norm(128), tdbn_neurons()]
     before = 128
     for width, blocks, first in ((128, 3, 1), (256, 3, 2), (512, 2, 2)):
         for number in range(blocks):
@@ -129,17 +126,23 @@ def build_resnet19() -> nn.Module:
 
 def build_resnet50() -> nn.Module:
     """Return ResNet-50 with batch normalization of currents for 32 x 32 (Ledinauskas et al.)."""
-    norm = partial(deep_norm, momentum=QUICK)
-    layers: list[nn.Module] = [pixels(), Conv2d(3, 64, 3, 1, 1), norm(64), deep_neurons()]
+    layers: list[nn.Module] = [pixels(), Conv2d(3, 64, 3, 1, 1), deep_norm(64), deep_neurons()]
     before = 64
     for width, blocks, first in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
         for number in range(blocks):
             stride = first if number == 0 else 1
             widths = [(width, 1), (width, 3), (4 * width, 1)]
-            layers.append(Block(before, widths, stride, norm, deep_neurons))
+            layers.append(Block(before, widths, stride, deep_norm, deep_neurons))
             before = 4 * width
     end = (layer.AdaptiveAvgPool2d(1, step_mode="m"), layer.Flatten(step_mode="m"))
     return nn.Sequential(*layers, *end, layer.Linear(2048, 10, step_mode="m"))
+
+
+def keep_last_statistics(net: nn.Module) -> None:
+    """Let batch normalization keep the statistics of its next batch alone."""
+    for norm in net.modules():
+        if isinstance(norm, nn.BatchNorm2d) and norm.affine:
+            norm.momentum = 1.0
 
 
 def begin_training(net: nn.Module) -> None:

@@ -83,6 +83,22 @@ def test_spikes_and_gradients_are_those_of_our_neuron_step_by_step(reset):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("reset", ["hard", "soft"])
+def test_without_a_kernel_spikes_and_gradients_are_the_same(reset, monkeypatch):
+    torch.manual_seed(0)
+    neurons = training.MultiStepLif(0.25, threshold=0.5, reset=reset)
+    x, gradients = torch.randn(7, 3, 5, dtype=torch.float64) + 0.3, []
+    for compiled in (True, False):
+        if not compiled:
+            monkeypatch.setattr("snncompile.training.multi_step.has_kernel", lambda *_: False)
+        drive = x.clone().requires_grad_()
+        spikes = neurons(drive)
+        spikes.square().sum().backward()
+        gradients.append((spikes.detach(), drive.grad))
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
 def build_convolutions(neurons, norm):
     torch.manual_seed(1)
     net = nn.Sequential(
