@@ -53,6 +53,7 @@ class MultiStepLif(nn.Module):
             raise InputError(f"reset must be soft or hard, got {reset!r}")
         self.potential_decay, self.threshold = float(potential_decay), float(threshold)
         self.kind, self.surrogate = reset, surrogate
+        self.neuron = CubaLif(1.0, self.potential_decay, self.threshold, reset=reset)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the spikes, shape (steps, samples, *shape)."""
@@ -66,8 +67,7 @@ class MultiStepLif(nn.Module):
 
     def _run(self, drive: Tensor) -> Tensor:
         """Return the spikes of an input, both of shape (samples, steps, n)."""
-        neuron = CubaLif(1.0, self.potential_decay, self.threshold, reset=self.kind)  # type: ignore[arg-type]
-        record = bind_record(neuron, drive.device, {}, drive.dtype)
+        record = bind_record(self.neuron, drive.device, {}, drive.dtype)
         unit = torch.tensor(self.threshold, dtype=drive.dtype, device=drive.device)
         if has_kernel(record, drive.device):
             return run_floats(record, unit, self.surrogate, drive)

@@ -13,6 +13,7 @@ from torch import nn
 import snncompile
 from snncompile import training
 from snncompile.errors import InputError
+from snncompile.training.float_records import _bind_all
 
 jelly = pytest.importorskip("spikingjelly.activation_based")
 layer = pytest.importorskip("spikingjelly.activation_based.layer")
@@ -97,6 +98,16 @@ def test_without_a_kernel_spikes_and_gradients_are_the_same(reset, monkeypatch):
         gradients.append((spikes.detach(), drive.grad))
     for ours, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_calls_leave_no_records_behind():
+    """A record that each call makes anew stays in a cache, and with it what it needs."""
+    neurons, x = training.MultiStepLif(), torch.ones(3, 2, 4)
+    neurons(x)
+    before = _bind_all.cache_info().currsize
+    for _ in range(3):
+        neurons(x)
+    assert _bind_all.cache_info().currsize == before
 
 
 def build_convolutions(neurons, norm):
