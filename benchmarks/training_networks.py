@@ -12,6 +12,7 @@ from functools import partial
 import conversion_networks as networks
 from spikingjelly.activation_based import layer, surrogate
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from snncompile import training
 
@@ -141,7 +142,7 @@ def build_resnet50() -> nn.Module:
 def keep_last_statistics(net: nn.Module) -> None:
     """Let batch normalization keep the statistics of its next batch alone."""
     for norm in net.modules():
-        if isinstance(norm, nn.BatchNorm2d) and norm.affine:
+        if isinstance(norm, _BatchNorm) and norm.affine:  # tdBN is no BatchNorm2d
             norm.momentum = 1.0
 
 
