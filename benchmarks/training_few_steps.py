@@ -1,6 +1,7 @@
 """Few time steps: conversion, hybrid training, and training from nothing on one network and data.
 
     python benchmarks/training_few_steps.py [--seeds 0 1 2] [--rows soft hard poisson]
+    python benchmarks/training_few_steps.py --rows tdbn deep counts
 
 CIFAR-10 at 16 x 16 (JPEG, averages of 2 x 2 pixels; 10,000 training and 2,000 test images), four
 convolutions of 24, 48, 48 and 96 channels with batch normalization, one dense layer. All networks
@@ -11,6 +12,13 @@ soft       the trained ANN converted by `balance`, whose potentials start at hal
            that network, trained on for two epochs in its time steps (`from_network`): hybrid
 hard       the same with hard resets, as the stock LIF of Lava's library has them
 poisson    the ANN with thresholds at the largest activation and its input drawn at random
+
+From nothing, for `--epochs-from-nothing`, without the ANN:
+
+tdbn       leaky neurons with hard reset, threshold-dependent batch normalization (Zheng et al.)
+deep       integrate-and-fire neurons with soft reset, batch normalization of currents, a surrogate
+           with a slope of 10 (Ledinauskas et al.)
+counts     leaky neurons and random input; the gradient is that of counts of spikes (Lee et al.)
 """
 
 from __future__ import annotations
@@ -19,7 +27,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +35,7 @@ from typing import Any
 import conversion_networks as networks
 import numpy as np
 import torch
+import training_ways as ways
 from conversion import run
 from torch import Tensor, nn
 
@@ -42,7 +51,7 @@ TRAINED, TESTED, PRICED, BATCH = 10_000, 2_000, 64, 64
 CALIBRATION = 512
 WIDE = partial(training.fast_sigmoid, slope=3.0)
 RATE = 5e-4
-POISSON = (16, 32, 64, 128, 256, 512)
+POISSON = (16, 32, 64, 128, 256, 512, 1024)
 
 
 def load(data: Path, split: str, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -54,9 +63,9 @@ def load(data: Path, split: str, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Case:
-    """The trained ANN of one seed, and its data."""
+    """The trained ANN of one seed, if it is needed, and its data."""
 
-    ann: nn.Module
+    ann: nn.Module | None
     x: np.ndarray
     y: np.ndarray
     test: np.ndarray
@@ -147,6 +156,12 @@ def convert_and_train(hard: bool, steps: int, case: Case) -> Iterator[tuple[str,
     )
 
 
+def train_from_nothing(way: ways.Way, steps: int, case: Case, epochs: int) -> tuple[Network, Case]:
+    """Return a network that was trained from nothing, and the case with images as it takes them."""
+    network = ways.train(way, steps, case.x, case.y, epochs, case.seed)
+    return network, replace(case, x=way.prepare(case.x), test=way.prepare(case.test))
+
+
 def run_on_lava(case: Case, network: Network, images: int) -> str:
     """Return what `verify` says of the Program on real Lava."""
     program = case.compile(network)
@@ -159,10 +174,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--chip", default="loihi2")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, nargs="*", default=[4, 8])
+    parser.add_argument("--steps", type=int, nargs="*", help="of all rows but poisson")
+    parser.add_argument("--poisson", type=int, nargs="*", default=POISSON, help="steps of poisson")
     parser.add_argument("--epochs", type=int, default=2, help="of training on")
     parser.add_argument("--ann-epochs", type=int, default=12)
-    parser.add_argument("--rows", nargs="*", default=["soft", "hard", "poisson"])
+    parser.add_argument("--epochs-from-nothing", type=int, default=12)
+    rows = ["soft", "hard", "poisson", *ways.WAYS]
+    parser.add_argument("--rows", nargs="*", default=rows, choices=rows)
     parser.add_argument("--lava", type=int, default=0, help="images to run on Lava, hard resets")
     options = parser.parse_args()
     if not (options.data / "cifar10_train_jpeg.npz").is_file():
@@ -173,39 +191,60 @@ def main() -> None:
     print("network                steps  accuracy   spikes  energy uJ  seconds", flush=True)
     found: dict[tuple[str, int], list[tuple[float, ...]]] = {}
     for seed in options.seeds:
-        torch.manual_seed(seed)
-        begin, ann = time.process_time(), build()
-        networks.train(ann, x, y, options.ann_epochs, mirrored=True)
-        case = Case(ann, x, y, test, labels, seed, options.chip, options.epochs)
-        with torch.no_grad():
-            right = float((ann(torch.from_numpy(test)).argmax(1).numpy() == labels).mean())
-        print(f"seed {seed}: ANN {right:.2%}, {time.process_time() - begin:.0f} s", flush=True)
+        case = Case(None, x, y, test, labels, seed, options.chip, options.epochs)
+        if not set(options.rows) <= set(ways.WAYS):
+            case = replace(case, ann=train_ann(case, options.ann_epochs))
         for row in options.rows:
-            for name, steps, network, seconds in list_rows(row, options.steps, case):
-                measured = case.measure(network)
+            for name, steps, network, shown, seconds in list_rows(row, options, case):
+                measured = shown.measure(network)
                 found.setdefault((name, steps), []).append(measured)
                 print_row(name, steps, measured, seconds)
                 if options.lava and "hybrid, hard" in name:
                     print(run_on_lava(case, network, options.lava), flush=True)
     if len(options.seeds) > 1:
-        print("mean of the seeds")
-        for (name, steps), rows in found.items():
-            print_row(name, steps, np.mean(rows, axis=0), None)
+        print_means(found)
+
+
+def print_means(found: dict[tuple[str, int], list[tuple[float, ...]]]) -> None:
+    """Print means of the seeds, with one standard error of the accuracy."""
+    print("mean of the seeds, and one standard error of the accuracy")
+    for (name, steps), rows in found.items():
+        print_row(name, steps, np.mean(rows, axis=0), None)
+        error = np.std(rows, axis=0, ddof=1)[0] / np.sqrt(len(rows))
+        print(f"{'':28} {error:8.2f}", flush=True)
+
+
+def train_ann(case: Case, epochs: int) -> nn.Module:
+    """Return the trained ANN."""
+    torch.manual_seed(case.seed)
+    begin, ann = time.process_time(), build()
+    networks.train(ann, case.x, case.y, epochs, mirrored=True)
+    with torch.no_grad():
+        answers = ann(torch.from_numpy(case.test)).argmax(1).numpy()
+    right, seconds = float((answers == case.labels).mean()), time.process_time() - begin
+    print(f"seed {case.seed}: ANN {right:.2%}, {seconds:.0f} s", flush=True)
+    return ann
 
 
 def list_rows(
-    row: str, all_steps: list[int], case: Case
-) -> Iterator[tuple[str, int, Network, float]]:
-    """Yield name, steps, network and seconds of making it, of one row."""
+    row: str, options: argparse.Namespace, case: Case
+) -> Iterator[tuple[str, int, Network, Case, float]]:
+    """Yield name, steps, network, case with its input, and seconds of making it, of one row."""
+    begin = time.process_time()
     if row == "poisson":
-        for steps in POISSON:
-            yield "poisson, largest", steps, from_poisson(steps, case), 0.0
-        return
-    for steps in all_steps:
-        begin = time.process_time()
-        for name, network in convert_and_train(row == "hard", steps, case):
-            yield name, steps, network, time.process_time() - begin
+        for steps in options.poisson:
+            yield "poisson, largest", steps, from_poisson(steps, case), case, 0.0
+    elif row in ways.WAYS:
+        way = ways.WAYS[row]
+        for steps in options.steps or way.steps:
+            network, shown = train_from_nothing(way, steps, case, options.epochs_from_nothing)
+            yield way.name, steps, network, shown, time.process_time() - begin
             begin = time.process_time()
+    else:
+        for steps in options.steps or (4, 8):
+            for name, network in convert_and_train(row == "hard", steps, case):
+                yield name, steps, network, case, time.process_time() - begin
+                begin = time.process_time()
 
 
 def print_row(name: str, steps: int, measured: Any, seconds: float | None) -> None:

@@ -15,6 +15,7 @@ from snncompile.training.chip_aware import ChipAware, chip_aware
 from snncompile.training.costs import energy, latency
 from snncompile.training.filters import build_filter_layer, learn_filters
 from snncompile.training.from_network import FloatNetwork, from_network
+from snncompile.training.multi_step import MultiStepLif
 from snncompile.training.neurons import IntegrateFire, Lif, Readout, unroll
 from snncompile.training.pruning import (
     find_connectivity,
@@ -23,6 +24,7 @@ from snncompile.training.pruning import (
     prune,
 )
 from snncompile.training.rewiring import GradR
+from snncompile.training.spike_backprop import SpikeBackpropLif, potential_loss
 from snncompile.training.stdp import BinaryStdp, BoundedStdp
 from snncompile.training.surrogate import fast_sigmoid
 
@@ -34,7 +36,9 @@ __all__ = [
     "GradR",
     "IntegrateFire",
     "Lif",
+    "MultiStepLif",
     "Readout",
+    "SpikeBackpropLif",
     "build_filter_layer",
     "chip_aware",
     "energy",
@@ -45,6 +49,7 @@ __all__ = [
     "learn_filters",
     "list_weights",
     "measure_connectivity",
+    "potential_loss",
     "prune",
     "unroll",
 ]

@@ -11,7 +11,7 @@ from torch import Tensor
 from snncompile.arrays import Floats
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.torch.dynamics import Dynamics
-from snncompile.frontends.torch.libraries.base import Library, Shape, Translate
+from snncompile.frontends.torch.libraries.base import Library, Shape, Time, Translate
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,15 +23,28 @@ class Own(Library):
         if hasattr(module, "reset"):
             module.reset()
 
+    def find_time(self, module: Any) -> Time:
+        """Return how a layer takes its time axis, from its class."""
+        return "step" if hasattr(module, "reset") else "first"
+
     def read_states(self, module: Any) -> dict[str, Tensor]:
-        """Return current and potential."""
-        return {name: v for name in ("u", "v") if isinstance(v := getattr(module, name), Tensor)}
+        """Return current and potential; layers that take all time steps keep none."""
+        states = {name: getattr(module, name, None) for name in ("u", "v")}
+        return {name: state for name, state in states.items() if isinstance(state, Tensor)}
 
 
 def _translate_lif(module: Any, where: str, shape: Shape) -> Dynamics:
     return Dynamics(
         current_decay=_read_decay(module, "current_decay", where, shape),
         potential_decay=_read_decay(module, "potential_decay", where, shape),
+        threshold=np.asarray(module.threshold),
+        reset=module.kind,
+    )
+
+
+def _translate_multi_step(module: Any, where: str, shape: Shape) -> Dynamics:
+    return Dynamics(
+        potential_decay=np.asarray(module.potential_decay),
         threshold=np.asarray(module.threshold),
         reset=module.kind,
     )
@@ -64,7 +77,9 @@ def _read_decay(module: Any, name: str, where: str, shape: Shape) -> Floats:
 NEURONS: dict[str, Translate] = {
     "Lif": _translate_lif,
     "IntegrateFire": _translate_lif,
+    "MultiStepLif": _translate_multi_step,
     "Readout": _translate_readout,
+    "SpikeBackpropLif": _translate_multi_step,
 }
 
 LIBRARY = Own(package="snncompile", neurons=NEURONS)
