@@ -66,6 +66,8 @@ class Trial:
     """Time steps from the first input to the answer, one of delay per layer included."""
     agreement: float | None = None
     """Share of answers that are the model's."""
+    samples: int | None = None
+    """Calibration samples whose answers were compared."""
     distance: float | None = None
     """1 - mean cosine between the scores of the answers and the model's, each without its mean."""
     spikes: float | None = None

@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from snncompile.conversion.build import Conversion
     from snncompile.program import Program
 
-SAMPLES = 64
-"""Samples on which the answers are compared."""
-AT_ONCE = 1024
-"""Samples times time steps that run together, at most SAMPLES // 4 samples."""
+SAMPLES, CHECKED = 64, 256
+"""Samples on which the answers are compared, and those of a candidate that keeps to the limit of
+the loss on the first ones: a few answers more or less would tell nothing. Samples on which
+candidates are not built come first."""
+AT_ONCE = 16, 1024
+"""Samples that run together, and samples times time steps."""
 BUILT = 128
 """Samples, evenly out of all, on which candidates are built; the chosen one is built on all."""
 PRICED = 4
@@ -71,8 +73,15 @@ class Search:
         self, ann: Ann, x: NDArray[np.float64], budget: Budget, deadline: Deadline, say: Say
     ) -> None:
         """Start with no trial; the budget is settled."""
-        self.ann, self.x, self.budget = ann, x[:: max(1, len(x) // BUILT)][:BUILT], budget
-        self.all_x = x
+        built = np.arange(len(x))[:: max(1, len(x) // BUILT)][:BUILT]
+        others = np.setdiff1d(np.arange(len(x)), built)
+        self.ann, self.budget = ann, budget
+        self.all_x, self.x = x, x[built]
+        """Calibration samples, and those on which candidates are built."""
+        self.checked = x[np.concatenate((others, built))[:CHECKED]]
+        """Those on which answers are compared."""
+        self.wanted = torch.empty(0)
+        """The model's scores for them, shape (samples, answers)."""
         self.deadline = deadline
         self.progress = SearchProgress(deadline, say)
         self.chip = chips.load_chip(budget.chip)
@@ -165,6 +174,9 @@ class Search:
         say = self.progress.describe
         self.candidates = find_candidates(self.ann, self.all_x, self.chip, say)
         self.count = sum(1 for _ in self._walk())
+        self.progress.describe("running the model", 1.0)
+        scores = self.ann.compute_activations(self.checked)[self.ann.layers[-1].name]
+        self.wanted = scores.flatten(1)
 
     def _try_candidates(self) -> None:
         """Try what the aim asks for."""
@@ -238,12 +250,12 @@ class Search:
 
         method, steps = conversion.method, conversion.steps
         trial = Trial(method.label, steps, self.candidates.count_steps(method, steps))
-        shown = conversion.network.input.present(self.x[:SAMPLES])
+        shown = conversion.network.input.present(self.x[:PRICED])
         try:
             program = compile(
                 conversion.network,
                 chip=self.chip,
-                calibration=shown[:PRICED],
+                calibration=shown,
                 passes=PASSES,
                 progress=lambda a_pass, share: self.progress.tell(
                     a_pass.name, BUILD + (COMPILE - BUILD) * share
@@ -251,29 +263,44 @@ class Search:
             )
         except (FitError, QuantizeError, UnsupportedError) as error:
             return _Tried(conversion, replace(trial, reason=_shorten(error)))
-        answers, scores = self._run(program, shown)
-        ann = self.candidates.prepared[method.label]
-        last = self._activate(ann)[self.ann.layers[-1].name][:SAMPLES].flatten(1)
         trial = replace(
-            trial,
-            agreement=float((answers == last.argmax(dim=1).numpy()).mean()),
-            distance=_measure_distance(scores, last),
-            spikes=count_spikes(program.network, shown[:PRICED]),
+            self._compare(trial, program),
+            spikes=count_spikes(program.network, shown),
             cores=program.mapping.cores,
-            energy_j=self._estimate_energy(program, shown[:PRICED]),
+            energy_j=self._estimate_energy(program, shown),
         )
         return _Tried(conversion, replace(trial, reason=self._find_excess(trial)))
 
-    def _run(self, program: Program, shown: NDArray[Any]) -> tuple[NDArray[Any], Floats]:
-        """Return the answers, shape (samples,), and the scores, (samples, answers)."""
-        results = []
-        at_once = max(1, min(SAMPLES // 4, AT_ONCE // shown.shape[1]))
+    def _compare(self, trial: Trial, program: Program) -> Trial:
+        """Return the trial with its agreement and distance; see `CHECKED`."""
+        first, rest = self.checked[:SAMPLES], self.checked[SAMPLES:]
+        scores = self._run(program, first)
+        trial = self._compare_scores(trial, scores)
+        limit = self.budget.loss
+        if limit is None or trial.loss > limit or not len(rest):
+            return trial
+        return self._compare_scores(trial, np.concatenate((scores, self._run(program, rest))))
+
+    def _compare_scores(self, trial: Trial, scores: Floats) -> Trial:
+        wanted = self.wanted[: len(scores)]
+        same = scores.argmax(axis=1) == wanted.argmax(dim=1).numpy()
+        return replace(
+            trial,
+            agreement=float(same.mean()),
+            distance=_measure_distance(scores, wanted),
+            samples=len(scores),
+        )
+
+    def _run(self, program: Program, x: NDArray[np.float64]) -> Floats:
+        """Return the scores of the answers, shape (samples, answers)."""
+        shown = program.network.input.present(x)
+        at_once = max(1, min(AT_ONCE[0], AT_ONCE[1] // shown.shape[1]))
+        scores = []
         for first in range(0, len(shown), at_once):
             self.progress.tell("running", COMPILE + (1 - COMPILE) * first / len(shown))
-            results.append(program.run(shown[first : first + at_once]))
-        answers = np.concatenate([r.prediction for r in results])
-        scores = np.concatenate([r.spikes.sum(axis=1, dtype=np.float64) for r in results])
-        return answers, scores.reshape(len(scores), -1)
+            answer = program.run(shown[first : first + at_once]).answer
+            scores.append(answer.reshape(len(answer), -1).astype(np.float64))
+        return np.concatenate(scores)
 
     def _find_excess(self, trial: Trial) -> str:
         """Return which limit a candidate exceeds; empty if none."""
@@ -311,7 +338,7 @@ def count_spikes(network: IntegerNetwork, shown: NDArray[Any]) -> float:
 def _shorten(error: SnnCompileError) -> str:
     """Return the first obstacle in one line."""
     first = error.obstacles[0].message if error.obstacles else str(error)
-    return " ".join(first.split())
+    return " ".join(first.split()).rstrip(" ;")
 
 
 def _measure_distance(scores: Floats, wanted: Tensor) -> float:

@@ -10,8 +10,8 @@ from rich.table import Table
 from snncompile.conversion.auto_records import Trial
 from snncompile.report.units import format_joules
 
-COLUMNS = ("method", "steps", "in all", "agrees", "spikes", "cores", "energy", "note")
-"""Of the table; the note says which is taken, or why one is not."""
+COLUMNS = ("method", "steps", "in all", "agrees", "of", "spikes", "cores", "energy", "note")
+"""Of the table: "of" are the samples compared; the note says which is taken, or why one is not."""
 WIDTH = 160
 """Columns of the table as text."""
 
@@ -22,8 +22,8 @@ def tabulate_trials(trials: tuple[Trial, ...]) -> Table:
     for column in table.columns[1:-1]:
         column.justify = "right"
     for t in trials:
-        counts = (t.steps, t.total_steps), (t.spikes, t.cores)
-        before, after = (["-" if n is None else f"{n:,.0f}" for n in pair] for pair in counts)
+        counts = (t.steps, t.total_steps), (t.samples, t.spikes, t.cores)
+        before, after = (["-" if n is None else f"{n:,.0f}" for n in row] for row in counts)
         agrees = "-" if t.agreement is None else f"{t.agreement:.1%}"
         energy = "-" if t.energy_j is None else format_joules(t.energy_j)
         table.add_row(t.method, *before, agrees, *after, energy, t.note)

@@ -73,7 +73,7 @@ def test_auto_keeps_to_the_budget_of_the_command(files):
         "graded 8 bits", "graded 6 bits", "graded 5 bits", "graded 4 bits", "bistable_phase",
         "signed calibrated", "balance calibrated", "bistable_rate",
     ]  # fmt: skip
-    steps, in_all, agrees, spikes, cores, energy, _ = rows["bistable_phase"]
+    steps, in_all, agrees, _, spikes, cores, energy, _ = rows["bistable_phase"]
     assert (steps, in_all, cores) == ("8", "18", "1")
     assert agrees.endswith("%")
     assert int(spikes) > 0

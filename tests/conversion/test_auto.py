@@ -16,9 +16,11 @@ from torch import nn
 
 import snncompile
 from snncompile.conversion.auto_records import Budget
+from snncompile.conversion.auto_search import Search
 from snncompile.conversion.auto_time import Deadline, SearchProgress, TimeOverError
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
+from snncompile.conversion.capture import capture
 from snncompile.conversion.convert import convert
 from snncompile.conversion.diagnosis import diagnose
 from snncompile.conversion.rate_norm import RateNorm, fit_thresholds, with_rate_norm
@@ -161,6 +163,7 @@ def test_every_trial_is_compiled_run_and_priced():
     assert trial.cores == program.mapping.cores
     assert trial.energy_j == pytest.approx(program.estimate(shown[:4]).energy_j)
     wanted = CHAIN(torch.tensor(X)).detach().numpy().argmax(1)
+    assert trial.samples == len(X)
     assert trial.agreement == (program.run(shown).prediction == wanted).mean()
     counts = snncompile.reference.backend.spike_trains(program.network, shown[:4])
     sent = sum(
@@ -198,6 +201,17 @@ def test_an_interrupt_before_any_candidate_is_one():
 
     with pytest.raises(KeyboardInterrupt):
         convert(CHAIN, X, "auto", say=interrupt)
+
+
+def test_what_keeps_to_the_loss_on_some_samples_is_run_on_more():
+    x = np.concatenate([X] * 34)[:400]
+    conversion = convert(CHAIN, x, "auto", budget=Budget(loss=0.05, aim="spikes"))
+    assert {t.samples for t in conversion.trials} == {64, 256}
+    assert all(t.samples == 256 for t in conversion.trials if not t.reason)
+    # Samples on which candidates are not built come first: of each three one is built on.
+    alone = Search(capture(CHAIN, x), x, Budget().settle(), Deadline(None), lambda *_: None)
+    assert (alone.x == x[0:384:3]).all()
+    assert (alone.checked[:4] == x[[1, 2, 4, 5]]).all()
 
 
 def test_an_interrupt_while_the_choice_is_built_on_all_samples_keeps_the_choice():
