@@ -173,7 +173,10 @@ class Search:
     def _find_candidates(self) -> None:
         say = self.progress.describe
         self.candidates = find_candidates(self.ann, self.all_x, self.chip, say)
-        self.count = sum(1 for _ in self._walk())
+        rows = [*self._walk()]
+        # For the agreement each method is tried once, but where an energy is exceeded.
+        longest = self.budget.aim == "agreement"
+        self.count = len({method.label for method, _ in rows}) if longest else len(rows)
         self.progress.describe("running the model", 1.0)
         scores = self.ann.compute_activations(self.checked)[self.ann.layers[-1].name]
         self.wanted = scores.flatten(1)
