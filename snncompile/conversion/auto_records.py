@@ -45,13 +45,13 @@ class Budget:
         return replace(self, aim=aim, loss=loss)
 
     def __str__(self) -> str:
-        """The limits of what is chosen, and the chip."""
+        """The limits of what is chosen, if there are any, and the chip."""
         limits = (
             "" if self.steps is None else f"{self.steps} time steps",
             "" if self.energy_j is None else f"{self.energy_j:g} J",
             "" if self.loss is None else f"{self.loss:.1%} other answers",
         )
-        return f"{', '.join(filter(None, limits))} on {self.chip}"
+        return f"{', '.join(filter(None, limits))} on {self.chip}".lstrip()
 
 
 @dataclass(frozen=True)

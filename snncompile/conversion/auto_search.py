@@ -64,6 +64,8 @@ class _Tried:
 
     conversion: Conversion
     trial: Trial
+    unfit: bool = False
+    """Whether it needs more of the chip than there is, whatever the number of steps."""
 
 
 class Search:
@@ -116,10 +118,12 @@ class Search:
 
     def describe_failure(self, stop: str) -> str:
         """Return why there is no candidate, and what each of them does."""
-        text = f"nothing keeps to {self.budget}"
-        if stop:
-            return f"{text}, {stop}; give more seconds"
+        limits = str(self.budget)
+        text = f"nothing {'runs' if limits.startswith('on ') else 'keeps to'} {limits}"
         lines = [trial.excess for trial in self.list_trials()]
+        if stop and not self.tried:
+            return f"{text}, {stop}; give more seconds"
+        text += f", {stop}; give more seconds" if stop else ""
         tried = list_reasons(lines, LINE_LENGTH - len(text) - len("; tried ") - 1)
         return f"{text}; tried {tried or 'nothing, all take more steps'}"
 
@@ -189,10 +193,11 @@ class Search:
         waiting = sorted(self._walk(), key=lambda row: self.candidates.count_steps(*row))
         while waiting:
             method, steps = waiting.pop(0)
-            if not self._try(method, steps, waiting).trial.reason:
-                if self.budget.aim == "steps":
-                    return
-                # More steps of the same method only cost more.
+            tried = self._try(method, steps, waiting)
+            if not tried.trial.reason and self.budget.aim == "steps":
+                return
+            if tried.unfit or not tried.trial.reason:
+                # More steps take as many cores, and only cost more.
                 waiting = [row for row in waiting if row[0] is not method]
 
     def _try_longest(self) -> None:
@@ -206,7 +211,8 @@ class Search:
                 if any(row[0] is other for row in rows)
             ]
             for steps in sorted((s for other, s in rows if other is method), reverse=True):
-                if not self._try(method, steps, later).trial.reason:
+                tried = self._try(method, steps, later)
+                if tried.unfit or not tried.trial.reason:
                     break
 
     def _walk(self) -> Iterator[tuple[Method, int]]:
@@ -265,7 +271,8 @@ class Search:
                 ),
             )
         except (FitError, QuantizeError, UnsupportedError) as error:
-            return _Tried(conversion, replace(trial, reason=_shorten(error)))
+            trial = replace(trial, reason=_shorten(error))
+            return _Tried(conversion, trial, unfit=isinstance(error, FitError))
         trial = replace(
             self._compare(trial, program),
             spikes=count_spikes(program.network, shown),

@@ -183,6 +183,27 @@ def test_auto_never_takes_what_the_chip_refuses():
     )
 
 
+@pytest.mark.parametrize(
+    ("aim", "said"),
+    [
+        ("steps", "nothing keeps to 2.0% other answers on toy; tried signed calibrated 4: "),
+        ("agreement", "nothing runs on toy; tried bistable_phase 8: "),
+    ],
+)
+def test_what_does_not_fit_is_tried_once_for_each_method(aim, said):
+    wide, x = nn.Sequential(nn.Linear(6, 40), nn.ReLU(), nn.Linear(40, 3)).eval(), np.eye(6)
+    budget = Budget(chip="toy", aim=aim).settle()
+    search = Search(capture(wide, x), x, budget, Deadline(None), lambda *_: None)
+    assert search.run() == (None, "")
+    assert search.describe_failure("").startswith(said)
+    assert sorted(tried.trial.method for tried in search.tried) == [
+        "balance calibrated", "bistable_phase", "bistable_rate", "signed calibrated"
+    ]  # fmt: skip
+    assert search.describe_failure("the time is over").startswith(
+        said.partition(";")[0] + ", the time is over; give more seconds; tried "
+    )
+
+
 def test_auto_takes_the_best_so_far_when_it_is_interrupted():
     def interrupt(text, share):
         if text == "graded 6 bits 1: measure":
