@@ -31,7 +31,11 @@ ROWS: dict[str, tuple[tuple[Aim, str, float], ...]] = {
         ("spikes", "loihi1", 60),
         ("spikes", "spinnaker1", 60),
     ),
-    "mobilenet": (("steps", "loihi2", 60), ("spikes", "loihi2", 120), ("spikes", "loihi1", 120)),
+    "mobilenet": (
+        ("steps", "loihi2", 60),
+        ("spikes", "loihi2", 120),
+        ("steps", "loihi1:nahuku", 120),
+    ),
     "resnet": (
         ("steps", "loihi2", 60),
         ("spikes", "loihi2", 180),

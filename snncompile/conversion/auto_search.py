@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from snncompile.program import Program
 
 SAMPLES, CHECKED = 64, 256
-"""Samples on which the answers are compared, and those of a candidate that keeps to the limit of
-the loss on the first ones: a few answers more or less would tell nothing. Samples on which
+"""Samples on which the answers are compared, and those of a candidate that may keep to the limit of
+the loss: on the first ones it is beyond it by two standard errors at most. Samples on which
 candidates are not built come first."""
 AT_ONCE = 16, 1024
 """Samples that run together, and samples times time steps."""
@@ -287,7 +287,9 @@ class Search:
         scores = self._run(program, first)
         trial = self._compare_scores(trial, scores)
         limit = self.budget.loss
-        if limit is None or trial.loss > limit or not len(rest):
+        if limit is None or not len(rest):
+            return trial
+        if trial.loss > limit + 2 * (max(limit, 0.0) / len(first)) ** 0.5:
             return trial
         return self._compare_scores(trial, np.concatenate((scores, self._run(program, rest))))
 
