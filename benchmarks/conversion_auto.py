@@ -37,7 +37,7 @@ ROWS: dict[str, tuple[tuple[Aim, str, float], ...]] = {
         ("steps", "loihi1:nahuku", 120),
     ),
     "resnet": (
-        ("steps", "loihi2", 60),
+        ("steps", "loihi2", 120),
         ("spikes", "loihi2", 180),
         ("steps", "loihi1:nahuku", 180),
         ("steps", "loihi2", 10),
