@@ -19,9 +19,7 @@ from snncompile.cli.shared import (
 from snncompile.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from snncompile.conversion.auto_records import Budget, Trial
+    from snncompile.conversion.auto_records import Budget
 
 
 def convert(
@@ -82,11 +80,18 @@ def convert(
         str | None,
         typer.Option(help="with method auto: chip that candidates are compiled for (loihi2)"),
     ] = None,
+    aim: Annotated[
+        str | None,
+        typer.Option(
+            help="with method auto: what to choose by within the limits, steps, spikes, energy,"
+            " cores or agreement (steps; with --max-steps or --max-energy agreement)"
+        ),
+    ] = None,
     time: Annotated[
         float | None,
         typer.Option(
-            help="with method auto: seconds for the search; then, or with Ctrl-C, it takes the best"
-            " so far"
+            help="with method auto: seconds until it has chosen; then, or with Ctrl-C, it takes the"
+            " best so far"
         ),
     ] = None,
     diagnose: Annotated[
@@ -99,21 +104,25 @@ def convert(
 ) -> None:
     """Convert a trained network to a spiking one, to be compiled like any other."""
     from snncompile.cli.model_argument import load_ann
+    from snncompile.conversion.auto_time import Deadline
     from snncompile.conversion.convert import add_bias_calibration, set_messages
     from snncompile.conversion.convert import convert as convert_module
     from snncompile.conversion.diagnosis import diagnose as diagnose_layers
     from snncompile.files.spikes import read_values
+    from snncompile.report.trials import tabulate_trials
 
+    deadline = Deadline(time)
     x = read_values(calibration)
     only_auto = {
         "--max-steps": max_steps,
         "--max-energy": max_energy,
         "--max-loss": max_loss,
         "--chip": chip,
+        "--aim": aim,
         "--time": time,
     }
     _check_auto_options(method, [name for name, value in only_auto.items() if value is not None])
-    budget = _make_budget(max_steps, max_energy, max_loss, chip, time)
+    budget = _make_budget(max_steps, max_energy, max_loss, chip, time, aim)
     messages = (message_bits, least) != (None, None)
     if method == "auto" and (steps is not None or calibrate_bias or messages):
         drop = "--message-bits and --least" if messages else "--steps and --calibrate-bias"
@@ -130,8 +139,8 @@ def convert(
             processes=processes,  # type: ignore[arg-type]
             budget=budget,
             title=Path(model).stem if model.endswith(".onnx") else None,
-            progress=lambda a_pass, share: say(a_pass.name, share),
             say=say,
+            deadline=deadline,
         )
     with show_busy("comparing layers"):
         rows = diagnose_layers(conversion, x[:diagnose]) if diagnose else ()
@@ -147,7 +156,7 @@ def convert(
         print_values(values, as_json)
     else:
         if conversion.trials:
-            print_table(_tabulate(conversion.trials))
+            print_table(tabulate_trials(conversion.trials))
         notes = tuple(note for note in notes if "auto tried" not in note)  # the table has them
         lines = {row.layer: str(row).removeprefix(f"{row.layer}: ") for row in rows}
         print_values({"output": str(output), "notes": "; ".join(notes), **lines}, as_json)
@@ -170,35 +179,14 @@ def _make_budget(
     loss: float | None,
     chip: str | None,
     seconds: float | None,
+    aim: str | None,
 ) -> Budget | None:
     """Return the budget of "auto", None if no option gives one."""
     from snncompile.conversion.auto_records import Budget
 
-    if (steps, energy, loss, chip, seconds) == (None, None, None, None, None):
+    if {steps, energy, loss, chip, seconds, aim} == {None}:
         return None
-    return Budget(steps, energy, loss, chip or "loihi2", seconds)
-
-
-COLUMNS = ("method", "steps", "in all", "agrees", "spikes", "cores", "energy", "note")
-"""Of the table of what auto tried; the note says which is taken, or why one is not."""
-
-
-def _tabulate(trials: tuple[Trial, ...]) -> Table:
-    """Return the table of what auto tried; `-` stands for what is not known."""
-    from rich.table import Table
-
-    from snncompile.report.units import format_joules
-
-    table = Table(*COLUMNS)
-    for column in table.columns[1:-1]:
-        column.justify = "right"
-    for t in trials:
-        counts = (t.steps, t.total_steps), (t.spikes, t.cores)
-        before, after = (["-" if n is None else f"{n:,.0f}" for n in pair] for pair in counts)
-        agrees = "-" if t.agreement is None else f"{t.agreement:.1%}"
-        energy = "-" if t.energy_j is None else format_joules(t.energy_j)
-        table.add_row(t.method, *before, agrees, *after, energy, t.note)
-    return table
+    return Budget(steps, energy, loss, chip or "loihi2", seconds, aim)  # type: ignore[arg-type]
 
 
 def present(

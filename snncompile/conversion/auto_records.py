@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from snncompile.errors import InputError
+
+Aim = Literal["agreement", "steps", "spikes", "energy", "cores"]
+"""What `auto` chooses by, within its limits: scores nearest the model's, or the least of a cost."""
+AIMS: tuple[Aim, ...] = get_args(Aim)
+LOSS = 0.02
+"""Limit of the loss where a cost is the aim and the budget has no such limit."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of a conversion; None: no limit."""
+    """Limits of a conversion, and what to choose by; None: no limit."""
 
     steps: int | None = None
     """Time steps from the first input to the answer, including one step per layer."""
@@ -18,16 +27,31 @@ class Budget:
     chip: str = "loihi2"
     """Chip that the candidates are compiled for, and whose integers they run on."""
     seconds: float | None = None
-    """Time for the search; then the best so far is taken."""
+    """Time for the search, reading the model included; then the best so far is taken."""
+    aim: Aim | None = None
+    """What to choose by. None: the fewest steps with a limit of the loss or without any limit, else
+    the agreement."""
+
+    def __post_init__(self) -> None:
+        if self.aim is not None and self.aim not in AIMS:
+            raise InputError(f"aim must be one of {', '.join(AIMS)}, got {self.aim!r}")
+
+    def settle(self) -> Budget:
+        """Return the budget with an aim, and with a limit of the loss where a cost is the aim."""
+        limits = (self.loss, self.steps, self.energy_j)
+        free = self.loss is None and limits != (None, None, None)
+        aim = self.aim or ("agreement" if free else "steps")
+        loss = LOSS if self.loss is None and aim != "agreement" else self.loss
+        return replace(self, aim=aim, loss=loss)
 
     def __str__(self) -> str:
-        """The limits of what is chosen, and the chip."""
+        """The limits of what is chosen, if there are any, and the chip."""
         limits = (
             "" if self.steps is None else f"{self.steps} time steps",
             "" if self.energy_j is None else f"{self.energy_j:g} J",
             "" if self.loss is None else f"{self.loss:.1%} other answers",
         )
-        return f"{', '.join(filter(None, limits))} on {self.chip}"
+        return f"{', '.join(filter(None, limits))} on {self.chip}".lstrip()
 
 
 @dataclass(frozen=True)
@@ -42,6 +66,8 @@ class Trial:
     """Time steps from the first input to the answer, one of delay per layer included."""
     agreement: float | None = None
     """Share of answers that are the model's."""
+    samples: int | None = None
+    """Calibration samples whose answers were compared."""
     distance: float | None = None
     """1 - mean cosine between the scores of the answers and the model's, each without its mean."""
     spikes: float | None = None
@@ -58,6 +84,15 @@ class Trial:
     def runs(self) -> bool:
         """Whether the chip takes it and its answers are known."""
         return self.agreement is not None
+
+    def find_cost(self, aim: Aim) -> float:
+        """Return what the aim makes small; infinity where it is not known."""
+        costs = {
+            "agreement": self.distance, "steps": self.total_steps, "spikes": self.spikes,
+            "energy": self.energy_j, "cores": self.cores,
+        }  # fmt: skip
+        cost = costs[aim]
+        return float("inf") if cost is None else float(cost)
 
     @property
     def loss(self) -> float:

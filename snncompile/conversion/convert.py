@@ -12,6 +12,7 @@ from torch import nn
 from snncompile.conversion.ann import Ann
 from snncompile.conversion.auto import choose_conversion
 from snncompile.conversion.auto_records import Budget
+from snncompile.conversion.auto_time import Deadline
 from snncompile.conversion.build import Conversion, build_conversion
 from snncompile.conversion.capture import capture
 from snncompile.conversion.library_neurons import check_library, use_library_neurons
@@ -20,7 +21,6 @@ from snncompile.errors import InputError
 from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Network, Say
 from snncompile.ir.input import read_array
-from snncompile.passes.pipeline import PassProgress
 from snncompile.registry import load
 
 ACTIVATIONS = 2**29
@@ -39,6 +39,7 @@ def from_ann(
     processes: Literal["any", "library"] = "any",
     budget: Budget | None = None,
     title: str | None = None,
+    say: Say | None = None,
 ) -> Network:
     """Return a spiking network that classifies as a trained network does.
 
@@ -61,6 +62,8 @@ def from_ann(
             has no process there.
         budget: limits for "auto".
         title: name of the network in reports.
+        say: called with what is done and the share that is done, 0..1; with "auto" of the work or
+            of the time, whichever is more.
 
     Raises:
         InputError: an argument is malformed, or nothing keeps to the budget.
@@ -77,6 +80,7 @@ def from_ann(
         processes=processes,
         budget=budget,
         title=title,
+        say=say,
     )
     return conversion.network
 
@@ -91,14 +95,16 @@ def convert(
     processes: Literal["any", "library"] = "any",
     budget: Budget | None = None,
     title: str | None = None,
-    progress: PassProgress | None = None,
     say: Say | None = None,
+    deadline: Deadline | None = None,
 ) -> Conversion:
     """Return the network and its origin; see `from_ann`.
 
-    With the method "auto", `progress` is called with the passes of its candidates, with others
-    `say` with what is done and the share that is done.
+    With the method "auto" its `trials` are the candidates that were tried, of which
+    `snncompile.report.trials.format_trials` makes a table. The deadline is that of the budget's
+    seconds, from now on, unless one is given.
     """
+    deadline = deadline or Deadline(budget.seconds if budget else None)
     say = say or (lambda text, share: None)
     say("reading the model", 0.0)
     if method == "auto" and coding is not None:
@@ -113,7 +119,7 @@ def convert(
         check_library(find_method(method))
     x = check_calibration(calibration)
     ann = capture(model, x, title)
-    conversion = convert_captured(ann, x, method, steps, coding, budget, progress, say)
+    conversion = convert_captured(ann, x, method, steps, coding, budget, say, deadline)
     if processes == "any":
         return conversion
     return replace(conversion, network=use_library_neurons(conversion.network))
@@ -126,14 +132,16 @@ def convert_captured(
     steps: int | None = None,
     coding: Kind | None = None,
     budget: Budget | None = None,
-    progress: PassProgress | None = None,
     say: Say | None = None,
+    deadline: Deadline | None = None,
 ) -> Conversion:
     """Return the conversion of a network that was captured with the checked samples x."""
     say = say or (lambda text, share: None)
     used = x[: max(FEWEST, ACTIVATIONS // ann.neurons)]
     if method == "auto":
-        conversion = choose_conversion(ann, used, budget or Budget(), progress)
+        budget = budget or Budget()
+        deadline = deadline or Deadline(budget.seconds)
+        conversion = choose_conversion(ann, used, budget, deadline, say)
     else:
         chosen = find_method(method)
         window = chosen.default_steps if steps is None else steps

@@ -73,7 +73,7 @@ def test_auto_keeps_to_the_budget_of_the_command(files):
         "graded 8 bits", "graded 6 bits", "graded 5 bits", "graded 4 bits", "bistable_phase",
         "signed calibrated", "balance calibrated", "bistable_rate",
     ]  # fmt: skip
-    steps, in_all, agrees, spikes, cores, energy, _ = rows["bistable_phase"]
+    steps, in_all, agrees, _, spikes, cores, energy, _ = rows["bistable_phase"]
     assert (steps, in_all, cores) == ("8", "18", "1")
     assert agrees.endswith("%")
     assert int(spikes) > 0
@@ -89,6 +89,14 @@ def said_lines(files, *options) -> list[str]:
     return [line for line in said.splitlines() if line.startswith("│")]
 
 
+def test_auto_tries_every_method_for_the_fewest_spikes(files):
+    options = ("--method", "auto", "--aim", "spikes", "--max-loss", 0.1, "--json")
+    rows = json.loads(convert(files, *options))["tried"]
+    assert len({row["method"] for row in rows}) == 8
+    fewest = min(row["spikes"] for row in rows if not row["reason"])
+    assert [row["spikes"] for row in rows if row["taken"]] == [fewest]
+
+
 def test_auto_tells_what_it_tried_as_json(files):
     said = json.loads(convert(files, "--method", "auto", "--max-steps", 4, "--json"))
     assert [row["method"] for row in said["tried"]][:2] == ["graded 8 bits", "graded 6 bits"]
@@ -102,8 +110,8 @@ def test_auto_without_time_is_one_line(files):
          str(files / "net"), "--method", "auto", "--time", "1e-9"],
     )  # fmt: skip
     assert str(result.exception) == (
-        "nothing keeps to 2.0% other answers on loihi2, the time is over after 0 of 28 candidates;"
-        " give more seconds"
+        "nothing keeps to 2.0% other answers on loihi2, the time is over before the first"
+        " candidate; give more seconds"
     )
     assert not (files / "net").exists()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +16,11 @@ from torch import nn
 
 import snncompile
 from snncompile.conversion.auto_records import Budget
+from snncompile.conversion.auto_search import Search
+from snncompile.conversion.auto_time import Deadline, SearchProgress, TimeOverError
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
+from snncompile.conversion.capture import capture
 from snncompile.conversion.convert import convert
 from snncompile.conversion.diagnosis import diagnose
 from snncompile.conversion.rate_norm import RateNorm, fit_thresholds, with_rate_norm
@@ -23,6 +29,7 @@ from snncompile.errors import InputError, UnsupportedError
 from snncompile.hwmodels import chips
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.timing.retime import Retime
+from snncompile.report.trials import COLUMNS, format_trials
 
 CHAIN, X = MODELS["chain"](), images("chain")
 
@@ -156,6 +163,7 @@ def test_every_trial_is_compiled_run_and_priced():
     assert trial.cores == program.mapping.cores
     assert trial.energy_j == pytest.approx(program.estimate(shown[:4]).energy_j)
     wanted = CHAIN(torch.tensor(X)).detach().numpy().argmax(1)
+    assert trial.samples == len(X)
     assert trial.agreement == (program.run(shown).prediction == wanted).mean()
     counts = snncompile.reference.backend.spike_trains(program.network, shown[:4])
     sent = sum(
@@ -175,15 +183,33 @@ def test_auto_never_takes_what_the_chip_refuses():
     )
 
 
-def test_auto_takes_the_best_so_far_when_it_is_interrupted():
-    calls = []
+@pytest.mark.parametrize(
+    ("aim", "said"),
+    [
+        ("steps", "nothing keeps to 2.0% other answers on toy; tried signed calibrated 4: "),
+        ("agreement", "nothing runs on toy; tried bistable_phase 8: "),
+    ],
+)
+def test_what_does_not_fit_is_tried_once_for_each_method(aim, said):
+    wide, x = nn.Sequential(nn.Linear(6, 40), nn.ReLU(), nn.Linear(40, 3)).eval(), np.eye(6)
+    budget = Budget(chip="toy", aim=aim).settle()
+    search = Search(capture(wide, x), x, budget, Deadline(None), lambda *_: None)
+    assert search.run() == (None, "")
+    assert search.describe_failure("").startswith(said)
+    assert sorted(tried.trial.method for tried in search.tried) == [
+        "balance calibrated", "bistable_phase", "bistable_rate", "signed calibrated"
+    ]  # fmt: skip
+    assert search.describe_failure("the time is over").startswith(
+        said.partition(";")[0] + ", the time is over; give more seconds; tried "
+    )
 
-    def interrupt(a_pass, share):
-        calls.append(a_pass.name)
-        if calls.count("measure") == 2:
+
+def test_auto_takes_the_best_so_far_when_it_is_interrupted():
+    def interrupt(text, share):
+        if text == "graded 6 bits 1: measure":
             raise KeyboardInterrupt
 
-    conversion = convert(CHAIN, X, "auto", budget=Budget(steps=40), progress=interrupt)
+    conversion = convert(CHAIN, X, "auto", budget=Budget(steps=40), say=interrupt)
     assert [t.method for t in conversion.trials] == ["graded 8 bits"]
     assert conversion.trials[0].taken
     assert conversion.stopped.startswith("interrupted after 1 of ")
@@ -191,18 +217,40 @@ def test_auto_takes_the_best_so_far_when_it_is_interrupted():
 
 
 def test_an_interrupt_before_any_candidate_is_one():
-    def interrupt(a_pass, share):
+    def interrupt(text, share):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert(CHAIN, X, "auto", progress=interrupt)
+        convert(CHAIN, X, "auto", say=interrupt)
+
+
+def test_what_may_keep_to_the_loss_on_some_samples_is_run_on_more():
+    x = np.concatenate([X] * 34)[:400]
+    conversion = convert(CHAIN, x, "auto", budget=Budget(loss=0.02, aim="spikes"))
+    assert {t.samples for t in conversion.trials} == {64, 256}
+    assert all(t.samples == 256 for t in conversion.trials if not t.reason)
+    # Samples on which candidates are not built come first: of each three one is built on.
+    alone = Search(capture(CHAIN, x), x, Budget().settle(), Deadline(None), lambda *_: None)
+    assert (alone.x == x[0:384:3]).all()
+    assert (alone.checked[:4] == x[[1, 2, 4, 5]]).all()
+
+
+def test_an_interrupt_while_the_choice_is_built_on_all_samples_keeps_the_choice():
+    def interrupt(text, share):
+        if "built on all" in text:
+            raise KeyboardInterrupt
+
+    x = np.random.default_rng(0).random((300, *X.shape[1:]))
+    conversion = convert(CHAIN, x, "auto", budget=Budget(loss=1.0), say=interrupt)
+    assert (conversion.trials[-1].taken, conversion.stopped) == (True, "")
+    assert "convert: built on 128 of 300 calibration samples" in conversion.network.notes
 
 
 def test_auto_stops_in_time_and_says_what_is_beyond_the_limit(monkeypatch):
-    from snncompile.conversion import auto_search
+    from snncompile.conversion import auto_time
 
     clock = iter(range(10_000))
-    monkeypatch.setattr(auto_search.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(auto_time.time, "perf_counter", lambda: next(clock) / 4)
     conversion = convert(CHAIN, X, "auto", budget=Budget(loss=-1.0, seconds=60))
     assert conversion.stopped.startswith(f"the time is over after {len(conversion.trials)} of ")
     assert conversion.stopped.endswith("% other answers, the limit is -100.0%")
@@ -214,9 +262,109 @@ def test_auto_without_the_time_for_one_candidate_is_refused():
     with pytest.raises(InputError) as error:
         convert(CHAIN, X, "auto", budget=Budget(seconds=1e-9))
     assert str(error.value) == (
-        "nothing keeps to 2.0% other answers on loihi2, the time is over after 0 of 28 candidates;"
-        " give more seconds"
+        "nothing keeps to 2.0% other answers on loihi2, the time is over before the first"
+        " candidate; give more seconds"
     )
+
+
+def test_auto_ends_in_the_middle_of_what_takes_long():
+    def linger(text, share):
+        if text == "bistable_phase 8: measure":
+            time.sleep(60)
+
+    begun = time.perf_counter()
+    conversion = convert(CHAIN, X, "auto", budget=Budget(steps=40, seconds=3), say=linger)
+    assert time.perf_counter() - begun < 10
+    assert [t.method for t in conversion.trials] == [f"graded {n} bits" for n in (8, 6, 5, 4)]
+    assert conversion.stopped.startswith("the time is over after 4 of ")
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+
+
+def test_a_timer_of_others_is_left_alone():
+    signal.setitimer(signal.ITIMER_REAL, 60)
+    try:
+        with Deadline(0.0).interrupt():
+            time.sleep(0.01)
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 50
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    with pytest.raises(TimeOverError):
+        Deadline(0.0, time.perf_counter() - 1).check()
+
+
+def test_a_thread_ends_between_two_steps():
+    with ThreadPoolExecutor(1) as pool:
+        budget = Budget(steps=40, seconds=1e-9)
+        with pytest.raises(InputError, match="the time is over before the first candidate"):
+            pool.submit(convert, CHAIN, X, "auto", budget=budget).result()
+
+
+# Aim of the budget -> the attribute of a trial that is least.
+COSTS = {"steps": "total_steps", "spikes": "spikes", "energy": "energy_j", "cores": "cores"}
+
+
+@pytest.mark.parametrize("aim", COSTS)
+def test_auto_takes_the_least_of_what_is_aimed_at(aim):
+    conversion = convert(CHAIN, X, "auto", budget=Budget(loss=0.1, aim=aim))
+    within = [t for t in conversion.trials if not t.reason]
+    (chosen,) = [t for t in conversion.trials if t.taken]
+    assert getattr(chosen, COSTS[aim]) == min(getattr(t, COSTS[aim]) for t in within)
+    # More steps than suffice only cost more.
+    assert len(within) == len({t.method for t in within})
+    assert len({t.method for t in conversion.trials}) == (1 if aim == "steps" else 8)
+
+
+@pytest.mark.parametrize(
+    ("budget", "aim", "loss"),
+    [
+        (Budget(), "steps", 0.02),
+        (Budget(loss=0.1), "steps", 0.1),
+        (Budget(steps=9), "agreement", None),
+        (Budget(energy_j=1.0, loss=0.1), "steps", 0.1),
+        (Budget(steps=9, aim="energy"), "energy", 0.02),
+        (Budget(loss=0.1, aim="agreement"), "agreement", 0.1),
+    ],
+)
+def test_a_budget_without_an_aim_has_that_of_its_limits(budget, aim, loss):
+    assert (budget.settle().aim, budget.settle().loss) == (aim, loss)
+
+
+def test_an_aim_that_cannot_be_is_refused():
+    with pytest.raises(InputError) as error:
+        Budget(aim="joy")
+    assert str(error.value) == (
+        "aim must be one of agreement, steps, spikes, energy, cores, got 'joy'"
+    )
+    with pytest.raises(InputError, match="spinnaker2: the aim energy needs prices, and cost set"):
+        convert(CHAIN, X, "auto", budget=Budget(aim="energy", chip="spinnaker2"))
+
+
+def test_progress_rises_with_the_work_or_the_time():
+    told = []
+    budget = Budget(steps=40, seconds=1000)
+    convert(CHAIN, X, "auto", budget=budget, say=lambda *row: told.append(row))
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < 0.02
+    assert shares[-1] > 0.8
+    texts = [text for text, _ in told]
+    assert texts[0] == "reading the model"
+    assert "signed calibrated 32: calibrating biases of layer_2" in texts
+    assert "signed calibrated 32: partition" in texts
+    # Half of the time is over, and nothing is done.
+    half = Deadline(100.0, time.perf_counter() - 50)
+    SearchProgress(half, lambda *row: told.append(row)).describe("preparing", 0.0)
+    assert told[-1][1] == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_table_of_python_is_that_of_the_command_line():
+    conversion = convert(CHAIN, X, "auto", budget=Budget(steps=20, chip="loihi1"))
+    lines = format_trials(conversion.trials).splitlines()
+    assert [cell.strip() for cell in lines[1].split("┃")[1:-1]] == list(COLUMNS)
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines[3:-1]]
+    assert [row[:3] for row in rows] == [["balance calibrated", "16", "20"]]
+    assert rows[0][-1] == "taken"
 
 
 def test_auto_says_what_it_tried_where_nothing_fits():
@@ -386,7 +534,7 @@ def test_the_chips_that_are_named_can():
 def test_auto_builds_candidates_on_some_samples_and_the_choice_on_all():
     x = np.random.default_rng(0).random((300, *X.shape[1:]))
     shares = []
-    conversion = convert(CHAIN, x, "auto", progress=lambda a_pass, share: shares.append(share))
+    conversion = convert(CHAIN, x, "auto", say=lambda text, share: shares.append(share))
     tried = [note for note in conversion.network.notes if "auto tried" in note]
     assert tried[-1].endswith(", built on all 300 samples")
     assert conversion.trials[-1].taken

@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "conversion.md"
 
 def test_the_code_of_the_page_runs(capsys):
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     images = np.abs(np.random.default_rng(0).normal(size=(80, 2, 8, 8)))
     model = MODELS["chain"]()
     labels = model(torch.tensor(images)).argmax(1).numpy()

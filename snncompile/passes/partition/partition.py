@@ -64,6 +64,8 @@ class Partition(CuttingPass):
     """Whether slices of different populations may share a core."""
 
     name: ClassVar[str] = "partition"
+    advise: ClassVar[bool] = True
+    """Whether a refusal names changes that would fit; trying them takes time."""
 
     def __call__(self, design: Design) -> Design:
         """Fill the slices of the mapping."""
@@ -73,6 +75,8 @@ class Partition(CuttingPass):
             mapping, unshared = self._make_mapping(design)
         except FitError as error:
             refusal = collect_refusals(network, chip, self.objective, error)
+            if not self.advise:
+                raise refusal from None
             raise remedies.add_remedies(refusal, network, chip, cut_network) from None
         (largest, count), *_ = Counter(s.population for s in mapping.slices).most_common()
         apart = "" if unshared is None else f" ({unshared} without sharing)"
@@ -92,6 +96,13 @@ class Partition(CuttingPass):
             return mapping, _count_unshared(network, chip, mapping) if assumed else None
         slices, unshared = _cut_and_count(network, chip, self.objective, share=self.share)
         return Mapping(slices), unshared
+
+
+@dataclass(frozen=True)
+class PartitionQuickly(Partition):
+    """Partition without advice in refusals, for a search that tries changes of its own."""
+
+    advise: ClassVar[bool] = False
 
 
 def collect_refusals(

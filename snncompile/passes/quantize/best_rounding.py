@@ -49,7 +49,7 @@ def choose_best(
     errors, sizes = np.zeros(tried.shape), np.zeros(len(largest))
     with np.errstate(over="ignore", invalid="ignore"):  # weights of 1e300 are refused later
         for read, exponent in zip(inputs, exponents, strict=True):
-            rounding, size = _measure_rounding(read, tried / read.unit / 2.0**exponent)
+            rounding, size = measure_rounding(read, tried / read.unit / 2.0**exponent)
             errors, sizes = errors + rounding, sizes + size
         errors = errors + off**2 * sizes  # a threshold off by a share is as all weights off by it
     least = errors.min(axis=0) * (1 + TIE) + sizes * TIE**2
@@ -69,7 +69,7 @@ def _list_shares(steps: Floats) -> Floats:
     return np.asarray(np.where(whole >= 1, kept / np.maximum(steps, 1e-300), 1.0))
 
 
-def _measure_rounding(read: GroupedInput, scales: Floats) -> tuple[Floats, Floats]:
+def measure_rounding(read: GroupedInput, scales: Floats) -> tuple[Floats, Floats]:
     """Return the squared rounding error of the input for each scale, and the squared input.
 
     Args:

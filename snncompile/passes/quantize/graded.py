@@ -34,10 +34,12 @@ from snncompile.passes.analysis.bounds import (
     find_message_sum,
 )
 from snncompile.passes.analysis.number_ranges import USUAL_BITS, find_end
+from snncompile.passes.quantize.best_rounding import measure_rounding
 from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import report_errors
+from snncompile.passes.quantize.group_scales import CUTS, SHARES
 from snncompile.passes.quantize.grouped_input import GroupedInput, choose_bits, read_input
-from snncompile.passes.quantize.rounding import measure_shift, round_weights
+from snncompile.passes.quantize.rounding import FEW_BITS, measure_shift, round_weights
 from snncompile.passes.quantize.weight_rows import group_neurons
 from snncompile.reference.runner import SpikeTrains
 from snncompile.synapses.weight_formats import weight_step
@@ -54,6 +56,8 @@ TRIES = 8
 """Most scales tried until the sums of rounded weights provably fit."""
 SAFETY = 0.999
 """Share of a width that the next scale may use."""
+TRIED = np.concatenate([[1.0], SHARES, CUTS])
+"""Multiples of the largest scale tried for few bits."""
 ROUNDING = 1e-9
 """Difference of two floats that are meant to be equal."""
 
@@ -107,21 +111,24 @@ def quantize_graded(
     each = choose_bits(network, population, chip, bits)
     count = int(groups.max(initial=-1)) + 1
     into = network.into(population.name)
+    neuron = population.neuron
+    assert isinstance(neuron, Graded)
+    # Changes are no values, so they do not tell which weights matter.
+    arrived = None if neuron.adds_up else spike_trains
     inputs = [
-        _read_sums(network, population, read_input(network, p, groups, count, b, None), p.source)
+        _read_sums(network, population, read_input(network, p, groups, count, b, arrived), p.source)
         for p, b in zip(into, each, strict=True)
     ]
-    neuron, room, largest = population.neuron, np.ones(count), np.full(count, np.inf)
-    assert isinstance(neuron, Graded)
+    room, largest = np.ones(count), np.full(count, np.inf)
     # The factor, m / 2^31 at least, needs m of 15 bits.
     cap = neuron.factor * neuron.message_unit * 2.0 ** (LARGEST_SHIFT - FACTOR_BITS)
     np.minimum.at(largest, groups, np.broadcast_to(cap, groups.shape))
     for _ in range(TRIES):
         scale, exponents = choose_scales(
-            population, neuron.bias, largest, chip, groups, inputs, room
+            population, neuron.bias, largest, chip, groups, inputs, room, cut=arrived is not None
         )
         projections = tuple(
-            replace(p, synapses=round_weights(p, scale[groups] / i.unit, e, b))
+            replace(p, synapses=round_weights(p, scale[groups] / i.unit, e, b, arrived))
             for p, i, e, b in zip(into, inputs, exponents, each, strict=True)
         )
         corrected = _correct_bias(network, population, projections, scale, groups, spike_trains)
@@ -192,6 +199,8 @@ def choose_scales(
     groups: Ints,
     inputs: list[GroupedInput],
     room: Floats,
+    *,
+    cut: bool = False,
 ) -> tuple[Floats, tuple[int, ...]]:
     """Return the integer sum per float sum of each group, and the exponent of each projection.
 
@@ -203,8 +212,9 @@ def choose_scales(
         groups: group of each neuron.
         inputs: the projections that end at it.
         room: share of the width of a potential to use, one per group.
+        cut: whether weights of few bits may be cut where that rounds the others better.
     """
-    scale = np.minimum(_limit_scales(bias, groups, inputs, room), largest)
+    scale = limit = np.minimum(_limit_scales(bias, groups, inputs, room), largest)
     exponents: list[int] = []
     if inputs:
         # The projection with most weights of a neuron decides: their bits matter most.
@@ -217,6 +227,8 @@ def choose_scales(
         ]
         for p, e in zip(inputs, exponents, strict=True):
             scale = np.minimum(scale, _divide(p.top * 2.0**e, p.peaks))
+        if cut and inputs[main].bits <= FEW_BITS:
+            scale = _choose_best(inputs, exponents, scale, limit)
         for p, e in zip(inputs, exponents, strict=True):
             if p is not inputs[main]:
                 scale = _round_to_steps(p, e, scale)
@@ -224,6 +236,19 @@ def choose_scales(
     if not (scale > 0).all():
         raise QuantizeError(f"population {population.name}: its weights and biases leave no scale")
     return scale, tuple(exponents)
+
+
+def _choose_best(
+    inputs: list[GroupedInput], exponents: Sequence[int], scale: Floats, limit: Floats
+) -> Floats:
+    """Return the scales, within a limit, under which what arrives is rounded best."""
+    known = np.isfinite(scale)
+    tried = np.minimum(np.where(known, scale, 1.0) * TRIED[:, None], limit)
+    errors = np.zeros(tried.shape)
+    for p, exponent in zip(inputs, exponents, strict=True):
+        errors += measure_rounding(p, tried / p.unit / 2.0**exponent)[0]
+    best = tried[errors.argmin(axis=0), np.arange(len(scale))]
+    return np.where(known, best, scale)
 
 
 def _find_exact_exponent(bits: int, chip: Chip) -> int:

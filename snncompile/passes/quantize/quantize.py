@@ -26,6 +26,7 @@ from snncompile.passes.analysis import number_ranges
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import require_no_slices
 from snncompile.passes.quantize import currents
+from snncompile.passes.quantize.bias_correction import correct_bias, find_inputs
 from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.describe import describe_errors, describe_resets
 from snncompile.passes.quantize.errors import Integers, report_errors
@@ -272,7 +273,7 @@ class Quantize(Pass):
         scale = _simplify(chosen.scale)
         neuron = raise_thresholds(population.neuron, scale)
         _refuse_coarse(population, neuron, chip)
-        inputs = spike_trains if _bias_adds_up(population) else None
+        inputs = find_inputs(network, population, spike_trains, bits)
         new = replace(population, neuron=neuron.quantize(scale, chip.formats))
         projections = tuple(
             replace(
@@ -287,11 +288,9 @@ class Quantize(Pass):
         )
         integers: Integers = (new, projections)
         bias: dict[str, Floats] = {}
-        if spike_trains is not None and _bias_adds_up(population):
-            shift = measure_shift(
-                network, population, projections, chosen.scale, groups, spike_trains
-            )
-            integers, bias = _correct_bias(neuron, integers, shift, chosen.scale, chip)
+        if inputs is not None:
+            shift = measure_shift(network, population, projections, chosen.scale, groups, inputs)
+            integers, bias = correct_bias(neuron, integers, shift, chosen.scale, chip)
         corrected = replace(population, neuron=replace(population.neuron, **bias))
         report = report_errors(network, corrected, integers, chosen.scale, spike_trains)
         return Choice(*integers, report, chosen.scale)
@@ -381,30 +380,3 @@ def _sort_projections(network: Network, unsorted: list[Projection]) -> tuple[Pro
         rest.remove(new)
         ordered.append(new)
     return tuple(ordered)
-
-
-def _bias_adds_up(population: Population) -> bool:
-    return isinstance(population.neuron, FloatNeuron) and population.neuron.bias_adds_up
-
-
-def _correct_bias(
-    neuron: Any, integers: Integers, shift: Floats, scale: Floats, chip: Chip
-) -> tuple[Integers, dict[str, Floats]]:
-    """Return the integers with a bias that makes up for the mean input that rounding adds.
-
-    Args:
-        neuron: of the float network.
-        integers: its population and projections as integers.
-        shift: mean input that rounding adds to each neuron.
-        scale: of each neuron.
-        chip: gives the range of the bias.
-
-    Returns:
-        The integers, and the bias as a float; as they were if the chip has no room for it.
-    """
-    bias = neuron.bias - shift
-    try:
-        integer = replace(neuron, bias=bias).quantize(scale, chip.formats)
-    except QuantizeError:
-        return integers, {}
-    return (replace(integers[0], neuron=integer), integers[1]), {"bias": bias}

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 from networks import LOIHI2, design
+from torch import nn
 
+import snncompile
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.passes.quantize.adaptive_rounding import round_by_inputs, round_to_nearest
@@ -97,3 +99,25 @@ def test_calibrated_weights_make_fewer_spikes_wrong():
         done = Quantize(bits=3)(design(network, LOIHI2, calibration))
         errors.append(np.abs(done.network.run(x).spikes.sum(axis=1) - wanted)[12:].mean())
     assert errors[1] < 0.8 * errors[0]
+
+
+# Method -> steps of a layer.
+FEW = {"graded": 1, "bistable_phase": 6}
+
+
+@pytest.mark.parametrize("method", FEW)
+def test_few_bits_of_messages_and_digits_are_rounded_by_what_arrives(method):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(4, 8, 3, padding=1), nn.ReLU(), nn.AvgPool2d(4), nn.Flatten())
+    random = np.random.default_rng(0)
+    alike = random.random((72, 1, 8, 8)) * random.uniform(0.9, 1.1, (72, 4, 1, 1))
+    x = np.rint(230 * alike)  # channels go together: errors of one are made up for by others
+    network = snncompile.from_ann(model, x[:24], method, FEW[method])
+    shown, errors = network.input.present(x), []
+    wanted = network.run(shown).answer
+    for calibration in (None, shown[:24]):
+        program = snncompile.compile(network, chip="loihi2", bits=3, calibration=calibration)
+        answer = program.run(shown[24:]).answer.astype(np.float64)
+        fitted = answer * (answer * wanted[24:]).sum() / np.square(answer).sum()
+        errors.append(np.square(fitted - wanted[24:]).mean())
+    assert errors[1] < 0.05 * errors[0]
