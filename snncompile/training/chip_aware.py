@@ -60,8 +60,8 @@ class ChipAware(nn.Module):
     weights in floats that hold them exactly, with delays, wrapping and saturation. Backward, states
     and outputs have the gradient of the float record's step, with a surrogate for comparisons; none
     passes where a state leaves its width. Master parameters are floats in the unit of the float
-    network that the Program was compiled from, those of weights that read pixels of 0..255 times
-    255; they are rounded in each forward pass, and gradients pass straight through the rounding.
+    network that the Program was compiled from, times what their
+    source sends over what their target sends (pixels and graded messages of 0..255); they are rounded in each forward pass, and gradients pass straight through the rounding.
 
     Delay relays that the compiler inserted do not train. Neurons that the compiler pruned are gone:
     compile with `prune=False` where they may be needed.
@@ -204,7 +204,7 @@ def _bind_projection(module: ChipAware, projection: Projection, *, trains: bool)
     else:
         message = module._population(projection.source).output_scale
     scale = find_scale_of_weights(synapses.wiring, target.scale)
-    unit = find_unit(program.network.input, projection.source)
+    unit = find_unit(program.source or program.network, projection)
     factor = scale / (2.0**synapses.exponent * target.restated.input_factor * message * unit)
     floats = find_floats(program, projection)
     start = None if floats is None else floats * unit

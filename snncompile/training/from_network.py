@@ -63,8 +63,8 @@ class FloatNetwork(nn.Module):
     """A float network as a module: `module(x)` is `network.run(x)` in the module's type.
 
     Projections compute all time steps at once, populations step by step with the step of their
-    record and a surrogate for comparisons. Weights that read pixels of 0..255 are parameters times
-    255. `network()` returns the network with what was learned.
+    record and a surrogate for comparisons. Weights that read pixels or graded messages of 0..255
+    and send smaller numbers are parameters / 255. `network()` returns the network with what was learned.
     """
 
     populations: Any
@@ -175,7 +175,7 @@ def _bind_projection(network: Network, projection: Projection, *, trains: bool) 
     """Return the weights of a projection; its channels share one if it is one to one by channel."""
     synapses, shape = projection.synapses, network.population(projection.target).shape
     assert isinstance(synapses, Synapses)
-    unit = find_unit(network.input, projection.source)
+    unit = find_unit(network, projection)
     group = group_weights(synapses.wiring, shape, synapses.weight)
     return _FloatWeights(synapses, None, unit, group, trains=trains)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from snncompile.arrays import Floats, Ints
 from snncompile.errors import InputError
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import Input, Population
+from snncompile.ir.graph import Graph, Population, Projection
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron
 from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT
+from snncompile.neurons.graded import Graded, IntegerGraded
 from snncompile.synapses.base import IntegerSynapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -82,8 +83,9 @@ class Weights(nn.Module):
             synapses: the integers.
             factor: integer weight per unit of the master, shape of the weights or one that
                 broadcasts to it.
-            start: weights of the float network, from which the masters start as far as they stand
-                for the integers; None: masters are at the integers.
+            start: weights of the float network, from which those masters start that stand for their
+                integers; those that were rounded otherwise, to make up for others, start at their
+                integers. None: all do.
             shape: of the target population.
             train: whether they train.
         """
@@ -96,7 +98,8 @@ class Weights(nn.Module):
         per_step = np.broadcast_to(factor / self.step, whole.shape)
         nearest = whole
         if start is not None:
-            nearest = np.clip(start * per_step, whole - CELL, whole + CELL)
+            floats = start * per_step
+            nearest = np.where(np.abs(floats - whole) <= CELL, floats, whole)
         masters = nearest / per_step
         group = group_weights(synapses.wiring, shape, whole, masters)
         self.group: Tensor | None
@@ -288,17 +291,31 @@ def find_scale_of_weights(wiring: Wiring, scale: Floats) -> Floats:
     return of_weight.reshape(wiring.weight_shape)
 
 
-def find_unit(source: Input, name: str) -> float:
-    """Return what a master of a weight stands for: the weight times the largest input, or itself.
+def find_unit(network: Graph, projection: Projection) -> float:
+    """Return what a master of a weight stands for: the weight times sent / reached.
 
-    Pixels of 0..255 have weights so small that an optimizer's steps would be larger than they are.
+    `sent` and `reached` are the largest numbers that the source and the target send, if they send
+    pixels of 0..255 or graded messages, and 1 of others. Weights that read large numbers are small,
+    so an optimizer's steps would be larger than they are.
 
     Args:
-        source: the network's input.
-        name: of the source of the weights.
+        network: floats, where there are some.
+        projection: of the weights.
     """
-    largest = max(abs(source.payload.low), abs(source.payload.high))
-    return float(max(largest, 1)) if name == source.name else 1.0
+    return _find_largest_number(network, projection.source) / _find_largest_number(
+        network, projection.target
+    )
+
+
+def _find_largest_number(network: Graph, name: str) -> float:
+    """Return the largest number that the input or a graded population sends, at least 1."""
+    if name != network.input.name:
+        neurons = {p.name: p.neuron for p in network.populations}
+        if not isinstance(neurons.get(name), Graded | IntegerGraded):
+            return 1.0
+    payload = network.payload(name)
+    largest = max(abs(payload.low), abs(payload.high))
+    return float(max(largest, 1)) if isfinite(largest) else 1.0
 
 
 def _write(array: NDArray[Any]) -> Tensor:

@@ -40,8 +40,9 @@ def test_integers_answer_as_floats_do(largest, method, steps):
     )
     error = (floats * (1 - floats) / len(x)) ** 0.5
     assert integers >= floats - 0.02 - error
-    # Half a step of 8 bits is 1/254 of the largest weight, twice that of a middling one.
-    assert max(layer.worst_error for layer in program.quantized) < 0.01
+    # Half a step of 8 bits is 1/254 of the largest weight, three times that of a middling one where
+    # the scales of the sources differ.
+    assert max(layer.worst_error for layer in program.quantized) < 0.015
     assert program.loss.answers.different <= 3  # of 16; 5 % differ, and chance adds two
     if largest == 1e-6:  # one scale of such a layer does not exist
         assert program.loss.one_scale is None

@@ -193,6 +193,45 @@ def test_weights_of_pixels_are_as_large_as_others(largest, unit):
     np.testing.assert_allclose(masters, weight * unit, atol=0.02)
 
 
+def test_weights_move_by_what_their_ends_send():
+    """Pixels are 0..127 here, messages 0..255: the last layer's weights are that much smaller."""
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(9, 30), nn.ReLU(), nn.Linear(30, 20), nn.ReLU())
+    model.append(nn.Linear(20, 4))
+    x = np.random.default_rng(3).random((200, 9)).astype(np.float32)
+    network = snncompile.from_ann(model, x, method="graded")
+    module, shown = training.from_network(network, train=("weight",)), network.input.present(x)
+    optimizer = torch.optim.Adam(module.parameters(), 0.001)
+    module(shown).square().sum().backward()
+    optimizer.step()
+    ends = zip(network.projections, module.network().projections, strict=True)
+    moved = [float(np.abs(new.synapses.weight - old.synapses.weight).max()) for old, new in ends]
+    assert moved == pytest.approx([0.001 * 255 / 127, 0.001, 0.001 / 255], rel=0.02)
+
+
+def test_weights_that_make_up_for_others_start_in_the_middle_of_their_integers():
+    """Their floats are nearer to another integer, which a first small step would choose for all."""
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU())
+    model += nn.Sequential(nn.Flatten(), nn.Linear(128, 4))
+    x = np.random.default_rng(3).integers(0, 256, (64, 1, 8, 8)).astype(np.float32)
+    network = snncompile.from_ann(model, x, method="graded")
+    shown = network.input.present(x)
+    program = snncompile.compile(network, chip="loihi2", bits=3, calibration=shown, prune=False)
+    chip = training.chip_aware(program, train=("weight",))
+    convolutions = [p.weights for p in chip.projections if p.weights.weight.ndim == 4]
+    before = [w.round() for w in convolutions]
+    centred = [w.weight * w.per_step == w.round() / w.step for w in convolutions]
+    assert all(0.03 < float(c.float().mean()) < 0.9 for c in centred)
+    optimizer = torch.optim.Adam(chip.parameters(), 1e-4)
+    chip(shown).square().sum().backward()
+    optimizer.step()
+    changed = [
+        (w.round() != old).float().mean() for w, old in zip(convolutions, before, strict=True)
+    ]
+    assert all(share < 0.02 for share in changed)
+
+
 def test_copies_and_states_work():
     module, x = training.from_network(build_network()), draw_spikes()
     module(x).sum().backward()
