@@ -60,8 +60,9 @@ class ChipAware(nn.Module):
     weights in floats that hold them exactly, with delays, wrapping and saturation. Backward, states
     and outputs have the gradient of the float record's step, with a surrogate for comparisons; none
     passes where a state leaves its width. Master parameters are floats in the unit of the float
-    network that the Program was compiled from, times what their
-    source sends over what their target sends (pixels and graded messages of 0..255); they are rounded in each forward pass, and gradients pass straight through the rounding.
+    network that the Program was compiled from; of weights they are the weight times the largest
+    number that its source sends over that of its target, 255 from pixels to spikes. They are
+    rounded in each forward pass, and gradients pass straight through the rounding.
 
     Delay relays that the compiler inserted do not train. Neurons that the compiler pruned are gone:
     compile with `prune=False` where they may be needed.

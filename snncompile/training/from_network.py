@@ -63,8 +63,9 @@ class FloatNetwork(nn.Module):
     """A float network as a module: `module(x)` is `network.run(x)` in the module's type.
 
     Projections compute all time steps at once, populations step by step with the step of their
-    record and a surrogate for comparisons. Weights that read pixels or graded messages of 0..255
-    and send smaller numbers are parameters / 255. `network()` returns the network with what was learned.
+    record and a surrogate for comparisons. A parameter is the weight times the largest number
+    that its source sends over that of its target, 255 from pixels to spikes. `network()` returns
+    the network with what was learned.
     """
 
     populations: Any
