@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snncompile.arrays import Bools
+from snncompile.cores.memory_words import CUTS_KERNELS
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.passes.analysis.bounds import find_silent_neurons
@@ -23,6 +24,7 @@ from snncompile.passes.prune.remove_neurons import (
 from snncompile.synapses.base import Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
+from snncompile.synapses.scale import Scale
 from snncompile.synapses.source_range import SourceRange
 
 
@@ -34,8 +36,10 @@ class Prune(Pass):
         (b reaches no output)
 
     A neuron never fires if its bounds, for any number of time steps, keep v at or below the
-    threshold. Populations before or behind a convolution lose whole channels or none. The output
-    and the input stay as they are. Repeated until no neuron goes: neurons that only dead neurons
+    threshold. Populations before or behind a convolution lose whole channels or none. On chips that
+    read a one-to-one projection of images as a kernel its two ends lose the same channels: between
+    others it is a list, which takes more than dead neurons do. The output and the input stay as
+    they are. Repeated until no neuron goes: neurons that only dead neurons
     reach are dead as well. Projections whose weights are all zero go, and zeros of sparse ones.
 
     Requires: an integer network that is not cut yet.
@@ -69,7 +73,7 @@ class Prune(Pass):
             return self.done(design, "skipped")
         if network.plastic:
             return self.done(design, "skipped: the network learns, and its neurons may still fire")
-        pruned, kept = _prune(network)
+        pruned, kept = _prune(network, ties=design.chip.encoding in CUTS_KERNELS)
         gone = [
             f"{p.size - len(kept[p.name]):,} of {p.size:,} neurons of {p.name}"
             for p in network.populations
@@ -103,12 +107,19 @@ def _count_weights(network: IntegerNetwork) -> int:
     return sum(count_weights(p.synapses) for p in network.projections)
 
 
-def _prune(network: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, NDArray[np.int64]]]:
-    """Return the pruned network, and the neurons of each population that stay."""
+def _prune(
+    network: IntegerNetwork, *, ties: bool
+) -> tuple[IntegerNetwork, dict[str, NDArray[np.int64]]]:
+    """Return the pruned network, and the neurons of each population that stay.
+
+    Args:
+        network: with all neurons.
+        ties: whether the ends of one-to-one projections of images lose the same neurons.
+    """
     kept = {network.input.name: np.arange(network.input.size)}
     kept |= {p.name: np.arange(p.size) for p in network.populations}
     while True:
-        now = _find_alive(network)
+        now = _find_alive(network, ties=ties)
         smaller = remove_neurons(network, now)
         for p in network.populations:
             kept[p.name] = kept[p.name][now[p.name]]
@@ -117,14 +128,36 @@ def _prune(network: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, NDArray[n
         network = smaller
 
 
-def _find_alive(network: IntegerNetwork) -> Kept:
+def _find_alive(network: IntegerNetwork, *, ties: bool) -> Kept:
     """Return the neurons that can fire and whose spikes can reach the output."""
     useful = _find_useful(network)
-    kept = {network.input.name: np.arange(network.input.size)}
+    alive = {network.input.name: np.ones(network.input.size, np.bool_)}
     for p in network.populations:
         stay = useful[p.name] & ~(find_silent_neurons(network, p) & _can_go(network, p))
-        kept[p.name] = np.flatnonzero(_extend_to_units(network, p, stay))
-    return kept
+        alive[p.name] = _extend_to_units(network, p, stay)
+    if ties:
+        _keep_both_ends(network, alive)
+    return {name: np.flatnonzero(stay) for name, stay in alive.items()}
+
+
+def _keep_both_ends(network: IntegerNetwork, alive: dict[str, Bools]) -> None:
+    """Let neurons stay at both ends of one-to-one projections of images if they do at either."""
+    tied = [p for p in network.projections if _is_image_shortcut(network, p)]
+    changed = True
+    while changed:
+        changed = False
+        for p in tied:
+            both = alive[p.source] | alive[p.target]
+            for name in {p.source, p.target} - {network.input.name}:
+                stay = _extend_to_units(network, network.population(name), both)
+                changed = changed or not np.array_equal(alive[name], stay)
+                alive[name] = stay
+
+
+def _is_image_shortcut(network: IntegerNetwork, projection: Projection) -> bool:
+    ends = network.population(projection.target), network.end(projection.source)
+    wiring = projection.synapses.wiring
+    return isinstance(wiring, Scale) and all(len(end.shape) > 1 for end in ends)
 
 
 def _can_go(network: IntegerNetwork, population: Population) -> bool:

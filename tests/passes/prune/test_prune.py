@@ -11,7 +11,7 @@ from differential import network as drawn
 from differential import spikes as drawn_spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import LOIHI2, chain, design, integer_chain, random_integer_network, spikes
+from networks import LOIHI1, LOIHI2, chain, design, integer_chain, random_integer_network, spikes
 
 import snncompile
 from snncompile.ir.graph import Input, IntegerNetwork, Population, Projection
@@ -30,8 +30,8 @@ from snncompile.synapses.sparse import Sparse
 SEEDS = st.integers(0, 10**9)
 
 
-def prune(network):
-    return Prune()(design(network, LOIHI2))
+def prune(network, chip=LOIHI2):
+    return Prune()(design(network, chip))
 
 
 def check_same(network, x) -> None:
@@ -183,7 +183,7 @@ def test_what_feeds_a_neuron_that_has_to_stay_stays():
             Projection("b", "e", IntegerSynapses(grouped, weight, 0, 8), 1),
         ),
     )
-    assert prune(network).kept["a"].tolist() == [*range(16), *range(32, 64)]
+    assert prune(network, LOIHI1).kept["a"].tolist() == [*range(16), *range(32, 64)]
     check_same(network, spikes(network, 4, 6))
 
 
@@ -198,11 +198,22 @@ def test_a_channel_with_one_live_neuron_stays():
 def test_a_scale_between_what_is_left_becomes_sparse():
     network = convolutional()
     skip = Projection("a", "b", IntegerSynapses(Scale(64), 8, 0, 8), 1)
-    pruned = prune(replace(network, projections=(*network.projections, skip)))
+    pruned = prune(replace(network, projections=(*network.projections, skip)), LOIHI1)
     left = pruned.network.projections[3].synapses
     assert pruned.kept["a"].tolist() == [*range(16), *range(32, 64)]
     assert left.wiring.source.tolist() == list(range(48))
     assert left.wiring.target.tolist() == [*range(16), *range(32, 64)]
+
+
+def test_a_scale_of_images_stays_a_kernel():
+    """Loihi 2 takes an input axon for each source of a list, and of a kernel one for channels."""
+    network = convolutional()
+    skip = Projection("a", "b", IntegerSynapses(Scale(64), 8, 0, 8), 1)
+    network = replace(network, projections=(*network.projections, skip))
+    pruned = prune(network)
+    assert "a" not in pruned.kept
+    assert isinstance(pruned.network.projections[3].synapses.wiring, Scale)
+    check_same(network, spikes(network, 4, 6))
 
 
 def test_what_reaches_nothing_goes_with_its_loop():
