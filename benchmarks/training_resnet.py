@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--chip", default="loihi2")
     parser.add_argument("--updates", type=int, default=1500, help="of 32 images each")
     parser.add_argument("--jpeg", type=int, default=10_000, help="JPEG images beside the others")
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rate", type=float, default=5e-4)
     options = parser.parse_args()
     if not (options.data / "models" / "resnet20_cifar10.th").is_file():
         sys.exit(f"{options.data}: no models/resnet20_cifar10.th; give the folder with --data")

@@ -13,6 +13,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import torch
 from digits import LABEL, TEST, X, save, train
 from torch import Tensor, nn
 
@@ -38,6 +39,7 @@ def answer(module: nn.Module, x: Tensor) -> Tensor:
 
 def main() -> None:
     """Train, compile, train on, save."""
+    torch.manual_seed(0)  # `model` draws weights
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "build/chip_aware")
     test, label = X[-TEST:], LABEL[-TEST:]
     network = snncompile.from_torch(train(model(), answer, epochs=15), X[:16])
@@ -45,7 +47,7 @@ def main() -> None:
         network, chip="loihi2", bits=BITS, calibration=X[:128], prune=False
     )
     chip = training.chip_aware(program, surrogate=WIDE)
-    train(chip, lambda module, x: module(x).sum(1), epochs=8, rate=1e-3)
+    train(chip, lambda module, x: module(x).sum(1), epochs=20, rate=5e-3)
     trained = chip.program()
     print(f"floats:             {network.run(test).accuracy(label):.1%} of {TEST} digits")
     print(f"{BITS} bits, rounded:    {program.run(test).accuracy(label):.1%}")

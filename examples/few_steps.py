@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from digits import DIGITS, LABEL, TEST, save, train
 from torch import nn
 
@@ -39,6 +40,7 @@ def model() -> nn.Module:
 
 def main() -> None:
     """Train, convert, train on, compile, save."""
+    torch.manual_seed(0)  # `model` draws weights
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "build/few_steps")
     test, label = IMAGES[-TEST:], LABEL[-TEST:]
     ann = train(model(), lambda module, x: module(x), IMAGES).eval()

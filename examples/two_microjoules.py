@@ -13,6 +13,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import torch
 from digits import LABEL, TEST, X, save, train
 from torch import Tensor, nn
 
@@ -40,6 +41,7 @@ def answer(module: nn.Module, x: Tensor) -> Tensor:
 
 def main() -> None:
     """Train and prune until the budget is met, save."""
+    torch.manual_seed(0)  # `model` draws weights
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "build/two_microjoules")
     test, label, keep = X[-TEST:], LABEL[-TEST:], 1.0
     network = snncompile.from_torch(model(), X[:16].astype("float32"))

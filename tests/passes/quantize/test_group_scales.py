@@ -300,9 +300,12 @@ def test_a_tiny_threshold_of_changes_leaves_messages_their_width():
     assert done.quantized[0].message == pytest.approx(64 * 2**8 / 0.3)
 
 
-@pytest.mark.parametrize("digits", [6, 8])
+@pytest.mark.parametrize("digits", [6, 7])
 def test_no_proof_is_worth_sums_that_are_cut_off(digits):
-    """Weights of 8 bits are even: their sums are whole from an exponent of -1 on."""
+    """Weights of 8 bits are even: their sums are whole from an exponent of -1 on.
+
+    With 8 digits the potentials of one layer have no room for it.
+    """
     model, x = MODELS["chain"](), images("chain")
     made = snncompile.from_ann(model, x, "bistable_phase", digits)
     integers = Quantize()(Retime()(design(made, LOIHI2, made.input.present(x)))).network

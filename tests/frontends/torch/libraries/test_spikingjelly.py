@@ -80,7 +80,10 @@ def test_neurons_spike_as_the_library(name, reset, mode):
     assert network.populations[0].neuron.reset == ("soft" if reset == "soft" else "hard")
 
 
-@pytest.mark.parametrize("name", ["OTTTLIFNode", "SLTTLIFNode"])
+ONLINE = {"OTTTLIFNode", "SLTTLIFNode"}
+
+
+@pytest.mark.parametrize("name", sorted(ONLINE))
 @pytest.mark.parametrize("reset", RESETS)
 def test_neurons_of_online_training_are_leaky_ones(name, reset):
     """They run single steps only; a number may follow, as in the library's own networks."""
@@ -105,7 +108,7 @@ CLOCK_DRIVEN = {"MultiStepIFNode", "MultiStepLIFNode", "MultiStepParametricLIFNo
 
 def test_all_neurons_of_the_table_are_tested():
     tested = {name.split(",")[0] for name in NEURONS} | {"HalfThresholdIFNode", "KLIFNode"}
-    assert tested | CLOCK_DRIVEN | {"SynapseFilter"} == set(spikingjelly.NEURONS)
+    assert tested | CLOCK_DRIVEN | ONLINE | {"SynapseFilter"} == set(spikingjelly.NEURONS)
 
 
 def test_starts_at_half_the_threshold():
