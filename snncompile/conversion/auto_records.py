@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf, isnan
 from typing import Literal, get_args
 
 from snncompile.errors import InputError
@@ -35,6 +36,11 @@ class Budget:
     def __post_init__(self) -> None:
         if self.aim is not None and self.aim not in AIMS:
             raise InputError(f"aim must be one of {', '.join(AIMS)}, got {self.aim!r}")
+        if self.seconds is not None and not 0 < self.seconds < inf:
+            raise InputError(f"the time must be some seconds, above 0, got {self.seconds:g}")
+        limits = (self.steps, self.energy_j, self.loss)
+        if any(limit is not None and isnan(limit) for limit in limits):
+            raise InputError("a limit of steps, energy or loss must be a number, got nan")
 
     def settle(self) -> Budget:
         """Return the budget with an aim, and with a limit of the loss where a cost is the aim."""

@@ -74,11 +74,14 @@ def learn_filters(
             image; a number is out of its range.
     """
     spikes = _read_spikes(x)
+    radius = size // 2 if radius is None else radius
+    _check_whole(count=count, size=size, winners=winners, radius=radius, seed=seed)
     _check_numbers(spikes, count=count, size=size, winners=winners)
-    if not pace > 0:
+    if not 0 < pace < np.inf:
         raise InputError(f"pace must be positive, got {pace}")
     rule = BoundedStdp() if rule is None else rule
-    radius = size // 2 if radius is None else radius
+    if isinstance(rule, type) or not (hasattr(rule, "start") and hasattr(rule, "update")):
+        raise InputError(f"rule must be an object like BoundedStdp(), got {rule!r}")
     if radius < 0:
         raise InputError(f"radius must be 0 or more, got {radius}")
     generator = torch.Generator().manual_seed(seed)
@@ -185,6 +188,10 @@ def build_filter_layer(
         InputError: x or weight have another shape, or rate is out of its range.
     """
     spikes = _read_spikes(x)
+    if not isinstance(weight, Tensor) or not weight.is_floating_point():
+        raise InputError("weight must be a tensor of floats, as learn_filters returns it")
+    if not weight.isfinite().all():
+        raise InputError("weight holds values that are not finite")
     if weight.ndim != 4 or weight.shape[1] != spikes.shape[2]:
         raise InputError(
             f"weight must have shape (filters, {spikes.shape[2]}, size, size) for these spikes,"
@@ -193,6 +200,12 @@ def build_filter_layer(
     if not 0 < rate < 1:
         raise InputError(f"rate must be above 0 and below 1, got {rate}")
     filters, channels, *size = weight.shape
+    _check_whole(padding=padding)
+    if padding < 0 or any(a > b + 2 * padding for a, b in zip(size, spikes.shape[3:], strict=True)):
+        raise InputError(
+            f"filters of {size[0]} x {size[1]} do not fit images of {spikes.shape[3]} x"
+            f" {spikes.shape[4]} with a padding of {padding}"
+        )
     conv = nn.Conv2d(channels, filters, (size[0], size[1]), padding=padding, bias=False)
     conv.weight.copy_(centre(weight))
     drive = [conv(torch.from_numpy(spikes[:, step]).float()) for step in range(spikes.shape[1])]
@@ -237,17 +250,33 @@ def _measure_rates(drive: list[Tensor], scale: Tensor) -> Tensor:
 
 def _read_spikes(x: ArrayLike | Tensor) -> NDArray[np.uint8]:
     """Return spikes as bytes, shape (samples, steps, channels, rows, columns)."""
-    array = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+    if isinstance(x, Tensor):
+        wide = x.float() if x.is_floating_point() else x
+        array = wide.detach().cpu().numpy()
+    else:
+        try:
+            array = np.asarray(x)
+        except ValueError as error:
+            raise InputError(f"x must be an array of spikes: {error}") from None
     if array.ndim != 5 or 0 in array.shape:
         raise InputError(
             f"x must have shape (samples, steps, channels, rows, columns), got {array.shape}"
         )
-    spikes = array.astype(np.uint8)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"x must be spikes, 0 and 1, got {array.dtype}")
+    with np.errstate(invalid="ignore"):  # the comparison below finds what no byte holds
+        spikes = array.astype(np.uint8)
     if not np.array_equal(spikes, array) or spikes.max() > 1:
         raise InputError("x must be spikes, 0 and 1; encode_images makes some of images")
     if not spikes.any():
         raise InputError("x has no spikes, so there is nothing to learn from")
     return spikes
+
+
+def _check_whole(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if not isinstance(number, int | np.integer) or not -(2**31) <= number < 2**31:
+            raise InputError(f"{name} must be a whole number below 2^31, got {number!r}")
 
 
 def _check_numbers(spikes: NDArray[np.uint8], **numbers: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal
 
 import torch
@@ -33,7 +34,8 @@ class MultiStepLif(nn.Module):
         surrogate: derivative of a spike, of the excess over the threshold in thresholds.
 
     Raises:
-        InputError: an argument is out of range; in a call, x has no axes for steps and samples.
+        InputError: an argument is out of range; in a call, x is no tensor of floats, or has no axes
+            for steps and samples.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class MultiStepLif(nn.Module):
         super().__init__()
         if not 0 <= potential_decay <= 1:
             raise InputError(f"potential_decay must be between 0 and 1, got {potential_decay}")
-        if threshold <= 0:
+        if not 0 < threshold < inf:
             raise InputError(f"threshold must be positive, got {threshold}")
         if reset not in ("soft", "hard"):
             raise InputError(f"reset must be soft or hard, got {reset!r}")
@@ -56,14 +58,20 @@ class MultiStepLif(nn.Module):
         self.neuron = CubaLif(1.0, self.potential_decay, self.threshold, reset=reset)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the spikes, shape (steps, samples, *shape)."""
+        """Return the spikes, shape (steps, samples, *shape); of half floats computed in float32."""
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise InputError(f"{type(self).__name__}: input is {kind}, expected a tensor of floats")
         if x.ndim < 3:
             raise InputError(
                 f"{type(self).__name__}: input has shape {tuple(x.shape)}, expected"
                 " (steps, samples, *shape)"
             )
-        drive = x.flatten(2).transpose(0, 1)
-        return self._run(drive).transpose(0, 1).reshape(x.shape)
+        if not x.numel():
+            return x
+        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        spikes = self._run(wide.flatten(2).transpose(0, 1))
+        return spikes.transpose(0, 1).reshape(x.shape).to(x.dtype)
 
     def _run(self, drive: Tensor) -> Tensor:
         """Return the spikes of an input, both of shape (samples, steps, n)."""

@@ -540,3 +540,12 @@ def test_auto_builds_candidates_on_some_samples_and_the_choice_on_all():
     assert conversion.trials[-1].taken
     assert shares == sorted(shares)
     assert 0 <= shares[0] < shares[-1] <= 1
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_time_that_is_none_is_refused_before_the_search(seconds):
+    with pytest.raises(InputError) as error:
+        Budget(seconds=seconds)
+    assert str(error.value) == f"the time must be some seconds, above 0, got {seconds:g}"
+    with pytest.raises(InputError, match="a limit of steps, energy or loss must be a number"):
+        Budget(loss=float("nan"))

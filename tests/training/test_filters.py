@@ -323,3 +323,56 @@ def test_refusals(call, message):
     with pytest.raises(InputError) as error:
         call()
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"count": 2.5}, "count must be a whole number below 2^31, got 2.5"),
+        ({"seed": 2**70}, f"seed must be a whole number below 2^31, got {2**70}"),
+        ({"radius": 1.5}, "radius must be a whole number below 2^31, got 1.5"),
+        ({"pace": float("inf")}, "pace must be positive, got inf"),
+        ({"rule": "binary"}, "rule must be an object like BoundedStdp(), got 'binary'"),
+        ({"x": [[1], [1, 0]]}, "x must be an array of spikes: "),
+        ({"x": np.full((1, 1, 1, 4, 4), "a")}, "x must be spikes, 0 and 1, got <U1"),
+    ],
+)
+def test_odd_arguments_are_one_line(options, message):
+    given = {"x": np.ones((2, 3, 1, 4, 4)), "count": 2, "size": 3} | options
+    with pytest.raises(InputError) as error:
+        training.learn_filters(given.pop("x"), given.pop("count"), given.pop("size"), **given)
+    assert str(error.value).startswith(message)
+    assert message.endswith(": ") or str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "weight, padding, message",
+    [
+        (
+            torch.ones(2, 1, 9, 9),
+            0,
+            "filters of 9 x 9 do not fit images of 4 x 4 with a padding of 0",
+        ),
+        (
+            torch.ones(2, 1, 3, 3),
+            -1,
+            "filters of 3 x 3 do not fit images of 4 x 4 with a padding of -1",
+        ),
+        (
+            torch.ones(2, 1, 3, 3).int(),
+            0,
+            "weight must be a tensor of floats, as learn_filters returns it",
+        ),
+        (torch.full((2, 1, 3, 3), np.nan), 0, "weight holds values that are not finite"),
+    ],
+)
+def test_odd_filters_are_one_line(weight, padding, message):
+    with pytest.raises(InputError) as error:
+        training.build_filter_layer(weight, np.ones((2, 3, 1, 4, 4)), padding=padding)
+    assert str(error.value) == message
+
+
+def test_spikes_of_half_floats_are_read():
+    x = np.random.default_rng(0).random((4, 3, 1, 6, 6)) < 0.3
+    half = torch.from_numpy(x).to(torch.bfloat16)
+    assert torch.equal(training.learn_filters(half, 2, 3), training.learn_filters(x, 2, 3))

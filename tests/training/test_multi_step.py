@@ -206,3 +206,27 @@ def test_says_what_is_wrong(message):
     with pytest.raises(InputError) as error:
         WRONG[message]()
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("neuron", [training.MultiStepLif, training.SpikeBackpropLif])
+def test_half_floats_are_computed_in_single(kind, neuron):
+    x = torch.rand(5, 2, 7, generator=torch.Generator().manual_seed(0)).to(kind).requires_grad_()
+    wide = x.detach().float().requires_grad_()
+    narrow, plain = neuron(0.1, threshold=0.7)(x), neuron(0.1, threshold=0.7)(wide)
+    assert narrow.dtype == kind
+    assert torch.equal(narrow.float(), plain)
+    narrow.sum().backward()
+    plain.sum().backward()
+    assert torch.equal(x.grad, wide.grad.to(kind))
+
+
+def test_whole_numbers_and_no_steps():
+    with pytest.raises(InputError) as error:
+        training.MultiStepLif()(torch.ones(3, 1, 1).int())
+    assert str(error.value) == "MultiStepLif: input is torch.int32, expected a tensor of floats"
+    for neuron in (training.MultiStepLif(), training.SpikeBackpropLif()):
+        assert neuron(torch.ones(0, 2, 3)).shape == (0, 2, 3)
+    for threshold in (float("nan"), float("inf")):
+        with pytest.raises(InputError, match="threshold must be positive, got "):
+            training.MultiStepLif(threshold=threshold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -116,10 +117,19 @@ def _prune(
         network: with all neurons.
         ties: whether the ends of one-to-one projections of images lose the same neurons.
     """
+    smaller, kept = _drop_dead(network)
+    tied = _keep_both_ends(network, kept) if ties else kept
+    if tied is kept:
+        return smaller, kept
+    return remove_neurons(network, tied), tied
+
+
+def _drop_dead(network: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, NDArray[np.int64]]]:
+    """Return the network without any dead neuron, and those that stay."""
     kept = {network.input.name: np.arange(network.input.size)}
     kept |= {p.name: np.arange(p.size) for p in network.populations}
     while True:
-        now = _find_alive(network, ties=ties)
+        now = _find_alive(network)
         smaller = remove_neurons(network, now)
         for p in network.populations:
             kept[p.name] = kept[p.name][now[p.name]]
@@ -128,36 +138,55 @@ def _prune(
         network = smaller
 
 
-def _find_alive(network: IntegerNetwork, *, ties: bool) -> Kept:
+def _find_alive(network: IntegerNetwork) -> Kept:
     """Return the neurons that can fire and whose spikes can reach the output."""
     useful = _find_useful(network)
-    alive = {network.input.name: np.ones(network.input.size, np.bool_)}
+    kept = {network.input.name: np.arange(network.input.size)}
     for p in network.populations:
         stay = useful[p.name] & ~(find_silent_neurons(network, p) & _can_go(network, p))
-        alive[p.name] = _extend_to_units(network, p, stay)
-    if ties:
-        _keep_both_ends(network, alive)
-    return {name: np.flatnonzero(stay) for name, stay in alive.items()}
+        kept[p.name] = np.flatnonzero(_extend_to_units(network, p, stay))
+    return kept
 
 
-def _keep_both_ends(network: IntegerNetwork, alive: dict[str, Bools]) -> None:
-    """Let neurons stay at both ends of one-to-one projections of images if they do at either."""
-    tied = [p for p in network.projections if _is_image_shortcut(network, p)]
+def _keep_both_ends(
+    network: IntegerNetwork, kept: dict[str, NDArray[np.int64]]
+) -> dict[str, NDArray[np.int64]]:
+    """Return the neurons that stay if one-to-one projections of images keep both ends.
+
+    Ends of which nothing is left take their projection with them. `kept` itself comes back where
+    there is no such projection.
+    """
+    alive = {name: np.isin(np.arange(network.end(name).size), stay) for name, stay in kept.items()}
+    tied = [
+        p
+        for p in network.projections
+        if _is_image_shortcut(network, p) and len(kept[p.source]) and len(kept[p.target])
+    ]
+    if not tied:
+        return kept
     changed = True
     while changed:
         changed = False
         for p in tied:
             both = alive[p.source] | alive[p.target]
             for name in {p.source, p.target} - {network.input.name}:
-                stay = _extend_to_units(network, network.population(name), both)
+                stay = _extend_to_channels(network, network.population(name), both)
                 changed = changed or not np.array_equal(alive[name], stay)
                 alive[name] = stay
+    for population in network.populations:
+        alive[population.name] = _extend_to_units(network, population, alive[population.name])
+    return {name: np.flatnonzero(stay) for name, stay in alive.items()}
 
 
 def _is_image_shortcut(network: IntegerNetwork, projection: Projection) -> bool:
     ends = network.population(projection.target), network.end(projection.source)
     wiring = projection.synapses.wiring
     return isinstance(wiring, Scale) and all(len(end.shape) > 1 for end in ends)
+
+
+def _extend_to_channels(network: IntegerNetwork, population: Population, stay: Bools) -> Bools:
+    whole = np.repeat(stay.reshape(population.shape[0], -1).any(axis=1), prod(population.shape[1:]))
+    return _extend_to_units(network, population, whole)
 
 
 def _can_go(network: IntegerNetwork, population: Population) -> bool:

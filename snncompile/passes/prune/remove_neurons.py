@@ -72,14 +72,15 @@ def _cut_population(
             continue
         if isinstance(value, np.ndarray) and value.ndim == 1:
             per_neuron[field.name] = value[kept]
-    shape = _cut_shape(population.shape, kept, find_unit_size(network, population.name) or 1)
+    shape = _cut_shape(population.shape, kept)
     return replace(population, shape=shape, neuron=replace(neuron, **per_neuron))
 
 
-def _cut_shape(shape: Shape, kept: NDArray[np.int64], size: int) -> Shape:
-    """Return (remaining channels, *space) if channels went, else (remaining neurons,)."""
+def _cut_shape(shape: Shape, kept: NDArray[np.int64]) -> Shape:
+    """Return (remaining channels, *space) if whole channels went, else (remaining neurons,)."""
     space = prod(shape[1:])
-    return (len(kept) // space, *shape[1:]) if size % space == 0 else (len(kept),)
+    _, left = np.unique(kept // space, return_counts=True)
+    return (len(left), *shape[1:]) if (left == space).all() else (len(kept),)
 
 
 def _cut_projection(

@@ -279,3 +279,45 @@ def test_a_program_knows_which_neurons_are_left(tmp_path):
     whole = snncompile.compile(network, chip=LOIHI2, prune=False)
     assert (whole.kept, whole.network.population("a").size) == ({}, 4)
     assert (whole.run(x).spikes == again.run(x).spikes).all()
+
+
+def one_to_one(source, target):
+    return Projection(source, target, IntegerSynapses(Scale(64), 40, 0, 8), 1)
+
+
+def test_shortcuts_that_lead_nowhere_go():
+    """Ends that are dead as a whole take their projection with them, whatever the other is."""
+    network = convolutional()
+    dead = [Population(name, (4, 4, 4), STRONG, phase) for name, phase in (("d", 1), ("e", 3))]
+    more = (
+        one_to_one("b", "e"),
+        Projection("input", "d", integer_dense(np.ones((64, 32)), 0, 8), 1),
+    )
+    network = replace(
+        network,
+        populations=(*network.populations, *dead),
+        projections=(*network.projections, *more),
+    )
+    assert [p.name for p in prune(network).network.populations] == ["a", "b", "c"]
+    check_same(network, spikes(network, 4, 6))
+
+
+def test_both_ends_of_a_shortcut_lose_a_channel():
+    """Channel 1 of a gets nothing, so that of d gets nothing either; both stay images."""
+    network = convolutional()
+    first, *_ = network.projections
+    to_c = integer_dense(np.full((3, 64), 2), 0, 8)
+    network = replace(
+        network,
+        populations=(
+            network.populations[0],
+            Population("d", (4, 4, 4), IntegerCubaLif(4095, 0, 20), 2),
+            network.populations[2],
+        ),
+        projections=(first, one_to_one("a", "d"), Projection("d", "c", to_c, 1)),
+    )
+    pruned = prune(network)
+    assert pruned.kept["a"].tolist() == pruned.kept["d"].tolist() == [*range(16), *range(32, 64)]
+    assert [p.shape for p in pruned.network.populations] == [(3, 4, 4), (3, 4, 4), (3,)]
+    assert isinstance(pruned.network.projections[1].synapses.wiring, Scale)
+    check_same(network, spikes(network, 4, 6))
