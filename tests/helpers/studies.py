@@ -99,5 +99,10 @@ def run_here(
 
 
 def read_results(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every result of a study's folder."""
-    return {path.name: path.read_bytes() for path in sorted((folder / "results").iterdir())}
+    """Return the bytes of every result of a study's folder.
+
+    A process that is killed while it writes may leave a file whose name starts with a dot, which
+    nothing reads.
+    """
+    paths = sorted((folder / "results").glob("[!.]*"))
+    return {path.name: path.read_bytes() for path in paths}
