@@ -44,7 +44,7 @@ LONG = {
     "convert": (
         "convert ann.py:build --calibration images.npz --calibrate-bias -o net", "running the model"
     ),
-    "present": ("present build images.npz -o p.npz", "encoding images.npz"),
+    "present": ("present build long.npz -o p.npz", "encoding long.npz"),
     "encode": ("encode images.npz --steps 2000 -o e.npz", "encoding images.npz"),
     "demo": ("demo", "training "),
 }  # fmt: skip
