@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +15,7 @@ from torch import nn
 import snncompile
 from snncompile.conversion.auto_records import Budget
 from snncompile.conversion.auto_search import Search
-from snncompile.conversion.auto_time import Deadline, SearchProgress, TimeOverError
+from snncompile.conversion.auto_time import Deadline, SearchProgress
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
 from snncompile.conversion.capture import capture
@@ -246,61 +244,6 @@ def test_an_interrupt_while_the_choice_is_built_on_all_samples_keeps_the_choice(
     assert "convert: built on 128 of 300 calibration samples" in conversion.network.notes
 
 
-def test_auto_stops_in_time_and_says_what_is_beyond_the_limit(monkeypatch):
-    from snncompile.conversion import auto_time
-
-    clock = iter(range(10_000))
-    monkeypatch.setattr(auto_time.time, "perf_counter", lambda: next(clock) / 4)
-    conversion = convert(CHAIN, X, "auto", budget=Budget(loss=-1.0, seconds=60))
-    assert conversion.stopped.startswith(f"the time is over after {len(conversion.trials)} of ")
-    assert conversion.stopped.endswith("% other answers, the limit is -100.0%")
-    best = min(t.loss for t in conversion.trials)
-    assert [t.loss for t in conversion.trials if t.taken] == [best]
-
-
-def test_auto_without_the_time_for_one_candidate_is_refused():
-    with pytest.raises(InputError) as error:
-        convert(CHAIN, X, "auto", budget=Budget(seconds=1e-9))
-    assert str(error.value) == (
-        "nothing keeps to 2.0% other answers on loihi2, the time is over before the first"
-        " candidate; give more seconds"
-    )
-
-
-def test_auto_ends_in_the_middle_of_what_takes_long():
-    def linger(text, share):
-        if text == "bistable_phase 8: measure":
-            time.sleep(60)
-
-    begun = time.perf_counter()
-    conversion = convert(CHAIN, X, "auto", budget=Budget(steps=40, seconds=15), say=linger)
-    assert time.perf_counter() - begun < 30
-    assert [t.method for t in conversion.trials] == [f"graded {n} bits" for n in (8, 6, 5, 4)]
-    assert conversion.stopped.startswith("the time is over after 4 of ")
-    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
-    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
-
-
-def test_a_timer_of_others_is_left_alone():
-    signal.setitimer(signal.ITIMER_REAL, 60)
-    try:
-        with Deadline(0.0).interrupt():
-            time.sleep(0.01)
-        assert signal.getitimer(signal.ITIMER_REAL)[0] > 50
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    with pytest.raises(TimeOverError):
-        Deadline(0.0, time.perf_counter() - 1).check()
-
-
-def test_a_thread_ends_between_two_steps():
-    with ThreadPoolExecutor(1) as pool:
-        budget = Budget(steps=40, seconds=1e-9)
-        with pytest.raises(InputError, match="the time is over before the first candidate"):
-            pool.submit(convert, CHAIN, X, "auto", budget=budget).result()
-
-
-# Aim of the budget -> the attribute of a trial that is least.
 COSTS = {"steps": "total_steps", "spikes": "spikes", "energy": "energy_j", "cores": "cores"}
 
 
@@ -540,12 +483,3 @@ def test_auto_builds_candidates_on_some_samples_and_the_choice_on_all():
     assert conversion.trials[-1].taken
     assert shares == sorted(shares)
     assert 0 <= shares[0] < shares[-1] <= 1
-
-
-@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_time_that_is_none_is_refused_before_the_search(seconds):
-    with pytest.raises(InputError) as error:
-        Budget(seconds=seconds)
-    assert str(error.value) == f"the time must be some seconds, above 0, got {seconds:g}"
-    with pytest.raises(InputError, match="a limit of steps, energy or loss must be a number"):
-        Budget(loss=float("nan"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 import pytest
 from networks import LOIHI1, LOIHI2, TOY, integer_chain, limited
@@ -44,9 +46,9 @@ def test_a_shortcut_leaves_a_convolution_its_boxes(chip, cores):
     assert Mapping(slices).cores == cores
 
 
-def gated_image(channels: int, side: int) -> IntegerNetwork:
+def gated_image(channels: int, *space: int) -> IntegerNetwork:
     """Return an image passed on one to one, and one gate per channel beside it."""
-    shape, each = (channels, side, side), side**2
+    shape, each = (channels, *space), prod(space)
     size = channels * each
     places = np.arange(size, dtype=np.int32)
     gate = Sparse(places, (places // each).astype(np.int32), size, channels)
@@ -56,10 +58,11 @@ def gated_image(channels: int, side: int) -> IntegerNetwork:
         Population("gate", (channels,), HARD, phase=1),
         Population("gated", shape, HARD, phase=2),
     )
-    to_image = Convolution((1, side, side), channels, (1, 1), (1, 1), (0, 0), (1, 1))
-    to_gate = np.full((channels, side**2), 2, np.int16)
+    ones, zeros = (1,) * len(space), (0,) * len(space)
+    to_image = Convolution((1, *space), channels, ones, ones, zeros, ones)
+    to_gate = np.full((channels, each), 2, np.int16)
     wirings = (
-        ("input", "image", to_image, np.full((channels, 1, 1, 1), 2)),
+        ("input", "image", to_image, np.full(to_image.weight_shape, 2)),
         ("input", "gate", Dense(*to_gate.shape), to_gate),
         ("image", "gated", Scale(size, per_neuron=True), weight),
         ("gate", "gated", gate, np.full(size, 2, np.int16)),
@@ -68,13 +71,14 @@ def gated_image(channels: int, side: int) -> IntegerNetwork:
         Projection(source, target, IntegerSynapses(wiring, values, 0, 8), 1)
         for source, target, wiring, values in wirings
     )
-    return IntegerNetwork(Input("input", (1, side, side)), populations, projections, "gated")
+    return IntegerNetwork(Input("input", (1, *space)), populations, projections, "gated")
 
 
-def test_one_to_one_beside_a_list_keeps_its_boxes():
+@pytest.mark.parametrize("space", [(40, 40), (1600,)])
+def test_one_to_one_beside_a_list_keeps_its_boxes(space):
     """As a list it would take an input axon for each of the 25,600 neurons of the image."""
-    slices = [s for s in cut_network(gated_image(16, 40), LOIHI2) if s.population == "gated"]
-    assert all(s.shape == (16, 40, 40) for s in slices)
+    slices = [s for s in cut_network(gated_image(16, *space), LOIHI2) if s.population == "gated"]
+    assert all(s.shape == (16, *space) for s in slices)
     assert sum(s.size for s in slices) == 25_600
 
 

@@ -321,3 +321,20 @@ def test_both_ends_of_a_shortcut_lose_a_channel():
     assert [p.shape for p in pruned.network.populations] == [(3, 4, 4), (3, 4, 4), (3,)]
     assert isinstance(pruned.network.projections[1].synapses.wiring, Scale)
     check_same(network, spikes(network, 4, 6))
+
+
+def test_ends_of_a_shortcut_without_space_lose_their_own_neurons():
+    """No chip reads a one-to-one projection of a flat population as a kernel."""
+    weight = np.full((6, 4), 40)
+    weight[1] = 0
+    network = IntegerNetwork(
+        Input("input", (4,)),
+        (Population("a", (6,), STRONG, 1), Population("b", (6,), STRONG, 2)),
+        (
+            Projection("input", "a", integer_dense(weight, 0, 8), 1),
+            Projection("a", "b", IntegerSynapses(Scale(6), 40, 0, 8), 1),
+        ),
+        "b",
+    )
+    assert prune(network).kept["a"].tolist() == [0, 2, 3, 4, 5]
+    check_same(network, spikes(network, 4, 6))
