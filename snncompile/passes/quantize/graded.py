@@ -6,17 +6,12 @@ largest scale with which its weights fit and its sum provably stays within the w
     w = rint(weight * scale)        8 bits, the exponent loses no bit of w * x
     b = rint(bias * scale)
     output = clamp(((sum of w * x) + b) * m + 2^(n - 1)) >> n        m / 2^n = factor / scale
-
-Beside a kernel a one-to-one projection, such as a shortcut, has one synapse per neuron, which
-weighs as much as the kernel. If its weight is a power of two, its integer is exact: the scale is a
-whole number of its steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil, log2
 
 import numpy as np
 
@@ -39,17 +34,17 @@ from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import report_errors
 from snncompile.passes.quantize.group_scales import CUTS, SHARES
 from snncompile.passes.quantize.grouped_input import GroupedInput, choose_bits, read_input
+from snncompile.passes.quantize.joint_exponents import (
+    ROUNDING,
+    choose_exponents,
+    divide,
+    find_exact_powers,
+    round_to_steps,
+)
 from snncompile.passes.quantize.rounding import FEW_BITS, measure_shift, round_weights
 from snncompile.passes.quantize.weight_rows import group_neurons
 from snncompile.reference.runner import SpikeTrains
-from snncompile.synapses.weight_formats import weight_step
 
-WIDEST_SCALES = 4.0
-"""Largest scale over the median of a population's: a weight is then rounded by at most a quarter of
-what most are, in the unit of the messages, and does not cost the bits of others."""
-FEWEST_STEPS = 8
-"""Steps of a shortcut's weight from which on a scale is rounded to a whole number of them: that
-costs at most an eighth of a weight's range."""
 FACTOR_BITS = 15
 """Bits of the multiplier of a factor; see `neurons.graded.round_factor`."""
 TRIES = 8
@@ -58,8 +53,6 @@ SAFETY = 0.999
 """Share of a width that the next scale may use."""
 TRIED = np.concatenate([[1.0], SHARES, CUTS])
 """Multiples of the largest scale tried for few bits."""
-ROUNDING = 1e-9
-"""Difference of two floats that are meant to be equal."""
 
 
 def has_free_scale(network: Network, population: Population) -> bool:
@@ -215,27 +208,20 @@ def choose_scales(
         cut: whether weights of few bits may be cut where that rounds the others better.
     """
     scale = limit = np.minimum(_limit_scales(bias, groups, inputs, room), largest)
-    exponents: list[int] = []
+    exponents: tuple[int, ...] = ()
     if inputs:
         # The projection with most weights of a neuron decides: their bits matter most.
         main = int(np.argmax([p.rows.counts.max(initial=0) for p in inputs]))
-        lowest = _find_exact_exponent(inputs[main].bits, chip)
-        full = _divide(inputs[main].top * 2.0**lowest, inputs[main].peaks)
-        scale = _cap_outliers(np.minimum(full, scale))
-        exponents = [
-            lowest if i == main else _choose_exponent(p, scale, chip) for i, p in enumerate(inputs)
-        ]
-        for p, e in zip(inputs, exponents, strict=True):
-            scale = np.minimum(scale, _divide(p.top * 2.0**e, p.peaks))
+        exponents, scale = choose_exponents(inputs, limit, chip)
         if cut and inputs[main].bits <= FEW_BITS:
             scale = _choose_best(inputs, exponents, scale, limit)
         for p, e in zip(inputs, exponents, strict=True):
             if p is not inputs[main]:
-                scale = _round_to_steps(p, e, scale)
+                scale, _ = round_to_steps(scale, p, e, find_exact_powers(p, len(scale)))
     scale = np.where(np.isfinite(scale), scale, 1.0)
     if not (scale > 0).all():
         raise QuantizeError(f"population {population.name}: its weights and biases leave no scale")
-    return scale, tuple(exponents)
+    return scale, exponents
 
 
 def _choose_best(
@@ -249,12 +235,6 @@ def _choose_best(
         errors += measure_rounding(p, tried / p.unit / 2.0**exponent)[0]
     best = tried[errors.argmin(axis=0), np.arange(len(scale))]
     return np.where(known, best, scale)
-
-
-def _find_exact_exponent(bits: int, chip: Chip) -> int:
-    """Return the smallest exponent that loses no bit of a weight times a whole number."""
-    exact = 1 - weight_step(bits).bit_length()
-    return max(exact, chip.formats.weight_exponent_lowest)
 
 
 def _limit_scales(bias: Floats, groups: Ints, inputs: list[GroupedInput], room: Floats) -> Floats:
@@ -271,43 +251,7 @@ def _limit_scales(bias: Floats, groups: Ints, inputs: list[GroupedInput], room: 
         high, low = high + highest, low + lowest
     own = np.zeros(count)
     np.maximum.at(own, groups, np.broadcast_to(np.abs(bias), groups.shape))
-    return _divide(room * (STATE_LIMIT - 1.0), np.maximum(high, -low) + own)
-
-
-def _divide(top: Floats | float, by: Floats) -> Floats:
-    """Return the quotient; infinite where the divisor is 0."""
-    return np.asarray(np.divide(top, by, out=np.full(by.shape, np.inf), where=by > 0))
-
-
-def _cap_outliers(scale: Floats) -> Floats:
-    """Return scales that are not much larger than most; 1 if there is no limit at all."""
-    known = scale[np.isfinite(scale)]
-    top = float(np.median(known)) * WIDEST_SCALES if known.size else 1.0
-    return np.minimum(scale, top)
-
-
-def _choose_exponent(p: GroupedInput, scale: Floats, chip: Chip) -> int:
-    """Return the smallest exponent that holds all weights of a projection."""
-    needed = float((p.peaks * scale).max(initial=0.0)) / p.top
-    smallest = _find_exact_exponent(p.bits, chip)
-    wanted = ceil(log2(needed) - 1e-9) if needed else smallest
-    return min(max(wanted, smallest), chip.formats.weight_exponent_highest)
-
-
-def _round_to_steps(p: GroupedInput, exponent: int, scale: Floats) -> Floats:
-    """Return scales under which weights that are powers of two are whole numbers of their steps."""
-    if (p.rows.counts > 1).any():
-        return scale
-    sizes, group = np.abs(p.rows.values), np.repeat(p.group, p.rows.counts)
-    group, sizes = group[sizes > 0], sizes[sizes > 0]
-    powers = np.log2(sizes)
-    exact, smallest = np.ones(len(scale), np.bool_), np.full(len(scale), np.inf)
-    np.logical_and.at(exact, group, np.abs(powers - np.rint(powers)) < ROUNDING)
-    np.minimum.at(smallest, group, np.rint(powers))
-    exact &= np.isfinite(smallest)
-    unit = weight_step(p.bits) * 2.0 ** (exponent - np.where(exact, smallest, 0.0))
-    steps = np.floor(scale / unit + ROUNDING)
-    return np.where(exact & (steps >= FEWEST_STEPS), steps * unit, scale)
+    return divide(room * (STATE_LIMIT - 1.0), np.maximum(high, -low) + own)
 
 
 def _simplify(scale: Floats) -> Floats:
