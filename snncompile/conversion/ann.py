@@ -24,6 +24,8 @@ INPUT = "input"
 """Name of the input as a source."""
 SUMS = "sums"
 """Kind of a curve that passes sums on as they are."""
+SPARING_SUMS = "sums that spare synapses"
+"""Kind of those without which the network would be the same, with more synapses."""
 BATCH = 64
 """Most samples computed at a time."""
 BATCH_VALUES = 2**26
@@ -54,7 +56,7 @@ class Curve:
 
 
 def pass_on(z: Tensor) -> Tensor:
-    """Return sums as they are: the function of a curve of `SUMS`."""
+    """Return sums as they are: the function of a curve of sums."""
     return z
 
 

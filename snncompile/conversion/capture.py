@@ -25,7 +25,6 @@ from snncompile.conversion.activations import (
 )
 from snncompile.conversion.ann import (
     INPUT,
-    SUMS,
     Ann,
     Curve,
     Layer,
@@ -45,6 +44,7 @@ from snncompile.conversion.capture_trace import (
     explain,
     read_windows,
 )
+from snncompile.conversion.cheaper_sums import insert_cheaper_sums
 from snncompile.conversion.insert_sums import Sums, insert_sums, is_unrolled
 from snncompile.conversion.rate_norm import RateNorm
 from snncompile.conversion.rebuilt import read_exported
@@ -144,6 +144,7 @@ def _trace_layers(model: nn.Module, probe: Tensor, name: str) -> tuple[LayerGrap
 
 def _make_layers(layers: LayerGraph) -> tuple[tuple[Layer, ...], Operation | None]:
     """Return the layers, and the curve at the end that is left out: it keeps the answers' order."""
+    layers = insert_cheaper_sums(layers)
     try:
         result = _multiply_layers(layers)
     except ProductSizeError:
@@ -176,7 +177,7 @@ def _make_layer(layers: LayerGraph, layer: NeuronLayer, names: dict[str | None, 
     if layer.rows or isinstance(module, Returned):
         return linear
     if isinstance(module, Sums):
-        return replace(linear, operation=Curve(SUMS, pass_on))
+        return replace(linear, operation=Curve(module.kind, pass_on))
     cap = find_cap(module)
     if isinstance(module, RateNorm):
         return _divide(linear, drive, module.find_threshold(), names)

@@ -41,8 +41,8 @@ class GradedMessages(Method):
 
     After SDANN (arXiv 2505.12221). A layer sends its activations in units of its scale /
     (2^bits - 1), rounded to the nearest: from 0 to 2^bits - 1, and below 0 where its activation
-    has a sign. Rectifiers are limits, other activations tables, products neurons with two inputs,
-    maximum pools are exact.
+    has a sign. Rectifiers and sums are limits, other activations tables, products neurons with two
+    inputs, maximum pools are exact.
     """
 
     bits: int = 8
@@ -96,7 +96,7 @@ class GradedMessages(Method):
                 scales[layer.name] = np.array([layer.operation.unit * levels])
             elif isinstance(layer.operation, Maximum):
                 scales[layer.name] = scales[layer.terms[0].source]
-            elif isinstance(layer.operation, Product):
+            elif layer.operation is not None:  # a product or a sum: of both signs
                 sizes = activations[layer.name].abs()
                 scales[layer.name] = self.scales.choose(layer, sizes, levels)
             else:
@@ -154,7 +154,8 @@ class GradedMessages(Method):
         if isinstance(table, Product):
             return product.Product(1 / table.unit, -top, top, bias_a=layer.bias, bias_b=table.bias)
         if not isinstance(table, Table):
-            return Graded(lowest=np.asarray(0.0), highest=top, bias=layer.bias)
+            lowest = np.asarray(0.0) if table is None else -top
+            return Graded(lowest=lowest, highest=top, bias=layer.bias)
         return Graded(
             factor=np.asarray(table.unit / table.step),
             lowest=np.asarray(float(table.lowest)),

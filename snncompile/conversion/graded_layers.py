@@ -2,6 +2,7 @@
 
 product                  ->  stays; both sums arrive at ports of their own
 curve                    ->  table: a number for each of up to 256 sums
+sums                     ->  stay, or a rectifier where none can be below 0
 maximum of a layer       ->  stays; whole numbers are compared exactly
 rectifier of a maximum   ->  maximum of rectifiers: the same, because both keep the order
 maximum of other sums    ->  a layer that sends the sums, and the maximum of that layer
@@ -84,7 +85,10 @@ def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int) -> Ann:
     ann = split_slopes(
         _bring_maxima_forward(split_pools(ann)), lambda layer: not _is_same_everywhere(layer)
     )
-    curves = [layer for layer in ann.rectified if isinstance(layer.operation, Curve)]
+    ann = _rectify_sums(ann)
+    curves = [
+        layer for layer in ann.rectified if isinstance(layer.operation, Curve) and not is_sum(layer)
+    ]
     if not curves:
         return ann
     values = ann.compute_activations(x)
@@ -94,6 +98,27 @@ def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int) -> Ann:
     layers = (
         replace(layer, operation=tables.get(layer.name, layer.operation)) for layer in ann.layers
     )
+    return replace(ann, layers=tuple(layers))
+
+
+def is_sum(layer: Layer) -> bool:
+    """Return whether a layer passes its sums on as they are."""
+    return isinstance(layer.operation, Curve) and layer.operation.function is pass_on
+
+
+def _rectify_sums(ann: Ann) -> Ann:
+    """Return the network with rectifiers in place of sums that are never below 0, as of pools."""
+    positive: set[str] = set()
+    layers: list[Layer] = []
+    for layer in ann.layers:
+        never_below = not (layer.bias < 0).any() and all(
+            term.source in positive and not (term.synapses.weight < 0).any() for term in layer.terms
+        )
+        rectified = replace(layer, operation=None) if is_sum(layer) and never_below else layer
+        pool = isinstance(layer.operation, Maximum) and never_below
+        if pool or rectified.operation is None:
+            positive.add(layer.name)
+        layers.append(rectified)
     return replace(ann, layers=tuple(layers))
 
 

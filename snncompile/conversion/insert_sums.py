@@ -12,6 +12,7 @@ from math import prod
 
 from torch import nn
 
+from snncompile.conversion.ann import SUMS
 from snncompile.errors import ProductSizeError
 from snncompile.frontends.torch import known_layers
 from snncompile.frontends.torch.drive import Drive, Source, Through, change_inner
@@ -27,6 +28,10 @@ UNROLLED = 2**18
 
 class Sums(nn.Module):
     """Sums, as a layer: its activation is z itself."""
+
+    def __init__(self, kind: str = SUMS) -> None:
+        super().__init__()
+        self.kind = kind
 
 
 def insert_sums(layers: LayerGraph) -> LayerGraph:
@@ -101,14 +106,19 @@ class _Cut:
             assert row is not None
             wiring = row.translate(module, drive.path, drive.shape).synapses.wiring
             shape: Shape = getattr(wiring, "target_shape", (wiring.targets,))
-            path = self._find_path(f"{drive.path}.sums")
+            path = find_free_path(f"{drive.path}.sums", self._list_taken())
             self.added.append(NeuronLayer(path, Sums(), shape, drive))
             self.paths[drive] = path
         return Source(self.paths[drive])
 
-    def _find_path(self, wanted: str) -> str:
-        taken, number, path = set(self.paths.values()), 1, wanted
-        while path in taken:
-            number += 1
-            path = f"{wanted}_{number}"
-        return path
+    def _list_taken(self) -> set[str]:
+        return set(self.paths.values()) | {str(layer.path) for layer in self.layers.neurons}
+
+
+def find_free_path(wanted: str, taken: set[str]) -> str:
+    """Return a path of a layer that is added, none of those that are taken."""
+    number, path = 1, wanted
+    while path in taken:
+        number += 1
+        path = f"{wanted}_{number}"
+    return path

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snncompile.arrays import Floats
-from snncompile.conversion.ann import SUMS, Ann, Curve, Layer, Product
-from snncompile.conversion.graded_layers import split_slopes
+from snncompile.conversion.ann import Ann, Curve, Layer, Product
+from snncompile.conversion.fold_sums import fold_sums
+from snncompile.conversion.graded_layers import is_sum, split_slopes
 from snncompile.conversion.max_trees import expand_maxima
 from snncompile.conversion.scales import LEAST, Scales
 from snncompile.conversion.split_pools import split_pools
@@ -124,12 +125,12 @@ class Method(ABC):
 def keep_rectifiers(ann: Ann, method: str) -> Ann:
     """Return a network of rectifiers and maxima, for a method whose messages are rates.
 
-    Sums between linear layers are two rectifiers, z = relu(z) - relu(-z).
+    Sums between linear layers are multiplied out, or two rectifiers, z = relu(z) - relu(-z).
 
     Raises:
         UnsupportedError: names the layers.
     """
-    ann = split_slopes(ann, lambda layer: layer.kind == SUMS)
+    ann = split_slopes(fold_sums(ann), is_sum)
     for layer in ann.rectified:
         if isinstance(layer.operation, Curve | Product):
             raise UnsupportedError(

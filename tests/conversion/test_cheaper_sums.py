@@ -1,0 +1,115 @@
+"""Linear layers that have fewer synapses apart get a layer of sums between them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import snncompile
+from snncompile.conversion import cheaper_sums
+from snncompile.conversion.ann import SPARING_SUMS
+from snncompile.conversion.capture import capture
+from snncompile.conversion.convert import convert
+from snncompile.conversion.fold_sums import fold_sums
+
+
+class Bottlenecks(nn.Module):
+    """Two blocks as of MobileNetV2, the second with a shortcut, and a global pool."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Conv2d(2, 24, 3, padding=1)
+        self.narrow, self.wide = nn.Conv2d(24, 4, 1), nn.Conv2d(4, 24, 1)
+        self.narrow_2, self.wide_2 = nn.Conv2d(24, 4, 1), nn.Conv2d(4, 24, 1)
+        self.norm = nn.BatchNorm2d(4).eval()
+        self.last = nn.Linear(24, 30)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the answers."""
+        a = self.norm(self.narrow(torch.relu(self.first(x))))
+        a = a + self.narrow_2(torch.relu(self.wide(a)))
+        b = torch.relu(self.wide_2(a))
+        return self.last(nn.functional.adaptive_avg_pool2d(b, 1).flatten(1))
+
+
+NAMES = ["narrow_sums", "narrow_2_sums", "_functional_adaptive_avg_pool2d_sums"]
+
+
+@pytest.fixture
+def small_limit(monkeypatch):
+    """Let layers of sums pay that save a few synapses."""
+    monkeypatch.setattr(cheaper_sums, "FEWER", 1000)
+
+
+def draw() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, size=(64, 2, 6, 6)).astype(float)
+
+
+def count(ann) -> int:
+    return sum(t.synapses.wiring.synapses for layer in ann.layers for t in layer.terms)
+
+
+def list_sums(ann) -> list[str]:
+    return [layer.name for layer in ann.layers if layer.kind == SPARING_SUMS]
+
+
+def test_a_small_network_has_none():
+    assert not list_sums(capture(Bottlenecks(), draw()))
+
+
+def test_each_saves_synapses(small_limit):
+    ann = capture(Bottlenecks(), draw())
+    assert len(list_sums(ann)) == 3
+    assert count(ann) < 0.6 * count(fold_sums(ann))
+
+
+def test_folded_it_is_what_it_was(small_limit, monkeypatch):
+    x = draw()
+    folded = fold_sums(capture(Bottlenecks(), x))
+    monkeypatch.setattr(cheaper_sums, "FEWER", 10**9)
+    whole = capture(Bottlenecks(), x)
+    assert [layer.name for layer in folded.layers] == [layer.name for layer in whole.layers]
+    for a, b in zip(folded.layers, whole.layers, strict=True):
+        np.testing.assert_allclose(a.bias, b.bias, rtol=1e-9, atol=1e-12)
+        assert [t.source for t in a.terms] == [t.source for t in b.terms]
+        for s, t in zip(a.terms, b.terms, strict=True):
+            assert type(s.synapses.wiring) is type(t.synapses.wiring)
+            np.testing.assert_allclose(s.synapses.weight, t.synapses.weight, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("method", "steps"), [("graded", 1), ("sigma_delta", 1), ("signed", 64), ("balance", 128)]
+)
+def test_methods_of_messages_keep_them(small_limit, method, steps):
+    x = draw()
+    conversion = convert(Bottlenecks(), x, method, steps)
+    messages = method in ("graded", "sigma_delta")
+    names = {layer.name for layer in conversion.ann.layers}
+    assert any("sums" in name for name in names) == messages
+    shown = conversion.network.input.present(x[:, None] if method == "sigma_delta" else x)
+    program = snncompile.compile(conversion.network, chip="loihi2", calibration=shown[:8])
+    found = program.run(shown).answer
+    with torch.no_grad():
+        wanted = Bottlenecks().double()(torch.tensor(x)).numpy()
+    a, b = (v - v.mean(axis=0) for v in (found, wanted))
+    assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.98
+
+
+def test_sums_of_both_signs_have_no_table_and_those_of_pools_are_rectifiers(small_limit):
+    conversion = convert(Bottlenecks(), draw(), "graded")
+    neurons = {p.name: p.neuron for p in conversion.network.populations}
+    ends = {name: (float(n.lowest), n.table.size) for name, n in neurons.items() if "sums" in name}
+    assert sorted(ends.values()) == [(-255.0, 0), (-255.0, 0), (0.0, 0)]
+
+
+@pytest.mark.lava
+def test_on_lava(small_limit, lava):
+    x = draw()
+    conversion = convert(Bottlenecks(), x, "graded")
+    shown = conversion.network.input.present(x)
+    program = snncompile.compile(conversion.network, chip="loihi2", calibration=shown[:8])
+    found = program.verify(shown[:1])
+    assert found.comparison("integer", "lava").equal
