@@ -14,10 +14,8 @@ import numpy as np
 from snncompile.errors import UnsupportedError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Network, Population, Projection
-from snncompile.neurons.accumulate import Accumulate
 from snncompile.neurons.base import FloatNeuron, Neuron
-from snncompile.neurons.fixed import STATE_LIMIT
-from snncompile.passes.timing.delay_relays import FLOAT_RELAYS
+from snncompile.passes.timing.relay_neurons import find_relay, find_unit
 from snncompile.synapses.base import Synapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.source_range import SourceRange
@@ -149,24 +147,13 @@ def _find_relay(network: Network, projection: Projection, chip: Chip) -> Neuron 
 
 def _choose_relay(network: Network, projection: Projection, chip: Chip) -> Neuron | None:
     """Return a neuron of the chip that passes on what the source sends, if there is one."""
-    low, high = (float(end) for end in network.payload(projection.source))
-    relays = list(FLOAT_RELAYS)
-    if _sends_whole(network, projection) and max(-low, high) < STATE_LIMIT:
-        relays.append(Accumulate(np.asarray(min(low, 0.0)), np.asarray(max(high, 1.0))))
-    for neuron in relays:
-        smallest, largest = neuron.payload
-        if smallest <= low and high <= largest and neuron.kind in chip.neurons:
-            return neuron
-    return None
-
-
-def _sends_whole(network: Network, projection: Projection) -> bool:
-    """Return whether a source sends whole numbers, the same as floats and as integers."""
-    if projection.source == network.input.name:
-        return network.input.unit == 1
-    neuron = network.population(projection.source).neuron
-    assert isinstance(neuron, FloatNeuron)
-    return neuron.message_unit == 1 and not neuron.sends_currents
+    end = network.end(projection.source)
+    neuron = end.neuron if isinstance(end, Population) else None
+    currents = isinstance(neuron, FloatNeuron) and neuron.sends_currents
+    if currents or find_unit(network, projection.source) != 1:
+        return None
+    relay = find_relay(network, projection.source, chip)
+    return None if relay is None else relay.neuron
 
 
 def _choose_name(source: str, taken: set[str]) -> str:
