@@ -18,8 +18,8 @@ from snncompile.neurons.base import FloatNeuron, Neuron
 from snncompile.passes.timing.relay_neurons import find_relay, find_unit
 from snncompile.synapses.base import Synapses, Wiring
 from snncompile.synapses.convolution import Convolution
-from snncompile.synapses.source_range import SourceRange
-from snncompile.synapses.sparse import Sparse, unroll
+from snncompile.synapses.source_range import split_list
+from snncompile.synapses.sparse import unroll
 from snncompile.synapses.transposed_convolution import TransposedConvolution
 
 SHARE = 4
@@ -103,26 +103,16 @@ def split_transposed(
     )
 
 
-def _list_ranges(wiring: Wiring, chip: Chip) -> list[Synapses]:
+def _list_ranges(wiring: Wiring, chip: Chip) -> tuple[Synapses, ...]:
     """Return the synapses to the grid, from a range of sources each.
 
     Loihi 2 counts an input axon for every source of a projection, whatever a core reads of it; see
     `cores/port_entries.py`.
     """
     each = unroll(wiring).wiring
-    order = np.argsort(each.source)
-    target, source = each.target[order], each.source[order]
     axons = chip.core.axons_in.whole
     per_range = wiring.sources if axons is None else max(1, axons // SHARE)
-    synapses = []
-    for first in range(0, wiring.sources, per_range):
-        size = min(per_range, wiring.sources - first)
-        begin, end = np.searchsorted(source, (first, first + size))
-        sparse = Sparse(target[begin:end], source[begin:end] - first, wiring.targets, size)
-        synapses.append(
-            Synapses(SourceRange(sparse, first, wiring.sources), np.ones(int(end - begin)))
-        )
-    return [s for s in synapses if s.wiring.synapses]
+    return split_list(Synapses(each, np.ones(len(each.target))), per_range)
 
 
 def _find_relay(network: Network, projection: Projection, chip: Chip) -> Neuron | None:
