@@ -19,6 +19,7 @@ from snncompile.neurons.graded_delta import GradedDelta, IntegerGradedDelta
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
 from snncompile.neurons.ternary_lif import IntegerTernaryLif, TernaryLif
 from snncompile.passes.analysis import number_ranges
+from snncompile.passes.quantize.messages import find_message_limits
 from snncompile.synapses.base import IntegerSynapses, Synapses
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.weight_formats import weight_step
@@ -80,10 +81,14 @@ def list_relay_neurons(network: Graph, source: str) -> Iterator[Neuron]:
         for firing in FIRING:
             if firing.payload.low <= payload.low and payload.high <= firing.payload.high:
                 yield firing
-    if max(-payload.low, payload.high) < STATE_LIMIT and _sends_whole(neuron):
-        low, high = _convert_ends(payload)
-        yield Accumulate(low, np.maximum(high, 1.0))
-        yield Graded(lowest=low, highest=high)
+    if max(-payload.low, payload.high) >= STATE_LIMIT:
+        return
+    if isinstance(neuron, FloatNeuron) and neuron.message_unit > 1:
+        yield Accumulate(*find_message_limits(payload), values=np.asarray(1.0))
+        return
+    low, high = _convert_ends(payload)
+    yield Accumulate(low, np.maximum(high, 1.0))
+    yield Graded(lowest=low, highest=high)
 
 
 def find_unit(network: Graph, source: str) -> float:
@@ -96,11 +101,6 @@ def _convert_ends(interval: Interval) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends as parameters, 0 among them."""
     low, high = float(interval.low), float(interval.high)
     return np.asarray(min(low, 0.0)), np.asarray(max(high, 0.0))
-
-
-def _sends_whole(neuron: Neuron | None) -> bool:
-    """Whether messages are the same numbers in the float network as in the integer one."""
-    return not isinstance(neuron, FloatNeuron) or neuron.message_unit == 1
 
 
 def _convert_to_integers(neuron: Neuron, size: int, chip: Chip) -> tuple[Neuron, IntegerSynapses]:

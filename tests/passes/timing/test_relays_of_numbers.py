@@ -23,6 +23,7 @@ from snncompile.neurons.product import Product
 from snncompile.neurons.readout import Readout
 from snncompile.neurons.sigma import Sigma
 from snncompile.neurons.signed_integrate_fire import SignedIntegrateFire
+from snncompile.neurons.synapse_filter import SynapseFilter
 from snncompile.passes.timing.retime import Retime
 from snncompile.reference.simulate import run_batches
 from snncompile.synapses.base import Synapses
@@ -84,6 +85,19 @@ CASES = {
         "accumulate",
         (-1, 1),
     ),
+    "values": (
+        skip(Graded(factor=0.5, lowest=-3.5, highest=9.0, whole=0.0, bias=3.0, values=1.0)),
+        LOIHI2,
+        "accumulate",
+        None,
+    ),
+    "products of values": (skip(Product(1e-3, whole=0.0)), LOIHI2, "accumulate", None),
+    "filtered spikes": (
+        skip(SynapseFilter(0.1, 0.3), Input("input", (3,))),
+        LOIHI2,
+        "accumulate",
+        (-131072, 131072),
+    ),
     "signed input": (skip(SIGNED, start="input"), LOIHI2, "accumulate", (-9, 9)),
     "analog input": (
         skip(SIGNED, VALUES, start="input"),
@@ -126,7 +140,11 @@ def test_every_message_is_that_of_a_chip_with_a_longer_delay(case):
     program, longer = (snncompile.compile(network, chip=c, calibration=x) for c in (chip, LONG))
     relays = [p for p in program.network.populations if "relay" in p.name]
     assert [p.neuron.kind for p in relays] == [kind]
-    assert relays[0].neuron.payload == Interval(*payload)
+    low, high = relays[0].neuron.payload
+    assert payload is None or (low, high) == payload
+    sent = program.network.payload("a" if "a_relay" in relays[0].name else relays[0].name)
+    assert low <= sent.low
+    assert sent.high <= high
     assert all(p.delay <= 64 for p in program.network.projections)
     found, wanted = (
         next(iter(run_batches(made.network, made.network.input.send(x))))
