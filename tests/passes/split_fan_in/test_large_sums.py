@@ -193,3 +193,24 @@ def test_others_are_weighted_one_by_one(case):
     weight = np.random.default_rng(0).integers(-128, 128, (3, 32))[:, groups] * 2
     synapses = integer_dense(weight, 0, 8)
     assert add_equal_sources(synapses, shape, Interval(0, largest)) is None
+
+
+@pytest.mark.lava
+def test_on_lava(lava):
+    weight = np.random.default_rng(0).integers(-128, 128, (3, 8))[:, WINDOWS] * 2
+    network = integers(integer_dense(weight, -5, 8), Interval(-9, 99))
+    network = replace(network, input=replace(network.input, shape=(2, 4, 4)))
+    each = Sparse(np.arange(3, 35), np.arange(32), 40, 32)
+    listed = IntegerSynapses(each, np.arange(-32, 32, 2), -3, 8)
+    neuron = network.populations[0].neuron
+    network = replace(
+        network,
+        populations=(*network.populations, Population("b", (40,), neuron, 1)),
+        projections=(*network.projections, Projection("input", "b", listed, 1)),
+    )
+    chip = limited(LOIHI2, axons_in=24)
+    program = snncompile.compile(network, chip=chip, prune=False)
+    assert len(program.network.projections) == 8
+    found = program.verify(np.random.default_rng(1).integers(-9, 100, (2, 6, 2, 4, 4)))
+    assert found.equal
+    assert found.comparison("integer", "lava").equal
