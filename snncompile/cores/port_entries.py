@@ -36,11 +36,11 @@ def count_input_entries(demand: Demand) -> int:
     """Return the input entries of a projection's synapses into a slice."""
     if isinstance(demand.reach.rows, KernelRows):
         return count_pieces(demand.reach.rows.channels)
-    return _count_sources(demand.projection.synapses.wiring.plain)
+    return count_sources(demand.projection.synapses.wiring.plain)
 
 
 @lru_cache(maxsize=4096)
-def _count_sources(wiring: Wiring) -> int:
+def count_sources(wiring: Wiring) -> int:
     """Return the sources with a synapse."""
     if isinstance(wiring, Dense | Scale):
         return wiring.sources

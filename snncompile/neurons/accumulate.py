@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from snncompile.arrays import Floats, Ints
 from snncompile.neurons import convert
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron, Interval, State
+from snncompile.neurons.delta_code import SPIKE_EXPONENT
 from snncompile.neurons.fixed import STATE_LIMIT, limit
 
 if TYPE_CHECKING:
@@ -19,16 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Accumulate(FloatNeuron):
-    """Accumulating neuron, float. It passes partial sums on, so its scale is always 1.
+    """Accumulating neuron, float. It passes partial sums on, so its scale is always the same.
 
     v = x limited to lowest .. most
     output = v
+
+    With `values` it passes values on, each 2^6 times its share of a natural value as an integer;
+    see `passes/quantize/messages.py`. Then the limits are those of the integers alone.
     """
 
     lowest: Floats = 1.0 - STATE_LIMIT  # type: ignore[assignment]
     """Smallest number it sends, 0 or less."""
     most: Floats = STATE_LIMIT - 1.0  # type: ignore[assignment]
     """Largest number it sends, a whole number of 1 or more."""
+    values: Floats = 0.0  # type: ignore[assignment]
+    """1: passes values on. 0: whole numbers."""
 
     name: ClassVar[str] = "accumulate"
     states: ClassVar[tuple[str, ...]] = ("v",)
@@ -37,21 +43,38 @@ class Accumulate(FloatNeuron):
     def _check(self) -> None:
         convert.check_not_positive("lowest", self.lowest)
         convert.check_steps("most", self.most, 1)
+        if self.values.ndim or self.values not in (0, 1):
+            raise ValueError("values must be 0 or 1, one for all neurons")
+
+    @classmethod
+    def has_unit(cls, name: str) -> bool:
+        """Whether a parameter is in the unit of the weights: limits are those of messages."""
+        return name == "initial"
+
+    @property
+    def message_unit(self) -> int:  # type: ignore[override]
+        """Number that the integer network sends for an output of 1.0."""
+        return 1 << SPIKE_EXPONENT if self.values else 1
 
     @property
     def payload(self) -> Interval:
         """From the smallest to the largest number."""
         return _bound_payload(self.lowest, self.most)
 
+    def parameters(self) -> tuple[str, ...]:
+        """Return the names of the array parameters; `values` only where it is not 0."""
+        names = super().parameters()
+        return names if self.values else tuple(name for name in names if name != "values")
+
     def step(self, state: State, x: Any) -> tuple[State, Any]:
         """Return the next (v,) and the output."""
-        v = limit(x, self.lowest, self.most)
+        v = x if self.values else limit(x, self.lowest, self.most)
         return (v,), v
 
     @property
     def fixed_scale(self) -> float | None:
-        """Return 1: the output is the input."""
-        return 1.0
+        """Return the unit of messages: the output is the input."""
+        return float(self.message_unit)
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerAccumulate:
         """Return the integer neuron; see `FloatNeuron.quantize`."""

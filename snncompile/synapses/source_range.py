@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 from snncompile.synapses.base import IntegerSynapses, Shape, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
+from snncompile.synapses.sparse import AnySynapses, Sparse
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +148,28 @@ def split(synapses: IntegerSynapses, count: int) -> tuple[IntegerSynapses, ...]:
         narrow = _narrow(wiring.plain, stop - start)
         source_range = SourceRange(narrow, first + start * size, wiring.sources)
         parts.append(replace(synapses, wiring=source_range, weight=synapses.weight[:, start:stop]))
+    return tuple(parts)
+
+
+def split_list(synapses: AnySynapses, per_range: int) -> tuple[AnySynapses, ...]:
+    """Return the synapses of a sparse wiring by ranges of sources, in order; none is empty.
+
+    Args:
+        synapses: of a `Sparse` wiring.
+        per_range: sources of a range.
+    """
+    wiring = synapses.wiring
+    assert isinstance(wiring, Sparse)
+    order = np.argsort(wiring.source, kind="stable")
+    target, source = wiring.target[order], wiring.source[order]
+    weight, parts = synapses.weight[order], []
+    for first in range(0, wiring.sources, per_range):
+        size = min(per_range, wiring.sources - first)
+        begin, end = np.searchsorted(source, (first, first + size))
+        if begin < end:
+            narrow = Sparse(target[begin:end], source[begin:end] - first, wiring.targets, size)
+            whole = SourceRange(narrow, first, wiring.sources)
+            parts.append(replace(synapses, wiring=whole, weight=weight[begin:end]))
     return tuple(parts)
 
 

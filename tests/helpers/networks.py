@@ -15,6 +15,7 @@ from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Proj
 from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
 from snncompile.neurons.readout import IntegerReadout, Readout
+from snncompile.reference.simulate import check_spikes, run_batches
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, dense, integer_dense
@@ -315,3 +316,11 @@ def integer_neuron(rng, size: int, last: bool, wild: bool):
     if rng.integers(0, 4) == 0:
         return IntegerIntegrateFire(threshold, *bias, str(rng.choice(["hard", "soft"])))
     return IntegerCubaLif(*decays, threshold, *bias, str(rng.choice(RESETS)))
+
+
+def same_spikes(network, other, x) -> None:
+    """Compare every population that there was before, in its own steps."""
+    x = check_spikes(network, x)
+    before, after = (next(iter(run_batches(made, x))) for made in (network, other))
+    for name, train in before.items():
+        assert (after[name] == train).all(), name

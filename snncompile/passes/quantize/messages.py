@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from snncompile.arrays import Floats
 from snncompile.ir.graph import Network, Population, Projection
-from snncompile.neurons.base import FloatNeuron
+from snncompile.neurons.accumulate import Accumulate
+from snncompile.neurons.base import FloatNeuron, Interval
+from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.neurons.product import Product
 from snncompile.synapses.base import Synapses
 
@@ -73,7 +76,31 @@ def state_in_natural_values(network: Network) -> tuple[Network, dict[str, float]
         _restate(p, network.population(p.target).neuron, values)  # type: ignore[arg-type]
         for p in network.projections
     )
-    return replace(network, populations=populations, projections=projections), values
+    restated = replace(network, populations=populations, projections=projections)
+    return _limit_relays(restated), values
+
+
+def _limit_relays(network: Network) -> Network:
+    """Return the network whose relays of values have the limits of what they pass on.
+
+    A neuron with limits in its own unit has other messages in another unit.
+    """
+    for p in network.populations:
+        if isinstance(p.neuron, Accumulate) and p.neuron.values:
+            (into,) = network.into(p.name)
+            low, most = find_message_limits(network.payload(into.source))
+            relay = replace(p, neuron=replace(p.neuron, lowest=low, most=most))
+            populations = (
+                relay if other.name == p.name else other for other in network.populations
+            )
+            network = replace(network, populations=tuple(populations))
+    return network
+
+
+def find_message_limits(payload: Interval) -> tuple[Floats, Floats]:
+    """Return the limits of a relay of values, one beyond what rounding them can bring."""
+    low = max(1.0 - STATE_LIMIT, float(payload.low) - 1)
+    return np.asarray(low), np.asarray(min(STATE_LIMIT - 1.0, float(payload.high) + 1))
 
 
 def _restate(projection: Projection, target: FloatNeuron, values: dict[str, float]) -> Projection:

@@ -38,6 +38,7 @@ from snncompile.passes.quantize.messages import find_unit
 from snncompile.passes.quantize.readout_bias import correct_readout_bias
 from snncompile.passes.quantize.rounding import FEW_BITS
 from snncompile.passes.quantize.scale_limits import find_largest_potential
+from snncompile.passes.split_fan_in.rounded_sums import find_largest_rounded_sum
 from snncompile.reference.runner import SpikeTrains
 from snncompile.reference.synapses import bind
 from snncompile.synapses.base import IntegerSynapses, Synapses
@@ -48,7 +49,9 @@ CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 CLEARLY = 0.1
 """Share by which the error of values has to shrink for weights to be cut."""
 HALVINGS = 7
-"""Smaller scales that are tried where sums of a Conv could wrap."""
+"""Smaller scales that are tried where sums of a Conv could wrap, or parts of a sum do not fit."""
+SAFETY = 0.999
+"""Share of a width that the next scale may use: weights are rounded."""
 FINE_THRESHOLD = 64
 """A threshold mantissa this large rounds by less than 1 %."""
 
@@ -93,7 +96,7 @@ class PopulationScale:
                 continue
             fine = _find_threshold(integers[0]) >= FINE_THRESHOLD
             if fine and self._is_proved(integers):
-                return self._report(integers, scale, clip)
+                return self._report(*self._make_parts_fit(integers, scale), clip)
             if fallback is None or fine:  # a proof is not worth a coarse threshold
                 fallback = (integers, scale)
             if exponent <= 0 and self._suffices(integers, scale):
@@ -105,7 +108,30 @@ class PopulationScale:
                 f"population {self.population.name}: no scale puts both weights and threshold into"
                 f" the ranges of {self.chip.name}: {last}; scale its weights and threshold alike"
             )
-        return self._report(*fallback, clip)
+        return self._report(*self._make_parts_fit(*fallback), clip)
+
+    def _make_parts_fit(self, integers: Integers, scale: float) -> tuple[Integers, float]:
+        """Return the integers at a scale at which relays can add up parts of their sums.
+
+        A smaller scale costs bits of the weights. Where none will do they stay as they are.
+        """
+        neuron = self.population.neuron
+        assert isinstance(neuron, FloatNeuron)
+        if neuron.fixed_scale is not None:
+            return integers, scale
+        smaller = integers, scale
+        for _ in range(HALVINGS):
+            largest = find_largest_rounded_sum(self.network, *smaller[0], self.chip)
+            excess = largest / (STATE_LIMIT - 1)
+            if excess <= 1:
+                return smaller
+            exponent = max((p.synapses.exponent for p in smaller[0][1]), default=0)  # type: ignore[union-attr]
+            reduced = neuron.nearest_scale(smaller[1] / excess * SAFETY)
+            try:
+                smaller = self._make_integers(reduced, exponent), reduced
+            except QuantizeError:
+                break
+        return integers, scale
 
     def _report(self, integers: Integers, scale: float, clip: float) -> Choice:
         corrected = self.population

@@ -10,16 +10,14 @@ from typing import ClassVar
 import numpy as np
 
 from snncompile.arrays import Ints32
-from snncompile.cores import axon_counts, resources, synapses_of_slice
-from snncompile.cores.memory_words import ENCODINGS
-from snncompile.cores.port_entries import count_input_entries
+from snncompile.cores import axon_counts, synapses_of_slice
 from snncompile.cores.synapses_of_slice import Demand
 from snncompile.errors import FitError, UnsupportedError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork, Population, Projection
-from snncompile.ir.mapping import Slice
 from snncompile.neurons.accumulate import IntegerAccumulate
+from snncompile.neurons.base import Interval
 from snncompile.neurons.fixed import STATE_LIMIT
 from snncompile.passes.analysis import number_ranges
 from snncompile.passes.base import Pass
@@ -29,9 +27,21 @@ from snncompile.passes.contracts import (
     require_integers,
     require_no_slices,
 )
+from snncompile.passes.split_fan_in.equal_sources import add_equal_sources
+from snncompile.passes.split_fan_in.large_neurons import (
+    bound_parts,
+    can_split,
+    count_axons,
+    find_largest,
+    has_sum_relays,
+    is_rounded,
+    measure_share,
+    read_limits,
+    shift_to_whole,
+)
 from snncompile.passes.split_fan_in.number_of_parts import choose_number_of_parts
+from snncompile.passes.split_fan_in.source_lists import split_wide_lists
 from snncompile.passes.timing.retime import Retime
-from snncompile.reference.synapses import bound_sums
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.scale import Scale
@@ -55,11 +65,15 @@ class Accumulate(Pass):
     their kind. Others, and a kernel of one channel that is too large, become sparse ones with one
     population of relays. Where a core cannot hold all relays either, relays are split in turn.
 
+    A list of more sources than a core has input axons is cut into ranges first; see
+    `source_lists.py`. Sources with equal weights, as of a pool, are added up first; see
+    `equal_sources.py`.
+
     A relay keeps nothing and sends its sum as one number. With b weight bits all weights are
     multiples of m = 2^(9 - b): the first projection divides by m, which leaves no remainder, the
     second has the weight m and the exponent of the old one. If that rounds, one more population of
-    relays adds up everything before. The target gets the same numbers, and starts later where it
-    has to.
+    relays adds up everything before. Sums of more than 24 bits are split into more parts. The
+    target gets the same numbers, and starts later where it has to.
 
     Requires: an integer network, retimed, that is not cut yet.
     Ensures: every output, and every spike of the populations before the pass, is the same in the
@@ -81,14 +95,17 @@ class Accumulate(Pass):
         """Add the relays, if any are needed; then set phases and delays anew."""
         network, chip = design.network, design.chip
         assert isinstance(network, IntegerNetwork)
-        split = add_sum_relays(network, chip)
+        ranged = split_wide_lists(network, chip)
+        more = len(ranged.projections) - len(network.projections)
+        wide = f", {more:,} more projections, from ranges of sources" if more else ""
+        split = add_sum_relays(ranged, chip)
         known = {p.name for p in network.populations}
         added = [p for p in split.populations if p.name not in known]
         if not added:
-            return self.done(design, "no relays added")
+            return self.done(design, f"no relays added{wide}", network=ranged)
         number_ranges.check_ranges(split, chip)
         retimed = Retime()(replace(design, network=split)).network
-        message = f"{sum(p.size for p in added):,} relay neurons in {len(added)} populations"
+        message = f"{sum(p.size for p in added):,} relay neurons in {len(added)} populations{wide}"
         return self.done(design, message, network=retimed)
 
 
@@ -98,7 +115,7 @@ def add_sum_relays(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
     Raises:
         FitError: a partial sum is wider than a relay can send.
     """
-    if chip.encoding not in ENCODINGS or IntegerAccumulate.name not in chip.neurons:
+    if not has_sum_relays(chip):
         return network
     while True:
         too_large = next(_find_too_large(network, chip), None)
@@ -110,7 +127,7 @@ def add_sum_relays(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
             )
         if too_large is None:
             return network
-        network = _split_projection(network, *too_large)
+        network = split_wide_lists(_split_projection(network, *too_large), chip)
 
 
 def split_largest(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
@@ -134,23 +151,19 @@ def split_largest(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
 
 def _find_too_large(network: IntegerNetwork, chip: Chip) -> Iterator[tuple[Projection, int]]:
     """Yield projections that make a neuron too large for a core, with their number of parts."""
-    limits = {
-        k: v
-        for k, v in resources.read_core_limits(chip).items()
-        if k in ("axons_in", "synapse_words", "total_words")
-    }
+    limits = read_limits(chip)
     for population in network.populations:
         into = network.into(population.name)
         if all(isinstance(p.synapses.wiring, Scale) for p in into):
             continue
-        s = _find_largest(population, into)
+        s = find_largest(population, into)
         parts = synapses_of_slice.list_demands(chip, network, s)
-        able = [p for p in parts if _can_split(chip, p)]
+        able = [p for p in parts if can_split(chip, p)]
         axons = sum(block.count for block in axon_counts.list_input_axons(network, chip, [s]))
         words = sum(entry.memory.words for entry in parts)
-        if able and _measure_share(axons, words, limits) > 1:
+        if able and measure_share(axons, words, limits) > 1:
             largest = max(able, key=lambda entry: entry.synapses)
-            share = _measure_share(_count_axons(largest), largest.memory.words, limits)
+            share = measure_share(count_axons(largest), largest.memory.words, limits)
             allowed = _count_allowed(largest, parts, limits)
             count = max(2, min(ceil(share), allowed))
             if count < largest.synapses:
@@ -158,20 +171,6 @@ def _find_too_large(network: IntegerNetwork, chip: Chip) -> Iterator[tuple[Proje
                     largest.projection,
                     choose_number_of_parts(chip, largest.projection, count, allowed),
                 )
-
-
-def _can_split(chip: Chip, entry: Demand) -> bool:
-    """Whether relays save a projection anything: sparse ones of some chips keep all sources."""
-    wiring = entry.projection.synapses.wiring
-    keeps_sources = chip.headed_rows is not None and count_splits(wiring) == 1
-    return not isinstance(wiring, Scale) and not (keeps_sources and _count_axons(entry) > 1)
-
-
-def _count_axons(entry: Demand) -> int:
-    """Return the input axons of a projection into a slice."""
-    if entry.chip.headed_rows is not None:
-        return count_input_entries(entry)
-    return entry.region.size
 
 
 def _count_allowed(largest: Demand, parts: list[Demand], limits: dict[str, int]) -> int:
@@ -185,24 +184,6 @@ def _count_allowed(largest: Demand, parts: list[Demand], limits: dict[str, int])
     return min(limits.values()) - others
 
 
-def _find_largest(population: Population, into: tuple[Projection, ...]) -> Slice:
-    """Return the neuron with most synapses, as a box of a convolution where one leads to it."""
-    fan_in = np.zeros(population.size, np.int64)
-    for p in into:
-        fan_in += p.synapses.wiring.fan_in
-    neuron = int(fan_in.argmax())
-    plain = (p.synapses.wiring.plain for p in into)
-    shape = next((w.target_shape for w in plain if isinstance(w, Convolution)), (population.size,))
-    start = tuple(int(i) for i in np.unravel_index(neuron, shape))
-    return Slice(population.name, shape, start, tuple(i + 1 for i in start), 0)
-
-
-def _measure_share(axons: int, words: int, limits: dict[str, int]) -> float:
-    """Return the use of the scarcer resource, as a share of the core's limit."""
-    used = {"axons_in": axons, "synapse_words": words, "total_words": axons + words}
-    return max((used[name] / limit for name, limit in limits.items()), default=0.0)
-
-
 def _split_projection(
     network: IntegerNetwork, projection: Projection, count: int
 ) -> IntegerNetwork:
@@ -213,12 +194,17 @@ def _split_projection(
     """
     synapses, index = projection.synapses, network.projections.index(projection)
     assert isinstance(synapses, IntegerSynapses)
-    if count_splits(synapses.wiring) > 1 and synapses.exponent < _shift_to_whole(synapses).exponent:
-        hops = [(_shift_to_whole(synapses), _pass_sums_on(synapses))]
+    source = network.end(projection.source)
+    equal = add_equal_sources(synapses, source.shape, network.payload(source.name))
+    if equal is not None:
+        return _insert_relays(network, projection, [equal])
+    if is_rounded(synapses):
+        hops = [(shift_to_whole(synapses), _pass_sums_on(synapses))]
         network = _insert_relays(network, projection, hops)
         projection = network.projections[index]
-        synapses = _shift_to_whole(synapses)
-    return _insert_relays(network, projection, _list_hops(synapses, count))
+        synapses = shift_to_whole(synapses)
+    payload = network.payload(projection.source)
+    return _insert_relays(network, projection, _find_hops(synapses, payload, count))
 
 
 def _insert_relays(
@@ -245,12 +231,25 @@ def _insert_relays(
     return relayed
 
 
+def _find_hops(synapses: IntegerSynapses, payload: Interval, count: int) -> list[Hop]:
+    """Return the synapses into and out of relays: of more parts where a sum is too large."""
+    wiring = synapses.wiring
+    largest = count_splits(wiring) if count_splits(wiring) > 1 else int(wiring.fan_in.max())
+    while True:
+        hops = list(_list_hops(synapses, count))
+        sums = [bound_parts(first, payload) for first, _ in hops]
+        fits = all(max(-low, high) < STATE_LIMIT for low, high in sums)
+        if fits or count >= largest:
+            return hops
+        count = min(2 * count, largest)
+
+
 def _list_hops(synapses: IntegerSynapses, count: int) -> Iterator[Hop]:
     """Yield the synapses into and out of each population of relays."""
     largest = count_splits(synapses.wiring)
     if largest > 1:
         for piece in split(synapses, min(count, largest)):
-            yield _shift_to_whole(piece), _pass_sums_on(synapses)
+            yield shift_to_whole(piece), _pass_sums_on(synapses)
         return
     each = unroll(synapses.wiring)
     relay, into = _assign_relays(each.wiring, count)
@@ -258,14 +257,9 @@ def _list_hops(synapses: IntegerSynapses, count: int) -> Iterator[Hop]:
     second = Sparse(into, np.arange(len(into), dtype=np.int32), each.wiring.targets, len(into))
     weights = np.full(len(into), weight_step(synapses.bits))
     yield (
-        replace(_shift_to_whole(synapses), wiring=first, weight=each.weights(synapses.weight)),
+        replace(shift_to_whole(synapses), wiring=first, weight=each.weights(synapses.weight)),
         replace(synapses, wiring=second, weight=weights),
     )
-
-
-def _shift_to_whole(synapses: IntegerSynapses) -> IntegerSynapses:
-    """Return the synapses with the exponent that makes whole numbers of the weights' multiples."""
-    return replace(synapses, exponent=1 - weight_step(synapses.bits).bit_length())
 
 
 def _pass_sums_on(synapses: IntegerSynapses) -> IntegerSynapses:
@@ -292,9 +286,7 @@ def _make_relay(
     network: IntegerNetwork, projection: Projection, first: IntegerSynapses
 ) -> IntegerAccumulate:
     """Return relays whose payload holds every sum that the synapses can bring."""
-    reach = bound_sums(first, network.payload(projection.source))
-    lowest = min(0, int(reach.low.min(initial=0)) >> -first.exponent)
-    highest = max(1, int(reach.high.max(initial=0)) >> -first.exponent)
+    lowest, highest = bound_parts(first, network.payload(projection.source))
     if max(-lowest, highest) >= STATE_LIMIT:
         raise FitError(
             where=f"projection {projection.source} -> {projection.target}",
@@ -303,7 +295,7 @@ def _make_relay(
             limit=STATE_LIMIT - 1,
             hint="its sources have to be split over cores; send smaller numbers",
         )
-    return IntegerAccumulate(np.asarray(lowest), np.asarray(highest))
+    return IntegerAccumulate(np.asarray(lowest), np.asarray(max(1, highest)))
 
 
 def _choose_name(network: IntegerNetwork, target: str) -> str:

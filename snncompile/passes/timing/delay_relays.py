@@ -1,30 +1,16 @@
-"""Add relay populations that pass spikes on where a projection's delay exceeds the chip's."""
+"""Add relay populations that pass messages on where a projection's delay exceeds the chip's."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from snncompile.errors import FitError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Graph, IntegerNetwork, Network, Population, Projection
-from snncompile.neurons.base import Neuron
-from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
-from snncompile.neurons.integrate_fire import IntegerIntegrateFire, IntegrateFire
-from snncompile.neurons.ternary_lif import IntegerTernaryLif, TernaryLif
-from snncompile.passes.analysis import number_ranges
-from snncompile.synapses.base import IntegerSynapses, Synapses
-from snncompile.synapses.scale import Scale
-
-FLOAT_RELAYS: tuple[Neuron, ...] = (
-    IntegrateFire(np.asarray(0.5), reset="hard"),
-    CubaLif(np.asarray(1.0), np.asarray(1.0), np.asarray(0.5), reset="hard"),
-    TernaryLif(np.asarray(1.0), np.asarray(1.0), np.asarray(0.5), np.asarray(-0.5)),
-)
-"""Neurons that pass on the input of one synapse of weight 1 and keep nothing; the first that the
-chip has is chosen. The last passes negative spikes on as well."""
+from snncompile.passes.timing.relay_neurons import Relay, find_relay
+from snncompile.synapses.base import Synapses
 
 
 def add_delay_relays(network: Network | IntegerNetwork, chip: Chip) -> Network | IntegerNetwork:
@@ -53,39 +39,46 @@ def add_delay_relays(network: Network | IntegerNetwork, chip: Chip) -> Network |
         farthest = max(network.out_of(source), key=lambda p: p.delay)
         count = -(-farthest.delay // longest) - 1
         if count > 0:
-            relays, hops = _build_chain(network, farthest, chip, count, longest)
+            relay = _find_relay(network, farthest, chip)
+            relays, hops = _build_chain(network, source, relay, count, longest)
             _insert(populations, source, relays)
-            projections = [_shorten(p, source, relays, longest) for p in projections] + hops
+            shortened = [_shorten(p, source, relays, longest, relay.unit) for p in projections]
+            projections = shortened + hops
     return replace(network, populations=tuple(populations), projections=tuple(projections))
 
 
 def _build_chain(
-    network: Network | IntegerNetwork, farthest: Projection, chip: Chip, count: int, longest: int
+    network: Network | IntegerNetwork, name: str, first: Relay, count: int, longest: int
 ) -> tuple[list[Population], list[Projection]]:
     """Return relays one after the other, and the projections that join them."""
-    source = network.end(farthest.source)
-    neuron, synapses = _choose_relay(network, farthest, chip)
+    source = network.end(name)
     names = _choose_names(network, source.name, count)
     phase = network.phase(source.name)
     relays = [
-        Population(name, source.shape, neuron, phase + (i + 1) * longest)
+        Population(name, source.shape, first.neuron, phase + (i + 1) * longest)
         for i, name in enumerate(names)
     ]
+    further = first.synapses
+    if first.unit != 1:
+        further = Synapses(further.wiring, np.asarray(1.0))
     ends = zip([source.name, *names], names, strict=False)
-    return relays, [Projection(start, end, synapses, longest) for start, end in ends]
+    hops = [
+        Projection(start, end, further if start in names else first.synapses, longest)
+        for start, end in ends
+    ]
+    return relays, hops
 
 
-def _choose_relay(
-    network: Network | IntegerNetwork, farthest: Projection, chip: Chip
-) -> tuple[Neuron, Synapses | IntegerSynapses]:
-    """Return a neuron that passes the source's spikes on, and the synapses that feed it."""
-    payload, size = network.payload(farthest.source), network.end(farthest.source).size
-    for neuron in FLOAT_RELAYS:
-        low, high = neuron.payload
-        if low <= payload.low and payload.high <= high and neuron.kind in chip.neurons:
-            if isinstance(network, Network):
-                return neuron, Synapses(Scale(size), np.asarray(1.0))
-            return _convert_to_integers(neuron, size, chip)
+def _find_relay(network: Network | IntegerNetwork, farthest: Projection, chip: Chip) -> Relay:
+    """Return a relay of the source of a projection.
+
+    Raises:
+        FitError: the chip has none.
+    """
+    relay = find_relay(network, farthest.source, chip)
+    if relay is not None:
+        return relay
+    payload = network.payload(farthest.source)
     raise FitError(
         where=f"projection {farthest.source} -> {farthest.target}",
         resource="steps of extra delay",
@@ -96,19 +89,6 @@ def _choose_relay(
             f" {payload.high}; shorten the path it skips"
         ),
     )
-
-
-def _convert_to_integers(neuron: Neuron, size: int, chip: Chip) -> tuple[Neuron, IntegerSynapses]:
-    """Return the relay in integers: the fewest weight bits, fires above half a weight."""
-    bits = min(b for b in chip.formats.weight_bits.values if 2 <= b <= number_ranges.WIDEST)
-    weight = number_ranges.find_top(bits)
-    half, whole = np.asarray(weight // 2), np.asarray(4095)
-    integer: dict[type, Any] = {
-        IntegrateFire: lambda: IntegerIntegrateFire(half, reset="hard"),
-        CubaLif: lambda: IntegerCubaLif(whole, whole, half, reset="hard"),
-        TernaryLif: lambda: IntegerTernaryLif(whole, whole, half, -half),
-    }
-    return integer[type(neuron)](), IntegerSynapses(Scale(size), np.asarray(weight), 0, bits)
 
 
 def _choose_names(network: Graph, source: str, count: int) -> list[str]:
@@ -131,11 +111,22 @@ def _insert(populations: list[Population], source: str, relays: list[Population]
 
 
 def _shorten(
-    projection: Projection, source: str, relays: list[Population], longest: int
+    projection: Projection, source: str, relays: list[Population], longest: int, unit: float
 ) -> Projection:
-    """Return the projection from the last relay that is early enough."""
+    """Return the projection from the last relay that is early enough.
+
+    Args:
+        projection: any of the network.
+        source: which the relays pass on.
+        relays: one after the other.
+        longest: delay of a hop.
+        unit: value of the source for which relays send a 1.
+    """
     passed = -(-projection.delay // longest) - 1
     if projection.source != source or passed < 1:
         return projection
     rest = projection.delay - passed * longest
-    return replace(projection, source=relays[passed - 1].name, delay=rest)
+    synapses = projection.synapses
+    if isinstance(synapses, Synapses) and unit != 1:
+        synapses = Synapses(synapses.wiring, synapses.weight * unit)
+    return replace(projection, source=relays[passed - 1].name, synapses=synapses, delay=rest)

@@ -35,9 +35,9 @@ class Retime(Pass):
     it starts as late as its targets allow. Spikes are those of the source network, shifted by the
     phase.
 
-    Where a delay is longer than the chip's, relay populations pass the spikes on; see
-    `delay_relays.py`. So they do where a transposed convolution is too large to be listed; see
-    `upsampled_grids.py`.
+    Where a delay is longer than the chip's, relay populations pass spikes or numbers on; see
+    `delay_relays.py` and `relay_neurons.py`. So they do where a transposed convolution is too large
+    to be listed; see `upsampled_grids.py`.
 
     Requires: a network that is not cut yet.
     Ensures: every delay is 1 or more and no longer than the chip's; own delays are unchanged, so

@@ -14,14 +14,12 @@ import numpy as np
 from snncompile.errors import UnsupportedError
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Network, Population, Projection
-from snncompile.neurons.accumulate import Accumulate
 from snncompile.neurons.base import FloatNeuron, Neuron
-from snncompile.neurons.fixed import STATE_LIMIT
-from snncompile.passes.timing.delay_relays import FLOAT_RELAYS
+from snncompile.passes.timing.relay_neurons import find_relay, find_unit
 from snncompile.synapses.base import Synapses, Wiring
 from snncompile.synapses.convolution import Convolution
-from snncompile.synapses.source_range import SourceRange
-from snncompile.synapses.sparse import Sparse, unroll
+from snncompile.synapses.source_range import split_list
+from snncompile.synapses.sparse import unroll
 from snncompile.synapses.transposed_convolution import TransposedConvolution
 
 SHARE = 4
@@ -105,26 +103,16 @@ def split_transposed(
     )
 
 
-def _list_ranges(wiring: Wiring, chip: Chip) -> list[Synapses]:
+def _list_ranges(wiring: Wiring, chip: Chip) -> tuple[Synapses, ...]:
     """Return the synapses to the grid, from a range of sources each.
 
     Loihi 2 counts an input axon for every source of a projection, whatever a core reads of it; see
     `cores/port_entries.py`.
     """
     each = unroll(wiring).wiring
-    order = np.argsort(each.source)
-    target, source = each.target[order], each.source[order]
     axons = chip.core.axons_in.whole
     per_range = wiring.sources if axons is None else max(1, axons // SHARE)
-    synapses = []
-    for first in range(0, wiring.sources, per_range):
-        size = min(per_range, wiring.sources - first)
-        begin, end = np.searchsorted(source, (first, first + size))
-        sparse = Sparse(target[begin:end], source[begin:end] - first, wiring.targets, size)
-        synapses.append(
-            Synapses(SourceRange(sparse, first, wiring.sources), np.ones(int(end - begin)))
-        )
-    return [s for s in synapses if s.wiring.synapses]
+    return split_list(Synapses(each, np.ones(len(each.target))), per_range)
 
 
 def _find_relay(network: Network, projection: Projection, chip: Chip) -> Neuron | None:
@@ -149,24 +137,13 @@ def _find_relay(network: Network, projection: Projection, chip: Chip) -> Neuron 
 
 def _choose_relay(network: Network, projection: Projection, chip: Chip) -> Neuron | None:
     """Return a neuron of the chip that passes on what the source sends, if there is one."""
-    low, high = (float(end) for end in network.payload(projection.source))
-    relays = list(FLOAT_RELAYS)
-    if _sends_whole(network, projection) and max(-low, high) < STATE_LIMIT:
-        relays.append(Accumulate(np.asarray(min(low, 0.0)), np.asarray(max(high, 1.0))))
-    for neuron in relays:
-        smallest, largest = neuron.payload
-        if smallest <= low and high <= largest and neuron.kind in chip.neurons:
-            return neuron
-    return None
-
-
-def _sends_whole(network: Network, projection: Projection) -> bool:
-    """Return whether a source sends whole numbers, the same as floats and as integers."""
-    if projection.source == network.input.name:
-        return network.input.unit == 1
-    neuron = network.population(projection.source).neuron
-    assert isinstance(neuron, FloatNeuron)
-    return neuron.message_unit == 1 and not neuron.sends_currents
+    end = network.end(projection.source)
+    neuron = end.neuron if isinstance(end, Population) else None
+    currents = isinstance(neuron, FloatNeuron) and neuron.sends_currents
+    if currents or find_unit(network, projection.source) != 1:
+        return None
+    relay = find_relay(network, projection.source, chip)
+    return None if relay is None else relay.neuron
 
 
 def _choose_name(source: str, taken: set[str]) -> str:

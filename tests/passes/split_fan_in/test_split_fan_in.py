@@ -15,6 +15,7 @@ from networks import (
     integer_chain,
     limited,
     random_integer_network,
+    same_spikes,
     spikes,
 )
 from stored_synapses import list_stored_synapses
@@ -26,7 +27,6 @@ from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import Input
 from snncompile.neurons.base import Interval
 from snncompile.passes.split_fan_in.split_fan_in import Accumulate
-from snncompile.reference.simulate import check_spikes, run_batches
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense, integer_dense
@@ -39,14 +39,6 @@ def small(axons: int | None = None, words: int | None = None) -> Chip:
     """Return a Loihi 2 whose cores hear little."""
     given = {"axons_in": axons, "synapse_words": words}
     return limited(PACKED, cores=5000, **{k: v for k, v in given.items() if v})
-
-
-def same_spikes(network, other, x) -> None:
-    """Compare every population that there was before, in its own steps."""
-    x = check_spikes(network, x)
-    before, after = (next(iter(run_batches(made, x))) for made in (network, other))
-    for name, train in before.items():
-        assert (after[name] == train).all(), name
 
 
 def layer(weight, exponent: int, *, bits: int = 8):
@@ -268,12 +260,13 @@ def test_a_loop_has_to_wait_for_the_sum():
 
 
 def test_what_cannot_be_summed():
+    """One of nine sources alone brings more than 24 bits."""
     network = layer([[254] * 9], 0)
     wide = dataclasses.replace(network, input=Input("input", (9,), Interval(0, 2**17)))
     with pytest.raises(FitError) as error:
         Accumulate()(design(wide, small(axons=5)))
     assert str(error.value) == (
-        "projection input -> a: needs 66,584,576 as the largest partial sum, the chip allows"
+        "projection input -> a: needs 16,646,144 as the largest partial sum, the chip allows"
         " 8,388,607; its sources have to be split over cores; send smaller numbers"
     )
     chip = formatted(small(axons=5), weight_exponent_lowest=0)

@@ -1,0 +1,75 @@
+"""Lists of synapses from more sources than a core of Loihi 2 has input axons for.
+
+Its compiler counts an input axon for every source of a list, whatever a core reads of it; see
+`cores/port_entries.py`. So a list is several, from a range of sources each:
+
+    a (64 x 16 x 16) -list-> b        ->      a[0:4096] -> b, a[4096:8192] -> b ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from snncompile.cores.port_entries import count_sources
+from snncompile.hwmodels.schema import Chip
+from snncompile.ir.graph import IntegerNetwork, Projection
+from snncompile.synapses.base import IntegerSynapses
+from snncompile.synapses.source_range import split_list
+from snncompile.synapses.sparse import Sparse
+from snncompile.synapses.weight_formats import weight_step
+
+SHARE = 4
+"""Each range takes at most this part of the input axons of a core."""
+
+
+def split_wide_lists(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
+    """Return the network with several projections for each list of too many sources.
+
+    Every sum is the same: a list is left as it is where a neuron has synapses in several ranges and
+    its sum is rounded.
+    """
+    axons = chip.core.axons_in.whole
+    if chip.headed_rows is None or axons is None:
+        return network
+    projections = tuple(piece for p in network.projections for piece in _split(network, p, axons))
+    if len(projections) == len(network.projections):
+        return network
+    return replace(network, projections=projections)
+
+
+def _split(network: IntegerNetwork, projection: Projection, axons: int) -> Iterator[Projection]:
+    synapses = projection.synapses
+    assert isinstance(synapses, IntegerSynapses)
+    wiring = synapses.wiring
+    is_list = isinstance(wiring, Sparse) and projection.rule is None
+    if not is_list or wiring.sources <= axons or count_sources(wiring) <= axons:
+        yield projection
+        return
+    per_range = _choose_size(network.end(projection.source).shape, axons // SHARE)
+    if not _keeps_sums(synapses, per_range):
+        yield projection
+        return
+    for some in split_list(synapses, per_range):
+        yield replace(projection, synapses=some)
+
+
+def _choose_size(shape: tuple[int, ...], largest: int) -> int:
+    """Return the sources of a range: whole channels, if one is small enough."""
+    places = prod(shape[1:])
+    return max(1, largest // places * places or largest)
+
+
+def _keeps_sums(synapses: IntegerSynapses, per_range: int) -> bool:
+    """Whether sums of ranges add up to the sum of all, though each is rounded alone."""
+    wiring = synapses.wiring
+    assert isinstance(wiring, Sparse)
+    if synapses.sum_bits is not None:
+        return False
+    if synapses.exponent >= 1 - weight_step(synapses.bits).bit_length():
+        return True
+    pairs = np.unique(wiring.target * np.int64(wiring.sources) + wiring.source // per_range)
+    return len(pairs) == len(np.unique(wiring.target))
