@@ -88,8 +88,8 @@ def _limit_relays(network: Network) -> Network:
     for p in network.populations:
         if isinstance(p.neuron, Accumulate) and p.neuron.values:
             (into,) = network.into(p.name)
-            low, most = find_message_limits(network.payload(into.source))
-            relay = replace(p, neuron=replace(p.neuron, lowest=low, most=most))
+            low, high = find_message_limits(network.payload(into.source))
+            relay = replace(p, neuron=replace(p.neuron, lowest=low, most=high))
             populations = (
                 relay if other.name == p.name else other for other in network.populations
             )
