@@ -122,8 +122,8 @@ def _walk(drive: Drive) -> Iterator[Drive]:
         inner = tuple(selection.of for selection in drive.selections)
     elif isinstance(drive, Through | Scaled):
         inner = (drive.of,)
-    for one in inner:
-        yield from _walk(one)
+    for child in inner:
+        yield from _walk(child)
 
 
 def _list_inner(drive: Drive) -> Iterator[tuple[Drive, Shape]]:

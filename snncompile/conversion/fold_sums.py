@@ -54,8 +54,8 @@ def _fold_terms(
                 for inner in sums.terms
                 for synapses in compose_all(term.synapses, inner.synapses)
             ]
-        for one in new:
-            _add_term(folded, one)
+        for added in new:
+            _add_term(folded, added)
     return tuple(folded), bias
 
 
