@@ -50,7 +50,8 @@ from snncompile.program import Program
 TRAINED, TESTED, PRICED, BATCH = 10_000, 2_000, 64, 64
 CALIBRATION = 512
 WIDE = partial(training.fast_sigmoid, slope=3.0)
-RATE = 5e-4
+RATES = {"cosine": 5e-4, "onecycle": 1e-3}
+"""Schedule of training on -> highest rate: down from the beginning, or up and down again."""
 POISSON = (16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -73,6 +74,8 @@ class Case:
     seed: int
     chip: str
     epochs: int
+    schedule: str
+    """Of training on, one of `RATES`."""
 
     @property
     def calibration(self) -> np.ndarray:
@@ -103,15 +106,17 @@ def build() -> nn.Module:
     return nn.Sequential(*layers, nn.AvgPool2d(2), nn.Flatten(), nn.Linear(384, 10))
 
 
-def train_hybrid(
-    network: Network, steps: int, x: np.ndarray, y: np.ndarray, epochs: int, rate: float, seed: int
-) -> Network:
+def train_hybrid(network: Network, steps: int, case: Case) -> Network:
     """Return the network trained on in its time steps."""
+    x, epochs, rate = case.x, case.epochs, RATES[case.schedule]
     module = training.from_network(network, steps=steps, surrogate=WIDE)
     optimizer = torch.optim.Adam(module.parameters(), rate)
     updates = epochs * -(-len(x) // BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
-    labels, draw = torch.from_numpy(y), np.random.default_rng(seed)
+    schedules = torch.optim.lr_scheduler
+    schedule: Any = schedules.CosineAnnealingLR(optimizer, updates)
+    if case.schedule == "onecycle":
+        schedule = schedules.OneCycleLR(optimizer, rate, updates, pct_start=0.2)
+    labels, draw = torch.from_numpy(case.y), np.random.default_rng(case.seed)
     for _ in range(epochs):
         for part in np.array_split(draw.permutation(len(x)), updates // epochs):
             shown = x[part]
@@ -149,11 +154,7 @@ def convert_and_train(hard: bool, steps: int, case: Case) -> Iterator[tuple[str,
     network = from_conversion(steps, hard, case)
     resets = ", hard" if hard else ""
     yield f"converted{resets}", network
-    epochs = case.epochs
-    yield (
-        f"hybrid{resets}, {epochs} epochs",
-        train_hybrid(network, steps, case.x, case.y, epochs, RATE, case.seed),
-    )
+    yield f"hybrid{resets}, {case.epochs} epochs", train_hybrid(network, steps, case)
 
 
 def train_from_nothing(way: ways.Way, steps: int, case: Case, epochs: int) -> tuple[Network, Case]:
@@ -177,6 +178,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="*", help="of all rows but poisson")
     parser.add_argument("--poisson", type=int, nargs="*", default=POISSON, help="steps of poisson")
     parser.add_argument("--epochs", type=int, default=2, help="of training on")
+    parser.add_argument("--schedule", default="cosine", choices=list(RATES))
     parser.add_argument("--ann-epochs", type=int, default=12)
     parser.add_argument("--epochs-from-nothing", type=int, default=12)
     rows = ["soft", "hard", "poisson", *ways.WAYS]
@@ -191,7 +193,7 @@ def main() -> None:
     print("network                steps  accuracy   spikes  energy uJ  seconds", flush=True)
     found: dict[tuple[str, int], list[tuple[float, ...]]] = {}
     for seed in options.seeds:
-        case = Case(None, x, y, test, labels, seed, options.chip, options.epochs)
+        case = Case(None, x, y, test, labels, seed, options.chip, options.epochs, options.schedule)
         if not set(options.rows) <= set(ways.WAYS):
             case = replace(case, ann=train_ann(case, options.ann_epochs))
         for row in options.rows:

@@ -16,6 +16,7 @@ import argparse
 import sys
 import time
 from functools import partial
+from math import cos, pi
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 import snncompile
 from snncompile import training
 from snncompile.files.spikes import encode_images
+from snncompile.training.pruning import RAMP
 
 STEPS, BATCH, TRAINED, TESTED, PRICED = 4, 64, 8000, 2000, 64
 WIDE = partial(training.fast_sigmoid, slope=10.0)
@@ -76,7 +78,7 @@ def train(name: str, way: str, keep: float, x, label, updates: int, seed: int):
         optimizer = training.GradR(groups, 2e-3, keep=keep, steps=updates)
     else:
         optimizer = torch.optim.Adam(module.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: find_rate(step / updates))
     draw = np.random.default_rng(seed)
     for step in range(updates):
         batch = draw.integers(0, len(x), BATCH)
@@ -88,6 +90,17 @@ def train(name: str, way: str, keep: float, x, label, updates: int, seed: int):
         if way == "magnitude":
             training.prune(module, keep, step, updates)
     return module.network(), training.measure_connectivity(module)
+
+
+def find_rate(done: float) -> float:
+    """Return the rate, relative to the highest: constant while weights are cut, then a cosine.
+
+    What is left has to learn anew: falling from the beginning, the rate was too low for it.
+
+    Args:
+        done: share of the updates that are over.
+    """
+    return 1.0 if done < RAMP else 0.5 * (1 + cos(pi * (done - RAMP) / (1 - RAMP)))
 
 
 def main() -> None:

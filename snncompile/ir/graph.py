@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -105,6 +105,10 @@ class Graph:
     def __post_init__(self) -> None:
         """Check every rule of a well-formed network."""
         verify.check_graph(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out of copies what was computed, which knows projections by their identity."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def population(self, name: str) -> Population:
         """Return the population called `name`."""

@@ -17,6 +17,7 @@ from snncompile.reference.simulate import check_spikes
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.training.chip_layers import ChipPopulation, ChipProjection
 from snncompile.training.exact_types import Types, find_exact_types, find_sum_type
+from snncompile.training.guarded import Guarded
 from snncompile.training.masters import (
     TRAINED,
     Weights,
@@ -24,7 +25,7 @@ from snncompile.training.masters import (
     find_scale_of_weights,
     find_unit,
 )
-from snncompile.training.surrogate import Surrogate, fast_sigmoid
+from snncompile.training.surrogate import Surrogate, check_surrogate, fast_sigmoid
 from snncompile.training.time_loop import TimeLoop
 from snncompile.training.units import find_floats, is_original, list_original
 
@@ -47,13 +48,14 @@ def chip_aware(
         surrogate: derivative of a spike, of the excess over the threshold in thresholds.
 
     Raises:
-        InputError: a name of `train` is unknown, or the Program learns on the chip itself.
+        InputError: an argument is of another kind, a name of `train` is unknown, or the Program
+            learns on the chip itself.
         UnsupportedError: a neuron has no float record, or sums leave what floats hold exactly.
     """
     return ChipAware(program, train, surrogate=surrogate)
 
 
-class ChipAware(nn.Module):
+class ChipAware(Guarded):
     """A Program as a module: `module(x)` is `program.run(x)`, and training changes its integers.
 
     Forward, populations take the step of their integer neuron, and projections add up integer
@@ -79,7 +81,13 @@ class ChipAware(nn.Module):
         surrogate: Surrogate = fast_sigmoid,
     ) -> None:
         super().__init__()
+        if not hasattr(program, "mapping"):
+            raise InputError(
+                f"chip_aware takes a Program, got {type(program).__name__}; compile the network,"
+                " or train it in floats with from_network"
+            )
         check_names(train)
+        check_surrogate(surrogate)
         _check_fixed_weights(program.network)
         self.surrogate = surrogate
         self.fixed = _Fixed(program, TimeLoop(program.network), find_exact_types(program.network))
@@ -107,7 +115,7 @@ class ChipAware(nn.Module):
         population = self._population(self.network.output)
         return float(population.output_scale)
 
-    def forward(self, x: Any) -> Tensor:
+    def compute(self, x: Any) -> Tensor:
         """Return the output of every time step, shape (samples, steps, *output_shape).
 
         Spikes are 0 and 1; values (of readouts, of graded neurons) are the chip's integers over
@@ -127,14 +135,13 @@ class ChipAware(nn.Module):
         }
         sent = np.asarray(source.send(checked))
         train = torch.from_numpy(sent).to(device, self.fixed.types.outputs[source.name])
-        with torch.autocast(device.type, enabled=False):
-            self.outputs = self.fixed.loop.run(
-                train.reshape(*train.shape[:2], -1),
-                {i: p.bind() for i, p in enumerate(self.projections)},
-                {p.name: p.bind(self.surrogate, device) for p in self.populations},
-                {name: bias.to(device) for name, bias in biases.items()},
-                self.fixed.types.drives,
-            )
+        self.outputs = self.fixed.loop.run(
+            train.reshape(*train.shape[:2], -1),
+            {i: p.bind() for i, p in enumerate(self.projections)},
+            {p.name: p.bind(self.surrogate, device) for p in self.populations},
+            {name: bias.to(device) for name, bias in biases.items()},
+            self.fixed.types.drives,
+        )
         output = self.outputs[self.network.output]
         shaped = output.reshape(*output.shape[:2], *self.network.output_shape)
         return shaped if self.output_scale == 1 else shaped / self.output_scale

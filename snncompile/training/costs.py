@@ -25,7 +25,8 @@ def energy(chip: ChipAware, costs: str | None = None) -> Tensor:
         costs: name of a cost set of the chip; None for its default.
 
     Raises:
-        InputError: there was no forward pass, or the chip has no such cost set.
+        InputError: chip is another module, there was no forward pass, or the chip has no such cost
+            set.
         UnsupportedError: the cost set prices writes of potentials, which spikes do not tell.
     """
     return _load_model(chip, costs).measure(chip.outputs)[0]
@@ -42,6 +43,10 @@ def latency(chip: ChipAware, costs: str | None = None) -> Tensor:
 def _load_model(chip: ChipAware, costs: str | None) -> CostModel:
     from snncompile.backends.energy.gradient import build_cost_model
 
+    if not isinstance(chip, ChipAware):
+        raise InputError(
+            f"energy and latency are of a module of chip_aware, got {type(chip).__name__}"
+        )
     if not chip.outputs:
         raise InputError("energy and latency are of a forward pass; call the module first")
     return build_cost_model(chip.fixed.program, costs)

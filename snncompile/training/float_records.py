@@ -106,8 +106,12 @@ def bind_record(
 
 @lru_cache(maxsize=512)
 def _bind_all(record: Any, device: torch.device, dtype: torch.dtype) -> Any:
-    """Return a record of tensors; nothing changes them, so modules may share them."""
-    return record.bind(lambda array: _make_tensor(array, device, dtype))
+    """Return a record of tensors; nothing changes them, so modules may share them.
+
+    What is read first in inference mode, for validation, is read by training later.
+    """
+    with torch.inference_mode(False):
+        return record.bind(lambda array: _make_tensor(array, device, dtype))
 
 
 def _make_tensor(array: NDArray[Any], device: torch.device, dtype: torch.dtype) -> Tensor:

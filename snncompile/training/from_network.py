@@ -14,6 +14,7 @@ from snncompile.arrays import Floats, Ints
 from snncompile.errors import InputError
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.ir.host import HostLayer
+from snncompile.ir.input import read_array
 from snncompile.neurons.base import FloatNeuron, State
 from snncompile.reference.simulate import check_input
 from snncompile.reference.synapses import bind_weights
@@ -21,6 +22,7 @@ from snncompile.synapses.base import Synapses
 from snncompile.training.copies import copy_sharing
 from snncompile.training.float_records import bind_record
 from snncompile.training.fused import has_kernel, run_floats
+from snncompile.training.guarded import Guarded
 from snncompile.training.masters import (
     PARAMETERS,
     TRAINED,
@@ -30,7 +32,8 @@ from snncompile.training.masters import (
     find_unit,
     group_weights,
 )
-from snncompile.training.surrogate import Surrogate, Surrogates, fast_sigmoid
+from snncompile.training.numbers import check_count
+from snncompile.training.surrogate import Surrogate, Surrogates, check_surrogate, fast_sigmoid
 from snncompile.training.time_loop import TimeLoop
 
 SMALLEST = 1e-6
@@ -53,13 +56,13 @@ def from_network(
         surrogate: derivative of a spike, of the excess over the threshold in thresholds.
 
     Raises:
-        InputError: a name of `train` is unknown, the network learns on the chip itself, or its
-            answer needs another number of steps.
+        InputError: an argument is of another kind, a name of `train` is unknown, the network
+            learns on the chip itself, or its answer needs another number of steps.
     """
     return FloatNetwork(network, steps, train, surrogate=surrogate)
 
 
-class FloatNetwork(nn.Module):
+class FloatNetwork(Guarded):
     """A float network as a module: `module(x)` is `network.run(x)` in the module's type.
 
     Projections compute all time steps at once, populations step by step with the step of their
@@ -81,7 +84,13 @@ class FloatNetwork(nn.Module):
         surrogate: Surrogate = fast_sigmoid,
     ) -> None:
         super().__init__()
+        if not isinstance(network, Network):
+            raise InputError(
+                f"from_network takes a network of floats, got {type(network).__name__}; a Program"
+                " trains with chip_aware"
+            )
         check_names(train)
+        check_surrogate(surrogate)
         if network.plastic:
             first = network.plastic[0]
             raise InputError(
@@ -89,6 +98,7 @@ class FloatNetwork(nn.Module):
                 " freeze_learning for weights that stay"
             )
         if steps is not None:
+            check_count("steps", steps)
             network.answer.check_steps(steps)
         self.steps, self.surrogate = steps, surrogate
         self.fixed = _Fixed(network, TimeLoop(network))
@@ -104,7 +114,7 @@ class FloatNetwork(nn.Module):
         """Outputs of the last forward pass, of the input and of every population, with their
         gradients; shape (samples, steps, n)."""
 
-    def forward(self, x: Any) -> Tensor:
+    def compute(self, x: Any) -> Tensor:
         """Return the output of every time step, shape (samples, steps, *output_shape).
 
         Args:
@@ -115,7 +125,9 @@ class FloatNetwork(nn.Module):
             InputError: x has another shape, or values that are not finite.
         """
         network, like = self.fixed.network, self._like
-        shown = x if self.steps is None else np.repeat(np.asarray(x)[:, None], self.steps, axis=1)
+        shown = read_array(x)
+        if self.steps is not None:
+            shown = np.repeat(shown[:, None], self.steps, axis=1)
         kind = np.float64 if like.dtype == torch.float64 else np.float32
         checked = check_input(network, shown, kind)
         values = torch.from_numpy(checked).to(like.device, like.dtype)

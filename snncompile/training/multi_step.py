@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import Literal
 
 import torch
@@ -12,7 +11,13 @@ from snncompile.errors import InputError
 from snncompile.neurons.cuba_lif import CubaLif
 from snncompile.training.float_records import bind_record
 from snncompile.training.fused import has_kernel, run_floats
-from snncompile.training.surrogate import Surrogate, Surrogates, fast_sigmoid
+from snncompile.training.numbers import check_floats, read_number, read_threshold
+from snncompile.training.surrogate import (
+    Surrogate,
+    Surrogates,
+    check_surrogate,
+    fast_sigmoid,
+)
 
 
 class MultiStepLif(nn.Module):
@@ -47,21 +52,19 @@ class MultiStepLif(nn.Module):
         surrogate: Surrogate = fast_sigmoid,
     ) -> None:
         super().__init__()
-        if not 0 <= potential_decay <= 1:
+        decay = read_number("potential_decay", potential_decay)
+        if not 0 <= decay <= 1:
             raise InputError(f"potential_decay must be between 0 and 1, got {potential_decay}")
-        if not 0 < threshold < inf:
-            raise InputError(f"threshold must be positive, got {threshold}")
+        check_surrogate(surrogate)
         if reset not in ("soft", "hard"):
             raise InputError(f"reset must be soft or hard, got {reset!r}")
-        self.potential_decay, self.threshold = float(potential_decay), float(threshold)
+        self.potential_decay, self.threshold = decay, read_threshold(threshold)
         self.kind, self.surrogate = reset, surrogate
         self.neuron = CubaLif(1.0, self.potential_decay, self.threshold, reset=reset)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the spikes, shape (steps, samples, *shape); of half floats computed in float32."""
-        if not isinstance(x, Tensor) or not x.is_floating_point():
-            kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-            raise InputError(f"{type(self).__name__}: input is {kind}, expected a tensor of floats")
+        check_floats(f"{type(self).__name__}: input", x)
         if x.ndim < 3:
             raise InputError(
                 f"{type(self).__name__}: input has shape {tuple(x.shape)}, expected"

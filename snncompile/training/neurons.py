@@ -6,12 +6,14 @@ trained one.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from snncompile.errors import InputError
+from snncompile.training.numbers import read_threshold
 from snncompile.training.surrogate import fast_sigmoid
 
 
@@ -53,11 +55,25 @@ class _Neuron(nn.Module):
         self.v: Tensor | None = None
 
     def integrate(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return current and potential after the input x of one time step."""
+        """Return current and potential after the input x of one time step.
+
+        Half floats, as autocast sends them, add up in float32: small inputs would be lost.
+        """
+        x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
         u = torch.zeros_like(x) if self.u is None else self.u
         v = torch.zeros_like(x) if self.v is None else self.v
         u = (1 - self.current_decay.clamp(0, 1)) * u + x
         return u, (1 - self.potential_decay.clamp(0, 1)) * v + u
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        """Move or convert everything, current and potential too."""
+        self.u, self.v = (None if s is None else fn(s) for s in (self.u, self.v))
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy current and potential without their gradients, which torch copies of leaves only."""
+        states = {name: getattr(self, name) for name in ("u", "v")}
+        return self.__dict__ | {n: None if s is None else s.detach() for n, s in states.items()}
 
 
 class Lif(_Neuron):
@@ -85,18 +101,16 @@ class Lif(_Neuron):
         learn: bool = False,
     ) -> None:
         super().__init__(potential_decay, current_decay, learn=learn)
-        if threshold <= 0:
-            raise InputError(f"threshold must be positive, got {threshold}")
         if reset not in ("soft", "hard"):
             raise InputError(f"reset must be soft or hard, got {reset!r}")
-        self.threshold, self.kind = threshold, reset
+        self.threshold, self.kind = read_threshold(threshold), reset
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the spikes of one time step."""
         self.u, v = self.integrate(x)
         spike: Tensor = fast_sigmoid((v - self.threshold) / self.threshold)
         self.v = v - self.threshold * spike if self.kind == "soft" else v * (1 - spike)
-        return spike
+        return spike.to(x.dtype)
 
 
 class IntegrateFire(Lif):
@@ -112,7 +126,7 @@ class Readout(_Neuron):
     def forward(self, x: Tensor) -> Tensor:
         """Return the potentials after one time step."""
         self.u, self.v = self.integrate(x)
-        return self.v
+        return self.v.to(x.dtype)
 
 
 def unroll(module: nn.Module, x: Tensor) -> Tensor:

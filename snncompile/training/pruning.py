@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from snncompile.errors import InputError
 from snncompile.ir.graph import Network
+from snncompile.training.numbers import check_count, read_number
 
 if TYPE_CHECKING:
     from snncompile.hwmodels.schema import Chip
@@ -40,9 +41,9 @@ def find_share(keep: float, step: int, steps: int) -> float:
     Raises:
         InputError: the share is not in (0, 1], or there is no such step.
     """
-    if not 0 < keep <= 1:
+    if not 0 < read_number("keep", keep) <= 1:
         raise InputError(f"keep must be a share above 0 and at most 1, got {keep}")
-    if not 0 <= step < steps:
+    if not 0 <= read_number("step", step) < read_number("steps", steps):
         raise InputError(f"step must be 0..{steps - 1} of {steps} steps, got {step}")
     left = max(0.0, 1 - (step + 1) / (RAMP * steps))
     return keep + (1 - keep) * left**3
@@ -68,7 +69,7 @@ def prune(
     Raises:
         InputError: `keep` or `step` is out of its range, or there are no weights.
     """
-    weights = list_weights(module) if isinstance(module, nn.Module) else list(module)
+    weights = _list_tensors(module)
     total = sum(w.numel() for w in weights)
     if not total:
         raise InputError("there are no weights to prune: no trained parameter of two axes or more")
@@ -83,9 +84,18 @@ def prune(
 
 def measure_connectivity(module: nn.Module | Iterable[Tensor]) -> float:
     """Return the share of weights that are not zero; of parameters of two axes or more."""
-    weights = list_weights(module) if isinstance(module, nn.Module) else list(module)
+    weights = _list_tensors(module)
     left, total = sum(int(w.count_nonzero()) for w in weights), sum(w.numel() for w in weights)
     return left / max(1, total)
+
+
+def _list_tensors(module: nn.Module | Iterable[Tensor]) -> list[Tensor]:
+    if isinstance(module, nn.Module):
+        return [*list_weights(module)]
+    weights = list(module) if isinstance(module, Iterable) else [module]
+    if not all(isinstance(w, Tensor) for w in weights):
+        raise InputError("module must be a torch module or tensors, its weights")
+    return weights
 
 
 def find_connectivity(network: Network, chip: str | Chip, cores: int, **options: Any) -> float:
@@ -104,8 +114,7 @@ def find_connectivity(network: Network, chip: str | Chip, cores: int, **options:
         InputError: 1/128 of the weights takes more cores, or the budget is not positive.
         FitError: a network does not fit the chip at all.
     """
-    if cores < 1:
-        raise InputError(f"cores must be positive, got {cores}")
+    check_count("cores", cores)
     if _count_cores(network, chip, 1.0, options) <= cores:
         return 1.0
     low, high = 0, PARTS

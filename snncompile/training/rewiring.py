@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from math import log, sqrt
+from math import inf, log, sqrt
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from snncompile.errors import InputError
+from snncompile.training.numbers import check_count, read_number
 from snncompile.training.pruning import find_share
 
 BETAS = (0.9, 0.999)
@@ -52,16 +53,20 @@ class GradR(torch.optim.Optimizer):
         steps: int | None = None,
         alpha: float | None = None,
     ) -> None:
-        if lr < 0:
+        if not 0 <= read_number("lr", lr) < inf:
             raise InputError(f"lr must not be negative, got {lr}")
+        if steps is not None:
+            check_count("steps", steps)
         if alpha is None and steps is None:
             raise InputError("GradR: give steps, the number of updates in all, or alpha")
-        if alpha is not None and alpha <= 0:
+        if alpha is not None and not 0 < read_number("alpha", alpha) < inf:
             raise InputError(f"alpha must be positive, got {alpha}")
         super().__init__(params, {"lr": lr, "keep": keep, "steps": steps, "alpha": alpha})
-        for group in self.param_groups:
-            find_share(group["keep"], 0, 1)
-            group.setdefault("step", 0)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group, which may have a `keep` of its own."""
+        find_share(param_group.get("keep", self.defaults["keep"]), 0, 1)
+        super().add_param_group({"step": 0} | param_group)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -89,8 +94,7 @@ class GradR(torch.optim.Optimizer):
         if not state:
             state["mean"], state["square"] = torch.zeros_like(p), torch.zeros_like(p)
             if group["keep"] < 1:
-                drawn = torch.randint_like(p, 2) * 2 - 1
-                state["sign"] = torch.where(p == 0, drawn, p.sign())
+                state["sign"] = torch.where(p == 0, _draw_signs(p), p.sign())
                 state["size"] = p.abs()
         gradient, (first, second) = p.grad, BETAS
         state["mean"].lerp_(gradient, 1 - first)
@@ -123,3 +127,9 @@ class GradR(torch.optim.Optimizer):
         for p, size in zip(present, sizes, strict=True):
             size.copy_(torch.where(size > 0, size - fall, size))
             p.copy_(self.state[p]["sign"] * size.clamp(min=0))
+
+
+def _draw_signs(p: Tensor) -> Tensor:
+    """Return -1 and 1 at random, the same ones in every process that trains the same weights."""
+    drawn = torch.randint(2, p.shape, generator=torch.Generator().manual_seed(p.numel()))
+    return drawn.to(p) * 2 - 1

@@ -16,9 +16,12 @@ from torch.nn import functional
 
 from snncompile.errors import InputError
 from snncompile.training.multi_step import MultiStepLif
+from snncompile.training.numbers import check_floats, read_threshold
 
 SILENT = 1e-3
 """A trace below this is that of a neuron that did not fire lately."""
+WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+"""Types of labels."""
 
 
 class SpikeBackpropLif(MultiStepLif):
@@ -43,7 +46,7 @@ class SpikeBackpropLif(MultiStepLif):
 
     def __init__(self, potential_decay: float = 0.0, *, threshold: float = 1.0) -> None:
         super().__init__(potential_decay, threshold=threshold, reset="hard")
-        if potential_decay == 1:
+        if self.potential_decay == 1:
             raise InputError(
                 "potential_decay must be below 1: the trace of spikes has its logarithm"
             )
@@ -93,8 +96,37 @@ def potential_loss(output: Tensor, label: Tensor, threshold: float = 1.0) -> Ten
 
     Args:
         output: input of the last neurons, shape (steps, samples, classes).
-        label: class of each sample.
-        threshold: of the last neurons.
+        label: class of each sample, whole numbers of 0..classes - 1.
+        threshold: of the last neurons, positive.
+
+    Raises:
+        InputError: an argument is out of its range or has another shape.
     """
-    wanted = functional.one_hot(label, output.shape[2]).to(output.dtype)
-    return functional.mse_loss(output.mean(0) / threshold, wanted)
+    check_floats("potential_loss: output", output)
+    if output.ndim != 3 or not output.numel():
+        raise InputError(
+            f"potential_loss: output has shape {tuple(output.shape)}, expected"
+            " (steps, samples, classes)"
+        )
+    samples, classes = output.shape[1:]
+    scale, number = read_threshold(threshold), _read_labels(label, samples, classes)
+    wanted = functional.one_hot(number, classes).to(output.dtype)
+    return functional.mse_loss(output.mean(0) / scale, wanted)
+
+
+def _read_labels(label: Any, samples: int, classes: int) -> Tensor:
+    """Return labels of any whole type as int64."""
+    kind = label.dtype if isinstance(label, Tensor) else type(label).__name__
+    if not isinstance(label, Tensor) or kind not in WHOLE:
+        raise InputError(f"potential_loss: label is {kind}, expected a tensor of whole numbers")
+    if label.shape != (samples,):
+        raise InputError(
+            f"potential_loss: label has shape {tuple(label.shape)}, expected ({samples},), one of"
+            " each sample"
+        )
+    low, high = int(label.min()), int(label.max())
+    if low < 0 or high >= classes:
+        raise InputError(
+            f"potential_loss: labels are {low}..{high}, the output has classes 0..{classes - 1}"
+        )
+    return label.long()

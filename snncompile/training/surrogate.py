@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from snncompile.errors import InputError
+
 SLOPE = 25.0
 """Steepness of the surrogate gradient, per threshold. By Zenke and Vogels (2021) a wide range
 around it trains equally well."""
@@ -44,6 +46,19 @@ def fast_sigmoid(excess: Tensor, slope: float = SLOPE) -> Tensor:
     """
     spikes: Tensor = _FastSigmoid.apply(excess, slope)  # type: ignore[no-untyped-call]
     return spikes
+
+
+def check_surrogate(surrogate: Any) -> None:
+    """Refuse what is no function of a tensor; a class is not one of its objects.
+
+    Raises:
+        InputError: surrogate is none.
+    """
+    if isinstance(surrogate, type) or not callable(surrogate):
+        raise InputError(
+            "surrogate must be a function of the excess, like fast_sigmoid or SpikingJelly's"
+            f" ATan(), got {surrogate!r}"
+        )
 
 
 def find_formula(surrogate: Surrogate) -> tuple[str, float] | None:

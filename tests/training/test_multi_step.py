@@ -169,6 +169,7 @@ def test_the_loss_by_hand():
     output = torch.tensor([[[1.0, -3.0]], [[3.0, 1.0]]])
     loss = training.potential_loss(output, torch.tensor([1]), threshold=2.0)
     assert loss.item() == pytest.approx((1**2 + 1.5**2) / 2)
+    assert training.potential_loss(output, torch.tensor([1], dtype=torch.uint8), 2.0) == loss
 
 
 def test_a_batch_trains_each_way():
@@ -188,9 +189,47 @@ def test_a_batch_trains_each_way():
         assert losses[-1] < losses[0] / 2, way
 
 
+OUTPUT, LABEL = torch.zeros(3, 4, 5), torch.tensor([0, 1, 2, 3])
 WRONG = {
+    "potential_decay must be a number, got 'fast'": lambda: training.SpikeBackpropLif("fast"),
+    "potential_decay must be a number, got shape (3,)": (
+        lambda: training.SpikeBackpropLif(torch.ones(3))
+    ),
+    "potential_decay must be between 0 and 1, got -0.1": lambda: training.SpikeBackpropLif(-0.1),
+    "threshold must be a number, got None": lambda: training.SpikeBackpropLif(threshold=None),
+    "threshold must be positive, got -1": lambda: training.Lif(threshold=-1),
+    "surrogate must be a function of the excess, like fast_sigmoid or SpikingJelly's ATan(), got"
+    " 3": lambda: training.MultiStepLif(surrogate=3),
+    "potential_loss: output is torch.int64, expected a tensor of floats": (
+        lambda: training.potential_loss(OUTPUT.long(), LABEL)
+    ),
+    "potential_loss: output is list, expected a tensor of floats": (
+        lambda: training.potential_loss([1.0], LABEL)
+    ),
+    "potential_loss: output has shape (4, 5), expected (steps, samples, classes)": (
+        lambda: training.potential_loss(OUTPUT[0], LABEL)
+    ),
+    "potential_loss: output has shape (0, 4, 5), expected (steps, samples, classes)": (
+        lambda: training.potential_loss(OUTPUT[:0], LABEL)
+    ),
+    "potential_loss: label is torch.float32, expected a tensor of whole numbers": (
+        lambda: training.potential_loss(OUTPUT, LABEL.float())
+    ),
+    "potential_loss: label is list, expected a tensor of whole numbers": (
+        lambda: training.potential_loss(OUTPUT, [0, 1, 2, 3])
+    ),
+    "potential_loss: label has shape (2,), expected (4,), one of each sample": (
+        lambda: training.potential_loss(OUTPUT, LABEL[:2])
+    ),
+    "potential_loss: labels are -1..2, the output has classes 0..4": (
+        lambda: training.potential_loss(OUTPUT, LABEL - 1)
+    ),
+    "potential_loss: labels are 2..5, the output has classes 0..4": (
+        lambda: training.potential_loss(OUTPUT, LABEL + 2)
+    ),
+    "threshold must be positive, got 0": lambda: training.potential_loss(OUTPUT, LABEL, 0),
+    "threshold must be positive, got inf": (lambda: training.MultiStepLif(threshold=float("inf"))),
     "potential_decay must be between 0 and 1, got 1.5": lambda: training.MultiStepLif(1.5),
-    "threshold must be positive, got 0": lambda: training.MultiStepLif(threshold=0),
     "reset must be soft or hard, got 'none'": lambda: training.MultiStepLif(reset="none"),
     "potential_decay must be below 1: the trace of spikes has its logarithm": (
         lambda: training.SpikeBackpropLif(1.0)
