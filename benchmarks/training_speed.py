@@ -1,6 +1,6 @@
 """Training steps beside SpikingJelly's and snnTorch's: time, memory, and equal gradients, one run.
 
-    python benchmarks/training_speed.py [--rounds 7] [--cases layer convolutions dense]
+    python benchmarks/training_speed.py [--rounds 7] [--cases layer convolutions dense] [--mkl]
 
 One thread; processor time of a forward and backward pass, the least of some rounds that take turns.
 `layer` is 32 x 4,096 hard-reset LIF neurons at T time steps, `convolutions` 3-32-64-64-128 channels
@@ -8,7 +8,8 @@ at 32 x 32 with batch 8 and T = 4, `dense` 784-512-512-10 with batch 32, T = 20.
 the threshold 1, ATan with alpha 2 and a gradient through the reset. SpikingJelly runs its torch
 backend, multi-step; snnTorch has a module called per step. Gradients are those of the input (layer)
 and of the first weights, compared with SpikingJelly's in float64, relative to the largest. Memory:
-the peak of three steps beyond what a process of its own holds between steps.
+the peak of three steps beyond what a process of its own holds between steps. With `--mkl` our
+products of dense weights are those of torch, as theirs are, where they go to oneDNN otherwise.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from torch import Tensor, nn
 import snncompile
 from snncompile import training
 from snncompile.neurons.cuba_lif import CubaLif
+from snncompile.reference import dense_products
 from snncompile.training.float_records import bind_record
 from snncompile.training.fused import run_floats
 
@@ -213,8 +215,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cases", nargs="*", default=["layer", "convolutions", "dense"])
+    parser.add_argument("--mkl", action="store_true", help="no products by oneDNN")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.mkl:
+        dense_products.has_faster_library = lambda: False
     names = [f"layer {t}" for t in STEPS if "layer" in options.cases]
     names += [name for name in options.cases if name != "layer"]
     print("case              ms ours  SpikingJelly   snnTorch   gradient  MiB of each", flush=True)

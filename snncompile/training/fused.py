@@ -77,16 +77,15 @@ def run_integers(
         factor: of the accumulated input, before it meets the float states.
         drive: accumulated weights, shape (samples, steps, n).
     """
-    size = drive.shape[-1]
-    zero = torch.zeros(size, dtype=torch.int64)
-    columns = [
+    zero: Any = torch.zeros((), dtype=torch.int64)
+    columns = (
         DECAY_ONE - 1 - getattr(integer, "current_decay", zero + DECAY_ONE - 1),
         DECAY_ONE - getattr(integer, "potential_decay", zero),
         getattr(integer, "threshold", zero) << STATE_SHIFT,
         shift_bias(integer.bias_mantissa, integer.bias_exponent),  # type: ignore[attr-defined]
         integer.initial,
-    ]
-    q = torch.stack([(c + zero) for c in columns])
+    )
+    q = _stack(columns, drive.shape[-1], torch.int64)
     numbers = _list_floats(floats)
     trains = _trains(drive, *numbers)
     plan = Plan(_find_reset(floats), floats.spikes, unit, surrogate, trains, factor)
@@ -128,9 +127,8 @@ class _Run(torch.autograd.Function):
 
         x = lay_out(drive)
         dtype = torch.float32 if q is not None else x.dtype
-        zero = torch.zeros(x.shape[-1], dtype=dtype)
         rows = (kept_u, kept_v, threshold, bias, initial, 1 / plan.unit.to(dtype))
-        p = torch.stack([zero + row for row in rows]).to(dtype)
+        p = _stack(rows, x.shape[-1], dtype)
         out = make_like(x, dtype)
         reached = make_like(x if plan.keeps else x[:0], dtype)
         passes = make_like(x if plan.keeps and q is not None else x[:0], torch.uint8)
@@ -154,6 +152,15 @@ class _Run(torch.autograd.Function):
             for total, like in zip(totals, (threshold, bias), strict=True)
         )
         return of_drive.to(ctx.drive_type), None, None, of_threshold, of_bias, None, None, None
+
+
+def _stack(rows: tuple[Any, ...], size: int, dtype: torch.dtype) -> Tensor:
+    """Return rows of a number per neuron, from tensors of one or each, or numbers."""
+    stacked = torch.empty((len(rows), size), dtype=dtype)
+    array = stacked.numpy()
+    for i, row in enumerate(rows):
+        array[i] = row.detach().numpy() if isinstance(row, Tensor) else row
+    return stacked
 
 
 def _step_forward(

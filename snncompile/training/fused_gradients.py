@@ -89,6 +89,7 @@ def return_spikes(
     of_u, of_v = np.zeros(size, reached.dtype), np.zeros(size, reached.dtype)
     of_threshold, of_bias = np.zeros(size, reached.dtype), np.zeros(size, reached.dtype)
     each = np.empty(size, reached.dtype)
+    kept_u, kept_v, threshold, per_unit = p[KEPT_U], p[KEPT_V], p[THRESHOLD], p[PER_UNIT]
     summed = 0
     for b in range(shape[0]):
         of_u[:] = 0
@@ -99,16 +100,16 @@ def return_spikes(
             if len(passes):
                 _stop_gradients(passes, at, np.uint64(size), of_u, of_v)
             if not even:
-                count = np.uint64(size)
-                _find_slopes(reached, at, count, slope, formula, constants, p, each)
+                _find_slopes(reached, at, slope, formula, constants, threshold, per_unit, each)
                 _return_uneven(
                     gradient,
                     of_at,
                     reached,
                     at,
-                    count,
                     each,
-                    p,
+                    kept_u,
+                    kept_v,
+                    threshold,
                     reset,
                     of_u,
                     of_v,
@@ -217,22 +218,20 @@ def _return_even(
 def _find_slopes(
     reached: Array,
     at: Any,
-    size: Any,
     slope: Array,
     formula: int,
     constants: Array,
-    p: Array,
+    threshold: Array,
+    per_unit: Array,
     each: Array,
 ) -> None:
     """Fill `each` with the derivative of a spike by the potential, of one step."""
-    if formula == GIVEN:
-        for i in range(size):
+    for i in range(np.uint64(len(each))):
+        if formula == GIVEN:
             each[i] = slope[at + i]
-        return
-    threshold, per_unit = p[THRESHOLD], p[PER_UNIT]
-    for i in range(size):
-        excess = (reached[at + i] - threshold[i]) * per_unit[i]
-        each[i] = find_slope(excess, formula, constants) * per_unit[i]
+        else:
+            excess = (reached[at + i] - threshold[i]) * per_unit[i]
+            each[i] = find_slope(excess, formula, constants) * per_unit[i]
 
 
 @compile_kernel
@@ -241,18 +240,22 @@ def _return_uneven(
     of_at: Any,
     reached: Array,
     at: Any,
-    size: Any,
     each: Array,
-    p: Array,
+    kept_u: Array,
+    kept_v: Array,
+    threshold: Array,
     reset: int,
     of_u: Array,
     of_v: Array,
     of_threshold: Array,
     of_bias: Array,
 ) -> None:
-    """Go one step back in time; not written into its caller, where it would not be vectorized."""
-    kept_u, kept_v, threshold = p[KEPT_U], p[KEPT_V], p[THRESHOLD]
-    for i in range(size):
+    """Go one step back in time.
+
+    Written into its caller it would not be vectorized. It makes no views: each counts its users,
+    which takes longer than a short row.
+    """
+    for i in range(np.uint64(len(each))):
         v, kept = reached[at + i], of_v[i]
         potential, lost = _differentiate(v, kept, gradient[of_at + i], threshold[i], each[i], reset)
         of_threshold[i] -= lost
