@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from snncompile.arrays import Array
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron
 from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, shift_bias
+from snncompile.reference.fast.populations import share
 from snncompile.training.layouts import flatten, lay_out, make_like
 from snncompile.training.surrogate import Surrogate, find_formula
 
@@ -18,6 +21,8 @@ RESETS = {"hard": 0, "soft": 1, "none": 2}
 """Resets of the kernels, by their numbers there."""
 NEURONS = ("cuba_lif", "integrate_fire", "readout")
 """Neurons that have a kernel; decays are parameters of their records, or 1 and 0."""
+LEAST = 1 << 17
+"""Numbers over time for which a thread of its own takes less time."""
 
 
 def has_kernel(neuron: FloatNeuron | IntegerNeuron, device: torch.device) -> bool:
@@ -125,7 +130,7 @@ class _Run(torch.autograd.Function):
         plan: Plan,
     ) -> Tensor:
 
-        x = lay_out(drive)
+        x = lay_out(drive.detach())
         dtype = torch.float32 if q is not None else x.dtype
         rows = (kept_u, kept_v, threshold, bias, initial, 1 / plan.unit.to(dtype))
         p = _stack(rows, x.shape[-1], dtype)
@@ -143,13 +148,12 @@ class _Run(torch.autograd.Function):
         reached, passes, p, threshold, bias = ctx.saved_tensors
         gradient = lay_out(gradients[0].to(reached.dtype), repeats=True)
         of_drive = reached.clone() if _keeps_graph() else reached.data
-        totals = torch.zeros((2, p.shape[1]), dtype=torch.float64)
         sums = any(ctx.needs_input_grad[3:5])
-        _step_backward(gradient, p, ctx.plan, sums, of_drive, passes, totals)
+        totals = _step_backward(gradient, p, ctx.plan, sums, of_drive, passes)
         of_drive = of_drive if ctx.plan.factor == 1 else of_drive.mul_(ctx.plan.factor)
         of_threshold, of_bias = (
             (total if like.ndim else total.sum()).to(like.dtype)
-            for total, like in zip(totals, (threshold, bias), strict=True)
+            for total, like in zip(torch.from_numpy(totals), (threshold, bias), strict=True)
         )
         return of_drive.to(ctx.drive_type), None, None, of_threshold, of_bias, None, None, None
 
@@ -170,32 +174,28 @@ def _step_forward(
     from snncompile.training.fused_integers import run_integers
     from snncompile.training.fused_kernels import run_floats
 
-    samples, steps, _ = x.shape
-    strides, kept = x.stride()[:2], flatten(reached)
-    if q is None:
-        run_floats(
-            flatten(x),
+    strides = x.stride()[:2]
+
+    def work(samples: slice) -> None:
+        shape = samples.stop - samples.start, x.shape[1]
+        drive, filled, kept = (flatten(each[samples]) for each in (x, out, reached))
+        if q is None:
+            run_floats(drive, p.numpy(), shape, strides, plan.reset, plan.sends, filled, kept)
+            return
+        run_integers(
+            drive,
             p.numpy(),
-            (samples, steps),
+            q.numpy(),
+            shape,
             strides,
             plan.reset,
             plan.sends,
-            flatten(out),
+            filled,
             kept,
+            flatten(passes[samples]),
         )
-        return
-    run_integers(
-        flatten(x),
-        p.numpy(),
-        q.numpy(),
-        (samples, steps),
-        strides,
-        plan.reset,
-        plan.sends,
-        flatten(out),
-        kept,
-        flatten(passes),
-    )
+
+    share(work, _cut(x))
 
 
 def _step_backward(
@@ -205,44 +205,55 @@ def _step_backward(
     sums: bool,
     reached: Tensor,
     passes: Tensor,
-    totals: Tensor,
-) -> None:
-    """Run the kernel of the backward pass; `reached` becomes the gradient of the input."""
+) -> Array:
+    """Return gradients of threshold and bias, shape (2, n); `reached` becomes that of the input."""
     from snncompile.training import fused_gradients as kernels
     from snncompile.training.fused_kernels import THRESHOLD
 
-    samples, steps, _ = gradient.shape
     strides, of_strides = reached.stride()[:2], gradient.stride()[:2]
-    if not plan.sends:
-        kernels.return_values(
-            flatten(gradient),
-            of_strides,
-            flatten(reached),
-            strides,
-            flatten(passes),
-            p.numpy(),
-            (samples, steps),
-            totals[1].numpy(),
-        )
-        return
     formula, steepness = find_formula(plan.surrogate) or ("GIVEN", 0.0)
-    slope = _find_slope(reached, p[THRESHOLD], plan) if formula == "GIVEN" else reached[:0]
-    constants = torch.tensor(kernels.list_constants(steepness), dtype=p.dtype)
-    kernels.return_spikes(
-        flatten(gradient),
-        of_strides,
-        flatten(reached),
-        strides,
-        flatten(slope),
-        getattr(kernels, formula),
-        constants.numpy(),
-        flatten(passes),
-        p.numpy(),
-        (samples, steps),
-        plan.reset,
-        sums,
-        totals.numpy(),
-    )
+    given = plan.sends and formula == "GIVEN"
+    slope = _find_slope(reached, p[THRESHOLD], plan) if given else reached[:0]
+    constants = np.array(kernels.list_constants(steepness), p.numpy().dtype)
+    slices = _cut(reached)
+    numbers = {samples.start: number for number, samples in enumerate(slices)}
+    totals = np.zeros((len(slices), 2, p.shape[1]))
+
+    def work(samples: slice) -> None:
+        shape = samples.stop - samples.start, reached.shape[1]
+        of_output, of_drive = flatten(gradient[samples]), flatten(reached[samples])
+        passing, total = flatten(passes[samples]), totals[numbers[samples.start]]
+        if not plan.sends:
+            kernels.return_values(
+                of_output, of_strides, of_drive, strides, passing, p.numpy(), shape, total[1]
+            )
+            return
+        kernels.return_spikes(
+            of_output,
+            of_strides,
+            of_drive,
+            strides,
+            flatten(slope[samples]),
+            getattr(kernels, formula),
+            constants,
+            passing,
+            p.numpy(),
+            shape,
+            plan.reset,
+            sums,
+            total,
+        )
+
+    share(work, slices)
+    summed: Array = totals.sum(axis=0)
+    return summed
+
+
+def _cut(x: Tensor) -> list[slice]:
+    """Return slices of samples for the threads that torch uses, none for few numbers."""
+    threads = min(torch.get_num_threads(), x.numel() // LEAST)
+    size = -(-len(x) // max(1, threads))
+    return [slice(first, min(first + size, len(x))) for first in range(0, len(x), size or 1)]
 
 
 def _find_slope(reached: Tensor, threshold: Tensor, plan: Plan) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 
 from snncompile import training
 from snncompile.neurons.cuba_lif import CubaLif
+from snncompile.training import fused
 from snncompile.training.float_records import bind_record
 from snncompile.training.fused import run_floats
 from snncompile.training.layouts import LARGE, flatten, lay_out, make_like
@@ -78,6 +79,32 @@ def test_spikes_and_gradients_are_those_of_the_plain_step(surrogate, thresholds,
         assert torch.equal(found[0], expected[0])
         for ours, theirs in zip(found[1:], expected[1:], strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
+
+
+@pytest.fixture
+def two_threads(monkeypatch):
+    """Every layer is cut, however small."""
+    before = torch.get_num_threads()
+    monkeypatch.setattr(fused, "LEAST", 1)
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("steps_first", [False, True])
+@pytest.mark.parametrize("surrogate", SURROGATES)
+def test_threads_share_the_samples(surrogate, steps_first, two_threads):
+    neuron = CubaLif(1.0, 0.2, THRESHOLDS["channels"], np.full(SIZE, 0.1), "soft")
+    expected = differentiate(step_plainly, neuron, SURROGATES[surrogate])
+    found = differentiate(run_floats, neuron, SURROGATES[surrogate], steps_first)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
+
+
+def test_samples_are_cut_evenly(two_threads):
+    assert fused._cut(torch.zeros(5, 2, 3)) == [slice(0, 3), slice(3, 5)]
+    assert fused._cut(torch.zeros(1, 2, 3)) == [slice(0, 1)]
+    assert fused._cut(torch.zeros(0, 2, 3)) == []
 
 
 def run_once(x, **more):
