@@ -151,11 +151,13 @@ class _Run(torch.autograd.Function):
         sums = any(ctx.needs_input_grad[3:5])
         totals = _step_backward(gradient, p, ctx.plan, sums, of_drive, passes)
         of_drive = of_drive if ctx.plan.factor == 1 else of_drive.mul_(ctx.plan.factor)
-        of_threshold, of_bias = (
-            (total if like.ndim else total.sum()).to(like.dtype)
-            for total, like in zip(torch.from_numpy(totals), (threshold, bias), strict=True)
-        )
-        return of_drive.to(ctx.drive_type), None, None, of_threshold, of_bias, None, None, None
+        of_parameters = [
+            (total if like.ndim else total.sum()).to(like.dtype) if needed else None
+            for total, like, needed in zip(
+                torch.from_numpy(totals), (threshold, bias), ctx.needs_input_grad[3:5], strict=True
+            )
+        ]
+        return of_drive.to(ctx.drive_type), None, None, *of_parameters, None, None, None
 
 
 def _stack(rows: tuple[Any, ...], size: int, dtype: torch.dtype) -> Tensor:
