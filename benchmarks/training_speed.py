@@ -1,6 +1,7 @@
 """Training steps beside SpikingJelly's and snnTorch's: time, memory, and equal gradients, one run.
 
-    python benchmarks/training_speed.py [--rounds 7] [--cases layer convolutions dense]
+    python benchmarks/training_speed.py [--rounds 7] [--cases layer convolutions dense] [--mkl]
+        [--given]
 
 One thread; processor time of a forward and backward pass, the least of some rounds that take turns.
 `layer` is 32 x 4,096 hard-reset LIF neurons at T time steps, `convolutions` 3-32-64-64-128 channels
@@ -8,7 +9,10 @@ at 32 x 32 with batch 8 and T = 4, `dense` 784-512-512-10 with batch 32, T = 20.
 the threshold 1, ATan with alpha 2 and a gradient through the reset. SpikingJelly runs its torch
 backend, multi-step; snnTorch has a module called per step. Gradients are those of the input (layer)
 and of the first weights, compared with SpikingJelly's in float64, relative to the largest. Memory:
-the peak of three steps beyond what a process of its own holds between steps.
+the peak of three steps beyond what a process of its own holds between steps. With `--mkl` our
+products of dense weights are those of torch, as theirs are, where they go to oneDNN otherwise. A
+layer's loss is the sum of squares of its output, which takes as long for all; with `--given` there
+is none, but a gradient of the output that stays.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ from torch import Tensor, nn
 import snncompile
 from snncompile import training
 from snncompile.neurons.cuba_lif import CubaLif
+from snncompile.reference import dense_products
 from snncompile.training.float_records import bind_record
 from snncompile.training.fused import run_floats
 
@@ -90,18 +95,27 @@ def leaky() -> nn.Module:
     return snntorch.Leaky(beta=0.5, threshold=1.0, spike_grad=slope, reset_mechanism="zero")
 
 
-def prepare_layer(who: str, steps: int) -> Step:
-    """Return a step of one layer of neurons."""
+def prepare_layer(who: str, steps: int, given: bool) -> Step:
+    """Return a step of one layer of neurons; with a given gradient, or with a loss."""
     torch.manual_seed(0)
     x = torch.randn(steps, 32, 4096).requires_grad_()
+    gradient = torch.randn(steps, 32, 4096)
+
+    def go_back(output: Tensor, of_output: Tensor) -> None:
+        if given:
+            output.backward(of_output)
+        else:
+            output.square().sum().backward()
+
     if who == "ours":
         record = bind_record(CubaLif(1.0, 0.5, 1.0, reset="hard"), x.device, {}, x.dtype)
         unit = torch.ones(1)
         mine = (x.detach().transpose(0, 1) / 2).contiguous().requires_grad_()  # as weights are
+        turned = gradient.transpose(0, 1).contiguous()
 
         def step() -> Tensor:
             mine.grad = None
-            run_floats(record, unit, ATAN, mine).square().sum().backward()
+            go_back(run_floats(record, unit, ATAN, mine), turned)
             return mine.grad.transpose(0, 1)
 
         return step
@@ -110,7 +124,7 @@ def prepare_layer(who: str, steps: int) -> Step:
     def step() -> Tensor:
         x.grad = None
         functional.reset_net(module)
-        module(x).square().sum().backward()
+        go_back(module(x), gradient)
         return x.grad
 
     return step
@@ -156,7 +170,9 @@ def prepare_network(who: str, name: str) -> Step:
 def prepare(who: str, name: str) -> Step:
     """Return the step of a case, by its name."""
     kind, _, steps = name.partition(" ")
-    return prepare_layer(who, int(steps)) if kind == "layer" else prepare_network(who, name)
+    if kind in ("layer", "given"):
+        return prepare_layer(who, int(steps), kind == "given")
+    return prepare_network(who, name)
 
 
 def compare_gradients(name: str) -> float:
@@ -169,7 +185,7 @@ def compare_gradients(name: str) -> float:
         ours, theirs = (prepare(who, name)() for who in WHO[:2])
     finally:
         torch.set_default_dtype(torch.float32)
-    ours = ours / 2 if name.startswith("layer") else ours  # its input is halved before
+    ours = ours / 2 if name.startswith(("layer", "given")) else ours  # its input is halved before
     return float((ours - theirs).abs().max() / theirs.abs().max())
 
 
@@ -213,9 +229,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cases", nargs="*", default=["layer", "convolutions", "dense"])
+    parser.add_argument("--mkl", action="store_true", help="no products by oneDNN")
+    parser.add_argument("--given", action="store_true", help="layers without a loss")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    names = [f"layer {t}" for t in STEPS if "layer" in options.cases]
+    if options.mkl:
+        dense_products.has_faster_library = lambda: False
+    kind = "given" if options.given else "layer"
+    names = [f"{kind} {t}" for t in STEPS if "layer" in options.cases]
     names += [name for name in options.cases if name != "layer"]
     print("case              ms ours  SpikingJelly   snnTorch   gradient  MiB of each", flush=True)
     for name in names:

@@ -135,7 +135,7 @@ class Input:
         margin = 0.5 if self.analog else 0.0  # values that are rounded into the range
         inside = self.payload.low - margin <= low / self.unit
         inside = inside and high / self.unit <= self.payload.high + margin
-        whole = self.analog or all(map(is_whole, samples))
+        whole = self.analog or array.dtype.kind != "f" or all(map(is_whole, samples))
         if not (inside and whole):
             given = f"input holds values from {low:g} to {high:g}"
             raise InputError(f"{given}, expected {self._explain(array, float(low), float(high))}")

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from snncompile.neurons.base import Interval
 from snncompile.neurons.fixed import wrap_bits
+from snncompile.reference.dense_products import multiply
 from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
@@ -161,6 +162,8 @@ def _bind_by_synapse(wiring: Wiring, weight: Tensor) -> Apply:
 
 
 def _bind_dense(wiring: Dense, weight: Tensor) -> Apply:
+    if weight.requires_grad:
+        return lambda spikes: multiply(spikes.to(weight.dtype), weight)
     turned = weight.T if weight.numel() > LARGE_DENSE else weight.T.contiguous()
     return lambda spikes: spikes.to(weight.dtype) @ turned
 

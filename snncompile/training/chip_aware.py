@@ -133,8 +133,9 @@ class ChipAware(Guarded):
             layer.target: torch.from_numpy(layer.compute(checked[:, 0].reshape(len(checked), -1)))
             for layer in source.host
         }
-        sent = np.asarray(source.send(checked))
-        train = torch.from_numpy(sent).to(device, self.fixed.types.outputs[source.name])
+        kind = self.fixed.types.outputs[source.name]
+        sent = np.asarray(source.send(checked), np.float64 if kind == torch.float64 else np.float32)
+        train = torch.from_numpy(sent).to(device, kind)
         self.outputs = self.fixed.loop.run(
             train.reshape(*train.shape[:2], -1),
             {i: p.bind() for i, p in enumerate(self.projections)},

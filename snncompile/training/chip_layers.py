@@ -17,7 +17,7 @@ from snncompile.synapses.base import IntegerSynapses
 from snncompile.training.copies import copy_sharing
 from snncompile.training.exact_types import choose_output_type
 from snncompile.training.float_records import bind_record, restate
-from snncompile.training.fused import has_kernel, plan_integers, run_integers
+from snncompile.training.fused import has_kernel, run_integers
 from snncompile.training.masters import Parameters, Weights
 from snncompile.training.surrogate import Surrogate, Surrogates, pass_straight
 from snncompile.training.time_loop import Apply
@@ -109,8 +109,8 @@ class _ChipNeurons:
         if not has_kernel(self.floats, drive.device):
             return None
         factor = self.population.restated.input_factor
-        plan = plan_integers(self.floats, self.mode.unit, self.mode.surrogate, factor)
-        return run_integers(self.integer, self.floats, plan, drive)
+        unit, surrogate = self.mode.unit, self.mode.surrogate
+        return run_integers(self.integer, self.floats, unit, surrogate, factor, drive)
 
     def _find_passing(self, name: str, smooth: Tensor) -> Tensor | None:
         """Return whether a state is within its width; None where no width is defined."""

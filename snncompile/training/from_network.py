@@ -31,6 +31,7 @@ from snncompile.training.masters import (
     find_first,
     find_unit,
     group_weights,
+    is_each_alone,
 )
 from snncompile.training.numbers import check_count
 from snncompile.training.surrogate import Surrogate, Surrogates, check_surrogate, fast_sigmoid
@@ -244,13 +245,16 @@ class _FloatPopulation(nn.Module):
 
     def __init__(self, population: Population, train: Collection[str]) -> None:
         super().__init__()
-        self.population, self.groups = population, dict[str, Ints | None]()
+        self.population = population
+        self.groups: dict[str, Ints | None] = {}
+        """Group of each neuron, by parameter; None: all are one, or each is."""
         known = {name for name, _, _ in PARAMETERS.values()}
         for name in self.neuron._arrays():
             if name not in train or name not in known:
                 continue
             value = np.asarray(getattr(self.neuron, name))
-            group = self.groups[name] = choose_groups(population, name, value)
+            group = choose_groups(population, name, value)
+            self.groups[name] = None if group is None or is_each_alone(group) else group
             each = np.broadcast_to(value, (population.size,))
             self.register_parameter(name, nn.Parameter(_write(each[find_first(group)])))
         threshold = np.asarray(getattr(self.neuron, "threshold", 1.0))
@@ -265,18 +269,19 @@ class _FloatPopulation(nn.Module):
 
     def bind(self, surrogate: Surrogate, like: Tensor) -> _FloatNeurons:
         """Return the neurons with the present parameters, for one batch."""
-        values = {name: self._limit(name)[self._index(name)] for name in self.groups}
+        values = {name: self._spread(name) for name in self.groups}
         record = bind_record(self.neuron, like.device, values, like.dtype)
         return _FloatNeurons(record, Surrogates(self.unit, surrogate))
 
     def write(self) -> Population:
         """Return the population with the present parameters."""
-        values = {n: _read(self._limit(n)[self._index(n)]) for n in self.groups}
+        values = {name: _read(self._spread(name)) for name in self.groups}
         return replace(self.population, neuron=replace(self.neuron, **values))
 
-    def _index(self, name: str) -> Any:
-        group = self.groups[name]
-        return ... if group is None else torch.from_numpy(group)
+    def _spread(self, name: str) -> Tensor:
+        """Return a parameter of each neuron, or one that all share."""
+        value, group = self._limit(name), self.groups[name]
+        return value if group is None else value[torch.from_numpy(group)]
 
     def _limit(self, name: str) -> Tensor:
         """Return a parameter within the range that the record takes."""

@@ -5,17 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
+from snncompile.arrays import Array
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron
-from snncompile.neurons.fixed import STATE_SHIFT, shift_bias
+from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, shift_bias
+from snncompile.reference.fast.populations import share
+from snncompile.training.layouts import flatten, lay_out, make_like
 from snncompile.training.surrogate import Surrogate, find_formula
 
 RESETS = {"hard": 0, "soft": 1, "none": 2}
 """Resets of the kernels, by their numbers there."""
 NEURONS = ("cuba_lif", "integrate_fire", "readout")
 """Neurons that have a kernel; decays are parameters of their records, or 1 and 0."""
+LEAST = 1 << 17
+"""Numbers over time for which a thread of its own takes less time."""
 
 
 def has_kernel(neuron: FloatNeuron | IntegerNeuron, device: torch.device) -> bool:
@@ -36,6 +43,8 @@ class Plan:
     unit: Tensor
     """Excess that counts as 1 for the surrogate."""
     surrogate: Surrogate
+    keeps: bool
+    """Whether a backward pass may follow."""
     factor: float = 1.0
     """Of the accumulated input, before it meets the float states."""
 
@@ -49,15 +58,18 @@ def run_floats(floats: FloatNeuron, unit: Tensor, surrogate: Surrogate, drive: T
         surrogate: derivative of a spike.
         drive: accumulated input, shape (samples, steps, n).
     """
-    plan = Plan(_find_reset(floats), floats.spikes, unit, surrogate)
-    output: Tensor = _Run.apply(drive, *_list_floats(floats), None, plan)  # type: ignore[no-untyped-call]
+    numbers = _list_floats(floats)
+    plan = Plan(_find_reset(floats), floats.spikes, unit, surrogate, _trains(drive, *numbers))
+    output: Tensor = _Run.apply(drive, *numbers, None, plan)  # type: ignore[no-untyped-call]
     return output
 
 
 def run_integers(
     integer: IntegerNeuron,
     floats: FloatNeuron,
-    plan: Plan,
+    unit: Tensor,
+    surrogate: Surrogate,
+    factor: float,
     drive: Tensor,
 ) -> Tensor:
     """Return the output of an integer neuron, with the gradient of its float record.
@@ -65,26 +77,31 @@ def run_integers(
     Args:
         integer: of tensors.
         floats: of tensors, in the unit of the integers.
-        plan: facts of the kernel.
+        unit: excess that counts as 1 for the surrogate.
+        surrogate: derivative of a spike.
+        factor: of the accumulated input, before it meets the float states.
         drive: accumulated weights, shape (samples, steps, n).
     """
-    size = drive.shape[-1]
-    zero = torch.zeros(size, dtype=torch.int64)
-    columns = [
-        getattr(integer, "current_decay", zero + 4095) + 1,
-        getattr(integer, "potential_decay", zero),
+    zero: Any = torch.zeros((), dtype=torch.int64)
+    columns = (
+        DECAY_ONE - 1 - getattr(integer, "current_decay", zero + DECAY_ONE - 1),
+        DECAY_ONE - getattr(integer, "potential_decay", zero),
         getattr(integer, "threshold", zero) << STATE_SHIFT,
         shift_bias(integer.bias_mantissa, integer.bias_exponent),  # type: ignore[attr-defined]
         integer.initial,
-    ]
-    q = torch.stack([(c + zero) for c in columns])
-    output: Tensor = _Run.apply(drive, *_list_floats(floats), q, plan)  # type: ignore[no-untyped-call]
+    )
+    q = _stack(columns, drive.shape[-1], torch.int64)
+    numbers = _list_floats(floats)
+    trains = _trains(drive, *numbers)
+    plan = Plan(_find_reset(floats), floats.spikes, unit, surrogate, trains, factor)
+    output: Tensor = _Run.apply(drive, *numbers, q, plan)  # type: ignore[no-untyped-call]
     return output
 
 
-def plan_integers(floats: FloatNeuron, unit: Tensor, surrogate: Surrogate, factor: float) -> Plan:
-    """Return the plan of an integer neuron, from its float record."""
-    return Plan(_find_reset(floats), floats.spikes, unit, surrogate, factor)
+def _trains(*inputs: Any) -> bool:
+    return torch.is_grad_enabled() and any(
+        isinstance(each, Tensor) and each.requires_grad for each in inputs
+    )
 
 
 def _find_reset(floats: FloatNeuron) -> int:
@@ -112,63 +129,133 @@ class _Run(torch.autograd.Function):
         q: Tensor | None,
         plan: Plan,
     ) -> Tensor:
-        import snncompile.training.fused_kernels as kernels
 
-        size, dtype = drive.shape[-1], drive.dtype
-        exact = drive.contiguous()
-        if q is not None and dtype != torch.float32:
-            dtype = torch.float32
-        zero = torch.zeros(size, dtype=dtype)
-        p = torch.stack([zero + c for c in (kept_u, kept_v, threshold, bias, initial)]).to(dtype)
-        out = torch.empty(exact.shape, dtype=dtype)
-        reached = torch.empty(exact.shape, dtype=dtype)
-        passes = torch.empty(exact.shape if q is not None else (0, 0, 0), dtype=torch.uint8)
-        arrays = (out.numpy(), reached.numpy())
-        if q is None:
-            kernels.run_floats(exact.numpy(), p.numpy(), plan.reset, plan.sends, *arrays)
-        else:
-            kernels.run_integers(
-                exact.numpy(), p.numpy(), q.numpy(), plan.reset, plan.sends, *arrays, passes.numpy()
-            )
+        x = lay_out(drive.detach())
+        dtype = torch.float32 if q is not None else x.dtype
+        rows = (kept_u, kept_v, threshold, bias, initial, 1 / plan.unit.to(dtype))
+        p = _stack(rows, x.shape[-1], dtype)
+        out = make_like(x, dtype)
+        reached = make_like(x if plan.keeps else x[:0], dtype)
+        passes = make_like(x if plan.keeps and q is not None else x[:0], torch.uint8)
+        _step_forward(x, p, q, plan, out, reached, passes)
         ctx.save_for_backward(reached, passes, p, threshold, bias)
         ctx.plan, ctx.drive_type = plan, drive.dtype
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        import snncompile.training.fused_kernels as kernels
-
         reached, passes, p, threshold, bias = ctx.saved_tensors
-        plan = ctx.plan
-        gradient = gradients[0].to(reached.dtype).contiguous()
-        formula, steepness = find_formula(plan.surrogate) or ("GIVEN", 0.0)
-        given = plan.sends and formula == "GIVEN"
-        slope = _find_slope(reached, p[2], plan) if given else reached
-        per_unit = torch.zeros_like(p[2]) + 1 / plan.unit.to(p.dtype)
-        constants = torch.tensor(kernels.list_constants(steepness), dtype=p.dtype)
-        of_drive = torch.empty_like(reached)
-        totals = torch.zeros((2, p.shape[1]), dtype=torch.float64)
-        kernels.run_backward(
-            gradient.numpy(),
-            reached.numpy(),
-            slope.numpy(),
-            per_unit.numpy(),
-            getattr(kernels, formula),
-            constants.numpy(),
-            passes.numpy(),
+        gradient = lay_out(gradients[0].to(reached.dtype), repeats=True)
+        of_drive = reached.clone() if _keeps_graph() else reached.data
+        sums = any(ctx.needs_input_grad[3:5])
+        totals = _step_backward(gradient, p, ctx.plan, sums, of_drive, passes)
+        of_drive = of_drive if ctx.plan.factor == 1 else of_drive.mul_(ctx.plan.factor)
+        of_parameters = [
+            (total if like.ndim else total.sum()).to(like.dtype) if needed else None
+            for total, like, needed in zip(
+                torch.from_numpy(totals), (threshold, bias), ctx.needs_input_grad[3:5], strict=True
+            )
+        ]
+        return of_drive.to(ctx.drive_type), None, None, *of_parameters, None, None, None
+
+
+def _stack(rows: tuple[Any, ...], size: int, dtype: torch.dtype) -> Tensor:
+    """Return rows of a number per neuron, from tensors of one or each, or numbers."""
+    stacked = torch.empty((len(rows), size), dtype=dtype)
+    array = stacked.numpy()
+    for i, row in enumerate(rows):
+        array[i] = row.detach().numpy() if isinstance(row, Tensor) else row
+    return stacked
+
+
+def _step_forward(
+    x: Tensor, p: Tensor, q: Tensor | None, plan: Plan, out: Tensor, reached: Tensor, passes: Tensor
+) -> None:
+    """Run the kernel of the forward pass; the last three arguments are filled."""
+    from snncompile.training.fused_integers import run_integers
+    from snncompile.training.fused_kernels import run_floats
+
+    strides = x.stride()[:2]
+
+    def work(samples: slice) -> None:
+        shape = samples.stop - samples.start, x.shape[1]
+        drive, filled, kept = (flatten(each[samples]) for each in (x, out, reached))
+        if q is None:
+            run_floats(drive, p.numpy(), shape, strides, plan.reset, plan.sends, filled, kept)
+            return
+        run_integers(
+            drive,
             p.numpy(),
+            q.numpy(),
+            shape,
+            strides,
             plan.reset,
             plan.sends,
-            of_drive.numpy(),
-            totals.numpy(),
+            filled,
+            kept,
+            flatten(passes[samples]),
         )
-        of_drive = of_drive if plan.factor == 1 else of_drive * plan.factor
-        of_drive = of_drive.to(ctx.drive_type)
-        of_threshold, of_bias = (
-            (total if like.ndim else total.sum()).to(like.dtype)
-            for total, like in zip(totals, (threshold, bias), strict=True)
+
+    share(work, _cut(x))
+
+
+def _step_backward(
+    gradient: Tensor,
+    p: Tensor,
+    plan: Plan,
+    sums: bool,
+    reached: Tensor,
+    passes: Tensor,
+) -> Array:
+    """Return gradients of threshold and bias, shape (2, n); `reached` becomes that of the input."""
+    from snncompile.training import fused_gradients as kernels
+    from snncompile.training.fused_kernels import THRESHOLD
+
+    strides, of_strides = reached.stride()[:2], gradient.stride()[:2]
+    formula, steepness = find_formula(plan.surrogate) or ("GIVEN", 0.0)
+    given = plan.sends and formula == "GIVEN"
+    slope = _find_slope(reached, p[THRESHOLD], plan) if given else reached[:0]
+    constants = np.array(kernels.list_constants(steepness), p.numpy().dtype)
+    slices = _cut(reached)
+    numbers = {samples.start: number for number, samples in enumerate(slices)}
+    totals = np.zeros((len(slices), 2, p.shape[1]))
+
+    def work(samples: slice) -> None:
+        shape = samples.stop - samples.start, reached.shape[1]
+        of_output, of_drive = flatten(gradient[samples]), flatten(reached[samples])
+        passing, total = flatten(passes[samples]), totals[numbers[samples.start]]
+        if not plan.sends:
+            kernels.return_values(
+                of_output, of_strides, of_drive, strides, passing, p.numpy(), shape, total[1]
+            )
+            return
+        kernels.return_spikes(
+            of_output,
+            of_strides,
+            of_drive,
+            strides,
+            flatten(slope[samples]),
+            getattr(kernels, formula),
+            constants,
+            passing,
+            p.numpy(),
+            shape,
+            plan.reset,
+            sums,
+            total,
         )
-        return of_drive, None, None, of_threshold, of_bias, None, None, None
+
+    share(work, slices)
+    summed: Array = totals.sum(axis=0)
+    return summed
+
+
+def _cut(x: Tensor) -> list[slice]:
+    """Return slices of samples for the threads that torch uses, none for few numbers."""
+    threads = min(torch.get_num_threads(), x.numel() // LEAST)
+    size = -(-len(x) // max(1, threads))
+    return [slice(first, min(first + size, len(x))) for first in range(0, len(x), size or 1)]
 
 
 def _find_slope(reached: Tensor, threshold: Tensor, plan: Plan) -> Tensor:
@@ -176,4 +263,10 @@ def _find_slope(reached: Tensor, threshold: Tensor, plan: Plan) -> Tensor:
     with torch.enable_grad():
         excess = ((reached - threshold) / plan.unit).detach().requires_grad_()
         (slope,) = torch.autograd.grad(plan.surrogate(excess).sum(), excess)
-    return (slope / plan.unit).to(reached.dtype).contiguous()
+    return (slope / plan.unit).to(reached.dtype)
+
+
+def _keeps_graph() -> bool:
+    """Return whether the backward pass that runs may run again: then it leaves what was saved."""
+    find: Any = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+    return find is None or bool(find())

@@ -1,9 +1,15 @@
 """Leaky integrate-and-fire neurons over many time steps, forward and backward, compiled.
 
-Imported on first use only: numba takes a moment to load. Arrays over time have the shape (samples,
-steps, n), those of parameters (n,). `reached` is the potential before the spike, as the float
-record computes it from the states of the step before; where it exceeds the threshold, the backward
-pass takes the neuron to have fired.
+Imported on first use only: numba takes a moment to load. Arrays over time are flat: neuron i of
+sample b in step t is at
+
+    b * strides[0] + t * strides[1] + i
+
+and those of parameters have the shape (n,). `reached` is the potential before the spike, as the
+float record computes it from the states of the step before; where it exceeds the threshold, the
+backward pass takes the neuron to have fired.
+Neurons with the same parameters, all of a layer or those of each channel, and without a current
+that has a memory, take a loop of their own: it reads and writes half of what the other one does.
 """
 
 from __future__ import annotations
@@ -17,17 +23,22 @@ from snncompile.arrays import Array
 from snncompile.machine_code import compile_function
 
 HARD, SOFT, NONE = range(3)
-GIVEN, FAST_SIGMOID, ARC_TANGENT = range(3)
-LIMIT = (1 << 23) - 1
-FULL = 1 << 12
-U_PASSES, V_PASSES = 1, 2
-"""Bits of `passes`."""
+KEPT_U, KEPT_V, THRESHOLD, BIAS, INITIAL, PER_UNIT = range(6)
+"""Rows of `p`: kept share of u, kept share of v, threshold, bias, initial potential, and 1 over the
+excess that counts as 1 for the surrogate."""
+NARROW = 64
+"""Neurons with the same parameters, on average, from which they take a loop of their own."""
+
+compile_kernel = partial(compile_function, error_model="numpy")
+write_into_callers = partial(compile_kernel, inline="always")
 
 
-@compile_function
+@compile_kernel
 def run_floats(
     drive: Array,
     p: Array,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
     reset: int,
     sends: bool,
     out: Array,
@@ -37,243 +48,118 @@ def run_floats(
 
     Args:
         drive: accumulated input.
-        p: kept share of u, kept share of v, threshold, bias, initial potential; shape (5, n).
+        p: parameters, shape (6, n).
+        shape: samples and steps.
+        strides: of drive, out and reached.
         reset: HARD, SOFT or NONE.
         sends: whether the output is spikes; else it is the potential.
-        out, reached: filled.
+        out: filled.
+        reached: filled, if it is not empty.
     """
-    samples, steps, size = drive.shape
+    size = p.shape[1]
+    ends, even = list_runs(p)
     u, v = np.empty(size, drive.dtype), np.empty(size, drive.dtype)
-    for b in range(samples):
+    keeps = len(reached) > 0
+    for b in range(shape[0]):
         u[:] = 0
-        v[:] = p[4]
-        for t in range(steps):
-            for i in range(size):
-                u[i] = p[0, i] * u[i] + drive[b, t, i]
-                new = p[1, i] * v[i] + u[i] + p[3, i]
-                spike = sends and new > p[2, i]
-                reached[b, t, i] = new
-                out[b, t, i] = spike if sends else new
-                if spike and reset == HARD:
-                    new = np.float32(0)
-                elif spike and reset == SOFT:
-                    new = new - p[2, i]
-                v[i] = new
+        v[:] = p[INITIAL]
+        for t in range(shape[1]):
+            at = np.uint64(b * strides[0] + t * strides[1])
+            if not even:
+                _step_uneven(drive, p, at, np.uint64(size), reset, sends, keeps, u, v, out, reached)
+                continue
+            for run in range(len(ends) - 1):
+                first, last = ends[run], ends[run + 1]
+                _step_even(
+                    drive,
+                    at,
+                    np.uint64(first),
+                    np.uint64(last),
+                    p[KEPT_V, first],
+                    p[THRESHOLD, first],
+                    p[BIAS, first],
+                    reset,
+                    sends,
+                    keeps,
+                    v,
+                    out,
+                    reached,
+                )
 
 
-@compile_function
-def run_integers(
+@compile_kernel
+def list_runs(p: Array) -> tuple[Array, bool]:
+    """Return where runs of neurons with the same parameters begin and end, and whether they are
+    long and without a memory of the current."""
+    size = p.shape[1]
+    differs = np.zeros(size, np.bool_)
+    for row in range(len(p)):
+        for i in range(1, size):
+            differs[i] |= p[row, i] != p[row, i - 1]
+    starts = np.flatnonzero(differs)
+    short = (len(starts) + 1) * NARROW > size
+    ends = np.zeros(len(starts) + 2, np.int64)
+    ends[1:-1], ends[-1] = starts, size
+    return ends, not short and not p[KEPT_U].any()
+
+
+@write_into_callers
+def _step_even(
     drive: Array,
-    p: Array,
-    q: Array,
+    at: Any,
+    first: Any,
+    last: Any,
+    kept: Any,
+    threshold: Any,
+    bias: Any,
     reset: int,
     sends: bool,
+    keeps: bool,
+    v: Array,
     out: Array,
     reached: Array,
-    passes: Array,
 ) -> None:
-    """Run the integer record, bit for bit, and the float record beside it, step by step.
-
-    Args:
-        drive: accumulated weights, whole numbers.
-        p: parameters of the float record, as in `run_floats`.
-        q: integers: current decay, potential decay, threshold * 2^6, bias, initial potential,
-            whether there is a current to keep; shape (6, n), int64.
-        reset: HARD, SOFT or NONE.
-        sends: whether the output is spikes; else it is the potential.
-        out, reached: filled.
-        passes: filled with 1 where u, and 2 where v has not left its width.
-    """
-    samples, steps, size = drive.shape
-    u, v = np.empty(size, np.int64), np.empty(size, np.int64)
-    for b in range(samples):
-        u[:] = 0
-        v[:] = q[4]
-        for t in range(steps):
-            for i in range(size):
-                x = np.int64(drive[b, t, i]) << 6
-                smooth_u = p[0, i] * np.float32(u[i]) + np.float32(x)
-                smooth = p[1, i] * np.float32(v[i]) + smooth_u + p[3, i]
-                kept = u[i] * (FULL - q[0, i])
-                new_u = ((kept + ((kept >> 63) & (FULL - 1))) >> 12) + x
-                new_u -= (new_u > LIMIT + 1) * 2 * (LIMIT + 1)
-                new_u += (new_u <= -LIMIT - 1) * 2 * (LIMIT + 1)
-                kept = v[i] * (FULL - q[1, i])
-                new = ((kept + ((kept >> 63) & (FULL - 1))) >> 12) + new_u + q[3, i]
-                new = min(max(new, -LIMIT), LIMIT)
-                spike = sends and new > q[2, i]
-                reached[b, t, i] = smooth
-                out[b, t, i] = spike if sends else new
-                fired = sends and smooth > p[2, i]
-                if spike and reset == HARD:
-                    new = np.int64(0)
-                elif spike and reset == SOFT:
-                    new = new - q[2, i]
-                if fired and reset == HARD:
-                    smooth = np.float32(0)
-                elif fired and reset == SOFT:
-                    smooth = smooth - p[2, i]
-                passes[b, t, i] = (abs(smooth_u) <= LIMIT) + V_PASSES * (abs(smooth) <= LIMIT)
-                u[i], v[i] = new_u, new
+    """Go one step forward; `first` and `last` are unsigned, so that none counts from the end."""
+    for i in range(first, last):
+        new = kept * v[i] + drive[at + i] + bias
+        if keeps:
+            reached[at + i] = new
+        out[at + i], v[i] = fire(new, threshold, reset, sends)
 
 
-@partial(compile_function, error_model="numpy")
-def find_slope(x: Any, formula: int, constants: Array) -> Any:
-    """Return the derivative of a surrogate, x being the excess; see `list_constants`."""
-    unity, s, half, bend = constants
-    if formula == FAST_SIGMOID:
-        below = unity + s * abs(x)
-        return unity / (below * below)
-    bent = bend * x
-    return half / (unity + bent * bent)
-
-
-def list_constants(steepness: float) -> tuple[float, float, float, float]:
-    """Return the constants of the formulas, in the order that `find_slope` reads.
-
-    FAST_SIGMOID: 1 / (1 + s |x|)^2; ARC_TANGENT: (s / 2) / (1 + (pi s x / 2)^2).
-    """
-    return 1.0, steepness, steepness / 2, np.pi * steepness / 2
-
-
-@partial(compile_function, error_model="numpy")
-def run_backward(
-    gradient: Array,
-    reached: Array,
-    slope: Array,
-    per_unit: Array,
-    formula: int,
-    constants: Array,
-    passes: Array,
+@write_into_callers
+def _step_uneven(
+    drive: Array,
     p: Array,
+    at: Any,
+    size: Any,
     reset: int,
     sends: bool,
-    of_drive: Array,
-    of_parameters: Array,
-) -> None:
-    """Run the derivative of `run_floats`, or of the floats of `run_integers`, backward in time.
-
-    Args:
-        gradient: of the output.
-        reached: from the forward pass.
-        slope: derivative of a spike by the potential, from the surrogate; read without a formula.
-        per_unit: 1 over the excess that counts as 1 for a formula, shape (n,).
-        formula: GIVEN: by `slope`; else by `find_slope`.
-        constants: of the formula.
-        passes: from `run_integers`; empty: every gradient passes.
-        p: as in `run_floats`.
-        reset: HARD, SOFT or NONE.
-        sends: whether the output is spikes; else it is the potential.
-        of_drive: filled.
-        of_parameters: added to: of threshold, bias; shape (2, n), float64.
-    """
-    samples, steps, size = gradient.shape
-    of_u, of_v = np.empty(size, gradient.dtype), np.empty(size, gradient.dtype)
-    of_threshold, of_bias = np.empty(size, gradient.dtype), np.empty(size, gradient.dtype)
-    all_pass = np.full(size, U_PASSES | V_PASSES, np.uint8)
-    for b in range(samples):
-        of_u[:] = 0
-        of_v[:] = 0
-        of_threshold[:] = 0
-        of_bias[:] = 0
-        for t in range(steps - 1, -1, -1):
-            if len(passes):
-                _stop_gradients(passes[b, t], of_u, of_v)
-            if sends:
-                _return_spikes(
-                    gradient[b, t],
-                    reached[b, t],
-                    slope[b, t],
-                    per_unit,
-                    formula,
-                    constants,
-                    p[0],
-                    p[1],
-                    p[2],
-                    reset,
-                    of_u,
-                    of_v,
-                    of_threshold,
-                    of_bias,
-                    of_drive[b, t],
-                )
-            else:
-                shown = passes[b, t] if len(passes) else all_pass
-                _return_values(
-                    gradient[b, t], shown, p[0], p[1], of_u, of_v, of_bias, of_drive[b, t]
-                )
-        of_parameters[0] += of_threshold
-        of_parameters[1] += of_bias
-
-
-@partial(compile_function, error_model="numpy")
-def _stop_gradients(passes: Array, of_u: Array, of_v: Array) -> None:
-    """Set gradients of states that have left their width to 0."""
-    for i in range(len(passes)):
-        of_u[i] = of_u[i] if passes[i] & U_PASSES else np.float32(0)
-        of_v[i] = of_v[i] if passes[i] & V_PASSES else np.float32(0)
-
-
-@partial(compile_function, error_model="numpy")
-def _return_spikes(
-    gradient: Array,
+    keeps: bool,
+    u: Array,
+    v: Array,
+    out: Array,
     reached: Array,
-    slope: Array,
-    per_unit: Array,
-    formula: int,
-    constants: Array,
-    kept_u: Array,
-    kept_v: Array,
-    threshold: Array,
-    reset: int,
-    of_u: Array,
-    of_v: Array,
-    of_threshold: Array,
-    of_bias: Array,
-    of_drive: Array,
 ) -> None:
-    """Go one step back in time; choices in place of branches let all neurons go side by side."""
-    none = np.float32(0)
-    for i in range(len(gradient)):
-        v, kept, of_spike = reached[i], of_v[i], gradient[i]
-        fired, potential = v > threshold[i], kept
-        if reset == HARD:
-            potential = none if fired else kept
-            of_spike = of_spike - kept * v
-        elif reset == SOFT:
-            of_spike = of_spike - kept * threshold[i]
-            of_threshold[i] -= kept if fired else none
-        if formula == GIVEN:
-            each = slope[i]
-        else:
-            x = (v - threshold[i]) * per_unit[i]
-            each = find_slope(x, formula, constants) * per_unit[i]
-        through = of_spike * each
-        potential = potential + through
-        of_threshold[i] -= through
-        of_bias[i] += potential
-        current = potential + of_u[i]
-        of_drive[i] = current
-        of_u[i] = current * kept_u[i]
-        of_v[i] = potential * kept_v[i]
+    for i in range(size):
+        current = p[KEPT_U, i] * u[i] + drive[at + i]
+        new = p[KEPT_V, i] * v[i] + current + p[BIAS, i]
+        if keeps:
+            reached[at + i] = new
+        out[at + i], v[i] = fire(new, p[THRESHOLD, i], reset, sends)
+        u[i] = current
 
 
-@partial(compile_function, error_model="numpy")
-def _return_values(
-    gradient: Array,
-    passes: Array,
-    kept_u: Array,
-    kept_v: Array,
-    of_u: Array,
-    of_v: Array,
-    of_bias: Array,
-    of_drive: Array,
-) -> None:
-    """Go one step back in time where the output is the potential."""
-    for i in range(len(gradient)):
-        potential = gradient[i] + of_v[i] if passes[i] & V_PASSES else np.float32(0)
-        current = potential + of_u[i]
-        of_bias[i] += potential
-        of_drive[i] = current
-        of_u[i] = current * kept_u[i]
-        of_v[i] = potential * kept_v[i]
+@compile_kernel
+def fire(potential: Any, threshold: Any, reset: int, sends: bool) -> Any:
+    """Return output and next potential of a neuron; choices in place of branches let all neurons
+    go side by side."""
+    if not sends:
+        return potential, potential
+    spike = potential > threshold
+    after = potential
+    if reset == HARD:
+        after = np.float32(0) if spike else potential
+    elif reset == SOFT:
+        after = potential - threshold if spike else potential
+    return np.float32(1) if spike else np.float32(0), after

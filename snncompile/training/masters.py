@@ -26,7 +26,7 @@ from snncompile.synapses.scale import Scale
 from snncompile.synapses.sparse import unroll
 from snncompile.synapses.transposed_convolution import TransposedConvolution
 from snncompile.synapses.weight_formats import weight_step
-from snncompile.training.surrogate import round_within
+from snncompile.training.rounding import round_within
 
 CELL = 0.499
 """Distance from an integer within which every master stands for that integer, whatever ties do."""
@@ -113,7 +113,7 @@ class Weights(nn.Module):
     def round(self) -> Tensor:
         """Return the integer weights as floats, with the gradient of the masters."""
         each = self.weight if self.group is None else self.weight[self.group]
-        return round_within(each, self.per_step, self.low, self.high) * self.step
+        return round_within(each, self.per_step, self.low, self.high, unit=self.step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +166,7 @@ class Parameters(nn.Module):
             self.register_parameter(row.name, nn.Parameter(_write(each / row.scale)))
             self.register_buffer(f"{row.name}_scale", _write(row.scale), persistent=False)
             self.register_buffer(f"{row.name}_unit", _write(row.unit), persistent=False)
-            if row.group is not None:
+            if row.group is not None and not is_each_alone(row.group):
                 index = torch.tensor(row.group)
                 self.register_buffer(f"{row.name}_group", index, persistent=False)
 
@@ -174,17 +174,20 @@ class Parameters(nn.Module):
         """Return the parameters of the integer neuron, and of the float record with gradients."""
         integers, reals = {}, {}
         for row in self.rows:
-            master = getattr(self, row.name) * getattr(self, f"{row.name}_scale")
-            if row.group is not None:
-                master = master[getattr(self, f"{row.name}_group")]
+            master, scale = getattr(self, row.name), getattr(self, f"{row.name}_scale")
+            group = getattr(self, f"{row.name}_group", None)
+            if group is not None:
+                master, scale = master[group], scale[group]
             unit = getattr(self, f"{row.name}_unit")
             if row.exponents:
-                exponent = _choose_exponent(master, row)
+                exponent = _choose_exponent(master.detach() * scale, row)
                 integers["bias_exponent"] = exponent.long()
                 unit = 2.0**exponent
-            rounded = round_within(master / unit - row.offset, 1.0, row.low, row.high)
-            integers[row.field] = rounded.detach().long()
-            reals[row.name] = (rounded + row.offset) * unit
+            real = round_within(
+                master, scale / unit, row.low, row.high, offset=row.offset, unit=unit
+            )
+            integers[row.field] = (real.detach() / unit - row.offset).long()
+            reals[row.name] = real
         return integers, reals
 
 
@@ -218,8 +221,7 @@ def _list_rows(
 
 def _choose_exponent(bias: Tensor, row: Parameter) -> Tensor:
     """Return the smallest exponent with which a mantissa holds each bias."""
-    needed = torch.log2(bias.detach().abs() / (row.high + 0.5)).floor() + 1
-    return needed.clamp(0, row.exponents)
+    return torch.frexp(bias / (row.high + 0.5)).exponent.clamp(0, row.exponents).double()
 
 
 def choose_groups(
@@ -265,6 +267,11 @@ def group_weights(wiring: Wiring, shape: tuple[int, ...], *values: Floats) -> In
     if not all((value == value[:, :1]).all() for value in by_channel):
         return None
     return np.repeat(np.arange(shape[0]), prod(shape[1:]))
+
+
+def is_each_alone(group: Ints) -> bool:
+    """Return whether each neuron is a group of its own, in their order."""
+    return bool(np.array_equal(group, np.arange(len(group))))
 
 
 def find_first(group: Ints | None) -> Any:

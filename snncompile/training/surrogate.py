@@ -102,35 +102,6 @@ def pass_straight(smooth: Tensor, exact: Tensor, passes: Tensor | None = None) -
     return result
 
 
-class _Round(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, factor: Any, low: Any, high: Any) -> Tensor:
-        scaled = x * factor
-        rounded: Tensor = scaled.round().clamp_(low, high)
-        inside = bool(scaled.min() >= low and scaled.max() <= high) if scaled.numel() else True
-        ctx.save_for_backward(None if inside else torch.sign(scaled.round() - rounded))
-        ctx.factor = factor
-        return rounded
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        (beyond,) = ctx.saved_tensors
-        gradient = gradients[0]
-        if beyond is not None:
-            gradient = gradient * (gradient * beyond >= 0)
-        return gradient * ctx.factor, None, None, None
-
-
-def round_within(x: Tensor, factor: Any, low: int, high: int) -> Tensor:
-    """Return x * factor rounded, at most `high` and at least `low`.
-
-    The gradient passes, but where it is beyond an end and a step against the gradient would lead
-    further out.
-    """
-    rounded: Tensor = _Round.apply(x, factor, low, high)  # type: ignore[no-untyped-call]
-    return rounded
-
-
 class Surrogates(TorchFunctionMode):
     """Within it, comparisons and rounding have gradients.
 

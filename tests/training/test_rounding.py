@@ -1,0 +1,51 @@
+"""Masters rounded by the compiled loop and by torch: the same numbers and gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from snncompile.training import rounding
+from snncompile.training.rounding import round_within
+
+
+def round_both(monkeypatch, x, factor, unit, gradient, **more):
+    """Return values and gradients by the compiled loop, and by torch's operators."""
+    results = []
+    for large in (1, 1 << 62):
+        monkeypatch.setattr(rounding, "LARGE", large)
+        start = x.clone().requires_grad_()
+        rounded = round_within(start, factor, -3, 5, unit=unit, **more)
+        rounded.backward(gradient)
+        results.append((rounded.detach(), start.grad))
+    return results
+
+
+def test_by_hand(monkeypatch):
+    """2.5 rounds to 2, 9 is cut to 5; the gradient of 9 stops if a step would lead further up."""
+    x = torch.tensor([1.25, 4.5, 4.5, -4.0, -4.0])
+    gradient = torch.tensor([1.0, 1, -1, 1, -1])
+    unit = torch.tensor(4.0)
+    for rounded, of_x in round_both(monkeypatch, x, torch.tensor(2.0), unit, gradient):
+        assert rounded.tolist() == [8, 20, 20, -12, -12]
+        assert of_x.tolist() == [8, 8, 0, 0, -8]
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 6), (6, 2, 3, 3)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [0, 1])
+def test_the_compiled_loop_is_torch(shape, dtype, offset, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    x = 3 * torch.randn(shape, generator=generator, dtype=dtype)
+    gradient = torch.randn(shape, generator=generator, dtype=dtype)
+    rows = torch.linspace(0.5, 3, 6, dtype=dtype).reshape(-1, *(1 for _ in shape[1:]))
+    for factor in (torch.tensor(1.5), rows, rows.reshape(-1)[: shape[-1]]):
+        ours, theirs = round_both(monkeypatch, x, factor, rows * 2, gradient, offset=offset)
+        assert torch.equal(ours[0], theirs[0])
+        assert torch.equal(ours[1], theirs[1])
+        assert 0 < (theirs[1] == 0).sum() < x.numel()
+
+
+def test_no_weights():
+    x = torch.zeros(0, 3).requires_grad_()
+    assert round_within(x, 2.0, -1, 1).shape == (0, 3)
