@@ -1,6 +1,6 @@
 """ResNet-20, 32 and 44 side by side: agreement by method and steps, spikes, seconds to convert.
 
-    python benchmarks/conversion_depth.py [--samples 932] [--depths 20 32 44] [--kept FOLDER]
+    python benchmarks/conversion_depth.py [--samples 932] [--depths 20 32 44] [--methods graded]
 
 Trained by others, CIFAR-10, images and integers as in `conversion.py`. Spikes are those of an
 image; "a neuron" divides them by the neurons that send any. `--kept` keeps answers in a folder, so
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import conversion_networks as networks
-from conversion import CALIBRATION, Case, integers, run, title
+from conversion import CALIBRATION, Case, chosen, integers, run, title
 
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
@@ -61,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--samples", type=int, default=932)
     parser.add_argument("--depths", type=int, nargs="+", default=[20, 32, 44])
+    parser.add_argument("--methods", nargs="+", help="names of methods; all if not given")
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--kept", type=Path)
     options = parser.parse_args()
@@ -77,7 +78,7 @@ def main() -> None:
             f"{'method':20} {'steps':>5} {'in all':>6} {'accuracy':>8} {'agrees':>7} {'spikes':>9}"
             f" {'a neuron':>8} {'convert':>10} {'run':>8}"
         )
-        for method, steps in ROWS:
+        for method, steps in chosen(ROWS, options.methods):
             print(compare(case, method, steps), flush=True)
 
 
