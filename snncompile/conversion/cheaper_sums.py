@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from math import inf, prod
 
 from snncompile.conversion.ann import SPARING_SUMS
@@ -33,7 +34,7 @@ from snncompile.synapses.base import Shape
 
 FEWER = 2**18
 """Synapses that a layer of sums has to save: about two cores' memory, for a step and neurons."""
-SHARE = 0.6
+SHARE = 0.5
 """Largest share of the synapses that are left, where it saves that many."""
 
 
@@ -64,11 +65,15 @@ class _Cut:
 
     def read_sums(self, drive: Drive) -> Drive:
         """Return a drive that reads the layers of sums there are."""
+        if not self.paths or _is_long(drive):
+            return drive
         return _replace(drive, {drive: Source(path) for drive, path in self.paths.items()})
 
     def ease(self, drive: Drive, size: int) -> Drive:
         """Return a drive with sums in it as long as one of them saves enough synapses."""
         while True:
+            if _is_long(drive):
+                return drive
             now = self._count(drive, size)
             if now < FEWER or now == inf:  # what does not multiply out is for `insert_sums`
                 return drive
@@ -100,8 +105,18 @@ class _Cut:
         return Source(path)
 
 
+LONGEST = 1000
+"""Most maps of a drive, each counted as often as it is read."""
 PROBE = "?"
 """Stands for a layer of sums that may come to be."""
+
+
+def _is_long(drive: Drive) -> bool:
+    """Return whether a drive is of so many maps that trying cuts would take long.
+
+    Where linear layers in a row have shortcuts, each doubles the ways through all of them.
+    """
+    return any(True for _ in islice(_walk(drive), LONGEST, None))
 
 
 def _replace(drive: Drive, new: dict[Drive, Source]) -> Drive:

@@ -15,6 +15,7 @@ from snncompile.conversion.auto_records import Budget
 from snncompile.conversion.auto_time import Deadline
 from snncompile.conversion.build import Conversion, build_conversion
 from snncompile.conversion.capture import capture
+from snncompile.conversion.fold_sums import fold_sums
 from snncompile.conversion.library_neurons import check_library, use_library_neurons
 from snncompile.conversion.method import Direct, Method
 from snncompile.errors import InputError
@@ -119,6 +120,8 @@ def convert(
         check_library(find_method(method))
     x = check_calibration(calibration)
     ann = capture(model, x, title)
+    if processes == "library":  # whose neurons read no sums of both signs in the same unit
+        ann = fold_sums(ann)
     conversion = convert_captured(ann, x, method, steps, coding, budget, say, deadline)
     if processes == "any":
         return conversion

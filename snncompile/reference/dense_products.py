@@ -57,7 +57,9 @@ class _Product(torch.autograd.Function):
         (gradient,), (x, weight) = gradients, ctx.saved_tensors
         for_x, for_weight = ctx.needs_input_grad
         if torch.is_grad_enabled():  # a gradient of gradients may follow
-            return gradient @ weight if for_x else None, gradient.T @ x if for_weight else None
+            with torch.autocast("cpu", enabled=False):
+                of_x = gradient @ weight if for_x else None
+                return of_x, gradient.T @ x if for_weight else None
         of_x = _multiply_by_onednn(gradient, weight.T) if for_x else None
         if not for_weight:
             return of_x, None
@@ -66,4 +68,5 @@ class _Product(torch.autograd.Function):
 
 
 def _multiply_by_onednn(x: Tensor, weight: Tensor) -> Tensor:
-    return torch.nn.functional.linear(x.to_mkldnn(), weight).to_dense()
+    with torch.autocast("cpu", enabled=False):  # a backward pass may run within it
+        return torch.nn.functional.linear(x.to_mkldnn(), weight).to_dense()

@@ -15,6 +15,8 @@ from snncompile.synapses.transposed_convolution import TransposedConvolution
 def compose_kernels(outer: Synapses, inner: Synapses) -> Synapses | None:
     """Return `inner` followed by `outer` as one shared kernel; None if there is none."""
     first, second = inner.wiring, outer.wiring
+    if len(getattr(first, "kernel", ())) != len(getattr(second, "kernel", ())):
+        return None  # the one of a row, the other of an image
     if isinstance(first, Convolution) and isinstance(second, Convolution):
         silent = _is_padding_silent(second, first)
         return _compose_convolutions(second, outer.weight, first, inner.weight) if silent else None

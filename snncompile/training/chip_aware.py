@@ -159,7 +159,17 @@ class ChipAware(Guarded):
 
     @torch.no_grad()
     def integers(self) -> IntegerNetwork:
-        """Return the integer network of the present masters."""
+        """Return the integer network of the present masters.
+
+        Raises:
+            InputError: a master is no finite number.
+        """
+        for name, parameter in self.named_parameters():
+            if not parameter.isfinite().all():
+                raise InputError(
+                    f"{name} holds numbers that are not finite: training has diverged; begin anew"
+                    " from an earlier state, with a smaller rate or clipped gradients"
+                )
         populations = (p.write() for p in self.populations)
         projections = (p.write() for p in self.projections)
         return replace(self.network, populations=tuple(populations), projections=tuple(projections))
@@ -170,6 +180,7 @@ class ChipAware(Guarded):
         It has the chip and the options of the Program that training began with.
 
         Raises:
+            InputError: a master is no finite number.
             FitError: the trained network does not fit; with other thresholds, say.
         """
         from snncompile.compiler import compile as compile_network

@@ -209,7 +209,7 @@ def _step_backward(
     passes: Tensor,
 ) -> Array:
     """Return gradients of threshold and bias, shape (2, n); `reached` becomes that of the input."""
-    from snncompile.training import fused_gradients as kernels
+    import snncompile.training.fused_gradients as kernels
     from snncompile.training.fused_kernels import THRESHOLD
 
     strides, of_strides = reached.stride()[:2], gradient.stride()[:2]

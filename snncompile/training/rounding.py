@@ -58,7 +58,8 @@ class _Round(torch.autograd.Function):
             of_x = torch.empty_like(gradient)
             _pass_rows(gradient, factor, beyond, of_x)
         else:
-            of_x = gradient * (gradient * beyond >= 0) * factor
+            stops = gradient.sign() * beyond.sign() < 0  # no NaN does
+            of_x = torch.where(stops, 0, gradient * factor)
         return of_x, None, None, None, None, None
 
 

@@ -36,5 +36,6 @@ def pass_rows(gradient: Array, factor: Array, beyond: Array, of_x: Array) -> Non
     for row in range(len(gradient)):
         scale = factor[row]
         for i in range(gradient.shape[1]):
-            passes = gradient[row, i] * beyond[row, i] >= 0
-            of_x[row, i] = gradient[row, i] * scale if passes else np.float32(0)
+            out = beyond[row, i]
+            stops = (gradient[row, i] < 0 < out) or (out < 0 < gradient[row, i])  # no NaN does
+            of_x[row, i] = np.float32(0) if stops else gradient[row, i] * scale

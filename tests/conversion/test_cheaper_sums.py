@@ -113,3 +113,61 @@ def test_on_lava(small_limit, lava):
     program = snncompile.compile(conversion.network, chip="loihi2", calibration=shown[:8])
     found = program.verify(shown[:1])
     assert found.comparison("integer", "lava").equal
+
+
+class Chain(nn.Module):
+    """Linear layers with shortcuts, without an activation: each doubles the ways through them."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = nn.Conv2d(2, 8, 1), nn.Linear(8, 3)
+        self.blocks = nn.ModuleList(nn.Conv2d(8, 8, 1) for _ in range(depth))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the answers."""
+        y = torch.relu(self.first(x))
+        for block in self.blocks:
+            y = y + 0.2 * block(y)
+        return self.last(torch.relu(y).mean((2, 3)))
+
+
+def test_a_long_drive_is_not_tried_in_all_its_ways(monkeypatch):
+    tried = []
+    monkeypatch.setattr(cheaper_sums, "LONGEST", 100)
+    monkeypatch.setattr(cheaper_sums, "FEWER", 1)
+    monkeypatch.setattr(cheaper_sums._Cut, "_count", lambda *_: tried.append(1) or 0.0)
+    assert not list_sums(capture(Chain(6), draw()))
+    assert len(tried) == 2  # those of the first layer and of the last
+
+
+def test_the_library_has_no_sums(small_limit):
+    conversion = convert(Bottlenecks(), draw(), "sigma_delta", processes="library")
+    assert not any("sums" in p.name for p in conversion.network.populations)
+
+
+class Means(nn.Module):
+    """Two global means, of images of different sizes, and a pool along a row of pools."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = nn.Conv2d(2, 6, 3, padding=1), nn.Conv2d(6, 6, 3, 2, 1)
+        self.of_a, self.of_b, self.of_rows = nn.Linear(6, 5), nn.Linear(6, 5), nn.Linear(6, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the answers."""
+        a = torch.relu(self.a(x))
+        b = torch.relu(self.b(a))
+        rows = nn.functional.avg_pool2d(a, 2).flatten(2).mean(2)
+        return self.of_a(a.mean((2, 3))) + self.of_b(b.mean((2, 3))) + self.of_rows(rows)
+
+
+@pytest.mark.parametrize("method", ["graded", "signed"])
+def test_means_of_several_sizes(method):
+    x = draw()
+    conversion = convert(Means(), x, method)
+    with torch.no_grad():
+        wanted = Means().double()(torch.tensor(x)).float().flatten(1)
+    got = conversion.ann.compute_activations(x)[conversion.ann.layers[-1].name]
+    torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-3)

@@ -52,3 +52,15 @@ def test_gradients_that_repeat_and_inputs_that_need_none(onednn):
     x, weight = torch.rand(70, 5), torch.rand(3, 5).requires_grad_()
     multiply(x, weight).sum().backward()
     torch.testing.assert_close(weight.grad, x.sum(0).expand(3, 5))
+
+
+def test_a_backward_pass_within_autocast(onednn):
+    torch.manual_seed(0)
+    weight = torch.randn(128, 512, requires_grad=True)
+    x = torch.randn(256, 512, requires_grad=True)
+    product = multiply(x, weight)
+    wanted = torch.autograd.grad(product.square().sum(), [x, weight], retain_graph=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = torch.autograd.grad(product.square().sum(), [x, weight])
+    for a, b in zip(found, wanted, strict=True):
+        assert (a - b).norm() < 0.02 * b.norm()  # torch's own products are narrow there

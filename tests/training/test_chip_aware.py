@@ -394,3 +394,17 @@ def test_says_what_cannot_train():
         "population out: sums reach 3.6e+16, training holds 2^53 exactly; send smaller numbers, or"
         " use fewer sources"
     )
+
+
+def test_a_network_that_has_diverged_is_no_program():
+    x = draw_spikes()
+    chip = chip_aware(snncompile.compile(build_layers(), chip="loihi2", calibration=x))
+    name, master = next(iter(chip.named_parameters()))
+    with torch.no_grad():
+        master.fill_(torch.nan)
+    with pytest.raises(InputError) as error:
+        chip.program()
+    assert str(error.value) == (
+        f"{name} holds numbers that are not finite: training has diverged; begin anew from an"
+        " earlier state, with a smaller rate or clipped gradients"
+    )

@@ -49,3 +49,17 @@ def test_the_compiled_loop_is_torch(shape, dtype, offset, monkeypatch):
 def test_no_weights():
     x = torch.zeros(0, 3).requires_grad_()
     assert round_within(x, 2.0, -1, 1).shape == (0, 3)
+
+
+@pytest.mark.parametrize("rows", [16, 4096])
+def test_gradients_that_are_no_finite_numbers_are_passed_on(rows):
+    """Else clipping would take a network that has diverged for one that stands still."""
+    weight = torch.nn.Parameter(torch.full((rows, 1), 0.5))
+    rounded = round_within(weight, torch.full((1, 1), 10.0), -127, 127)
+    gradient = torch.zeros(rows, 1)
+    gradient[:3, 0] = torch.tensor([torch.nan, torch.inf, -torch.inf])
+    rounded.backward(gradient)
+    assert weight.grad is not None
+    assert weight.grad[0].isnan()
+    assert weight.grad[1:3].flatten().tolist() == [torch.inf, -torch.inf]
+    assert not weight.grad[3:].any()

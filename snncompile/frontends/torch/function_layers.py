@@ -62,11 +62,11 @@ def make_layer(function: str, args: Any, kwargs: Any, knows: Knows) -> FunctionL
 
 
 def find_same(layer: FunctionLayer, modules: dict[str, nn.Module]) -> str:
-    """Return the path of a layer: its name, numbered where another one of that name has other
-    weights.
+    """Return the path of a layer: its name, numbered where another one of that name is not the
+    same: with other weights, or a mean over a smaller image.
     """
     number, path = 1, layer.name
-    while layer.weighted and path in modules and not _is_same(layer.module, modules[path]):
+    while path in modules and not _is_same(layer.module, modules[path]):
         number += 1
         path = f"{layer.name}_{number}"
     return path

@@ -18,12 +18,18 @@ from snncompile.cores.port_entries import count_sources
 from snncompile.hwmodels.schema import Chip
 from snncompile.ir.graph import IntegerNetwork, Projection
 from snncompile.synapses.base import IntegerSynapses
-from snncompile.synapses.source_range import split_list
-from snncompile.synapses.sparse import Sparse
+from snncompile.synapses.convolution import Convolution
+from snncompile.synapses.dense import Dense
+from snncompile.synapses.scale import Scale
+from snncompile.synapses.source_range import SourceRange, split_list
+from snncompile.synapses.sparse import Sparse, unroll_synapses
+from snncompile.synapses.transposed_convolution import TransposedConvolution
 from snncompile.synapses.weight_formats import weight_step
 
 SHARE = 4
 """Each range takes at most this part of the input axons of a core."""
+STRUCTURED = (Convolution, Dense, Scale, TransposedConvolution)
+"""Wirings that are no lists; those of plug-ins are."""
 
 
 def split_wide_lists(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
@@ -42,13 +48,17 @@ def split_wide_lists(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
 
 
 def _split(network: IntegerNetwork, projection: Projection, axons: int) -> Iterator[Projection]:
-    synapses = projection.synapses
-    assert isinstance(synapses, IntegerSynapses)
-    wiring = synapses.wiring
-    is_list = isinstance(wiring, Sparse) and projection.rule is None
-    if not is_list or wiring.sources <= axons or count_sources(wiring) <= axons:
+    wiring = projection.synapses.wiring
+    is_range = isinstance(wiring, SourceRange) and isinstance(wiring.plain, Sparse)
+    built_in = is_range or isinstance(wiring.plain, STRUCTURED)
+    if built_in or projection.rule is not None:
         yield projection
         return
+    if wiring.sources <= axons or count_sources(wiring) <= axons:
+        yield projection
+        return
+    synapses = unroll_synapses(projection.synapses)
+    assert isinstance(synapses, IntegerSynapses)
     per_range = _choose_size(network.end(projection.source).shape, axons // SHARE)
     if not _keeps_sums(synapses, per_range):
         yield projection

@@ -16,6 +16,7 @@ from snncompile.errors import UnsupportedError
 from snncompile.hwmodels import chips
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.base import Interval
+from snncompile.neurons.delta import Delta
 from snncompile.neurons.integrate_fire import IntegrateFire
 from snncompile.neurons.synapse_filter import SynapseFilter
 from snncompile.passes.quantize import quantize
@@ -111,9 +112,6 @@ def test_more_sources_than_a_core_of_loihi2_has_input_axons_take_a_grid(axons, g
     assert sum(p.name.endswith("_grid") for p in after.populations) == grids
     x = draw(network)
     np.testing.assert_array_equal(after.run(x).spikes, network.run(x).spikes)
-    # Values that no neuron passes on stay as they are; so do other chips' networks.
-    values = decoder(rate_neuron=SynapseFilter(0.2))
-    assert len(Retime()(design(values, chip)).network.populations) == 3
 
 
 def test_spikes_are_those_of_before(small_lists):
@@ -180,8 +178,16 @@ def test_numbers_pass_the_grid(small_lists):
     )
 
 
-def test_values_do_not(small_lists):
+def test_values_are_passed_on(small_lists):
     network = decoder(rate_neuron=SynapseFilter(0.2))
+    after = Retime()(design(network, LOIHI2)).network
+    assert [p.name for p in after.populations if p.name.endswith("_grid")] == ["a_grid"]
+    x = draw(network)
+    np.testing.assert_array_equal(after.run(x).spikes, network.run(x).spikes)
+
+
+def test_sums_that_are_sent_again_and_again_are_not(small_lists):
+    network = decoder(rate_neuron=Delta(threshold=0.1))
     with pytest.raises(UnsupportedError) as error:
         Retime()(design(network, LOIHI2))
     assert "loihi2 has no neuron that passes the source's values on to a grid" in str(error.value)
