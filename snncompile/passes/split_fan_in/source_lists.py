@@ -57,8 +57,8 @@ def _split(network: IntegerNetwork, projection: Projection, axons: int) -> Itera
     if wiring.sources <= axons or count_sources(wiring) <= axons:
         yield projection
         return
+    assert isinstance(projection.synapses, IntegerSynapses)
     synapses = unroll_synapses(projection.synapses)
-    assert isinstance(synapses, IntegerSynapses)
     per_range = _choose_size(network.end(projection.source).shape, axons // SHARE)
     if not _keeps_sums(synapses, per_range):
         yield projection
