@@ -36,6 +36,8 @@ ROUNDING = 1e-9
 """Difference of two floats that are meant to be equal."""
 TOGETHER = 3
 """Most projections whose exponents move together in the search."""
+NO_POWER = 1 << 30
+"""Stands for weights that are no powers of two."""
 BETTER = 1 - 1e-6
 """Share of an error that a better one is below."""
 
@@ -91,10 +93,6 @@ def find_exact_powers(p: GroupedInput, groups: int) -> Ints:
     return powers
 
 
-NO_POWER = 1 << 30
-"""Stands for weights that are no powers of two."""
-
-
 def divide(top: Floats | float, by: Floats) -> Floats:
     """Return the quotient; infinite where the divisor is 0."""
     return np.asarray(np.divide(top, by, out=np.full(by.shape, np.inf), where=by > 0))
@@ -136,7 +134,7 @@ class _Search:
             inside = (tried >= lowest).all(axis=1) & (tried <= highest).all(axis=1)
             steps = [tuple(map(int, step)) for step in tried[inside]]
             best = min(steps, key=self.measure, default=now)
-            if self.measure(best) >= error * BETTER:
+            if not self.measure(best) < error * BETTER:  # nor if there is no number
                 return now
             now, error = best, self.measure(best)
 
