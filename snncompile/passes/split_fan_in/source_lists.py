@@ -22,7 +22,7 @@ from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
 from snncompile.synapses.source_range import SourceRange, split_list
-from snncompile.synapses.sparse import Sparse, unroll_synapses
+from snncompile.synapses.sparse import Sparse, unroll, unroll_synapses
 from snncompile.synapses.transposed_convolution import TransposedConvolution
 from snncompile.synapses.weight_formats import weight_step
 
@@ -41,22 +41,40 @@ def split_wide_lists(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
     axons = chip.core.axons_in.whole
     if chip.headed_rows is None or axons is None:
         return network
-    projections = tuple(piece for p in network.projections for piece in _split(network, p, axons))
+    wide = {id(p) for q in network.populations for p in _find_wide(network.into(q.name), axons)}
+    if not wide:
+        return network
+    projections = tuple(
+        piece
+        for p in network.projections
+        for piece in (_split(network, p, axons) if id(p) in wide else (p,))
+    )
     if len(projections) == len(network.projections):
         return network
     return replace(network, projections=projections)
 
 
-def _split(network: IntegerNetwork, projection: Projection, axons: int) -> Iterator[Projection]:
+def _find_wide(into: tuple[Projection, ...], axons: int) -> Iterator[Projection]:
+    """Yield the lists to split: a neuron hears lists of more sources than a core has axons."""
+    lists = {p: count_sources(p.synapses.wiring) for p in into if _is_list(p)}
+    if sum(lists.values()) <= axons:
+        return
+    targets = {p: np.unique(unroll(p.synapses.wiring).wiring.target) for p in lists}
+    heard = np.zeros(max(t.max(initial=0) for t in targets.values()) + 1, np.int64)
+    for p, sources in lists.items():
+        heard[targets[p]] += sources
+    for p, sources in lists.items():
+        if sources > axons // SHARE and (heard[targets[p]] > axons).any():
+            yield p
+
+
+def _is_list(projection: Projection) -> bool:
     wiring = projection.synapses.wiring
     is_range = isinstance(wiring, SourceRange) and isinstance(wiring.plain, Sparse)
-    built_in = is_range or isinstance(wiring.plain, STRUCTURED)
-    if built_in or projection.rule is not None:
-        yield projection
-        return
-    if wiring.sources <= axons or count_sources(wiring) <= axons:
-        yield projection
-        return
+    return not (is_range or isinstance(wiring.plain, STRUCTURED) or projection.rule is not None)
+
+
+def _split(network: IntegerNetwork, projection: Projection, axons: int) -> Iterator[Projection]:
     assert isinstance(projection.synapses, IntegerSynapses)
     synapses = unroll_synapses(projection.synapses)
     per_range = _choose_size(network.end(projection.source).shape, axons // SHARE)

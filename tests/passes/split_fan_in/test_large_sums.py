@@ -126,6 +126,20 @@ def test_a_list_whose_sums_are_rounded_stays_one():
         same_spikes(network, found, np.random.default_rng(0).integers(0, 10, (3, 5, 24)))
 
 
+def test_lists_that_are_too_wide_together_are_split():
+    """Each neuron hears two lists of 12 sources, as of the two signs of sums; a core has 16."""
+    chip = limited(LOIHI2, axons_in=16)
+    once = Sparse(np.arange(3, 15), np.arange(12), 20, 12)
+    network = integers(IntegerSynapses(once, np.full(12, 6), -4, 8), Interval(0, 9))
+    (first,) = network.projections
+    second = replace(first, synapses=replace(first.synapses, weight=np.full(12, -4)))
+    network = replace(network, projections=(first, second))
+    found = Accumulate()(design(network, chip)).network
+    assert len(found.projections) == 2 * 3
+    same_spikes(network, found, np.random.default_rng(0).integers(0, 10, (3, 5, 12)))
+    snncompile.compile(network, chip=chip, prune=False)
+
+
 class Pooled(nn.Module):
     """A global average pool between a rectifier and the answers, as ResNet-18 has it."""
 
