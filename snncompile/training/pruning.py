@@ -76,9 +76,13 @@ def prune(
     kept = max(1, round(find_share(keep, step, steps) * total))
     if kept < total:
         sizes = torch.cat([w.detach().abs().flatten() for w in weights])
-        smallest = sizes.kthvalue(total - kept).values
-        for w in weights:
-            w.masked_fill_(w.abs() <= smallest, 0)
+        largest_cut = sizes.kthvalue(total - kept).values
+        stays = sizes > largest_cut
+        if largest_cut > 0:  # of equal weights, as binary ones are, the first ones stay
+            equal = (sizes == largest_cut).nonzero().flatten()
+            stays[equal[: max(0, kept - int(stays.sum()))]] = True
+        for w, own in zip(weights, stays.split([w.numel() for w in weights]), strict=True):
+            w.masked_fill_(~own.view_as(w), 0)
     return measure_connectivity(weights)
 
 

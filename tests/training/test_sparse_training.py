@@ -338,3 +338,10 @@ def test_a_group_that_is_added_later_trains():
     assert (late < 1).all()
     with pytest.raises(InputError, match="keep must be a share"):
         optimizer.add_param_group({"params": [nn.Parameter(torch.ones(3))], "keep": 2})
+
+
+@pytest.mark.parametrize("keep", [0.99, 0.5, 0.01])
+def test_of_equal_weights_as_many_stay_as_of_others(keep):
+    weights = [nn.Parameter(torch.full((20, 30), 0.1)), nn.Parameter(torch.ones(4, 5))]
+    assert training.prune(weights, keep) == max(1, round(keep * 620)) / 620
+    assert weights[1].count_nonzero() == min(20, max(1, round(keep * 620)))
