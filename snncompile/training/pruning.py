@@ -81,7 +81,7 @@ def prune(
         if largest_cut > 0:  # of equal weights, as binary ones are, the first ones stay
             equal = (sizes == largest_cut).nonzero().flatten()
             stays[equal[: max(0, kept - int(stays.sum()))]] = True
-        for w, own in zip(weights, stays.split([w.numel() for w in weights]), strict=True):
+        for w, own in zip(weights, torch.split(stays, [w.numel() for w in weights]), strict=True):
             w.masked_fill_(~own.view_as(w), 0)
     return measure_connectivity(weights)
 
