@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from llvmlite.binding import get_host_cpu_name
 from numba import njit
 from numba.core.caching import FunctionCache
 
@@ -47,6 +48,11 @@ class _CodeOnDisk(FunctionCache):
             super().save_overload(*args)  # type: ignore[no-untyped-call]
         except DAMAGED:
             return
+
+
+def name_processor() -> str:
+    """Return the name that LLVM gives to the processor, such as znver4."""
+    return str(get_host_cpu_name())
 
 
 def compile_function(function: F, **options: Any) -> F:

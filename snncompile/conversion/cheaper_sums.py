@@ -10,13 +10,13 @@ nevertheless, where they can: see `fold_sums.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 from math import inf, prod
 
 from snncompile.conversion.ann import SPARING_SUMS
 from snncompile.conversion.capture_trace import Multiply
-from snncompile.conversion.insert_sums import Sums, find_free_path
+from snncompile.conversion.insert_sums import AddedSums
 from snncompile.errors import ProductSizeError
 from snncompile.frontends.torch.drive import (
     Drive,
@@ -36,6 +36,10 @@ FEWER = 2**18
 """Synapses that a layer of sums has to save: about two cores' memory, for a step and neurons."""
 SHARE = 0.5
 """Largest share of the synapses that are left, where it saves that many."""
+LONGEST = 1000
+"""Most maps of a drive, each counted as often as it is read."""
+PROBE = "?"
+"""Stands for a layer of sums that may come to be."""
 
 
 def insert_cheaper_sums(layers: LayerGraph) -> LayerGraph:
@@ -50,18 +54,8 @@ def insert_cheaper_sums(layers: LayerGraph) -> LayerGraph:
     return replace(layers, neurons=tuple(neurons))
 
 
-@dataclass
-class _Cut:
-    """The layers of sums of a network, as they are found."""
-
-    layers: LayerGraph
-    paths: dict[Drive, str] = field(default_factory=dict)
-    added: list[NeuronLayer] = field(default_factory=list)
-
-    def take_added(self) -> list[NeuronLayer]:
-        """Return the layers that were added since the last call."""
-        added, self.added = self.added, []
-        return added
+class _Cut(AddedSums):
+    """Layers of sums where linear layers in a row have far fewer synapses apart."""
 
     def read_sums(self, drive: Drive) -> Drive:
         """Return a drive that reads the layers of sums there are."""
@@ -98,17 +92,7 @@ class _Cut:
 
     def _add(self, drive: Drive, shape: Shape) -> Source:
         first = next(inner.path for inner in _walk(drive) if isinstance(inner, Through))
-        taken = set(self.paths.values()) | {str(layer.path) for layer in self.layers.neurons}
-        path = find_free_path(f"{first}.sums", taken)
-        self.added.append(NeuronLayer(path, Sums(SPARING_SUMS), shape, drive))
-        self.paths[drive] = path
-        return Source(path)
-
-
-LONGEST = 1000
-"""Most maps of a drive, each counted as often as it is read."""
-PROBE = "?"
-"""Stands for a layer of sums that may come to be."""
+        return self.add(drive, shape, first, SPARING_SUMS)
 
 
 def _is_long(drive: Drive) -> bool:

@@ -29,7 +29,7 @@ UNROLLED = 2**18
 class Sums(nn.Module):
     """Sums, as a layer: its activation is z itself."""
 
-    def __init__(self, kind: str = SUMS) -> None:
+    def __init__(self, kind: str) -> None:
         super().__init__()
         self.kind = kind
 
@@ -56,17 +56,40 @@ def is_unrolled(terms: Iterable[Synapses]) -> bool:
 
 
 @dataclass
-class _Cut:
-    """The layers of sums of a network, as they are found."""
+class AddedSums:
+    """The layers of sums that are added to a network, as they are found."""
 
     layers: LayerGraph
-    paths: dict[Through, str] = field(default_factory=dict)
+    paths: dict[Drive, str] = field(default_factory=dict)
     added: list[NeuronLayer] = field(default_factory=list)
 
     def take_added(self) -> list[NeuronLayer]:
         """Return the layers that were added since the last call."""
         added, self.added = self.added, []
         return added
+
+    def add(self, drive: Drive, shape: Shape, name: str, kind: str) -> Source:
+        """Add a layer that sends a drive, unless there is one, and return it as a source.
+
+        Args:
+            drive: what it sends.
+            shape: of one sample of it.
+            name: path of the linear layer that it is named after.
+            kind: of the sums.
+        """
+        if drive not in self.paths:
+            taken = {str(layer.path) for layer in self.layers.neurons} | set(self.paths.values())
+            path, number = f"{name}.sums", 1
+            while path in taken:
+                number += 1
+                path = f"{name}.sums_{number}"
+            self.added.append(NeuronLayer(path, Sums(kind), shape, drive))
+            self.paths[drive] = path
+        return Source(self.paths[drive])
+
+
+class _Cut(AddedSums):
+    """Layers of sums where linear layers in a row do not multiply out."""
 
     def fits(self, drive: Drive, size: int = 0) -> bool:
         """Return whether a drive multiplies out to wirings with a structure, or to short lists."""
@@ -100,25 +123,9 @@ class _Cut:
         return change_inner(drive, walk)
 
     def _add(self, drive: Through) -> Source:
-        if drive not in self.paths:
-            module = self.layers.linear[drive.path]
-            row = known_layers.find_linear(module)
-            assert row is not None
-            wiring = row.translate(module, drive.path, drive.shape).synapses.wiring
-            shape: Shape = getattr(wiring, "target_shape", (wiring.targets,))
-            path = find_free_path(f"{drive.path}.sums", self._list_taken())
-            self.added.append(NeuronLayer(path, Sums(), shape, drive))
-            self.paths[drive] = path
-        return Source(self.paths[drive])
-
-    def _list_taken(self) -> set[str]:
-        return set(self.paths.values()) | {str(layer.path) for layer in self.layers.neurons}
-
-
-def find_free_path(wanted: str, taken: set[str]) -> str:
-    """Return a path of a layer that is added, none of those that are taken."""
-    number, path = 1, wanted
-    while path in taken:
-        number += 1
-        path = f"{wanted}_{number}"
-    return path
+        module = self.layers.linear[drive.path]
+        row = known_layers.find_linear(module)
+        assert row is not None
+        wiring = row.translate(module, drive.path, drive.shape).synapses.wiring
+        shape: Shape = getattr(wiring, "target_shape", (wiring.targets,))
+        return self.add(drive, shape, drive.path, SUMS)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from snncompile.machine_code import name_processor
+
 LARGE = 1 << 23
 """Multiplications from which arrays are handed to oneDNN."""
 MANY = 64
 """Rows from which they are."""
+AMD = "znver"
+"""Beginning of the names that LLVM gives to AMD's processors with AVX-512: znver4 and later."""
 
 
 def multiply(x: Tensor, weight: Tensor) -> Tensor:
@@ -41,9 +44,8 @@ def has_faster_library() -> bool:
     torch_has: Any = torch.backends
     if not torch_has.mkl.is_available() or not torch_has.mkldnn.is_available():
         return False
-    facts = Path("/proc/cpuinfo")
-    made_by_amd = facts.is_file() and "AuthenticAMD" in facts.read_text()
-    return made_by_amd and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    has_avx512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return has_avx512 and name_processor().startswith(AMD)
 
 
 class _Product(torch.autograd.Function):
