@@ -171,3 +171,44 @@ def test_means_of_several_sizes(method):
         wanted = Means().double()(torch.tensor(x)).float().flatten(1)
     got = conversion.ann.compute_activations(x)[conversion.ann.layers[-1].name]
     torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-3)
+
+
+class Narrow(nn.Module):
+    """64 values, a rectifier, and 64 -> `width` -> 64 without an activation between."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = nn.Linear(64, 64), nn.Linear(64, 3)
+        self.narrow, self.wide = nn.Linear(64, width), nn.Linear(width, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the answers."""
+        return self.last(torch.relu(self.wide(self.narrow(torch.relu(self.first(x))))))
+
+
+def draw_rows() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(64, 64))
+
+
+@pytest.mark.parametrize(
+    ("width", "fewer", "apart"),
+    [(16, 2048, True), (16, 2049, False), (17, 100, False)],
+    ids=["half as many", "too few saved", "more than half"],
+)
+def test_what_pays(monkeypatch, width, fewer, apart):
+    """4,096 synapses are one layer, 128 times the width two."""
+    monkeypatch.setattr(cheaper_sums, "FEWER", fewer)
+    assert bool(list_sums(capture(Narrow(width), draw_rows()))) == apart
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias", "lowest"), [(0.1, 0.1, 0), (0.1, -0.1, -255), (-0.1, 0.1, -255)]
+)
+def test_sums_are_rectifiers_where_none_can_be_below_0(small_limit, weight, bias, lowest):
+    net = Narrow(8)
+    with torch.no_grad():
+        net.narrow.weight.uniform_(0.01, 0.1).mul_(weight / 0.1)
+        net.narrow.bias.fill_(bias)
+    network = convert(net, draw_rows(), "graded").network
+    assert network.population("narrow_sums").neuron.lowest == lowest

@@ -12,9 +12,12 @@ from snncompile.hwmodels import chips
 from snncompile.neurons.base import Interval
 from snncompile.passes.quantize.grouped_input import GroupedInput
 from snncompile.passes.quantize.joint_exponents import (
+    FEWEST_STEPS,
     WIDEST_SCALES,
     choose_exponents,
     find_exact_exponent,
+    find_exact_powers,
+    round_to_steps,
 )
 from snncompile.passes.quantize.weight_rows import WeightRows
 
@@ -86,3 +89,13 @@ def test_a_second_kernel_of_larger_weights_is_not_left_with_a_few_bits() -> None
     (one, other), scale = choose_exponents([first, second], np.full(GROUPS, np.inf), CHIP)
     assert other == one + 1
     assert np.allclose(scale, first.top * 2.0**other / second.peaks)
+
+
+def test_a_shortcut_is_exact_from_eight_steps_on():
+    """A step of weights of 8 bits is 2: scales of 15.9 and 16 have 7 and 8 of them."""
+    ones = make_input(np.ones((3, 1)), 1.0)
+    scale, exact = round_to_steps(
+        np.array([15.9, 2.0 * FEWEST_STEPS, 17.9]), ones, 0, find_exact_powers(ones, 3)
+    )
+    assert exact.tolist() == [False, True, True]
+    assert scale.tolist() == [15.9, 16.0, 16.0]

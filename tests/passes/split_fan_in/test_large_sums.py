@@ -136,6 +136,8 @@ def test_lists_that_are_too_wide_together_are_split():
     network = replace(network, projections=(first, second))
     found = Accumulate()(design(network, chip)).network
     assert len(found.projections) == 2 * 3
+    enough = limited(LOIHI2, axons_in=24)
+    assert len(Accumulate()(design(network, enough)).network.projections) == 2
     same_spikes(network, found, np.random.default_rng(0).integers(0, 10, (3, 5, 12)))
     snncompile.compile(network, chip=chip, prune=False)
 
