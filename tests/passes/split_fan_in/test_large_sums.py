@@ -136,8 +136,12 @@ def test_lists_that_are_too_wide_together_are_split():
     network = replace(network, projections=(first, second))
     found = Accumulate()(design(network, chip)).network
     assert len(found.projections) == 2 * 3
-    enough = limited(LOIHI2, axons_in=24)
-    assert len(Accumulate()(design(network, enough)).network.projections) == 2
+    others = Sparse(np.arange(15, 20), np.arange(5), 20, 12)  # of other neurons
+    third = replace(first, synapses=IntegerSynapses(others, np.full(5, 6), -4, 8))
+    enough = design(
+        replace(network, projections=(first, second, third)), limited(LOIHI2, axons_in=24)
+    )
+    assert len(Accumulate()(enough).network.projections) == 3
     same_spikes(network, found, np.random.default_rng(0).integers(0, 10, (3, 5, 12)))
     snncompile.compile(network, chip=chip, prune=False)
 
