@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snncompile.machine_code import name_processor
-
 LARGE = 1 << 23
 """Multiplications from which arrays are handed to oneDNN."""
 MANY = 64
@@ -44,6 +42,8 @@ def has_faster_library() -> bool:
     torch_has: Any = torch.backends
     if not torch_has.mkl.is_available() or not torch_has.mkldnn.is_available():
         return False
+    from snncompile.machine_code import name_processor  # loads numba
+
     has_avx512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
     return has_avx512 and name_processor().startswith(AMD)
 
