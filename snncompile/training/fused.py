@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from snncompile.arrays import Array
 from snncompile.neurons.base import FloatNeuron, IntegerNeuron
 from snncompile.neurons.fixed import DECAY_ONE, STATE_SHIFT, shift_bias
 from snncompile.reference.fast.populations import share
-from snncompile.training.layouts import flatten, lay_out, make_like
+from snncompile.training.layouts import NUMPY, flatten, lay_out, make_like
 from snncompile.training.surrogate import Surrogate, find_formula
 
 RESETS = {"hard": 0, "soft": 1, "none": 2}
@@ -23,6 +24,13 @@ NEURONS = ("cuba_lif", "integrate_fire", "readout")
 """Neurons that have a kernel; decays are parameters of their records, or 1 and 0."""
 LEAST = 1 << 17
 """Numbers over time for which a thread of its own takes less time."""
+NO_THRESHOLD = torch.zeros(())
+NO_RUNS = np.empty(0, np.int64)
+THRESHOLD = 2
+"""Row of `p`, see `fused_kernels`."""
+NARROW = 64
+"""Neurons with the same parameters, on average, from which they take a loop of their own."""
+NO_PASSES = np.empty(0, np.uint8)
 
 
 def has_kernel(neuron: FloatNeuron | IntegerNeuron, device: torch.device) -> bool:
@@ -32,6 +40,24 @@ def has_kernel(neuron: FloatNeuron | IntegerNeuron, device: torch.device) -> boo
         return False
     decays = (getattr(neuron, name, None) for name in ("current_decay", "potential_decay"))
     return not any(isinstance(d, Tensor) and d.requires_grad for d in decays)
+
+
+class Kernels(NamedTuple):
+    """Modules of compiled functions."""
+
+    floats: Any
+    integers: Any
+    gradients: Any
+
+
+@cache
+def load_kernels() -> Kernels:
+    """Return the kernels, loaded on first use: numba takes a moment."""
+    import snncompile.training.fused_gradients as gradients
+    import snncompile.training.fused_integers as integers
+    import snncompile.training.fused_kernels as floats
+
+    return Kernels(floats, integers, gradients)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +84,7 @@ def run_floats(floats: FloatNeuron, unit: Tensor, surrogate: Surrogate, drive: T
         surrogate: derivative of a spike.
         drive: accumulated input, shape (samples, steps, n).
     """
-    numbers = _list_floats(floats)
-    plan = Plan(_find_reset(floats), floats.spikes, unit, surrogate, _trains(drive, *numbers))
-    output: Tensor = _Run.apply(drive, *numbers, None, plan)  # type: ignore[no-untyped-call]
-    return output
+    return _run(floats, None, unit, surrogate, 1.0, drive)
 
 
 def run_integers(
@@ -82,38 +105,33 @@ def run_integers(
         factor: of the accumulated input, before it meets the float states.
         drive: accumulated weights, shape (samples, steps, n).
     """
-    zero: Any = torch.zeros((), dtype=torch.int64)
-    columns = (
-        DECAY_ONE - 1 - getattr(integer, "current_decay", zero + DECAY_ONE - 1),
-        DECAY_ONE - getattr(integer, "potential_decay", zero),
-        getattr(integer, "threshold", zero) << STATE_SHIFT,
-        shift_bias(integer.bias_mantissa, integer.bias_exponent),  # type: ignore[attr-defined]
-        integer.initial,
+    return _run(floats, integer, unit, surrogate, factor, drive)
+
+
+def _run(
+    floats: FloatNeuron,
+    integer: IntegerNeuron | None,
+    unit: Tensor,
+    surrogate: Surrogate,
+    factor: float,
+    drive: Tensor,
+) -> Tensor:
+    neuron: Any = floats
+    threshold: Tensor = getattr(neuron, "threshold", NO_THRESHOLD)
+    bias: Tensor = neuron.bias
+    trains = torch.is_grad_enabled() and (
+        drive.requires_grad or threshold.requires_grad or bias.requires_grad
     )
-    q = _stack(columns, drive.shape[-1], torch.int64)
-    numbers = _list_floats(floats)
-    trains = _trains(drive, *numbers)
-    plan = Plan(_find_reset(floats), floats.spikes, unit, surrogate, trains, factor)
-    output: Tensor = _Run.apply(drive, *numbers, q, plan)  # type: ignore[no-untyped-call]
+    plan = Plan(
+        reset=RESETS[getattr(neuron, "reset", "none")],
+        sends=floats.spikes,
+        unit=unit,
+        surrogate=surrogate,
+        keeps=trains,
+        factor=factor,
+    )
+    output: Tensor = _Run.apply(drive, threshold, bias, floats, integer, plan)  # type: ignore[no-untyped-call]
     return output
-
-
-def _trains(*inputs: Any) -> bool:
-    return torch.is_grad_enabled() and any(
-        isinstance(each, Tensor) and each.requires_grad for each in inputs
-    )
-
-
-def _find_reset(floats: FloatNeuron) -> int:
-    return RESETS[getattr(floats, "reset", "none")]
-
-
-def _list_floats(floats: FloatNeuron) -> tuple[Any, ...]:
-    """Return kept shares of u and v, threshold, bias and initial potential."""
-    kept_u = 1 - getattr(floats, "current_decay", 1.0)
-    kept_v = 1 - getattr(floats, "potential_decay", 0.0)
-    threshold = getattr(floats, "threshold", torch.zeros(()))
-    return kept_u, kept_v, threshold, floats.bias, floats.initial  # type: ignore[attr-defined]
 
 
 class _Run(torch.autograd.Function):
@@ -121,80 +139,120 @@ class _Run(torch.autograd.Function):
     def forward(
         ctx: Any,
         drive: Tensor,
-        kept_u: Any,
-        kept_v: Any,
         threshold: Tensor,
         bias: Tensor,
-        initial: Any,
-        q: Tensor | None,
+        floats: FloatNeuron,
+        integer: IntegerNeuron | None,
         plan: Plan,
     ) -> Tensor:
-
         x = lay_out(drive.detach())
-        dtype = torch.float32 if q is not None else x.dtype
-        rows = (kept_u, kept_v, threshold, bias, initial, 1 / plan.unit.to(dtype))
-        p = _stack(rows, x.shape[-1], dtype)
+        dtype = x.dtype if integer is None else torch.float32
+        size, shares = x.shape[-1], integer is None and plan.sends
+        p = _list_floats(floats, plan.unit, size, NUMPY[dtype], shares=shares)
+        q = None if integer is None else _list_integers(integer, size)
+        runs = load_kernels().floats.list_runs(p, size, NARROW) if q is None else NO_RUNS
         out = make_like(x, dtype)
-        reached = make_like(x if plan.keeps else x[:0], dtype)
-        passes = make_like(x if plan.keeps and q is not None else x[:0], torch.uint8)
-        _step_forward(x, p, q, plan, out, reached, passes)
-        ctx.save_for_backward(reached, passes, p, threshold, bias)
-        ctx.plan, ctx.drive_type = plan, drive.dtype
+        reached = make_like(x, dtype) if plan.keeps else None
+        passes = make_like(x, torch.uint8) if plan.keeps and q is not None else None
+        _step_forward(x, p, runs, q, plan, out, reached, passes)
+        ctx.save_for_backward(reached, passes, threshold, bias)
+        ctx.p, ctx.runs, ctx.plan, ctx.drive_type = p, runs, plan, drive.dtype
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        reached, passes, p, threshold, bias = ctx.saved_tensors
+        reached, passes, threshold, bias = ctx.saved_tensors
         gradient = lay_out(gradients[0].to(reached.dtype), repeats=True)
         of_drive = reached.clone() if _keeps_graph() else reached.data
-        sums = any(ctx.needs_input_grad[3:5])
-        totals = _step_backward(gradient, p, ctx.plan, sums, of_drive, passes)
+        needed = ctx.needs_input_grad[1:3]
+        totals = _step_backward(gradient, ctx.p, ctx.runs, ctx.plan, any(needed), of_drive, passes)
         of_drive = of_drive if ctx.plan.factor == 1 else of_drive.mul_(ctx.plan.factor)
         of_parameters = [
-            (total if like.ndim else total.sum()).to(like.dtype) if needed else None
-            for total, like, needed in zip(
-                torch.from_numpy(totals), (threshold, bias), ctx.needs_input_grad[3:5], strict=True
-            )
+            _add_up(total, like) if each else None
+            for total, like, each in zip(totals, (threshold, bias), needed, strict=True)
         ]
-        return of_drive.to(ctx.drive_type), None, None, *of_parameters, None, None, None
+        return of_drive.to(ctx.drive_type), *of_parameters, None, None, None
 
 
-def _stack(rows: tuple[Any, ...], size: int, dtype: torch.dtype) -> Tensor:
-    """Return rows of a number per neuron, from tensors of one or each, or numbers."""
-    stacked = torch.empty((len(rows), size), dtype=dtype)
-    array = stacked.numpy()
+def _list_floats(floats: Any, unit: Tensor, size: int, dtype: Any, *, shares: bool) -> Array:
+    """Return the rows of `p`, see `fused_kernels`.
+
+    Args:
+        floats: of tensors.
+        unit: excess that counts as 1 for the surrogate.
+        size: number of neurons.
+        dtype: of the rows.
+        shares: whether one column may stand for all neurons, where all are the same.
+    """
+    rows = (
+        1 - _read(getattr(floats, "current_decay", 1.0)),
+        1 - _read(getattr(floats, "potential_decay", 0.0)),
+        _read(getattr(floats, "threshold", 0.0)),
+        _read(floats.bias),
+        _read(floats.initial),
+        1 / _read(unit).astype(dtype, copy=False),
+    )
+    shares = shares and size >= NARROW and all(np.size(row) == 1 for row in rows)
+    p = np.empty((len(rows), 1 if shares and rows[0] == 0 else size), dtype)
     for i, row in enumerate(rows):
-        array[i] = row.detach().numpy() if isinstance(row, Tensor) else row
-    return stacked
+        p[i] = row
+    return p
+
+
+def _list_integers(integer: Any, size: int) -> Array:
+    """Return the rows of `q`, see `fused_integers`."""
+    rows = np.empty((5, size), np.int64)
+    rows[0] = DECAY_ONE - 1 - _read(getattr(integer, "current_decay", DECAY_ONE - 1))
+    rows[1] = DECAY_ONE - _read(getattr(integer, "potential_decay", 0))
+    rows[2] = _read(getattr(integer, "threshold", 0)) << STATE_SHIFT
+    rows[3] = shift_bias(_read(integer.bias_mantissa), _read(integer.bias_exponent))
+    rows[4] = _read(integer.initial)
+    return rows
+
+
+@cache
+def _list_constants(steepness: float, dtype: Any) -> Array:
+    return np.array(load_kernels().gradients.list_constants(steepness), dtype)
+
+
+def _read(value: Any) -> Any:
+    return value.detach().numpy() if isinstance(value, Tensor) else value
+
+
+def _add_up(total: Array, like: Tensor) -> Tensor:
+    """Return the gradient of a parameter of each neuron, or of one that all share."""
+    each = torch.from_numpy(total)
+    return (each if like.ndim else each.sum()).to(like.dtype)
 
 
 def _step_forward(
-    x: Tensor, p: Tensor, q: Tensor | None, plan: Plan, out: Tensor, reached: Tensor, passes: Tensor
+    x: Tensor,
+    p: Array,
+    runs: Array,
+    q: Array | None,
+    plan: Plan,
+    out: Tensor,
+    reached: Tensor | None,
+    passes: Tensor | None,
 ) -> None:
     """Run the kernel of the forward pass; the last three arguments are filled."""
-    from snncompile.training.fused_integers import run_integers
-    from snncompile.training.fused_kernels import run_floats
-
+    kernels = load_kernels()
     strides = x.stride()[:2]
+    drive, filled = flatten(x), flatten(out)
+    kept = filled[:0] if reached is None else flatten(reached)
+    passing = NO_PASSES if passes is None else flatten(passes)
 
     def work(samples: slice) -> None:
-        shape = samples.stop - samples.start, x.shape[1]
-        drive, filled, kept = (flatten(each[samples]) for each in (x, out, reached))
+        start, shape = samples.start * strides[0], (samples.stop - samples.start, *x.shape[1:])
+        to = filled[start:], kept[start:]
         if q is None:
-            run_floats(drive, p.numpy(), shape, strides, plan.reset, plan.sends, filled, kept)
+            kernels.floats.run_floats(
+                drive[start:], p, runs, shape, strides, plan.reset, plan.sends, *to
+            )
             return
-        run_integers(
-            drive,
-            p.numpy(),
-            q.numpy(),
-            shape,
-            strides,
-            plan.reset,
-            plan.sends,
-            filled,
-            kept,
-            flatten(passes[samples]),
+        kernels.integers.run_integers(
+            drive[start:], p, q, shape, strides, plan.reset, plan.sends, *to, passing[start:]
         )
 
     share(work, _cut(x))
@@ -202,44 +260,43 @@ def _step_forward(
 
 def _step_backward(
     gradient: Tensor,
-    p: Tensor,
+    p: Array,
+    runs: Array,
     plan: Plan,
     sums: bool,
     reached: Tensor,
-    passes: Tensor,
+    passes: Tensor | None,
 ) -> Array:
     """Return gradients of threshold and bias, shape (2, n); `reached` becomes that of the input."""
-    import snncompile.training.fused_gradients as kernels
-    from snncompile.training.fused_kernels import THRESHOLD
-
+    kernels = load_kernels().gradients
     strides, of_strides = reached.stride()[:2], gradient.stride()[:2]
     formula, steepness = find_formula(plan.surrogate) or ("GIVEN", 0.0)
     given = plan.sends and formula == "GIVEN"
-    slope = _find_slope(reached, p[THRESHOLD], plan) if given else reached[:0]
-    constants = np.array(kernels.list_constants(steepness), p.numpy().dtype)
+    of_output, of_drive = flatten(gradient), flatten(reached)
+    slope = flatten(_find_slope(reached, p[THRESHOLD], plan)) if given else of_drive[:0]
+    passing = NO_PASSES if passes is None else flatten(passes)
+    constants = _list_constants(steepness, p.dtype)
     slices = _cut(reached)
+    width = reached.shape[2] if sums or not plan.sends else 0
+    totals = np.zeros((len(slices), 2, width))
     numbers = {samples.start: number for number, samples in enumerate(slices)}
-    totals = np.zeros((len(slices), 2, p.shape[1]))
 
     def work(samples: slice) -> None:
-        shape = samples.stop - samples.start, reached.shape[1]
-        of_output, of_drive = flatten(gradient[samples]), flatten(reached[samples])
-        passing, total = flatten(passes[samples]), totals[numbers[samples.start]]
+        start, of_start = samples.start * strides[0], samples.start * of_strides[0]
+        shape = samples.stop - samples.start, *reached.shape[1:]
+        total = totals[numbers[samples.start]]
+        arrays = of_output[of_start:], of_strides, of_drive[start:], strides
         if not plan.sends:
-            kernels.return_values(
-                of_output, of_strides, of_drive, strides, passing, p.numpy(), shape, total[1]
-            )
+            kernels.return_values(*arrays, passing[start:], p, shape, total[1])
             return
         kernels.return_spikes(
-            of_output,
-            of_strides,
-            of_drive,
-            strides,
-            flatten(slope[samples]),
+            *arrays,
+            slope[start:],
             getattr(kernels, formula),
             constants,
-            passing,
-            p.numpy(),
+            passing[start:],
+            p,
+            runs,
             shape,
             plan.reset,
             sums,
@@ -247,21 +304,21 @@ def _step_backward(
         )
 
     share(work, slices)
-    summed: Array = totals.sum(axis=0)
+    summed: Array = totals[0] if len(slices) == 1 else totals.sum(axis=0)
     return summed
 
 
 def _cut(x: Tensor) -> list[slice]:
     """Return slices of samples for the threads that torch uses, none for few numbers."""
-    threads = min(torch.get_num_threads(), x.numel() // LEAST)
-    size = -(-len(x) // max(1, threads))
-    return [slice(first, min(first + size, len(x))) for first in range(0, len(x), size or 1)]
+    count, threads = x.shape[0], min(torch.get_num_threads(), x.numel() // LEAST)
+    size = -(-count // max(1, threads))
+    return [slice(first, min(first + size, count)) for first in range(0, count, size or 1)]
 
 
-def _find_slope(reached: Tensor, threshold: Tensor, plan: Plan) -> Tensor:
+def _find_slope(reached: Tensor, threshold: Array, plan: Plan) -> Tensor:
     """Return the derivative of a spike by the potential, of any surrogate."""
     with torch.enable_grad():
-        excess = ((reached - threshold) / plan.unit).detach().requires_grad_()
+        excess = ((reached - torch.from_numpy(threshold)) / plan.unit).detach().requires_grad_()
         (slope,) = torch.autograd.grad(plan.surrogate(excess).sum(), excess)
     return (slope / plan.unit).to(reached.dtype)
 

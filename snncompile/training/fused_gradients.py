@@ -19,7 +19,6 @@ from snncompile.training.fused_kernels import (
     SOFT,
     THRESHOLD,
     compile_kernel,
-    list_runs,
     write_into_callers,
 )
 
@@ -32,7 +31,7 @@ LONGEST_SUM = 64
 
 
 @compile_kernel
-def find_slope(x: Any, formula: int, constants: Array) -> Any:
+def find_slope(x: Any, formula: int, constants: tuple[Any, ...]) -> Any:
     """Return the derivative of a surrogate, x being the excess; see `list_constants`."""
     unity, s, half, bend = constants
     if formula == FAST_SIGMOID:
@@ -51,6 +50,19 @@ def list_constants(steepness: float) -> tuple[float, float, float, float]:
 
 
 @compile_kernel
+def list_starts(steps: int, stride: int) -> Array:
+    """Return where each step begins.
+
+    As products they would let LLVM ask once, before all steps, whether arrays overlap; its answer
+    is yes where steps go from the last to the first, and neurons then go one by one.
+    """
+    starts = np.empty(steps, np.uint64)
+    for t in range(steps):
+        starts[t] = t * stride
+    return starts
+
+
+@compile_kernel
 def return_spikes(
     gradient: Array,
     of_strides: tuple[int, ...],
@@ -61,6 +73,7 @@ def return_spikes(
     constants: Array,
     passes: Array,
     p: Array,
+    runs: Array,
     shape: tuple[int, ...],
     reset: int,
     sums: bool,
@@ -77,30 +90,31 @@ def return_spikes(
         formula: GIVEN: by `slope`; else by `find_slope`.
         constants: of the formula.
         passes: from `run_integers`; empty: every gradient passes.
-        p: parameters, shape (6, n).
-        shape: samples and steps.
+        p: parameters, shape (6, n), or (6, 1) if all neurons are one run.
+        runs: from `list_runs`; nothing with `passes`.
+        shape: samples, steps, n.
         reset: HARD, SOFT or NONE.
         sums: whether gradients of the parameters are needed.
         of_parameters: added to: of threshold, bias; shape (2, n), float64.
     """
-    size = p.shape[1]
-    ends, even = list_runs(p)
-    even = even and len(passes) == 0
+    size = shape[2]
     of_u, of_v = np.zeros(size, reached.dtype), np.zeros(size, reached.dtype)
     of_threshold, of_bias = np.zeros(size, reached.dtype), np.zeros(size, reached.dtype)
     each = np.empty(size, reached.dtype)
     kept_u, kept_v, threshold, per_unit = p[KEPT_U], p[KEPT_V], p[THRESHOLD], p[PER_UNIT]
+    starts, of_starts = list_starts(shape[1], strides[1]), list_starts(shape[1], of_strides[1])
+    numbers = constants[0], constants[1], constants[2], constants[3]
     summed = 0
     for b in range(shape[0]):
         of_u[:] = 0
         of_v[:] = 0
         for t in range(shape[1] - 1, -1, -1):
-            at = np.uint64(b * strides[0] + t * strides[1])
-            of_at = np.uint64(b * of_strides[0] + t * of_strides[1])
+            at = np.uint64(b * strides[0]) + starts[t]
+            of_at = np.uint64(b * of_strides[0]) + of_starts[t]
             if len(passes):
                 _stop_gradients(passes, at, np.uint64(size), of_u, of_v)
-            if not even:
-                _find_slopes(reached, at, slope, formula, constants, threshold, per_unit, each)
+            if not len(runs):
+                _find_slopes(reached, at, slope, formula, numbers, threshold, per_unit, each)
                 _return_uneven(
                     gradient,
                     of_at,
@@ -117,27 +131,33 @@ def return_spikes(
                     of_bias,
                 )
                 continue
-            for run in range(len(ends) - 1):
-                first, last = ends[run], ends[run + 1]
-                _return_even(
-                    gradient,
-                    of_at,
-                    reached,
-                    at,
-                    np.uint64(first),
-                    np.uint64(last),
-                    slope,
-                    formula,
-                    constants,
-                    p[KEPT_V, first],
-                    p[THRESHOLD, first],
-                    p[PER_UNIT, first],
-                    reset,
-                    sums,
-                    of_v,
-                    of_threshold,
-                    of_bias,
+            for run in range(len(runs) - 1):
+                first, last = runs[run], runs[run + 1]
+                start, end = np.uint64(first), np.uint64(last)
+                bound, unit, kept = p[THRESHOLD, first], p[PER_UNIT, first], p[KEPT_V, first]
+                _find_even_slopes(
+                    reached, at, start, end, slope, formula, numbers, bound, unit, each
                 )
+                if sums:
+                    _return_even_sums(
+                        gradient,
+                        of_at,
+                        reached,
+                        at,
+                        start,
+                        end,
+                        each,
+                        kept,
+                        bound,
+                        reset,
+                        of_v,
+                        of_threshold,
+                        of_bias,
+                    )
+                else:
+                    _return_even(
+                        gradient, of_at, reached, at, start, end, each, kept, bound, reset, of_v
+                    )
         summed += shape[1]
         if sums and (summed >= LONGEST_SUM or b == shape[0] - 1):
             of_parameters[0] += of_threshold
@@ -179,7 +199,33 @@ def _stop_gradients(passes: Array, at: Any, size: Any, of_u: Array, of_v: Array)
         of_v[i] = of_v[i] if passes[at + i] & V_PASSES else np.float32(0)
 
 
-@write_into_callers
+@compile_kernel
+def _find_even_slopes(
+    reached: Array,
+    at: Any,
+    first: Any,
+    last: Any,
+    slope: Array,
+    formula: int,
+    constants: tuple[Any, ...],
+    threshold: Any,
+    per_unit: Any,
+    each: Array,
+) -> None:
+    """Do as `_find_slopes` for neurons with the same parameters; `first` and `last` are unsigned.
+
+    Without a choice in the loop, which would read with masks.
+    """
+    if formula == GIVEN:
+        for i in range(first, last):
+            each[i] = slope[at + i]
+    else:
+        for i in range(first, last):
+            excess = (reached[at + i] - threshold) * per_unit
+            each[i] = find_slope(excess, formula, constants) * per_unit
+
+
+@compile_kernel
 def _return_even(
     gradient: Array,
     of_at: Any,
@@ -187,29 +233,45 @@ def _return_even(
     at: Any,
     first: Any,
     last: Any,
-    slope: Array,
-    formula: int,
-    constants: Array,
+    each: Array,
     kept_v: Any,
     threshold: Any,
-    per_unit: Any,
     reset: int,
-    sums: bool,
+    of_v: Array,
+) -> None:
+    """Go one step back in time; `first` and `last` are unsigned.
+
+    A function of its own, as the others are: written into their caller they take longer.
+    """
+    for i in range(first, last):
+        v, kept, of_spike = reached[at + i], of_v[i], gradient[of_at + i]
+        potential = _differentiate(v, kept, of_spike, threshold, each[i], reset)[0]
+        reached[at + i] = potential
+        of_v[i] = potential * kept_v
+
+
+@compile_kernel
+def _return_even_sums(
+    gradient: Array,
+    of_at: Any,
+    reached: Array,
+    at: Any,
+    first: Any,
+    last: Any,
+    each: Array,
+    kept_v: Any,
+    threshold: Any,
+    reset: int,
     of_v: Array,
     of_threshold: Array,
     of_bias: Array,
 ) -> None:
-    """Go one step back in time; `first` and `last` are unsigned."""
+    """Do as `_return_even`, and add up gradients of the parameters."""
     for i in range(first, last):
         v, kept, of_spike = reached[at + i], of_v[i], gradient[of_at + i]
-        if formula == GIVEN:
-            each = slope[at + i]
-        else:
-            each = find_slope((v - threshold) * per_unit, formula, constants) * per_unit
-        potential, lost = _differentiate(v, kept, of_spike, threshold, each, reset)
-        if sums:
-            of_threshold[i] -= lost
-            of_bias[i] += potential
+        potential, lost = _differentiate(v, kept, of_spike, threshold, each[i], reset)
+        of_threshold[i] -= lost
+        of_bias[i] += potential
         reached[at + i] = potential
         of_v[i] = potential * kept_v
 
@@ -220,7 +282,7 @@ def _find_slopes(
     at: Any,
     slope: Array,
     formula: int,
-    constants: Array,
+    constants: tuple[Any, ...],
     threshold: Array,
     per_unit: Array,
     each: Array,
@@ -252,8 +314,7 @@ def _return_uneven(
 ) -> None:
     """Go one step back in time.
 
-    Written into its caller it would not be vectorized. It makes no views: each counts its users,
-    which takes longer than a short row.
+    It makes no views: each counts its users, which takes longer than a short row.
     """
     for i in range(np.uint64(len(each))):
         v, kept = reached[at + i], of_v[i]
@@ -280,19 +341,21 @@ def return_values(
     """Do as `return_spikes` where the output is the potential.
 
     Args:
-        gradient, of_strides, passes, p, shape: see there.
+        gradient, of_strides, passes, shape: see there.
         of_drive: filled with the gradient of the input.
         strides: of of_drive and passes.
+        p: parameters, shape (6, n).
         of_bias: added to, shape (n,), float64.
     """
-    size = np.uint64(p.shape[1])
-    of_u, of_v = np.zeros(p.shape[1], of_drive.dtype), np.zeros(p.shape[1], of_drive.dtype)
+    size = np.uint64(shape[2])
+    of_u, of_v = np.zeros(size, of_drive.dtype), np.zeros(size, of_drive.dtype)
+    starts, of_starts = list_starts(shape[1], strides[1]), list_starts(shape[1], of_strides[1])
     for b in range(shape[0]):
         of_u[:] = 0
         of_v[:] = 0
         for t in range(shape[1] - 1, -1, -1):
-            at = np.uint64(b * strides[0] + t * strides[1])
-            of_at = np.uint64(b * of_strides[0] + t * of_strides[1])
+            at = np.uint64(b * strides[0]) + starts[t]
+            of_at = np.uint64(b * of_strides[0]) + of_starts[t]
             if len(passes):
                 _stop_gradients(passes, at, size, of_u, of_v)
             for i in range(size):

@@ -45,7 +45,7 @@ def run_integers(
         p: parameters of the float record, as in `run_floats`.
         q: integers: shares of u and v that are kept, in 1/4096, threshold * 2^6, bias and initial
             potential; shape (5, n), int64.
-        shape: samples and steps.
+        shape: samples, steps, n.
         strides: of all arrays over time.
         reset: HARD, SOFT or NONE.
         sends: whether the output is spikes; else it is the potential.
@@ -53,7 +53,7 @@ def run_integers(
         reached: filled, if it is not empty.
         passes: filled as well, with 1 where u, and 2 where v has not left its width.
     """
-    size = np.uint64(p.shape[1])
+    size = np.uint64(shape[2])
     u, v = np.empty(size, np.int64), np.empty(size, np.int64)
     for b in range(shape[0]):
         u[:] = 0

@@ -26,8 +26,6 @@ HARD, SOFT, NONE = range(3)
 KEPT_U, KEPT_V, THRESHOLD, BIAS, INITIAL, PER_UNIT = range(6)
 """Rows of `p`: kept share of u, kept share of v, threshold, bias, initial potential, and 1 over the
 excess that counts as 1 for the surrogate."""
-NARROW = 64
-"""Neurons with the same parameters, on average, from which they take a loop of their own."""
 
 compile_kernel = partial(compile_function, error_model="numpy")
 write_into_callers = partial(compile_kernel, inline="always")
@@ -37,6 +35,7 @@ write_into_callers = partial(compile_kernel, inline="always")
 def run_floats(
     drive: Array,
     p: Array,
+    runs: Array,
     shape: tuple[int, ...],
     strides: tuple[int, ...],
     reset: int,
@@ -48,16 +47,16 @@ def run_floats(
 
     Args:
         drive: accumulated input.
-        p: parameters, shape (6, n).
-        shape: samples and steps.
+        p: parameters, shape (6, n), or (6, 1) if all neurons are one run.
+        runs: from `list_runs`.
+        shape: samples, steps, n.
         strides: of drive, out and reached.
         reset: HARD, SOFT or NONE.
         sends: whether the output is spikes; else it is the potential.
         out: filled.
         reached: filled, if it is not empty.
     """
-    size = p.shape[1]
-    ends, even = list_runs(p)
+    size = shape[2]
     u, v = np.empty(size, drive.dtype), np.empty(size, drive.dtype)
     keeps = len(reached) > 0
     for b in range(shape[0]):
@@ -65,11 +64,11 @@ def run_floats(
         v[:] = p[INITIAL]
         for t in range(shape[1]):
             at = np.uint64(b * strides[0] + t * strides[1])
-            if not even:
+            if not len(runs):
                 _step_uneven(drive, p, at, np.uint64(size), reset, sends, keeps, u, v, out, reached)
                 continue
-            for run in range(len(ends) - 1):
-                first, last = ends[run], ends[run + 1]
+            for run in range(len(runs) - 1):
+                first, last = runs[run], runs[run + 1]
                 _step_even(
                     drive,
                     at,
@@ -88,19 +87,21 @@ def run_floats(
 
 
 @compile_kernel
-def list_runs(p: Array) -> tuple[Array, bool]:
-    """Return where runs of neurons with the same parameters begin and end, and whether they are
-    long and without a memory of the current."""
-    size = p.shape[1]
+def list_runs(p: Array, size: int, narrow: int) -> Array:
+    """Return where runs of neurons with the same parameters begin, and where the last one ends.
+
+    Nothing if they are shorter than `narrow` on average, or if the current has a memory.
+    """
     differs = np.zeros(size, np.bool_)
     for row in range(len(p)):
-        for i in range(1, size):
-            differs[i] |= p[row, i] != p[row, i - 1]
+        for i in range(np.uint64(1), np.uint64(p.shape[1])):
+            differs[i] |= p[row, i] != p[row, i - np.uint64(1)]
     starts = np.flatnonzero(differs)
-    short = (len(starts) + 1) * NARROW > size
-    ends = np.zeros(len(starts) + 2, np.int64)
-    ends[1:-1], ends[-1] = starts, size
-    return ends, not short and not p[KEPT_U].any()
+    if (len(starts) + 1) * narrow > size or p[KEPT_U].any():
+        return np.empty(0, np.int64)
+    runs = np.zeros(len(starts) + 2, np.int64)
+    runs[1:-1], runs[-1] = starts, size
+    return runs
 
 
 @write_into_callers

@@ -7,12 +7,11 @@ import torch
 from torch import Tensor
 
 from snncompile.arrays import Array
+from snncompile.training.kept_memory import take
 
-LARGE = 4 << 20
-"""Bytes from which numpy asks the system for large pages, where torch does not. A page that is
-touched for the first time costs more than the numbers that are written to it."""
-ALIGNED = 64
-"""Bytes at a multiple of which torch's arrays begin."""
+NUMPY = {torch.float32: np.float32, torch.float64: np.float64, torch.uint8: np.uint8}
+LARGE = 1 << 17
+"""Bytes from which the allocator of C may return memory to the system as soon as it is free."""
 
 
 def lay_out(x: Tensor, *, repeats: bool = False) -> Tensor:
@@ -35,20 +34,16 @@ def make_like(x: Tensor, dtype: torch.dtype) -> Tensor:
     if count < LARGE:
         strides = (size, samples * size, 1) if steps_first else (steps * size, size, 1)
         return torch.empty_strided(x.shape, strides, dtype=dtype)
-    room = np.empty(count + ALIGNED, np.uint8)
-    first = -room.ctypes.data % ALIGNED
-    kind = torch.empty(0, dtype=dtype).numpy().dtype
-    array = room[first : first + count].view(kind)
     if steps_first:
-        return torch.from_numpy(array.reshape(steps, samples, size).swapaxes(0, 1))
-    return torch.from_numpy(array.reshape(samples, steps, size))
+        return torch.from_numpy(take((steps, samples, size), NUMPY[dtype])).transpose(0, 1)
+    return torch.from_numpy(take((samples, steps, size), NUMPY[dtype]))
 
 
 def flatten(x: Tensor) -> Array:
     """Return the memory of a tensor, from its first number to its last one."""
-    array = x.detach().numpy()
-    for view in (array, array.swapaxes(0, 1)):
-        if view.flags.c_contiguous:
-            return view.reshape(-1)
+    if x.is_contiguous():
+        return x.detach().numpy().reshape(-1)
+    if x.transpose(0, 1).is_contiguous():
+        return x.detach().numpy().swapaxes(0, 1).reshape(-1)
     last = sum((size - 1) * stride for size, stride in zip(x.shape, x.stride(), strict=True))
     return x.detach().as_strided((last + 1,), (1,)).numpy()

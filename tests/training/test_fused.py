@@ -171,3 +171,25 @@ def test_arrays_have_the_layout_of_another_one(dtype, size, steps_first):
     assert (found.shape, found.stride(), found.dtype) == (x.shape, x.stride(), dtype)
     assert found.data_ptr() % 64 == 0
     assert np.shares_memory(flatten(found), found.numpy())
+
+
+@pytest.mark.parametrize("reset", ["hard", "soft", "none"])
+@pytest.mark.parametrize("size", [fused.NARROW - 1, fused.NARROW, 3 * fused.NARROW])
+@pytest.mark.parametrize("surrogate", SURROGATES)
+def test_one_number_for_all_is_that_number_for_each(surrogate, size, reset):
+    x, found = draw(size=size, dtype=torch.float32).requires_grad_(), []
+    for shape in ((), (size,)):
+        neuron = CubaLif(1.0, np.full(shape, 0.2), np.full(shape, 0.9), np.full(shape, 0.1), reset)
+        record = bind_record(neuron, x.device, {}, x.dtype)
+        output = run_floats(record, torch.full(shape, 0.7), SURROGATES[surrogate], x)
+        found += [output, *torch.autograd.grad(output.square().sum(), x)]
+    assert torch.equal(found[0], found[2])
+    assert torch.equal(found[1], found[3])
+    assert found[1].abs().sum() > 0
+
+
+def test_no_samples_give_no_numbers():
+    x = draw(samples=0, dtype=torch.float32).requires_grad_()
+    output = run_once(x)
+    (gradient,) = torch.autograd.grad(output.sum(), x)
+    assert output.shape == gradient.shape == (0, 5, SIZE)
