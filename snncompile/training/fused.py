@@ -149,7 +149,7 @@ class _Run(torch.autograd.Function):
         dtype = x.dtype if integer is None else torch.float32
         size, shares = x.shape[-1], integer is None and plan.sends
         p = _list_floats(floats, plan.unit, size, NUMPY[dtype], shares=shares)
-        q = None if integer is None else _list_integers(integer, size)
+        q = None if integer is None else _list_integers(integer, x)
         runs = load_kernels().floats.list_runs(p, size, NARROW) if q is None else NO_RUNS
         out = make_like(x, dtype)
         reached = make_like(x, dtype) if plan.keeps else None
@@ -200,9 +200,10 @@ def _list_floats(floats: Any, unit: Tensor, size: int, dtype: Any, *, shares: bo
     return p
 
 
-def _list_integers(integer: Any, size: int) -> Array:
-    """Return the rows of `q`, see `fused_integers`."""
-    rows = np.empty((5, size), np.int64)
+def _list_integers(integer: Any, x: Tensor) -> Array:
+    """Return the rows of `q`, see `fused_integers`; floats where they are exact."""
+    exact = x.dtype == torch.float32 and x.shape[1] <= load_kernels().integers.MOST_STEPS
+    rows = np.empty((5, x.shape[2]), np.float64 if exact else np.int64)
     rows[0] = DECAY_ONE - 1 - _read(getattr(integer, "current_decay", DECAY_ONE - 1))
     rows[1] = DECAY_ONE - _read(getattr(integer, "potential_decay", 0))
     rows[2] = _read(getattr(integer, "threshold", 0)) << STATE_SHIFT
@@ -251,9 +252,10 @@ def _step_forward(
                 drive[start:], p, runs, shape, strides, plan.reset, plan.sends, *to
             )
             return
-        kernels.integers.run_integers(
-            drive[start:], p, q, shape, strides, plan.reset, plan.sends, *to, passing[start:]
-        )
+        integers = kernels.integers
+        run = integers.run_integers if q.dtype == np.int64 else integers.run_whole_floats
+        rest = strides, plan.reset, plan.sends, *to, passing[start:]
+        run(drive[start:], p, q, shape, *rest)
 
     share(work, _cut(x))
 

@@ -26,7 +26,7 @@ from snncompile.synapses.scale import Scale
 from snncompile.synapses.sparse import unroll
 from snncompile.synapses.transposed_convolution import TransposedConvolution
 from snncompile.synapses.weight_formats import weight_step
-from snncompile.training.rounding import round_within
+from snncompile.training.rounding import is_small, pass_rounded, round_small, round_within
 
 CELL = 0.499
 """Distance from an integer within which every master stands for that integer, whatever ties do."""
@@ -159,6 +159,8 @@ class Parameters(nn.Module):
         """
         super().__init__()
         self.rows = tuple(_list_rows(population, floats, scale, chip, train))
+        self.shares = False
+        """Whether neurons of a group share a master, but not all of them."""
         for row in self.rows:
             integer = getattr(population.neuron, row.field)
             real = (integer + row.offset) * row.unit
@@ -169,9 +171,13 @@ class Parameters(nn.Module):
             if row.group is not None and not is_each_alone(row.group):
                 index = torch.tensor(row.group)
                 self.register_buffer(f"{row.name}_group", index, persistent=False)
+                self.shares = True
 
     def round(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the parameters of the integer neuron, and of the float record with gradients."""
+        masters = [getattr(self, row.name) for row in self.rows]
+        if not self.shares and all(is_small(master) for master in masters):
+            return self._round_together(masters)
         integers, reals = {}, {}
         for row in self.rows:
             master, scale = getattr(self, row.name), getattr(self, f"{row.name}_scale")
@@ -189,6 +195,24 @@ class Parameters(nn.Module):
             integers[row.field] = (real.detach() / unit - row.offset).long()
             reals[row.name] = real
         return integers, reals
+
+    def _round_together(self, masters: list[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Do as `round` with fewer operations: few numbers take less time than these."""
+        integers, rounded = {}, []
+        with np.errstate(invalid="ignore"):  # masters that are no finite numbers
+            for row, master in zip(self.rows, masters, strict=True):
+                x, unit = master.detach().numpy(), row.unit
+                if row.exponents:
+                    smallest = np.frexp(x * row.scale / (row.high + 0.5))[1]
+                    exponent = np.minimum(np.maximum(smallest, 0), row.exponents)
+                    integers["bias_exponent"] = torch.from_numpy(exponent.astype(np.int64))
+                    unit = np.ldexp(1.0, exponent)
+                each = round_small(x, row.scale / unit, (row.low, row.high, row.offset), unit)
+                whole = np.asarray(each.reals / unit - row.offset).astype(np.int64)
+                integers[row.field] = torch.from_numpy(whole)
+                rounded.append(each)
+        reals = pass_rounded(rounded, masters)
+        return integers, {row.name: real for row, real in zip(self.rows, reals, strict=True)}
 
 
 def _list_rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,67 @@ class _Round(torch.autograd.Function):
         return of_x, None, None, None, None, None
 
 
+@dataclass(frozen=True, eq=False)
+class Rounded:
+    """Numbers that were rounded, without their gradient."""
+
+    reals: Array
+    """What the integers stand for."""
+    beyond: Array | None
+    """By how much the rounded numbers are beyond an end; None: none is."""
+    factor: Array
+    """Of the gradient."""
+
+
+def is_small(x: Tensor) -> bool:
+    """Return whether numbers are so few that numpy takes less time, and in float64."""
+    return x.device.type == "cpu" and x.dtype == torch.float64 and x.numel() < LARGE
+
+
+def round_small(x: Array, factor: Array, ends: tuple[int, int, int], unit: Array) -> Rounded:
+    """Do as `round_within` in numpy.
+
+    Args:
+        x, factor, unit: see there.
+        ends: low, high, offset.
+    """
+    low, high, offset = ends
+    rounded = np.rint(x * factor - offset)
+    whole = np.minimum(np.maximum(rounded, low), high)
+    reals = (whole + offset if offset else whole) * unit
+    beyond = rounded - whole
+    return Rounded(np.asarray(reals), beyond if np.any(beyond) else None, factor * unit)
+
+
+def pass_rounded(rounded: list[Rounded], masters: list[Tensor]) -> tuple[Tensor, ...]:
+    """Return the reals of masters in float32, with the gradient of `round_within`."""
+    if not masters:
+        return ()
+    reals: tuple[Tensor, ...] = _Rounded.apply(rounded, *masters)  # type: ignore[no-untyped-call]
+    return reals
+
+
+class _Rounded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rounded: list[Rounded], *masters: Tensor) -> tuple[Tensor, ...]:
+        ctx.rounded = rounded
+        ctx.set_materialize_grads(False)
+        return tuple(torch.from_numpy(each.reals).float() for each in rounded)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        passing = zip(gradients, ctx.rounded, strict=True)
+        return None, *(None if g is None else _pass_small(g, each) for g, each in passing)
+
+
+def _pass_small(gradient: Tensor, rounded: Rounded) -> Tensor:
+    passed = gradient.double() * torch.as_tensor(rounded.factor)
+    if rounded.beyond is None:
+        return passed
+    stops = gradient.sign() * torch.as_tensor(rounded.beyond).sign() < 0  # no NaN does
+    return torch.where(stops, 0, passed)
+
+
 def _has_kernel(x: Tensor, *values: Tensor) -> bool:
     """Return whether an array is computed row by row: large, on a CPU, a number per row or one."""
     if x.device.type != "cpu" or x.numel() < LARGE or not x.is_contiguous():
@@ -71,11 +133,10 @@ def _has_kernel(x: Tensor, *values: Tensor) -> bool:
     return all(each.numel() == 1 or each.shape == per_row for each in values)
 
 
-def _list_each(values: Tensor, rows: int) -> Array:
-    """Return the number of each row."""
-    each = np.empty(rows, values.numpy().dtype)
-    each[:] = values.numpy().reshape(-1)
-    return each
+def _list_each(values: Tensor) -> Array:
+    """Return the number of each row, or the one that all share."""
+    array: Array = values.detach().numpy().reshape(-1)
+    return array
 
 
 def _round_rows(
@@ -92,8 +153,8 @@ def _round_rows(
     numbers = x.detach().numpy().reshape(rows, -1)
     round_rows(
         numbers,
-        _list_each(factor, rows),
-        _list_each(unit, rows),
+        _list_each(factor),
+        _list_each(unit),
         np.array(ends, numbers.dtype),
         reals.numpy().reshape(rows, -1),
         beyond.numpy().reshape(rows, -1),
@@ -106,7 +167,7 @@ def _pass_rows(gradient: Tensor, factor: Tensor, beyond: Tensor, of_x: Tensor) -
     rows = len(gradient)
     pass_rows(
         gradient.numpy().reshape(rows, -1),
-        _list_each(factor, rows),
+        _list_each(factor),
         beyond.numpy().reshape(rows, -1),
         of_x.numpy().reshape(rows, -1),
     )

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from snncompile import training
-from snncompile.neurons.cuba_lif import CubaLif
+from snncompile.neurons.cuba_lif import CubaLif, IntegerCubaLif
 from snncompile.training import fused
 from snncompile.training.float_records import bind_record
 from snncompile.training.fused import run_floats
@@ -193,3 +193,44 @@ def test_no_samples_give_no_numbers():
     output = run_once(x)
     (gradient,) = torch.autograd.grad(output.sum(), x)
     assert output.shape == gradient.shape == (0, 5, SIZE)
+
+
+@pytest.mark.parametrize("reset", [0, 1, 2])
+@pytest.mark.parametrize("kept", [0, 4095])
+@pytest.mark.parametrize("sends", [False, True])
+def test_whole_floats_are_the_integers(sends, kept, reset):
+    """Bit for bit, for the largest input and the most steps as well."""
+    kernels = fused.load_kernels().integers
+    size, steps = 6, kernels.MOST_STEPS
+    rng = np.random.default_rng(0)
+    drive = np.round(rng.standard_normal((2, steps, size)) * 10.0 ** np.arange(1, 7))
+    drive[:, :, -1] = 2.0**24
+    drive[:, ::7, 0] = -0.0
+    q = np.array([np.full(size, kept), rng.integers(0, 4097, size), rng.integers(0, 9999, size)])
+    q = np.concatenate([q, rng.integers(-(1 << 19), 1 << 19, (2, size))])
+    p = np.concatenate([q[:2] / 4096, q[2:], np.ones((1, size))]).astype(np.float32)
+    found = []
+    for run, dtype in ((kernels.run_integers, np.int64), (kernels.run_whole_floats, np.float64)):
+        out, reached = np.zeros((2, drive.size), np.float32)
+        passes, flat = np.zeros(drive.size, np.uint8), drive.astype(np.float32).reshape(-1)
+        options = drive.shape, (steps * size, size), reset, sends
+        run(flat, p, q.astype(dtype), *options, out, reached, passes)
+        found.append((out, reached, passes))
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.tobytes() == theirs.tobytes()
+    assert len(np.unique(found[0][0])) > 1
+    assert {0, 3} <= set(found[0][2].tolist())
+
+
+def test_integers_are_whole_floats_where_these_are_exact():
+    neuron = IntegerCubaLif(4095, 400, 90, reset="hard")
+    bound = bind_record(neuron, torch.device("cpu"), {})
+    most = fused.load_kernels().integers.MOST_STEPS
+    kinds = {
+        (torch.float32, most): np.float64,
+        (torch.float32, most + 1): np.int64,
+        (torch.float64, 1): np.int64,
+    }
+    for (dtype, steps), kind in kinds.items():
+        rows = fused._list_integers(bound, torch.zeros((1, steps, 2), dtype=dtype))
+        assert (rows.dtype, rows.shape) == (kind, (5, 2))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from snncompile.training import rounding
-from snncompile.training.rounding import round_within
+from snncompile.training.rounding import is_small, pass_rounded, round_small, round_within
 
 
 def round_both(monkeypatch, x, factor, unit, gradient, **more):
@@ -63,3 +63,45 @@ def test_gradients_that_are_no_finite_numbers_are_passed_on(rows):
     assert weight.grad[0].isnan()
     assert weight.grad[1:3].flatten().tolist() == [torch.inf, -torch.inf]
     assert not weight.grad[3:].any()
+
+
+@pytest.mark.parametrize("shape", [(), (6,)])
+@pytest.mark.parametrize("offset", [0, 1])
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_few_numbers_by_numpy_are_torch(scale, offset, shape):
+    generator = torch.Generator().manual_seed(0)
+    x = scale * torch.randn(shape, generator=generator, dtype=torch.float64)
+    factor, unit = torch.rand((2, *shape), generator=generator, dtype=torch.float64) + 0.5
+    ends, found = (-3, 5, offset), []
+    for sign in (1, -1):
+        for together in (False, True):
+            start = x.clone().requires_grad_()
+            if together:
+                each = round_small(x.numpy(), factor.numpy(), ends, unit.numpy())
+                (reals,) = pass_rounded([each], [start])
+            else:
+                reals = round_within(start, factor, -3, 5, offset=offset, unit=unit).float()
+            (gradient,) = torch.autograd.grad(reals, start, torch.full_like(reals, 0.3 * sign))
+            found += [reals.detach(), gradient]
+    for torchs, numpys in zip(found[0::4] + found[1::4], found[2::4] + found[3::4], strict=True):
+        assert torchs.dtype == numpys.dtype
+        assert torch.equal(torchs, numpys)
+    assert (scale == 1.0) == bool((found[1] != 0).all() and (found[5] != 0).all())
+
+
+def test_few_numbers_that_are_none_are_passed_on():
+    x = torch.tensor([torch.nan, torch.inf, -torch.inf], dtype=torch.float64).requires_grad_()
+    each = round_small(x.detach().numpy(), 1.0, (-3, 5, 0), 1.0)
+    (reals,) = pass_rounded([each], [x])
+    assert reals.isnan().tolist() == [True, False, False]
+    assert reals[1:].tolist() == [5, -3]
+    (gradient,) = torch.autograd.grad(reals, x, torch.tensor([1.0, -1.0, -1.0]))
+    assert gradient.tolist() == [1, 0, -1]
+
+
+def test_only_few_numbers_in_float64_go_by_numpy():
+    small = torch.zeros(rounding.LARGE - 1, dtype=torch.float64)
+    assert is_small(small)
+    assert not is_small(small.float())
+    assert not is_small(torch.zeros(rounding.LARGE, dtype=torch.float64))
+    assert pass_rounded([], []) == ()
