@@ -199,18 +199,13 @@ class Parameters(nn.Module):
     def _round_together(self, masters: list[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Do as `round` with fewer operations: few numbers take less time than these."""
         integers, rounded = {}, []
-        with np.errstate(invalid="ignore"):  # masters that are no finite numbers
-            for row, master in zip(self.rows, masters, strict=True):
-                x, unit = master.detach().numpy(), row.unit
-                if row.exponents:
-                    smallest = np.frexp(x * row.scale / (row.high + 0.5))[1]
-                    exponent = np.minimum(np.maximum(smallest, 0), row.exponents)
-                    integers["bias_exponent"] = torch.from_numpy(exponent.astype(np.int64))
-                    unit = np.ldexp(1.0, exponent)
-                each = round_small(x, row.scale / unit, (row.low, row.high, row.offset), unit)
-                whole = np.asarray(each.reals / unit - row.offset).astype(np.int64)
-                integers[row.field] = torch.from_numpy(whole)
-                rounded.append(each)
+        for row, master in zip(self.rows, masters, strict=True):
+            ends = row.low, row.high, row.offset, row.exponents
+            each = round_small(master.detach().numpy(), row.scale, row.unit, ends)
+            if row.exponents:
+                integers["bias_exponent"] = torch.from_numpy(each.exponent)
+            integers[row.field] = torch.from_numpy(each.whole)
+            rounded.append(each)
         reals = pass_rounded(rounded, masters)
         return integers, {row.name: real for row, real in zip(self.rows, reals, strict=True)}
 

@@ -66,10 +66,14 @@ class _Round(torch.autograd.Function):
 
 @dataclass(frozen=True, eq=False)
 class Rounded:
-    """Numbers that were rounded, without their gradient."""
+    """Masters that were rounded, without their gradient; arrays in the shape of the masters."""
 
     reals: Array
-    """What the integers stand for."""
+    """What the integers stand for, float32."""
+    whole: Array
+    """The integers."""
+    exponent: Array
+    """Exponents of the units, where these follow the masters."""
     beyond: Array | None
     """By how much the rounded numbers are beyond an end; None: none is."""
     factor: Array
@@ -77,27 +81,36 @@ class Rounded:
 
 
 def is_small(x: Tensor) -> bool:
-    """Return whether numbers are so few that numpy takes less time, and in float64."""
+    """Return whether numbers are so few that one function takes less time, and in float64."""
     return x.device.type == "cpu" and x.dtype == torch.float64 and x.numel() < LARGE
 
 
-def round_small(x: Array, factor: Array, ends: tuple[int, int, int], unit: Array) -> Rounded:
-    """Do as `round_within` in numpy.
+def round_small(x: Array, scale: Any, unit: Any, ends: tuple[int, int, int, int]) -> Rounded:
+    """Do as `round_within` for few numbers, without a gradient.
 
     Args:
-        x, factor, unit: see there.
-        ends: low, high, offset.
+        x: the masters, float64.
+        scale: integer * unit per master; one number, or one of each.
+        unit: real number per integer; one number, or one of each.
+        ends: low, high, offset, and the largest exponent: above 0, a unit is the smallest power of
+            2 with which an integer up to `high` holds the master.
     """
-    low, high, offset = ends
-    rounded = np.rint(x * factor - offset)
-    whole = np.minimum(np.maximum(rounded, low), high)
-    reals = (whole + offset if offset else whole) * unit
-    beyond = rounded - whole
-    return Rounded(np.asarray(reals), beyond if np.any(beyond) else None, factor * unit)
+    from snncompile.training.rounding_kernels import round_few
+
+    kinds = np.float32, np.int64, np.int64, np.float64, np.float64
+    reals, whole, exponent, beyond, factor = (np.empty(x.shape, kind) for kind in kinds)
+    leaves = round_few(
+        x.reshape(-1),
+        np.asarray(scale, np.float64).reshape(-1),
+        np.asarray(unit, np.float64).reshape(-1),
+        ends,
+        *(each.reshape(-1) for each in (reals, whole, exponent, beyond, factor)),
+    )
+    return Rounded(reals, whole, exponent, beyond if leaves else None, factor)
 
 
 def pass_rounded(rounded: list[Rounded], masters: list[Tensor]) -> tuple[Tensor, ...]:
-    """Return the reals of masters in float32, with the gradient of `round_within`."""
+    """Return the reals of masters, with the gradient of `round_within`."""
     if not masters:
         return ()
     reals: tuple[Tensor, ...] = _Rounded.apply(rounded, *masters)  # type: ignore[no-untyped-call]
@@ -109,7 +122,7 @@ class _Rounded(torch.autograd.Function):
     def forward(ctx: Any, rounded: list[Rounded], *masters: Tensor) -> tuple[Tensor, ...]:
         ctx.rounded = rounded
         ctx.set_materialize_grads(False)
-        return tuple(torch.from_numpy(each.reals).float() for each in rounded)
+        return tuple(torch.from_numpy(each.reals) for each in rounded)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -118,10 +131,10 @@ class _Rounded(torch.autograd.Function):
 
 
 def _pass_small(gradient: Tensor, rounded: Rounded) -> Tensor:
-    passed = gradient.double() * torch.as_tensor(rounded.factor)
+    passed = gradient.double() * torch.from_numpy(rounded.factor)
     if rounded.beyond is None:
         return passed
-    stops = gradient.sign() * torch.as_tensor(rounded.beyond).sign() < 0  # no NaN does
+    stops = gradient.sign() * torch.from_numpy(rounded.beyond).sign() < 0  # no NaN does
     return torch.where(stops, 0, passed)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import frexp, ldexp
+
 import numpy as np
 
 from snncompile.arrays import Array
@@ -39,3 +41,44 @@ def pass_rows(gradient: Array, factor: Array, beyond: Array, of_x: Array) -> Non
             out = beyond[row, i]
             stops = (gradient[row, i] < 0 < out) or (out < 0 < gradient[row, i])  # no NaN does
             of_x[row, i] = np.float32(0) if stops else gradient[row, i] * scale
+
+
+@compile_function
+def round_few(
+    x: Array,
+    scale: Array,
+    unit: Array,
+    ends: tuple[int, ...],
+    reals: Array,
+    whole: Array,
+    exponent: Array,
+    beyond: Array,
+    factor: Array,
+) -> bool:
+    """Round masters of one parameter; return whether one is beyond an end. Arrays are flat.
+
+    Args:
+        x: the masters.
+        scale, unit: of each, or of all.
+        ends: lowest and highest integer, offset, largest exponent; of 0 there are none.
+        reals: filled with what the integers stand for, float32.
+        whole: filled with the integers.
+        exponent: filled with exponents of 2, which are units, if there are some.
+        beyond: filled with by how much the rounded numbers are beyond an end.
+        factor: filled with that of the gradient.
+    """
+    low, high, offset, exponents = ends
+    leaves = False
+    for i in range(len(x)):
+        each, size = scale[min(i, len(scale) - 1)], unit[min(i, len(unit) - 1)]
+        if exponents:
+            exponent[i] = min(max(frexp(x[i] * each / (high + 0.5))[1], 0), exponents)
+            size = ldexp(1.0, exponent[i])
+        ratio = each / size
+        rounded = np.rint(x[i] * ratio - offset)
+        inside = high if rounded > high else (low if rounded < low else rounded)
+        real = (inside + offset if offset else inside) * size
+        reals[i], whole[i] = real, np.int64(real / size - offset)
+        beyond[i], factor[i] = rounded - inside, ratio * size
+        leaves |= beyond[i] != 0
+    return leaves

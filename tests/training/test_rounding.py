@@ -72,15 +72,16 @@ def test_few_numbers_by_numpy_are_torch(scale, offset, shape):
     generator = torch.Generator().manual_seed(0)
     x = scale * torch.randn(shape, generator=generator, dtype=torch.float64)
     factor, unit = torch.rand((2, *shape), generator=generator, dtype=torch.float64) + 0.5
-    ends, found = (-3, 5, offset), []
+    ends, found = (-3, 5, offset, 0), []
     for sign in (1, -1):
         for together in (False, True):
             start = x.clone().requires_grad_()
             if together:
-                each = round_small(x.numpy(), factor.numpy(), ends, unit.numpy())
+                each = round_small(x.numpy(), (factor * unit).numpy(), unit.numpy(), ends)
                 (reals,) = pass_rounded([each], [start])
             else:
-                reals = round_within(start, factor, -3, 5, offset=offset, unit=unit).float()
+                reals = round_within(start, factor * unit / unit, -3, 5, offset=offset, unit=unit)
+                reals = reals.float()
             (gradient,) = torch.autograd.grad(reals, start, torch.full_like(reals, 0.3 * sign))
             found += [reals.detach(), gradient]
     for torchs, numpys in zip(found[0::4] + found[1::4], found[2::4] + found[3::4], strict=True):
@@ -91,7 +92,7 @@ def test_few_numbers_by_numpy_are_torch(scale, offset, shape):
 
 def test_few_numbers_that_are_none_are_passed_on():
     x = torch.tensor([torch.nan, torch.inf, -torch.inf], dtype=torch.float64).requires_grad_()
-    each = round_small(x.detach().numpy(), 1.0, (-3, 5, 0), 1.0)
+    each = round_small(x.detach().numpy(), 1.0, 1.0, (-3, 5, 0, 0))
     (reals,) = pass_rounded([each], [x])
     assert reals.isnan().tolist() == [True, False, False]
     assert reals[1:].tolist() == [5, -3]
@@ -105,3 +106,18 @@ def test_only_few_numbers_in_float64_go_by_numpy():
     assert not is_small(small.float())
     assert not is_small(torch.zeros(rounding.LARGE, dtype=torch.float64))
     assert pass_rounded([], []) == ()
+
+
+def test_units_of_few_numbers_follow_them():
+    generator = torch.Generator().manual_seed(0)
+    x = 30 * torch.randn(50, generator=generator, dtype=torch.float64)
+    exponent = torch.frexp(3 * x / 5.5).exponent.clamp(0, 4)
+    unit = 2.0 ** exponent.double()
+    reals = round_within(x, 3 / unit, -5, 5, unit=unit)
+    each = round_small(x.numpy(), 3.0, 1.0, (-5, 5, 0, 4))
+    assert each.exponent.tolist() == exponent.tolist()
+    assert set(each.exponent) == {0, 1, 2, 3, 4}
+    assert each.whole.tolist() == (reals / unit).long().tolist()
+    assert each.reals.tolist() == reals.float().tolist()
+    assert each.beyond is not None
+    assert 0 < (each.beyond != 0).sum() < 50
