@@ -2,9 +2,9 @@
 
     python benchmarks/training_chip_aware.py [--data ../shared/data] [--bits 8 6 5 4 3 2]
 
-A network of stock hard-reset LIF neurons trains in floats on 8,000 images, 8 time steps. For each
+A network of stock hard-reset LIF neurons trains in floats on 60,000 images, 8 time steps. For each
 number of bits it is compiled with calibration data (`compiled`), and that Program then trains for
-three epochs as the chip's integers (`chip-aware`); both are run as Programs on 2,000 test images.
+three epochs as the chip's integers (`chip-aware`); both are run as Programs on 10,000 test images.
 Then the time of an epoch, chip-aware against floats, in turns: against the float module of
 `from_network`, compiled too, and against `Lif` called step by step.
 """
@@ -28,7 +28,7 @@ from snncompile.files.spikes import encode_images
 STEPS, BATCH = 8, 64
 WIDE = partial(training.fast_sigmoid, slope=10.0)
 """Surrogate of the chip-aware epochs: wider than the default."""
-TRAINED, TESTED = 8000, 2000
+TRAINED, TESTED = 60_000, 10_000
 
 
 def load(data: Path, split: str, count: int) -> tuple[np.ndarray, Tensor]:
@@ -107,7 +107,7 @@ def main() -> None:
     )
     train(Unrolled(net), x, label, options.epochs, 2e-3)
     network = snncompile.from_torch(net, x[:2].astype(np.float32))
-    print(f"float: {score(network, test, answer):.2f} %, {TESTED} images", flush=True)
+    print(f"float: {score(network, test, answer):.2f} %, {TESTED:,} images", flush=True)
     print("bits  compiled  chip-aware  spikes equal to the Program's", flush=True)
     for bits in options.bits:
         program = snncompile.compile(

@@ -1,6 +1,8 @@
 """Few time steps: conversion, hybrid training, and training from nothing on one network and data.
 
     python benchmarks/training_few_steps.py [--seeds 0 1 2] [--rows soft hard poisson]
+    python benchmarks/training_few_steps.py --rows soft hard --steps 4 --seeds 0 \\
+        --images 50000 --ann-epochs 30 --schedule onecycle --rate 2e-3
     python benchmarks/training_few_steps.py --rows tdbn deep counts
 
 CIFAR-10 at 16 x 16 (JPEG, averages of 2 x 2 pixels; 10,000 training and 2,000 test images), four
@@ -51,7 +53,8 @@ TRAINED, TESTED, PRICED, BATCH = 10_000, 2_000, 64, 64
 CALIBRATION = 512
 WIDE = partial(training.fast_sigmoid, slope=3.0)
 RATES = {"cosine": 5e-4, "onecycle": 1e-3}
-"""Schedule of training on -> highest rate: down from the beginning, or up and down again."""
+"""Schedule of training on -> its usual highest rate: down from the beginning, or up and down again.
+"""
 POISSON = (16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -76,6 +79,8 @@ class Case:
     epochs: int
     schedule: str
     """Of training on, one of `RATES`."""
+    rate: float
+    """Its highest rate."""
 
     @property
     def calibration(self) -> np.ndarray:
@@ -108,7 +113,7 @@ def build() -> nn.Module:
 
 def train_hybrid(network: Network, steps: int, case: Case) -> Network:
     """Return the network trained on in its time steps."""
-    x, epochs, rate = case.x, case.epochs, RATES[case.schedule]
+    x, epochs, rate = case.x, case.epochs, case.rate
     module = training.from_network(network, steps=steps, surrogate=WIDE)
     optimizer = torch.optim.Adam(module.parameters(), rate)
     updates = epochs * -(-len(x) // BATCH)
@@ -178,8 +183,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="*", help="of all rows but poisson")
     parser.add_argument("--poisson", type=int, nargs="*", default=POISSON, help="steps of poisson")
     parser.add_argument("--epochs", type=int, default=2, help="of training on")
-    parser.add_argument("--schedule", default="cosine", choices=list(RATES))
+    parser.add_argument("--schedule", default="cosine", choices=list(RATES), help="of training on")
+    parser.add_argument("--rate", type=float, help="the highest of training on")
     parser.add_argument("--ann-epochs", type=int, default=12)
+    parser.add_argument("--images", type=int, default=TRAINED, help="to train on, 50,000 at most")
     parser.add_argument("--epochs-from-nothing", type=int, default=12)
     rows = ["soft", "hard", "poisson", *ways.WAYS]
     parser.add_argument("--rows", nargs="*", default=rows, choices=rows)
@@ -187,13 +194,17 @@ def main() -> None:
     options = parser.parse_args()
     if not (options.data / "cifar10_train_jpeg.npz").is_file():
         sys.exit(f"{options.data}: no cifar10_train_jpeg.npz; give the folder with --data")
-    x, y = load(options.data, "train", TRAINED)
+    x, y = load(options.data, "train", options.images)
     test, labels = load(options.data, "test", TESTED)
-    print(f"{options.chip}, 8 bits, seeds {options.seeds}, {TESTED} images", flush=True)
+    counts = f"{options.images:,} training and {TESTED:,} test images"
+    print(f"{options.chip}, 8 bits, seeds {options.seeds}, {counts}", flush=True)
     print("network                steps  accuracy   spikes  energy uJ  seconds", flush=True)
     found: dict[tuple[str, int], list[tuple[float, ...]]] = {}
     for seed in options.seeds:
-        case = Case(None, x, y, test, labels, seed, options.chip, options.epochs, options.schedule)
+        rate = options.rate or RATES[options.schedule]
+        case = Case(
+            None, x, y, test, labels, seed, options.chip, options.epochs, options.schedule, rate
+        )
         if not set(options.rows) <= set(ways.WAYS):
             case = replace(case, ann=train_ann(case, options.ann_epochs))
         for row in options.rows:

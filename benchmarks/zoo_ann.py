@@ -7,7 +7,9 @@ memory are those of the row. "Captured": largest difference of the network read 
 and the module, in float64, relative to the largest answer. "Correlation": of the integers' answers
 with the module's (before a sigmoid or softmax at its end), each less its mean over the test inputs.
 "torch's 8 bits": the same of torch's own static quantization (`quantize_fx`, its defaults for x86,
-calibrated on the same inputs); empty where it does not take the module.
+calibrated on the same inputs); empty where it does not take the module. "Weights alone": that of
+the module, all in floats, with its weights rounded to as many bits, each output channel by its
+largest one: what no conversion reaches that rounds weights so.
 "Classes": those that the module's answers to 64 inputs have. "Layers": those whose activations are
 off by more than 5 % (root mean square, relative to the layer's own), on 16 test inputs at most.
 Cores are those that compile takes on `loihi2`, or on its largest board; the smallest board with so
@@ -55,6 +57,8 @@ CALIBRATION, FEWER = 128, 64
 """Inputs that the module is warmed up on and the conversion calibrated with; fewer images."""
 TEST, DIAGNOSED = 64, 16
 """Other inputs, to compare."""
+CHIP_BITS = 8
+"""Of the weights of `loihi2`."""
 FAR = 0.05
 """Error of a layer's activations above which it is named."""
 METHODS: dict[str, tuple[Callable[[], Method], int | None]] = {
@@ -64,8 +68,8 @@ METHODS: dict[str, tuple[Callable[[], Method], int | None]] = {
     "bistable_phase": (BistablePhase, 6),
 }
 """Methods and time steps."""
-HEADS = ("network", "method", "captured", "correlation", "torch's 8 bits", "classes", "layers")
-COSTS = ("neurons", "cores", "convert, s", "compile, s", "run, s", "GiB")
+HEADS = ("network", "method", "captured", "correlation", "torch's 8 bits", "weights alone")
+COSTS = ("classes", "layers", "neurons", "cores", "convert, s", "compile, s", "run, s", "GiB")
 EMPTY = " | " * (len(HEADS) + len(COSTS) - 3)
 """Cells behind the name, the method and a text."""
 BOARD = "loihi2:hala-point"
@@ -162,8 +166,10 @@ def run_row(name: str, method: str, options: Any) -> str:
     show("measuring layers")
     layers, peak = describe_layers(conversion, test, program), read_peak()
     cells = [f"{difference:.1e}", f"{correlate(found, logits.numpy()):.4f}"]
-    cells += [measure_torch(peer, x, torch.tensor(test), wanted), str(classes)]
-    cells += [layers, f"{ann.neurons:,}", count_cores(program)]
+    cells += [measure_torch(peer, x, torch.tensor(test), wanted)]
+    rounded = answer(round_weights(module, options.bits or CHIP_BITS), test)
+    cells += [f"{correlate(rounded, wanted):.4f}", str(classes), layers]
+    cells += [f"{ann.neurons:,}", count_cores(program)]
     cells += [f"{converted - start:.1f}", f"{compiled - converted:.1f}", f"{seconds:.1f}"]
     return " | ".join([*cells, f"{peak:.2f}"])
 
@@ -210,6 +216,19 @@ def measure_torch(module: nn.Module, x: Tensor, test: Tensor, wanted: np.ndarray
             print(f"torch's 8 bits: {error!r}"[:200], file=sys.stderr)
             return ""
     return f"{correlate(found.numpy(), wanted):.4f}"
+
+
+def round_weights(module: nn.Module, bits: int) -> nn.Module:
+    """Return the module with the weights of its layers rounded, of each output channel by the
+    largest; it is changed in place."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
+            channels = 1 if isinstance(layer, nn.modules.conv._ConvTransposeNd) else 0
+            axes = [axis for axis in range(layer.weight.ndim) if axis != channels]
+            largest = layer.weight.detach().abs().amax(axes, keepdim=True).clamp(min=1e-30)
+            unit = largest / (2 ** (bits - 1) - 1)
+            layer.weight.data = (layer.weight.data / unit).round() * unit
+    return module
 
 
 def count_classes(wanted: np.ndarray) -> int:

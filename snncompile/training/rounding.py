@@ -11,8 +11,10 @@ from torch import Tensor
 
 from snncompile.arrays import Array
 
-LARGE = 1 << 12
+LARGE = 1 << 9
 """Numbers from which the compiled loop takes less time than torch's operators."""
+FEW = 1 << 12
+"""Masters below which all parameters of a population are rounded together."""
 
 
 def round_within(
@@ -82,7 +84,7 @@ class Rounded:
 
 def is_small(x: Tensor) -> bool:
     """Return whether numbers are so few that one function takes less time, and in float64."""
-    return x.device.type == "cpu" and x.dtype == torch.float64 and x.numel() < LARGE
+    return x.device.type == "cpu" and x.dtype == torch.float64 and x.numel() < FEW
 
 
 def round_small(x: Array, scale: Any, unit: Any, ends: tuple[int, int, int, int]) -> Rounded:

@@ -100,11 +100,11 @@ def test_few_numbers_that_are_none_are_passed_on():
     assert gradient.tolist() == [1, 0, -1]
 
 
-def test_only_few_numbers_in_float64_go_by_numpy():
-    small = torch.zeros(rounding.LARGE - 1, dtype=torch.float64)
+def test_only_few_numbers_in_float64_are_rounded_together():
+    small = torch.zeros(rounding.FEW - 1, dtype=torch.float64)
     assert is_small(small)
     assert not is_small(small.float())
-    assert not is_small(torch.zeros(rounding.LARGE, dtype=torch.float64))
+    assert not is_small(torch.zeros(rounding.FEW, dtype=torch.float64))
     assert pass_rounded([], []) == ()
 
 
