@@ -26,6 +26,9 @@ SUMS = "sums"
 """Kind of a curve that passes sums on as they are."""
 SPARING_SUMS = "sums that spare synapses"
 """Kind of those without which the network would be the same, with more synapses."""
+ROUNDING = 2.0**-30
+"""Largest activation of a channel over the sizes of all that it adds up, up to which it is rounding
+errors of float64: more than a million times what one sum has."""
 BATCH = 64
 """Most samples computed at a time."""
 BATCH_VALUES = 2**26
@@ -187,17 +190,38 @@ class Ann:
     def compute_activations(self, x: NDArray[np.float64]) -> dict[str, Tensor]:
         """Return the activation of every layer, each (samples, *layer shape), float32.
 
+        Channels of rectifiers whose activations are nothing but rounding errors are silent, 0.
+
         Args:
             x: shape (samples, *shape); computed in float64, in batches.
         """
         batch = max(1, min(BATCH, BATCH_VALUES // self.neurons))
         batches = [self._forward(torch.tensor(x[i : i + batch])) for i in range(0, len(x), batch)]
-        return {
-            layer.name: torch.cat([batch_values[layer.name] for batch_values in batches]).reshape(
-                -1, *layer.shape
-            )
+        values = {
+            layer.name: torch.cat([batch_values[layer.name] for batch_values in batches])
             for layer in self.layers
         }
+        self._silence_rounding(values, np.abs(x).max(axis=0, initial=0.0).reshape(-1))
+        return {layer.name: values[layer.name].reshape(-1, *layer.shape) for layer in self.layers}
+
+    def _silence_rounding(self, values: dict[str, Tensor], largest_input: Floats) -> None:
+        """Set channels of rectifiers to 0 that hold rounding errors alone.
+
+        As the difference of two equal sums does: its scale would make weights without end.
+        """
+        largest = {name: value.abs().amax(dim=0).double() for name, value in values.items()}
+        largest[INPUT] = torch.tensor(largest_input, dtype=torch.float64)
+        for layer in self.rectified:
+            if layer.operation is not None:
+                continue
+            sizes = tuple(LayerTerm(t.source, _take_sizes(t.synapses)) for t in layer.terms)
+            sums = {term.source: largest[term.source][None] for term in sizes}
+            total = add_up(sizes, np.abs(layer.bias), sums or {INPUT: largest[INPUT][None]})
+            floor = ROUNDING * total.reshape(layer.channels, -1).amax(dim=1)
+            silent = largest[layer.name].reshape(layer.channels, -1).amax(dim=1) <= floor
+            values[layer.name].reshape(-1, layer.channels, layer.size // layer.channels)[
+                :, silent
+            ] = 0.0
 
     def _forward(self, x: Tensor) -> dict[str, Tensor]:
         values = {INPUT: x.double().flatten(1)}
@@ -206,6 +230,10 @@ class Ann:
             z = add_up(layer.terms, layer.bias, values)
             values[layer.name] = z if last else activate(layer, z, values)
         return {name: value.float() for name, value in values.items() if name != INPUT}
+
+
+def _take_sizes(synapses: Synapses) -> Synapses:
+    return replace(synapses, weight=np.abs(synapses.weight))
 
 
 def add_up(terms: tuple[LayerTerm, ...], bias: Floats, values: dict[str, Tensor]) -> Tensor:

@@ -3,16 +3,20 @@
 A bottleneck without an activation, such as that of MobileNetV2, has 960 -> 160 -> 960 channels.
 Multiplied out it would have 960 * 960 synapses per pixel instead of 2 * 160 * 960, and a shortcut
 around it a projection from each block before. A global average pool before a dense layer would
-repeat the dense layer's synapses for each pixel. Methods that send rates multiply out
-nevertheless, where they can: see `fold_sums.py`.
+repeat the dense layer's synapses for each pixel, and leave its weights few bits: the pool of a
+squeeze-and-excitation block, 32 x 32 places of 32 channels, would fill the 24 bits of a sum with
+messages of 8 bits and weights of 1. Methods that send rates multiply out nevertheless, where they
+can: see `fold_sums.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import inf, prod
+
+import numpy as np
 
 from snncompile.conversion.ann import SPARING_SUMS
 from snncompile.conversion.capture_trace import Multiply
@@ -35,11 +39,29 @@ from snncompile.synapses.base import Shape
 FEWER = 2**18
 """Synapses that a layer of sums has to save: about two cores' memory, for a step and neurons."""
 SHARE = 0.5
-"""Largest share of the synapses that are left, where it saves that many."""
+"""Largest share that is left: of the synapses, where it saves that many, or of the fan-in."""
+MANY = 2500
+"""Fan-in above which 24 bits of a sum hold less than messages and weights of 8 bits."""
 LONGEST = 1000
 """Most maps of a drive, each counted as often as it is read."""
 PROBE = "?"
 """Stands for a layer of sums that may come to be."""
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What a layer takes, or several together."""
+
+    synapses: float
+    """Infinite if it does not multiply out."""
+    fan_in: int = 0
+    """Synapses of the neuron with most of them."""
+
+    def pays(self, now: _Cost) -> bool:
+        """Return whether this is worth a layer of sums, where `now` is the cost without."""
+        fewer = min(now.synapses * SHARE, now.synapses - FEWER)
+        narrower = now.fan_in > MANY and self.fan_in <= now.fan_in * SHARE
+        return self.synapses <= fewer or (narrower and self.synapses < now.synapses)
 
 
 def insert_cheaper_sums(layers: LayerGraph) -> LayerGraph:
@@ -68,27 +90,31 @@ class _Cut(AddedSums):
         while True:
             if _is_long(drive):
                 return drive
-            now = self._count(drive, size)
-            if now < FEWER or now == inf:  # what does not multiply out is for `insert_sums`
-                return drive
+            now = self._measure(drive, size)
+            if now.synapses == inf or (now.synapses < FEWER and now.fan_in <= MANY):
+                return drive  # what does not multiply out is for `insert_sums`
             sums = {inner: shape for inner, shape in _list_inner(drive)}
-            costs = {inner: self._count_apart(drive, size, inner, sums[inner]) for inner in sums}
-            best = min(costs, key=costs.__getitem__, default=None)
-            if best is None or costs[best] > now * SHARE or costs[best] > now - FEWER:
+            costs = {inner: self._measure_apart(drive, size, inner, sums[inner]) for inner in sums}
+            paying = [inner for inner, cost in costs.items() if cost.pays(now)]
+            if not paying:
                 return drive
+            best = min(paying, key=lambda inner: costs[inner].synapses)
             drive = _replace(drive, {best: self._add(best, sums[best])})
 
-    def _count_apart(self, drive: Drive, size: int, inner: Drive, shape: Shape) -> float:
-        rest = _replace(drive, {inner: Source(PROBE)})
-        return self._count(rest, size) + self._count(inner, prod(shape))
+    def _measure_apart(self, drive: Drive, size: int, inner: Drive, shape: Shape) -> _Cost:
+        rest = self._measure(_replace(drive, {inner: Source(PROBE)}), size)
+        own = self._measure(inner, prod(shape))
+        return _Cost(rest.synapses + own.synapses, max(rest.fan_in, own.fan_in))
 
-    def _count(self, drive: Drive, size: int) -> float:
-        """Return the synapses of a drive; infinite if it does not multiply out."""
+    def _measure(self, drive: Drive, size: int) -> _Cost:
+        """Return what a drive takes."""
         try:
             terms = multiply_out(self.layers, drive, size).terms
         except ProductSizeError:
-            return inf
-        return sum(term.synapses.wiring.synapses for term in terms)
+            return _Cost(inf)
+        wirings = [term.synapses.wiring for term in terms]
+        fan_in = sum((wiring.fan_in for wiring in wirings), np.zeros(1, np.int64))
+        return _Cost(sum(wiring.synapses for wiring in wirings), int(fan_in.max(initial=0)))
 
     def _add(self, drive: Drive, shape: Shape) -> Source:
         first = next(inner.path for inner in _walk(drive) if isinstance(inner, Through))

@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from snncompile.arrays import Bools, Floats
-from snncompile.conversion.ann import Ann, Layer, LayerTerm, Maximum
+from snncompile.conversion.ann import INPUT, Ann, Layer, LayerTerm, Maximum, activate, add_up
 from snncompile.errors import UnsupportedError
 from snncompile.frontends.pool_currents import (
     Term,
@@ -295,15 +296,20 @@ def _negate(terms: tuple[LayerTerm, ...]) -> Iterator[LayerTerm]:
 
 
 def _silence(ann: Ann, outside: dict[str, Bools], x: NDArray[np.float64]) -> Ann:
-    """Return the network with biases that hold neurons down whose first input lies outside."""
+    """Return the network with biases that hold neurons down whose first input lies outside.
+
+    Layer after layer: the differences of a layer are those with the layers before it held down.
+    """
     if not outside:
         return ann
-    values = ann.compute_activations(x[:SAMPLES])
-    layers = []
-    for layer in ann.layers:
+    values = {INPUT: torch.tensor(x[:SAMPLES]).double().flatten(1)}
+    layers: list[Layer] = []
+    for layer in ann.rectified:
+        z = add_up(layer.terms, layer.bias, values)
         if layer.name in outside:
-            largest = float(values[layer.name].max())
-            bias = layer.bias - SILENCE * (largest or 1.0) * outside[layer.name]
-            layer = replace(layer, bias=bias)
+            largest = max(0.0, float(z.max())) or 1.0
+            held = SILENCE * largest * outside[layer.name]
+            layer, z = replace(layer, bias=layer.bias - held), z - torch.tensor(held)
+        values[layer.name] = activate(layer, z, values)
         layers.append(layer)
-    return replace(ann, layers=tuple(layers))
+    return replace(ann, layers=(*layers, ann.layers[-1]))

@@ -136,7 +136,9 @@ def test_a_long_drive_is_not_tried_in_all_its_ways(monkeypatch):
     tried = []
     monkeypatch.setattr(cheaper_sums, "LONGEST", 100)
     monkeypatch.setattr(cheaper_sums, "FEWER", 1)
-    monkeypatch.setattr(cheaper_sums._Cut, "_count", lambda *_: tried.append(1) or 0.0)
+    monkeypatch.setattr(
+        cheaper_sums._Cut, "_measure", lambda *_: tried.append(1) or cheaper_sums._Cost(0)
+    )
     assert not list_sums(capture(Chain(6), draw()))
     assert len(tried) == 2  # those of the first layer and of the last
 
@@ -212,3 +214,35 @@ def test_sums_are_rectifiers_where_none_can_be_below_0(small_limit, weight, bias
         net.narrow.bias.fill_(bias)
     network = convert(net, draw_rows(), "graded").network
     assert network.population("narrow_sums").neuron.lowest == lowest
+
+
+class Squeezed(nn.Module):
+    """The mean of an image of 8 channels, two channels of it, and an answer."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.size = size
+        self.first, self.squeeze = nn.Conv2d(2, 8, 1), nn.Linear(8, 2)
+        self.last = nn.Linear(2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the answers."""
+        x = nn.functional.interpolate(x, scale_factor=self.size // 6, mode="nearest")
+        mean = nn.functional.silu(self.first(x)).mean((2, 3))
+        return self.last(torch.relu(self.squeeze(mean)))
+
+
+@pytest.mark.parametrize(("many", "apart"), [(1152, False), (1151, True)])
+def test_a_mean_of_many_places_stays_apart_whatever_it_saves(monkeypatch, many, apart):
+    """A neuron reads 8 channels of 12 x 12 places, or 8 means."""
+    monkeypatch.setattr(cheaper_sums, "MANY", many)
+    assert bool(list_sums(capture(Squeezed(12), draw()))) == apart
+
+
+def test_weights_behind_a_mean_of_many_places_keep_their_bits():
+    x = draw()
+    conversion = convert(Squeezed(24), x, "graded")
+    shown = conversion.network.input.present(x)
+    program = snncompile.compile(conversion.network, chip="loihi2", calibration=shown[:8])
+    assert max(layer.weight_error for layer in program.quantized) < 0.01

@@ -94,6 +94,19 @@ def test_four_neurons_a_window_and_none_for_what_the_pool_reads():
     ]
 
 
+def test_windows_over_edges_of_images_that_hardly_differ_from_place_to_place():
+    """What holds neurons down along one axis is measured with those of the other held down."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 4, 1), nn.MaxPool2d(3, 1, 1), nn.Conv2d(4, 3, 1), nn.ReLU())
+    model = model.append(nn.Flatten()).append(nn.Linear(12, 2)).double()
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(16, 2, 1, 1)) + 0.01 * draw.normal(size=(16, 2, 2, 2))
+    expanded = expand_maxima(capture(model, x), x)
+    wanted = model(torch.tensor(x)).detach()
+    answers = expanded.compute_activations(x)[expanded.layers[-1].name]
+    assert float((answers - wanted).abs().max()) <= 1e-5 * float(wanted.abs().max())
+
+
 def test_windows_without_a_place_that_is_always_inside_are_refused():
     model = nn.Sequential(
         nn.Conv2d(2, 4, 3), nn.ReLU(), nn.MaxPool2d(2, 2, 1), nn.Flatten(), nn.Linear(144, 3)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import snncompile
+from snncompile.conversion.convert import convert
 
 IMAGES = torch.rand(120, 1, 12, 12, generator=torch.Generator().manual_seed(0)).double()
 
@@ -68,3 +70,25 @@ def test_the_loss_names_what_one_scale_costs():
     assert (
         f"; neurons of layer_4 have a median of {layer.median_error:.2%}, each by its own" in text
     )
+
+
+def test_differences_of_equal_values_are_no_activations():
+    """A pool of equal values compares rounding errors: their scale would be a millionth of one."""
+    torch.manual_seed(0)
+    overlapping = nn.MaxPool2d(3, 1, 1)  # all four places get the largest of four
+    layers = [nn.Conv2d(1, 4, 3, 6), nn.ReLU(), overlapping, nn.Conv2d(4, 8, 1), nn.ReLU()]
+    model = nn.Sequential(*layers, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 10)).double().eval()
+    x = IMAGES.numpy()
+    conversion = convert(model, x, "signed", 32)
+    compared = [f"layer_5_{i}" for i in (1, 2)]
+    found = conversion.ann.compute_activations(x)
+    assert all(not found[name].any() for name in compared)
+    weights = [p.synapses.weight for p in conversion.network.projections]
+    assert max(abs(weight).max() for weight in weights) < 1e3
+    shown = conversion.network.input.present(x)
+    program = snncompile.compile(conversion.network, chip="loihi2", calibration=shown[:16])
+    with torch.no_grad():
+        wanted = model(IMAGES).numpy()
+    answers = (answer - answer.mean(axis=0) for answer in (program.run(shown).answer, wanted))
+    correlation = np.corrcoef([answer.ravel() for answer in answers])[0, 1]
+    assert correlation > 0.95

@@ -50,7 +50,7 @@ FACTOR_BITS = 15
 TRIES = 8
 """Most scales tried until the sums of rounded weights provably fit."""
 SAFETY = 0.999
-"""Share of a width that the next scale may use."""
+"""Share of a width that the next scale may use; its square after that, and so on."""
 TRIED = np.concatenate([[1.0], SHARES, CUTS])
 """Multiples of the largest scale tried for few bits."""
 
@@ -116,7 +116,7 @@ def quantize_graded(
     # The factor, m / 2^31 at least, needs m of 15 bits.
     cap = neuron.factor * neuron.message_unit * 2.0 ** (LARGEST_SHIFT - FACTOR_BITS)
     np.minimum.at(largest, groups, np.broadcast_to(cap, groups.shape))
-    for _ in range(TRIES):
+    for tried in range(TRIES):
         scale, exponents = choose_scales(
             population, neuron.bias, largest, chip, groups, inputs, room, cut=arrived is not None
         )
@@ -133,11 +133,25 @@ def quantize_graded(
         if (excess <= 1).all():
             report = report_errors(network, corrected, integers, scale[groups], spike_trains)
             return Choice(*integers, report, scale[groups])
-        room = room / np.maximum(excess, 1.0) * SAFETY
+        room = shrink_room(room, excess, tried)
     raise QuantizeError(
         f"population {population.name}: its sums need more than 24 bits at any scale; give it fewer"
         " or smaller weights, or messages of fewer bits"
     )
+
+
+def shrink_room(room: Floats, excess: Floats, tried: int) -> Floats:
+    """Return the share of a width for the next scale of each group: less where its sum is too wide.
+
+    Equal weights, as of a pool, round up together until the scale is so small that all round down.
+    A sum that is hardly too wide says nothing about how small that is, so steps grow.
+
+    Args:
+        room: the share so far.
+        excess: largest sum of each group over the width.
+        tried: number of scales tried before.
+    """
+    return np.where(excess > 1, room / np.maximum(excess, 1.0) * SAFETY ** (2**tried), room)
 
 
 def _read_sums(

@@ -27,10 +27,10 @@ from snncompile.passes.quantize.choice import Choice
 from snncompile.passes.quantize.errors import measure_output_error, report_errors
 from snncompile.passes.quantize.graded import (
     FACTOR_BITS,
-    SAFETY,
     TRIES,
     are_small_and_whole,
     choose_scales,
+    shrink_room,
 )
 from snncompile.passes.quantize.grouped_input import choose_bits, read_input
 from snncompile.passes.quantize.messages import find_message_unit
@@ -139,7 +139,7 @@ class _Port:
         cap = np.full(count, np.inf)
         np.minimum.at(cap, groups, largest)
         room = np.ones(count)
-        for _ in range(TRIES):
+        for tried in range(TRIES):
             scale, exponents = choose_scales(
                 self.population, self.bias, cap, self.chip, groups, inputs, room
             )
@@ -152,7 +152,7 @@ class _Port:
                 return projections, scale[groups]
             of_groups = np.ones(count)
             np.maximum.at(of_groups, groups, excess)
-            room = room / of_groups * SAFETY
+            room = shrink_room(room, of_groups, tried)
         raise QuantizeError(
             f"population {self.population.name}: its sums need more than 24 bits at any scale; give"
             " it fewer or smaller weights, or messages of fewer bits"

@@ -120,12 +120,26 @@ def _make_equal_rows(weight: Floats, power: Floats, rows: int, space: int = 1) -
 def group_neurons(network: Network, population: Population) -> Ints:
     """Return the group of each neuron, shape (n,): neurons that share a weight are in one.
 
+    Channels that are read one to one, each with one weight, are a kernel of one tap and stay one.
     Groups are numbered 0, 1, ... in the order of their first neurons.
     """
+    into = network.into(population.name)
+    if into and all(_is_tap(p, population) for p in into):
+        channels = population.shape[0]
+        return np.repeat(np.arange(channels), population.size // channels)
     groups = np.arange(population.size)
-    for projection in network.into(population.name):
+    for projection in into:
         groups = _join(groups, _list_sharing(projection.synapses.wiring.plain))
     return groups
+
+
+def _is_tap(projection: Projection, population: Population) -> bool:
+    """Whether an image is read one to one, with one weight per channel."""
+    synapses, shape = projection.synapses, population.shape
+    if not isinstance(synapses.wiring, Scale) or len(shape) < 2:
+        return False
+    weight = np.broadcast_to(synapses.weight, (population.size,)).reshape(shape[0], -1)
+    return bool((weight == weight[:, :1]).all())
 
 
 def _list_sharing(wiring: Wiring) -> Ints:

@@ -4,6 +4,9 @@ Its compiler counts an input axon for every source of a list, whatever a core re
 `cores/port_entries.py`. So a list is several, from a range of sources each:
 
     a (64 x 16 x 16) -list-> b        ->      a[0:4096] -> b, a[4096:8192] -> b ...
+
+A one-to-one projection is a list too, unless it is a kernel of one tap: one weight for all, or one
+per channel of an image.
 """
 
 from __future__ import annotations
@@ -15,13 +18,14 @@ from math import prod
 import numpy as np
 
 from snncompile.cores.port_entries import count_sources
+from snncompile.cores.synapses_of_slice import is_constant_per_channel
 from snncompile.hwmodels.schema import Chip
-from snncompile.ir.graph import IntegerNetwork, Projection
+from snncompile.ir.graph import IntegerNetwork, Population, Projection
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.convolution import Convolution
 from snncompile.synapses.dense import Dense
 from snncompile.synapses.scale import Scale
-from snncompile.synapses.source_range import SourceRange, split_list
+from snncompile.synapses.source_range import SourceRange, find_image, split_list
 from snncompile.synapses.sparse import Sparse, unroll, unroll_synapses
 from snncompile.synapses.transposed_convolution import TransposedConvolution
 from snncompile.synapses.weight_formats import weight_step
@@ -41,7 +45,7 @@ def split_wide_lists(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
     axons = chip.core.axons_in.whole
     if chip.headed_rows is None or axons is None:
         return network
-    wide = {id(p) for q in network.populations for p in _find_wide(network.into(q.name), axons)}
+    wide = {id(p) for q in network.populations for p in _find_wide(network, q, axons)}
     if not wide:
         return network
     projections = tuple(
@@ -54,9 +58,14 @@ def split_wide_lists(network: IntegerNetwork, chip: Chip) -> IntegerNetwork:
     return replace(network, projections=projections)
 
 
-def _find_wide(into: tuple[Projection, ...], axons: int) -> Iterator[Projection]:
+def _find_wide(network: IntegerNetwork, target: Population, axons: int) -> Iterator[Projection]:
     """Yield the lists to split: a neuron hears lists of more sources than a core has axons."""
-    lists = {p: count_sources(p.synapses.wiring) for p in into if _is_list(p)}
+    into = network.into(target.name)
+    lists = {
+        p: count_sources(p.synapses.wiring)
+        for p in into
+        if (_is_single(network, target, p) if isinstance(p.synapses.wiring, Scale) else _is_list(p))
+    }
     if sum(lists.values()) <= axons:
         return
     targets = {p: np.unique(unroll(p.synapses.wiring).wiring.target) for p in lists}
@@ -72,6 +81,19 @@ def _is_list(projection: Projection) -> bool:
     wiring = projection.synapses.wiring
     is_range = isinstance(wiring, SourceRange) and isinstance(wiring.plain, Sparse)
     return not (is_range or isinstance(wiring.plain, STRUCTURED) or projection.rule is not None)
+
+
+def _is_single(network: IntegerNetwork, target: Population, projection: Projection) -> bool:
+    """Whether a one-to-one projection is no kernel of one tap, as boxes of an image read it."""
+    wiring, shape = projection.synapses.wiring, target.shape
+    if projection.rule is not None or (isinstance(wiring, Scale) and not wiring.per_neuron):
+        return False
+    into, out = network.into(target.name), network.out_of(target.name)
+    boxes = any(not isinstance(p.synapses.wiring, Scale) for p in into) or any(
+        find_image(p.synapses.wiring) for p in out
+    )
+    image = len(shape) > 1 and boxes
+    return not (image and is_constant_per_channel(projection.synapses, shape[0]))
 
 
 def _split(network: IntegerNetwork, projection: Projection, axons: int) -> Iterator[Projection]:

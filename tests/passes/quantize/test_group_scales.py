@@ -23,6 +23,7 @@ from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.quantize.rounding import convert_to_real
 from snncompile.passes.quantize.scale_limits import find_largest_potential
+from snncompile.passes.quantize.weight_rows import group_neurons
 from snncompile.passes.timing.retime import Retime
 from snncompile.synapses.base import Synapses
 from snncompile.synapses.convolution import Convolution
@@ -51,6 +52,21 @@ def network(weight, neuron=None, payload=(0, 1), shortcut=None) -> Network:
         (*projections, Projection("a", "b", dense(np.ones((3, 50))))),
         "b",
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "weight", "groups"),
+    [
+        ((2, 3), [1, 1, 1, 2, 2, 2], [0, 0, 0, 1, 1, 1]),  # a kernel of one tap stays one
+        ((2, 3), [1, 1, 1, 2, 2, 3], [0, 1, 2, 3, 4, 5]),
+        ((6,), [1, 1, 1, 1, 1, 1], [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_channels_read_one_to_one_share_a_scale(shape, weight, groups):
+    synapses = Synapses(Scale(6, per_neuron=True), np.asarray(weight, np.float64))
+    a = Population("a", shape, IntegrateFire(1.0))
+    one = Network(Input("input", shape), (a,), (Projection("input", "a", synapses),), "a")
+    assert group_neurons(one, a).tolist() == groups
 
 
 def weights(seed: int = 0, ratio: float = 6.0):

@@ -11,6 +11,7 @@ from networks import LOIHI2, PACKED, design, limited, same_spikes
 from torch import nn
 
 import snncompile
+from snncompile.conversion import cheaper_sums
 from snncompile.conversion.convert import convert
 from snncompile.ir.graph import Input, IntegerNetwork, Network, Population, Projection
 from snncompile.neurons.accumulate import IntegerAccumulate
@@ -25,6 +26,7 @@ from snncompile.passes.split_fan_in.split_fan_in import Accumulate
 from snncompile.passes.timing.retime import Retime
 from snncompile.synapses.base import IntegerSynapses
 from snncompile.synapses.dense import dense, integer_dense
+from snncompile.synapses.scale import Scale
 from snncompile.synapses.sparse import Sparse
 
 NARROW = limited(LOIHI2, axons_in=300)
@@ -116,6 +118,28 @@ def test_messages_of_one_column_are_sent_from_ranges():
     same_spikes(network, program.network, x)
 
 
+@pytest.mark.parametrize("exponent", [-4, 0])
+def test_weights_of_single_neurons_are_a_list_too(exponent):
+    chip = limited(LOIHI2, axons_in=8)
+    synapses = IntegerSynapses(Scale(24, per_neuron=True), np.arange(-24, 24, 2), exponent, 8)
+    network = integers(synapses, Interval(-200, 200))
+    found = Accumulate()(design(network, chip)).network
+    assert [str(p.synapses.wiring) for p in found.projections] == [
+        f"sparse 24x2 from {i}:{i + 2} of 24" for i in range(0, 24, 2)
+    ]
+    x = np.random.default_rng(0).integers(-200, 201, (3, 5, 24))
+    same_spikes(network, found, x)
+    same_spikes(network, snncompile.compile(network, chip=chip, prune=False).network, x)
+
+
+def test_one_weight_for_all_is_no_list():
+    chip = limited(LOIHI2, axons_in=8)
+    network = integers(IntegerSynapses(Scale(24), np.asarray(6), 0, 8), Interval(0, 9))
+    found = Accumulate()(design(network, chip)).network
+    assert [str(p.synapses.wiring) for p in found.projections] == ["scale 24x24"]
+    snncompile.compile(network, chip=chip, prune=False)
+
+
 def test_a_list_whose_sums_are_rounded_stays_one():
     """Neuron 0 hears sources of two ranges, and its sum loses bits."""
     wiring = Sparse(np.r_[np.arange(24), 0], np.r_[np.arange(24), 23], 24, 24)
@@ -158,8 +182,9 @@ class Pooled(nn.Module):
         return self.last(torch.relu(self.first(x)).mean((2, 3)))
 
 
-def test_a_pool_before_the_answers_is_a_sum_of_its_own():
+def test_a_pool_before_the_answers_is_a_sum_of_its_own(monkeypatch):
     """6,400 messages of 255 would need 28 bits; 16 sums of 400 each are weighted as they are."""
+    monkeypatch.setattr(cheaper_sums, "MANY", 10_000)  # else the conversion keeps it apart
     x = np.random.default_rng(0).normal(size=(64, 1, 20, 20)) + 1
     conversion = convert(Pooled(), x, "graded")
     shown = conversion.network.input.present(x)
