@@ -1,7 +1,6 @@
 """Training steps beside SpikingJelly's and snnTorch's: time, memory, and equal gradients, one run.
 
-    python benchmarks/training_speed.py [--rounds 7] [--cases layer convolutions dense] [--mkl]
-        [--given]
+    python benchmarks/training_speed.py [--rounds 7] [--cases layer loss convolutions dense] [--mkl]
 
 One thread; processor time of a forward and backward pass, the least of some rounds that take turns.
 `layer` is 32 x 4,096 hard-reset LIF neurons at T time steps, `convolutions` 3-32-64-64-128 channels
@@ -11,8 +10,8 @@ backend, multi-step; snnTorch has a module called per step. Gradients are those 
 and of the first weights, compared with SpikingJelly's in float64, relative to the largest. Memory:
 the peak of three steps beyond what a process of its own holds between steps. With `--mkl` our
 products of dense weights are those of torch, as theirs are, where they go to oneDNN otherwise. A
-layer's loss is the sum of squares of its output, which takes as long for all; with `--given` there
-is none, but a gradient of the output that stays.
+`layer` has no loss, but a gradient of its output that stays; `loss` is the same layer with the sum
+of squares of its output, which takes as long for all.
 """
 
 from __future__ import annotations
@@ -43,6 +42,7 @@ from spikingjelly.activation_based import functional, layer, neuron, surrogate  
 
 ATAN = surrogate.ATan(alpha=2.0)
 STEPS = (4, 16, 64)
+LAYERS = ("layer", "loss")
 Step = Callable[[], Tensor]
 """A forward and a backward pass; returns the gradient that is compared."""
 
@@ -96,17 +96,17 @@ def leaky() -> nn.Module:
     return snntorch.Leaky(beta=0.5, threshold=1.0, spike_grad=slope, reset_mechanism="zero")
 
 
-def prepare_layer(who: str, steps: int, given: bool) -> Step:
+def prepare_layer(who: str, steps: int, loss: bool) -> Step:
     """Return a step of one layer of neurons; with a given gradient, or with a loss."""
     torch.manual_seed(0)
     x = torch.randn(steps, 32, 4096).requires_grad_()
     gradient = torch.randn(steps, 32, 4096)
 
     def go_back(output: Tensor, of_output: Tensor) -> None:
-        if given:
-            output.backward(of_output)
-        else:
+        if loss:
             output.square().sum().backward()
+        else:
+            output.backward(of_output)
 
     if who == "ours":
         record = bind_record(CubaLif(1.0, 0.5, 1.0, reset="hard"), x.device, {}, x.dtype)
@@ -171,8 +171,8 @@ def prepare_network(who: str, name: str) -> Step:
 def prepare(who: str, name: str) -> Step:
     """Return the step of a case, by its name."""
     kind, _, steps = name.partition(" ")
-    if kind in ("layer", "given"):
-        return prepare_layer(who, int(steps), kind == "given")
+    if kind in LAYERS:
+        return prepare_layer(who, int(steps), kind == "loss")
     return prepare_network(who, name)
 
 
@@ -186,7 +186,7 @@ def compare_gradients(name: str) -> float:
         ours, theirs = (prepare(who, name)() for who in WHO[:2])
     finally:
         torch.set_default_dtype(torch.float32)
-    ours = ours / 2 if name.startswith(("layer", "given")) else ours  # its input is halved before
+    ours = ours / 2 if name.startswith(LAYERS) else ours  # its input is halved before
     return float((ours - theirs).abs().max() / theirs.abs().max())
 
 
@@ -230,16 +230,14 @@ def main() -> None:
     """Time all in turns, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--cases", nargs="*", default=["layer", "convolutions", "dense"])
+    parser.add_argument("--cases", nargs="*", default=[*LAYERS, "convolutions", "dense"])
     parser.add_argument("--mkl", action="store_true", help="no products by oneDNN")
-    parser.add_argument("--given", action="store_true", help="layers without a loss")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.mkl:
         dense_products.has_faster_library = lambda: False
-    kind = "given" if options.given else "layer"
-    names = [f"{kind} {t}" for t in STEPS if "layer" in options.cases]
-    names += [name for name in options.cases if name != "layer"]
+    names = [f"{kind} {t}" for kind in LAYERS if kind in options.cases for t in STEPS]
+    names += [name for name in options.cases if name not in LAYERS]
     print("case              ms ours  SpikingJelly   snnTorch   gradient  MiB of each", flush=True)
     for name in names:
         steps = {who: prepare(who, name) for who in WHO}
