@@ -63,15 +63,25 @@ def give_back() -> None:
 
 def _find(size: int) -> Array | None:
     """Return free memory, that which was used last; None: there is none of this size."""
-    for number, memory in reversed(tuple(FREE.items())):
+    for number, memory in reversed(_list_free()):
         if len(memory) == size and FREE.pop(number, None) is not None:
             return memory
     return None
 
 
+def _list_free() -> list[tuple[int, Array]]:
+    """Return what is free, the oldest first.
+
+    The numbers alone are listed in one operation: a list of pairs makes objects on its way, so that
+    Python may collect garbage there, and finalizers of what is collected change `FREE`.
+    """
+    free = ((number, FREE.get(number)) for number in list(FREE))
+    return [(number, memory) for number, memory in free if memory is not None]
+
+
 def _keep(memory: Array) -> None:
     FREE[next(_NUMBERS)] = memory
-    free = tuple(FREE.items())
+    free = _list_free()
     excess = sum(len(each) for _, each in free) - LIMIT
     for number, each in free:
         if excess <= 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -87,6 +88,27 @@ def test_threads_do_not_share_memory():
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(fill, range(8)))
     assert len({read_address(memory) for memory in FREE.values()}) == len(FREE) <= 8 * 4
+
+
+def test_collected_garbage_may_hold_memory():
+    """Its finalizers run wherever Python makes an object: while free memory is listed, say."""
+    code = """
+        import gc
+        from snncompile.training.kept_memory import FREE, take
+        held = [take((1000 + i,), "u1") for i in range(200)]
+        del held
+        for turn in range(1000):
+            gc.set_threshold(300 + turn % 700)
+            circle = [take((100,), "u1"), take((101,), "u1")]
+            circle.append(circle)
+            del circle
+            take((102,), "u1")
+        gc.collect()
+        assert sorted({len(memory) for memory in FREE.values()})[:4] == [100, 101, 102, 1000]
+    """
+    run = [sys.executable, "-c", dedent(code)]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_arrays_that_are_left_at_the_end_say_nothing():
