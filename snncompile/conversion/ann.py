@@ -27,7 +27,7 @@ SUMS = "sums"
 SPARING_SUMS = "sums that spare synapses"
 """Kind of those without which the network would be the same, with more synapses."""
 ROUNDING = 2.0**-30
-"""Largest activation of a channel over the sizes of all that it adds up, up to which it is rounding
+"""Largest activation of a neuron over the sizes of all that it adds up, up to which it is rounding
 errors of float64: more than a million times what one sum has."""
 BATCH = 64
 """Most samples computed at a time."""
@@ -207,21 +207,23 @@ class Ann:
     def _silence_rounding(self, values: dict[str, Tensor], largest_input: Floats) -> None:
         """Set channels of rectifiers to 0 that hold rounding errors alone.
 
-        As the difference of two equal sums does: its scale would make weights without end.
+        As the difference of two equal sums does: its scale would make weights without end. What
+        reads it alone holds rounding errors of the same sums.
         """
-        largest = {name: value.abs().amax(dim=0).double() for name, value in values.items()}
-        largest[INPUT] = torch.tensor(largest_input, dtype=torch.float64)
+        sizes = {INPUT: torch.tensor(largest_input, dtype=torch.float64)[None]}
         for layer in self.rectified:
-            if layer.operation is not None:
-                continue
-            sizes = tuple(LayerTerm(t.source, _take_sizes(t.synapses)) for t in layer.terms)
-            sums = {term.source: largest[term.source][None] for term in sizes}
-            total = add_up(sizes, np.abs(layer.bias), sums or {INPUT: largest[INPUT][None]})
-            floor = ROUNDING * total.reshape(layer.channels, -1).amax(dim=1)
-            silent = largest[layer.name].reshape(layer.channels, -1).amax(dim=1) <= floor
-            values[layer.name].reshape(-1, layer.channels, layer.size // layer.channels)[
-                :, silent
-            ] = 0.0
+            value = values[layer.name]
+            own = torch.maximum(value.amax(dim=0), -value.amin(dim=0)).double()[None]
+            terms = tuple(LayerTerm(t.source, _take_sizes(t.synapses)) for t in layer.terms)
+            sums = add_up(terms, np.abs(layer.bias), sizes)
+            if isinstance(layer.operation, Maximum):
+                own = activate(layer, sums, sizes)
+            elif layer.operation is None:
+                rounding = (own <= ROUNDING * sums).reshape(layer.channels, -1).all(dim=1)
+                silent = rounding.repeat_interleave(layer.size // layer.channels)
+                value[:, silent] = 0.0
+                own = torch.where(silent, sums, own)
+            sizes[layer.name] = own
 
     def _forward(self, x: Tensor) -> dict[str, Tensor]:
         values = {INPUT: x.double().flatten(1)}

@@ -107,6 +107,21 @@ def test_windows_over_edges_of_images_that_hardly_differ_from_place_to_place():
     assert float((answers - wanted).abs().max()) <= 1e-5 * float(wanted.abs().max())
 
 
+def test_small_channels_beside_large_ones_are_no_rounding_errors():
+    """What holds neurons over an edge down is large beside what the others of a channel add up."""
+    torch.manual_seed(0)
+    conv, sizes = nn.Conv2d(2, 4, 1), torch.tensor([1.0, 1e-12, 1.0, 1e-12])
+    with torch.no_grad():
+        conv.weight *= sizes[:, None, None, None]
+        conv.bias *= sizes
+    model = nn.Sequential(conv, nn.MaxPool2d(3, 1, 1), nn.Flatten(), nn.Linear(64, 2)).double()
+    x = np.random.default_rng(0).normal(size=(16, 2, 4, 4))
+    found = expand_maxima(capture(model, x), x).compute_activations(x)
+    names = [name for name in found if name.startswith("layer_1_")]
+    assert names
+    assert all(found[name].amax(dim=(0, 2, 3)).gt(0).all() for name in names)
+
+
 def test_windows_without_a_place_that_is_always_inside_are_refused():
     model = nn.Sequential(
         nn.Conv2d(2, 4, 3), nn.ReLU(), nn.MaxPool2d(2, 2, 1), nn.Flatten(), nn.Linear(144, 3)

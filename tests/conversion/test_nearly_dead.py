@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import snncompile
+from snncompile.conversion.capture import capture
 from snncompile.conversion.convert import convert
 
 IMAGES = torch.rand(120, 1, 12, 12, generator=torch.Generator().manual_seed(0)).double()
@@ -92,3 +93,22 @@ def test_differences_of_equal_values_are_no_activations():
     answers = (answer - answer.mean(axis=0) for answer in (program.run(shown).answer, wanted))
     correlation = np.corrcoef([answer.ravel() for answer in answers])[0, 1]
     assert correlation > 0.95
+
+
+@pytest.mark.parametrize("pools", [[], [nn.MaxPool2d(2)]])
+def test_what_reads_rounding_errors_alone_is_silent_too(pools):
+    """It is as large as what it adds up, however small that is."""
+    torch.manual_seed(0)
+    first, last = nn.Conv2d(3, 1, 1, bias=False), nn.Conv2d(1, 2, 1, bias=False)
+    layers = [first, nn.ReLU(), *pools, last, nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)]
+    model, x = nn.Sequential(*layers).double(), IMAGES.repeat(1, 3, 1, 1)
+    model(x)
+    with torch.no_grad():
+        first.weight.copy_(torch.tensor([[[[0.1]], [[0.2]], [[-0.3]]]], dtype=torch.float64))
+        last.weight.abs_()
+        assert 0 < model[:-2](x).max() < 1e-15
+    ann = capture(model, x.numpy())
+    found = ann.compute_activations(x.numpy())
+    rectifiers = [layer.name for layer in ann.rectified if layer.kind == "rectifier"]
+    assert len(rectifiers) == 2
+    assert not any(found[name].any() for name in rectifiers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -120,11 +121,13 @@ def _make_equal_rows(weight: Floats, power: Floats, rows: int, space: int = 1) -
 def group_neurons(network: Network, population: Population) -> Ints:
     """Return the group of each neuron, shape (n,): neurons that share a weight are in one.
 
-    Channels that are read one to one, each with one weight, are a kernel of one tap and stay one.
-    Groups are numbered 0, 1, ... in the order of their first neurons.
+    Channels that are read one to one, each with one weight and one threshold, are a kernel of one
+    tap and stay one. Groups are numbered 0, 1, ... in the order of their first neurons.
     """
     into = network.into(population.name)
-    if into and all(_is_tap(p, population) for p in into):
+    threshold = getattr(population.neuron, "threshold", 1.0)
+    taps = bool(into) and all(_is_tap(p, population) for p in into)
+    if taps and _is_one_per_channel(threshold, population):
         channels = population.shape[0]
         return np.repeat(np.arange(channels), population.size // channels)
     groups = np.arange(population.size)
@@ -135,11 +138,15 @@ def group_neurons(network: Network, population: Population) -> Ints:
 
 def _is_tap(projection: Projection, population: Population) -> bool:
     """Whether an image is read one to one, with one weight per channel."""
-    synapses, shape = projection.synapses, population.shape
-    if not isinstance(synapses.wiring, Scale) or len(shape) < 2:
+    synapses = projection.synapses
+    if not isinstance(synapses.wiring, Scale) or len(population.shape) < 2:
         return False
-    weight = np.broadcast_to(synapses.weight, (population.size,)).reshape(shape[0], -1)
-    return bool((weight == weight[:, :1]).all())
+    return _is_one_per_channel(synapses.weight, population)
+
+
+def _is_one_per_channel(values: ArrayLike, population: Population) -> bool:
+    each = np.broadcast_to(values, (population.size,)).reshape(population.shape[0], -1)
+    return bool((each == each[:, :1]).all())
 
 
 def _list_sharing(wiring: Wiring) -> Ints:

@@ -69,6 +69,13 @@ def test_channels_read_one_to_one_share_a_scale(shape, weight, groups):
     assert group_neurons(one, a).tolist() == groups
 
 
+def test_thresholds_that_differ_within_a_channel_keep_scales_of_their_own():
+    synapses = Synapses(Scale(6, per_neuron=True), np.ones(6))
+    a = Population("a", (2, 3), IntegrateFire(np.array([1.0, 1, 1, 1, 1, 500])))
+    one = Network(Input("input", (2, 3)), (a,), (Projection("input", "a", synapses),), "a")
+    assert group_neurons(one, a).tolist() == list(range(6))
+
+
 def weights(seed: int = 0, ratio: float = 6.0):
     made = np.random.default_rng(seed).normal(0, 0.2, WIRING.weight_shape)
     made[1] /= ratio
