@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +26,6 @@ LEAST = 1 << 17
 """Numbers over time for which a thread of its own takes less time."""
 NO_THRESHOLD = torch.zeros(())
 NO_RUNS = np.empty(0, np.int64)
-THRESHOLD = 2
-"""Row of `p`, see `fused_kernels`."""
 NARROW = 64
 """Neurons with the same parameters, on average, from which they take a loop of their own."""
 NO_PASSES = np.empty(0, np.uint8)
@@ -212,7 +210,7 @@ def _list_integers(integer: Any, x: Tensor) -> Array:
     return rows
 
 
-@cache
+@lru_cache(maxsize=64)
 def _list_constants(steepness: float, dtype: Any) -> Array:
     return np.array(load_kernels().gradients.list_constants(steepness), dtype)
 
@@ -275,7 +273,7 @@ def _step_backward(
     formula, steepness = find_formula(plan.surrogate) or ("GIVEN", 0.0)
     given = plan.sends and formula == "GIVEN"
     of_output, of_drive = flatten(gradient), flatten(reached)
-    slope = flatten(_find_slope(reached, p[THRESHOLD], plan)) if given else of_drive[:0]
+    slope = flatten(_find_slope(reached, p[kernels.THRESHOLD], plan)) if given else of_drive[:0]
     passing = NO_PASSES if passes is None else flatten(passes)
     constants = _list_constants(steepness, p.dtype)
     slices = _cut(reached)

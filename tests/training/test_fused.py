@@ -199,13 +199,14 @@ def test_no_samples_give_no_numbers():
 @pytest.mark.parametrize("kept", [0, 4095])
 @pytest.mark.parametrize("sends", [False, True])
 def test_whole_floats_are_the_integers(sends, kept, reset):
-    """Bit for bit, for the largest input and the most steps as well."""
+    """Bit for bit, for the largest input, the most steps and both ends of the current as well."""
     kernels = fused.load_kernels().integers
     size, steps = 6, kernels.MOST_STEPS
     rng = np.random.default_rng(0)
     drive = np.round(rng.standard_normal((2, steps, size)) * 10.0 ** np.arange(1, 7))
     drive[:, :, -1] = 2.0**24
     drive[:, ::7, 0] = -0.0
+    drive[:, 1::7, 1], drive[:, 3::7, 1] = 2.0**17, -(2.0**17)
     q = np.array([np.full(size, kept), rng.integers(0, 4097, size), rng.integers(0, 9999, size)])
     q = np.concatenate([q, rng.integers(-(1 << 19), 1 << 19, (2, size))])
     p = np.concatenate([q[:2] / 4096, q[2:], np.ones((1, size))]).astype(np.float32)
