@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from snncompile.ir.reports import Report
 
 NOT_RUN = "pass measure did not run"
+NOT_TRIED = "not tried: the samples take long on a network of this size"
 FREQUENT = 5
 """Spikes of a neuron on all samples, from which its silence is no chance: where 5 are expected,
 none come with a probability of exp(-5) = 0.7 %, if they come independently of each other."""
@@ -107,7 +108,8 @@ class Loss(Report):
     """Answers with one scale per population, where more of them rest on an assumption on the chip;
     None elsewhere."""
     no_one_scale: str = ""
-    """Why there are no integers with one scale per population; empty where there are some."""
+    """Why there are no integers with one scale per population, or `NOT_TRIED`; empty where there
+    are some."""
     populations: tuple[PopulationLoss, ...] = ()
     """In the order of the network; empty if it was not measured."""
 
@@ -132,6 +134,8 @@ class Loss(Report):
         )
 
     def _describe_one_scale(self) -> str:
+        if self.no_one_scale == NOT_TRIED:
+            return "; one scale per population was not tried, on a network of this size"
         if self.no_one_scale:
             return "; with one scale per population it has no integers"
         return f"; with one scale per population {self.one_scale}" if self.one_scale else ""

@@ -44,6 +44,19 @@ def locate_in_cycle(neuron: Cyclic | IntegerCyclic, clock: Any) -> Moment:
     )
 
 
+def find_receiving_steps(
+    neuron: Cyclic | IntegerCyclic, steps: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return for each own time step, shape (steps,), whether any of the neurons receives."""
+    parameters = np.broadcast_arrays(neuron.window, neuron.start, neuron.once)
+    kinds = np.unique(np.stack(parameters).reshape(3, -1), axis=1)
+    window, start, once = kinds[..., None]
+    since = steps - start
+    cycling = (since >= 0) & ((once == 0) | (since < 2 * window))
+    receiving: NDArray[np.bool_] = (cycling & (since % (2 * window) < window)).any(axis=0)
+    return receiving
+
+
 @dataclass(frozen=True, eq=False)
 class Cyclic(FloatNeuron):
     """Receives for `window` steps in silence, then emits for `window` steps; float."""
@@ -80,6 +93,10 @@ class Cyclic(FloatNeuron):
     def decode(self, spike_trains: Any) -> Any:
         """Return the spikes per step of emitting; see `FloatNeuron.decode`."""
         return self.select_emitted(spike_trains).sum(1) / int(self.window.max())
+
+    def listens(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return the own time steps, shape (steps,), in which a neuron receives."""
+        return find_receiving_steps(self, steps)
 
     def quantize(self, scale: Any, formats: Formats) -> IntegerCyclic:
         """Return the integer neuron; see `FloatNeuron.quantize`."""
@@ -151,13 +168,7 @@ class IntegerCyclic(IntegerNeuron):
 
     def listens(self, steps: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return the own time steps, shape (steps,), in which a neuron receives."""
-        parameters = np.broadcast_arrays(self.window, self.start, self.once)
-        kinds = np.unique(np.stack(parameters).reshape(3, -1), axis=1)
-        window, start, once = kinds[..., None]
-        since = steps - start
-        cycling = (since >= 0) & ((once == 0) | (since < 2 * window))
-        receiving: NDArray[np.bool_] = (cycling & (since % (2 * window) < window)).any(axis=0)
-        return receiving
+        return find_receiving_steps(self, steps)
 
 
 def _check_once(once: Any) -> None:

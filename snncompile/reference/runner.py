@@ -323,8 +323,13 @@ class _Chunk:
             self.runner.watch(name, self.session.steps + step, state)
 
     def _compute_drive(self, name: str) -> Tensor:
-        """Return the accumulated input from populations that are computed already."""
+        """Return the accumulated input from populations that are computed already.
+
+        It is zero in steps in which it cannot change any neuron.
+        """
         population = self.network.population(name)
+        receiving = population.neuron.listens(np.arange(self.steps) + self.session.steps)
+        spans = [s for s in populations.split_spans(receiving, self.steps) if receiving[s.start]]
         shape = torch.Size((self.session.samples, self.steps, population.size))
         total = build_silence(population.neuron, shape, self.runner.exact, self.runner.device)
         if name in self.session.biases:
@@ -333,7 +338,8 @@ class _Chunk:
             if p.source in self.spike_trains:
                 sent = self._select_delayed(p, self._join_tail(p.source))
                 port_drive = select_port(population.neuron, total, self.network.port(p))
-                port_drive += self.runner.synapses[id(p)](sent)
+                for now in spans:
+                    port_drive[:, now] += self.runner.synapses[id(p)](sent[:, now])
         return total
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from snncompile.neurons.base import Interval
 from snncompile.neurons.fixed import wrap_bits
+from snncompile.reference.convolutions import call_torch, convolve
 from snncompile.reference.dense_products import multiply
 from snncompile.synapses.base import IntegerSynapses, Synapses, Wiring
 from snncompile.synapses.convolution import Convolution
@@ -169,18 +171,10 @@ def _bind_dense(wiring: Dense, weight: Tensor) -> Apply:
 
 
 def _bind_convolution(wiring: Convolution, weight: Tensor) -> Apply:
-    functional: Any = torch.nn.functional
-    function = functional.conv1d if len(wiring.kernel) == 1 else functional.conv2d
-    options = {
-        "stride": wiring.stride,
-        "padding": wiring.padding,
-        "dilation": wiring.dilation,
-        "groups": wiring.groups,
-    }
-
     def apply(spikes: Tensor) -> Tensor:
         images = spikes.reshape(-1, *wiring.source_shape).to(weight.dtype)
-        total: Tensor = function(images, weight, **options)
+        learns = weight.requires_grad or images.requires_grad
+        total = (call_torch if learns else convolve)(images, weight, wiring)
         return total.reshape(*spikes.shape[:-1], wiring.targets)
 
     return apply
@@ -207,15 +201,34 @@ def _bind_transposed_convolution(wiring: TransposedConvolution, weight: Tensor) 
 
 
 def _bind_sparse(wiring: Sparse, weight: Tensor) -> Apply:
+    """Sum over the synapses in their order, as a product of a sparse matrix or synapse by synapse.
+
+    Both add up the same products in the same order; the product has no gradients, and is ten times
+    as fast for 32 rows.
+    """
     source = torch.tensor(wiring.source, dtype=torch.int64, device=weight.device)
     target = torch.tensor(wiring.target, dtype=torch.int64, device=weight.device)
 
-    def apply(spikes: Tensor) -> Tensor:
+    def add_each(spikes: Tensor) -> Tensor:
         shape = (*spikes.shape[:-1], wiring.targets)
         total = torch.zeros(shape, dtype=weight.dtype, device=weight.device)
         return total.index_add_(-1, target, spikes[..., source].to(weight.dtype) * weight)
 
-    return apply
+    if weight.requires_grad or weight.device.type != "cpu":
+        return add_each
+    order = np.argsort(wiring.target, kind="stable")
+    ends = np.searchsorted(wiring.target[order], np.arange(wiring.targets + 1))
+    shape = wiring.targets, wiring.sources
+    matrix = csr_array((weight.numpy()[order], wiring.source[order], ends), shape=shape)
+
+    def multiply_matrix(spikes: Tensor) -> Tensor:
+        if spikes.requires_grad:
+            return add_each(spikes)
+        columns = spikes.reshape(-1, wiring.sources).T.to(weight.dtype).contiguous()
+        total = torch.from_numpy(matrix @ columns.numpy())
+        return total.T.reshape(*spikes.shape[:-1], wiring.targets).contiguous()
+
+    return multiply_matrix
 
 
 def _bind_scale(wiring: Scale, weight: Tensor) -> Apply:

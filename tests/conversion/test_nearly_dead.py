@@ -10,6 +10,7 @@ from torch import nn
 import snncompile
 from snncompile.conversion.capture import capture
 from snncompile.conversion.convert import convert
+from snncompile.passes.analysis import measure
 
 IMAGES = torch.rand(120, 1, 12, 12, generator=torch.Generator().manual_seed(0)).double()
 
@@ -53,6 +54,27 @@ def test_integers_answer_as_floats_do(largest, method, steps):
         assert str(program.loss).endswith("; with one scale per population it has no integers")
     else:
         assert program.loss.one_scale.share >= program.loss.answers.share
+
+
+def test_one_scale_is_not_tried_where_samples_take_long(monkeypatch):
+    model, x = perceptron(1e-2), IMAGES.numpy()
+    network = snncompile.from_ann(model, x, method="signed", steps=32)
+    shown = network.input.present(x)[:16]
+    samples, steps, *_ = shown.shape
+    outputs = (network.input.size + sum(p.size for p in network.populations)) * steps * samples
+    losses = []
+    for limit in (outputs, outputs - 1):
+        monkeypatch.setattr(measure, "CALIBRATION_OUTPUTS", limit)
+        losses.append(snncompile.compile(network, chip="loihi2", calibration=shown).loss)
+    tried, other = losses
+    assert other.one_scale is None
+    assert other.no_one_scale == "not tried: the samples take long on a network of this size"
+    assert str(other).endswith(
+        "; one scale per population was not tried, on a network of this size"
+    )
+    assert tried.one_scale is not None
+    assert tried.answers == other.answers
+    assert tried.populations == other.populations
 
 
 def test_the_loss_names_what_one_scale_costs():

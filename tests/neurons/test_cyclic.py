@@ -44,6 +44,19 @@ def test_one_cycle_has_a_profile_of_its_own(kind):
 
 @given(
     kind=st.sampled_from(KINDS),
+    p=st.fixed_dictionaries(PARAMETERS),
+    drive=st.lists(laws.DRIVE, min_size=1, max_size=20),
+)
+def test_floats_listen_where_integers_do(kind, p, drive):
+    p = p | {"threshold": p["threshold"] + 1}
+    neuron, steps = kind(**p, bias=0.25), np.arange(len(drive))
+    heard = neuron.listens(steps)
+    assert heard.tolist() == kind.integer(**p).listens(steps).tolist()
+    assert laws.run(neuron, drive) == laws.run(neuron, np.where(heard, drive, 0).tolist())
+
+
+@given(
+    kind=st.sampled_from(KINDS),
     p=st.fixed_dictionaries(PARAMETERS | laws.BIAS),
     drive=st.lists(laws.DRIVE, min_size=1, max_size=20),
 )

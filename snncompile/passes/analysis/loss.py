@@ -83,12 +83,17 @@ def choose_samples(network: Graph, x: NDArray[Any]) -> NDArray[Any]:
         network: the float network.
         x: calibration data, shape (samples, steps, *input.shape).
     """
-    neurons = network.input.size + sum(p.size for p in network.populations)
-    outputs = neurons * x.shape[1]
+    outputs = count_outputs(network, x[:1])
     half = min(len(x), MOST_SAMPLES, CALIBRATION_OUTPUTS // outputs) // 2
     count = max(FEWEST_SAMPLES, half, QUICK_OUTPUTS // outputs)
     count = min(len(x), MOST_SAMPLES, count)
     return np.asarray(x[np.arange(count) * len(x) // count])
+
+
+def count_outputs(network: Graph, x: NDArray[Any]) -> int:
+    """Return the outputs of all neurons and of the input that a run on x has."""
+    neurons = network.input.size + sum(p.size for p in network.populations)
+    return int(neurons * x.shape[0] * x.shape[1])
 
 
 def output_scales(source: Graph, quantized: Iterable[QuantizedLayer]) -> dict[str, float]:

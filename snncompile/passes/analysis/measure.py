@@ -8,8 +8,14 @@ from typing import ClassVar
 from snncompile.errors import QuantizeError
 from snncompile.ir.design import Design
 from snncompile.ir.graph import IntegerNetwork
-from snncompile.ir.loss import Loss
-from snncompile.passes.analysis.loss import choose_samples, measure_losses, output_scales
+from snncompile.ir.loss import NOT_TRIED, Loss
+from snncompile.passes.analysis.loss import (
+    CALIBRATION_OUTPUTS,
+    choose_samples,
+    count_outputs,
+    measure_losses,
+    output_scales,
+)
 from snncompile.passes.base import Pass
 from snncompile.passes.contracts import find_lost_population, require_integers, require_no_slices
 
@@ -24,8 +30,10 @@ class Measure(Pass):
         floats    answers 3 8 1 1, hidden 0.20 spikes per step      ->      1 of 4 answers differs,
         integers  answers 3 8 1 7, hidden 0.19 spikes per step              rate error of hidden 5 %
 
-    Samples are taken evenly over the data, at most 256; where a sample takes long, fewer. Without
-    data the loss is unknown. A network that came as integers has none.
+    Samples are taken evenly over the data, at most 256; where a sample takes long, fewer. Where
+    even these take long, no integers with one scale per population are made and run beside the
+    others, which is said. Without data the loss is unknown. A network that came as integers has
+    none.
 
     Requires: the integer network as quantize left it, which keeps the floats beside it.
     Ensures: the network stays as it is.
@@ -63,7 +71,9 @@ def _find_loss(design: Design) -> Loss:
     scales = output_scales(design.floats, design.quantized)
     candidates = [(design.network, scales)]
     reason = ""
-    if design.one_scale is not None:
+    if design.one_scale is not None and count_outputs(design.floats, x) > CALIBRATION_OUTPUTS:
+        reason = NOT_TRIED
+    elif design.one_scale is not None:
         try:
             network, quantized = design.one_scale()
             candidates.append((network, output_scales(design.floats, quantized)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -56,12 +57,17 @@ class WeightRows:
         return WeightRows(self.values[kept], counts, self.neuron, self.power[kept])
 
     def _reduce(self, function: np.ufunc, values: Floats) -> Floats:
+        filled, starts = self._filled
         reduced = np.zeros(len(self.counts))
-        filled = np.flatnonzero(self.counts)
         if len(filled):
-            starts = (np.cumsum(self.counts) - self.counts)[filled]
             reduced[filled] = function.reduceat(values, starts)
         return reduced
+
+    @cached_property
+    def _filled(self) -> tuple[Ints, Ints]:
+        """Rows that have weights, and the first weight of each."""
+        filled = np.flatnonzero(self.counts)
+        return filled, (np.cumsum(self.counts) - self.counts)[filled]
 
 
 def list_rows(projection: Projection, power: Floats | None = None) -> WeightRows:
