@@ -125,6 +125,8 @@ class Layer:
     """Path of the rectifier, or of the last linear layer, in the model."""
     operation: Operation | None = field(default=None, kw_only=True)
     """What takes the place of a rectifier."""
+    top: int = field(default=0, kw_only=True)
+    """Largest message, of a method that chooses one for each layer; 0: all layers have one."""
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from torch import Tensor
 from snncompile.arrays import Floats
 from snncompile.conversion.ann import Ann, Layer, Maximum, Product
 from snncompile.conversion.graded_layers import Table, prepare_layers
+from snncompile.conversion.largest_messages import GREATEST_TOP, LEAST_TOP, find_tops
 from snncompile.conversion.method import Method, Plan
 from snncompile.conversion.scales import LEAST, Scales
 from snncompile.frontends.pool_currents import (
@@ -34,6 +35,9 @@ from snncompile.neurons.window_readout import WindowReadout
 MOST_BITS = 8
 """More would take bits of the weights: sums of some 2,500 inputs fill 24 bits with 8 and 8."""
 
+ROOM = 4
+"""With bits by sums: largest message over that of the largest activation that was seen, at most."""
+
 
 @dataclass(frozen=True)
 class GradedMessages(Method):
@@ -45,8 +49,9 @@ class GradedMessages(Method):
     inputs, maximum pools are exact.
     """
 
-    bits: int = 8
-    """Bits of the largest message, 1 to 8."""
+    bits: int | Literal["sums"] = 8
+    """Bits of the largest message, 1 to 8. "sums": of each layer as many, 8 to 14, as the sums of
+    its readers leave room for beside weights of 7 bits; see `largest_messages.py`."""
     scales: Scales = LEAST
     """Activation of the largest message of rectifiers."""
 
@@ -58,22 +63,36 @@ class GradedMessages(Method):
 
     def __post_init__(self) -> None:
         """Refuse nonsense."""
-        if not 1 <= self.bits <= MOST_BITS:
-            raise ValueError(f"bits must be between 1 and {MOST_BITS}, got {self.bits}")
+        if self.bits not in ("sums", *range(1, MOST_BITS + 1)):
+            raise ValueError(f"bits must be between 1 and {MOST_BITS} or 'sums', got {self.bits!r}")
 
     @property
     def top(self) -> int:  # type: ignore[override]
-        """Largest message."""
-        return (1 << self.bits) - 1
+        """Largest message; of layers of different ones, the smallest that is."""
+        return LEAST_TOP if self.bits == "sums" else (1 << self.bits) - 1
 
     @property
     def label(self) -> str:
         """Name and bits of a message."""
-        return f"{self.name} {self.bits} bits"
+        return f"{self.name} {'bits by sums' if self.bits == 'sums' else f'{self.bits} bits'}"
 
     def prepare(self, ann: Ann, x: NDArray[np.float64]) -> Ann:
         """Return the network in rectifiers, tables and maxima."""
+        if self.bits == "sums":
+            return prepare_layers(ann, x, GREATEST_TOP, ROOM)
         return prepare_layers(ann, x, self.top)
+
+    def find_top(self, layer: Layer) -> int:
+        """Return the largest message of a layer."""
+        return layer.top or self.top
+
+    def choose_tops(self, ann: Ann, activations: dict[str, Tensor], largest_input: float) -> Ann:
+        """Return the network with the largest message of each layer, as its readers allow it."""
+        if self.bits != "sums":
+            return ann
+        scales = self.choose_scales(ann, activations, LEAST_TOP)
+        tops = find_tops(ann, scales, largest_input)
+        return replace(ann, layers=tuple(_limit(layer, tops) for layer in ann.layers))
 
     def plan(self, ann: Ann, steps: int) -> Plan:
         """Return one step: no layer keeps anything."""
@@ -93,15 +112,20 @@ class GradedMessages(Method):
         scales: dict[str, Floats] = {}
         for layer in ann.rectified:
             if isinstance(layer.operation, Table):
-                scales[layer.name] = np.array([layer.operation.unit * levels])
+                scales[layer.name] = np.array([layer.operation.unit * self.find_top(layer)])
             elif isinstance(layer.operation, Maximum):
                 scales[layer.name] = scales[layer.terms[0].source]
             elif layer.operation is not None:  # a product or a sum: of both signs
                 sizes = activations[layer.name].abs()
-                scales[layer.name] = self.scales.choose(layer, sizes, levels)
+                scales[layer.name] = self._choose_scale(layer, sizes, levels)
             else:
-                scales[layer.name] = self.scales.choose(layer, activations[layer.name], levels)
+                scales[layer.name] = self._choose_scale(layer, activations[layer.name], levels)
         return scales
+
+    def _choose_scale(self, layer: Layer, sizes: Tensor, levels: int) -> Floats:
+        """Return the scale of a layer, with room above the activations that were seen."""
+        room = min(float(ROOM), (layer.top + 1) / (levels + 1)) if layer.top else 1.0
+        return np.minimum(self.scales.choose(layer, sizes, levels) * room, layer.cap)
 
     def build_populations(self, ann: Ann, steps: int) -> tuple[Population, ...]:
         """Return a population per layer, and the rectifiers of maxima."""
@@ -150,7 +174,7 @@ class GradedMessages(Method):
 
         Those of a product are in the model's unit.
         """
-        table, top = layer.operation, np.asarray(float(self.top))
+        table, top = layer.operation, np.asarray(float(self.find_top(layer)))
         if isinstance(table, Product):
             return product.Product(1 / table.unit, -top, top, bias_a=layer.bias, bias_b=table.bias)
         if not isinstance(table, Table):
@@ -198,6 +222,15 @@ class GradedMessages(Method):
         term = make_one_to_one(pool.terms[0].source, 0, shape, np.ones(shape[0]))
         names = _name_rectifiers({layer.name for layer in ann.layers}, pool.name)
         return pool_currents([term], pool.operation.windows, names, largest=high - low, whole=True)
+
+
+def _limit(layer: Layer, tops: dict[str, int]) -> Layer:
+    """Return a layer with its largest message; the last one sends none."""
+    if layer.name not in tops:
+        return layer
+    top, table = tops[layer.name], layer.operation
+    operation = table.limit_entries(top) if isinstance(table, Table) else table
+    return replace(layer, top=top, operation=operation)
 
 
 def _name_rectifiers(taken: set[str], pool: str) -> Callable[[], str]:

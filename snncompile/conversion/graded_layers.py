@@ -40,7 +40,7 @@ from snncompile.synapses.compose import compose
 from snncompile.synapses.scale import Scale
 
 ENTRIES = 256
-"""Most entries of a table."""
+"""Entries of a table."""
 BINS = 4096
 """Bins of the histogram of sums by which the range of a table is chosen."""
 SHARES = tuple(i / 20 for i in range(20, 5, -1))
@@ -70,14 +70,21 @@ class Table(Curve):
         """Number of the last entry."""
         return self.lowest + len(self.entries) - 1
 
+    def limit_entries(self, top: int) -> Table:
+        """Return the table in a unit in which the largest entry is `top`."""
+        unit = self.unit * float(np.abs(self.entries).max()) / top or 1.0
+        entries = np.rint(self.entries * (self.unit / unit)).astype(np.int64)
+        return replace(self, unit=unit, entries=entries)
 
-def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int) -> Ann:
+
+def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int, room: int = 1) -> Ann:
     """Return the network in rectifiers, tables, products and maxima of what one layer sends.
 
     Args:
         ann: as captured.
         x: calibration samples, shape (samples, *shape).
         top: largest message.
+        room: multiple of the usual entries and range of a table.
 
     Raises:
         UnsupportedError: a layer is none of these; the message names it.
@@ -93,7 +100,8 @@ def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int) -> Ann:
         return ann
     values = ann.compute_activations(x)
     tables = {
-        layer.name: _choose_table(layer, _count_sums(layer, x, values), top) for layer in curves
+        layer.name: _choose_table(layer, _count_sums(layer, x, values), top, room)
+        for layer in curves
     }
     layers = (
         replace(layer, operation=tables.get(layer.name, layer.operation)) for layer in ann.layers
@@ -275,31 +283,34 @@ def _count_sums(layer: Layer, x: NDArray[np.float64], values: dict[str, Tensor])
     return _Counts(middle, np.asarray(count), low, high)
 
 
-def _choose_table(layer: Layer, sums: _Counts, top: int) -> Table:
-    """Return the table with the least squared error of the activations on the calibration data."""
+def _choose_table(layer: Layer, sums: _Counts, top: int, room: int) -> Table:
+    """Return the table of the range with the least squared error on the calibration data.
+
+    With `room` its range is that many times as wide, in as many more entries.
+    """
     wanted = _apply(layer, sums.middle)[:, 0]
-    best, least = None, np.inf
+    best, least = SHARES[0], np.inf
     for share in SHARES:
-        table = _make_table(layer, sums.low * share, sums.high * share, top)
+        table = _make_table(layer, sums.low * share, sums.high * share, top, ENTRIES)
         got = table(torch.tensor(sums.middle)).numpy()
         error = float((sums.count * (got - wanted) ** 2).sum())
         if error < least:
-            best, least = table, error
-    assert best is not None
-    return best
+            best, least = share, error
+    wide = best * room
+    return _make_table(layer, sums.low * wide, sums.high * wide, top, ENTRIES * room)
 
 
-def _make_table(layer: Layer, low: float, high: float, top: int) -> Table:
+def _make_table(layer: Layer, low: float, high: float, top: int, count: int) -> Table:
     """Return a table of a range of sums, 0 among them."""
-    step = (high - low) / (ENTRIES - 1)
+    step = (high - low) / (count - 1)
     lowest = int(np.ceil(low / step - 0.5))
-    numbers = np.arange(lowest, lowest + ENTRIES)
+    numbers = np.arange(lowest, lowest + count)
     activations = _apply(layer, np.asarray(numbers * step, np.float64))[:, 0]
     unit = float(np.abs(activations).max()) / top or 1.0
     entries = np.rint(activations / unit).astype(np.int64)
 
     def function(z: Tensor) -> Tensor:
-        index = (z / step + 0.5).floor().clamp(lowest, lowest + ENTRIES - 1) - lowest
+        index = (z / step + 0.5).floor().clamp(lowest, lowest + count - 1) - lowest
         return torch.tensor(entries * unit)[index.long()]
 
     return Table(layer.kind, function, step, lowest, entries, unit)

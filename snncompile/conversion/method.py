@@ -97,6 +97,20 @@ class Method(ABC):
         """Return the number of values above 0 that a neuron can send in a window of `steps`."""
         return steps
 
+    def find_top(self, layer: Layer) -> int:
+        """Return the output of a neuron of a layer for an activation of the layer's scale."""
+        return self.top
+
+    def choose_tops(self, ann: Ann, activations: dict[str, Tensor], largest_input: float) -> Ann:
+        """Return the network with the largest message of each layer, where they differ.
+
+        Args:
+            ann: as prepared.
+            activations: of the calibration samples.
+            largest_input: largest value of the input.
+        """
+        return ann
+
     def choose_scales(
         self, ann: Ann, activations: dict[str, Tensor], levels: int
     ) -> dict[str, Floats]:
