@@ -78,7 +78,7 @@ def build_conversion(
     values = ann.compute_activations(x) if activations is None else activations
     say("choosing scales", 0.5)
     unit, payload = _choose_input(x, kind)
-    ann = method.choose_tops(ann, values, unit * max(-float(payload.low), float(payload.high)))
+    ann = method.choose_messages(ann, values, unit, payload)
     scales = method.choose_scales(ann, values, method.count_levels(steps))
     plan = method.plan(ann, steps)
     factor = method.find_input_weight(kind, unit, plan.shown)

@@ -13,8 +13,12 @@ from torch import Tensor
 
 from snncompile.arrays import Floats
 from snncompile.conversion.ann import Ann, Layer, Maximum, Product
-from snncompile.conversion.graded_layers import Table, prepare_layers
-from snncompile.conversion.largest_messages import GREATEST_TOP, LEAST_TOP, find_tops
+from snncompile.conversion.graded_layers import Table, prepare_layers, refine_table
+from snncompile.conversion.message_ranges import (
+    LEAST_TOP,
+    choose_message_ranges,
+    look_at,
+)
 from snncompile.conversion.method import Method, Plan
 from snncompile.conversion.scales import LEAST, Scales
 from snncompile.frontends.pool_currents import (
@@ -27,16 +31,13 @@ from snncompile.ir.answer import Answer
 from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons import product
-from snncompile.neurons.base import FloatNeuron
+from snncompile.neurons.base import FloatNeuron, Interval
 from snncompile.neurons.graded import Graded
 from snncompile.neurons.readout import Readout
 from snncompile.neurons.window_readout import WindowReadout
 
 MOST_BITS = 8
 """More would take bits of the weights: sums of some 2,500 inputs fill 24 bits with 8 and 8."""
-
-ROOM = 4
-"""With bits by sums: largest message over that of the largest activation that was seen, at most."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class GradedMessages(Method):
     """
 
     bits: int | Literal["sums"] = 8
-    """Bits of the largest message, 1 to 8. "sums": of each layer as many, 8 to 14, as the sums of
-    its readers leave room for beside weights of 7 bits; see `largest_messages.py`."""
+    """Bits of the largest message, 1 to 8. "sums": of each layer as many, 8 to 14, as suit the sums
+    of its readers, and with room above what calibration has seen; see `message_ranges.py`."""
     scales: Scales = LEAST
     """Activation of the largest message of rectifiers."""
 
@@ -78,21 +79,30 @@ class GradedMessages(Method):
 
     def prepare(self, ann: Ann, x: NDArray[np.float64]) -> Ann:
         """Return the network in rectifiers, tables and maxima."""
-        if self.bits == "sums":
-            return prepare_layers(ann, x, GREATEST_TOP, ROOM)
-        return prepare_layers(ann, x, self.top)
+        return prepare_layers(ann, x, self.top, exact=self.bits == "sums")
 
     def find_top(self, layer: Layer) -> int:
         """Return the largest message of a layer."""
-        return layer.top or self.top
+        if layer.messages is None:
+            return self.top
+        if isinstance(layer.operation, Table):
+            return max(1, int(np.abs(layer.operation.entries).max()))
+        return layer.messages.top
 
-    def choose_tops(self, ann: Ann, activations: dict[str, Tensor], largest_input: float) -> Ann:
-        """Return the network with the largest message of each layer, as its readers allow it."""
+    def choose_messages(
+        self, ann: Ann, activations: dict[str, Tensor], unit: float, payload: Interval
+    ) -> Ann:
+        """Return the network with the range of each layer's messages, as its readers allow it."""
         if self.bits != "sums":
             return ann
-        scales = self.choose_scales(ann, activations, LEAST_TOP)
-        tops = find_tops(ann, scales, largest_input)
-        return replace(ann, layers=tuple(_limit(layer, tops) for layer in ann.layers))
+        seen = {
+            layer.name: look_at(layer, activations[layer.name], self.scales)
+            for layer in ann.rectified
+            if not isinstance(layer.operation, Maximum)
+        }
+        ranges = choose_message_ranges(ann, seen, unit, payload)
+        layers = (replace(layer, messages=ranges.get(layer.name)) for layer in ann.layers)
+        return replace(ann, layers=tuple(map(_refine, layers)))
 
     def plan(self, ann: Ann, steps: int) -> Plan:
         """Return one step: no layer keeps anything."""
@@ -115,17 +125,14 @@ class GradedMessages(Method):
                 scales[layer.name] = np.array([layer.operation.unit * self.find_top(layer)])
             elif isinstance(layer.operation, Maximum):
                 scales[layer.name] = scales[layer.terms[0].source]
+            elif layer.messages is not None:
+                scales[layer.name] = layer.messages.scale
             elif layer.operation is not None:  # a product or a sum: of both signs
                 sizes = activations[layer.name].abs()
-                scales[layer.name] = self._choose_scale(layer, sizes, levels)
+                scales[layer.name] = self.scales.choose(layer, sizes, levels)
             else:
-                scales[layer.name] = self._choose_scale(layer, activations[layer.name], levels)
+                scales[layer.name] = self.scales.choose(layer, activations[layer.name], levels)
         return scales
-
-    def _choose_scale(self, layer: Layer, sizes: Tensor, levels: int) -> Floats:
-        """Return the scale of a layer, with room above the activations that were seen."""
-        room = min(float(ROOM), (layer.top + 1) / (levels + 1)) if layer.top else 1.0
-        return np.minimum(self.scales.choose(layer, sizes, levels) * room, layer.cap)
 
     def build_populations(self, ann: Ann, steps: int) -> tuple[Population, ...]:
         """Return a population per layer, and the rectifiers of maxima."""
@@ -175,10 +182,13 @@ class GradedMessages(Method):
         Those of a product are in the model's unit.
         """
         table, top = layer.operation, np.asarray(float(self.find_top(layer)))
+        lowest = -top if layer.messages is None else np.asarray(float(layer.messages.low))
         if isinstance(table, Product):
-            return product.Product(1 / table.unit, -top, top, bias_a=layer.bias, bias_b=table.bias)
+            return product.Product(
+                1 / table.unit, lowest, top, bias_a=layer.bias, bias_b=table.bias
+            )
         if not isinstance(table, Table):
-            lowest = np.asarray(0.0) if table is None else -top
+            lowest = np.asarray(0.0) if table is None else lowest
             return Graded(lowest=lowest, highest=top, bias=layer.bias)
         return Graded(
             factor=np.asarray(table.unit / table.step),
@@ -224,13 +234,12 @@ class GradedMessages(Method):
         return pool_currents([term], pool.operation.windows, names, largest=high - low, whole=True)
 
 
-def _limit(layer: Layer, tops: dict[str, int]) -> Layer:
-    """Return a layer with its largest message; the last one sends none."""
-    if layer.name not in tops:
+def _refine(layer: Layer) -> Layer:
+    """Return a layer with a table for the messages that were chosen, if it has a table."""
+    if layer.messages is None or not isinstance(layer.operation, Table):
         return layer
-    top, table = tops[layer.name], layer.operation
-    operation = table.limit_entries(top) if isinstance(table, Table) else table
-    return replace(layer, top=top, operation=operation)
+    unit = float(layer.messages.scale.item()) / layer.messages.top
+    return replace(layer, operation=refine_table(layer, unit, layer.messages.top))
 
 
 def _name_rectifiers(taken: set[str], pool: str) -> Callable[[], str]:

@@ -39,8 +39,10 @@ from snncompile.synapses.base import Synapses
 from snncompile.synapses.compose import compose
 from snncompile.synapses.scale import Scale
 
-ENTRIES = 256
-"""Entries of a table."""
+ENTRIES, MANY = 256, 2048
+"""Most entries of a table, and of one of finer messages: a full core has as many neurons."""
+REACH = 4
+"""Most times the usual range of a table that one of finer messages has."""
 BINS = 4096
 """Bins of the histogram of sums by which the range of a table is chosen."""
 SHARES = tuple(i / 20 for i in range(20, 5, -1))
@@ -70,21 +72,15 @@ class Table(Curve):
         """Number of the last entry."""
         return self.lowest + len(self.entries) - 1
 
-    def limit_entries(self, top: int) -> Table:
-        """Return the table in a unit in which the largest entry is `top`."""
-        unit = self.unit * float(np.abs(self.entries).max()) / top or 1.0
-        entries = np.rint(self.entries * (self.unit / unit)).astype(np.int64)
-        return replace(self, unit=unit, entries=entries)
 
-
-def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int, room: int = 1) -> Ann:
+def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int, *, exact: bool = False) -> Ann:
     """Return the network in rectifiers, tables, products and maxima of what one layer sends.
 
     Args:
         ann: as captured.
         x: calibration samples, shape (samples, *shape).
         top: largest message.
-        room: multiple of the usual entries and range of a table.
+        exact: whether activations of the network are those of the curves, not of their tables.
 
     Raises:
         UnsupportedError: a layer is none of these; the message names it.
@@ -100,9 +96,13 @@ def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int, room: int = 1) ->
         return ann
     values = ann.compute_activations(x)
     tables = {
-        layer.name: _choose_table(layer, _count_sums(layer, x, values), top, room)
-        for layer in curves
+        layer.name: _choose_table(layer, _count_sums(layer, x, values), top) for layer in curves
     }
+    if exact:
+        tables = {
+            layer.name: replace(tables[layer.name], function=layer.operation)  # type: ignore[arg-type]
+            for layer in curves
+        }
     layers = (
         replace(layer, operation=tables.get(layer.name, layer.operation)) for layer in ann.layers
     )
@@ -283,34 +283,60 @@ def _count_sums(layer: Layer, x: NDArray[np.float64], values: dict[str, Tensor])
     return _Counts(middle, np.asarray(count), low, high)
 
 
-def _choose_table(layer: Layer, sums: _Counts, top: int, room: int) -> Table:
-    """Return the table of the range with the least squared error on the calibration data.
-
-    With `room` its range is that many times as wide, in as many more entries.
-    """
+def _choose_table(layer: Layer, sums: _Counts, top: int) -> Table:
+    """Return the table with the least squared error of the activations on the calibration data."""
     wanted = _apply(layer, sums.middle)[:, 0]
-    best, least = SHARES[0], np.inf
+    best, least = None, np.inf
     for share in SHARES:
-        table = _make_table(layer, sums.low * share, sums.high * share, top, ENTRIES)
+        table = _make_table(layer, sums.low * share, sums.high * share, top)
         got = table(torch.tensor(sums.middle)).numpy()
         error = float((sums.count * (got - wanted) ** 2).sum())
         if error < least:
-            best, least = share, error
-    wide = best * room
-    return _make_table(layer, sums.low * wide, sums.high * wide, top, ENTRIES * room)
+            best, least = table, error
+    assert best is not None
+    return best
 
 
-def _make_table(layer: Layer, low: float, high: float, top: int, count: int) -> Table:
-    """Return a table of a range of sums, 0 among them."""
-    step = (high - low) / (count - 1)
+def refine_table(layer: Layer, unit: float, top: int) -> Table:
+    """Return the table of a layer for other messages, with more entries.
+
+    It reaches `REACH` times as far as the usual one, but for ends where all entries are the same:
+    of a sigmoid both, of a rectifier the negative sums, and what is beyond `top`.
+
+    Args:
+        layer: its operation is a table whose activations are exact.
+        unit: activation of a message of 1.
+        top: largest message.
+    """
+    table = layer.operation
+    assert isinstance(table, Table)
+
+    def look_up(z: Floats) -> Ints:
+        entries = np.rint(_apply(layer, z)[:, 0] / unit).clip(-top, top)
+        return np.asarray(entries, np.int64)
+
+    reach = REACH * table.step
+    z = np.linspace(reach * table.lowest, reach * table.highest, BINS)
+    changes = np.flatnonzero(np.diff(look_up(z)))
+    first, last = (changes[0], changes[-1] + 1) if changes.size else (0, -1)
+    low, high = min(float(z[first]), 0.0), max(float(z[last]), 0.0)
+    step = (high - low) / (MANY - 1)
     lowest = int(np.ceil(low / step - 0.5))
-    numbers = np.arange(lowest, lowest + count)
+    entries = look_up(np.asarray(np.arange(lowest, lowest + MANY) * step, np.float64))
+    return replace(table, step=step, lowest=lowest, entries=entries, unit=unit)
+
+
+def _make_table(layer: Layer, low: float, high: float, top: int) -> Table:
+    """Return a table of a range of sums, 0 among them."""
+    step = (high - low) / (ENTRIES - 1)
+    lowest = int(np.ceil(low / step - 0.5))
+    numbers = np.arange(lowest, lowest + ENTRIES)
     activations = _apply(layer, np.asarray(numbers * step, np.float64))[:, 0]
     unit = float(np.abs(activations).max()) / top or 1.0
     entries = np.rint(activations / unit).astype(np.int64)
 
     def function(z: Tensor) -> Tensor:
-        index = (z / step + 0.5).floor().clamp(lowest, lowest + count - 1) - lowest
+        index = (z / step + 0.5).floor().clamp(lowest, lowest + ENTRIES - 1) - lowest
         return torch.tensor(entries * unit)[index.long()]
 
     return Table(layer.kind, function, step, lowest, entries, unit)
