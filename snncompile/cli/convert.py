@@ -48,7 +48,7 @@ def convert(
         str | None,
         typer.Option(
             help="with graded, sigma_delta: bits of a message, 1 to 8 (8); sums: of each layer as"
-            " many as the sums of its readers allow"
+            " many as suit the sums of its readers"
         ),
     ] = None,
     least: Annotated[

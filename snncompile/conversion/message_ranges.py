@@ -16,7 +16,7 @@ layer's usual scale, and `room` the activation of the largest message:
     limits     sum of w^2 * a^2 * (share of the squares of a that is beyond the room)
 
 `reached` is the largest sum of any activations within the rooms. The share is measured: scales of
-one half of the calibration samples, activations of the other.
+one half of the calibration samples, activations of the other, and the reverse.
 """
 
 from __future__ import annotations
@@ -157,12 +157,13 @@ def look_at(layer: Layer, activation: Tensor, scales: Scales) -> Seen:
     scale = choose(activation)
     shares = activation.flatten(1) / torch.tensor(layer.spread_per_neuron(scale)).float()
     beyond = np.zeros(len(ROOMS))
+    total = float(activation.double().square().sum()) or 1.0
     if len(activation) > 1:
-        limits = torch.tensor(layer.spread_per_neuron(choose(activation[::2]))).float()
-        sizes = activation[1::2].abs().flatten(1)
-        total = float(sizes.square().sum()) or 1.0
-        for i, room in enumerate(ROOMS):
-            beyond[i] = float((sizes - limits * room).clamp(min=0).square().sum()) / total
+        for first in (0, 1):
+            limits = torch.tensor(layer.spread_per_neuron(choose(activation[first::2]))).float()
+            sizes = activation[1 - first :: 2].abs().flatten(1)
+            for i, room in enumerate(ROOMS):
+                beyond[i] += float((sizes - limits * room).clamp(min=0).square().sum()) / total
     low = max(-1.0, min(0.0, float(shares.min())))
     return Seen(scale, low, shares.square().mean(dim=0).double().numpy(), beyond)
 
@@ -281,8 +282,8 @@ def _measure_errors(
 def _take_best(errors: Floats) -> tuple[float, float]:
     """Return the largest message and its activation: of hardly worse ones, those of most room."""
     good = errors <= errors.min() * HARDLY
-    most = CANDIDATES[good, 1].max()
-    allowed = np.where(good & (CANDIDATES[:, 1] == most), errors, np.inf)
+    widest = CANDIDATES[good, 1].max()
+    allowed = np.where(good & (CANDIDATES[:, 1] == widest), errors, np.inf)
     top, room = CANDIDATES[int(allowed.argmin())]
     return float(top), float(room)
 

@@ -18,6 +18,7 @@ from snncompile.conversion.graded import GradedMessages
 from snncompile.conversion.graded_layers import MANY
 from snncompile.conversion.message_ranges import HARDLY, LEAST_TOP, ROOMS, TOPS
 from snncompile.conversion.scales import LEAST
+from snncompile.errors import UnsupportedError
 from snncompile.passes.analysis.bounds import prove_bounds
 from snncompile.passes.quantize.quantize import Quantize
 from snncompile.passes.timing.retime import Retime
@@ -94,7 +95,7 @@ def test_integers_of_random_networks_are_those_of_the_formula(seed):
     assert all(bound.holds for bound in prove_bounds(integers, LOIHI2, None))
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(st.integers(0, 2**32 - 1))
 def test_the_choice_has_the_least_error_of_the_readers_sums(seed):
     """Two dense layers: the errors of all choices by the formula, neuron by neuron."""
@@ -108,13 +109,14 @@ def test_the_choice_has_the_least_error_of_the_readers_sums(seed):
     layer, reader, _ = conversion.ann.layers
     with torch.no_grad():
         a = model[:2].double()(torch.tensor(x)).numpy().astype(np.float32)
-    scale, half = (LEAST.choose(layer, torch.tensor(rows), 255) for rows in (a, a[::2]))
+    scale, *halves = (LEAST.choose(layer, torch.tensor(b), 255) for b in (a, a[::2], a[1::2]))
     weight, bias = model[2].weight.detach().double().numpy() * scale, reader.bias
     power = ((a / scale.astype(np.float32)) ** 2).mean(axis=0)
     errors = {}
     for room in ROOMS:
-        over = np.maximum(a[1::2] - half * room, 0)
-        beyond = (over**2).sum() / (a[1::2] ** 2).sum()
+        limited = zip((a[1::2], a[::2]), halves, strict=True)
+        over = sum((np.maximum(b - half * room, 0) ** 2).sum() for b, half in limited)
+        beyond = over / (a**2).sum()
         for top in TOPS:
             shares = []
             for w, b in zip(weight, bias, strict=True):
@@ -229,6 +231,41 @@ def test_losses_of_layers_are_measured_in_their_own_units():
 def test_a_single_sample_is_enough():
     model, x = make_thin(samples=1)
     assert find_error(model, x, SUMS, x) < 0.02
+
+
+@pytest.mark.parametrize(
+    "chip, known",
+    [
+        ("loihi1", "cuba_lif/delayed_soft, cuba_lif/hard, cuba_lif/soft and 5 more"),
+        (
+            "spinnaker1",
+            "adaptive_lif/hard, adaptive_lif/soft, alpha_lif, alpha_soft_lif and 16 more",
+        ),
+    ],
+)
+def test_chips_without_numbers_in_messages_refuse_them(chip, known):
+    model, x = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)), np.eye(4)
+    network = snncompile.from_ann(model, x, SUMS)
+    with pytest.raises(UnsupportedError) as error:
+        snncompile.compile(network, chip=chip, calibration=network.input.present(x))
+    assert str(error.value) == (
+        f"population layer_1: {chip} has no neuron graded/scaled; it has {known}; its messages are"
+        " numbers; if it was converted, take method='balance'; or choose loihi2"
+    )
+
+
+def test_wider_messages_cost_what_others_do():
+    """A message of Loihi 2 carries up to 32 bits, so its price is that of any graded one."""
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)), np.eye(4)
+    costs = []
+    for method in (GradedMessages(), SUMS):
+        network = snncompile.from_ann(model, x, method)
+        shown = network.input.present(x)
+        estimate = snncompile.compile(network, chip="loihi2", calibration=shown).estimate(shown)
+        costs.append((estimate.energy_j, estimate.latency_s, estimate.missing))
+    assert costs[0] == costs[1]
+    assert costs[0][0] > 0
 
 
 @pytest.mark.lava
