@@ -17,7 +17,7 @@ from snncompile.conversion.graded_layers import Table, prepare_layers, refine_ta
 from snncompile.conversion.message_ranges import (
     LEAST_TOP,
     choose_message_ranges,
-    look_at,
+    summarize_activations,
 )
 from snncompile.conversion.method import Method, Plan
 from snncompile.conversion.scales import LEAST, Scales
@@ -96,7 +96,7 @@ class GradedMessages(Method):
         if self.bits != "sums":
             return ann
         seen = {
-            layer.name: look_at(layer, activations[layer.name], self.scales)
+            layer.name: summarize_activations(layer, activations[layer.name], self.scales)
             for layer in ann.rectified
             if not isinstance(layer.operation, Maximum)
         }

@@ -141,7 +141,7 @@ def choose_message_ranges(
     return {name: ranges[source] for name, source in first.items()}
 
 
-def look_at(layer: Layer, activation: Tensor, scales: Scales) -> Seen:
+def summarize_activations(layer: Layer, activation: Tensor, scales: Scales) -> Seen:
     """Return what the calibration samples say of a layer.
 
     Args:
@@ -246,15 +246,11 @@ def _measure_errors(
         own if t.source == name else tuple(np.array([[v]]) for v in choice[t.source])
         for t in total.terms
     ]
-    high = total.high + sum(
-        room * (t.up - lows[t.source] * t.down)
-        for t, (_, room) in zip(total.terms, ranges, strict=True)
-    )
-    low = total.low + sum(
-        room * (t.down - lows[t.source] * t.up)
-        for t, (_, room) in zip(total.terms, ranges, strict=True)
-    )
-    reached = np.maximum(high, low) / (STATE_LIMIT - 1)  # of each weight's step: sum over 2^23 - 1
+    high, low = total.high, total.low
+    for t, (_, room) in zip(total.terms, ranges, strict=True):
+        high = high + room * (t.up - lows[t.source] * t.down)
+        low = low + room * (t.down - lows[t.source] * t.up)
+    reached = np.maximum(high, low) / (STATE_LIMIT - 1)
     impossible = np.zeros(len(CANDIDATES), np.bool_)
     if total.answer:
         unit = np.zeros((1, 1))
