@@ -31,6 +31,7 @@ ROWS: list[tuple[Method, int]] = [
     (BistablePhase(), 6),
     (GradedMessages(bits=5), 1),
     (GradedMessages(bits=8), 1),
+    (GradedMessages(bits="sums"), 1),
 ]
 
 
@@ -53,7 +54,9 @@ def compare(case: Case, method: Method, steps: int) -> str:
 
 
 def _bits(method: Method) -> str:
-    return f", {method.bits} bits" if isinstance(method, GradedMessages) else ""
+    if not isinstance(method, GradedMessages):
+        return ""
+    return ", bits by sums" if method.bits == "sums" else f", {method.bits} bits"
 
 
 def main() -> None:

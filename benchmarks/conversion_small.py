@@ -4,6 +4,7 @@
     python benchmarks/conversion_small.py rate_norm  # MNIST: thresholds that are trained
     python benchmarks/conversion_small.py bits       # MNIST and ResNet-20 with fewer bits
     python benchmarks/conversion_small.py chips      # the same two on Loihi 1 and Loihi 2
+    python benchmarks/conversion_small.py messages   # graded: 8 bits, and as many as suit the sums
 
 The weights are those of benchmarks/weights, so that the processor does not matter: see
 `trained_weights.py`.
@@ -32,6 +33,7 @@ from snncompile.conversion.auto_records import Budget
 from snncompile.conversion.balance import Balance
 from snncompile.conversion.bistable import BistablePhase
 from snncompile.conversion.convert import convert
+from snncompile.conversion.graded import GradedMessages
 from snncompile.conversion.method import Method
 from snncompile.conversion.rate_norm import fit_thresholds, with_rate_norm
 from snncompile.conversion.scales import Capped
@@ -145,10 +147,10 @@ def _digits(data: Path) -> Case:
     return Case(model, x[:CALIBRATION], *networks.mnist(data, "test", 2000))
 
 
-def _pixels(data: Path) -> Case:
+def _pixels(data: Path, samples: int = 300) -> Case:
     x, y = networks.lossless(data, "test")
     calibration, _ = networks.lossless(data, "train")
-    return Case(networks.resnet(data), calibration[:CALIBRATION], x[:300], y[:300])
+    return Case(networks.resnet(data), calibration[:CALIBRATION], x[:samples], y[:samples])
 
 
 def chips(data: Path) -> None:
@@ -172,11 +174,24 @@ def chips(data: Path) -> None:
             print(f"{share:.2%}, agrees {agrees:.2%}", flush=True)
 
 
+def messages(data: Path) -> None:
+    """Print graded messages of 8 bits beside those of bits by sums."""
+    x, y = networks.jpeg(data, "train", 40_000)
+    test = networks.jpeg(data, "test", 2000)
+    cases = {"MNIST CNN": _digits(data), "ResNet-20": _pixels(data, 932)}
+    for name, make in (("vgg", networks.vgg), ("mobilenet", networks.mobilenet)):
+        cases[name] = Case(trained(name, make, x, y, epochs=4), x[:CALIBRATION], *test)
+    for name, case in cases.items():
+        print(f"{name}: graded, 8 bits, then bits by sums")
+        table(case, [(GradedMessages(), 1), (GradedMessages(bits="sums"), 1)], priced=True)
+
+
 PARTS: dict[str, Callable[[Path], None]] = {
     "small": small,
     "rate_norm": rate_norm,
     "bits": bits,
     "chips": chips,
+    "messages": messages,
 }
 
 if __name__ == "__main__":

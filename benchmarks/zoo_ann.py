@@ -27,6 +27,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -63,11 +64,14 @@ FAR = 0.05
 """Error of a layer's activations above which it is named."""
 METHODS: dict[str, tuple[Callable[[], Method], int | None]] = {
     "graded": (GradedMessages, None),
+    "graded_sums": (partial(GradedMessages, bits="sums"), None),
     "signed": (Signed, 32),
     "balance": (Balance, 64),
     "bistable_phase": (BistablePhase, 6),
 }
 """Methods and time steps."""
+USUAL = tuple(name for name in METHODS if name != "graded_sums")
+"""Methods of a run of all."""
 HEADS = ("network", "method", "captured", "correlation", "torch's 8 bits", "weights alone")
 COSTS = ("classes", "layers", "neurons", "cores", "convert, s", "compile, s", "run, s", "GiB")
 EMPTY = " | " * (len(HEADS) + len(COSTS) - 3)
@@ -81,7 +85,7 @@ def main() -> None:
     """Print a line for each row."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="*", default=[""], help="names that hold one of these")
-    parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=USUAL)
     parser.add_argument("--chip", help="loihi2 for small networks, Hala Point for the others")
     parser.add_argument("--bits", type=int, help="of weights; the chip's most if not given")
     parser.add_argument("--test", type=int, default=TEST, help="inputs to run")

@@ -45,7 +45,11 @@ def convert(
         str | None, typer.Option(help="constant, rate, poisson, phase; analog: a frame per step")
     ] = None,
     message_bits: Annotated[
-        int | None, typer.Option(help="with graded, sigma_delta: bits of a message, 1 to 8 (8)")
+        str | None,
+        typer.Option(
+            help="with graded, sigma_delta: bits of a message, 1 to 8 (8); sums: of each layer as"
+            " many as suit the sums of its readers"
+        ),
     ] = None,
     least: Annotated[
         int | None,
@@ -128,7 +132,10 @@ def convert(
         drop = "--message-bits and --least" if messages else "--steps and --calibrate-bias"
         raise InputError(f"auto chooses steps and options itself; drop {drop}")
     full_method = add_bias_calibration(method) if calibrate_bias else method
-    full_method = set_messages(full_method, message_bits, least) if messages else full_method
+    if messages:
+        number = message_bits is not None and message_bits.isdecimal()
+        bits = int(message_bits) if number else message_bits  # type: ignore[arg-type]
+        full_method = set_messages(full_method, bits, least)
     with show_work("convert") as say:
         conversion = convert_module(
             load_ann(model),

@@ -103,6 +103,18 @@ Operation = Curve | Maximum | Product
 
 
 @dataclass(frozen=True, eq=False)
+class MessageRange:
+    """The numbers that the neurons of a layer may send."""
+
+    low: int
+    """Smallest message, 0 or less."""
+    top: int
+    """Largest message."""
+    scale: Floats
+    """Activation of the largest message, per channel or one for all."""
+
+
+@dataclass(frozen=True, eq=False)
 class Layer:
     """One layer: z = sum of W a + bias, and an activation of it.
 
@@ -125,6 +137,8 @@ class Layer:
     """Path of the rectifier, or of the last linear layer, in the model."""
     operation: Operation | None = field(default=None, kw_only=True)
     """What takes the place of a rectifier."""
+    messages: MessageRange | None = field(default=None, kw_only=True)
+    """What its neurons send, of a method that chooses a range for each layer."""
 
     @property
     def sources(self) -> tuple[str, ...]:

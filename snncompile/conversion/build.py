@@ -77,8 +77,10 @@ def build_conversion(
     say("running the model", 0.3)
     values = ann.compute_activations(x) if activations is None else activations
     say("choosing scales", 0.5)
+    unit, payload = _choose_input(x, kind)
+    ann = method.choose_messages(ann, values, unit, payload)
     scales = method.choose_scales(ann, values, method.count_levels(steps))
-    plan, (unit, payload) = method.plan(ann, steps), _choose_input(x, kind)
+    plan = method.plan(ann, steps)
     factor = method.find_input_weight(kind, unit, plan.shown)
     notes = (
         f"convert: {method}, {steps} steps per layer, {plan.steps} in all",
@@ -87,7 +89,7 @@ def build_conversion(
     )
 
     def build(scales: dict[str, Floats]) -> Network:
-        units = {name: scale / method.top for name, scale in scales.items()}
+        units = {layer.name: scales[layer.name] / method.find_top(layer) for layer in ann.rectified}
         scaled = normalize(ann, units, factor)
         network = Network(
             Input(INPUT, ann.shape, payload, Coding(kind, unit, plan.shown, plan.steps)),

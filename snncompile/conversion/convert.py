@@ -196,8 +196,13 @@ def add_bias_calibration(method: str | Method) -> Method:
     return replace(chosen, calibrate_bias=True)  # type: ignore[type-var]
 
 
-def set_messages(method: str | Method, bits: int | None, least: int | None) -> Method:
+def set_messages(method: str | Method, bits: int | str | None, least: int | None) -> Method:
     """Return the method with other bits of a message, and another smallest change to send.
+
+    Args:
+        method: a record or a name.
+        bits: a number, or "sums"; None: as they are.
+        least: smallest change; None: as it is.
 
     Raises:
         InputError: there is no such method, or it has no such option, or not of this value.

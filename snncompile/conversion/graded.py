@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,12 @@ from torch import Tensor
 
 from snncompile.arrays import Floats
 from snncompile.conversion.ann import Ann, Layer, Maximum, Product
-from snncompile.conversion.graded_layers import Table, prepare_layers
+from snncompile.conversion.graded_layers import Table, prepare_layers, refine_table
+from snncompile.conversion.message_ranges import (
+    LEAST_TOP,
+    choose_message_ranges,
+    summarize_activations,
+)
 from snncompile.conversion.method import Method, Plan
 from snncompile.conversion.scales import LEAST, Scales
 from snncompile.frontends.pool_currents import (
@@ -26,7 +31,7 @@ from snncompile.ir.answer import Answer
 from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Network, Population, Projection
 from snncompile.neurons import product
-from snncompile.neurons.base import FloatNeuron
+from snncompile.neurons.base import FloatNeuron, Interval
 from snncompile.neurons.graded import Graded
 from snncompile.neurons.readout import Readout
 from snncompile.neurons.window_readout import WindowReadout
@@ -45,8 +50,9 @@ class GradedMessages(Method):
     inputs, maximum pools are exact.
     """
 
-    bits: int = 8
-    """Bits of the largest message, 1 to 8."""
+    bits: int | Literal["sums"] = 8
+    """Bits of the largest message, 1 to 8. "sums": of each layer as many, 8 to 14, as suit the sums
+    of its readers, and with room above what calibration has seen; see `message_ranges.py`."""
     scales: Scales = LEAST
     """Activation of the largest message of rectifiers."""
 
@@ -58,22 +64,45 @@ class GradedMessages(Method):
 
     def __post_init__(self) -> None:
         """Refuse nonsense."""
-        if not 1 <= self.bits <= MOST_BITS:
-            raise ValueError(f"bits must be between 1 and {MOST_BITS}, got {self.bits}")
+        if self.bits not in ("sums", *range(1, MOST_BITS + 1)):
+            raise ValueError(f"bits must be between 1 and {MOST_BITS} or 'sums', got {self.bits!r}")
 
     @property
     def top(self) -> int:  # type: ignore[override]
-        """Largest message."""
-        return (1 << self.bits) - 1
+        """Largest message; of layers of different ones, the smallest that is."""
+        return LEAST_TOP if self.bits == "sums" else (1 << self.bits) - 1
 
     @property
     def label(self) -> str:
         """Name and bits of a message."""
-        return f"{self.name} {self.bits} bits"
+        return f"{self.name} {'bits by sums' if self.bits == 'sums' else f'{self.bits} bits'}"
 
     def prepare(self, ann: Ann, x: NDArray[np.float64]) -> Ann:
         """Return the network in rectifiers, tables and maxima."""
-        return prepare_layers(ann, x, self.top)
+        return prepare_layers(ann, x, self.top, exact=self.bits == "sums")
+
+    def find_top(self, layer: Layer) -> int:
+        """Return the largest message of a layer."""
+        if layer.messages is None:
+            return self.top
+        if isinstance(layer.operation, Table):
+            return max(1, int(np.abs(layer.operation.entries).max()))
+        return layer.messages.top
+
+    def choose_messages(
+        self, ann: Ann, activations: dict[str, Tensor], unit: float, payload: Interval
+    ) -> Ann:
+        """Return the network with the range of each layer's messages, as its readers allow it."""
+        if self.bits != "sums":
+            return ann
+        seen = {
+            layer.name: summarize_activations(layer, activations[layer.name], self.scales)
+            for layer in ann.rectified
+            if not isinstance(layer.operation, Maximum)
+        }
+        ranges = choose_message_ranges(ann, seen, unit, payload)
+        layers = (replace(layer, messages=ranges.get(layer.name)) for layer in ann.layers)
+        return replace(ann, layers=tuple(map(_refine, layers)))
 
     def plan(self, ann: Ann, steps: int) -> Plan:
         """Return one step: no layer keeps anything."""
@@ -93,9 +122,11 @@ class GradedMessages(Method):
         scales: dict[str, Floats] = {}
         for layer in ann.rectified:
             if isinstance(layer.operation, Table):
-                scales[layer.name] = np.array([layer.operation.unit * levels])
+                scales[layer.name] = np.array([layer.operation.unit * self.find_top(layer)])
             elif isinstance(layer.operation, Maximum):
                 scales[layer.name] = scales[layer.terms[0].source]
+            elif layer.messages is not None:
+                scales[layer.name] = layer.messages.scale
             elif layer.operation is not None:  # a product or a sum: of both signs
                 sizes = activations[layer.name].abs()
                 scales[layer.name] = self.scales.choose(layer, sizes, levels)
@@ -150,11 +181,14 @@ class GradedMessages(Method):
 
         Those of a product are in the model's unit.
         """
-        table, top = layer.operation, np.asarray(float(self.top))
+        table, top = layer.operation, np.asarray(float(self.find_top(layer)))
+        lowest = -top if layer.messages is None else np.asarray(float(layer.messages.low))
         if isinstance(table, Product):
-            return product.Product(1 / table.unit, -top, top, bias_a=layer.bias, bias_b=table.bias)
+            return product.Product(
+                1 / table.unit, lowest, top, bias_a=layer.bias, bias_b=table.bias
+            )
         if not isinstance(table, Table):
-            lowest = np.asarray(0.0) if table is None else -top
+            lowest = np.asarray(0.0) if table is None else lowest
             return Graded(lowest=lowest, highest=top, bias=layer.bias)
         return Graded(
             factor=np.asarray(table.unit / table.step),
@@ -198,6 +232,14 @@ class GradedMessages(Method):
         term = make_one_to_one(pool.terms[0].source, 0, shape, np.ones(shape[0]))
         names = _name_rectifiers({layer.name for layer in ann.layers}, pool.name)
         return pool_currents([term], pool.operation.windows, names, largest=high - low, whole=True)
+
+
+def _refine(layer: Layer) -> Layer:
+    """Return a layer with a table for the messages that were chosen, if it has a table."""
+    if layer.messages is None or not isinstance(layer.operation, Table):
+        return layer
+    unit = float(layer.messages.scale.item()) / layer.messages.top
+    return replace(layer, operation=refine_table(layer, unit, layer.messages.top))
 
 
 def _name_rectifiers(taken: set[str], pool: str) -> Callable[[], str]:

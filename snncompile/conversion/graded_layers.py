@@ -39,8 +39,10 @@ from snncompile.synapses.base import Synapses
 from snncompile.synapses.compose import compose
 from snncompile.synapses.scale import Scale
 
-ENTRIES = 256
-"""Most entries of a table."""
+ENTRIES, MANY = 256, 2048
+"""Most entries of a table, and of one of finer messages: a full core has as many neurons."""
+REACH = 4
+"""Most times the usual range of a table that one of finer messages has."""
 BINS = 4096
 """Bins of the histogram of sums by which the range of a table is chosen."""
 SHARES = tuple(i / 20 for i in range(20, 5, -1))
@@ -71,13 +73,14 @@ class Table(Curve):
         return self.lowest + len(self.entries) - 1
 
 
-def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int) -> Ann:
+def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int, *, exact: bool = False) -> Ann:
     """Return the network in rectifiers, tables, products and maxima of what one layer sends.
 
     Args:
         ann: as captured.
         x: calibration samples, shape (samples, *shape).
         top: largest message.
+        exact: whether activations of the network are those of the curves, not of their tables.
 
     Raises:
         UnsupportedError: a layer is none of these; the message names it.
@@ -95,6 +98,11 @@ def prepare_layers(ann: Ann, x: NDArray[np.float64], top: int) -> Ann:
     tables = {
         layer.name: _choose_table(layer, _count_sums(layer, x, values), top) for layer in curves
     }
+    if exact:
+        tables = {
+            layer.name: replace(tables[layer.name], function=layer.operation)  # type: ignore[arg-type]
+            for layer in curves
+        }
     layers = (
         replace(layer, operation=tables.get(layer.name, layer.operation)) for layer in ann.layers
     )
@@ -287,6 +295,35 @@ def _choose_table(layer: Layer, sums: _Counts, top: int) -> Table:
             best, least = table, error
     assert best is not None
     return best
+
+
+def refine_table(layer: Layer, unit: float, top: int) -> Table:
+    """Return the table of a layer for other messages, with more entries.
+
+    It reaches `REACH` times as far as the usual one, but for ends where all entries are the same:
+    of a sigmoid both, of a rectifier the negative sums, and what is beyond `top`.
+
+    Args:
+        layer: its operation is a table whose activations are exact.
+        unit: activation of a message of 1.
+        top: largest message.
+    """
+    table = layer.operation
+    assert isinstance(table, Table)
+
+    def look_up(z: Floats) -> Ints:
+        entries = np.rint(_apply(layer, z)[:, 0] / unit).clip(-top, top)
+        return np.asarray(entries, np.int64)
+
+    reach = REACH * table.step
+    z = np.linspace(reach * table.lowest, reach * table.highest, BINS)
+    changes = np.flatnonzero(np.diff(look_up(z)))
+    first, last = (changes[0], changes[-1] + 1) if changes.size else (0, -1)
+    low, high = min(float(z[first]), 0.0), max(float(z[last]), 0.0)
+    step = (high - low) / (MANY - 1)
+    lowest = int(np.ceil(low / step - 0.5))
+    entries = look_up(np.asarray(np.arange(lowest, lowest + MANY) * step, np.float64))
+    return replace(table, step=step, lowest=lowest, entries=entries, unit=unit)
 
 
 def _make_table(layer: Layer, low: float, high: float, top: int) -> Table:

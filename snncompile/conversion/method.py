@@ -20,7 +20,7 @@ from snncompile.conversion.split_pools import split_pools
 from snncompile.errors import UnsupportedError
 from snncompile.ir.coding import Kind
 from snncompile.ir.graph import Network, Population, Projection
-from snncompile.neurons.base import FloatNeuron
+from snncompile.neurons.base import FloatNeuron, Interval
 from snncompile.neurons.window_readout import WindowReadout
 
 
@@ -96,6 +96,23 @@ class Method(ABC):
     def count_levels(self, steps: int) -> int:
         """Return the number of values above 0 that a neuron can send in a window of `steps`."""
         return steps
+
+    def find_top(self, layer: Layer) -> int:
+        """Return the output of a neuron of a layer for an activation of the layer's scale."""
+        return self.top
+
+    def choose_messages(
+        self, ann: Ann, activations: dict[str, Tensor], unit: float, payload: Interval
+    ) -> Ann:
+        """Return the network with the range of each layer's messages, where they differ.
+
+        Args:
+            ann: as prepared.
+            activations: of the calibration samples.
+            unit: input of a payload of 1.
+            payload: range of the input's payload.
+        """
+        return ann
 
     def choose_scales(
         self, ann: Ann, activations: dict[str, Tensor], levels: int

@@ -127,6 +127,11 @@ def test_a_method_works_with_its_defaults(files, method):
     assert program.run(x).spikes.any()
 
 
+def test_bits_of_messages_by_sums(files):
+    convert(files, "--method", "graded", "--message-bits", "sums")
+    assert snncompile.load(files / "net").populations[0].neuron.payload.high > 255
+
+
 def test_calibrated_biases(files):
     said = convert(files, "--steps", 4, "--calibrate-bias")
     assert "biases calibrated on 30 samples" in said
@@ -163,6 +168,10 @@ def test_diagnosis_says_a_line_per_layer(files):
         (
             ("--method", "bistable_phase", "--calibrate-bias"),
             "bistable_phase has no biases to calibrate; balance and signed have",
+        ),
+        (
+            ("--method", "graded", "--message-bits", "many"),
+            "graded: bits must be between 1 and 8 or 'sums', got 'many'",
         ),
         (("--method", "auto", "--coding", "rate"), "auto chooses the coding with the method;"),
     ],

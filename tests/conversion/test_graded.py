@@ -173,7 +173,8 @@ def test_refusals():
     )
 
 
-@pytest.mark.parametrize("bits", [0, 9])
+@pytest.mark.parametrize("bits", [0, 9, "more"])
 def test_messages_have_1_to_8_bits(bits):
-    with pytest.raises(ValueError, match=f"bits must be between 1 and 8, got {bits}"):
+    message = f"^bits must be between 1 and 8 or 'sums', got {bits!r}$"
+    with pytest.raises(ValueError, match=message):
         GradedMessages(bits=bits)
