@@ -22,6 +22,7 @@ from snncompile.passes.equal_neurons import find_equal_neuron
 
 CANDIDATES: tuple[tuple[Method, tuple[int, ...]], ...] = (
     (GradedMessages(bits=8), (1,)),
+    (GradedMessages(bits="sums"), (1,)),
     (GradedMessages(bits=6), (1,)),
     (GradedMessages(bits=5), (1,)),
     (GradedMessages(bits=4), (1,)),
@@ -32,9 +33,10 @@ CANDIDATES: tuple[tuple[Method, tuple[int, ...]], ...] = (
 )
 """Candidates: each method with its steps, from few to many.
 
-Of those with as many time steps in all the first one is tried first: the one with most bits. Biases
-are calibrated, as without it the same steps and neurons only do worse. Sigma-delta is none, as a
-single sample is the first frame of a stream and costs at least what it costs with "graded".
+Of those with as many time steps in all the first one is tried first: the one with most bits; bits
+by sums, whose conversion takes twice as long, are tried where 8 are too few. Biases are calibrated,
+as without it the same steps and neurons only do worse. Sigma-delta is none, as a single sample is
+the first frame of a stream and costs at least what it costs with "graded".
 """
 
 

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from snncompile.conversion.auto import list_candidates
+from snncompile.conversion.graded import MOST_BITS
 from snncompile.hwmodels import chips
 from snncompile.registry import list_names
 from snncompile.report.units import parse_quantity
@@ -71,13 +72,22 @@ File = Annotated[Text, AfterValidator(_check_file)]
 Model = Annotated[Text, AfterValidator(_check_model)]
 
 
+def _check_message_bits(bits: Any) -> Any:
+    if bits == "sums" or (type(bits) is int and 1 <= bits <= MOST_BITS):
+        return bits
+    raise ValueError(f"expected 1 to {MOST_BITS}, or sums, got {bits!r}")
+
+
+MessageBits = Annotated[int | Literal["sums"], BeforeValidator(_check_message_bits)]
+
+
 @dataclass(frozen=True)
 class MethodChoice:
     """A conversion method with its options, and steps of its own."""
 
     method: str
     calibrate_bias: bool = False
-    message_bits: int | None = None
+    message_bits: int | Literal["sums"] | None = None
     least: int | None = None
     steps: tuple[int, ...] | Range | None = None
     """Steps of a layer's window; those of the study if None."""
@@ -85,10 +95,13 @@ class MethodChoice:
     @property
     def label(self) -> str:
         """Name with its options, as tables show it."""
-        options = ("calibrated" * self.calibrate_bias, self.message_bits, self.least)
-        names = ("", " bits", " least")
-        given = [f"{o}{n}" for o, n in zip(options, names, strict=True) if o]
-        return " ".join((self.method, *given))
+        bits = "bits by sums" if self.message_bits == "sums" else f"{self.message_bits} bits"
+        options = {
+            "calibrated": self.calibrate_bias,
+            bits: self.message_bits,
+            f"{self.least} least": self.least,
+        }
+        return " ".join((self.method, *(name for name, given in options.items() if given)))
 
 
 class MethodOptions(Record):
@@ -96,9 +109,7 @@ class MethodOptions(Record):
 
     method: Text
     calibrate_bias: Annotated[tuple[Annotated[bool, Field(strict=True)], ...], *Several] = (False,)
-    message_bits: (
-        Annotated[tuple[Annotated[int, Field(strict=True, ge=1, le=8)], ...], *Several] | None
-    ) = None
+    message_bits: Annotated[tuple[MessageBits, ...], *Several] | None = None
     least: Annotated[tuple[Count, ...], *Several] | None = None
     steps: Steps | None = None
 

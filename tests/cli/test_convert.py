@@ -70,8 +70,8 @@ def test_auto_keeps_to_the_budget_of_the_command(files):
     rows = [line.split("│")[1:-1] for line in said_lines(files, "--max-steps", 20)]
     rows = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
     assert list(rows) == [
-        "graded 8 bits", "graded 6 bits", "graded 5 bits", "graded 4 bits", "bistable_phase",
-        "signed calibrated", "balance calibrated", "bistable_rate",
+        "graded 8 bits", "graded bits by sums", "graded 6 bits", "graded 5 bits", "graded 4 bits",
+        "bistable_phase", "signed calibrated", "balance calibrated", "bistable_rate",
     ]  # fmt: skip
     steps, in_all, agrees, _, spikes, cores, energy, _ = rows["bistable_phase"]
     assert (steps, in_all, cores) == ("8", "18", "1")
@@ -92,14 +92,14 @@ def said_lines(files, *options) -> list[str]:
 def test_auto_tries_every_method_for_the_fewest_spikes(files):
     options = ("--method", "auto", "--aim", "spikes", "--max-loss", 0.1, "--json")
     rows = json.loads(convert(files, *options))["tried"]
-    assert len({row["method"] for row in rows}) == 8
+    assert len({row["method"] for row in rows}) == 9
     fewest = min(row["spikes"] for row in rows if not row["reason"])
     assert [row["spikes"] for row in rows if row["taken"]] == [fewest]
 
 
 def test_auto_tells_what_it_tried_as_json(files):
     said = json.loads(convert(files, "--method", "auto", "--max-steps", 4, "--json"))
-    assert [row["method"] for row in said["tried"]][:2] == ["graded 8 bits", "graded 6 bits"]
+    assert [row["method"] for row in said["tried"]][:2] == ["graded 8 bits", "graded bits by sums"]
     assert [row["taken"] for row in said["tried"]].count(True) == 1
 
 

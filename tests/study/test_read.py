@@ -84,6 +84,10 @@ CASES = {
         {"methods": {"method": "signed", "message_bits": 4}},
         "methods: signed has no bits of its messages; graded and sigma_delta have",
     ),
+    "too many bits of a message": (
+        {"methods": [{"method": "graded", "message_bits": [8, 9]}]},
+        "methods.0.message_bits.1: expected 1 to 8, or sums, got 9",
+    ),
     "steps that no method takes": (
         {"methods": "graded"},
         "steps: no method takes them: each has steps of its own, or none",
@@ -213,7 +217,7 @@ def test_auto_stands_for_the_candidates_of_convert(tmp_path):
 def test_each_combination_of_a_methods_options_is_a_choice(tmp_path):
     write_inputs(tmp_path)
     methods = [
-        {"method": "graded", "message_bits": [3, 8]},
+        {"method": "graded", "message_bits": [3, 8, "sums"]},
         {"method": "sigma_delta", "least": [1, 4], "message_bits": [6, 8]},
         {"method": "signed", "calibrate_bias": [False, True], "steps": 16},
     ]
@@ -221,6 +225,7 @@ def test_each_combination_of_a_methods_options_is_a_choice(tmp_path):
     assert [choice.label for choice in study.choices] == [
         "graded 3 bits",
         "graded 8 bits",
+        "graded bits by sums",
         "sigma_delta 6 bits 1 least",
         "sigma_delta 6 bits 4 least",
         "sigma_delta 8 bits 1 least",
