@@ -19,7 +19,9 @@ from snncompile.reference.simulate import run_together
 MOST_SAMPLES = 256
 """Largest number of samples that `choose_samples` returns."""
 FEWEST_SAMPLES = 8
-"""Smallest number, whatever a sample takes; with fewer a share of answers means nothing."""
+"""Smallest number, unless they take very long; with fewer a share of answers means little."""
+LONG_OUTPUTS, LEAST_SAMPLES = 2**29, 2
+"""Neurons times steps times samples that take some minutes, and samples that run even then."""
 CALIBRATION_OUTPUTS = 2**26
 """Neurons times steps times samples that quantize runs at most. A sample takes about as long here
 as there, so half of its samples are about a quarter of the time of `compile`."""
@@ -75,9 +77,10 @@ def choose_samples(network: Graph, x: NDArray[Any]) -> NDArray[Any]:
     """Return samples to measure the loss on, taken evenly.
 
     Their number follows from sizes alone, so that a Program does not depend on a clock: half of
-    those that quantize runs, at least 8, at most 256; more where all are quick. Processor time of
-    `compile` that this took: 6 to 12 % for 32 neurons (256 samples) and for MLPs of 202 neurons on
-    MNIST (256), 19 to 21 % for ResNet-20 on CIFAR-10 (8).
+    those that quantize runs, at least 8, at most 256; more where all are quick, and down to 2 where
+    a sample has more than 2^26 outputs. Processor time of `compile` that this took: 6 to 12 % for
+    32 neurons (256 samples) and for MLPs of 202 neurons on MNIST (256), 19 to 21 % for ResNet-20 on
+    CIFAR-10 (8).
 
     Args:
         network: the float network.
@@ -85,7 +88,8 @@ def choose_samples(network: Graph, x: NDArray[Any]) -> NDArray[Any]:
     """
     outputs = count_outputs(network, x[:1])
     half = min(len(x), MOST_SAMPLES, CALIBRATION_OUTPUTS // outputs) // 2
-    count = max(FEWEST_SAMPLES, half, QUICK_OUTPUTS // outputs)
+    fewest = min(FEWEST_SAMPLES, max(LEAST_SAMPLES, LONG_OUTPUTS // outputs))
+    count = max(fewest, half, QUICK_OUTPUTS // outputs)
     count = min(len(x), MOST_SAMPLES, count)
     return np.asarray(x[np.arange(count) * len(x) // count])
 

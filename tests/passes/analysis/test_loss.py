@@ -235,8 +235,10 @@ CHOSEN = {
     "half, as they take long": ((1000, 1000, 100), 128),
     "half of what there is": ((100, 2000, 100), 50),
     "half of what quantize runs": ((1000, 10_000, 100), 33),
-    "at least eight": ((1000, 10**6, 100), 8),
-    "fewer than eight": ((3, 10**6, 100), 3),
+    "at least eight": ((1000, 10**6, 67), 8),
+    "fewer than eight": ((3, 10**6, 67), 3),
+    "fewer, as they take very long": ((1000, 10**6, 100), 5),
+    "at least two": ((1000, 10**6, 1000), 2),
 }
 
 
