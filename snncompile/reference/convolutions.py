@@ -97,7 +97,9 @@ def _add_taps(images: Tensor, weight: Tensor, wiring: Convolution) -> Tensor:
     total = torch.zeros(len(images), *wiring.target_shape, dtype=weight.dtype)
     taps = weight.reshape(wiring.channels, -1).unbind(1)
     rows_at_once = max(1, WINDOW_BYTES // (8 * wiring.targets))
-    for sums, read in zip(total.split(rows_at_once), windows.split(rows_at_once), strict=True):
+    for first in range(0, len(images), rows_at_once):
+        rows = slice(first, first + rows_at_once)
+        sums, read = total[rows], windows[rows]
         for at, tap in zip(itertools.product(*map(range, wiring.kernel)), taps, strict=True):
             sums.addcmul_(read[(slice(None), slice(None), *at)], tap.view(-1, *ones))
     return total
