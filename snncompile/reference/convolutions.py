@@ -101,7 +101,10 @@ def _add_taps(images: Tensor, weight: Tensor, wiring: Convolution) -> Tensor:
         rows = slice(first, first + rows_at_once)
         sums, read = total[rows], windows[rows]
         for at, tap in zip(itertools.product(*map(range, wiring.kernel)), taps, strict=True):
-            sums.addcmul_(read[(slice(None), slice(None), *at)], tap.view(-1, *ones))
+            sources = read
+            for offset in at:
+                sources = sources.select(2, offset)
+            sums.addcmul_(sources, tap.view(-1, *ones))
     return total
 
 
