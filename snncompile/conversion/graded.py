@@ -83,11 +83,7 @@ class GradedMessages(Method):
 
     def find_top(self, layer: Layer) -> int:
         """Return the largest message of a layer."""
-        if layer.messages is None:
-            return self.top
-        if isinstance(layer.operation, Table):
-            return max(1, int(np.abs(layer.operation.entries).max()))
-        return layer.messages.top
+        return self.top if layer.messages is None else layer.messages.top
 
     def choose_messages(
         self, ann: Ann, activations: dict[str, Tensor], unit: float, payload: Interval
@@ -101,8 +97,14 @@ class GradedMessages(Method):
             if not isinstance(layer.operation, Maximum)
         }
         ranges = choose_message_ranges(ann, seen, unit, payload)
-        layers = (replace(layer, messages=ranges.get(layer.name)) for layer in ann.layers)
-        return replace(ann, layers=tuple(map(_refine, layers)))
+        layers: dict[str, Layer] = {}
+        for layer in ann.layers:
+            if isinstance(layer.operation, Maximum):  # of a table: what its entries reach
+                messages = layers[layer.terms[0].source].messages
+                layers[layer.name] = replace(layer, messages=messages)
+            else:
+                layers[layer.name] = _refine(replace(layer, messages=ranges.get(layer.name)))
+        return replace(ann, layers=tuple(layers.values()))
 
     def plan(self, ann: Ann, steps: int) -> Plan:
         """Return one step: no layer keeps anything."""
@@ -235,11 +237,17 @@ class GradedMessages(Method):
 
 
 def _refine(layer: Layer) -> Layer:
-    """Return a layer with a table for the messages that were chosen, if it has a table."""
+    """Return a layer with a table for the messages that were chosen, if it has a table.
+
+    Its largest message is then the largest entry: curves may have a limit below the room.
+    """
     if layer.messages is None or not isinstance(layer.operation, Table):
         return layer
     unit = float(layer.messages.scale.item()) / layer.messages.top
-    return replace(layer, operation=refine_table(layer, unit, layer.messages.top))
+    table = refine_table(layer, unit, layer.messages.top)
+    top = max(1, int(np.abs(table.entries).max()))
+    messages = replace(layer.messages, top=top, scale=np.array([unit * top]))
+    return replace(layer, operation=table, messages=messages)
 
 
 def _name_rectifiers(taken: set[str], pool: str) -> Callable[[], str]:

@@ -13,6 +13,10 @@ from snncompile.synapses.convolution import Convolution
 
 WINDOW_BYTES = 2**21
 """Bytes of windows of sources copied at a time: about what the second-level cache holds."""
+FEW_ROWS = 8
+"""Rows below which torch's function is called: the others start later."""
+MANY_WINDOWS = 2**23
+"""Bytes of all windows up to which torch is as fast on large maps."""
 FEW_TAPS = 4
 """Weights of a channel's own kernel up to which they are added up one by one on any map."""
 SMALL_MAP = 64
@@ -30,12 +34,23 @@ def convolve(images: Tensor, weight: Tensor, wiring: Convolution) -> Tensor:
         weight: shape `wiring.weight_shape`.
         wiring: over one or two axes.
     """
-    if weight.dtype == torch.float64 and weight.device.type == "cpu" and len(images):
-        if wiring.groups == 1:
+    double = weight.dtype == torch.float64 and weight.device.type == "cpu"
+    if double and len(images) >= FEW_ROWS:
+        if wiring.groups == 1 and _has_many_windows(len(images), wiring):
             return _multiply_windows(images, weight, wiring)
         if _has_own_kernels(wiring):
             return _add_taps(images, weight, wiring)
     return call_torch(images, weight, wiring)
+
+
+def _has_many_windows(rows: int, wiring: Convolution) -> bool:
+    """Return whether it pays to copy windows: on small maps, and where torch keeps them all.
+
+    For kernels of one weight it copies none.
+    """
+    size, taps = math.prod(wiring.target_shape[1:]), math.prod(wiring.kernel)
+    copied = 8 * rows * size * taps * wiring.source_shape[0]
+    return size <= SMALL_MAP or (taps > 1 and copied > MANY_WINDOWS)
 
 
 def _has_own_kernels(wiring: Convolution) -> bool:
@@ -77,15 +92,19 @@ def _multiply_windows(images: Tensor, weight: Tensor, wiring: Convolution) -> Te
 
 
 def _add_taps(images: Tensor, weight: Tensor, wiring: Convolution) -> Tensor:
-    """Add up each weight of the kernels times the sources that it reads."""
+    """Add up each weight of the kernels times the sources that it reads, some rows at a time."""
     windows, ones = _view_windows(images, wiring), [1] * len(wiring.kernel)
     total = torch.zeros(len(images), *wiring.target_shape, dtype=weight.dtype)
     taps = weight.reshape(wiring.channels, -1).unbind(1)
-    for at, tap in zip(itertools.product(*map(range, wiring.kernel)), taps, strict=True):
-        read = windows
-        for offset in at:
-            read = read.select(2, offset)
-        total.addcmul_(read, tap.view(-1, *ones))
+    rows_at_once = max(1, WINDOW_BYTES // (8 * wiring.targets))
+    for first in range(0, len(images), rows_at_once):
+        rows = slice(first, first + rows_at_once)
+        sums, read = total[rows], windows[rows]
+        for at, tap in zip(itertools.product(*map(range, wiring.kernel)), taps, strict=True):
+            sources = read
+            for offset in at:
+                sources = sources.select(2, offset)
+            sums.addcmul_(sources, tap.view(-1, *ones))
     return total
 
 

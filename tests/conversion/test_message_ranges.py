@@ -274,3 +274,14 @@ def test_lava_sends_the_same(lava):
     network = snncompile.from_ann(model, x, SUMS)
     program = snncompile.compile(network, chip="loihi2", calibration=network.input.present(x[:8]))
     assert program.verify(network.input.present(x[:3]), lava=True).equal
+
+
+@pytest.mark.parametrize("curve", [nn.Tanh, nn.Sigmoid, nn.Hardtanh])
+def test_maxima_of_tables_are_in_units_of_the_tables(curve):
+    """Curves with a limit fill no room above it: the largest entry is the largest message."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), curve(), nn.MaxPool2d(2), nn.Flatten())
+    model.append(nn.Linear(16, 3)).eval()
+    rng = np.random.default_rng(0)
+    x, test = rng.normal(size=(40, 2, 6, 6)), rng.normal(size=(100, 2, 6, 6))
+    assert find_error(model, x, SUMS, test) < 0.01

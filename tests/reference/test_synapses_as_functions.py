@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from snncompile.ir.graph import Input, Network, Population, Projection
 from snncompile.neurons.base import Interval
@@ -41,22 +42,80 @@ def drawn_convolutions(draw):
 @settings(max_examples=300)
 @given(
     drawn_convolutions(),
-    st.integers(0, 9),
+    st.integers(0, 20),
     st.sampled_from([1, 500, 2**21]),
+    st.sampled_from([0, 2**23]),
     st.integers(0, 2**31),
 )
-def test_convolutions_sum_as_torch_does(wiring, rows, window_bytes, seed):
+def test_convolutions_sum_as_torch_does(wiring, rows, window_bytes, many, seed):
     rng = np.random.default_rng(seed)
     images = torch.tensor(rng.integers(-3, 4, (rows, *wiring.source_shape))).double()
     weight = torch.tensor(rng.integers(-9, 10, wiring.weight_shape)).double()
-    kept, convolutions.WINDOW_BYTES = convolutions.WINDOW_BYTES, window_bytes
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convolutions, "WINDOW_BYTES", window_bytes)
+        patch.setattr(convolutions, "MANY_WINDOWS", many)
         found = convolutions.convolve(images, weight, wiring)
-    finally:
-        convolutions.WINDOW_BYTES = kept
     wanted = convolutions.call_torch(images, weight, wiring)
     assert torch.equal(found, wanted)
     assert found.dtype == wanted.dtype
+
+
+@pytest.mark.parametrize(
+    ("wiring", "rows", "own"),
+    [
+        (Convolution((6, 4, 4), 8, (3, 3), (1, 1), (1, 1), (1, 1)), 7, False),
+        (Convolution((6, 4, 4), 8, (3, 3), (1, 1), (1, 1), (1, 1)), 8, True),
+        (Convolution((3, 32, 32), 8, (3, 3), (1, 1), (1, 1), (1, 1)), 37, False),
+        (
+            Convolution((3, 32, 32), 8, (3, 3), (1, 1), (1, 1), (1, 1)),
+            38,
+            True,
+        ),  # 8.4 MB of windows
+        (Convolution((64, 16, 16), 8, (1, 1), (1, 1), (0, 0), (1, 1)), 200, False),
+        (Convolution((64, 8, 8), 8, (1, 1), (1, 1), (0, 0), (1, 1)), 200, True),
+        (Convolution((4, 8, 8), 4, (2, 2), (2, 2), (0, 0), (1, 1), 4), 7, False),
+        (Convolution((4, 8, 8), 4, (2, 2), (2, 2), (0, 0), (1, 1), 4), 8, True),
+        (Convolution((4, 8, 8), 8, (2, 2), (2, 2), (0, 0), (1, 1), 4), 8, False),
+    ],
+)
+def test_windows_are_copied_where_that_pays(wiring, rows, own, monkeypatch):
+    """A loop's time steps are few rows each, and torch starts sooner."""
+    torch_rows = []
+    call_torch = convolutions.call_torch
+
+    def call(images, weight, wiring):
+        torch_rows.append(len(images))
+        return call_torch(images, weight, wiring)
+
+    monkeypatch.setattr(convolutions, "call_torch", call)
+    weight = torch.ones(wiring.weight_shape, dtype=torch.float64)
+    convolutions.convolve(torch.ones(rows, *wiring.source_shape).double(), weight, wiring)
+    assert torch_rows == ([] if own else [rows])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_weights_of_lists_without_gradients_keep_their_type(dtype):
+    wiring = Sparse([0, 1, 0, 1], [1, 0, 0, 1], 2, 2)
+    weight = torch.tensor([1.0, 2.0, 4.0, -8.0]).to(dtype)
+    total = synapses.bind_weights(wiring, weight)(torch.tensor([[1.0, 1.0], [0.0, 2.0]]))
+    assert total.dtype == dtype
+    assert total.tolist() == [[5.0, -6.0], [2.0, -16.0]]
+
+
+@pytest.mark.parametrize(("count", "matrices"), [(9, 0), (10, 1)])
+def test_lists_of_few_synapses_make_no_matrix(count, matrices, monkeypatch):
+    """It would read and write all of the neurons, where few have a synapse."""
+    made = []
+
+    def make(*arguments, **options):
+        made.append(csr_array(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr(synapses, "csr_array", make)
+    wiring = Sparse(np.arange(count) % 10, np.arange(count), 10, 10)
+    total = synapses.bind_weights(wiring, torch.ones(count).double())(torch.ones(3, 10))
+    assert len(made) == matrices
+    assert total.tolist() == [[1.0] * count + [0.0] * (10 - count)] * 3
 
 
 @settings(max_examples=200)
