@@ -133,7 +133,7 @@ def convert(
         raise InputError(f"auto chooses steps and options itself; drop {drop}")
     full_method = add_bias_calibration(method) if calibrate_bias else method
     if messages:
-        number = message_bits is not None and message_bits.isdecimal()
+        number = message_bits is not None and message_bits.isdecimal() and len(message_bits) < 9
         bits = int(message_bits) if number else message_bits  # type: ignore[arg-type]
         full_method = set_messages(full_method, bits, least)
     with show_work("convert") as say:
