@@ -16,7 +16,13 @@ from snncompile.conversion.convert import convert
 from snncompile.conversion.diagnosis import measure_errors
 from snncompile.conversion.graded import GradedMessages
 from snncompile.conversion.graded_layers import MANY
-from snncompile.conversion.message_ranges import HARDLY, LEAST_TOP, ROOMS, TOPS
+from snncompile.conversion.message_ranges import (
+    HARDLY,
+    LEAST_TOP,
+    ROOMS,
+    TOPS,
+    summarize_activations,
+)
 from snncompile.conversion.scales import LEAST
 from snncompile.errors import UnsupportedError
 from snncompile.passes.analysis.bounds import prove_bounds
@@ -293,3 +299,17 @@ def test_maxima_of_tables_are_in_units_of_the_tables(curve):
     rng = np.random.default_rng(0)
     x, test = rng.normal(size=(40, 2, 6, 6)), rng.normal(size=(100, 2, 6, 6))
     assert find_error(model, x, SUMS, test) < 0.01
+
+
+def test_two_samples_tell_what_one_has_not_seen():
+    """The scale of either sample ends where the other goes on."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(1, 2, bias=False), nn.ReLU(), nn.Linear(2, 1))
+    layer = convert(model, np.ones((2, 1)), SUMS).ann.layers[0]
+    both, first = (
+        summarize_activations(layer, torch.tensor(rows), LEAST)
+        for rows in ([[1.0, 1.0], [4.0, 4.0]], [[1.0, 1.0]])
+    )
+    assert both.beyond[0] > 0.1
+    assert (np.diff(both.beyond) <= 0).all()
+    assert not first.beyond.any()

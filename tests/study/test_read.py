@@ -217,13 +217,13 @@ def test_auto_stands_for_the_candidates_of_convert(tmp_path):
 def test_each_combination_of_a_methods_options_is_a_choice(tmp_path):
     write_inputs(tmp_path)
     methods = [
-        {"method": "graded", "message_bits": [3, 8, "sums"]},
+        {"method": "graded", "message_bits": [1, 8, "sums"]},
         {"method": "sigma_delta", "least": [1, 4], "message_bits": [6, 8]},
         {"method": "signed", "calibrate_bias": [False, True], "steps": 16},
     ]
     study = make_study(make_content(methods=methods, steps=None), tmp_path)
     assert [choice.label for choice in study.choices] == [
-        "graded 3 bits",
+        "graded 1 bits",
         "graded 8 bits",
         "graded bits by sums",
         "sigma_delta 6 bits 1 least",
